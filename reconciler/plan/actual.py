@@ -1,0 +1,62 @@
+"""The actual state as the store reads it: declared facts, the runtime facts a plan must know, and what Git never declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from reconciler.access.resources import DeclaredState, Kind
+
+Key: TypeAlias = tuple[Kind, str]
+"""A resource's identity: kind and name."""
+
+
+class Runtime(NamedTuple):
+    """Facts that runtime owns, and that decide what a plan does to people. By account name, where not said otherwise."""
+
+    disabled: frozenset[str] = frozenset()
+    """Accounts switched off by an administrator or by their directory; Git cannot switch them on."""
+    directory_accounts: frozenset[str] = frozenset()
+    """Names of accounts that live in a directory; they cannot be declared."""
+    directory_members: Mapping[str, tuple[str, ...]] = {}
+    """Team name -> directory accounts that are its members through AD groups."""
+    can_set_password: frozenset[str] = frozenset()
+    """Declared users who have a password, or a welcome mail that waits to be sent."""
+    sessions: Mapping[str, int] = {}
+    """How many live sessions an account has; absent means none."""
+    tokens: Mapping[str, int] = {}
+    """How many live API tokens an account has; absent means none."""
+
+
+class Totals(NamedTuple):
+    """How many declared resources the database holds, whatever part of them was read."""
+
+    users: int = 0
+    teams: int = 0
+    issuers: int = 0
+
+
+class Revision(NamedTuple):
+    """A commit of the config repository. `time` is the commit's own, aware and in UTC."""
+
+    commit: str
+    author: str
+    time: datetime
+    summary: str = ""
+
+
+class Actual(NamedTuple):
+    """The database as a plan sees it: all of it, or the part that a change can touch.
+
+    `declared` holds every row of the declared tables, foreign rows among them; `foreign` says which of them Git never
+    declared. `files` says in which file each declared resource stands (foreign ones are absent).
+    """
+
+    declared: DeclaredState = DeclaredState()
+    runtime: Runtime = Runtime()
+    foreign: frozenset[Key] = frozenset()
+    files: Mapping[Key, str] = {}
+    totals: Totals = Totals()
+    generation: int = 0
+    applied: Revision | None = None

@@ -1,0 +1,93 @@
+"""Plan: the ordered changes from actual to desired, the access they change, and the guards' verdicts. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from reconciler.access.resources import Kind, Origin, Resource
+from reconciler.plan.actual import Key, Revision
+from reconciler.plan.problems import Problem
+
+Action = Literal["create", "update", "rename", "delete", "adopt"]
+
+
+class Change(NamedTuple):
+    """One resource's change. `before` is what the database holds, `after` what Git declares; None where there is none.
+
+    A rename may change fields too. `adopt` takes over a row that Git never declared before.
+    """
+
+    action: Action
+    kind: Kind
+    name: str
+    source: Origin | None
+    before: Resource | None
+    after: Resource | None
+    fields: Mapping[str, Mapping[str, object]]
+    """Field name as written in YAML -> {"from", "to"} for one value, {"added", "removed", "changed"} for a list."""
+
+    @property
+    def previous_name(self) -> str | None:
+        """The name before a rename, else None."""
+        return self.before.name if self.action == "rename" and self.before is not None else None
+
+
+class Access(NamedTuple):
+    """User x issuer: who can use what, through which teams (sorted), until when (the longest way there)."""
+
+    user: str
+    issuer: str
+    through: tuple[str, ...]
+    until: datetime | None
+
+
+class AccessChange(NamedTuple):
+    """Access that stays but ends at another time or runs through other teams."""
+
+    before: Access
+    after: Access
+
+
+class AccessDiff(NamedTuple):
+    """The access a plan changes, each list sorted by user and issuer."""
+
+    gained: tuple[Access, ...] = ()
+    lost: tuple[Access, ...] = ()
+    changed: tuple[AccessChange, ...] = ()
+
+
+class GuardResult(NamedTuple):
+    """A guard's verdict on a plan."""
+
+    id: str
+    verdict: Literal["pass", "refuse", "overridden"]
+    message: str
+
+
+class Effects(NamedTuple):
+    """What a plan does besides changing declared facts."""
+
+    mails: int = 0
+    sessions_ended: int = 0
+    tokens_ended: int = 0
+
+
+class Plan(NamedTuple):
+    """Everything that `apply` will do, and everything that `plan` shows: one object for both."""
+
+    revision: Revision
+    applied: Revision | None
+    generation: int
+    changes: tuple[Change, ...]
+    access: AccessDiff
+    guards: tuple[GuardResult, ...]
+    effects: Effects
+    warnings: tuple[Problem, ...] = ()
+    foreign: tuple[Key, ...] = ()
+    """Rows that Git never declared; left alone."""
+    moves: tuple[tuple[Key, Origin], ...] = ()
+    """Resources now declared in another file, whose facts are unchanged."""
+    path: str = ""
+    """The folder of the config repository that the resources were read from; empty means its root."""

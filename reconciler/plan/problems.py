@@ -1,0 +1,25 @@
+"""A problem found in a config repository: a value, never an exception, so that all of them are reported at once."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning"]
+
+
+class Problem(NamedTuple):
+    """What is wrong, where (line and column count from 1), and what to write instead where that is known.
+
+    `rule` is a stable identifier such as `unknown-reference`. Problems sort by place.
+    """
+
+    file: str
+    line: int
+    column: int
+    rule: str
+    severity: Severity
+    message: str
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message} [{self.rule}]"

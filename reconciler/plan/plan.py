@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 from reconciler.access.resources import Kind, Origin, Resource
+from reconciler.access.state import Access as Access
 from reconciler.plan.actual import Key, Revision
 from reconciler.plan.problems import Problem
 
@@ -32,15 +32,6 @@ class Change(NamedTuple):
     def previous_name(self) -> str | None:
         """The name before a rename, else None."""
         return self.before.name if self.action == "rename" and self.before is not None else None
-
-
-class Access(NamedTuple):
-    """User x issuer: who can use what, through which teams (sorted), until when (the longest way there)."""
-
-    user: str
-    issuer: str
-    through: tuple[str, ...]
-    until: datetime | None
 
 
 class AccessChange(NamedTuple):

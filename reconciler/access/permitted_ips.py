@@ -1,0 +1,151 @@
+"""Permitted IPs: which addresses a team's members may call from.
+
+A rule is an address, a CIDR network, a range `first-last`, or an IPv4 address whose last parts are `*`. An IPv4-mapped
+IPv6 address (RFC 4291, 2.5.5.2) is the IPv4 address it maps, in rules and in callers alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import pairwise
+from typing import NamedTuple
+
+_LAST = {4: 2**32 - 1, 6: 2**128 - 1}
+_MAPPED = 0xFFFF << 32
+
+
+class Rule(NamedTuple):
+    """The addresses from `first` to `last`, both included, of one IP version."""
+
+    version: int
+    first: int
+    last: int
+    text: str
+
+
+class Address(NamedTuple):
+    """A caller's address. `direct`: the connection itself comes from there, and it carries no forwarding header."""
+
+    version: int
+    value: int
+    text: str
+    direct: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the caller is on this machine, for certain."""
+        return self.direct and ip_address(_text(self.version, self.value)).is_loopback
+
+
+def _text(version: int, value: int) -> str:
+    return str(IPv4Address(value) if version == 4 else IPv6Address(value))
+
+
+def _number(text: str) -> tuple[int, int]:
+    if "%" in text:
+        raise ValueError(f"`{text}` has a zone (the part after %), which means nothing to another machine")
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise ValueError(f"`{text}` is not an IP address") from None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (4, int(mapped)) if mapped is not None else (address.version, int(address))
+
+
+def parse_address(text: str, *, direct: bool = False) -> Address:
+    """Read a caller's address.
+
+    Raises ValueError where `text` is not an IP address.
+    """
+    version, value = _number(text)
+    return Address(version, value, text, direct)
+
+
+def parse_rule(text: str) -> Rule:
+    """Read one entry of a permitted-IP list.
+
+    Raises ValueError, with a message made for people, where it cannot be read or where it could be meant two ways.
+    """
+    if "*" in text:
+        return _wildcard(text)
+    if "/" in text:
+        return _network(text)
+    first, dash, last = text.partition("-")
+    low = _number(first.strip())
+    high = _number(last.strip()) if dash else low
+    if low[0] != high[0]:
+        raise ValueError(f"`{text}` goes from an IPv{low[0]} to an IPv{high[0]} address; write one range for each")
+    if high[1] < low[1]:
+        raise ValueError(f"`{text}` ends before it begins; did you mean `{last.strip()}-{first.strip()}`?")
+    return Rule(low[0], low[1], high[1], text)
+
+
+def _network(text: str) -> Rule:
+    address, _, length = text.partition("/")
+    if not (length.isascii() and length.isdigit()):
+        raise ValueError(f"`{text}` is not a network; write the number of fixed bits after the slash, as in `10.20.0.0/16`")
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"`{text}` is not an IP network") from None
+    if str(network.network_address) != str(ip_address(address)):
+        raise ValueError(f"`{text}` has bits set after its first {length}; did you mean `{network}`, or `{address}` alone?")
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.version == 6 and first >> 32 == 0xFFFF and network.prefixlen >= 96:
+        return Rule(4, first - _MAPPED, last - _MAPPED, text)
+    return Rule(network.version, first, last, text)
+
+
+def _wildcard(text: str) -> Rule:
+    parts = text.split(".")
+    fixed = [part for part in parts if part != "*"]
+    if len(parts) != 4 or not fixed or parts != fixed + ["*"] * (4 - len(fixed)):
+        raise ValueError(f"`{text}` is not a pattern; only whole last parts of an IPv4 address can be `*`, as in `192.168.15.*`")
+    padding = 4 - len(fixed)
+    try:
+        first = IPv4Address(".".join(fixed + ["0"] * padding))
+    except ValueError:
+        raise ValueError(f"`{text}` is not an IPv4 pattern") from None
+    return Rule(4, int(first), int(first) + 256**padding - 1, text)
+
+
+def matching(rules: Iterable[Rule], address: Address) -> Rule | None:
+    """The first rule that permits an address, or None. Loopback is the caller's affair (`Address.is_local`)."""
+    version, value = address.version, address.value
+    for rule in rules:
+        if rule.version == version and rule.first <= value <= rule.last:
+            return rule
+    return None
+
+
+def overlapping(rules: Sequence[Rule]) -> list[tuple[int, int]]:
+    """Pairs of positions, the later one first in place order, of rules that share an address with a rule before them."""
+    order = sorted(range(len(rules)), key=lambda index: (rules[index].version, rules[index].first, -rules[index].last))
+    pairs = []
+    widest = order[0] if order else 0
+    for index in order[1:]:
+        if rules[index].version == rules[widest].version and rules[index].first <= rules[widest].last:
+            pairs.append((min(index, widest), max(index, widest)))
+        if rules[index].version != rules[widest].version or rules[index].last > rules[widest].last:
+            widest = index
+    return sorted(pairs)
+
+
+def covers_everything(rules: Iterable[Rule]) -> bool:
+    """Whether the rules, joined, permit every address of an IP version, and so restrict nothing there."""
+    by_version: dict[int, list[Rule]] = {4: [], 6: []}
+    for rule in rules:
+        by_version[rule.version].append(rule)
+    return any(_joined(found) == (0, _LAST[version]) for version, found in by_version.items() if found)
+
+
+def _joined(rules: list[Rule]) -> tuple[int, int] | None:
+    """The one range the rules make together, or None where there is a gap."""
+    reach = sorted((rule.first, rule.last) for rule in rules)
+    high = reach[0][1]
+    for _, (first, last) in pairwise(reach):
+        if first > high + 1:
+            return None
+        high = max(high, last)
+    return reach[0][0], high

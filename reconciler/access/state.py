@@ -72,6 +72,8 @@ def build(
     memberships: dict[str, dict[str, Membership]] = {}
     for team in declared.teams.values():
         for membership in team.members:
+            if membership.user not in declared.users:
+                continue  # only a declared user's membership can be declared; anybody else's is no way in
             memberships.setdefault(membership.user, {})[team.name] = membership
     for team_name, names in (directory_members or {}).items():
         for name in names:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from reconciler.access.resources import Kind, Origin, Resource
-from reconciler.access.state import Access as Access
+from reconciler.access.state import Access
 from reconciler.plan.actual import Key, Revision
 from reconciler.plan.problems import Problem
 

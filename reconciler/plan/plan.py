@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from reconciler.access.resources import Kind, Origin, Resource
 from reconciler.access.state import Access
 from reconciler.plan.actual import Key, Revision
+from reconciler.plan.fields import differences
 from reconciler.plan.problems import Problem
 
 Action = Literal["create", "update", "rename", "delete", "adopt"]
@@ -25,8 +25,11 @@ class Change(NamedTuple):
     source: Origin | None
     before: Resource | None
     after: Resource | None
-    fields: Mapping[str, Mapping[str, object]]
-    """Field name as written in YAML -> {"from", "to"} for one value, {"added", "removed", "changed"} for a list."""
+
+    @property
+    def fields(self) -> dict[str, dict[str, Any]]:
+        """What changes inside: see `reconciler.plan.fields.differences`. Worked out anew at each call."""
+        return differences(self.kind, self.before, self.after)
 
     @property
     def previous_name(self) -> str | None:

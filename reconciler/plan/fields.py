@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from reconciler.access.instants import format_instant
-from reconciler.access.resources import EmailTemplate, Guards, Issuer, Kind, Membership, Permission, Resource, Settings, Team, User
+from reconciler.access.resources import (
+    EmailTemplate,
+    Guards,
+    Issuer,
+    Kind,
+    Membership,
+    Permission,
+    Resource,
+    Settings,
+    Team,
+    User,
+)
 
 Value = Any
 """A value as YAML and JSON know it."""

@@ -1,0 +1,56 @@
+"""The access a plan changes: who gains and who loses which issuer, worked out only for those whom a change can touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from reconciler.access.resources import Issuer, Team, User
+from reconciler.access.state import Access, AccessState, access_of
+from reconciler.plan.plan import AccessChange, AccessDiff, Change
+
+
+def access_diff(before: AccessState, after: AccessState, changes: Iterable[Change], now: datetime) -> AccessDiff:
+    """Compare everybody's access at one instant under two states, of which the second follows from the first by the changes.
+
+    Both states speak the same names (renames done).
+    """
+    gained: list[Access] = []
+    lost: list[Access] = []
+    changed: list[AccessChange] = []
+    for user in sorted(affected_accounts(before, after, changes)):
+        was, now_has = access_of(before, user, now), access_of(after, user, now)
+        if was == now_has:
+            continue
+        gained.extend(now_has[issuer] for issuer in sorted(now_has.keys() - was.keys()))
+        lost.extend(was[issuer] for issuer in sorted(was.keys() - now_has.keys()))
+        changed.extend(
+            AccessChange(was[issuer], now_has[issuer])
+            for issuer in sorted(was.keys() & now_has.keys())
+            if was[issuer] != now_has[issuer]
+        )
+    return AccessDiff(tuple(gained), tuple(lost), tuple(changed))
+
+
+def affected_accounts(before: AccessState, after: AccessState, changes: Iterable[Change]) -> set[str]:
+    """The accounts whose access the changes can alter; never fewer than those, so that nobody is left out of the diff."""
+    accounts: set[str] = set()
+    teams: set[str] = set()
+    issuers: set[str] = set()
+    for change in changes:
+        old, new = change.before, change.after
+        if isinstance(old or new, User):
+            accounts.add(change.name)
+        elif isinstance(old or new, Issuer):
+            issuers.add(change.name)
+        elif isinstance(old, Team) and isinstance(new, Team) and old.permissions == new.permissions and old.name == new.name:
+            accounts.update(member.user for member in set(old.members) ^ set(new.members))
+        elif isinstance(old or new, Team):
+            teams.add(change.name)
+    if issuers:
+        for state in (before, after):
+            teams.update(team.name for team in state.teams.values() if any(p.issuer in issuers for p in team.permissions))
+    if teams:
+        for state in (before, after):
+            accounts.update(user for user, memberships in state.memberships.items() if not teams.isdisjoint(memberships))
+    return accounts

@@ -1,0 +1,177 @@
+"""From actual and desired to the ordered changes: what is created, renamed, updated, taken over and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeVar, cast
+
+from reconciler.access.resources import KINDS, DeclaredState, Kind, Origin, Resource, Team
+from reconciler.plan.actual import Actual, Key
+from reconciler.plan.plan import Change
+from reconciler.plan.problems import Problem
+
+Renames = Mapping[Kind, Mapping[str, str]]
+"""For each kind: old name -> new name."""
+_R = TypeVar("_R", bound=Resource)
+
+
+class Desired(NamedTuple):
+    """What a revision declares. `origins` may leave out resources that the revision left as they were."""
+
+    declared: DeclaredState
+    origins: Mapping[Key, Origin]
+
+
+def find_renames(actual: Actual, desired: DeclaredState, *, adopt: bool = False) -> dict[Kind, dict[str, str]]:
+    """Old name -> new name, from `metadata.previously`: the first earlier name the database holds and Git no longer declares."""
+    renames: dict[Kind, dict[str, str]] = {}
+    for kind in KINDS:
+        held, wanted = actual.declared.of_kind(kind), desired.of_kind(kind)
+        for name, resource in wanted.items():
+            if name in held or not resource.previously:
+                continue
+            for old in resource.previously:
+                taken = old in renames.get(kind, {})
+                if old in held and old not in wanted and not taken and (adopt or (kind, old) not in actual.foreign):
+                    renames.setdefault(kind, {})[old] = name
+                    break
+    return renames
+
+
+def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[Problem]:
+    """What keeps the desired state from being planned: names that belong to a directory account, or to a foreign row.
+
+    Nothing that Git did not declare is ever taken over silently (`adopt` says so aloud).
+    """
+    found = []
+    for key, origin in sorted(desired.origins.items(), key=lambda item: (item[1], item[0])):
+        kind, name = key
+        if kind == "User" and name in actual.runtime.directory_accounts:
+            message = (
+                f"user `{name}` has the name of a directory account; an account that lives in a directory cannot be declared. "
+                "Remove this user, and give the directory account's AD group to a team"
+            )
+            found.append(Problem(origin.file, origin.line, 1, "directory-account", "error", message))
+        if key in actual.foreign and not adopt and not _same(actual, desired, key):
+            message = (
+                f"{kind} `{name}` is in the database already, and Git never declared it; "
+                "`--adopt` takes it over and changes it to what is declared here"
+            )
+            found.append(Problem(origin.file, origin.line, 1, "foreign", "error", message))
+    return found
+
+
+def _same(actual: Actual, desired: Desired, key: Key) -> bool:
+    kind, name = key
+    return actual.declared.of_kind(kind).get(name) == desired.declared.of_kind(kind).get(name)
+
+
+def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: bool = False) -> tuple[Change, ...]:
+    """All changes, sorted by kind and name. Foreign rows are left alone unless they are adopted.
+
+    `before` speaks of members and issuers by their new names, since a rename keeps their identity.
+    """
+    held = renamed(actual.declared, renames)
+    found: list[Change] = []
+    for kind in KINDS:
+        before, after = held.of_kind(kind), desired.declared.of_kind(kind)
+        if before is after:
+            continue
+        old_names = {new: old for old, new in renames.get(kind, {}).items()}
+        for name, resource in after.items():
+            current = before.get(name)
+            source = desired.origins.get((kind, name))
+            if current is resource:
+                continue
+            if current is None:
+                found.append(Change("create", kind, name, source, None, resource))
+            elif name in old_names:
+                found.append(Change("rename", kind, name, source, current._replace(name=old_names[name]), resource))
+            elif (kind, name) in actual.foreign:
+                if adopt:
+                    found.append(Change("adopt", kind, name, source, current, resource))
+            elif current != resource:
+                found.append(Change("update", kind, name, source, current, resource))
+        found.extend(
+            Change("delete", kind, name, _last_origin(actual, (kind, name)), resource, None)
+            for name, resource in before.items()
+            if name not in after and (adopt or (kind, name) not in actual.foreign)
+        )
+    order = {kind: position for position, kind in enumerate(KINDS)}
+    return tuple(sorted(found, key=lambda change: (order[change.kind], change.name)))
+
+
+def _last_origin(actual: Actual, key: Key) -> Origin | None:
+    """Where a resource that goes away was declared; the line is not known any more, so it is the file's first."""
+    file = actual.files.get(key)
+    return None if file is None else Origin(file, 1)
+
+
+def renamed(state: DeclaredState, renames: Renames) -> DeclaredState:
+    """A state under new names: resources, members and permitted issuers. What names a team by text is left as it is."""
+    if not any(renames.values()):
+        return state
+    users, issuers = renames.get("User", {}), renames.get("Issuer", {})
+    teams = {name: _references_renamed(team, users, issuers) for name, team in state.teams.items()}
+    return state._replace(
+        users=_keys_renamed(state.users, users),
+        teams=_keys_renamed(teams, renames.get("Team", {})),
+        issuers=_keys_renamed(state.issuers, issuers),
+        templates=_keys_renamed(state.templates, renames.get("EmailTemplate", {})),
+    )
+
+
+def _references_renamed(team: Team, users: Mapping[str, str], issuers: Mapping[str, str]) -> Team:
+    if any(member.user in users for member in team.members):
+        members = [member._replace(user=users.get(member.user, member.user)) for member in team.members]
+        team = team._replace(members=tuple(sorted(members, key=lambda member: member.user)))
+    if any(permission.issuer in issuers for permission in team.permissions):
+        permissions = [
+            permission._replace(issuer=issuers.get(permission.issuer, permission.issuer)) for permission in team.permissions
+        ]
+        team = team._replace(permissions=tuple(sorted(permissions, key=lambda permission: permission.issuer)))
+    return team
+
+
+def _keys_renamed(resources: Mapping[str, _R], names: Mapping[str, str]) -> Mapping[str, _R]:
+    if not names:
+        return resources
+    return {
+        names.get(name, name): cast(_R, resource._replace(name=names.get(name, name))) for name, resource in resources.items()
+    }
+
+
+def resulting(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
+    """The state that the changes lead to, from a state whose renames are done already."""
+    kinds: dict[Kind, dict[str, Resource]] = {}
+    for change in changes:
+        resources = kinds.setdefault(change.kind, dict(state.of_kind(change.kind)))
+        if change.after is None:
+            del resources[change.name]
+        else:
+            resources[change.name] = change.after
+    return with_resources(state, kinds)
+
+
+def with_resources(state: DeclaredState, kinds: Mapping[Kind, Mapping[str, Resource]]) -> DeclaredState:
+    """A state in which all resources of the given kinds are replaced."""
+    settings = next(iter(kinds["Settings"].values()), None) if "Settings" in kinds else state.settings
+    return DeclaredState(
+        users=kinds.get("User", state.users),  # type: ignore[arg-type]  # a kind's mapping holds its own resources
+        teams=kinds.get("Team", state.teams),  # type: ignore[arg-type]
+        issuers=kinds.get("Issuer", state.issuers),  # type: ignore[arg-type]
+        templates=kinds.get("EmailTemplate", state.templates),  # type: ignore[arg-type]
+        settings=settings,  # type: ignore[arg-type]
+    )
+
+
+def find_moves(actual: Actual, desired: Desired, changes: Iterable[Change]) -> tuple[tuple[Key, Origin], ...]:
+    """Resources that are declared in another file than before, and otherwise unchanged."""
+    changed = {(change.kind, change.name) for change in changes}
+    return tuple(
+        sorted(
+            (key, origin)
+            for key, origin in desired.origins.items()
+            if key not in changed and key in actual.files and actual.files[key] != origin.file
+        )
+    )

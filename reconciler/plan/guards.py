@@ -1,0 +1,191 @@
+"""Guards: rules that refuse a dangerous plan unless it is overridden, guard by guard, for this one plan.
+
+Each is judged with the settings in force and with those the plan brings, and the stricter wins, so that a pull request
+cannot weaken a guard and use it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from reconciler.access.resources import Guards, Kind, Team, User
+from reconciler.access.state import AccessState, ended, teams_of
+from reconciler.plan.actual import Totals
+from reconciler.plan.effects import gets_welcome_mail
+from reconciler.plan.plan import AccessDiff, Change, GuardResult
+
+NEVER_FEWER = 5
+"""So many deletions in one scope are always permitted: a share of a small team would permit none."""
+
+
+class Judged(NamedTuple):
+    """What guards look at: the changes, what they lead to, and whom they reach."""
+
+    changes: Sequence[Change]
+    totals: Totals
+    """Before the changes."""
+    persons: frozenset[str]
+    """Declared users afterwards who are people, not applications."""
+    after: AccessState
+    access: AccessDiff
+    can_set_password: frozenset[str]
+    now: datetime
+
+
+Judge = Callable[[Judged, Guards], list[str]]
+"""What a guard has against a plan: a sentence each, none where it passes."""
+
+
+def judge(judged: Judged, in_force: Guards, brought: Guards) -> tuple[GuardResult, ...]:
+    """Every guard's verdict. A plan without changes can do no harm and passes."""
+    return tuple(_verdict(guard, judged, in_force, brought) for guard in GUARDS)
+
+
+def _verdict(guard: str, judged: Judged, in_force: Guards, brought: Guards) -> GuardResult:
+    description, find = GUARDS[guard]
+    objections = (
+        list(dict.fromkeys(text for guards in (in_force, brought) for text in find(judged, guards))) if judged.changes else []
+    )
+    return GuardResult(guard, "refuse" if objections else "pass", "; ".join(objections) or description)
+
+
+def overridden(results: Iterable[GuardResult], guards: Iterable[str]) -> tuple[GuardResult, ...]:
+    """The verdicts when the named guards are overridden; one that passes stays as it is."""
+    names = set(guards)
+    return tuple(
+        result._replace(verdict="overridden") if result.verdict == "refuse" and result.id in names else result
+        for result in results
+    )
+
+
+def _beyond(scope: str, gone: int, of: int, guards: Guards) -> list[str]:
+    allowed = max(NEVER_FEWER, int(of * guards.max_deletions_percent / 100))
+    if gone <= allowed:
+        return []
+    limit = f"{guards.max_deletions_percent:g} %, never fewer than {NEVER_FEWER}"
+    return [f"{scope}: {gone} of {of} would go; at most {allowed} may in one plan ({limit})"]
+
+
+def _deletions(judged: Judged, guards: Guards) -> list[str]:
+    gone: dict[Kind, int] = {}
+    for change in judged.changes:
+        if change.action == "delete":
+            gone[change.kind] = gone.get(change.kind, 0) + 1
+    found = _beyond("users", gone.get("User", 0), judged.totals.users, guards)
+    found += _beyond("teams", gone.get("Team", 0), judged.totals.teams, guards)
+    found += _beyond("issuers", gone.get("Issuer", 0), judged.totals.issuers, guards)
+    for change in judged.changes:
+        if isinstance(change.before, Team) and isinstance(change.after, Team):
+            found += _beyond(f"members of team {change.name}", *_removed(_members(change, judged)), guards)
+            found += _beyond(f"issuers of team {change.name}", *_removed(_issuers(change, judged)), guards)
+    return found
+
+
+def _members(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
+    """A team's members before and after; a membership that has ended already is no loss."""
+    before, after = change.before, change.after
+    assert isinstance(before, Team) and isinstance(after, Team)
+    return {m.user for m in before.members if not ended(m.until, judged.now)}, {m.user for m in after.members}
+
+
+def _issuers(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
+    before, after = change.before, change.after
+    assert isinstance(before, Team) and isinstance(after, Team)
+    return {p.issuer for p in before.permissions if not ended(p.until, judged.now)}, {p.issuer for p in after.permissions}
+
+
+def _removed(sets: tuple[set[str], set[str]]) -> tuple[int, int]:
+    return len(sets[0] - sets[1]), len(sets[0])
+
+
+def administrators(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
+    """Enabled accounts that are in an administrator team; `for_good`: by a membership that never ends."""
+    teams = {name for name, team in state.teams.items() if team.administrator}
+    return {
+        user
+        for user, memberships in state.memberships.items()
+        if state.accounts.get(user, False)
+        and any(
+            membership.until is None or (not for_good and not ended(membership.until, now))
+            for team, membership in memberships.items()
+            if team in teams
+        )
+    }
+
+
+def _too_many_administrators(judged: Judged, guards: Guards) -> list[str]:
+    count = len(administrators(judged.after, judged.now))
+    if guards.max_administrators is None or count <= guards.max_administrators:
+        return []
+    return [f"there would be {count} administrators; at most {guards.max_administrators} may be"]
+
+
+def _unrestricted_administrators(judged: Judged, guards: Guards) -> list[str]:
+    if not guards.administrators_need_permitted_ips:
+        return []
+    found = sorted(
+        user
+        for user in administrators(judged.after, judged.now)
+        if not any(team.permitted_ips for team in teams_of(judged.after, user, judged.now))
+    )
+    return [f"administrators who may call from anywhere: {', '.join(found)}"] if found else []
+
+
+def _separation_of_duties(judged: Judged, guards: Guards) -> list[str]:
+    found = []
+    for teams in guards.separation_of_duties:
+        for user, memberships in sorted(judged.after.memberships.items()):
+            both = [team for team in teams if team in memberships and not ended(memberships[team].until, judged.now)]
+            if len(both) > 1 and user in judged.after.accounts:
+                found.append(f"{user} would be in {' and in '.join(both)}, whose duties are kept apart")
+    return found
+
+
+def _many_gain(judged: Judged, guards: Guards) -> list[str]:
+    people = {access.user for access in judged.access.gained}
+    if guards.max_people_gaining is None or len(people) <= guards.max_people_gaining:
+        return []
+    return [f"{len(people)} people would gain access; at most {guards.max_people_gaining} may in one plan"]
+
+
+def _last_administrator(judged: Judged, _guards: Guards) -> list[str]:
+    """Directory accounts do not count: a directory that is down must not lock everybody out."""
+    mailed = {
+        change.name
+        for change in judged.changes
+        if change.action == "create" and isinstance(change.after, User) and gets_welcome_mail(change.after)
+    }
+    able = administrators(judged.after, judged.now, for_good=True) & judged.persons & (judged.can_set_password | mailed)
+    if able:
+        return []
+    return [
+        "no administrator would be left who can log in: an enabled person, declared in Git, for good in a team with "
+        "`administrator: true`, with a password or a welcome mail on its way"
+    ]
+
+
+def _emptying(judged: Judged, _guards: Guards) -> list[str]:
+    balance: dict[Kind, int] = {"User": judged.totals.users, "Team": judged.totals.teams, "Issuer": judged.totals.issuers}
+    before = dict(balance)
+    for change in judged.changes:
+        if change.kind in balance:
+            balance[change.kind] += {"create": 1, "adopt": 1, "delete": -1}.get(change.action, 0)
+    words: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
+    return [f"all {before[kind]} {words[kind]} would go" for kind in balance if before[kind] > 0 and balance[kind] <= 0]
+
+
+GUARDS: dict[str, tuple[str, Judge]] = {
+    "deletions": ("no scope loses more than its share", _deletions),
+    "administrators": ("not too many administrators", _too_many_administrators),
+    "administrators-permitted-ips": (
+        "every administrator is bound to permitted IPs, or need not be",
+        _unrestricted_administrators,
+    ),
+    "separation-of-duties": ("nobody is in two teams that are kept apart", _separation_of_duties),
+    "access-gained": ("not too many people gain access at once", _many_gain),
+    "last-administrator": ("an administrator who can log in is left", _last_administrator),
+    "emptying": ("nothing is emptied", _emptying),
+}
+"""Stable id -> what holds where it passes, and the judge."""

@@ -1,0 +1,89 @@
+"""make_plan(): desired and actual state in, one Plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from reconciler.access.resources import DeclaredState, Guards, Settings
+from reconciler.access.state import AccessState, build
+from reconciler.plan.access_diff import access_diff
+from reconciler.plan.actual import Actual, Key, Revision, Runtime
+from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_renames, renamed, resulting
+from reconciler.plan.effects import find_effects
+from reconciler.plan.guards import Judged, judge
+from reconciler.plan.plan import Plan
+from reconciler.plan.problems import Problem
+
+
+def make_plan(
+    actual: Actual,
+    desired: Desired,
+    *,
+    revision: Revision,
+    now: datetime,
+    path: str = "",
+    warnings: Sequence[Problem] = (),
+    adopt: bool = False,
+) -> Plan:
+    """Work out everything that applying a revision would do.
+
+    Both states may be the part that the change can touch, as long as it is the same part of both. The desired state must
+    be free of errors, and of conflicts (`changes.conflicts`).
+    """
+    renames = find_renames(actual, desired.declared, adopt=adopt)
+    changes = find_changes(actual, desired, renames, adopt=adopt)
+    held = renamed(actual.declared, renames)
+    leads_to = resulting(held, changes)
+    runtime = _runtime_renamed(actual.runtime, renames)
+    before, after = _access_state(held, runtime), _access_state(leads_to, runtime)
+    access = access_diff(before, after, changes, now)
+    persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
+    judged = Judged(changes, actual.totals, persons, after, access, runtime.can_set_password, now)
+    brought = _guards(leads_to.settings)
+    in_force = brought if actual.applied is None else _guards(actual.declared.settings)
+    return Plan(
+        revision=revision,
+        applied=actual.applied,
+        generation=actual.generation,
+        changes=changes,
+        access=access,
+        guards=judge(judged, in_force, brought),
+        effects=find_effects(changes, actual.runtime),
+        warnings=tuple(warnings),
+        foreign=_left_alone(actual, adopt),
+        moves=find_moves(actual, desired, changes),
+        path=path,
+    )
+
+
+def _left_alone(actual: Actual, adopt: bool) -> tuple[Key, ...]:
+    return () if adopt else tuple(sorted(actual.foreign))
+
+
+def _guards(settings: Settings | None) -> Guards:
+    return Guards() if settings is None else settings.guards
+
+
+def _access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:
+    return build(
+        declared,
+        disabled=runtime.disabled,
+        directory_accounts=runtime.directory_accounts,
+        directory_members={team: names for team, names in runtime.directory_members.items() if team in declared.teams},
+    )
+
+
+def _runtime_renamed(runtime: Runtime, renames: Renames) -> Runtime:
+    users, teams = renames.get("User", {}), renames.get("Team", {})
+    if not users and not teams:
+        return runtime
+
+    def new_names(names: Iterable[str]) -> frozenset[str]:
+        return frozenset(users.get(name, name) for name in names)
+
+    return runtime._replace(
+        disabled=new_names(runtime.disabled),
+        can_set_password=new_names(runtime.can_set_password),
+        directory_members={teams.get(team, team): names for team, names in runtime.directory_members.items()},
+    )

@@ -54,6 +54,7 @@ def make_plan(
         foreign=_left_alone(actual, adopt),
         moves=find_moves(actual, desired, changes),
         path=path,
+        adopt=adopt,
     )
 
 

@@ -85,3 +85,15 @@ class Plan(NamedTuple):
     """Resources now declared in another file, whose facts are unchanged."""
     path: str = ""
     """The folder of the config repository that the resources were read from; empty means its root."""
+    adopt: bool = False
+    """Whether foreign rows are taken over, and deleted where Git does not declare them."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether applying this plan leaves every declared fact as it is."""
+        return not self.changes
+
+    @property
+    def refusals(self) -> tuple[GuardResult, ...]:
+        """The guards that refuse this plan, and are not overridden."""
+        return tuple(result for result in self.guards if result.verdict == "refuse")

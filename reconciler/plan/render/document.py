@@ -1,0 +1,111 @@
+"""A plan as the JSON document that programs read and `--out` saves; described by `schemas/plan.schema.json`."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from reconciler.access.instants import format_instant
+from reconciler.access.state import Access
+from reconciler.plan.actual import Revision
+from reconciler.plan.plan import Change, Plan
+from reconciler.plan.problems import Problem
+
+Document = dict[str, Any]
+
+
+def plan_digest(plan: Plan) -> str:
+    """`sha256:` and the hash of what the plan does and where it starts from; a guard that is overridden does not alter it.
+
+    Access is left out: it follows from the changes and the generation.
+    """
+    content = {
+        "revision": plan.revision.commit,
+        "applied": plan.applied and plan.applied.commit,
+        "generation": plan.generation,
+        "path": plan.path,
+        "adopt": plan.adopt,
+        "changes": [change_document(change) for change in plan.changes],
+        "guards": [[guard.id, guard.verdict != "pass", guard.message] for guard in plan.guards],
+        "moves": [[*key, str(origin)] for key, origin in plan.moves],
+    }
+    return "sha256:" + hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def plan_document(plan: Plan) -> Document:
+    """The whole plan, its digest first."""
+    return {
+        "digest": plan_digest(plan),
+        "revision": revision_document(plan.revision),
+        "applied": None if plan.applied is None else revision_document(plan.applied),
+        "generation": plan.generation,
+        "path": plan.path,
+        "adopt": plan.adopt,
+        "changes": [change_document(change) for change in plan.changes],
+        "access": {
+            "gained": [access_document(access) for access in plan.access.gained],
+            "lost": [access_document(access) for access in plan.access.lost],
+            "changed": [
+                {"before": access_document(change.before), "after": access_document(change.after)}
+                for change in plan.access.changed
+            ],
+        },
+        "guards": [guard._asdict() for guard in plan.guards],
+        "warnings": [problem_document(warning) for warning in plan.warnings],
+        "effects": {
+            "mails": plan.effects.mails,
+            "sessionsEnded": plan.effects.sessions_ended,
+            "tokensEnded": plan.effects.tokens_ended,
+        },
+        "foreign": [{"kind": kind, "name": name} for kind, name in plan.foreign],
+        "moves": [{"kind": kind, "name": name, "source": str(origin)} for (kind, name), origin in plan.moves],
+    }
+
+
+def revision_document(revision: Revision) -> Document:
+    """A revision: commit, author, time."""
+    return {
+        "commit": revision.commit,
+        "author": revision.author,
+        "time": format_instant(revision.time),
+        "summary": revision.summary,
+    }
+
+
+def change_document(change: Change) -> Document:
+    """One resource's change."""
+    document = {
+        "action": change.action,
+        "kind": change.kind,
+        "name": change.name,
+        "source": None if change.source is None else str(change.source),
+        "fields": change.fields,
+    }
+    if change.previous_name is not None:
+        document["previousName"] = change.previous_name
+    return document
+
+
+def access_document(access: Access) -> Document:
+    """One (user, issuer) pair."""
+    return {
+        "user": access.user,
+        "issuer": access.issuer,
+        "through": list(access.through),
+        "until": None if access.until is None else format_instant(access.until),
+    }
+
+
+def problem_document(problem: Problem) -> Document:
+    """One problem, as `accord validate --format json` lists it."""
+    return {
+        "rule": problem.rule,
+        "severity": problem.severity,
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message,
+        "suggestion": problem.suggestion,
+    }

@@ -1,0 +1,151 @@
+"""A plan as text for a terminal: complete, deterministic, and named for its direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from reconciler.access.instants import show_instant
+from reconciler.plan.plan import AccessChange, Change, Plan
+from reconciler.plan.render.document import plan_digest
+from reconciler.plan.render.words import access_sentences, count, printable, show_item, show_revision, show_value
+
+Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
+Line = tuple[Style, str]
+"""One line and how it is meant to look; colour is the terminal's affair."""
+
+_SIGNS: dict[str, tuple[str, Style]] = {
+    "create": ("+", "added"),
+    "update": ("~", "changed"),
+    "rename": ("→", "changed"),
+    "adopt": ("*", "changed"),
+    "delete": ("-", "removed"),
+}
+ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
+
+
+def plan_lines(plan: Plan) -> Iterator[Line]:
+    """The whole plan. Every account that gains or loses access is named."""
+    yield "heading", "Plan: Git → database"
+    yield "plain", f"  revision  {show_revision(plan.revision)}"
+    yield "plain", f"  applied   {'nothing yet' if plan.applied is None else show_revision(plan.applied)}"
+    yield "plain", ""
+    yield from _changes(plan)
+    yield from _access(plan)
+    yield from _effects(plan)
+    yield from _guards(plan)
+    for warning in plan.warnings:
+        yield "changed", f"warning: {warning}"
+    if plan.foreign:
+        yield (
+            "heading",
+            f"Foreign: {count(len(plan.foreign), 'row')} that Git never declared, left alone (`--adopt` takes them over)",
+        )
+        for kind, name in plan.foreign:
+            yield "dim", f"  {kind} {printable(name)}"
+    yield "dim", f"Digest {plan_digest(plan)}"
+
+
+def summary(plan: Plan) -> str:
+    """`2 created, 1 updated; 3 gain access, 1 loses access` in one line."""
+    if plan.is_empty:
+        return "no changes"
+    tally: dict[str, int] = {}
+    for change in plan.changes:
+        tally[change.action] = tally.get(change.action, 0) + 1
+    parts = [f"{tally[action]:,} {word}" for action, word in ACTIONS.items() if action in tally]
+    gain, lose = ({access.user for access in accesses} for accesses in (plan.access.gained, plan.access.lost))
+    people = [f"{len(gain):,} gain access"] * bool(gain) + [f"{len(lose):,} lose access"] * bool(lose)
+    return ", ".join(parts) + "; " + (", ".join(people) or "nobody gains or loses access")
+
+
+def _changes(plan: Plan) -> Iterator[Line]:
+    if plan.is_empty:
+        yield "heading", "No changes: the database is in accord with this revision."
+    else:
+        yield "heading", f"Changes: {summary(plan)}"
+    for change in plan.changes:
+        yield from change_lines(change)
+    for (kind, name), origin in plan.moves:
+        yield "dim", f"  {kind} {name} is now declared in {origin}"
+    yield "plain", ""
+
+
+def change_lines(change: Change) -> Iterator[Line]:
+    """One resource's change, field by field."""
+    sign, style = _SIGNS[change.action]
+    name = change.name if change.previous_name is None else f"{change.previous_name} → {change.name}"
+    place = "" if change.source is None else f"   {printable(str(change.source))}"
+    yield style, f"  {sign} {change.kind} {name}{place}"
+    for field, difference in change.fields.items():
+        yield from _field(field, difference)
+
+
+def _field(name: str, difference: dict[str, Any]) -> Iterator[Line]:
+    if "added" not in difference:
+        old = "" if difference["from"] in (None, "", {}, []) else f"{show_value(difference['from'])} → "
+        yield "plain", f"      {name}: {old}{show_value(difference['to'])}"
+        return
+    for item in difference["added"]:
+        yield "added", f"      {name}: + {show_item(item)}"
+    for item in difference["removed"]:
+        yield "removed", f"      {name}: - {show_item(item)}"
+    for item in difference.get("changed", ()):
+        yield "changed", f"      {name}: ~ {show_item(item['from'])} → {show_item(item['to'])}"
+
+
+def _access(plan: Plan) -> Iterator[Line]:
+    access = plan.access
+    if not (access.gained or access.lost or access.changed):
+        if not plan.is_empty:
+            yield "heading", "Access: nobody gains or loses any"
+            yield "plain", ""
+        return
+    yield "heading", f"Access: {len(access.gained):,} gained, {len(access.lost):,} lost, {len(access.changed):,} changed"
+    for sentence in access_sentences(access.gained, "gain"):
+        yield "added", f"  + {sentence}"
+    for sentence in access_sentences(access.lost, "lose"):
+        yield "removed", f"  - {sentence}"
+    for change in access.changed:
+        yield "changed", f"  ~ {access_change_sentence(change)}"
+    yield "plain", ""
+
+
+def access_change_sentence(change: AccessChange) -> str:
+    """What becomes of access that stays: when it ends, or the teams it runs through."""
+    before, after = change.before, change.after
+    words = f"{after.user} keeps {after.issuer}"
+    if before.until != after.until:
+        old = "for good" if before.until is None else f"until {show_instant(before.until)}"
+        new = "for good" if after.until is None else f"until {show_instant(after.until)}"
+        words += f", {new} (was {old})"
+    if before.through != after.through:
+        words += f", through {' and '.join(after.through)} (was {' and '.join(before.through)})"
+    return words
+
+
+def _effects(plan: Plan) -> Iterator[Line]:
+    effects = plan.effects
+    parts = [
+        *([f"{count(effects.mails, 'welcome mail')} sent"] if effects.mails else []),
+        *([f"{count(effects.sessions_ended, 'session')} ended"] if effects.sessions_ended else []),
+        *([f"{count(effects.tokens_ended, 'token')} ended"] if effects.tokens_ended else []),
+    ]
+    if parts:
+        yield "plain", f"Also: {', '.join(parts)}"
+        yield "plain", ""
+
+
+def _guards(plan: Plan) -> Iterator[Line]:
+    if plan.is_empty:
+        return
+    yield "heading", "Guards"
+    for guard in plan.guards:
+        if guard.verdict == "pass":
+            yield "dim", f"  ✓ {guard.id}: {guard.message}"
+        elif guard.verdict == "overridden":
+            yield "changed", f"  ! {guard.id}: overridden: {guard.message}"
+        else:
+            yield "refused", f"  ✗ {guard.id}: {guard.message}"
+            yield "plain", f'      if this is meant: accord apply --override {guard.id} --reason "why"'
+    yield "plain", ""

@@ -1,0 +1,77 @@
+"""Wording that the renderers share: numbers of things, values made safe to show, access in a sentence."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.access.instants import show_instant
+from reconciler.access.state import Access
+from reconciler.plan.actual import Revision
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_LONGEST = 200
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 team`, `1,200 teams`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def printable(text: str) -> str:
+    """Text on one line in which nothing can hide: what moves the cursor or turns the writing direction is spelt out."""
+    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char) in _HIDDEN else char for char in text)
+
+
+def show_value(value: Any) -> str:
+    """A field's value on one line, shortened where it is long."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        quoted = f'"{printable(value)}"'
+        return quoted if len(quoted) <= _LONGEST else f'{quoted[:_LONGEST]}…" ({len(value):,} characters)'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{printable(str(key))}: {show_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(show_value(item) for item in value) + "]"
+    return str(value)
+
+
+def show_item(item: Any) -> str:
+    """A list's item: its name, and what else is said of it."""
+    if isinstance(item, Mapping):
+        name = item.get("user", item.get("issuer"))
+        until = f" until {_short(item['until'])}" if "until" in item else ""
+        reason = f" ({printable(item['reason'])})" if "reason" in item else ""
+        return f"{name}{until}{reason}"
+    return printable(item) if isinstance(item, str) else show_value(item)
+
+
+def _short(instant: str) -> str:
+    from reconciler.access.instants import parse_instant  # noqa: PLC0415 - only lists with an end need it
+
+    return show_instant(parse_instant(instant))
+
+
+def show_revision(revision: Revision) -> str:
+    """A revision in a few words."""
+    summary = f' "{printable(revision.summary)}"' if revision.summary else ""
+    return f"{revision.commit[:12]}{summary} by {printable(revision.author)}, {revision.time:%Y-%m-%d %H:%M} UTC"
+
+
+def access_sentences(accesses: Iterable[Access], verb: str) -> list[str]:
+    """Access in sentences, everybody with the same in one: `alice gains tls-public through web-platform until 2026-12-31`."""
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for access in accesses:
+        groups.setdefault((access.issuer, access.through, access.until), []).append(access.user)
+    sentences = []
+    for (issuer, through, until), users in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1], group[1])):
+        what = f"{issuer} through {' and '.join(through)}" + ("" if until is None else f" until {show_instant(until)}")
+        if len(users) == 1:
+            sentences.append(f"{users[0]} {verb}s {what}")
+        else:
+            sentences.append(f"{len(users):,} people {verb} {what}: {', '.join(users)}")
+    return sentences

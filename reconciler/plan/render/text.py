@@ -8,7 +8,7 @@ from typing import Any, Literal
 from reconciler.access.instants import show_instant
 from reconciler.plan.plan import AccessChange, Change, Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.plan.render.words import access_sentences, count, printable, show_item, show_revision, show_value
+from reconciler.plan.render.words import access_sentences, count, effects_words, printable, show_item, show_revision, show_value
 
 Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
 Line = tuple[Style, str]
@@ -125,14 +125,9 @@ def access_change_sentence(change: AccessChange) -> str:
 
 
 def _effects(plan: Plan) -> Iterator[Line]:
-    effects = plan.effects
-    parts = [
-        *([f"{count(effects.mails, 'welcome mail')} sent"] if effects.mails else []),
-        *([f"{count(effects.sessions_ended, 'session')} ended"] if effects.sessions_ended else []),
-        *([f"{count(effects.tokens_ended, 'token')} ended"] if effects.tokens_ended else []),
-    ]
-    if parts:
-        yield "plain", f"Also: {', '.join(parts)}"
+    also = effects_words(plan.effects)
+    if also:
+        yield "plain", f"Also: {also}"
         yield "plain", ""
 
 

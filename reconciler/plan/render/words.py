@@ -6,9 +6,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.access.instants import show_instant
+from reconciler.access.instants import parse_instant, show_instant
 from reconciler.access.state import Access
 from reconciler.plan.actual import Revision
+from reconciler.plan.plan import Effects
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _LONGEST = 200
@@ -17,6 +18,16 @@ _LONGEST = 200
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 team`, `1,200 teams`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def effects_words(effects: Effects) -> str:
+    """`2 welcome mails sent, 1 token ended`; empty where nothing else happens."""
+    parts = (
+        (effects.mails, "welcome mail", "sent"),
+        (effects.sessions_ended, "session", "ended"),
+        (effects.tokens_ended, "token", "ended"),
+    )
+    return ", ".join(f"{count(number, noun)} {verb}" for number, noun, verb in parts if number)
 
 
 def printable(text: str) -> str:
@@ -44,16 +55,10 @@ def show_item(item: Any) -> str:
     """A list's item: its name, and what else is said of it."""
     if isinstance(item, Mapping):
         name = item.get("user", item.get("issuer"))
-        until = f" until {_short(item['until'])}" if "until" in item else ""
+        until = f" until {show_instant(parse_instant(item['until']))}" if "until" in item else ""
         reason = f" ({printable(item['reason'])})" if "reason" in item else ""
         return f"{name}{until}{reason}"
     return printable(item) if isinstance(item, str) else show_value(item)
-
-
-def _short(instant: str) -> str:
-    from reconciler.access.instants import parse_instant  # noqa: PLC0415 - only lists with an end need it
-
-    return show_instant(parse_instant(instant))
 
 
 def show_revision(revision: Revision) -> str:

@@ -1,0 +1,86 @@
+"""Problems as text, JSON, SARIF 2.1.0 (OASIS) and GitHub workflow annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.plan.problems import Problem
+from reconciler.plan.render.document import problem_document
+from reconciler.plan.render.text import Line
+from reconciler.plan.render.words import count, printable
+
+
+def problem_lines(problems: Sequence[Problem]) -> list[Line]:
+    """A line a problem; what comes from the file is made safe to show."""
+    return [
+        (
+            "refused" if problem.severity == "error" else "changed",
+            f"{printable(problem.file)}:{problem.line}:{problem.column}: {problem.severity}: "
+            f"{printable(problem.message)} [{problem.rule}]",
+        )
+        for problem in problems
+    ]
+
+
+def tally(problems: Sequence[Problem]) -> str:
+    """`2 errors, 1 warning`."""
+    errors = sum(problem.severity == "error" for problem in problems)
+    return f"{count(errors, 'error')}, {count(len(problems) - errors, 'warning')}"
+
+
+def problems_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    """The list that `schemas/problems.schema.json` describes."""
+    return [problem_document(problem) for problem in problems]
+
+
+def problems_github(problems: Sequence[Problem]) -> list[str]:
+    """Workflow commands that GitHub shows beside the line."""
+
+    def escaped(text: str, extra: str = "") -> str:
+        for char in "%\r\n" + extra:
+            text = text.replace(char, f"%{ord(char):02X}")
+        return text
+
+    return [
+        f"::{problem.severity} file={escaped(problem.file, ',:')},line={problem.line},col={problem.column},"
+        f"title={escaped(problem.rule, ',:')}::{escaped(printable(problem.message))}"
+        for problem in problems
+    ]
+
+
+def problems_sarif(problems: Sequence[Problem], version: str) -> dict[str, Any]:
+    """One SARIF run, for code scanning."""
+    rules = sorted({problem.rule for problem in problems})
+    return {
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "accord",
+                        "version": version,
+                        "rules": [{"id": rule, "shortDescription": {"text": rule.replace("-", " ")}} for rule in rules],
+                    }
+                },
+                "results": [_sarif_result(problem, rules) for problem in problems],
+            }
+        ],
+    }
+
+
+def _sarif_result(problem: Problem, rules: list[str]) -> dict[str, Any]:
+    region = {"startLine": problem.line, "startColumn": problem.column}
+    return {
+        "ruleId": problem.rule,
+        "ruleIndex": rules.index(problem.rule),
+        "level": problem.severity,
+        "message": {"text": printable(problem.message)},
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(problem.file)}, "region": region}}],
+    }
+
+
+def _uri(file: str) -> str:
+    """A relative reference (RFC 3986): everything but unreserved characters and the slash is percent-encoded."""
+    safe = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
+    return "".join(chr(byte) if byte in safe else f"%{byte:02X}" for byte in file.encode("utf-8", "surrogateescape"))

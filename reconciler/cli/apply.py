@@ -1,0 +1,120 @@
+"""accord apply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.exits import ERROR, OK
+from reconciler.cli.options import database_option, repository_options, utc_now
+
+
+@click.command(
+    "apply",
+    epilog="""\b
+Examples:
+  accord apply                                      # shows the plan and asks
+  accord apply --yes                                # in CI, on merge
+  accord apply plan.json --yes                      # exactly what was reviewed, or nothing
+  accord apply --yes --override deletions --reason "team was dissolved, CHG-1234"
+
+\b
+Exit codes: 0 applied, or nothing to do; 1 error; 3 invalid configuration; 4 a guard
+refuses, or a rewind; 5 the saved plan is stale; 6 unreachable. Unless it exits with 0,
+nothing was changed.
+""",
+)
+@click.argument("planfile", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@repository_options
+@database_option
+@click.option("--rev", metavar="REV", help="The revision to apply [default: the branch's head].")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--override", "overrides", multiple=True, metavar="GUARD", help="Apply although this guard refuses. May be repeated.")
+@click.option("--reason", help="Why guards are overridden; written to the audit log.")
+@click.option("--digest", metavar="DIGEST", help="Apply only if the plan has this digest.")
+@click.option("--adopt", is_flag=True, help="Take over rows that Git never declared; delete those it does not declare.")
+@click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
+def command(
+    planfile: Path | None,
+    repository: str | None,
+    branch: str | None,
+    path: str | None,
+    database: str | None,
+    rev: str | None,
+    yes: bool,
+    overrides: tuple[str, ...],
+    reason: str | None,
+    digest: str | None,
+    adopt: bool,
+    allow_rewind: bool,
+) -> int:
+    """Bring the database into accord with a revision: whole, in one transaction, or not at all.
+
+    Applying the same revision again changes nothing.
+    """
+    from reconciler.cli.output import progress_bar
+    from reconciler.cli.reports import load_plan, reporting_problems, write_outcome
+    from reconciler.run.applying import Order, apply_revision
+    from reconciler.run.deployment import current_user, read_deployment
+    from reconciler.run.errors import Unsafe
+
+    check_overrides(overrides, reason)
+    deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
+    order = Order(rev, adopt, allow_rewind, [(guard, reason or "") for guard in overrides], digest)
+    if planfile is not None:
+        if rev is not None or adopt:
+            raise click.UsageError("a saved plan says itself which revision it is for, and what it adopts; leave out --rev and --adopt")
+        saved = load_plan(planfile)
+        order = order._replace(rev=saved["revision"]["commit"], adopt=saved.get("adopt") is True, saved=saved)
+        deployment = deployment._replace(path=str(saved.get("path", "")))
+    with reporting_problems():
+        if not yes:
+            order = _asked(deployment, order)
+        if order is None:
+            click.echo("Nothing was changed.")
+            return ERROR
+        try:
+            with progress_bar("Reading") as reading, progress_bar("Applying") as writing:
+                outcome = apply_revision(
+                    deployment, order, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
+                )
+        except Unsafe as error:
+            from reconciler.cli.output import write_lines
+            from reconciler.plan.render.text import plan_lines
+
+            write_lines(plan_lines(error.plan), err=True)
+            raise
+    write_outcome(outcome.plan, "Applied" if outcome.written else "Already applied")
+    return OK
+
+
+def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
+    """Raise UsageError unless guards are overridden by name, and with a reason."""
+    from reconciler.plan.guards import GUARDS
+    from reconciler.plan.nearest import did_you_mean
+
+    for guard in overrides:
+        if guard not in GUARDS:
+            raise click.UsageError(f"there is no guard `{guard}`{did_you_mean(guard, GUARDS) or '; there are ' + ', '.join(GUARDS)}")
+    if overrides and not (reason and reason.strip()):
+        raise click.UsageError("--override needs --reason: it is written to the audit log")
+
+
+def _asked(deployment, order):  # type: ignore[no-untyped-def]
+    """The order for exactly the plan that was shown and agreed to; None where it was not agreed to."""
+    import sys
+
+    from reconciler.cli.reports import write_plan
+    from reconciler.plan.render.document import plan_digest
+    from reconciler.run.planning import plan_revision
+
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; --yes applies without asking")
+    plan = plan_revision(deployment, order.rev, now=utc_now(), adopt=order.adopt, allow_rewind=order.allow_rewind)
+    write_plan(plan, "text")
+    if plan.is_empty:
+        return order
+    if not click.confirm("Apply this?"):
+        return None
+    return order._replace(expected=order.expected or plan_digest(plan), rev=plan.revision.commit)

@@ -1,0 +1,32 @@
+"""Exit codes, and the message for each kind of error."""
+
+from __future__ import annotations
+
+OK, ERROR, CHANGES, INVALID, UNSAFE, STALE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
+
+
+def exit_code(error: Exception) -> tuple[int, str]:
+    """The exit code and the message for an error that reached the edge."""
+    from reconciler.run.errors import InvalidConfiguration, Rewind, RunError, Stale, Unsafe
+    from reconciler.source.errors import RepositoryUnreachable, SourceError
+    from reconciler.store.errors import DatabaseUnreachable, StoreError
+
+    codes: tuple[tuple[type[Exception], int], ...] = (
+        (InvalidConfiguration, INVALID),
+        (Unsafe, UNSAFE),
+        (Rewind, UNSAFE),
+        (Stale, STALE),
+        (RepositoryUnreachable, UNREACHABLE),
+        (DatabaseUnreachable, UNREACHABLE),
+    )
+    for kind, code in codes:
+        if isinstance(error, kind):
+            return code, str(error)
+    if isinstance(error, RunError | SourceError | StoreError):
+        return ERROR, str(error)
+    if isinstance(error, OSError):
+        return ERROR, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    if isinstance(error, MemoryError):
+        return ERROR, "there is not enough memory for this; nothing was changed"
+    kind_name = type(error).__name__
+    return ERROR, f"internal error ({kind_name}); this is a mistake in Accord. ACCORD_DEBUG=1 shows where; nothing was changed"

@@ -1,0 +1,119 @@
+"""The `accord` program: finds the command, and turns every error into one message and one exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.exits import ERROR, INTERRUPTED, exit_code
+
+COMMANDS = {
+    "init": "Make a config repository to start from.",
+    "validate": "Check a working folder or a revision, and report all problems.",
+    "plan": "Show what applying a revision would change, and whose access.",
+    "apply": "Bring the database into accord with a revision, in one transaction.",
+    "drift": "Show what differs in the database from the applied revision.",
+    "access": "Show who may use which issuer, now, at an instant or under a revision.",
+    "explain": "Explain why a user may or may not use an issuer.",
+    "history": "List the revisions that were applied.",
+    "show": "Show one applied revision: who, when, what.",
+    "audit": "Verify or export the hash-chained audit log.",
+    "export": "Write the database's declared facts as a config repository.",
+    "import": "Make a config repository from another tool's configuration.",
+    "db": "Create, upgrade and check the database's tables.",
+    "completion": "Print the shell completion script.",
+}
+_EPILOG = """\b
+Examples:
+  accord init config --administrator alice --email alice@example.org
+  accord validate config
+  accord plan --repository config --database sqlite:///accord.db
+  accord apply --repository config --yes
+  accord access --issuer tls-public
+  accord explain alice tls-public
+
+\b
+Exit codes: 0 done, or nothing to do; 1 error; 2 changes (plan --detailed-exitcode)
+or drift; 3 invalid configuration; 4 unsafe: refused by a guard, or a rewind;
+5 stale plan; 6 repository or database unreachable; 130 interrupted.
+"""
+
+
+class Commands(click.Group):
+    """The commands by name; a command's module is imported only when it runs, so that help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a first day with Accord, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"reconciler.cli.{'import_' if cmd_name == 'import' else cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command where there is none of that name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from reconciler.plan.nearest import did_you_mean
+
+            raise click.UsageError(f"there is no command `{args[0]}`{did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="accord")
+def accord() -> None:
+    """Accord: who may use which certificate issuer, declared in Git and applied to a database.
+
+    Settings come from options, from environment variables (ACCORD_REPOSITORY, ACCORD_BRANCH, ACCORD_PATH, ACCORD_DATABASE_URL) and
+    from the TOML file that ACCORD_CONFIG names, in this order.
+    """
+
+
+def main() -> NoReturn:
+    """Run the program. No traceback reaches the user, unless ACCORD_DEBUG asks for it."""
+    sys.exit(run(accord))
+
+
+def run(command: Callable[..., Any]) -> int:
+    """Run a command to its exit code."""
+    try:
+        code = command(standalone_mode=False, prog_name="accord")
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\naccord: interrupted; nothing was changed", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        return ERROR
+    except click.UsageError as error:
+        click.echo(f"accord: {error.format_message()}", err=True)
+        if error.ctx is not None:
+            click.echo(f"Try `{error.ctx.command_path} --help`.", err=True)
+        return ERROR
+    except click.ClickException as error:
+        click.echo(f"accord: {error.format_message()}", err=True)
+        return ERROR
+    except Exception as error:
+        if os.environ.get("ACCORD_DEBUG"):
+            raise
+        code, message = exit_code(error)
+        click.echo(f"accord: {message}", err=True)
+        return code

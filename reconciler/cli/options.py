@@ -1,0 +1,60 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def repository_options(function: F) -> F:
+    """Where the config repository is."""
+    for option in (
+        click.option(
+            "--path", metavar="FOLDER", help="The folder of the repository that holds the resources [default: its root]."
+        ),
+        click.option("--branch", metavar="NAME", help="The branch whose head is desired [default: main]."),
+        click.option("--repository", metavar="LOCATION", help="The config repository: a path or a remote URL [default: .]."),
+    ):
+        function = option(function)
+    return function
+
+
+def database_option(function: F) -> F:
+    """Where the database is."""
+    return click.option(
+        "--database", metavar="URL", help="The database: sqlite:///FILE or postgresql://… [default: sqlite:///accord.db]."
+    )(function)
+
+
+def format_option(*formats: str) -> Callable[[F], F]:
+    """How to write what was read; the first is the default."""
+    return click.option(
+        "--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True, help="How to write the answer."
+    )
+
+
+class Instant(click.ParamType):
+    """An RFC 3339 instant, or a date, which means its end in UTC."""
+
+    name = "INSTANT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read the option."""
+        from reconciler.access.instants import parse_instant
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def utc_now() -> datetime:
+    """The clock of this program."""
+    return datetime.now(UTC)

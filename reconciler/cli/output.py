@@ -1,0 +1,91 @@
+"""Writing to the terminal: colour where it is wanted, JSON for programs, a progress bar for what takes long."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import orjson
+
+from reconciler.plan.problems import Problem
+from reconciler.plan.render.text import Line, Style
+
+_COLOURS: dict[Style, dict[str, Any]] = {
+    "heading": {"bold": True},
+    "plain": {},
+    "added": {"fg": "green"},
+    "removed": {"fg": "red"},
+    "changed": {"fg": "yellow"},
+    "refused": {"fg": "red", "bold": True},
+    "dim": {"dim": True},
+}
+_PATIENCE = 1.0
+"""Seconds after which a bar appears."""
+
+
+def colour_wanted() -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise; FORCE_COLOR insists."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def write_lines(lines: Iterable[Line], *, err: bool = False) -> None:
+    """Write styled lines, in pieces large enough to be quick."""
+    colour = colour_wanted()
+    piece: list[str] = []
+    for style, text in lines:
+        piece.append(click.style(text, **_COLOURS[style]) if colour and text and _COLOURS[style] else text)
+        if len(piece) >= 2_000:
+            click.echo("\n".join(piece), err=err, color=True)
+            piece = []
+    if piece:
+        click.echo("\n".join(piece), err=err, color=True)
+
+
+def write_json(value: Any) -> None:
+    """Write a value as indented JSON."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def write_problems(problems: Iterable[Problem]) -> None:
+    """Problems, to standard error."""
+    from reconciler.plan.render.problems import problem_lines
+
+    write_lines(problem_lines(list(problems)), err=True)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A function that is told (done, total), and draws a bar once the work has taken a second; None where there is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=None)
+    began = time.monotonic()
+    shown = False
+
+    def tell(done: int, total: int) -> None:
+        nonlocal shown
+        if not shown and time.monotonic() - began > _PATIENCE:
+            bar.start()
+            shown = True
+        if shown:
+            bar.update(task, completed=done, total=total)
+
+    try:
+        yield tell
+    finally:
+        if shown:
+            bar.stop()

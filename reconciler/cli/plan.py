@@ -1,0 +1,70 @@
+"""accord plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.exits import CHANGES, OK, UNSAFE
+from reconciler.cli.options import database_option, format_option, repository_options, utc_now
+
+
+@click.command(
+    "plan",
+    epilog="""\b
+Examples:
+  accord plan
+  accord plan --rev feature --format markdown > comment.md
+  accord plan --against origin/main --rev HEAD      # two revisions, no database
+  accord plan --out plan.json && accord apply plan.json --yes
+  accord plan --detailed-exitcode                   # 0 nothing to do, 2 changes
+
+\b
+Exit codes: 0 planned; with --detailed-exitcode 2 where there are changes; 1 error;
+3 invalid configuration; 4 a guard refuses, or a rewind; 6 unreachable.
+""",
+)
+@repository_options
+@database_option
+@click.option("--rev", metavar="REV", help="The revision to plan [default: the branch's head].")
+@click.option("--against", metavar="REV", help="Compare with this revision instead of a database.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan here, for `accord apply PLANFILE`.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
+@click.option("--adopt", is_flag=True, help="Take over rows that Git never declared; delete those it does not declare.")
+@click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
+@format_option("text", "markdown", "json")
+def command(
+    repository: str | None,
+    branch: str | None,
+    path: str | None,
+    database: str | None,
+    rev: str | None,
+    against: str | None,
+    out: Path | None,
+    detailed_exitcode: bool,
+    adopt: bool,
+    allow_rewind: bool,
+    format_: str,
+) -> int:
+    """Show what applying a revision would change: resources, access, mails, and each guard's verdict.
+
+    Nothing is written but the file that --out names.
+    """
+    from reconciler.cli.output import progress_bar
+    from reconciler.cli.reports import reporting_problems, save_plan, write_plan
+    from reconciler.run.deployment import read_deployment
+    from reconciler.run.planning import compare_revisions, plan_revision
+
+    deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
+    with reporting_problems(), progress_bar("Reading") as progress:
+        if against is not None:
+            plan = compare_revisions(deployment, rev, against, now=utc_now(), progress=progress)
+        else:
+            plan = plan_revision(deployment, rev, now=utc_now(), adopt=adopt, allow_rewind=allow_rewind, progress=progress)
+    if out is not None:
+        save_plan(plan, out)
+    write_plan(plan, format_)
+    if plan.refusals:
+        return UNSAFE
+    return CHANGES if detailed_exitcode and not plan.is_empty else OK

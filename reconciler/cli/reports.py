@@ -1,0 +1,79 @@
+"""What several commands write: plans, in every format, and problems that stop a run."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from reconciler.cli.output import write_json, write_lines, write_problems
+from reconciler.plan.plan import Plan
+from reconciler.plan.render.document import plan_document
+from reconciler.plan.render.text import plan_lines, summary
+from reconciler.run.errors import InvalidConfiguration, Misconfigured
+
+_LARGEST_PLAN = 1 << 30
+
+
+@contextmanager
+def reporting_problems() -> Iterator[None]:
+    """List the problems of an invalid configuration before its error goes on."""
+    try:
+        yield
+    except InvalidConfiguration as error:
+        write_problems(error.problems)
+        raise
+
+
+def write_plan(plan: Plan, format_: str) -> None:
+    """A plan as text, Markdown or JSON."""
+    if format_ == "json":
+        write_json(plan_document(plan))
+    elif format_ == "markdown":
+        from reconciler.plan.render.markdown import plan_markdown
+
+        click.echo(plan_markdown(plan), nl=False)
+    else:
+        write_lines(plan_lines(plan))
+
+
+def write_outcome(plan: Plan, done: str) -> None:
+    """What a run did, in one line; warnings and overridden guards with it."""
+    write_problems(plan.warnings)
+    for guard in plan.guards:
+        if guard.verdict == "overridden":
+            write_lines([("changed", f"guard {guard.id} overridden: {guard.message}")])
+    write_lines([("heading", f"{done} {plan.revision.commit[:12]}: {summary(plan)}")])
+
+
+def save_plan(plan: Plan, file: Path) -> None:
+    """Save a plan, whole or not at all."""
+    content = orjson.dumps(plan_document(plan), option=orjson.OPT_INDENT_2)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_plan(file: Path) -> dict[str, Any]:
+    """A saved plan's document. Raises Misconfigured where the file is none."""
+    if file.stat().st_size > _LARGEST_PLAN:
+        raise Misconfigured(f"`{file}` is too large to be a plan")
+    try:
+        document = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise Misconfigured(f"`{file}` is not a saved plan: {error}; `accord plan --out` makes one") from None
+    revision = document.get("revision") if isinstance(document, dict) else None
+    if not isinstance(revision, dict) or not isinstance(revision.get("commit"), str) or "digest" not in document:
+        raise Misconfigured(f"`{file}` is not a saved plan; `accord plan --out` makes one")
+    return dict(document)

@@ -1,0 +1,67 @@
+"""accord validate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.exits import ERROR, OK
+from reconciler.cli.options import format_option, repository_options, utc_now
+
+
+@click.command(
+    "validate",
+    epilog="""\b
+Examples:
+  accord validate                       # the working folder
+  accord validate config/teams/web.yaml # cross-checks stay within what is given
+  accord validate --rev HEAD            # a revision of the repository
+  accord validate --format github       # annotations on a pull request
+  accord validate --format sarif > accord.sarif
+
+Exit codes: 0 valid (there may be warnings); 1 errors.
+""",
+)
+@click.argument("folder", required=False, metavar="[PATH]", type=click.Path(path_type=Path))
+@repository_options
+@click.option("--rev", metavar="REV", help="Check this revision of the repository instead of a folder.")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@format_option("text", "json", "sarif", "github")
+def command(
+    folder: Path | None,
+    repository: str | None,
+    branch: str | None,
+    path: str | None,
+    rev: str | None,
+    strict: bool,
+    format_: str,
+) -> int:
+    """Check a working folder (or with --rev a revision) and report all problems at once, each with its place."""
+    from reconciler.cli.output import progress_bar, write_json, write_lines
+    from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
+    from reconciler.run.deployment import read_deployment
+    from reconciler.run.validating import validate_folder, validate_revision
+
+    if rev is not None and folder is not None:
+        raise click.UsageError("give a PATH or --rev, not both; --path names a folder inside the repository")
+    deployment = read_deployment({"repository": repository, "branch": branch, "path": path})
+    with progress_bar("Checking") as progress:
+        if rev is not None:
+            found = validate_revision(deployment, rev, now=utc_now(), progress=progress)
+        else:
+            where = folder if folder is not None else Path(deployment.repository) / deployment.path
+            found = validate_folder(where, deployment.cache, now=utc_now(), progress=progress)
+    if format_ == "json":
+        write_json(problems_json(found.problems))
+    elif format_ == "sarif":
+        from reconciler import __version__
+
+        write_json(problems_sarif(found.problems, __version__))
+    elif format_ == "github":
+        click.echo("\n".join(problems_github(found.problems)), nl=bool(found.problems))
+    else:
+        write_lines(problem_lines(found.problems))
+        click.echo(f"{found.resources:,} resources in {found.files:,} files: {tally(found.problems)}")
+    failed = any(problem.severity == "error" or strict for problem in found.problems)
+    return ERROR if failed else OK

@@ -1,0 +1,112 @@
+"""accord access and explain: who may use what, now, at another instant or under an applied revision, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.access.state import Access, AccessState, access_of, build
+from reconciler.plan.actual import Actual
+from reconciler.run.deployment import Deployment
+from reconciler.run.errors import RunError
+from reconciler.run.gather import read_declarations, state_of
+from reconciler.run.planning import open_source, reading
+from reconciler.store.read import AppliedRevision, Scope, find_revision, read_actual, read_applied, revision_at
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class UnknownName(RunError):
+    """A user, issuer or team that does not exist."""
+
+
+class Question(NamedTuple):
+    """Whose access to what is asked for. None leaves a part open. `revision` names an applied one by its commit."""
+
+    user: str | None = None
+    issuer: str | None = None
+    team: str | None = None
+    at: datetime | None = None
+    revision: str | None = None
+
+
+class Answer(NamedTuple):
+    """Access by user and issuer, the instant it holds at, and the applied revision it follows from.
+
+    `past`: worked out from the revision as Git declares it; what runtime knew then (accounts switched off by hand, directory
+    accounts) is not recorded and not in it.
+    """
+
+    access: tuple[Access, ...]
+    at: datetime
+    applied: AppliedRevision | None
+    past: bool
+
+
+def answer(deployment: Deployment, question: Question, *, now: datetime) -> Answer:
+    """Who may use what. Raises UnknownName, with the nearest name, for what does not exist."""
+    with reading(deployment) as connection:
+        applied = _in_force(connection, question, now)
+        past = applied is not None and applied != read_applied(connection)
+        past = past or (question.at is not None and question.at < now)
+        if not past:
+            at = question.at or now
+            state = access_state(read_actual(connection, _scope(question)))
+            return Answer(_select(state, question, at, _all_names(connection)), at, applied, False)
+    if applied is None:
+        raise RunError("no revision was applied yet at that instant")
+    source = open_source(deployment)._replace(path=applied.path)
+    declarations, _ = read_declarations(source, applied.revision.commit, applied.applied_at)
+    declared = state_of(declarations).declared
+    at = question.at or applied.applied_at
+    return Answer(_select(build(declared), question, at, None), at, applied, True)
+
+
+def access_state(actual: Actual) -> AccessState:
+    """The access state that follows from what the database holds."""
+    runtime = actual.runtime
+    return build(
+        actual.declared,
+        disabled=runtime.disabled,
+        directory_accounts=runtime.directory_accounts,
+        directory_members=runtime.directory_members,
+    )
+
+
+def _in_force(connection: Connection, question: Question, now: datetime) -> AppliedRevision | None:
+    if question.revision is not None:
+        return find_applied(connection, question.revision)
+    if question.at is not None and question.at < now:
+        return revision_at(connection, question.at)
+    return read_applied(connection)
+
+
+def find_applied(connection: Connection, commit: str) -> AppliedRevision:
+    """An applied revision by its commit, or the beginning of it. Raises RunError where none or several are meant."""
+    found = find_revision(connection, commit)
+    if found is None:
+        raise RunError(f"revision `{commit}` was never applied to this database; `accord history` lists those that were")
+    return found
+
+
+def _scope(question: Question) -> Scope | None:
+    if question.user is not None:
+        return Scope(users=frozenset({question.user}))
+    if question.issuer is not None:
+        return Scope(issuers=frozenset({question.issuer}))
+    if question.team is not None:
+        return Scope(whole_teams=frozenset({question.team}))
+    return None
+
+
+def _select(state: AccessState, question: Question, at: datetime) -> tuple[Access, ...]:
+    users: Iterable[str] = sorted(state.accounts) if question.user is None else [question.user]
+    found = (access for user in users for _, access in sorted(access_of(state, user, at).items()))
+    return tuple(
+        access
+        for access in found
+        if (question.issuer is None or access.issuer == question.issuer)
+        and (question.team is None or question.team in access.through)
+    )

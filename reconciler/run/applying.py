@@ -1,0 +1,120 @@
+"""accord apply: plan again under the writer's lock, and apply that very plan in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.plan.guards import GUARDS, overridden
+from reconciler.plan.plan import Plan
+from reconciler.plan.render.document import plan_digest, plan_document
+from reconciler.run.deployment import Deployment
+from reconciler.run.errors import Misconfigured, Stale, Unsafe
+from reconciler.run.gather import Progress
+from reconciler.run.planning import is_new, open_source, plan_against
+from reconciler.store.apply import apply_plan
+from reconciler.store.engine import open_database
+from reconciler.store.schema import upgrade
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from reconciler.run.gather import Source
+
+Override = tuple[str, str]
+"""A guard's id and the reason why it is overridden."""
+
+
+class Order(NamedTuple):
+    """What to apply: a revision and under which conditions. `expected` is a digest, `saved` a saved plan's document."""
+
+    rev: str | None
+    adopt: bool = False
+    allow_rewind: bool = False
+    overrides: Sequence[Override] = ()
+    expected: str | None = None
+    saved: Mapping[str, Any] | None = None
+
+
+class Outcome(NamedTuple):
+    """The plan that was applied, and the id of its entry in the history."""
+
+    plan: Plan
+    revision_id: int
+
+
+def apply_revision(
+    deployment: Deployment,
+    order: Order,
+    *,
+    applied_by: str,
+    clock: Callable[[], datetime],
+    progress: Progress = None,
+    reading_progress: Progress = None,
+) -> Outcome:
+    """Plan and apply in one transaction, under the lock that keeps reconcilers apart.
+
+    Raises Unsafe where a guard refuses, Stale where the plan is not the one that was expected; nothing is changed then.
+    """
+    for guard, _ in order.overrides:
+        if guard not in GUARDS:
+            raise Misconfigured(f"there is no guard `{guard}`; there are {', '.join(GUARDS)}")
+    source = open_source(deployment)
+    with open_database(deployment.database_url) as database:
+        if is_new(database):
+            upgrade(database)
+        with database.writing() as connection:
+            plan = _planned(connection, source, deployment, order, clock(), reading_progress)
+            return Outcome(
+                plan,
+                apply_plan(
+                    connection,
+                    plan,
+                    digest=plan_digest(plan),
+                    repository=source.repository.origin(),
+                    branch=deployment.branch,
+                    applied_by=applied_by,
+                    overrides=[
+                        item for item in order.overrides if item[0] in {g.id for g in plan.guards if g.verdict == "overridden"}
+                    ],
+                    now=clock(),
+                    progress=progress,
+                ),
+            )
+
+
+def _planned(
+    connection: Connection, source: Source, deployment: Deployment, order: Order, now: datetime, progress: Progress
+) -> Plan:
+    revision = source.repository.resolve(order.rev or deployment.branch)
+    plan = plan_against(
+        connection, source, revision, now=now, adopt=order.adopt, allow_rewind=order.allow_rewind, progress=progress
+    )
+    if order.saved is not None:
+        refuse_other_plan(plan, order.saved)
+    if order.expected is not None and plan_digest(plan) != order.expected:
+        raise Stale(f"the plan is {plan_digest(plan)} now, not {order.expected}; look at it again")
+    plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in order.overrides]))
+    if plan.refusals:
+        raise Unsafe(plan)
+    return plan
+
+
+def refuse_other_plan(plan: Plan, saved: Mapping[str, Any]) -> None:
+    """Raise Stale unless a saved plan says exactly what its revision gives on this database now.
+
+    The saved file is never trusted with what is done: only the plan worked out here is applied.
+    """
+    document = plan_document(plan)
+    applied = (saved.get("applied") or {}).get("commit") if isinstance(saved.get("applied"), dict | None) else None
+    if applied != (plan.applied and plan.applied.commit):
+        raise Stale("stale: another revision was applied since this plan was made; plan again")
+    if saved.get("generation") != plan.generation:
+        raise Stale("stale: the database has changed since this plan was made; plan again")
+    if document != saved:
+        parts = [key for key in document if document[key] != saved.get(key)] or ["keys that no plan has"]
+        raise Stale(
+            f"this file is not the plan that its revision gives now (it differs in: {', '.join(parts)}): it was edited, or time has "
+            "ended somebody's access since; plan again"
+        )

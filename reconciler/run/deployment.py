@@ -1,0 +1,77 @@
+"""The deployment's settings: options of a command, environment variables `ACCORD_*`, and the TOML file `ACCORD_CONFIG` names."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.run.errors import Misconfigured
+
+DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": "sqlite:///accord.db"}
+_ELSEWHERE = ("listen", "trusted_proxies", "cache", "smtp", "directory")
+"""Keys of the same TOML file that other programs, or other parts of this one, read."""
+
+
+class Deployment(NamedTuple):
+    """Where everything is. `path` is the folder of the config repository that holds the resources; empty is its root."""
+
+    repository: str
+    branch: str
+    path: str
+    database_url: str
+    cache: Path
+
+
+def read_deployment(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Deployment:
+    """The settings in force: an option goes before its environment variable, that before the TOML file, that before the default.
+
+    Raises Misconfigured where the TOML file cannot be read or holds a key nobody knows.
+    """
+    env = os.environ if environment is None else environment
+    file = _read_file(env["ACCORD_CONFIG"]) if env.get("ACCORD_CONFIG") else {}
+
+    def setting(name: str) -> str:
+        for value in (options.get(name), env.get(f"ACCORD_{name.upper()}"), file.get(name)):
+            if value:
+                return value
+        return DEFAULTS[name]
+
+    cache = (
+        env.get("ACCORD_CACHE") or file.get("cache") or str(Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "accord")
+    )
+    path = setting("path").strip("/")
+    if ".." in Path(path).parts or "\0" in path:
+        raise Misconfigured(f"the path `{path}` leads out of the config repository")
+    return Deployment(setting("repository"), setting("branch"), "" if path == "." else path, setting("database_url"), Path(cache))
+
+
+def _read_file(name: str) -> dict[str, str]:
+    try:
+        content = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"ACCORD_CONFIG names `{name}`, which cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"`{name}` is not TOML: {error}") from None
+    known = (*DEFAULTS, *_ELSEWHERE)
+    for key, value in content.items():
+        if key not in known:
+            raise Misconfigured(f"`{name}` sets `{key}`, which is no setting; there are {', '.join(known)}")
+        if key in (*DEFAULTS, "cache") and not isinstance(value, str):
+            raise Misconfigured(f"`{name}` sets `{key}` to something that is not a text")
+    return content
+
+
+def current_user(environment: Mapping[str, str] | None = None) -> str:
+    """Who applies, for the record: `ACCORD_APPLIED_BY`, what the CI says of who triggered it, or the login name."""
+    env = os.environ if environment is None else environment
+    for name in ("ACCORD_APPLIED_BY", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
+        if env.get(name):
+            return env[name]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

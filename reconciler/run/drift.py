@@ -1,0 +1,138 @@
+"""accord drift: what differs in the database from the applied revision, since when, and how to end it either way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.access.resources import Kind, Resource
+from reconciler.plan.actual import Actual, Key
+from reconciler.plan.changes import Desired, find_changes, find_renames, with_resources
+from reconciler.plan.guards import overridden
+from reconciler.plan.make import make_plan
+from reconciler.plan.plan import Change, Plan
+from reconciler.plan.render.document import plan_digest
+from reconciler.run.applying import Outcome, Override
+from reconciler.run.deployment import Deployment
+from reconciler.run.errors import RunError, Unsafe
+from reconciler.run.gather import Progress, Source, read_declarations, state_of
+from reconciler.run.planning import open_source, reading
+from reconciler.store.apply import apply_plan
+from reconciler.store.audit import AuditEntry, last_entry_for
+from reconciler.store.digests import drifted
+from reconciler.store.engine import open_database
+from reconciler.store.read import AppliedRevision, read_actual, read_applied
+from reconciler.store.schema import check
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class NothingApplied(RunError):
+    """No revision was ever applied, so nothing can differ from it."""
+
+
+class Difference(NamedTuple):
+    """One resource that differs: the change that would put it right, and the last entry of the audit log that speaks of it."""
+
+    change: Change
+    since: AuditEntry | None
+
+
+class Drift(NamedTuple):
+    """All that differs from the applied revision, and the rows that Git never declared."""
+
+    applied: AppliedRevision
+    differences: tuple[Difference, ...]
+    foreign: tuple[Key, ...]
+
+
+def find_drift(deployment: Deployment, *, now: datetime, progress: Progress = None) -> Drift:
+    """Compare the database with what the applied revision declares. Raises NothingApplied."""
+    with reading(deployment) as connection:
+        applied = _applied(connection)
+        if not drifted(connection):
+            return Drift(applied, (), ())
+        plan = _repair_plan(connection, open_source(deployment), applied, now, progress=progress)
+        differences = tuple(Difference(change, last_entry_for(connection, change.kind, change.name)) for change in plan.changes)
+        return Drift(applied, differences, plan.foreign)
+
+
+def _applied(connection: Connection) -> AppliedRevision:
+    applied = read_applied(connection)
+    if applied is None:
+        raise NothingApplied("nothing was ever applied to this database; `accord apply` brings it into accord with a revision")
+    return applied
+
+
+def _repair_plan(
+    connection: Connection,
+    source: Source,
+    applied: AppliedRevision,
+    now: datetime,
+    chosen: Collection[Key] | None = None,
+    progress: Progress = None,
+) -> Plan:
+    declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
+    actual, desired = read_actual(connection), state_of(declarations)
+    if chosen is not None:
+        desired = _only(actual, desired, chosen)
+    return make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path)
+
+
+def _only(actual: Actual, desired: Desired, chosen: Collection[Key]) -> Desired:
+    """A desired state that puts right the chosen resources alone. Raises RunError where one does not differ, or needs another."""
+    changes = find_changes(actual, desired, find_renames(actual, desired.declared))
+    differing = {(change.kind, change.name): change for change in changes}
+    for kind, name in chosen:
+        if (kind, name) not in differing:
+            raise RunError(f"{kind} `{name}` does not differ from the applied revision; `accord drift` lists what does")
+    kinds: dict[Kind, dict[str, Resource]] = {}
+    for key in chosen:
+        change = differing[key]
+        resources = kinds.setdefault(change.kind, dict(actual.declared.of_kind(change.kind)))
+        resources.pop(change.previous_name or change.name, None)
+        if change.after is not None:
+            resources[change.name] = change.after
+    declared = with_resources(actual.declared, kinds)
+    for team in declared.teams.values():
+        lacking = [f"User/{m.user}" for m in team.members if m.user not in declared.users]
+        lacking += [f"Issuer/{p.issuer}" for p in team.permissions if p.issuer not in declared.issuers]
+        if lacking:
+            raise RunError(f"Team `{team.name}` cannot be put right without {', '.join(lacking)}; name them too")
+    return Desired(declared, {key: origin for key, origin in desired.origins.items() if key in chosen})
+
+
+def repair(
+    deployment: Deployment,
+    chosen: Collection[Key] | None,
+    *,
+    overrides: Sequence[Override] = (),
+    applied_by: str,
+    clock: Callable[[], datetime],
+    progress: Progress = None,
+) -> Outcome:
+    """Put right what differs, all of it or only the chosen resources, in one transaction. Guards are judged as for any plan."""
+    source = open_source(deployment)
+    with open_database(deployment.database_url) as database:
+        check(database)
+        with database.writing() as connection:
+            applied = _applied(connection)
+            plan = _repair_plan(connection, source, applied, clock(), chosen, progress)
+            plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in overrides]))
+            if plan.refusals:
+                raise Unsafe(plan)
+            return Outcome(
+                plan,
+                apply_plan(
+                    connection,
+                    plan,
+                    digest=plan_digest(plan),
+                    repository=applied.repository,
+                    branch=applied.branch,
+                    applied_by=applied_by,
+                    overrides=list(overrides),
+                    now=clock(),
+                ),
+            )

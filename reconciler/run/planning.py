@@ -1,0 +1,137 @@
+"""accord plan: a revision against the database, or against another revision without any database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from reconciler.plan.actual import Actual, Revision, Runtime, Totals
+from reconciler.plan.make import make_plan
+from reconciler.plan.plan import Plan
+from reconciler.run.deployment import Deployment
+from reconciler.run.errors import Rewind
+from reconciler.run.gather import Progress, Source, gather, read_declarations, state_of
+from reconciler.store.engine import Database, open_database
+from reconciler.store.errors import SchemaMissing
+from reconciler.store.read import AppliedRevision, read_applied
+from reconciler.store.schema import check
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def open_source(deployment: Deployment) -> Source:
+    """The config repository and the cache, as the deployment names them."""
+    from reconciler.source.cache import open_cache
+    from reconciler.source.repository import Repository
+
+    return Source(Repository.open(deployment.repository, deployment.cache), deployment.path, open_cache(deployment.cache))
+
+
+@contextmanager
+def reading(deployment: Deployment) -> Iterator[Connection]:
+    """One consistent look at a database whose schema is this Accord's."""
+    with open_database(deployment.database_url, read_only=True) as database:
+        check(database)
+        with database.reading() as connection:
+            yield connection
+
+
+def plan_revision(
+    deployment: Deployment,
+    rev: str | None,
+    *,
+    now: datetime,
+    adopt: bool = False,
+    allow_rewind: bool = False,
+    progress: Progress = None,
+) -> Plan:
+    """What applying a revision (by default the configured branch's head) would do now.
+
+    A database without any tables yet is an empty one.
+    """
+    source = open_source(deployment)
+    revision = source.repository.resolve(rev or deployment.branch)
+    with open_database(deployment.database_url, read_only=True) as database:
+        if is_new(database):
+            declarations, warnings = read_declarations(source, revision.commit, now, progress)
+            desired = state_of(declarations)
+            return make_plan(Actual(), desired, revision=revision, now=now, path=source.path, warnings=warnings, adopt=adopt)
+        with database.reading() as connection:
+            return plan_against(connection, source, revision, now=now, adopt=adopt, allow_rewind=allow_rewind, progress=progress)
+
+
+def is_new(database: Database) -> bool:
+    """Whether a database has no tables yet. Raises StoreError where its schema is another than this Accord's."""
+    try:
+        check(database)
+    except SchemaMissing:
+        return True
+    return False
+
+
+def plan_against(
+    connection: Connection,
+    source: Source,
+    revision: Revision,
+    *,
+    now: datetime,
+    adopt: bool = False,
+    allow_rewind: bool = False,
+    progress: Progress = None,
+) -> Plan:
+    """The plan as the database stands on this connection. Raises Rewind where the revision is no descendant of the applied one."""
+    applied = read_applied(connection)
+    if applied is not None and not allow_rewind:
+        refuse_rewind(source, applied, revision)
+    gathered = gather(connection, source, revision, applied, now=now, adopt=adopt, progress=progress)
+    return make_plan(
+        gathered.actual,
+        gathered.desired,
+        revision=revision,
+        now=now,
+        path=source.path,
+        warnings=gathered.warnings,
+        adopt=adopt,
+    )
+
+
+def refuse_rewind(source: Source, applied: AppliedRevision, revision: Revision) -> None:
+    """Raise Rewind unless the applied revision is the given one or an ancestor of it."""
+    before = applied.revision.commit
+    if before == revision.commit:
+        return
+    if not source.repository.has(before):
+        raise Rewind(
+            f"the applied revision {before[:12]} is not in this repository: it was rewritten, the clone is shallow or old, or it is "
+            "another repository. Fetch its whole history; if it was rewritten on purpose, add --allow-rewind"
+        )
+    if not source.repository.is_ancestor(before, revision.commit):
+        raise Rewind(
+            f"{revision.commit[:12]} does not descend from the applied revision {before[:12]}: a force-push, or an old clone. "
+            "Fetch the branch's head; if going back is meant, add --allow-rewind"
+        )
+
+
+def compare_revisions(deployment: Deployment, rev: str | None, against: str, *, now: datetime, progress: Progress = None) -> Plan:
+    """What a revision changes against another one, from Git alone: no database, no secrets.
+
+    What only a database knows is taken to be harmless: everybody has a password, nobody is switched off elsewhere.
+    """
+    source = open_source(deployment)
+    revision, base = source.repository.resolve(rev or deployment.branch), source.repository.resolve(against)
+    before, _ = read_declarations(source, base.commit, now, progress)
+    after, warnings = read_declarations(source, revision.commit, now, progress)
+    held = state_of(before)
+    actual = Actual(
+        declared=held.declared,
+        runtime=Runtime(can_set_password=frozenset(held.declared.users)),
+        files={key: origin.file for key, origin in held.origins.items()},
+        totals=Totals(len(held.declared.users), len(held.declared.teams), len(held.declared.issuers)),
+        applied=base,
+    )
+    changed = {file.path for file in source.repository.changed(base.commit, revision.commit, source.path) or ()}
+    relevant = tuple(warning for warning in warnings if warning.file in changed)
+    return make_plan(actual, state_of(after), revision=revision, now=now, path=source.path, warnings=relevant)

@@ -1,0 +1,43 @@
+"""accord validate: everything that is wrong with a working folder or a revision."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.plan.problems import Problem
+from reconciler.run.deployment import Deployment
+from reconciler.run.gather import Progress
+
+
+class Validation(NamedTuple):
+    """All problems, sorted by place, and how much was read."""
+
+    problems: list[Problem]
+    resources: int
+    files: int
+
+
+def validate_folder(folder: Path, cache: Path, *, now: datetime, progress: Progress = None) -> Validation:
+    """Check a working folder, or one file. Raises SourceError where it cannot be read."""
+    from reconciler.source.cache import open_cache
+    from reconciler.source.load import load_folder
+    from reconciler.source.rules import check
+
+    loaded = load_folder(folder, cache=open_cache(cache), progress=progress)
+    found = [*loaded.problems, *check(loaded.declarations, now, locate=loaded.locate)]
+    return Validation(sorted(found), len(loaded.declarations), loaded.files)
+
+
+def validate_revision(deployment: Deployment, rev: str, *, now: datetime, progress: Progress = None) -> Validation:
+    """Check a revision of the config repository. Raises SourceError where it cannot be read."""
+    from reconciler.run.planning import open_source
+    from reconciler.source.load import load_revision
+    from reconciler.source.rules import check
+
+    source = open_source(deployment)
+    commit = source.repository.resolve(rev).commit
+    loaded = load_revision(source.repository, commit, source.path, cache=source.cache, progress=progress)
+    found = [*loaded.problems, *check(loaded.declarations, now, locate=loaded.locate)]
+    return Validation(sorted(found), len(loaded.declarations), loaded.files)

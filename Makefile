@@ -1,0 +1,59 @@
+# Accord: `make demo` shows it, `make test` tests it; each does all set-up itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) ## Make a config repository, validate, plan and apply it to SQLite, then change one file
+	@$(BIN)/python -m examples.demo
+
+test: $(READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL
+	$(BIN)/python -m pytest --cov --cov-report= --durations=10
+	$(BIN)/coverage report --include='reconciler/access/*,reconciler/plan/*' --fail-under=95
+
+lint: $(READY) ## Check style, types and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Measure Accord against PyYAML on generated config repositories (takes minutes)
+	$(BIN)/python -m benchmarks.run
+
+docs: $(READY) ## Write the command reference anew from the commands
+	$(BIN)/python -m docs.reference
+
+lock: $(READY) ## Pin the newest permitted versions of everything, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) .demo dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# PostgreSQL's server for the tests: installed where we are root on Debian, else said by the tests that are skipped.
+.PHONY: system-packages
+system-packages:
+	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing PostgreSQL for the tests"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } >/dev/null; \
+	  else echo "PostgreSQL is not installed: the tests that need it will be skipped"; fi; fi
+
+$(READY): requirements.lock pyproject.toml
+	@echo "setting up $(VENV)"
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Accord needs Python 3.11 or newer")'
+	@python3 -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: help demo test lint format bench docs lock clean

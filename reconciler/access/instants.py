@@ -1,0 +1,49 @@
+"""Instants and durations as the resources write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DAY = timedelta(days=1)
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an RFC 3339 instant, or a plain date, which means its end in UTC: the midnight after it.
+
+    Returns an aware datetime in UTC. Raises ValueError, with a message made for people, for anything else.
+    """
+    try:
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC) + _DAY
+        if _INSTANT.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"`{text}` is not on the calendar") from None
+    raise ValueError(f"`{text}` is not an instant; write a date, `2026-12-31`, or an RFC 3339 instant, `2026-12-31T18:00:00Z`")
+
+
+def format_instant(instant: datetime) -> str:
+    """An aware instant in UTC as RFC 3339 writes it, with fractions only where there are any."""
+    text = instant.astimezone(UTC).isoformat(timespec="microseconds" if instant.microsecond else "seconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+def show_instant(instant: datetime) -> str:
+    """An end for people: the last day where it is the midnight after one, as a plain date means it, else the instant."""
+    utc = instant.astimezone(UTC)
+    if utc.time() == datetime.min.time() and utc.year > 1:
+        return (utc - _DAY).date().isoformat()
+    return format_instant(utc)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration such as `30m`, `12h` or `90d`. Raises ValueError for anything else."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"`{text}` is not a duration; write a number and s, m, h or d, as in `30m`")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})

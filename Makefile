@@ -9,7 +9,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(READY) ## Make a config repository, validate, plan and apply it to SQLite, then change one file
-	@$(BIN)/python -m examples.demo
+	@VENV=$(VENV) examples/demo.sh
 
 test: $(READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest --cov --cov-report= --durations=10

@@ -81,8 +81,6 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
         for name, resource in after.items():
             current = before.get(name)
             source = desired.origins.get((kind, name))
-            if current is resource:
-                continue
             if current is None:
                 found.append(Change("create", kind, name, source, None, resource))
             elif name in old_names:
@@ -90,7 +88,7 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
             elif (kind, name) in actual.foreign:
                 if adopt:
                     found.append(Change("adopt", kind, name, source, current, resource))
-            elif current != resource:
+            elif current is not resource and current != resource:
                 found.append(Change("update", kind, name, source, current, resource))
         found.extend(
             Change("delete", kind, name, _last_origin(actual, (kind, name)), resource, None)

@@ -56,7 +56,10 @@ def test_a_plan_cannot_weaken_a_guard_and_use_it_at_once() -> None:
     weaker = Settings(guards=Guards(max_deletions_percent=100))
     made = plan(before, desired(ALICE, ADMINS, weaker, *everyone[6:]))
     assert verdicts(made)["deletions"] == "refuse"
-    unsaid = plan(actual(ALICE, ADMINS, Settings(guards=Guards(max_people_gaining=0)), PUBLIC), desired(ALICE, team_for(ALICE), ADMINS, PUBLIC))
+    unsaid = plan(
+        actual(ALICE, ADMINS, Settings(guards=Guards(max_people_gaining=0)), PUBLIC),
+        desired(ALICE, team_for(ALICE), ADMINS, PUBLIC),
+    )
     assert verdicts(unsaid)["access-gained"] == "refuse"
 
 
@@ -82,7 +85,9 @@ def team_for(user: User) -> Team:
 @pytest.mark.parametrize(("limit", "verdict"), [(None, "pass"), (2, "pass"), (1, "refuse")])
 def test_people_who_gain_access_in_one_plan_can_be_limited(limit: int | None, verdict: str) -> None:
     settings = Settings(guards=Guards(max_people_gaining=limit))
-    web = Team("web", members=(Membership("alice"), Membership("bob")), permissions=(Permission("internal"), Permission("public")))
+    web = Team(
+        "web", members=(Membership("alice"), Membership("bob")), permissions=(Permission("internal"), Permission("public"))
+    )
     made = plan(
         actual(ALICE, BOB, ADMINS, PUBLIC, INTERNAL, settings), desired(ALICE, BOB, ADMINS, PUBLIC, INTERNAL, settings, web)
     )
@@ -121,7 +126,11 @@ def test_nobody_may_be_in_two_teams_whose_duties_are_kept_apart() -> None:
         (
             ALICE,
             Membership("bob"),
-            Runtime(can_set_password=frozenset({"alice"}), directory_accounts=frozenset({"ada"}), directory_members={"admins": ("ada",)}),
+            Runtime(
+                can_set_password=frozenset({"alice"}),
+                directory_accounts=frozenset({"ada"}),
+                directory_members={"admins": ("ada",)},
+            ),
         ),
     ],
     ids=["disabled", "expiring", "application", "no password", "switched off by an administrator", "only a directory account"],

@@ -168,7 +168,9 @@ def test_a_foreign_team_still_gives_access_and_its_loss_shows() -> None:
     rogue = Team("rogue", members=(Membership("bob"),), permissions=(Permission("public"),))
     before = actual(ALICE, BOB, ADMINS, PUBLIC, rogue, foreign=frozenset({("Team", "rogue")}))
     assert plan(before, desired(ALICE, BOB, ADMINS, PUBLIC)).access.lost == ()
-    assert plan(before, desired(ALICE, BOB, ADMINS, PUBLIC), adopt=True).access.lost == (Access("bob", "public", ("rogue",), None),)
+    assert plan(before, desired(ALICE, BOB, ADMINS, PUBLIC), adopt=True).access.lost == (
+        Access("bob", "public", ("rogue",), None),
+    )
 
 
 def test_directory_members_gain_and_lose_with_their_team() -> None:

@@ -1,0 +1,200 @@
+"""Plans and problems as text, Markdown, JSON, SARIF and annotations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, PUBLIC, actual, desired, plan
+
+from reconciler.access.resources import Issuer, Membership, Permission, Settings, Team, User
+from reconciler.plan.actual import Runtime
+from reconciler.plan.plan import Plan
+from reconciler.plan.problems import Problem
+from reconciler.plan.render.document import plan_digest, plan_document
+from reconciler.plan.render.markdown import LIMIT, code, escape, plan_markdown
+from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
+from reconciler.plan.render.text import plan_lines, summary
+from reconciler.plan.render.words import printable, show_value
+
+SCHEMAS = Path(__file__).parents[3] / "schemas"
+
+
+def text(made: Plan) -> str:
+    return "\n".join(line for _, line in plan_lines(made))
+
+
+def busy_plan() -> Plan:
+    """A plan with every kind of change in it."""
+    users = [User(f"u{number}", f"u{number}@example.org") for number in range(3)]
+    web = Team(
+        "web",
+        members=tuple(Membership(user.name) for user in users),
+        permissions=(Permission("internal"),),
+        permitted_ips=("10.0.0.0/8",),
+    )
+    ops = Team("ops", members=(Membership("alice"),), permissions=(Permission("internal"), Permission("public")))
+    runtime = Runtime(can_set_password=frozenset({"alice"}), sessions={"bob": 1}, tokens={"bob": 2})
+    foreign = frozenset({("Issuer", "stray")})
+    before = actual(ALICE, BOB, ADMINS, INTERNAL, PUBLIC, Issuer("stray"), web, ops, *users, runtime=runtime, foreign=foreign)
+    after = desired(
+        ALICE._replace(full_name="Alice Jones", labels=(("cost", "42"),)),
+        User("carol", "carol@example.org"),
+        ADMINS,
+        INTERNAL._replace(display_name="Internal"),
+        PUBLIC,
+        web._replace(permissions=(Permission("public", LATER),), members=(*web.members[1:], Membership("carol", LATER))),
+        ops._replace(permissions=(Permission("internal", LATER), Permission("public"))),
+        *users,
+        Settings(policies=(("sessions", '{"idle":"1h"}'),)),
+    )
+    return plan(before, after, warnings=[Problem("web.yaml", 3, 5, "until-past", "warning", "`until` is in the past")])
+
+
+def test_the_text_says_what_changes_for_whom_and_from_where() -> None:
+    shown = text(busy_plan())
+    assert "Plan: Git → database" in shown
+    assert "+ User carol   carol.yaml:1" in shown
+    assert "- User bob   bob.yaml:1" in shown
+    assert "      members: + carol until 2026-06-30" in shown
+    assert "3 people lose internal through web: u0, u1, u2" in shown
+    assert "3 people gain public through web until 2026-06-30: carol, u1, u2" in shown
+    assert "alice keeps internal, until 2026-06-30 (was for good)" in shown
+    assert "1 welcome mail sent, 1 session ended, 2 tokens ended" in shown
+    assert "✓ last-administrator" in shown
+    assert "Issuer stray" in shown
+    assert "web.yaml:3:5: warning: `until` is in the past" in shown
+    assert 'sessions.idle: "1h"' in shown
+
+
+def test_the_text_is_deterministic() -> None:
+    assert text(busy_plan()) == text(busy_plan())
+
+
+def test_a_refused_plan_says_how_it_would_be_overridden() -> None:
+    shown = text(plan(actual(ALICE, ADMINS), desired()))
+    assert (
+        '✗ emptying: all 1 users would go; all 1 teams would go\n      if this is meant: accord apply --override emptying --reason "why"'
+        in shown
+    )
+
+
+def test_an_empty_plan_says_so_and_shows_no_guards() -> None:
+    shown = text(plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS)))
+    assert "No changes" in shown
+    assert "Guards" not in shown
+
+
+def test_the_document_is_what_its_schema_says() -> None:
+    schema = json.loads((SCHEMAS / "plan.schema.json").read_text())
+    for made in (
+        busy_plan(),
+        plan(actual(ALICE, ADMINS), desired()),
+        plan(actual()._replace(applied=None), desired(ALICE, ADMINS)),
+    ):
+        document = json.loads(json.dumps(plan_document(made)))
+        jsonschema.Draft202012Validator(schema).validate(document)
+        assert document["digest"] == plan_digest(made)
+
+
+def test_the_digest_follows_what_is_done_and_where_it_starts() -> None:
+    made = busy_plan()
+    assert plan_digest(made) == plan_digest(busy_plan())
+    assert plan_digest(made) != plan_digest(made._replace(generation=8))
+    assert plan_digest(made) != plan_digest(made._replace(changes=made.changes[1:]))
+    assert plan_digest(made) != plan_digest(made._replace(applied=None))
+    overridden = made._replace(
+        guards=tuple(guard._replace(verdict="overridden") for guard in made.guards if guard.verdict == "refuse")
+    )
+    assert plan_digest(overridden) == plan_digest(made._replace(guards=tuple(g for g in made.guards if g.verdict == "refuse")))
+
+
+HOSTILE = "x` | <b>@everyone</b> ````\n</details> \x1b[31m\u202e [a](b)"
+
+
+def test_nothing_hostile_leaves_its_place_in_markdown() -> None:
+    user = User("eve", "eve@example.org", full_name=HOSTILE)
+    made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS, user))
+    shown = plan_markdown(made)
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert shown.count("</details>") == shown.count("\n</details>\n") + 1  # the other one stands inside the fenced block
+    assert shown.count("````") == 2
+
+
+def test_code_spans_and_escapes_hold_what_they_are_given() -> None:
+    assert code("a`b") == "`` a`b ``"
+    assert code("a|b") == "`a\\u007cb`"
+    assert "@" not in escape(HOSTILE)
+    assert "<" not in escape(HOSTILE)
+
+
+def test_markdown_puts_the_summary_first_and_access_in_a_table() -> None:
+    shown = plan_markdown(busy_plan())
+    assert shown.startswith("### Accord plan\n\n**1 created") or "**2 created" in shown.splitlines()[2]
+    assert "| ➕ gain | `carol`, `u1`, `u2` | `public` | `web` | 2026-06-30 |" in shown
+    assert "<details>" in shown
+
+
+def test_markdown_fits_into_a_comment_whatever_the_plan() -> None:
+    users = [User(f"user-with-a-long-name-{number:05}", f"u{number}@example.org", full_name="x" * 100) for number in range(5_000)]
+    web = Team("web", members=tuple(Membership(user.name) for user in users), permissions=(Permission("public"),))
+    shown = plan_markdown(plan(actual(ALICE, ADMINS, PUBLIC), desired(ALICE, ADMINS, PUBLIC, web, *users)))
+    assert len(shown) < LIMIT
+    assert "4,960 more" in shown
+    assert "see the plan as text" in shown
+
+
+def test_a_refused_plan_says_so_in_its_headline() -> None:
+    assert plan_markdown(plan(actual(ALICE, ADMINS), desired())).startswith(
+        "### ⛔ Accord plan: refused by last-administrator, emptying"
+    )
+
+
+def test_what_is_hidden_is_spelt_out() -> None:
+    assert printable("a\x1b[31m\u202eb\nc") == "a\\u001b[31m\\u202eb\\u000ac"
+    assert show_value("x" * 300).endswith('…" (300 characters)')
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "none"), (True, "true"), (5, "5"), ({"a": "b"}, '{a: "b"}'), (["a", "b"], '["a", "b"]')]
+)
+def test_values_are_shown_as_yaml_would_have_them(value: object, shown: str) -> None:
+    assert show_value(value) == shown
+
+
+def test_the_summary_counts_people_once() -> None:
+    assert summary(busy_plan()) == "2 created, 4 updated, 1 deleted; 3 gain access, 3 lose access"
+    assert summary(plan(actual(ALICE), desired(ALICE))) == "no changes"
+
+
+PROBLEMS = [
+    Problem("a,b:c.yaml", 3, 5, "unknown-reference", "error", "unknown issuer `x`\n; 100% wrong", "y"),
+    Problem("b ü.yaml", 1, 1, "no-issuers", "warning", "grants nothing"),
+]
+
+
+def test_problems_are_annotations_that_cannot_be_broken_out_of() -> None:
+    assert problems_github(PROBLEMS)[0] == (
+        "::error file=a%2Cb%3Ac.yaml,line=3,col=5,title=unknown-reference::unknown issuer `x`\\u000a; 100%25 wrong"
+    )
+
+
+def test_problems_are_sarif_with_each_rule_once() -> None:
+    run = problems_sarif(PROBLEMS, "1.0")["runs"][0]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["no-issuers", "unknown-reference"]
+    assert [result["ruleIndex"] for result in run["results"]] == [1, 0]
+    place = run["results"][1]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "b%20%C3%BC.yaml"
+
+
+def test_problems_are_json_as_their_schema_says() -> None:
+    schema = json.loads((SCHEMAS / "problems.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(problems_json(PROBLEMS))
+
+
+def test_problems_are_lines_with_a_tally() -> None:
+    assert problem_lines(PROBLEMS)[1] == ("changed", "b ü.yaml:1:1: warning: grants nothing [no-issuers]")
+    assert tally(PROBLEMS) == "1 error, 1 warning"

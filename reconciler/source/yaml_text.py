@@ -1,0 +1,135 @@
+"""Plain values as YAML text for people: block style, two spaces, quotes only where a reader could misread a scalar.
+
+A text is left plain only where YAML 1.1 and 1.2 both read it as that very string; otherwise it is a literal block (several
+lines) or stands in double quotes, where what cannot be printed is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Value: TypeAlias = "str | bool | int | Sequence[Value] | Mapping[str, Value] | None"
+
+
+class Plain(str):
+    """A text that is written as it stands, such as an instant."""
+
+    __slots__ = ()
+
+
+_MISREAD = re.compile(
+    r"""
+    ~ | null | true | false | yes | no | on | off | y | n               # null and booleans, of both versions
+    | [-+]? \.inf | \.nan
+    | [-+]? (?: 0b[01_]+ | 0o[0-7_]+ | 0x[0-9a-f_]+ )                   # integers with a base
+    | [-+]? [0-9][0-9_,]* (?: :[0-9_]+ )* (?: \.[0-9_]* )? (?: e[-+]?[0-9]+ )?  # numbers, sexagesimal ones among them
+    | [-+]? \.[0-9_]+ (?: e[-+]?[0-9]+ )?
+    | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2} .*                                 # dates and times
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_UNSAFE_START = re.compile(r"[^A-Za-z0-9_/(+.\u00a1-\U0010ffff]")
+_UNSAFE_INSIDE = re.compile(r":(?: |$)| #| $|^[+.]$|^\.{3}")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
+
+
+def yaml_document(value: Mapping[str, Value]) -> str:
+    """A mapping as a YAML document that ends in a line break; keys in the order given."""
+    lines: list[str] = []
+    _mapping(value, "", "", lines)
+    return "".join(lines)
+
+
+def _mapping(value: Mapping[str, Value], first: str, indent: str, lines: list[str]) -> None:
+    """Append a mapping's lines; `first` begins the first one (after a list's dash), `indent` all others."""
+    lead = first
+    for key, item in value.items():
+        _entry(f"{lead}{scalar(key)}:", " ", item, indent, lines)
+        lead = indent
+
+
+def _entry(lead: str, gap: str, value: Value, indent: str, lines: list[str]) -> None:
+    if isinstance(value, str):
+        lines.append(f"{lead}{gap}{_text(value, indent + '  ')}\n")
+    elif isinstance(value, Mapping) and value:
+        lines.append(f"{lead}\n")
+        _mapping(value, indent + "  ", indent + "  ", lines)
+    elif isinstance(value, Sequence) and value:
+        lines.append(f"{lead}\n")
+        _sequence(value, indent + "  ", lines)
+    else:
+        lines.append(f"{lead}{gap}{_atom(value)}\n")
+
+
+def _sequence(value: Sequence[Value], indent: str, lines: list[str]) -> None:
+    for item in value:
+        if isinstance(item, str):
+            lines.append(f"{indent}- {scalar(item)}\n")
+        elif isinstance(item, Mapping) and item:
+            _mapping(item, f"{indent}- ", f"{indent}  ", lines)
+        elif isinstance(item, Sequence) and item:
+            lines.append(f"{indent}- [{', '.join(map(_in_flow, item))}]\n")
+        else:
+            lines.append(f"{indent}- {_atom(item)}\n")
+
+
+def _in_flow(value: Value) -> str:
+    if not isinstance(value, str):
+        return _atom(value)
+    text = scalar(value)
+    return text if text[0] == '"' or not re.search(r"[\[\]{},:]", text) else quoted(value)
+
+
+def _atom(value: Value) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return "{}" if isinstance(value, Mapping) else "[]"
+
+
+def _text(text: str, indent: str) -> str:
+    return literal(text, indent) if "\n" in text and _fits_literal(text) else scalar(text)
+
+
+def scalar(text: str) -> str:
+    """A text on one line: plain where that is safe, else in double quotes."""
+    if isinstance(text, Plain):
+        return str(text)
+    if not text or not text.isprintable() or _UNSAFE_START.match(text) or _UNSAFE_INSIDE.search(text):
+        return quoted(text)
+    return quoted(text) if _MISREAD.fullmatch(text) else text
+
+
+def quoted(text: str) -> str:
+    """A text in double quotes, with everything escaped that is not printable."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _fits_literal(text: str) -> bool:
+    """Whether a literal block gives back exactly this text without an indentation indicator."""
+    return text[0] not in " \n\t" and all(line.isprintable() for line in text.split("\n"))
+
+
+def literal(text: str, indent: str) -> str:
+    """A text of several lines as a literal block, without the last line break."""
+    body = text.rstrip("\n")
+    trailing = len(text) - len(body)
+    chomping = "-" if not trailing else "" if trailing == 1 else "+"
+    lines = [f"{indent}{line}" if line else "" for line in body.split("\n")]
+    return "\n".join([f"|{chomping}", *lines, *[""] * (trailing - 1)])

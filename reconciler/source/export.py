@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from reconciler.access.instants import format_instant
+from reconciler.access.instants import format_instant, show_instant
 from reconciler.access.resources import (
     KINDS,
     DeclaredState,
@@ -157,10 +157,7 @@ def _permission(permission: Permission) -> Value:
 
 def _until(end: datetime | None) -> Plain | None:
     """An end as people write it: a plain date where it is the end of that day in UTC."""
-    if end is None:
-        return None
-    whole_day = end.time() == time.min and end.date() > end.date().min
-    return Plain((end - timedelta(days=1)).date().isoformat() if whole_day else format_instant(end))
+    return None if end is None else Plain(show_instant(end))
 
 
 def _issuer(issuer: Issuer) -> Fields:

@@ -1,0 +1,84 @@
+"""A config repository to start from: one of each kind, CODEOWNERS, a pre-commit hook, CI workflows, schemas for editors."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from reconciler.source.errors import SourceError
+from reconciler.source.export import claim_folder
+from reconciler.source.shipped import schema_folder, starter_folder
+from reconciler.source.yaml_text import scalar
+
+SCHEMAS = ".accord/schemas"
+"""Where a config repository keeps the schemas for editors; its YAML files point there."""
+_HOOKS = ".githooks"
+_KINDS = ("user", "team", "issuer", "email-template", "settings", "resource")
+_PLACEHOLDER = re.compile(r"@(ADMINISTRATOR|EMAIL|FULL_NAME)@")
+_MOST_OF_A_NAME = 128
+
+
+def write_starter(folder: Path, administrator: str, email: str, full_name: str | None) -> list[Path]:
+    """Write a config repository to start from, whose first administrator is the given user; gives the files written.
+
+    The folder is made where it is not there, and may hold `.git`. Raises SourceError where it holds anything else or cannot be
+    written, and where the administrator's name, e-mail address or full name is none.
+    """
+    _refuse_unfit(administrator, email, full_name)
+    claim_folder(folder)
+    values = {"ADMINISTRATOR": administrator, "EMAIL": email, "FULL_NAME": full_name}
+    source = starter_folder()
+    written: list[Path] = []
+    try:
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            place = folder / str(path.relative_to(source)).replace("users/administrator.yaml", f"users/{administrator}.yaml")
+            _write(place, _filled(path, values))
+            if place.parent.name == _HOOKS:
+                place.chmod(0o755)
+            written.append(place)
+    except OSError as error:
+        raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
+    return written + write_schemas(folder)
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Copy the schemas of the resources to where editors look for them; gives the files written. Raises SourceError."""
+    written = [folder / SCHEMAS / f"{kind}.schema.json" for kind in _KINDS]
+    try:
+        for place in written:
+            _write(place, (schema_folder() / place.name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
+    return written
+
+
+def _write(place: Path, text: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def _filled(path: Path, values: dict[str, str | None]) -> str:
+    """A file of the starter with its placeholders filled in; a line whose value is not known is left out."""
+    write = scalar if path.suffix == ".yaml" else str
+
+    def value(match: re.Match[str]) -> str:
+        return write(values[match[1]] or "")
+
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    known = [line for line in lines if all(values[name] is not None for name in _PLACEHOLDER.findall(line))]
+    return "".join(_PLACEHOLDER.sub(value, line) for line in known)
+
+
+def _refuse_unfit(administrator: str, email: str, full_name: str | None) -> None:
+    definitions = json.loads((schema_folder() / "user.schema.json").read_bytes())["$defs"]
+    if not re.fullmatch(definitions["name"]["pattern"], administrator):
+        raise SourceError(
+            f"{administrator!r} cannot be a login name; write 1 to 64 lower-case letters, digits, dots, underscores and hyphens, "
+            "beginning with a letter or a digit"
+        )
+    if len(email) > definitions["email"]["maxLength"] or not re.fullmatch(definitions["email"]["pattern"], email):
+        raise SourceError(f"{email!r} is not an e-mail address; write one such as alice@example.org")
+    if full_name is not None and not (0 < len(full_name) <= _MOST_OF_A_NAME and full_name.isprintable()):
+        raise SourceError(f"a full name is one line of at most {_MOST_OF_A_NAME} printable characters")

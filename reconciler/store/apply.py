@@ -1,0 +1,306 @@
+"""Applying a plan: exactly its changes, with their audit entries, mails and digests, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import func, select
+
+from reconciler import __version__
+from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
+from reconciler.plan.effects import ends_credentials, gets_welcome_mail
+from reconciler.plan.plan import Change, Plan
+from reconciler.store import tables
+from reconciler.store.audit import Event, append
+from reconciler.store.bulk import insert_rows
+from reconciler.store.digests import Bucket, bucket_of, drifted, refresh
+from reconciler.store.engine import Connection
+from reconciler.store.read import TABLES, read_applied
+from reconciler.store.rows import column_values
+from reconciler.store.tables import instant_text
+
+Progress = Callable[[int, int], None] | None
+_PIECE = 5_000
+
+
+def apply_plan(
+    connection: Connection,
+    plan: Plan,
+    *,
+    digest: str,
+    repository: str,
+    branch: str,
+    applied_by: str,
+    overrides: Sequence[tuple[str, str]],
+    now: datetime,
+    progress: Progress = None,
+) -> int | None:
+    """Execute a plan; returns the id of its entry in the history.
+
+    A plan that changes nothing, for the revision that is applied already, writes nothing at all and gives None.
+    """
+    applied = read_applied(connection)
+    same = applied is not None and (applied.revision.commit, applied.path) == (plan.revision.commit, plan.path)
+    if same and plan.is_empty and not plan.moves:
+        return None
+    stale = drifted(connection)
+    revision_id = _next_id(connection, "revisions")
+    writer = _Writer(connection, revision_id, now, progress, len(plan.changes))
+    _record_revision(connection, plan, revision_id, digest, repository, branch, applied_by, overrides, now)
+    writer.write(plan)
+    append(connection, _events(plan, digest, overrides), at=now, actor=applied_by, revision_id=revision_id)
+    refresh(connection, {*writer.touched, *stale})
+    return revision_id
+
+
+def _next_id(connection: Connection, table: str) -> int:
+    column = tables.metadata.tables[table].c.id
+    return (connection.execute(select(func.max(column))).scalar() or 0) + 1
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _record_revision(
+    connection: Connection,
+    plan: Plan,
+    revision_id: int,
+    digest: str,
+    repository: str,
+    branch: str,
+    applied_by: str,
+    overrides: Sequence[tuple[str, str]],
+    now: datetime,
+) -> None:
+    generation = plan.generation + (0 if plan.is_empty else 1)
+    connection.execute(tables.state.update().values(generation=generation))
+    connection.execute(
+        tables.revisions.insert().values(
+            id=revision_id,
+            commit_sha=plan.revision.commit,
+            author=plan.revision.author,
+            committed_at=plan.revision.time,
+            summary=plan.revision.summary,
+            repository=repository,
+            branch=branch,
+            path=plan.path,
+            applied_at=now,
+            applied_by=applied_by,
+            plan_digest=digest,
+            generation=generation,
+            overrides=_json([{"guard": guard, "reason": reason} for guard, reason in overrides]),
+            counts=_json(_counts(plan)),
+            accord_version=__version__,
+        )
+    )
+
+
+def _counts(plan: Plan) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for change in plan.changes:
+        counts[change.action] = counts.get(change.action, 0) + 1
+    return {**counts, "gained": len(plan.access.gained), "lost": len(plan.access.lost), "mails": plan.effects.mails}
+
+
+def _events(plan: Plan, digest: str, overrides: Sequence[tuple[str, str]]) -> Iterator[Event]:
+    yield Event(
+        "revision.apply",
+        "",
+        "",
+        {
+            "commit": plan.revision.commit,
+            "digest": digest,
+            "counts": _counts(plan),
+            "overrides": [{"guard": guard, "reason": reason} for guard, reason in overrides],
+            "sessionsEnded": plan.effects.sessions_ended,
+            "tokensEnded": plan.effects.tokens_ended,
+        },
+    )
+    for change in plan.changes:
+        detail: dict[str, Any] = {"fields": change.fields}
+        if change.source is not None:
+            detail["source"] = str(change.source)
+        if change.previous_name is not None:
+            detail["previousName"] = change.previous_name
+        yield Event(f"{change.kind.lower()}.{change.action}", change.kind, change.name, detail)
+
+
+class _Writer:
+    """Writes the changes of one plan, kind by kind, and remembers which buckets it touched."""
+
+    def __init__(self, connection: Connection, revision_id: int, now: datetime, progress: Progress, total: int) -> None:
+        self.connection = connection
+        self.revision_id = revision_id
+        self.now = instant_text(now)
+        self.touched: set[Bucket] = set()
+        self._progress = progress
+        self._done = 0
+        self._total = total
+        self._ids: dict[Kind, dict[str, int]] = {}
+
+    def write(self, plan: Plan) -> None:
+        """All changes in an order that no constraint minds: what goes, new names, what comes, what changes, links."""
+        by_kind = {kind: [change for change in plan.changes if change.kind == kind] for kind in KINDS}
+        for kind in KINDS:
+            self._load_ids(kind, by_kind[kind], plan)
+            self._delete([change for change in by_kind[kind] if change.after is None])
+        for kind in KINDS:
+            self._rename([change for change in by_kind[kind] if change.action == "rename"])
+            self._create(kind, [change for change in by_kind[kind] if change.before is None])
+            self._update([change for change in by_kind[kind] if change.before is not None and change.after is not None])
+        self._end_credentials([change for change in by_kind["User"] if change.after is not None and ends_credentials(change)])
+        self._link([change for change in by_kind["Team"] if change.after is not None])
+        for (kind, name), origin in plan.moves:
+            table = TABLES[kind]
+            self.connection.execute(table.update().where(table.c.name == name).values(file=origin.file))
+
+    def _tell(self, number: int) -> None:
+        self._done += number
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def _load_ids(self, kind: Kind, changes: Iterable[Change], plan: Plan) -> None:
+        """The ids of the rows that the changes of a kind are about, and of those that changed teams link to."""
+        table = TABLES[kind]
+        names = {name for change in changes if change.before is not None for name in (change.previous_name or change.name,)}
+        if kind in ("User", "Issuer"):
+            names.update(link[0] for change in plan.changes for link in _changed_links(change, kind))
+        ordered, found = sorted(names), {}
+        for start in range(0, len(ordered), 500):
+            query = select(table.c.name, table.c.id).where(table.c.name.in_(ordered[start : start + 500]))
+            found.update({row[0]: row[1] for row in self.connection.execute(query)})
+        self._ids[kind] = found
+
+    def _touch(self, table: str, row_id: int) -> None:
+        self.touched.add(bucket_of(table, row_id))
+
+    def _delete(self, changes: Sequence[Change]) -> None:
+        """A row takes its links, tokens and waiting mails with it; the buckets of links that go are touched too."""
+        for change in changes:
+            table, row_id = TABLES[change.kind], self._ids[change.kind].pop(change.name)
+            links = {"User": ("memberships", "user_id"), "Issuer": ("permissions", "issuer_id")}
+            if change.kind in links:
+                link, column = links[change.kind]
+                for (team_id,) in self.connection.exec_driver_sql(f"SELECT team_id FROM {link} WHERE {column} = {row_id}"):
+                    self._touch(link, team_id)
+            elif change.kind == "Team":
+                self._touch("memberships", row_id)
+                self._touch("permissions", row_id)
+            self.connection.execute(table.delete().where(table.c.id == row_id))
+            self._forget_previous(change.kind, change.name)
+            self._touch(table.name, row_id)
+        self._tell(len(changes))
+
+    def _rename(self, changes: Sequence[Change]) -> None:
+        """Names move aside first, so that chains and swaps do not meet."""
+        for temporary in (True, False):
+            for change in changes:
+                table, ids = TABLES[change.kind], self._ids[change.kind]
+                row_id = ids[change.previous_name or ""]
+                name = f"\x7f{row_id}" if temporary else change.name
+                self.connection.execute(table.update().where(table.c.id == row_id).values(name=name))
+        for change in changes:
+            ids = self._ids[change.kind]
+            self._forget_previous(change.kind, change.previous_name or "")
+            ids[change.name] = ids.pop(change.previous_name or "")
+
+    def _create(self, kind: Kind, changes: Sequence[Change]) -> None:
+        table = TABLES[kind]
+        next_id = _next_id(self.connection, table.name)
+        mail_id = _next_id(self.connection, "outbox") if kind == "User" else 0
+        for start in range(0, len(changes), _PIECE):
+            piece = changes[start : start + _PIECE]
+            rows: list[tuple[Any, ...]] = []
+            columns: tuple[str, ...] = ()
+            mails: list[tuple[Any, ...]] = []
+            for change in piece:
+                assert change.after is not None
+                values = {"id": next_id, **column_values(change.after), **self._bookkeeping(change.source)}
+                columns = columns or tuple(values)
+                rows.append(tuple(values.values()))
+                self._ids[kind][change.name] = next_id
+                self._touch(table.name, next_id)
+                if isinstance(change.after, User) and gets_welcome_mail(change.after):
+                    mails.append((mail_id, "welcome", next_id, self.now, 0, "{}"))
+                    mail_id += 1
+                next_id += 1
+            insert_rows(self.connection, table, rows, columns)
+            insert_rows(self.connection, tables.outbox, mails, ("id", "template", "user_id", "created_at", "attempts", "detail"))
+            self._remember_previous(piece)
+            self._tell(len(piece))
+
+    def _update(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            assert change.after is not None
+            table, row_id = TABLES[change.kind], self._ids[change.kind][change.name]
+            values = {**column_values(change.after), **self._bookkeeping(change.source)}
+            self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
+            self._forget_previous(change.kind, change.name)
+            self._remember_previous([change])
+            self._touch(table.name, row_id)
+        self._tell(len(changes))
+
+    def _bookkeeping(self, source: Origin | None) -> dict[str, Any]:
+        found: dict[str, Any] = {"revision_id": self.revision_id}
+        return found if source is None else {"file": source.file, **found}
+
+    def _forget_previous(self, kind: Kind, name: str) -> None:
+        columns = tables.previous_names.c
+        self.connection.execute(tables.previous_names.delete().where(columns.kind == kind, columns.name == name))
+
+    def _remember_previous(self, changes: Iterable[Change]) -> None:
+        rows = [
+            (change.kind, previous, change.name)
+            for change in changes
+            if change.after is not None
+            for previous in dict.fromkeys(change.after.previously)
+        ]
+        insert_rows(self.connection, tables.previous_names, rows)
+
+    def _end_credentials(self, changes: Iterable[Change]) -> None:
+        columns = tables.tokens.c
+        for change in changes:
+            mine = (columns.user_id == self._ids["User"][change.name]) & columns.revoked_at.is_(None)
+            self.connection.execute(tables.tokens.update().where(mine).values(revoked_at=self.now))
+
+    def _link(self, changes: Sequence[Change]) -> None:
+        """Memberships and permissions: only what differs between a team before and after."""
+        members: list[tuple[Any, ...]] = []
+        permissions: list[tuple[Any, ...]] = []
+        for change in changes:
+            before, after = change.before, change.after
+            assert isinstance(after, Team)
+            team_id = self._ids["Team"][change.name]
+            old = before if isinstance(before, Team) else Team("")
+            had, has = set(old.members), set(after.members)
+            self._unlink("memberships", "user_id", team_id, [self._ids["User"].get(m.user) for m in had - has])
+            could, can = set(old.permissions), set(after.permissions)
+            self._unlink("permissions", "issuer_id", team_id, [self._ids["Issuer"].get(p.issuer) for p in could - can])
+            members.extend((team_id, self._ids["User"][m.user], m.until and instant_text(m.until), m.reason) for m in has - had)
+            permissions.extend((team_id, self._ids["Issuer"][p.issuer], p.until and instant_text(p.until)) for p in can - could)
+            self._touch("memberships", team_id)
+            self._touch("permissions", team_id)
+        insert_rows(self.connection, tables.memberships, members)
+        insert_rows(self.connection, tables.permissions, permissions)
+
+    def _unlink(self, table: str, column: str, team_id: int, ids: Iterable[int | None]) -> None:
+        for row_id in ids:
+            if row_id is not None:  # else the row went with the user or issuer that was deleted
+                self.connection.exec_driver_sql(f"DELETE FROM {table} WHERE team_id = {team_id} AND {column} = {row_id}")
+
+
+def _changed_links(change: Change, kind: Kind) -> Iterator[Membership | Permission]:
+    """The memberships or permissions in which a team differs before and after."""
+    before, after = change.before, change.after
+    if change.kind != "Team" or after is None:
+        return
+    old = before if isinstance(before, Team) else Team("")
+    assert isinstance(after, Team)
+    if kind == "User":
+        yield from set(old.members) ^ set(after.members)
+    else:
+        yield from set(old.permissions) ^ set(after.permissions)

@@ -1,0 +1,130 @@
+"""The audit log: append-only, each entry holding the hash of the one before, so that no entry can change or go unseen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import select
+
+from reconciler.store import tables
+from reconciler.store.bulk import insert_rows
+from reconciler.store.engine import Connection
+from reconciler.store.tables import instant_text
+
+GENESIS = "0" * 64
+"""What the first entry holds as the hash before it."""
+
+
+class AuditEntry(NamedTuple):
+    """One thing that happened: when, who, what, to which resource, and the details."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    kind: str
+    name: str
+    revision_id: int | None
+    detail: str
+    """Canonical JSON."""
+    previous_hash: str
+    hash: str
+
+
+class Event(NamedTuple):
+    """An entry to be."""
+
+    action: str
+    kind: str
+    name: str
+    detail: dict[str, Any]
+
+
+class Broken(NamedTuple):
+    """The first entry at which the chain does not hold, and how."""
+
+    id: int
+    how: str
+
+
+def entry_hash(entry: Sequence[Any]) -> str:
+    """The hash of all of an entry's columns but its own hash, as the table holds them."""
+    return hashlib.sha256(orjson.dumps(list(entry))).hexdigest()
+
+
+def append(connection: Connection, events: Iterable[Event], *, at: datetime, actor: str, revision_id: int | None = None) -> None:
+    """Append entries to the chain. The head in `state` is locked until the transaction ends."""
+    head = select(tables.state.c.audit_count, tables.state.c.audit_head).with_for_update()
+    count, previous = connection.execute(head).one()
+    moment = instant_text(at)
+    rows: list[tuple[Any, ...]] = []
+    for event in events:
+        count += 1
+        detail = orjson.dumps(event.detail, option=orjson.OPT_SORT_KEYS).decode()
+        row = (count, moment, actor, event.action, event.kind, event.name, revision_id, detail, previous)
+        previous = entry_hash(row)
+        rows.append((*row, previous))
+        if len(rows) >= 10_000:
+            insert_rows(connection, tables.audit, rows)
+            rows = []
+    insert_rows(connection, tables.audit, rows)
+    connection.execute(tables.state.update().values(audit_count=count, audit_head=previous))
+
+
+def verify(rows: Iterable[Sequence[Any]], *, count: int | None = None, head: str | None = None) -> Broken | None:
+    """Check a chain of rows in order, oldest first, and that it is as long and ends as the head says."""
+    previous, last = GENESIS, 0
+    for row in rows:
+        if row[0] != last + 1:
+            return Broken(row[0], f"entry {last + 1} is missing")
+        if row[8] != previous:
+            return Broken(row[0], "the hash of the entry before it is another: one of the two was altered or moved")
+        if entry_hash(row[:9]) != row[9]:
+            return Broken(row[0], "it was altered: its hash is another")
+        last, previous = row[0], row[9]
+    if count is not None and count != last:
+        return Broken(last, f"the log ends here, but {count:,} entries were written")
+    if head is not None and head != previous:
+        return Broken(last, "it is not the entry that was written last")
+    return None
+
+
+def raw_entries(connection: Connection) -> Iterator[Sequence[Any]]:
+    """Every entry as the table holds it, oldest first."""
+    names = ", ".join(column.name for column in tables.audit.columns)
+    yield from connection.exec_driver_sql(f"SELECT {names} FROM audit ORDER BY id").yield_per(10_000)
+
+
+def chain_head(connection: Connection) -> tuple[int, str]:
+    """How many entries were written, and the hash of the last."""
+    count, head = connection.execute(select(tables.state.c.audit_count, tables.state.c.audit_head)).one()
+    return count, head
+
+
+def read_audit(
+    connection: Connection,
+    *,
+    revision_id: int | None = None,
+    kind: str | None = None,
+    name: str | None = None,
+    limit: int | None = None,
+) -> list[AuditEntry]:
+    """Entries, oldest first; with a limit the newest ones."""
+    columns = tables.audit.c
+    query = select(tables.audit)
+    for column, value in ((columns.revision_id, revision_id), (columns.kind, kind), (columns.name, name)):
+        if value is not None:
+            query = query.where(column == value)
+    if limit is not None:
+        return [AuditEntry(*row) for row in connection.execute(query.order_by(columns.id.desc()).limit(limit))][::-1]
+    return [AuditEntry(*row) for row in connection.execute(query.order_by(columns.id))]
+
+
+def last_entry_for(connection: Connection, kind: str, name: str) -> AuditEntry | None:
+    """The newest entry that speaks of a resource."""
+    found = read_audit(connection, kind=kind, name=name, limit=1)
+    return found[0] if found else None

@@ -1,0 +1,28 @@
+"""Many rows at once: a statement compiled once and tuples handed to the driver; COPY where the database has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Table
+
+from reconciler.store.engine import Connection
+
+
+def insert_rows(
+    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] | None = None
+) -> None:
+    """Insert tuples in the order of the table's columns, or of the given ones. Values are as the database holds them."""
+    if not rows:
+        return
+    names = columns or [column.name for column in table.columns]
+    quoted = ", ".join(f'"{name}"' for name in names)
+    if connection.dialect.name == "sqlite":
+        places = ", ".join("?" * len(names))
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({quoted}) VALUES ({places})", list(rows))
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({quoted}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,67 @@
+"""The version of the tables, and bringing them to this Accord's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import inspect
+
+from reconciler.store.engine import Connection, Database
+from reconciler.store.errors import DatabaseUnreachable, SchemaMissing, SchemaOutdated, SchemaTooNew
+
+HEAD = "0002"
+"""The newest migration; a test keeps it equal to Alembic's. Here so that looking does not import Alembic."""
+
+
+def head() -> str:
+    """The version this Accord works with."""
+    return HEAD
+
+
+def current(database: Database) -> str | None:
+    """The version of the tables, or None where there are none. Raises DatabaseUnreachable where it does not answer."""
+    try:
+        with database.reading() as connection:
+            return _current(connection)
+    except DatabaseUnreachable:
+        if database.is_missing_file:
+            return None
+        raise
+
+
+def _current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def check(database: Database) -> None:
+    """Raise SchemaMissing, SchemaOutdated or SchemaTooNew unless the tables are of this Accord's version."""
+    found = current(database)
+    if found is None:
+        raise SchemaMissing(f"the database {database.shown} has no tables yet; `accord db upgrade` makes them")
+    if found < HEAD:
+        raise SchemaOutdated(
+            f"the tables of {database.shown} are at {found}, and this Accord needs {HEAD}; run `accord db upgrade`"
+        )
+    if found > HEAD:
+        raise SchemaTooNew(
+            f"the tables of {database.shown} are at {found}, made by a newer Accord than this ({HEAD}); upgrade Accord"
+        )
+
+
+def upgrade(database: Database) -> None:
+    """Bring the tables to this Accord's version in one transaction; does nothing where they are. Raises SchemaTooNew."""
+    from alembic import command
+    from alembic.config import Config
+
+    with database.writing() as connection:
+        found = _current(connection)
+        if found is not None and found > HEAD:
+            raise SchemaTooNew(
+                f"the tables of {database.shown} are at {found}, made by a newer Accord than this ({HEAD}); upgrade Accord"
+            )
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

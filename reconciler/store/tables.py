@@ -1,0 +1,234 @@
+"""The tables. Instants are fixed-width UTC text, so that they sort, compare and hash the same on every database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime as `2026-12-31T18:00:00.000000Z`."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | str | None, dialect: Any) -> str | None:
+        """To text; what is the table's own text already stays as it is."""
+        return instant_text(value) if isinstance(value, datetime) else value
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
+        """From text."""
+        return None if value is None else read_instant(value)
+
+
+def instant_text(value: datetime) -> str:
+    """An instant as the tables hold it."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_instant(text: str) -> datetime:
+    """An instant out of a table."""
+    return datetime.fromisoformat(text)
+
+
+def _declared(name: str, *columns: Any) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("name", String(64), nullable=False, unique=True),
+        *columns,
+        Column("labels", Text, nullable=False, server_default="{}"),
+        Column("previously", Text, nullable=False, server_default="[]"),
+        Column("file", Text),  # NULL: Git never declared it
+        Column("revision_id", Integer, ForeignKey("revisions.id")),
+        CheckConstraint("name = lower(name)", name="lower_case"),
+        Index(f"ix_{name}_foreign", "name", sqlite_where=text("file IS NULL"), postgresql_where=text("file IS NULL")),
+    )
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default="0")
+
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("commit_sha", String(64), nullable=False, index=True),
+    Column("author", Text, nullable=False),
+    Column("committed_at", Instant, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("applied_at", Instant, nullable=False, index=True),
+    Column("applied_by", Text, nullable=False),
+    Column("plan_digest", String(71), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("overrides", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("accord_version", Text, nullable=False),
+)
+users = _declared(
+    "users",
+    Column("source", String(9), nullable=False, server_default="declared"),
+    Column("email", Text, nullable=False),
+    Column("full_name", Text),
+    Column("type", String(11), nullable=False, server_default="person"),
+    _flag("disabled_by_git"),
+    Column("initial_password", String(9), nullable=False, server_default="none"),
+    Column("password_change_required_after", Instant),
+    CheckConstraint("source IN ('declared', 'directory')", name="source"),
+    CheckConstraint("type IN ('person', 'application')", name="type"),
+)
+teams = _declared(
+    "teams",
+    Column("description", Text, nullable=False, server_default=""),
+    _flag("administrator"),
+    Column("ad_groups", Text, nullable=False, server_default="[]"),
+    Column("permitted_ips", Text, nullable=False, server_default="[]"),
+    Column("may_decide_for", Text, nullable=False, server_default="[]"),
+    _flag("suppress_issued_emails"),
+    _flag("suppress_reminder_emails"),
+)
+issuers = _declared(
+    "issuers",
+    Column("display_name", Text),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("enabled", Boolean, nullable=False, server_default="1"),
+)
+email_templates = _declared(
+    "email_templates",
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text),
+)
+settings = _declared("settings", Column("guards", Text, nullable=False), Column("policies", Text, nullable=False))
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("team_id", Integer, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("until", Instant),
+    Column("reason", Text),
+)
+permissions = Table(
+    "permissions",
+    metadata,
+    Column("team_id", Integer, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
+    Column("issuer_id", Integer, ForeignKey("issuers.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("until", Instant),
+)
+directory_memberships = Table(
+    "directory_memberships",
+    metadata,
+    Column("team_id", Integer, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+previous_names = Table(
+    "previous_names",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("previous", String(64), primary_key=True),
+    Column("name", String(64), nullable=False),
+)
+account_states = Table(
+    "account_states",
+    metadata,
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("password_hash", Text),
+    Column("password_set_at", Instant),
+    _flag("password_change_required"),
+    _flag("disabled_by_directory"),
+    _flag("disabled_by_administrator"),
+    Column("last_login_at", Instant),
+    Column("last_login_address", Text),
+    Column("failed_logins", Integer, nullable=False, server_default="0"),
+    Column("next_login_at", Instant),
+)
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(7), nullable=False),
+    Column("accessor", String(32), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+    Column("last_used_address", Text),
+    Column("revoked_at", Instant),
+    Column("issuers", Text),
+    Column("permitted_ips", Text),
+    CheckConstraint("kind IN ('session', 'token')", name="kind"),
+)
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("kind", String(16), nullable=False, server_default=""),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("revision_id", Integer, index=True),
+    Column("detail", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_kind_name", "kind", "name"),
+)
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("template", String(32), nullable=False),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("sent_at", Instant, index=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("detail", Text, nullable=False, server_default="{}"),
+)
+state = Table(
+    "state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("audit_count", Integer, nullable=False),
+    Column("audit_head", String(64), nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+digests = Table(
+    "digests",
+    metadata,
+    Column("table_name", String(32), primary_key=True),
+    Column("bucket", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False),
+)

@@ -84,7 +84,7 @@ def plan(before: DeclaredState, after: DeclaredState) -> Plan:
         before,
         Runtime(can_set_password=frozenset(before.users), sessions={"bob": 2}, tokens={"bob": 1}),
         foreign=frozenset({("Issuer", "vpn")} if "vpn" in before.issuers else ()),
-        files={key: "old.yaml" for key in origins(before)},
+        files=dict.fromkeys(origins(before), "old.yaml"),
         totals=Totals(len(before.users), len(before.teams), len(before.issuers)),
         generation=7,
         applied=REVISION if before.users else None,

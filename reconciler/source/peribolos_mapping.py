@@ -1,0 +1,214 @@
+"""GitHub organisations as declared state: teams as teams, repositories as issuers. Access equals GitHub's.
+
+- A repository is an issuer `<organisation>-<repository>`; an archived one, which nobody can write to, is disabled.
+- A team is a team `<organisation>-<team>` that may use each repository on which GitHub gives it the least permission or more.
+  A child team also gets its parents' repositories, as on GitHub. Its members are not listed again in the parent: they use
+  the parent's repositories through their own team, and a team's file stays the one place where it is changed.
+- Maintainers are members. Owners are the administrator team `<organisation>-org-admins`, which may use every repository.
+- Where the organisation gives all members the least permission or more, they are the team `<organisation>-org-members`.
+- A repository's collaborators are the team `<organisation>-<repository>-collaborators`.
+- People are named by their logins in lower case. Names are made safe; where two become one, that is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from reconciler.access.resources import DeclaredState, Issuer, Kind, Membership, Permission, Team, User
+from reconciler.plan.problems import Problem, Severity
+from reconciler.source.peribolos_shape import GitHubRepository, GitHubTeam, Part, Place
+
+_LONGEST_NAME = 64
+_MOST_PREVIOUS = 32
+
+
+class Organisation(NamedTuple):
+    """An organisation, joined from its parts."""
+
+    name: str
+    place: Place
+    admins: Mapping[str, Place]
+    members: Mapping[str, Place]
+    teams: tuple[GitHubTeam, ...]
+    repositories: tuple[GitHubRepository, ...]
+    default_permission: int
+
+
+def safe_name(text: str) -> str:
+    """A text as a resource's name: lower case, unsafe characters as hyphens; a long one ends in a hash of the whole.
+
+    Empty where nothing safe is in it.
+    """
+    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-")
+    name = re.sub(r"^[^a-z0-9]+", "", name)
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return name[: _LONGEST_NAME - 9] + "-" + hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def join_parts(parts: Iterable[Part]) -> list[Organisation]:
+    """The organisations that the parts describe, each once, in the order they come up."""
+    found: dict[str, Organisation] = {}
+    for part in parts:
+        key = part.organisation.lower()
+        before = found.get(key, Organisation(part.organisation, part.place, {}, {}, (), (), 0))
+        found[key] = Organisation(
+            before.name,
+            before.place,
+            {**part.admins, **before.admins},
+            {**part.members, **before.members},
+            before.teams + part.teams,
+            before.repositories + part.repositories,
+            max(before.default_permission, part.default_permission or 0),
+        )
+    return list(found.values())
+
+
+class StateMaker:
+    """Makes declared state out of organisations, one after the other, and keeps watch over names."""
+
+    def __init__(self, minimum: int, email_domain: str) -> None:
+        self._minimum = minimum
+        self._email_domain = email_domain
+        self._users: dict[str, User] = {}
+        self._teams: dict[str, Team] = {}
+        self._issuers: dict[str, Issuer] = {}
+        self._taken: dict[tuple[Kind, str], str] = {}
+        self._before: list[tuple[Kind, str, tuple[str, ...], Place]] = []
+        self.problems: list[Problem] = []
+
+    def add(self, organisation: Organisation) -> None:
+        """Add an organisation's people, teams and repositories."""
+        people = {**organisation.members, **organisation.admins}
+        for login in people:
+            self._user(login)
+        issuers = self._add_repositories(organisation)
+        everything = tuple(Permission(name) for name in sorted(set(issuers.values())))
+        place = organisation.place
+        if organisation.admins:
+            self._add_team(
+                f"{organisation.name}-org-admins",
+                "the owners",
+                place,
+                Team(
+                    "", f"Owners of the GitHub organisation {organisation.name}", True, _members(organisation.admins), everything
+                ),
+            )
+        if organisation.default_permission >= self._minimum:
+            text = f"Members of the GitHub organisation {organisation.name}"
+            self._add_team(
+                f"{organisation.name}-org-members", "all members", place, Team("", text, False, _members(people), everything)
+            )
+        self._add_teams(organisation, issuers, people)
+
+    def state(self) -> DeclaredState:
+        """The state made so far; earlier names that would clash are left out, with a warning."""
+        claimed: set[tuple[Kind, str]] = set()
+        for kind, name, previous, place in self._before:
+            kept = []
+            for text in previous:
+                if (kind, text) in self._taken or (kind, text) in claimed:
+                    self._problem(place, f"the earlier name `{text}` is left out: it is in use, or claimed twice", "warning")
+                else:
+                    claimed.add((kind, text))
+                    kept.append(text)
+            names = tuple(sorted(kept)[:_MOST_PREVIOUS])
+            if kind == "Team":
+                self._teams[name] = self._teams[name]._replace(previously=names)
+            else:
+                self._issuers[name] = self._issuers[name]._replace(previously=names)
+        return DeclaredState(self._users, self._teams, self._issuers)
+
+    def _problem(self, place: Place, message: str, severity: Severity = "error") -> None:
+        self.problems.append(place.problem(message, severity))
+
+    def _user(self, login: str) -> None:
+        self._users.setdefault(login, User(login, f"{login}@users.noreply.{self._email_domain}"))
+
+    def _claim(self, kind: Kind, text: str, what: str, place: Place) -> str | None:
+        """The safe name of something, where it is nobody else's."""
+        name = safe_name(text)
+        holder = self._taken.get((kind, name))
+        if not name:
+            self._problem(place, f"{what} has no letter or digit that a name could be made of")
+        elif holder is not None:
+            self._problem(place, f"{what} and {holder} would both become the {kind.lower()} `{name}`; rename one of them")
+        else:
+            self._taken[kind, name] = what
+            return name
+        return None
+
+    def _add_team(self, text: str, what: str, place: Place, team: Team, previously: tuple[str, ...] = ()) -> None:
+        name = self._claim("Team", text, what, place)
+        if name is not None:
+            self._teams[name] = team._replace(name=name)
+            self._before.append(("Team", name, previously, place))
+
+    def _add_repositories(self, organisation: Organisation) -> dict[str, str]:
+        """Add the issuers; gives their names by repository in lower case. Repositories that only teams mention count too."""
+        issuers: dict[str, str] = {}
+        mentioned = [
+            GitHubRepository(repository, team.place)
+            for team in organisation.teams
+            for repository, permission in team.permissions.items()
+            if permission >= self._minimum
+        ]
+        known = {repository.name.lower() for repository in organisation.repositories}
+        for repository in (*organisation.repositories, *(found for found in mentioned if found.name not in known)):
+            if repository.name in issuers and repository.name not in known:
+                continue
+            full = f"{organisation.name}/{repository.name}"
+            name = self._claim("Issuer", full.replace("/", "-"), f"the repository {full!r}", repository.place)
+            if name is None:
+                continue
+            issuers[repository.name.lower()] = name
+            self._issuers[name] = Issuer(name, full, repository.description, not repository.archived)
+            earlier = _previous(organisation.name, repository.previously, name)
+            self._before.append(("Issuer", name, earlier, repository.place))
+            self._add_collaborators(organisation, repository, name)
+        return issuers
+
+    def _add_collaborators(self, organisation: Organisation, repository: GitHubRepository, issuer: str) -> None:
+        people = [login for login, permission in repository.collaborators.items() if permission >= self._minimum]
+        if not people:
+            return
+        for login in people:
+            self._user(login)
+        full = f"{organisation.name}/{repository.name}"
+        team = Team("", f"Collaborators of {full}", False, _members(people), (Permission(issuer),))
+        text = f"{organisation.name}-{repository.name}-collaborators"
+        self._add_team(text, f"the collaborators of {full!r}", repository.place, team)
+
+    def _add_teams(self, organisation: Organisation, issuers: Mapping[str, str], people: Mapping[str, Place]) -> None:
+        inherited: dict[str, Mapping[str, int]] = {}
+        for team in organisation.teams:
+            above = inherited[team.parent] if team.parent is not None else {}
+            permissions = {
+                repository: max(above.get(repository, 0), team.permissions.get(repository, 0))
+                for repository in {**above, **team.permissions}
+            }
+            inherited[team.name] = permissions
+            members = [login for login in team.members if login in people]
+            for login in sorted(team.members.keys() - people.keys()):
+                self._problem(
+                    team.members[login],
+                    f"{login!r} is in the team {team.name!r} and is not a member of {organisation.name}, so "
+                    "GitHub gives them nothing; add them to the organisation's members, or take them out of the team",
+                )
+            granted = {issuers[name] for name, level in permissions.items() if level >= self._minimum and name in issuers}
+            made = Team("", team.description, False, _members(members), tuple(map(Permission, sorted(granted))))
+            text = f"{organisation.name}-{team.name}"
+            previously = _previous(organisation.name, team.previously, safe_name(text))
+            self._add_team(text, f"the team {team.name!r}", team.place, made, previously)
+
+
+def _members(logins: Iterable[str]) -> tuple[Membership, ...]:
+    return tuple(map(Membership, sorted(logins)))
+
+
+def _previous(organisation: str, names: Iterable[str], own: str) -> tuple[str, ...]:
+    """Earlier names as this import would have made them."""
+    return tuple(sorted({safe_name(f"{organisation}-{name}") for name in names} - {own}))

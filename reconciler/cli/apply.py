@@ -30,7 +30,9 @@ nothing was changed.
 @database_option
 @click.option("--rev", metavar="REV", help="The revision to apply [default: the branch's head].")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--override", "overrides", multiple=True, metavar="GUARD", help="Apply although this guard refuses. May be repeated.")
+@click.option(
+    "--override", "overrides", multiple=True, metavar="GUARD", help="Apply although this guard refuses. May be repeated."
+)
 @click.option("--reason", help="Why guards are overridden; written to the audit log.")
 @click.option("--digest", metavar="DIGEST", help="Apply only if the plan has this digest.")
 @click.option("--adopt", is_flag=True, help="Take over rows that Git never declared; delete those it does not declare.")
@@ -64,7 +66,9 @@ def command(
     order = Order(rev, adopt, allow_rewind, [(guard, reason or "") for guard in overrides], digest)
     if planfile is not None:
         if rev is not None or adopt:
-            raise click.UsageError("a saved plan says itself which revision it is for, and what it adopts; leave out --rev and --adopt")
+            raise click.UsageError(
+                "a saved plan says itself which revision it is for, and what it adopts; leave out --rev and --adopt"
+            )
         saved = load_plan(planfile)
         order = order._replace(rev=saved["revision"]["commit"], adopt=saved.get("adopt") is True, saved=saved)
         deployment = deployment._replace(path=str(saved.get("path", "")))
@@ -96,7 +100,9 @@ def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
 
     for guard in overrides:
         if guard not in GUARDS:
-            raise click.UsageError(f"there is no guard `{guard}`{did_you_mean(guard, GUARDS) or '; there are ' + ', '.join(GUARDS)}")
+            raise click.UsageError(
+                f"there is no guard `{guard}`{did_you_mean(guard, GUARDS) or '; there are ' + ', '.join(GUARDS)}"
+            )
     if overrides and not (reason and reason.strip()):
         raise click.UsageError("--override needs --reason: it is written to the audit log")
 

@@ -15,7 +15,7 @@ from reconciler.run.planning import open_source, reading
 from reconciler.store.read import AppliedRevision, Scope, find_revision, read_actual, read_applied, revision_at
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from reconciler.store.engine import Connection
 
 
 class UnknownName(RunError):

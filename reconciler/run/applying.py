@@ -18,9 +18,8 @@ from reconciler.store.engine import open_database
 from reconciler.store.schema import upgrade
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from reconciler.run.gather import Source
+    from reconciler.store.engine import Connection
 
 Override = tuple[str, str]
 """A guard's id and the reason why it is overridden."""

@@ -26,7 +26,7 @@ from reconciler.store.read import AppliedRevision, read_actual, read_applied
 from reconciler.store.schema import check
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from reconciler.store.engine import Connection
 
 
 class NothingApplied(RunError):

@@ -12,19 +12,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import __version__
-from reconciler.access.resources import Declaration, DeclaredState, Kind, Resource, Settings, Team
+from reconciler.access.resources import Declaration, DeclaredState, Kind, Resource
 from reconciler.plan.actual import Actual, Key, Revision
 from reconciler.plan.changes import Desired, conflicts, with_resources
 from reconciler.plan.problems import Problem
 from reconciler.run.errors import InvalidConfiguration
 from reconciler.store.digests import drifted
-from reconciler.store.read import AppliedRevision, Scope, read_actual
+from reconciler.store.read import AppliedRevision, read_actual
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from reconciler.source.cache import BlobCache
     from reconciler.source.repository import ChangedFile, Repository
+    from reconciler.store.engine import Connection
 
 Progress = Callable[[int, int], None] | None
 
@@ -95,7 +94,7 @@ def read_declarations(
     from reconciler.source.rules import check
 
     loaded = load_revision(source.repository, commit, source.path, cache=source.cache, progress=progress)
-    problems = [*loaded.problems, *check(loaded.declarations, now, locate=source.repository.locator(commit))]
+    problems = [*loaded.problems, *check(loaded.declarations, now, locate=loaded.locate)]
     return loaded.declarations, _without_errors(problems)
 
 
@@ -131,17 +130,19 @@ def _gather_all(
 
 
 def _gather_changed(connection: Connection, source: Source, changed: Sequence[ChangedFile], now: datetime) -> Gathered | None:
-    """The part that the changed files can touch; None where the files and the database tell different stories."""
+    """The part that the changed files can touch; None where only the long way can tell."""
     from reconciler.run.delta import check_delta, read_delta, scope_of
 
     delta = read_delta(source, changed)
     if delta is None:
         return None
-    warnings = _without_errors(check_delta(connection, source, delta, now))
+    warnings = sorted(check_delta(connection, delta, now))
+    if any(problem.severity == "error" for problem in warnings):
+        return None  # the long way finds it again, with every place
     actual = read_actual(connection, scope_of(connection, delta))
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
-    return Gathered(actual, _desired(actual.declared, delta.old, delta.declarations), tuple(warnings))
+    return Gathered(actual, _desired(actual.declared, delta.old, delta.loaded.declarations), tuple(warnings))
 
 
 def _desired(declared: DeclaredState, old: Mapping[Key, Resource], declarations: Sequence[Declaration]) -> Desired:
@@ -153,17 +154,3 @@ def _desired(declared: DeclaredState, old: Mapping[Key, Resource], declarations:
         kinds[declaration.kind][declaration.resource.name] = declaration.resource
     origins = {(declaration.kind, declaration.resource.name): declaration.origin for declaration in declarations}
     return Desired(with_resources(declared, kinds), origins)
-
-
-def guarded_teams(resources: Iterable[Resource]) -> frozenset[str]:
-    """The teams that settings keep apart."""
-    return frozenset(
-        team
-        for resource in resources
-        if isinstance(resource, Settings)
-        for teams in resource.guards.separation_of_duties
-        for team in teams
-    )
-
-
-__all__ = ["Gathered", "Progress", "Scope", "Source", "Team", "gather", "guarded_teams", "read_declarations", "state_of"]

@@ -19,7 +19,7 @@ from reconciler.store.read import AppliedRevision, read_applied
 from reconciler.store.schema import check
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from reconciler.store.engine import Connection
 
 
 def open_source(deployment: Deployment) -> Source:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 from reconciler.access.instants import format_instant, show_instant
@@ -24,8 +23,8 @@ from reconciler.access.resources import (
     Team,
     User,
 )
+from reconciler.source.build import section_defaults
 from reconciler.source.errors import SourceError
-from reconciler.source.shipped import schema_folder
 from reconciler.source.yaml_text import Plain, Value, yaml_document
 
 FOLDERS: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers", "EmailTemplate": "templates", "Settings": ""}
@@ -174,23 +173,12 @@ def _template(template: EmailTemplate) -> Fields:
 
 def _settings(settings: Settings) -> Fields:
     fields: Fields = {}
-    defaults = _policy_defaults()
+    defaults = section_defaults()
     for section, text in settings.policies:
         usual = defaults.get(section, {})
         _put(fields, **{section: {key: value for key, value in json.loads(text).items() if value != usual.get(key)}})
     _put(fields, guards=_guards(settings.guards))
     return fields
-
-
-@cache
-def _policy_defaults() -> dict[str, dict[str, Value]]:
-    """Each section's defaults, from the schema."""
-    schema = json.loads((schema_folder() / "settings.schema.json").read_bytes())
-    sections = schema["properties"]["spec"]["properties"]
-    return {
-        section: {key: field["default"] for key, field in description["properties"].items()}
-        for section, description in sections.items()
-    }
 
 
 _GUARDS: dict[str, Callable[[Guards], Value]] = {

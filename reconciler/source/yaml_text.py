@@ -30,6 +30,7 @@ _MISREAD = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNSAFE_START = re.compile(r"[^A-Za-z0-9_/(+.\u00a1-\U0010ffff]")
 _UNSAFE_INSIDE = re.compile(r":(?: |$)| #| $|^[+.]$|^\.{3}")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
@@ -78,8 +79,7 @@ def _sequence(value: Sequence[Value], indent: str, lines: list[str]) -> None:
 def _in_flow(value: Value) -> str:
     if not isinstance(value, str):
         return _atom(value)
-    text = scalar(value)
-    return text if text[0] == '"' or not re.search(r"[\[\]{},:]", text) else quoted(value)
+    return scalar(value) if _NAME.fullmatch(value) else quoted(value)
 
 
 def _atom(value: Value) -> str:

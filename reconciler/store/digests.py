@@ -92,7 +92,8 @@ def _statement(connection: Connection, table: Table, grouping: Grouping, where: 
             f"SELECT {bucket}, group_concat(json_array({columns}), char(10)) "
             f"FROM (SELECT * FROM {table.name} {where} ORDER BY {order}) GROUP BY 1"
         )
-    return f"SELECT {bucket}, string_agg(jsonb_build_array({columns})::text, E'\\n' ORDER BY {order}) FROM {table.name} {where} GROUP BY 1"
+    content = f"string_agg(jsonb_build_array({columns})::text, E'\\n' ORDER BY {order})"
+    return f"SELECT {bucket}, {content} FROM {table.name} {where} GROUP BY 1"
 
 
 def _hash(content: str) -> str:

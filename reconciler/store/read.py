@@ -115,7 +115,7 @@ def revision_at(connection: Connection, instant: datetime) -> AppliedRevision | 
 
 def read_generation(connection: Connection) -> int:
     """The counter that every write to declared or directory facts raises."""
-    return connection.execute(select(tables.state.c.generation)).scalar_one()
+    return int(connection.execute(select(tables.state.c.generation)).scalar_one())
 
 
 def read_actual(connection: Connection, scope: Scope | None = None) -> Actual:
@@ -267,7 +267,7 @@ def _teams(connection: Connection, part: _Part, rows: list[Any], user_names: Map
     for team, user, until, reason in _membership_rows(connection, part, "memberships", "team_id, user_id, until, reason"):
         members[team].append(Membership(user_names[user], _instant(until), reason))
     permissions: dict[int, list[Permission]] = {row[0]: [] for row in rows}
-    issuer_names = {key: name for key, name in _select(connection, "id, name", "issuers", "id", part.issuers)}
+    issuer_names = dict(_select(connection, "id, name", "issuers", "id", part.issuers))
     for team, issuer, until in _select(connection, "team_id, issuer_id, until", "permissions", "team_id", part.teams):
         permissions[team].append(Permission(issuer_names[issuer], _instant(until)))
     return {row[1]: _team(row, sorted(members[row[0]], key=_first), sorted(permissions[row[0]], key=_first)) for row in rows}

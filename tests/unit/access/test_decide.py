@@ -28,7 +28,10 @@ def state() -> AccessState:
     )
     return build(
         DeclaredState(
-            users={name: User(name, f"{name}@example.org", enabled=name != "off") for name in "alice bob carol dave erin frank off".split()},
+            users={
+                name: User(name, f"{name}@example.org", enabled=name != "off")
+                for name in "alice bob carol dave erin frank off".split()
+            },
             teams={team.name: team for team in teams},
             issuers={name: Issuer(name, enabled=name != "closed") for name in ("closed", "internal", "old", "public")},
         ),

@@ -1,0 +1,36 @@
+"""accord history."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.exits import OK
+from reconciler.cli.options import database_option, format_option
+
+
+@click.command(
+    "history",
+    epilog="""\b
+Examples:
+  accord history
+  accord history --limit 5 --format json
+""",
+)
+@database_option
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@format_option("text", "json")
+def command(database: str | None, limit: int | None, format_: str) -> int:
+    """List the revisions that were applied, newest first: when, by whom, with which overrides."""
+    from reconciler.cli.output import write_json, write_lines
+    from reconciler.run.deployment import read_deployment
+    from reconciler.run.history import history, revision_document, revision_lines
+
+    found = history(read_deployment({"database_url": database}), limit)
+    if format_ == "json":
+        write_json([revision_document(applied) for applied in found])
+    else:
+        for applied in found:
+            write_lines(revision_lines(applied))
+        if not found:
+            click.echo("Nothing was applied yet.")
+    return OK

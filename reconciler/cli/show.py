@@ -1,0 +1,35 @@
+"""accord show."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.exits import OK
+from reconciler.cli.options import database_option, format_option
+
+
+@click.command(
+    "show",
+    epilog="""\b
+Examples:
+  accord show 3f2a1c9
+  accord show 3f2a1c9 --format json
+""",
+)
+@click.argument("revision")
+@database_option
+@format_option("text", "json")
+def command(revision: str, database: str | None, format_: str) -> int:
+    """Show one applied revision: who applied it, when, what it changed, and the guards it overrode."""
+    from reconciler.cli.output import write_json, write_lines
+    from reconciler.run.deployment import read_deployment
+    from reconciler.run.history import entry_document, entry_lines, revision_document, revision_lines, show
+
+    applied, entries = show(read_deployment({"database_url": database}), revision)
+    if format_ == "json":
+        write_json({**revision_document(applied), "entries": [entry_document(entry) for entry in entries]})
+    else:
+        write_lines(revision_lines(applied))
+        for entry in entries:
+            write_lines(entry_lines(entry))
+    return OK

@@ -1,0 +1,36 @@
+"""Access as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from reconciler.access.instants import format_instant, show_instant
+from reconciler.access.state import Access
+from reconciler.plan.actual import Revision
+from reconciler.plan.render.text import Line
+from reconciler.plan.render.words import count, show_revision
+
+
+def access_lines(accesses: Sequence[Access], at: datetime, revision: Revision | None, *, past: bool) -> Iterator[Line]:
+    """One line a (user, issuer) pair, in columns."""
+    rows = [
+        (access.user, access.issuer, ", ".join(access.through), "" if access.until is None else show_instant(access.until))
+        for access in accesses
+    ]
+    header = ("user", "issuer", "through", "until")
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(4)]
+    yield "heading", _columns(header, widths)
+    for row in rows:
+        yield "plain", _columns(row, widths)
+    verb = "was" if past else "is"
+    people = count(len({access.user for access in accesses}), "account")
+    yield "dim", f"{people}, {count(len(rows), 'permission')}: as it {verb} at {format_instant(at.replace(microsecond=0))}"
+    if revision is not None:
+        yield "dim", f"under revision {show_revision(revision)}"
+    if past:
+        yield "dim", "as declared in Git; accounts switched off by hand and directory accounts are not recorded and not shown"
+
+
+def _columns(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

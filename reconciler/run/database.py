@@ -1,0 +1,28 @@
+"""accord db: the version of the database's tables."""
+
+from __future__ import annotations
+
+from reconciler.run.deployment import Deployment
+from reconciler.store import schema
+from reconciler.store.engine import open_database
+
+
+def upgrade_database(deployment: Deployment) -> tuple[str | None, str]:
+    """Bring the tables to this Accord's version; returns the version before (None: no tables) and after."""
+    with open_database(deployment.database_url) as database:
+        before = schema.current(database)
+        schema.upgrade(database)
+        return before, schema.head()
+
+
+def current_version(deployment: Deployment) -> str | None:
+    """The version of the tables, or None where there are none."""
+    with open_database(deployment.database_url, read_only=True) as database:
+        return schema.current(database)
+
+
+def check_database(deployment: Deployment) -> str:
+    """The version of the tables. Raises StoreError unless it is this Accord's."""
+    with open_database(deployment.database_url, read_only=True) as database:
+        schema.check(database)
+        return schema.head()

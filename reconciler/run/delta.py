@@ -1,0 +1,140 @@
+"""The delta: what the files that differ between two revisions declared before and declare now, and what it can touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.access.resources import KINDS, Declaration, Kind, Resource, Settings, Team
+from reconciler.plan.actual import Key
+from reconciler.plan.problems import Problem
+from reconciler.store import read
+
+if TYPE_CHECKING:
+    from reconciler.run.gather import Source
+    from reconciler.source.load import Loaded
+    from reconciler.source.repository import ChangedFile
+    from reconciler.store.engine import Connection
+
+Names = dict[Kind, set[str]]
+
+
+class Delta(NamedTuple):
+    """The resources that the changed files declared before, and the declarations in them now, problems included."""
+
+    old: Mapping[Key, Resource]
+    loaded: Loaded
+
+    @property
+    def new(self) -> dict[Key, Resource]:
+        """The resources that the changed files declare now."""
+        return {(declaration.kind, declaration.resource.name): declaration.resource for declaration in self.loaded.declarations}
+
+    def changed(self) -> Iterable[tuple[Key, Resource | None, Resource | None]]:
+        """Each resource that is not the same before and now."""
+        new = self.new
+        for key in self.old.keys() | new.keys():
+            before, after = self.old.get(key), new.get(key)
+            if before != after:
+                yield key, before, after
+
+
+def read_delta(source: Source, changed: Sequence[ChangedFile]) -> Delta | None:
+    """Read the changed files' old and new content. None where the old content has errors: then it was never applied."""
+    from reconciler.source.load import load_files
+
+    before = [(file.path, file.old_blob) for file in changed if file.old_blob is not None]
+    after = [(file.path, file.new_blob) for file in changed if file.new_blob is not None]
+    old = load_files(source.repository, before, cache=source.cache)
+    if any(problem.severity == "error" for problem in old.problems):
+        return None
+    return Delta(_by_key(old.declarations), load_files(source.repository, after, cache=source.cache))
+
+
+def _by_key(declarations: Iterable[Declaration]) -> dict[Key, Resource]:
+    return {(declaration.kind, declaration.resource.name): declaration.resource for declaration in declarations}
+
+
+def scope_of(connection: Connection, delta: Delta) -> read.Scope:
+    """The rows whose change the delta can cause, and those that decide whom it reaches."""
+    users: set[str] = set()
+    teams: set[str] = set()
+    whole_teams: set[str] = set()
+    issuers: set[str] = set()
+    for (kind, name), before, after in delta.changed():
+        names = {name, *(before.previously if before else ()), *(after.previously if after else ())}
+        if kind == "User":
+            users |= names
+        elif kind == "Issuer":
+            issuers |= names
+        elif kind == "Team":
+            teams |= names
+            if isinstance(before, Team) and isinstance(after, Team) and before.permissions == after.permissions:
+                users.update(member.user for member in set(before.members) ^ set(after.members))
+            else:
+                whole_teams |= names
+                users.update(member.user for team in (before, after) if isinstance(team, Team) for member in team.members)
+    brought = (resource for resource in delta.new.values() if isinstance(resource, Settings))
+    guarded = guarded_teams([*brought, *read.settings_in_force(connection)])
+    return read.Scope(frozenset(users), frozenset(teams), frozenset(issuers), frozenset(whole_teams), guarded)
+
+
+def guarded_teams(settings: Iterable[Settings]) -> frozenset[str]:
+    """The teams that settings keep apart."""
+    return frozenset(team for found in settings for teams in found.guards.separation_of_duties for team in teams)
+
+
+def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Problem]:
+    """The problems of the changed files, checked against everything else that is declared."""
+    from reconciler.source.rules import Surroundings, check
+
+    new = delta.new
+    removed = {kind: frozenset(name for (of, name) in delta.old if of == kind and (kind, name) not in new) for kind in KINDS}
+    mentioned = _mentioned(delta.loaded.declarations)
+    teams_in_delta = {name for kind, name in (*delta.old, *new) if kind == "Team"}
+    names = {
+        kind: frozenset(
+            name for name in read.names_existing(connection, kind, mentioned.get(kind, set())) if (kind, name) not in delta.old
+        )
+        for kind in KINDS
+    }
+    references = {
+        (kind, name): tuple(team for team in teams if team not in teams_in_delta)
+        for kind in KINDS
+        for name, teams in read.teams_referring(connection, kind, removed[kind]).items()
+    }
+    issuers = frozenset(name for kind, name in new if kind == "Issuer")
+    surroundings = Surroundings(
+        names=names,
+        references={key: teams for key, teams in references.items() if teams},
+        display_names={
+            display: issuer for display, issuer in read.display_names(connection).items() if ("Issuer", issuer) not in delta.old
+        }
+        if issuers
+        else {},
+        previous_names={
+            (kind, previous): name
+            for kind in KINDS
+            for previous, name in read.previous_names(connection, kind, mentioned.get(kind, set())).items()
+            if (kind, name) not in delta.old
+        },
+        granted_issuers=read.granted_issuers(connection, issuers, teams_in_delta),
+    )
+    found = check(delta.loaded.declarations, now, surroundings, locate=delta.loaded.locate)
+    return [*delta.loaded.problems, *found]
+
+
+def _mentioned(declarations: Iterable[Declaration]) -> Names:
+    """Every name that the declarations declare or refer to."""
+    found: Names = {kind: set() for kind in KINDS}
+    for kind, resource, _ in declarations:
+        found[kind].update((resource.name, *resource.previously))
+        if isinstance(resource, Team):
+            found["User"].update(member.user for member in resource.members)
+            found["Issuer"].update(permission.issuer for permission in resource.permissions)
+            if resource.may_decide_for != "everyone":
+                found["Team"].update(resource.may_decide_for)
+        elif isinstance(resource, Settings):
+            found["Team"].update(team for teams in resource.guards.separation_of_duties for team in teams)
+    return found

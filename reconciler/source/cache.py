@@ -1,0 +1,88 @@
+"""What blobs gave when they were parsed, by blob id, for every later process. Never needed, never trusted from others.
+
+A cache that somebody else can write to could allow what Git does not: only a folder that is ours alone is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from zlib import crc32
+
+from reconciler import __version__
+from reconciler.source.shipped import schema_folder
+
+_CHUNK = 900
+
+
+class BlobCache:
+    """Blob id → what it gave. Any trouble with the file means that nothing is remembered."""
+
+    def __init__(self, connection: sqlite3.Connection | None) -> None:
+        self._connection = connection
+
+    def get(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        """What is remembered of the given blobs; an entry that is damaged is not."""
+        if self._connection is None:
+            return {}
+        wanted = list(blobs)
+        try:
+            if len(wanted) > 20_000:
+                keep = set(wanted)
+                rows = [row for row in self._connection.execute("SELECT id, checksum, payload FROM blobs") if row[0] in keep]
+            else:
+                rows = [row for start in range(0, len(wanted), _CHUNK) for row in self._some(wanted[start : start + _CHUNK])]
+        except sqlite3.Error:
+            return {}
+        return {name: payload for name, checksum, payload in rows if isinstance(payload, bytes) and crc32(payload) == checksum}
+
+    def _some(self, blobs: list[str]) -> list[tuple[str, int, bytes]]:
+        assert self._connection is not None
+        places = ", ".join("?" * len(blobs))
+        return self._connection.execute(f"SELECT id, checksum, payload FROM blobs WHERE id IN ({places})", blobs).fetchall()
+
+    def put(self, entries: Iterable[tuple[str, bytes]]) -> None:
+        """Remember what blobs gave."""
+        if self._connection is None:
+            return
+        rows = sorted((name, crc32(payload), payload) for name, payload in entries)
+        try:
+            with self._connection:
+                self._connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?)", rows)
+        except sqlite3.Error:
+            self._connection = None
+
+
+def open_cache(folder: Path) -> BlobCache:
+    """The cache in a folder; where the folder is not ours alone, or cannot be used, one that remembers nothing."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / f"blobs-{_format_id()}.db"
+        for path in (folder, *([file] if file.exists() else [])):
+            found = path.lstat()
+            if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or stat.S_ISLNK(found.st_mode):
+                return BlobCache(None)
+        connection = sqlite3.connect(file, timeout=10)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")  # what is lost in a crash is parsed again
+        connection.execute("CREATE TABLE IF NOT EXISTS blobs (id TEXT PRIMARY KEY, checksum INTEGER, payload BLOB) WITHOUT ROWID")
+        file.chmod(0o600)
+    except (OSError, sqlite3.Error):
+        return BlobCache(None)
+    return BlobCache(connection)
+
+
+@cache
+def _format_id() -> str:
+    """Changes with whatever decides what a blob gives: this Accord's version, its schemas and its reading code."""
+    digest = hashlib.sha256(__version__.encode())
+    code = [Path(__file__).parent / f"{name}.py" for name in ("blobs", "build", "documents", "positions", "schema", "secrets")]
+    access = [Path(__file__).parents[1] / "access" / f"{name}.py" for name in ("instants", "permitted_ips")]
+    for file in (*sorted(schema_folder().glob("*.json")), *code, *access):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,160 @@
+"""Loading: the files of a commit or a folder → declarations and problems. No blob is parsed that was parsed before."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.access.resources import Declaration, Origin
+from reconciler.plan.problems import Problem
+from reconciler.source.blobs import Blob, blob_id, decode, encode, read_blob
+from reconciler.source.build import build
+from reconciler.source.cache import BlobCache
+from reconciler.source.documents import LARGEST_FILE
+from reconciler.source.positions import locate
+
+if TYPE_CHECKING:
+    from reconciler.source.repository import Repository
+
+Progress = Callable[[int, int], None] | None
+
+_FEW = 2_000
+"""So many blobs are parsed here; more are worth the start of worker processes."""
+_SHARE = 1_500
+"""How many blobs a worker takes at a time."""
+
+Place = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
+
+
+class Loaded(NamedTuple):
+    """What was loaded: every declaration of a valid document, all problems of single documents, and how many files were read.
+
+    `locate` finds the line and column of a path in a declaration's document.
+    """
+
+    declarations: tuple[Declaration, ...]
+    problems: tuple[Problem, ...]
+    files: int
+    locate: Place
+
+
+def load_revision(repository: Repository, commit: str, path: str, *, cache: BlobCache, progress: Progress = None) -> Loaded:
+    """Everything a commit declares in a folder of the repository. Raises SourceError where it cannot be read."""
+    tree = repository.entries(commit, path)
+    loaded = load_files(repository, tree.files, cache=cache, progress=progress)
+    return loaded._replace(problems=(*tree.skipped, *loaded.problems))
+
+
+def load_files(
+    repository: Repository, files: Sequence[tuple[str, str]], *, cache: BlobCache, progress: Progress = None
+) -> Loaded:
+    """What the given files (path and blob id) declare."""
+    blobs = list(dict.fromkeys(blob for _, blob in files))
+    known = cache.get(blobs)
+    missing = [blob for blob in blobs if blob not in known]
+    fresh: list[tuple[str, bytes]] = []
+    for done in _read_all(repository, missing):
+        fresh += done
+        if progress is not None:
+            progress(len(known) + len(fresh), len(blobs))
+    cache.put(fresh)
+    known.update(fresh)
+    by_file = dict(files)
+
+    def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
+        content = next(repository.read([by_file[declaration.origin.file]]))[1]
+        return locate(content or b"", declaration.origin.line, where, key=key)
+
+    return _assemble(((file, known[blob]) for file, blob in files), len(files), place)
+
+
+def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
+    """Parse blobs, in this process where they are few, else in one process a core."""
+    if len(blobs) <= _FEW:
+        yield read_share(repository.location, blobs)
+        return
+    shares = [blobs[start : start + _SHARE] for start in range(0, len(blobs), _SHARE)]
+    workers = min(len(shares), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"), initializer=_be_quiet) as pool:
+        try:
+            yield from pool.map(read_share, [repository.location] * len(shares), shares)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _be_quiet() -> None:
+    """Ctrl-C is answered by the process that was started, not by its workers."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def read_share(location: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
+    """What the given blobs of a repository give, encoded."""
+    from reconciler.source.repository import Repository
+
+    return [(blob, encode(_read(content))) for blob, content in Repository(location).read(blobs)]
+
+
+def _read(content: bytes | None) -> Blob:
+    if content is None:
+        return Blob(
+            [], [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, which is more than is read", None)]
+        )
+    return read_blob(content)
+
+
+def _assemble(files: Iterable[tuple[str, bytes]], count: int, place: Place) -> Loaded:
+    declarations: list[Declaration] = []
+    problems: list[Problem] = []
+    for file, payload in files:
+        documents, reports = decode(payload)
+        for line, value in documents:
+            declarations.append(Declaration(value["kind"], build(value), Origin(file, line)))
+        for line, column, rule, severity, message, suggestion in reports:
+            problems.append(Problem(file, line, column, rule, severity, message, suggestion))  # type: ignore[arg-type]
+    return Loaded(tuple(declarations), tuple(problems), count, place)
+
+
+def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) -> Loaded:
+    """What a working folder, or one file, declares. Raises SourceError where it cannot be read."""
+    from reconciler.source.folder import list_files
+
+    found, skipped = list_files(folder)
+    contents: dict[str, Path] = dict(found)
+    payloads: list[tuple[str, bytes]] = []
+    ids = {}
+    for name, path in found:
+        content = _file_content(path)
+        ids[name] = (blob_id(content) if content is not None else "", content)
+    known = cache.get({blob for blob, _ in ids.values()})
+    fresh: dict[str, bytes] = {}
+    for done, (name, (blob, content)) in enumerate(ids.items(), 1):
+        payload = known.get(blob) or fresh.get(blob) or encode(_read(content))
+        if blob and blob not in known:
+            fresh[blob] = payload
+        payloads.append((name, payload))
+        if progress is not None:
+            progress(done, len(ids))
+    cache.put(fresh.items())
+
+    def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
+        return locate(contents[declaration.origin.file].read_bytes(), declaration.origin.line, where, key=key)
+
+    loaded = _assemble(payloads, len(payloads), place)
+    return loaded._replace(problems=(*skipped, *loaded.problems))
+
+
+def _file_content(path: Path) -> bytes | None:
+    """A file's bytes, or None where it is too large to be read."""
+    from reconciler.source.errors import SourceError
+
+    try:
+        return None if path.stat().st_size > LARGEST_FILE else path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"`{path}` cannot be read: {error.strerror}") from None

@@ -1,0 +1,354 @@
+"""The config repository: commits are read from the object store, never from a checkout, and nothing it brings is run.
+
+The one place that knows Git. Every call goes through `_git`, which switches off whatever a repository's own configuration
+could make Git run: hooks, filters, fsmonitor, textconv, signature programs, pagers, lazy fetches, foreign transports.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is reported when it is needed
+from git import Git
+from git.exc import CommandError, GitCommandNotFound
+
+from reconciler.plan.actual import Revision
+from reconciler.plan.nearest import did_you_mean
+from reconciler.plan.problems import Problem
+from reconciler.source.documents import LARGEST_FILE
+from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
+from reconciler.source.folder import link_warning
+from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate
+
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
+    "GIT_PAGER": "cat",
+    "LC_ALL": "C",
+}
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "log.showSignature=false",
+    "diff.external=",
+    "protocol.ext.allow=never",
+    "uploadpack.packObjectsHook=",
+)
+_REMOTE_TIMEOUT = 300
+"""Seconds that a remote may take."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^-]")
+_OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class Tree(NamedTuple):
+    """The files of a commit that hold resources (path from the repository's root, blob id), and warnings for what was skipped."""
+
+    files: list[tuple[str, str]]
+    skipped: list[Problem]
+
+
+class ChangedFile(NamedTuple):
+    """A file that differs between two commits; a blob of None: it is not there."""
+
+    path: str
+    old_blob: str | None
+    new_blob: str | None
+
+
+class Repository:
+    """A repository in a folder of this machine."""
+
+    def __init__(self, location: str, named: str | None = None) -> None:
+        self.location = location
+        self._named = named or location
+        self._command = Git(location)
+
+    @classmethod
+    def open(cls, location: str, cache: Path) -> Repository:
+        """A repository by its path, or a mirror of the one at a URL, brought up to date.
+
+        Raises RepositoryUnreachable where there is none.
+        """
+        if "\0" in location or location.startswith("-"):
+            raise RepositoryUnreachable(f"`{location!r}` names no repository")
+        if "::" in location.split("/", 1)[0]:
+            raise RepositoryUnreachable(f"`{location.split('::', maxsplit=1)[0]}::` is a transport that can run programs; it is not used")
+        if _URL.match(location) or (_SCP.match(location) and not Path(location).exists()):
+            return _mirror(location, cache)
+        if not Path(location).is_dir():
+            raise RepositoryUnreachable(f"there is no repository at `{location}`; give its path or URL with --repository")
+        repository = cls(location)
+        repository._git("rev-parse", "--git-dir")
+        return repository
+
+    def origin(self) -> str:
+        """How it was named, without credentials."""
+        return _without_credentials(self._named)
+
+    def _git(self, *arguments: str, **options: Any) -> Any:
+        """Run git. Raises RepositoryUnreachable where git cannot use the repository, SourceError for all else."""
+        config = [word for setting in _CONFIG for word in ("-c", setting)]
+        try:
+            return self._command.execute(["git", *config, *arguments], env=_ENVIRONMENT, strip_newline_in_stdout=False, **options)
+        except GitCommandNotFound:
+            raise SourceError("git is not installed; Accord reads the config repository with it") from None
+        except CommandError as error:
+            raise _git_error(_said(error), self.origin()) from None
+
+    def resolve(self, rev: str) -> Revision:
+        """The commit that a revision names. Raises UnknownRevision, with the nearest branch or tag."""
+        if not rev or rev.startswith("-") or ".." in rev or not rev.isprintable():
+            raise UnknownRevision(f"`{rev!r}` names no revision")
+        try:
+            commit = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
+        except SourceError as error:
+            if isinstance(error, RepositoryUnreachable):
+                raise
+            raise UnknownRevision(self._unknown(rev)) from None
+        return self._revision(commit)
+
+    def _unknown(self, rev: str) -> str:
+        names = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
+        if not names:
+            return f"there is no revision `{rev}`: {self.origin()} has no commits yet"
+        return f"there is no revision `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
+
+    def _revision(self, commit: str) -> Revision:
+        raw = self._git("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")
+        head, _, message = raw.partition("\n\n")
+        fields = dict(line.split(" ", 1) for line in reversed(head.split("\n")) if " " in line and not line.startswith(" "))
+        author = re.match(r"(.*?) ?<([^>]*)> (-?\d+)", fields.get("author", ""))
+        name, seconds = (author[1] or author[2], int(author[3])) if author else ("unknown", 0)
+        return Revision(commit, name, _instant(seconds), message.strip().split("\n")[0][:200])
+
+    def entries(self, commit: str, path: str) -> Tree:
+        """The files of a commit under a folder that hold resources. Raises SourceError where there is no such folder."""
+        where = ["--", f"{path}/"] if path else []
+        listing = self._git("ls-tree", "-r", "-z", commit, *where, stdout_as_string=False)
+        if path and not listing:
+            raise SourceError(f"there is no folder `{path}` in {commit[:12]}")
+        return self._select(listing, path)
+
+    def _select(self, listing: bytes, path: str) -> Tree:
+        prefix = f"{path}/" if path else ""
+        rows = []
+        ignore_blob = None
+        for row in listing.split(b"\0")[:-1]:
+            meta, _, raw = row.partition(b"\t")
+            name = raw.decode("utf-8", "surrogateescape")
+            if name == prefix + IGNORE_FILE:
+                ignore_blob = meta[12:].decode()
+            rows.append((meta[:6], meta[12:], name))
+        ignored = ignored_by(self._text(ignore_blob))
+        files, skipped = [], []
+        for mode, meta_blob, name in rows:
+            relative = name[len(prefix) :]
+            if mode == b"160000" and not relative.startswith("."):
+                skipped.append(
+                    Problem(name, 1, 1, "submodule", "warning", "submodules are not read; put the files themselves here")
+                )
+            elif not is_candidate(relative) or ignored(relative):
+                continue
+            elif mode == b"120000":
+                skipped.append(link_warning(name))
+            else:
+                files.append((_shown_path(name), meta_blob.decode()))
+        return Tree(files, skipped)
+
+    def _text(self, blob: str | None) -> str | None:
+        if blob is None:
+            return None
+        content = next(self.read([blob]))[1]
+        return None if content is None else content.decode("utf-8", "replace")
+
+    def changed(self, old: str, new: str, path: str) -> list[ChangedFile] | None:
+        """The files holding resources that differ between two commits; None where that cannot be told."""
+        if not self.has(old):
+            return None
+        where = ["--", f":(literal){path}/"] if path else []
+        raw = self._git(
+            "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-ext-diff", old, new, *where, stdout_as_string=False
+        )
+        prefix = f"{path}/" if path else ""
+        parts = raw.split(b"\0")[:-1]
+        found = []
+        ignored = ignored_by(self._text(self._blob_at(new, prefix + IGNORE_FILE)))
+        for meta, name in zip(parts[::2], (part.decode("utf-8", "surrogateescape") for part in parts[1::2]), strict=True):
+            old_mode, new_mode, old_blob, new_blob, _ = meta.decode()[1:].split(" ")
+            relative = name[len(prefix) :]
+            if relative == IGNORE_FILE:
+                return None
+            if is_candidate(relative) and not ignored(relative):
+                file = ChangedFile(_shown_path(name), _regular(old_mode, old_blob), _regular(new_mode, new_blob))
+                found.append(file)
+        return found
+
+    def _blob_at(self, commit: str, name: str) -> str | None:
+        found = self._git("ls-tree", "-z", commit, "--", f":(literal){name}", stdout_as_string=False)
+        return found[12:].split(b"\t")[0].decode() if found else None
+
+    def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """The bytes of blobs, in order, through one `git cat-file --batch`; None for one that is too large.
+
+        Raises RepositoryUnreachable where one is missing or damaged.
+        """
+        config = [word for setting in _CONFIG for word in ("-c", setting)]
+        process: Any = self._command.execute(
+            ["git", *config, "cat-file", "--batch"], env=_ENVIRONMENT, as_process=True, istream=-1, stdout_as_string=False
+        )
+        source, answers = process.proc.stdin, process.proc.stdout
+        try:
+            for piece in _pieces(blobs):
+                source.write("".join(f"{blob}\n" for blob in piece).encode())
+                source.flush()
+                for blob in piece:
+                    yield blob, _answer(answers, blob, self.origin())
+        except BrokenPipeError:
+            raise RepositoryUnreachable(f"git stopped reading {self.origin()}: it is damaged; fetch it again") from None
+        finally:
+            for stream in (source, answers):
+                stream.close()
+            process.proc.wait()
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit is here."""
+        try:
+            self._git("cat-file", "-e", f"{commit}^{{commit}}")
+        except SourceError:
+            return False
+        return True
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `new` descends from `old`, or is it. Raises ShallowRepository where the history is cut off before that shows."""
+        if self._git("merge-base", old, new, with_exceptions=False).strip() == old:
+            return True
+        if self._git("rev-parse", "--is-shallow-repository").strip() == "true":
+            raise ShallowRepository(
+                f"{self.origin()} is a shallow clone, and its history does not show whether {new[:12]} descends from {old[:12]}; "
+                "fetch all of it (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
+            )
+        return False
+
+    def blame(self, commit: str, file: str, line: int) -> Revision:
+        """The commit that brought a line in."""
+        raw = self._git(
+            "blame", "--porcelain", "--no-textconv", "-L", f"{line},{line}", commit, "--", file, stdout_as_string=False
+        )
+        return self._revision(raw[:64].split(b" ")[0].decode().lstrip("^"))
+
+
+def _pieces(blobs: Iterable[str]) -> Iterator[list[str]]:
+    """So many ids at a time as surely fit into a pipe, so that writing them never waits for git to write."""
+    waiting = iter(blobs)
+    while piece := list(islice(waiting, 500)):
+        yield piece
+
+
+def _regular(mode: str, blob: str) -> str | None:
+    return blob if mode in ("100644", "100755") else None
+
+
+def _shown_path(name: str) -> str:
+    """A path as text; bytes that are not UTF-8 are spelt out, so that it can be shown and stored."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _answer(stream: Any, blob: str, origin: str) -> bytes | None:
+    header = stream.readline().split()
+    if len(header) != 3 or header[1] != b"blob":
+        raise RepositoryUnreachable(f"the object {blob[:12]} is missing or damaged in {origin}; fetch the repository again")
+    size = int(header[2])
+    if size <= LARGEST_FILE:
+        content: bytes = stream.read(size + 1)[:-1]
+        if len(content) != size:
+            raise RepositoryUnreachable(f"the object {blob[:12]} is damaged in {origin}; fetch the repository again")
+        return content
+    remaining = size + 1
+    while remaining > 0:
+        piece = stream.read(min(remaining, 1 << 20))
+        if not piece:
+            break
+        remaining -= len(piece)
+    return None
+
+
+def _instant(seconds: int) -> datetime:
+    """A commit's time; one that no calendar has is taken as the nearest."""
+    return datetime.fromtimestamp(min(max(seconds, 0), 253402300799), UTC)
+
+
+def _said(error: CommandError) -> str:
+    text = error.stderr if isinstance(error.stderr, str) else str(error.stderr)
+    return text.strip().removeprefix("stderr: ").strip("'\n ")
+
+
+def _git_error(said: str, origin: str) -> SourceError:
+    lower = said.lower()
+    lines = [line for line in said.splitlines() if line.strip()]
+    first = _without_credentials(re.sub(r"^(fatal|error): ", "", lines[-1].strip())) if lines else "no reason given"
+    if "not a git repository" in lower:
+        return RepositoryUnreachable(f"`{origin}` is not a Git repository; give the config repository with --repository")
+    if "dubious ownership" in lower:
+        return RepositoryUnreachable(
+            f"`{origin}` belongs to somebody else; allow it with git config --global --add safe.directory PATH"
+        )
+    signs = (
+        "could not read",
+        "unable to access",
+        "does not exist",
+        "could not resolve",
+        "bad object",
+        "corrupt",
+        "missing",
+        "broken",
+        "unable to read",
+        "inflate",
+        "loose object",
+        "packfile",
+        "connection",
+        "timed out",
+        "timeout",
+        "early eof",
+        "not found",
+    )
+    if any(sign in lower for sign in signs):
+        return RepositoryUnreachable(f"the repository {origin} cannot be read: {first}")
+    return SourceError(f"git could not do it in {origin}: {first}")
+
+
+def _without_credentials(text: str) -> str:
+    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+
+
+def _mirror(url: str, cache: Path) -> Repository:
+    """A bare mirror of a remote repository in the cache folder, fetched now."""
+    folder = cache / f"mirror-{sha256(url.encode()).hexdigest()[:16]}.git"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    repository = Repository(str(folder), url)
+    if not (folder / "HEAD").exists():
+        repository._git("init", "--bare", "--quiet", "--template=", str(folder))
+    refspecs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+    repository._git(
+        "fetch",
+        "--quiet",
+        "--prune",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+        "--end-of-options",
+        url,
+        *refspecs,
+        kill_after_timeout=_REMOTE_TIMEOUT,
+    )
+    return repository

@@ -1,0 +1,249 @@
+"""Rules between documents: references, names, lists. Pure; a whole state and a delta are checked by the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
+from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Settings, Team, User
+from reconciler.access.state import ended
+from reconciler.plan.nearest import did_you_mean, nearest
+from reconciler.plan.problems import Problem, Severity
+
+Path = tuple[str | int, ...]
+Locate = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
+"""Line and column of a path in a declaration's document (of its key, where the last argument says so)."""
+
+_WORDS: dict[Kind, str] = {
+    "User": "user",
+    "Team": "team",
+    "Issuer": "issuer",
+    "EmailTemplate": "template",
+    "Settings": "settings",
+}
+
+
+class Surroundings(NamedTuple):
+    """What exists beside the declarations that are checked, as far as it matters to them. Empty: they are everything."""
+
+    names: Mapping[Kind, frozenset[str]] = {}
+    """Existing names, of those that the declarations declare or mention."""
+    references: Mapping[tuple[Kind, str], tuple[str, ...]] = {}
+    """A resource that is no longer declared -> the teams that still refer to it."""
+    display_names: Mapping[str, str] = {}
+    """Casefolded display name, or name where there is none -> issuer."""
+    previous_names: Mapping[tuple[Kind, str], str] = {}
+    """Kind and earlier name -> the resource that claims it."""
+    granted_issuers: frozenset[str] = frozenset()
+    """Issuers that some team may use."""
+
+
+class _Found(NamedTuple):
+    declaration: Declaration
+    path: Path
+    rule: str
+    message: str
+    suggestion: str | None = None
+    severity: Severity = "error"
+
+
+def check(
+    declarations: Sequence[Declaration], now: datetime, surroundings: Surroundings = Surroundings(), *, locate: Locate
+) -> list[Problem]:
+    """Everything that is wrong between documents, and what is worth a warning in one."""
+    names: dict[Kind, set[str]] = {kind: set(surroundings.names.get(kind, ())) for kind in KINDS}
+    for declaration in declarations:
+        names[declaration.kind].add(declaration.resource.name)
+    found = [
+        *_twice(declarations, surroundings),
+        *_previously(declarations, names, surroundings),
+        *_references(declarations, names),
+        *_display_names(declarations, surroundings),
+        *_unused_issuers(declarations, surroundings),
+    ]
+    for declaration in declarations:
+        found += _within(declaration, now)
+    problems = [_problem(item, locate) for item in found]
+    if not declarations and not surroundings.names:
+        problems.append(Problem(".", 1, 1, "nothing-declared", "warning", "no resources were found; is the path right?"))
+    return [*problems, *_left_behind(surroundings)]
+
+
+def _problem(found: _Found, locate: Locate) -> Problem:
+    declaration, path, rule, message, suggestion, severity = found
+    line, column = locate(declaration, path, False)
+    return Problem(declaration.origin.file, line, column, rule, severity, message, suggestion)
+
+
+def _left_behind(surroundings: Surroundings) -> Iterator[Problem]:
+    """Teams elsewhere that refer to what is no longer declared; only a delta has any, and their place is not known to it."""
+    for (kind, name), teams in sorted(surroundings.references.items()):
+        for team in teams:
+            message = f"{_WORDS[kind]} `{name}` is no longer declared, but `{team}` still refers to it"
+            yield Problem(team, 1, 1, "unknown-reference", "error", message)
+
+
+def _twice(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+    seen: dict[tuple[Kind, str], Declaration] = {}
+    for declaration in declarations:
+        kind, resource, _ = declaration
+        key = (kind, resource.name.casefold())
+        if key in seen:
+            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in {seen[key].origin}"
+            yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
+        elif resource.name in surroundings.names.get(kind, ()):
+            message = (
+                f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in a file that this change leaves alone"
+            )
+            yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
+        else:
+            seen[key] = declaration
+
+
+def _previously(
+    declarations: Sequence[Declaration], names: Mapping[Kind, set[str]], surroundings: Surroundings
+) -> Iterator[_Found]:
+    claimed: dict[tuple[Kind, str], str] = dict(surroundings.previous_names)
+    for declaration in declarations:
+        kind, resource, _ = declaration
+        for index, old in enumerate(resource.previously):
+            path = ("metadata", "previously", index)
+            if old in names[kind]:
+                message = f"`{old}` is still declared, so {_WORDS[kind]} `{resource.name}` cannot have been called so; leave one of the two out"
+                yield _Found(declaration, path, "previously", message)
+            elif claimed.setdefault((kind, old), resource.name) != resource.name:
+                message = f"`{old}` is claimed as an earlier name by `{claimed[kind, old]}` too; only one can have been called so"
+                yield _Found(declaration, path, "previously", message)
+        claimant = surroundings.previous_names.get((kind, resource.name))
+        if claimant is not None:
+            message = f"`{claimant}` says that it was called `{resource.name}` before; one of the two must go"
+            yield _Found(declaration, ("metadata", "name"), "previously", message)
+
+
+def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[str]]) -> Iterator[_Found]:
+    for declaration in declarations:
+        for kind, path, name in _mentions(declaration):
+            if name not in names[kind]:
+                message = f"unknown {_WORDS[kind]} `{name}`{did_you_mean(name, names[kind])}"
+                yield _Found(declaration, path, "unknown-reference", message, nearest(name, names[kind]))
+
+
+def _mentions(declaration: Declaration) -> Iterator[tuple[Kind, Path, str]]:
+    """The names that a resource refers to. A path ends in the name itself: lists are sorted, so an index would mean nothing."""
+    resource = declaration.resource
+    if isinstance(resource, Team):
+        for member in resource.members:
+            yield "User", ("spec", "members", member.user), member.user
+        for permission in resource.permissions:
+            yield "Issuer", ("spec", "issuers", permission.issuer), permission.issuer
+        if resource.may_decide_for != "everyone":
+            for team in resource.may_decide_for:
+                yield "Team", ("spec", "mayDecideFor", team), team
+    elif isinstance(resource, Settings):
+        for teams in resource.guards.separation_of_duties:
+            for team in teams:
+                yield "Team", ("spec", "guards", "separationOfDuties", team), team
+
+
+def _display_names(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+    """What people see must name one issuer: no display name may be another's display name or name."""
+    seen: dict[str, str] = dict(surroundings.display_names)
+    issuers = [(declaration, declaration.resource) for declaration in declarations if isinstance(declaration.resource, Issuer)]
+    for _, issuer in issuers:
+        seen.setdefault(issuer.name, issuer.name)
+    for declaration, issuer in issuers:
+        for shown in (issuer.display_name, issuer.name):
+            other = issuer.name if shown is None else seen.setdefault(shown.casefold(), issuer.name)
+            if other != issuer.name:
+                path = ("spec", "displayName") if shown == issuer.display_name else ("metadata", "name")
+                yield _Found(
+                    declaration,
+                    path,
+                    "duplicate-display-name",
+                    f"issuer `{other}` is shown as `{shown}` too; people could not tell them apart",
+                )
+
+
+def _unused_issuers(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+    granted = set(surroundings.granted_issuers)
+    for declaration in declarations:
+        if isinstance(declaration.resource, Team):
+            granted.update(permission.issuer for permission in declaration.resource.permissions)
+    for declaration in declarations:
+        if isinstance(declaration.resource, Issuer) and declaration.resource.name not in granted:
+            message = f"nobody may use issuer `{declaration.resource.name}`: no team has it among its issuers"
+            yield _Found(declaration, ("metadata", "name"), "unused-issuer", message, severity="warning")
+
+
+def _within(declaration: Declaration, now: datetime) -> Iterator[_Found]:
+    resource = declaration.resource
+    if isinstance(resource, Team):
+        yield from _lists(declaration, resource)
+        yield from _team(declaration, resource, now)
+        yield from _addresses(declaration, resource)
+    elif isinstance(resource, User) and resource.type == "application" and resource.initial_password == "generated":  # noqa: S105
+        message = "an application has no use for a mailed password; `initialPassword: none` is its default"
+        yield _Found(declaration, ("spec", "initialPassword"), "application-password", message, severity="warning")
+    elif isinstance(resource, EmailTemplate):
+        yield from _template(declaration, resource)
+
+
+def _lists(declaration: Declaration, team: Team) -> Iterator[_Found]:
+    """Each name once: where one is listed twice with two ends, nobody could say which holds."""
+    lists = (
+        ("members", [member.user for member in team.members], "member"),
+        ("issuers", [permission.issuer for permission in team.permissions], "issuer"),
+        ("adGroups", [group.casefold() for group in team.ad_groups], "AD group"),
+        ("permittedIPs", list(team.permitted_ips), "permitted IP"),
+    )
+    for field, items, word in lists:
+        for name in sorted({item for item in items if items.count(item) > 1} if len(set(items)) < len(items) else ()):
+            yield _Found(declaration, ("spec", field, name), "listed-twice", f"{word} `{name}` is listed twice")
+
+
+def _team(declaration: Declaration, team: Team, now: datetime) -> Iterator[_Found]:
+    for member in team.members:
+        if ended(member.until, now):
+            message = f"`until` of member `{member.user}` is in the past; the membership has ended"
+            yield _Found(declaration, ("spec", "members", member.user), "until-past", message, severity="warning")
+    for permission in team.permissions:
+        if ended(permission.until, now):
+            message = f"`until` of issuer `{permission.issuer}` is in the past; the permission has ended"
+            yield _Found(declaration, ("spec", "issuers", permission.issuer), "until-past", message, severity="warning")
+    if not team.permissions and not team.administrator:
+        message = f"team `{team.name}` grants nothing: it has no issuers, and is no administrator team"
+        yield _Found(declaration, ("metadata", "name"), "grants-nothing", message, severity="warning")
+
+
+def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:
+    rules = [parse_rule(text) for text in team.permitted_ips]
+    if covers_everything(rules):
+        yield _Found(
+            declaration,
+            ("spec", "permittedIPs"),
+            "permits-everything",
+            "the permitted IPs cover every address, and so restrict nothing",
+            severity="warning",
+        )
+    for first, second in overlapping(rules):
+        if team.permitted_ips[first] != team.permitted_ips[second]:
+            message = f"permitted IPs `{team.permitted_ips[first]}` and `{team.permitted_ips[second]}` overlap"
+            yield _Found(
+                declaration, ("spec", "permittedIPs", team.permitted_ips[second]), "overlapping-ips", message, severity="warning"
+            )
+
+
+def _template(declaration: Declaration, template: EmailTemplate) -> Iterator[_Found]:
+    """A template that cannot be parsed is found now, not when the mail is due."""
+    from jinja2 import TemplateSyntaxError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment()
+    for field, text in (("subject", template.subject), ("text", template.text), ("html", template.html)):
+        try:
+            environment.parse(text or "")
+        except TemplateSyntaxError as error:
+            message = f"the template cannot be read: {error.message} (line {error.lineno} of it)"
+            yield _Found(declaration, ("spec", field), "template-syntax", message)

@@ -1,0 +1,202 @@
+"""Documents against their JSON Schema: a fast yes for most, and for the others every problem in plain words."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.access.resources import KINDS
+from reconciler.plan.nearest import did_you_mean, nearest
+from reconciler.source.shipped import schema_folder
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+FILES = {
+    "User": "user.schema.json",
+    "Team": "team.schema.json",
+    "Issuer": "issuer.schema.json",
+    "EmailTemplate": "email-template.schema.json",
+    "Settings": "settings.schema.json",
+}
+API_VERSION = "accord/v1"
+
+
+class Finding(NamedTuple):
+    """What is wrong with a document, at a path in it; `at_key`: the key there is wrong, not its value."""
+
+    rule: str
+    path: tuple[str | int, ...]
+    message: str
+    suggestion: str | None = None
+    at_key: bool = False
+    severity: str = "error"
+
+
+@cache
+def schema_of(kind: str) -> dict[str, Any]:
+    """A kind's schema."""
+    found: dict[str, Any] = json.loads((schema_folder() / FILES[kind]).read_bytes())
+    return found
+
+
+@cache
+def _fast(kind: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for(schema_of(kind))
+
+
+def find_problems(value: Any) -> list[Finding]:
+    """Everything that is wrong with one document by itself; empty for a valid one."""
+    if not isinstance(value, dict):
+        return [Finding("not-a-resource", (), "a resource is a mapping with apiVersion, kind, metadata and spec")]
+    kind = value.get("kind")
+    if value.get("apiVersion") == API_VERSION and isinstance(kind, str) and kind in FILES:
+        return [] if _fast(kind).is_valid(value) else _explain(kind, value)
+    return list(_header(value))
+
+
+def _header(value: dict[str, Any]) -> Iterator[Finding]:
+    for name, valid in (("apiVersion", (API_VERSION,)), ("kind", KINDS)):
+        found = value.get(name)
+        if name not in value:
+            near = nearest(name, value)
+            hint = f"; did you mean `{name}` where `{near}` stands?" if near else ""
+            yield Finding("missing-property", (), f"`{name}` is missing{hint}", name if near else None)
+        elif found not in valid:
+            text = found if isinstance(found, str) else json.dumps(found)
+            near = nearest(text, valid) or (valid[0] if len(valid) == 1 else None)
+            hint = f"did you mean `{near}`?" if near else f"there are {', '.join(valid)}"
+            yield Finding(
+                f"unknown-{'api-version' if name == 'apiVersion' else 'kind'}", (name,), f"unknown {name} `{text}`; {hint}", near
+            )
+
+
+def _explain(kind: str, value: Any) -> list[Finding]:
+    from jsonschema import Draft202012Validator
+
+    errors = Draft202012Validator(schema_of(kind)).iter_errors(value)
+    found = [finding for error in errors for finding in _findings(error)]
+    return found or [Finding("schema", (), "this does not fit the schema of its kind")]
+
+
+def _findings(error: ValidationError) -> Iterator[Finding]:
+    path = tuple(error.absolute_path)
+    where = f"`{path[-1]}`" if path and isinstance(path[-1], str) else "this"
+    rule = str(error.validator)
+    if rule in ("additionalProperties", "unevaluatedProperties", "propertyNames"):
+        yield from _unknown_properties(error, path)
+    elif rule == "required":
+        present = set(error.instance)
+        for name in error.validator_value:
+            if name not in present:
+                yield Finding("missing-property", path, f"`{name}` is missing")
+    elif rule in ("oneOf", "anyOf"):
+        yield from _alternatives(error, path, where)
+    elif rule == "type":
+        yield Finding(
+            "wrong-type",
+            path,
+            f"{where} must be {_types(error.validator_value)}, not {_shown(error.instance)}{_quote_hint(error)}",
+        )
+    elif rule in ("enum", "const"):
+        valid = [str(item) for item in (error.validator_value if rule == "enum" else [error.validator_value])]
+        near = nearest(str(error.instance), valid)
+        hint = did_you_mean(str(error.instance), valid) or f"; there are {', '.join(f'`{item}`' for item in valid)}"
+        yield Finding("unknown-value", path, f"{where} cannot be {_shown(error.instance)}{hint}", near)
+    elif rule == "pattern":
+        yield Finding("wrong-format", path, _pattern_message(error, where))
+    else:
+        yield Finding("wrong-value", path, f"{where}: {_limits(rule, error)}")
+
+
+def _unknown_properties(error: ValidationError, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    valid = list(error.schema.get("properties", {}))
+    for name in error.instance if isinstance(error.instance, dict) else ():
+        if name not in valid:
+            near = nearest(name, valid)
+            hint = did_you_mean(name, valid) or (f"; there are {', '.join(valid)}" if valid else "")
+            yield Finding("unknown-property", (*path, name), f"unknown property `{name}`{hint}", near, at_key=True)
+
+
+def _alternatives(error: ValidationError, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
+    """Of several forms, the problems of the one that has the right type; if none has, the types."""
+    by_form: dict[Any, list[ValidationError]] = {}
+    for inner in error.context or ():
+        by_form.setdefault(inner.schema_path[0], []).append(inner)
+    for inners in by_form.values():
+        if not any(inner.validator in ("type", "const") and tuple(inner.absolute_path) == path for inner in inners):
+            for inner in inners:
+                yield from _findings(inner)
+            return
+    wanted = [inner.validator_value for inners in by_form.values() for inner in inners if inner.validator == "type"]
+    words = " or ".join(dict.fromkeys(_types(item) for item in wanted)) or "something else"
+    yield Finding("wrong-type", path, f"{where} must be {words}, not {_shown(error.instance)}{_quote_hint(error)}")
+
+
+_TYPE_WORDS = {
+    "string": "a text",
+    "object": "a mapping",
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "null": "nothing",
+}
+
+
+def _types(value: Any) -> str:
+    return " or ".join(_TYPE_WORDS[item] for item in (value if isinstance(value, list) else [value]))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return f"`{json.dumps(value, ensure_ascii=False)[:80]}`" if not isinstance(value, str) else f"`{value[:80]}`"
+
+
+def _quote_hint(error: ValidationError) -> str:
+    scalar = isinstance(error.instance, int | float | bool) or error.instance is None
+    text = "string" in json.dumps(error.schema.get("type", "")) or error.validator in ("oneOf", "anyOf")
+    return "; write it in quotes" if scalar and text else ""
+
+
+def _pattern_message(error: ValidationError, where: str) -> str:
+    text = str(error.instance)
+    strange = next((char for char in text if ord(char) > 127), None)
+    if strange is not None and str(error.validator_value).startswith("^[a-z0-9]"):
+        name = unicodedata.name(strange, "unnamed").lower()
+        like = unicodedata.normalize("NFKD", strange)[0]
+        latin = " which only looks like a Latin letter;" if "latin" not in name and like not in "abc" else ""
+        return f"{where} has `{strange}` (U+{ord(strange):04X}, {name}),{latin} names are lower-case ASCII letters, digits, `.`, `_` and `-`"
+    if str(error.validator_value).startswith("^[a-z0-9]"):
+        return f"{where} cannot be {_shown(text)}: names are lower-case letters, digits, `.`, `_` and `-`, at most 64, and begin with a letter or digit"
+    return f"{where} cannot be {_shown(text)}: {_purpose(error)}"
+
+
+def _purpose(error: ValidationError) -> str:
+    examples = error.schema.get("examples")
+    return f"write it as in `{examples[0]}`" if examples else f"it must match {error.validator_value}"
+
+
+def _limits(rule: str, error: ValidationError) -> str:
+    words = {
+        "maxLength": "at most {0} characters",
+        "minLength": "at least {0} characters",
+        "maxItems": "at most {0} items",
+        "minItems": "at least {0} items",
+        "maximum": "at most {0}",
+        "minimum": "at least {0}",
+        "maxProperties": "at most {0} entries",
+    }
+    if rule == "uniqueItems":
+        return "an item stands here twice"
+    return words.get(rule, "it does not fit the schema").format(error.validator_value) + (
+        f", not {len(error.instance):,}" if hasattr(error.instance, "__len__") else ""
+    )

@@ -1,0 +1,32 @@
+"""Signs of a secret in a text. Secrets have no place in Git: who can read the repository can read its history."""
+
+from __future__ import annotations
+
+import re
+
+SIGNS: tuple[tuple[str, str], ...] = (
+    ("a private key", r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+    ("an Accord token", r"accord_[0-9A-Za-z]{20,}"),
+    ("a password hash", r"\$(?:argon2(?:id|i|d)|2[aby]|6|5|y)\$[^\s\"']{20,}"),
+    ("a JSON web token", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+    ("an AWS key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    ("a GitHub token", r"\bgh[pousr]_[0-9A-Za-z]{30,}"),
+    ("a GitLab token", r"\bglpat-[0-9A-Za-z_-]{20,}"),
+    ("a Slack token", r"\bxox[abprs]-[0-9A-Za-z-]{10,}"),
+    (
+        "a password",
+        r"(?i:\b(?:password|passwd|passphrase|secret|api[_-]?key)\b\s*[:=]\s*(?!generated\b|none\b)[^\s{}<>\[\]\"']{6,})",
+    ),
+    ("a password in a URL", r"[a-z][a-z0-9+.-]*://[^/\s:@{}]+:[^/\s:@{}]+@"),
+)
+_ANY = re.compile("|".join(f"(?:{pattern})" for _, pattern in SIGNS))
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a text looks as if it held a secret; quick."""
+    return _ANY.search(text) is not None
+
+
+def secret_in(text: str) -> str | None:
+    """What kind of secret a text seems to hold, or None. Never the secret itself."""
+    return next((name for name, pattern in SIGNS if re.search(pattern, text)), None)

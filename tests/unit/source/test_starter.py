@@ -1,0 +1,194 @@
+"""What `accord init` writes, and the example in the repository, are valid as they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reconciler.source.cache import open_cache
+from reconciler.source.load import Loaded, load_folder
+from reconciler.source.rules import check
+
+from reconciler.access.resources import Membership
+from reconciler.plan.problems import Problem
+from reconciler.run.gather import state_of
+from reconciler.source.errors import SourceError
+from reconciler.source.shipped import schema_folder, starter_folder
+from reconciler.source.starter import SCHEMAS, write_schemas, write_starter
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EXAMPLE = Path(__file__).parents[3] / "examples/config-repo"
+
+
+def read(folder: Path, cache: Path) -> tuple[Loaded, list[Problem]]:
+    loaded = load_folder(folder, cache=open_cache(cache))
+    return loaded, [*loaded.problems, *check(loaded.declarations, NOW)]
+
+
+def test_the_starter_is_valid_and_has_one_of_each_kind(tmp_path: Path) -> None:
+    written = write_starter(tmp_path / "config", "alice", "alice@example.org", "Alice Jones")
+    loaded, problems = read(tmp_path / "config", tmp_path / "cache")
+    assert problems == []
+    state = state_of(loaded.declarations).declared
+    assert (len(state.users), len(state.teams), len(state.issuers), len(state.templates)) == (1, 1, 1, 1)
+    assert state.settings is not None
+    assert state.users["alice"].full_name == "Alice Jones"
+    assert state.teams["pki-admins"].administrator
+    assert state.teams["pki-admins"].members == (Membership("alice"),)
+    on_disk = {path for path in (tmp_path / "config").rglob("*") if path.is_file()}
+    assert set(written) == on_disk
+    assert not any(re.search(r"@[A-Z_]+@", path.read_text()) for path in on_disk)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.one_of(
+        st.sampled_from(["null", "42", "yes", "1e3", "pki-admins", "0x10", "a.b"]),
+        st.from_regex("[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True),
+    ),
+    st.sampled_from(["a@b", "#x@example.org", "!&*{}@example.org", "a" * 64 + "@example.org"]),
+    st.one_of(st.none(), st.sampled_from(["null", "A: B", "#", "@EMAIL@", "O'Neill", "Zoë", "12", "\\1"])),
+)
+def test_the_starter_is_valid_for_any_administrator(
+    tmp_path_factory: pytest.TempPathFactory, name: str, email: str, full_name: str | None
+) -> None:
+    folder = tmp_path_factory.mktemp("starter")
+    write_starter(folder / "config", name, email, full_name)
+    loaded, problems = read(folder / "config", folder / "cache")
+    assert problems == []
+    user = state_of(loaded.declarations).declared.users[name]
+    assert (user.email, user.full_name) == (email, full_name)
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "full_name", "message"),
+    [
+        ("Alice", "a@example.org", None, "'Alice' cannot be a login name"),
+        ("../alice", "a@example.org", None, "cannot be a login name"),
+        ("alice\n", "a@example.org", None, "cannot be a login name"),
+        ("alice", "a@b\nBcc: x@y", None, "is not an e-mail address"),
+        ("alice", "alice", None, "'alice' is not an e-mail address"),
+        ("alice", "a@" + "b." * 130 + "org", None, "is not an e-mail address"),
+        ("alice", "a@example.org", "a\nb", "a full name is one line"),
+        ("alice", "a@example.org", "", "a full name is one line"),
+        ("alice", "a@example.org", "x" * 129, "a full name is one line"),
+    ],
+)
+def test_an_administrator_that_could_not_be_declared_is_refused(
+    tmp_path: Path, name: str, email: str, full_name: str | None, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message):
+        write_starter(tmp_path / "config", name, email, full_name)
+    assert not (tmp_path / "config").exists()
+
+
+def test_a_folder_that_holds_anything_but_git_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(SourceError, match="is not empty"):
+        write_starter(tmp_path, "alice", "alice@example.org", None)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    (tmp_path / "README.md").unlink()
+    assert write_starter(tmp_path, "alice", "alice@example.org", None)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SourceError, match="cannot"):
+        write_starter(tmp_path / "config", "alice", "alice@example.org", None)
+
+
+def test_the_schemas_are_the_shipped_ones_and_every_file_points_to_its_own(tmp_path: Path) -> None:
+    write_starter(tmp_path, "alice", "alice@example.org", None)
+    for path in (tmp_path / SCHEMAS).iterdir():
+        assert path.read_bytes() == (schema_folder() / path.name).read_bytes()
+    points_to_its_schema(tmp_path)
+
+
+def points_to_its_schema(folder: Path) -> None:
+    files = [path for path in folder.rglob("*.yaml") if not path.name.startswith(".") and "apiVersion" in path.read_text()]
+    assert files
+    for path in files:
+        match = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text())
+        assert match is not None, path
+        place = path.parent / match[1]
+        assert place.resolve().is_file(), path
+        kinds = re.findall(r"^kind: (\w+)$", path.read_text(), re.MULTILINE)
+        wanted = "resource" if len(kinds) > 1 else re.sub("(?<=[a-z])(?=[A-Z])", "-", kinds[0]).lower()
+        assert place.name == f"{wanted}.schema.json"
+
+
+def test_the_hook_can_be_run_and_asks_accord(tmp_path: Path) -> None:
+    write_starter(tmp_path, "alice", "alice@example.org", None)
+    hook = tmp_path / ".githooks/pre-commit"
+    assert os.access(hook, os.X_OK)
+    fake = tmp_path / "bin/accord"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "accord $*"\nexit 1\n')
+    fake.chmod(0o755)
+    done = subprocess.run([hook], env={"PATH": f"{fake.parent}:/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "accord validate .\n")
+
+
+def test_the_example_is_valid_without_a_warning(tmp_path: Path) -> None:
+    loaded, problems = read(EXAMPLE, tmp_path / "cache")
+    assert problems == []
+    state = state_of(loaded.declarations).declared
+    assert {"alice", "bob"} <= state.users.keys()
+    assert {"web-platform", "pki-admins", "auditors"} <= state.teams.keys()
+    assert {"tls-internal", "tls-public"} <= state.issuers.keys()
+    assert len(state.teams["pki-admins"].members) >= 2
+    assert any(user.type == "application" for user in state.users.values())
+
+
+def test_the_examples_files_point_to_their_schemas(tmp_path: Path) -> None:
+    write_schemas(tmp_path)
+    for path in EXAMPLE.rglob("*.yaml"):
+        if not path.name.startswith("."):
+            place = tmp_path / path.relative_to(EXAMPLE)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(path.read_text())
+    points_to_its_schema(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".github/workflows/accord.yml",
+        ".github/workflows/accord-plan.yml",
+        ".gitlab-ci.yml",
+        ".pre-commit-config.yaml",
+        ".githooks/pre-commit",
+    ],
+)
+def test_the_example_runs_the_same_checks_as_the_starter(name: str) -> None:
+    assert (EXAMPLE / name).read_bytes() == (starter_folder() / name).read_bytes()
+
+
+def workflow(name: str) -> dict[str, dict[str, dict[str, object]]]:
+    found: dict[str, dict[str, dict[str, object]]] = yaml.safe_load((starter_folder() / ".github/workflows" / name).read_text())
+    return found
+
+
+def test_the_workflows_hold_the_least_permissions_and_never_run_what_a_pull_request_brings() -> None:
+    for name in ("accord.yml", "accord-plan.yml"):
+        text = (starter_folder() / ".github/workflows" / name).read_text()
+        assert workflow(name)["permissions"] == {}
+        assert all(job["permissions"]["contents"] == "read" for job in workflow(name)["jobs"].values())  # type: ignore[index]
+        assert set(re.findall(r"uses: (\S+)", text)) == {"actions/checkout@v4", "actions/setup-python@v5"}
+        for script in re.findall(r"run: (?:\|\n((?:          .*\n|\n)+)|(.*))", text):
+            assert "${{" not in "".join(script), "an expression in a script is a way in"
+    plan = (starter_folder() / ".github/workflows/accord-plan.yml").read_text()
+    assert "ref:" not in plan, "the pull request itself is never checked out"
+    assert "secrets.ACCORD_DATABASE_URL" not in plan, "the account that may write is for apply alone"
+    apply = workflow("accord.yml")["jobs"]["apply"]
+    assert apply["if"] == "github.event_name == 'push'"
+    assert apply["concurrency"] == {"group": "accord-apply", "cancel-in-progress": False}

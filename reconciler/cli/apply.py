@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.exits import ERROR, OK
 from reconciler.cli.options import database_option, repository_options, utc_now
+
+if TYPE_CHECKING:
+    from reconciler.run.applying import Order
+    from reconciler.run.deployment import Deployment
 
 
 @click.command(
@@ -73,15 +79,14 @@ def command(
         order = order._replace(rev=saved["revision"]["commit"], adopt=saved.get("adopt") is True, saved=saved)
         deployment = deployment._replace(path=str(saved.get("path", "")))
     with reporting_problems():
-        if not yes:
-            order = _asked(deployment, order)
-        if order is None:
+        agreed = order if yes else _asked(deployment, order)
+        if agreed is None:
             click.echo("Nothing was changed.")
             return ERROR
         try:
             with progress_bar("Reading") as reading, progress_bar("Applying") as writing:
                 outcome = apply_revision(
-                    deployment, order, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
+                    deployment, agreed, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
                 )
         except Unsafe as error:
             from reconciler.cli.output import write_lines
@@ -89,7 +94,7 @@ def command(
 
             write_lines(plan_lines(error.plan), err=True)
             raise
-    write_outcome(outcome.plan, "Applied" if outcome.written else "Already applied")
+    write_outcome(outcome.plan, "Applied" if outcome.revision_id is not None else "Already applied")
     return OK
 
 
@@ -107,10 +112,8 @@ def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
         raise click.UsageError("--override needs --reason: it is written to the audit log")
 
 
-def _asked(deployment, order):  # type: ignore[no-untyped-def]
+def _asked(deployment: Deployment, order: Order) -> Order | None:
     """The order for exactly the plan that was shown and agreed to; None where it was not agreed to."""
-    import sys
-
     from reconciler.cli.reports import write_plan
     from reconciler.plan.render.document import plan_digest
     from reconciler.run.planning import plan_revision

@@ -79,8 +79,8 @@ class Commands(click.Group):
 def accord() -> None:
     """Accord: who may use which certificate issuer, declared in Git and applied to a database.
 
-    Settings come from options, from environment variables (ACCORD_REPOSITORY, ACCORD_BRANCH, ACCORD_PATH, ACCORD_DATABASE_URL) and
-    from the TOML file that ACCORD_CONFIG names, in this order.
+    Settings come from options, from environment variables (ACCORD_REPOSITORY, ACCORD_BRANCH, ACCORD_PATH,
+    ACCORD_DATABASE_URL) and from the TOML file that ACCORD_CONFIG names, in this order.
     """
 
 
@@ -89,7 +89,7 @@ def main() -> NoReturn:
     sys.exit(run(accord))
 
 
-def run(command: Callable[..., Any]) -> int:
+def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a kind of end
     """Run a command to its exit code."""
     try:
         code = command(standalone_mode=False, prog_name="accord")

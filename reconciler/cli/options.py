@@ -38,7 +38,7 @@ def format_option(*formats: str) -> Callable[[F], F]:
     )
 
 
-class Instant(click.ParamType):
+class Instant(click.ParamType[datetime]):
     """An RFC 3339 instant, or a date, which means its end in UTC."""
 
     name = "INSTANT"

@@ -64,7 +64,7 @@ def write_problems(problems: Iterable[Problem]) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A function that is told (done, total), and draws a bar once the work has taken a second; None where there is no terminal."""
+    """A function that is told (done, total) and draws a bar once work takes over a second; None where there is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

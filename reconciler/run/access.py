@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.access.resources import Kind
 from reconciler.access.state import Access, AccessState, access_of, build
 from reconciler.plan.actual import Actual
+from reconciler.plan.nearest import did_you_mean
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError
 from reconciler.run.gather import read_declarations, state_of
 from reconciler.run.planning import open_source, reading
-from reconciler.store.read import AppliedRevision, Scope, find_revision, read_actual, read_applied, revision_at
+from reconciler.store.read import AppliedRevision, Scope, all_names, find_revision, read_actual, read_applied, revision_at
 
 if TYPE_CHECKING:
     from reconciler.store.engine import Connection
@@ -54,14 +56,16 @@ def answer(deployment: Deployment, question: Question, *, now: datetime) -> Answ
         if not past:
             at = question.at or now
             state = access_state(read_actual(connection, _scope(question)))
-            return Answer(_select(state, question, at, _all_names(connection)), at, applied, False)
+            _refuse_unknown(question, lambda kind: all_names(connection, kind))
+            return Answer(_select(state, question, at), at, applied, False)
     if applied is None:
         raise RunError("no revision was applied yet at that instant")
     source = open_source(deployment)._replace(path=applied.path)
     declarations, _ = read_declarations(source, applied.revision.commit, applied.applied_at)
     declared = state_of(declarations).declared
     at = question.at or applied.applied_at
-    return Answer(_select(build(declared), question, at, None), at, applied, True)
+    _refuse_unknown(question, declared.of_kind)
+    return Answer(_select(build(declared), question, at), at, applied, True)
 
 
 def access_state(actual: Actual) -> AccessState:
@@ -99,6 +103,14 @@ def _scope(question: Question) -> Scope | None:
     if question.team is not None:
         return Scope(whole_teams=frozenset({question.team}))
     return None
+
+
+def _refuse_unknown(question: Question, names: Callable[[Kind], Collection[str]]) -> None:
+    """Raise UnknownName, with the nearest name, where a question is about something that does not exist."""
+    asked: tuple[tuple[Kind, str | None], ...] = (("User", question.user), ("Issuer", question.issuer), ("Team", question.team))
+    for kind, name in asked:
+        if name is not None and name not in (known := names(kind)):
+            raise UnknownName(f"there is no {kind.lower()} `{name}`{did_you_mean(name, known)}")
 
 
 def _select(state: AccessState, question: Question, at: datetime) -> tuple[Access, ...]:

@@ -37,10 +37,10 @@ class Order(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The plan that was applied, and the id of its entry in the history."""
+    """The plan that was applied, and the id of its entry in the history; None where there was nothing to do."""
 
     plan: Plan
-    revision_id: int
+    revision_id: int | None
 
 
 def apply_revision(
@@ -114,6 +114,6 @@ def refuse_other_plan(plan: Plan, saved: Mapping[str, Any]) -> None:
     if document != saved:
         parts = [key for key in document if document[key] != saved.get(key)] or ["keys that no plan has"]
         raise Stale(
-            f"this file is not the plan that its revision gives now (it differs in: {', '.join(parts)}): it was edited, or time has "
-            "ended somebody's access since; plan again"
+            f"this file is not the plan that its revision gives now (it differs in: {', '.join(parts)}): "
+            "it was edited, or time has ended somebody's access since; plan again"
         )

@@ -11,7 +11,7 @@ from reconciler.store.read import read_actual
 
 
 def export_database(deployment: Deployment, folder: Path) -> int:
-    """Write everything that is declared, foreign rows included; returns how many files. Raises SourceError where DIR is not empty."""
+    """Write everything declared, foreign rows included; gives how many files. Raises SourceError where DIR is not empty."""
     with reading(deployment) as connection:
         actual = read_actual(connection)
     return len(export_state(actual.declared, folder))

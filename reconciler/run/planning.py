@@ -82,7 +82,7 @@ def plan_against(
     allow_rewind: bool = False,
     progress: Progress = None,
 ) -> Plan:
-    """The plan as the database stands on this connection. Raises Rewind where the revision is no descendant of the applied one."""
+    """The plan as the database stands on this connection. Raises Rewind unless the revision descends from the applied one."""
     applied = read_applied(connection)
     if applied is not None and not allow_rewind:
         refuse_rewind(source, applied, revision)
@@ -105,8 +105,8 @@ def refuse_rewind(source: Source, applied: AppliedRevision, revision: Revision) 
         return
     if not source.repository.has(before):
         raise Rewind(
-            f"the applied revision {before[:12]} is not in this repository: it was rewritten, the clone is shallow or old, or it is "
-            "another repository. Fetch its whole history; if it was rewritten on purpose, add --allow-rewind"
+            f"the applied revision {before[:12]} is not in this repository: it was rewritten, the clone is shallow "
+            "or old, or it is another repository. Fetch its whole history; if it was rewritten on purpose, add --allow-rewind"
         )
     if not source.repository.is_ancestor(before, revision.commit):
         raise Rewind(

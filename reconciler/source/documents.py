@@ -11,7 +11,7 @@ import unicodedata
 from typing import Any, NamedTuple
 
 import yaml
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 
 LARGEST_FILE = 16 << 20
 LARGEST_DOCUMENT = 1 << 20
@@ -44,7 +44,7 @@ class Unreadable(Exception):
         self.rule, self.line, self.column, self.message = rule, line, column, message
 
 
-class _Composer(CParser):  # type: ignore[misc]
+class _Composer(CParser):
     """libyaml's composer without PyYAML's tag resolution: a tag of None means that none was written."""
 
     def resolve(self, _kind: Any, _value: Any, _implicit: Any) -> None:
@@ -78,6 +78,7 @@ def compose(content: bytes) -> list[tuple[yaml.Node, str]]:
     try:
         while composer.check_node():
             node = composer.get_node()
+            assert node is not None
             if node.end_mark.index - node.start_mark.index > LARGEST_DOCUMENT:
                 size = f"{node.end_mark.index - node.start_mark.index:,}"
                 raise Unreadable(
@@ -141,8 +142,7 @@ class _Builder:
         self._aliased = 0
 
     def build(self, node: yaml.Node, depth: int) -> Any:
-        kind = node.__class__
-        if kind is yaml.ScalarNode:
+        if isinstance(node, yaml.ScalarNode):
             if node.tag is not None:
                 raise self._tagged(node)
             value = node.value
@@ -157,7 +157,11 @@ class _Builder:
             raise self._tagged(node)
         if self._aliases:
             return self._build_counted(node, depth)
-        return self._mapping(node, depth) if kind is yaml.MappingNode else [self.build(item, depth + 1) for item in node.value]
+        return (
+            self._mapping(node, depth)
+            if isinstance(node, yaml.MappingNode)
+            else [self.build(item, depth + 1) for item in node.value]
+        )
 
     def _build_counted(self, node: yaml.Node, depth: int) -> Any:
         key = id(node)

@@ -53,7 +53,7 @@ _OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class Tree(NamedTuple):
-    """The files of a commit that hold resources (path from the repository's root, blob id), and warnings for what was skipped."""
+    """The files of a commit that hold resources (path from the root, blob id), and warnings for what was skipped."""
 
     files: list[tuple[str, str]]
     skipped: list[Problem]
@@ -84,7 +84,9 @@ class Repository:
         if "\0" in location or location.startswith("-"):
             raise RepositoryUnreachable(f"`{location!r}` names no repository")
         if "::" in location.split("/", 1)[0]:
-            raise RepositoryUnreachable(f"`{location.split('::', maxsplit=1)[0]}::` is a transport that can run programs; it is not used")
+            raise RepositoryUnreachable(
+                f"`{location.split('::', maxsplit=1)[0]}::` is a transport that can run programs; it is not used"
+            )
         if _URL.match(location) or (_SCP.match(location) and not Path(location).exists()):
             return _mirror(location, cache)
         if not Path(location).is_dir():
@@ -231,7 +233,7 @@ class Repository:
         return True
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Whether `new` descends from `old`, or is it. Raises ShallowRepository where the history is cut off before that shows."""
+        """Whether `new` descends from `old`, or is it. Raises ShallowRepository where a cut-off history does not show it."""
         if self._git("merge-base", old, new, with_exceptions=False).strip() == old:
             return True
         if self._git("rev-parse", "--is-shallow-repository").strip() == "true":

@@ -40,6 +40,9 @@ class Surroundings(NamedTuple):
     """Issuers that some team may use."""
 
 
+_NOTHING = Surroundings()
+
+
 class _Found(NamedTuple):
     declaration: Declaration
     path: Path
@@ -50,7 +53,7 @@ class _Found(NamedTuple):
 
 
 def check(
-    declarations: Sequence[Declaration], now: datetime, surroundings: Surroundings = Surroundings(), *, locate: Locate
+    declarations: Sequence[Declaration], now: datetime, surroundings: Surroundings = _NOTHING, *, locate: Locate
 ) -> list[Problem]:
     """Everything that is wrong between documents, and what is worth a warning in one."""
     names: dict[Kind, set[str]] = {kind: set(surroundings.names.get(kind, ())) for kind in KINDS}
@@ -111,7 +114,7 @@ def _previously(
         for index, old in enumerate(resource.previously):
             path = ("metadata", "previously", index)
             if old in names[kind]:
-                message = f"`{old}` is still declared, so {_WORDS[kind]} `{resource.name}` cannot have been called so; leave one of the two out"
+                message = f"`{old}` is still declared, so `{resource.name}` cannot have been called so; leave one of the two out"
                 yield _Found(declaration, path, "previously", message)
             elif claimed.setdefault((kind, old), resource.name) != resource.name:
                 message = f"`{old}` is claimed as an earlier name by `{claimed[kind, old]}` too; only one can have been called so"

@@ -6,14 +6,11 @@ import json
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler.access.resources import KINDS
 from reconciler.plan.nearest import did_you_mean, nearest
 from reconciler.source.shipped import schema_folder
-
-if TYPE_CHECKING:
-    from jsonschema.exceptions import ValidationError
 
 FILES = {
     "User": "user.schema.json",
@@ -84,7 +81,7 @@ def _explain(kind: str, value: Any) -> list[Finding]:
     return found or [Finding("schema", (), "this does not fit the schema of its kind")]
 
 
-def _findings(error: ValidationError) -> Iterator[Finding]:
+def _findings(error: Any) -> Iterator[Finding]:
     path = tuple(error.absolute_path)
     where = f"`{path[-1]}`" if path and isinstance(path[-1], str) else "this"
     rule = str(error.validator)
@@ -114,7 +111,7 @@ def _findings(error: ValidationError) -> Iterator[Finding]:
         yield Finding("wrong-value", path, f"{where}: {_limits(rule, error)}")
 
 
-def _unknown_properties(error: ValidationError, path: tuple[str | int, ...]) -> Iterator[Finding]:
+def _unknown_properties(error: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
     valid = list(error.schema.get("properties", {}))
     for name in error.instance if isinstance(error.instance, dict) else ():
         if name not in valid:
@@ -123,9 +120,9 @@ def _unknown_properties(error: ValidationError, path: tuple[str | int, ...]) -> 
             yield Finding("unknown-property", (*path, name), f"unknown property `{name}`{hint}", near, at_key=True)
 
 
-def _alternatives(error: ValidationError, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
+def _alternatives(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
     """Of several forms, the problems of the one that has the right type; if none has, the types."""
-    by_form: dict[Any, list[ValidationError]] = {}
+    by_form: dict[Any, list[Any]] = {}
     for inner in error.context or ():
         by_form.setdefault(inner.schema_path[0], []).append(inner)
     for inners in by_form.values():
@@ -161,13 +158,13 @@ def _shown(value: Any) -> str:
     return f"`{json.dumps(value, ensure_ascii=False)[:80]}`" if not isinstance(value, str) else f"`{value[:80]}`"
 
 
-def _quote_hint(error: ValidationError) -> str:
+def _quote_hint(error: Any) -> str:
     scalar = isinstance(error.instance, int | float | bool) or error.instance is None
     text = "string" in json.dumps(error.schema.get("type", "")) or error.validator in ("oneOf", "anyOf")
     return "; write it in quotes" if scalar and text else ""
 
 
-def _pattern_message(error: ValidationError, where: str) -> str:
+def _pattern_message(error: Any, where: str) -> str:
     text = str(error.instance)
     strange = next((char for char in text if ord(char) > 127), None)
     if strange is not None and str(error.validator_value).startswith("^[a-z0-9]"):
@@ -180,12 +177,12 @@ def _pattern_message(error: ValidationError, where: str) -> str:
     return f"{where} cannot be {_shown(text)}: {_purpose(error)}"
 
 
-def _purpose(error: ValidationError) -> str:
+def _purpose(error: Any) -> str:
     examples = error.schema.get("examples")
     return f"write it as in `{examples[0]}`" if examples else f"it must match {error.validator_value}"
 
 
-def _limits(rule: str, error: ValidationError) -> str:
+def _limits(rule: str, error: Any) -> str:
     words = {
         "maxLength": "at most {0} characters",
         "minLength": "at least {0} characters",

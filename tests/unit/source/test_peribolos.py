@@ -14,9 +14,14 @@ from hypothesis import strategies as st
 
 from reconciler.access.resources import DeclaredState
 from reconciler.access.state import access_of, build
+from reconciler.run.gather import state_of
+from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError
+from reconciler.source.export import export_state
+from reconciler.source.load import load_folder
 from reconciler.source.peribolos import Imported, import_peribolos
 from reconciler.source.peribolos_mapping import safe_name
+from reconciler.source.rules import check
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ORGANISATION = """
@@ -137,6 +142,15 @@ def test_an_organisation_in_parts_is_joined(tmp_path: Path) -> None:
         "restrictions.yaml:1:1: warning: this is no peribolos configuration, and is left out [peribolos]"
     ]
     assert access(import_peribolos(tmp_path / "kube").state) == {pair for pair in expected if pair[1] != "other-r"}
+
+
+def test_an_import_can_be_written_down_and_is_valid(tmp_path: Path) -> None:
+    state = imported(tmp_path, ORGANISATION).state
+    export_state(state, tmp_path / "config")
+    loaded = load_folder(tmp_path / "config", cache=open_cache(tmp_path / "cache"))
+    found = [*loaded.problems, *check(loaded.declarations, NOW, locate=loaded.locate)]
+    assert {problem.rule for problem in found if problem.severity == "error"} == set()
+    assert state_of(loaded.declarations).declared == state
 
 
 def test_a_part_that_no_organisation_claims_is_an_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from reconciler.plan.effects import ends_credentials, gets_welcome_mail
 from reconciler.plan.plan import Change, Plan
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
-from reconciler.store.bulk import insert_rows
+from reconciler.store.bulk import insert_rows, new_ids
 from reconciler.store.digests import Bucket, bucket_of, drifted, refresh
 from reconciler.store.engine import Connection
 from reconciler.store.read import TABLES, read_applied
@@ -47,18 +47,13 @@ def apply_plan(
     if same and plan.is_empty and not plan.moves:
         return None
     stale = drifted(connection)
-    revision_id = _next_id(connection, "revisions")
+    revision_id = (connection.execute(select(func.max(tables.revisions.c.id))).scalar() or 0) + 1
     writer = _Writer(connection, revision_id, now, progress, len(plan.changes))
     _record_revision(connection, plan, revision_id, digest, repository, branch, applied_by, overrides, now)
     writer.write(plan)
     append(connection, _events(plan, digest, overrides), at=now, actor=applied_by, revision_id=revision_id)
     refresh(connection, {*writer.touched, *stale})
     return revision_id
-
-
-def _next_id(connection: Connection, table: str) -> int:
-    column = tables.metadata.tables[table].c.id
-    return (connection.execute(select(func.max(column))).scalar() or 0) + 1
 
 
 def _json(value: Any) -> str:
@@ -76,7 +71,9 @@ def _record_revision(
     overrides: Sequence[tuple[str, str]],
     now: datetime,
 ) -> None:
-    generation = plan.generation + (0 if plan.is_empty else 1)
+    # counted up from the row itself, and under its lock: directory facts, which others write, raise the generation too
+    generation = connection.execute(select(tables.state.c.generation).with_for_update()).scalar_one()
+    generation += 0 if plan.is_empty else 1
     connection.execute(tables.state.update().values(generation=generation))
     connection.execute(
         tables.revisions.insert().values(
@@ -148,6 +145,7 @@ class _Writer:
         for kind in KINDS:
             self._load_ids(kind, by_kind[kind], plan)
             self._delete([change for change in by_kind[kind] if change.after is None])
+        self._forget_previous(plan.changes)
         for kind in KINDS:
             self._rename([change for change in by_kind[kind] if change.action == "rename"])
             self._create(kind, [change for change in by_kind[kind] if change.before is None])
@@ -191,45 +189,38 @@ class _Writer:
                 self._touch("memberships", row_id)
                 self._touch("permissions", row_id)
             self.connection.execute(table.delete().where(table.c.id == row_id))
-            self._forget_previous(change.kind, change.name)
             self._touch(table.name, row_id)
         self._tell(len(changes))
 
     def _rename(self, changes: Sequence[Change]) -> None:
         """Names move aside first, so that chains and swaps do not meet."""
+        moving = [(change, self._ids[change.kind].pop(change.previous_name or "")) for change in changes]
         for temporary in (True, False):
-            for change in changes:
-                table, ids = TABLES[change.kind], self._ids[change.kind]
-                row_id = ids[change.previous_name or ""]
+            for change, row_id in moving:
+                table = TABLES[change.kind]
                 name = f"\x7f{row_id}" if temporary else change.name
                 self.connection.execute(table.update().where(table.c.id == row_id).values(name=name))
-        for change in changes:
-            ids = self._ids[change.kind]
-            self._forget_previous(change.kind, change.previous_name or "")
-            ids[change.name] = ids.pop(change.previous_name or "")
+        for change, row_id in moving:
+            self._ids[change.kind][change.name] = row_id
 
     def _create(self, kind: Kind, changes: Sequence[Change]) -> None:
         table = TABLES[kind]
-        next_id = _next_id(self.connection, table.name)
-        mail_id = _next_id(self.connection, "outbox") if kind == "User" else 0
         for start in range(0, len(changes), _PIECE):
             piece = changes[start : start + _PIECE]
             rows: list[tuple[Any, ...]] = []
             columns: tuple[str, ...] = ()
             mails: list[tuple[Any, ...]] = []
-            for change in piece:
+            for change, row_id in zip(piece, new_ids(self.connection, table, len(piece)), strict=True):
                 assert change.after is not None
-                values = {"id": next_id, **column_values(change.after), **self._bookkeeping(change.source)}
+                values = {"id": row_id, **column_values(change.after), **self._bookkeeping(change.source)}
                 columns = columns or tuple(values)
                 rows.append(tuple(values.values()))
-                self._ids[kind][change.name] = next_id
-                self._touch(table.name, next_id)
+                self._ids[kind][change.name] = row_id
+                self._touch(table.name, row_id)
                 if isinstance(change.after, User) and gets_welcome_mail(change.after):
-                    mails.append((mail_id, "welcome", next_id, self.now, 0, "{}"))
-                    mail_id += 1
-                next_id += 1
+                    mails.append(("welcome", row_id, self.now, 0, "{}"))
             insert_rows(self.connection, table, rows, columns)
-            insert_rows(self.connection, tables.outbox, mails, ("id", "template", "user_id", "created_at", "attempts", "detail"))
+            insert_rows(self.connection, tables.outbox, mails, ("template", "user_id", "created_at", "attempts", "detail"))
             self._remember_previous(piece)
             self._tell(len(piece))
 
@@ -239,7 +230,6 @@ class _Writer:
             table, row_id = TABLES[change.kind], self._ids[change.kind][change.name]
             values = {**column_values(change.after), **self._bookkeeping(change.source)}
             self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
-            self._forget_previous(change.kind, change.name)
             self._remember_previous([change])
             self._touch(table.name, row_id)
         self._tell(len(changes))
@@ -248,9 +238,13 @@ class _Writer:
         found: dict[str, Any] = {"revision_id": self.revision_id}
         return found if source is None else {"file": source.file, **found}
 
-    def _forget_previous(self, kind: Kind, name: str) -> None:
+    def _forget_previous(self, changes: Iterable[Change]) -> None:
+        """All at once and first: an earlier name may pass from one resource to another."""
         columns = tables.previous_names.c
-        self.connection.execute(tables.previous_names.delete().where(columns.kind == kind, columns.name == name))
+        for change in changes:
+            if change.before is not None and change.before.previously:
+                mine = (columns.kind == change.kind) & (columns.name == change.before.name)
+                self.connection.execute(tables.previous_names.delete().where(mine))
 
     def _remember_previous(self, changes: Iterable[Change]) -> None:
         rows = [

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Table, func, select, text
 
 from reconciler.store.engine import Connection
+
+
+def new_ids(connection: Connection, table: Table, count: int) -> list[int]:
+    """Ids for rows to come. PostgreSQL's come from the sequence, from which others may take at the same time."""
+    if connection.dialect.name == "sqlite":
+        last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+        return list(range(last + 1, last + 1 + count))
+    taken = text(f"SELECT nextval(pg_get_serial_sequence('{table.name}', 'id')) FROM generate_series(1, :count)")
+    return list(connection.execute(taken, {"count": count}).scalars())
 
 
 def insert_rows(

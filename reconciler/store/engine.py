@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from reconciler.store.errors import DatabaseUnreachable, StoreError, shown, translated
+from reconciler.store.errors import DatabaseUnreachable, StoreError, read_url, shown, translated
 
 __all__ = ["Connection", "Database", "open_database"]
 
-WAIT = 30
-"""Seconds that a writer waits for another one to finish."""
+WAIT = 30.0
+"""Seconds that a writer waits for another one to finish; `?timeout=SECONDS` in the URL says otherwise."""
 _LOCK = 0x_AC_C0_2D
 """The key of the PostgreSQL advisory lock that keeps writers of declared facts apart."""
 
@@ -30,7 +30,14 @@ class Database:
     def __init__(self, url: str, *, read_only: bool) -> None:
         self.url = url
         self.read_only = read_only
-        self._engine = _make_engine(url, read_only)
+        parsed = read_url(url)
+        if parsed is None:
+            raise StoreError(
+                "the database URL cannot be read; write `sqlite:///accord.db` or `postgresql://user@host/name`"
+                " (in a password, `@`, `/` and `:` are written %40, %2F and %3A)"
+            )
+        self._wait = _wait(parsed)
+        self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only)
 
     def __enter__(self) -> Database:
         return self
@@ -53,35 +60,45 @@ class Database:
         """Whether this is SQLite."""
         return self._engine.dialect.name == "sqlite"
 
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.url, self._engine.dialect.loaded_dbapi.Error)
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent snapshot; nothing can be written. Raises StoreError."""
         if self.is_missing_file:
             raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
-        with translated(self.url), self._engine.connect() as connection:
+        with self._translated(), self._engine.connect() as connection:
             begin = "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             connection.exec_driver_sql(begin)
             try:
                 yield connection
             finally:
-                connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction under the writer's lock: committed at the end, rolled back on any error. A second one waits."""
-        with translated(self.url), self._engine.connect() as connection:
+        with self._translated(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.exec_driver_sql("BEGIN")
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT}s'")
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(self._wait * 1000))}")
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             try:
                 yield connection
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
                 raise
             connection.exec_driver_sql("COMMIT")
+
+
+def _roll_back(connection: Connection) -> None:
+    # where the connection is gone, or the database has rolled back itself, there is nothing left to undo; and what is
+    # to be reported is the error that led here
+    with suppress(SQLAlchemyError):
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def open_database(url: str, *, read_only: bool = False) -> Database:
@@ -89,20 +106,27 @@ def open_database(url: str, *, read_only: bool = False) -> Database:
     return Database(url, read_only=read_only)
 
 
-def _make_engine(url: str, read_only: bool) -> Engine:
+def _wait(url: URL) -> float:
+    text = url.query.get("timeout", str(WAIT))
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError(
-            "the database URL cannot be read; write `sqlite:///accord.db` or `postgresql://user@host/name`"
-        ) from None
-    if parsed.drivername in ("postgresql", "postgres"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername == "postgresql+psycopg":
-        return _postgresql(parsed)
-    if parsed.drivername == "sqlite" and parsed.database and parsed.database != ":memory:":
-        return _sqlite(parsed, read_only)
-    raise StoreError(f"{shown(url)} is no database Accord knows; write `sqlite:///FILE` or `postgresql://user@host/name`")
+        seconds = float(str(text))
+    except ValueError:
+        seconds = -1
+    if not 0 < seconds <= 86_400:
+        raise StoreError(f"`timeout` in the database URL is a number of seconds up to a day, not `{text}`")
+    return seconds
+
+
+def _make_engine(url: URL, wait: float, read_only: bool) -> Engine:
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername == "postgresql+psycopg":
+        return _postgresql(url)
+    if url.drivername == "sqlite" and url.database and url.database != ":memory:" and not url.host:
+        return _sqlite(url, wait, read_only)
+    raise StoreError(
+        f"{url.set(query={}).render_as_string()} is no database Accord knows; write `sqlite:///FILE` or `postgresql://user@host/name`"
+    )
 
 
 def _postgresql(url: URL) -> Engine:
@@ -117,9 +141,9 @@ def _postgresql(url: URL) -> Engine:
         raise StoreError("PostgreSQL needs the extra `postgresql`: pip install 'accord-access[postgresql]'") from None
 
 
-def _sqlite(url: URL, read_only: bool) -> Engine:
+def _sqlite(url: URL, wait: float, read_only: bool) -> Engine:
     # transactions are begun by name, so the driver's own implicit BEGIN is switched off
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": WAIT, "isolation_level": None})
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": wait, "isolation_level": None})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import exc
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 
 class StoreError(Exception):
@@ -45,64 +45,86 @@ class SchemaTooNew(StoreError):
     """The tables are of a newer Accord."""
 
 
-_WORDS: tuple[tuple[type[StoreError], tuple[str, ...], str], ...] = (
+_Signs = tuple[type[StoreError], tuple[str, ...], str]
+_WORDS: tuple[_Signs, ...] = (
     (
         DatabaseLocked,
-        ("database is locked", "database table is locked", "lock timeout", "canceling statement due to lock"),
+        ("55P03", "database is locked", "database table is locked", "database schema is locked"),
         "is in use by another process, which did not finish in time; try again",
     ),
-    (DatabaseReadOnly, ("readonly database", "read-only", "permission denied"), "cannot be written to; check its permissions"),
-    (DatabaseFull, ("disk is full", "no space left", "disk full", "could not extend file"), "has no space left on its disk"),
+    (DatabaseReadOnly, ("25006", "readonly database"), "cannot be written to; check its permissions"),
+    (DatabaseReadOnly, ("42501",), "does not allow this account to do that; check its permissions"),
+    (DatabaseFull, ("53100", "disk is full"), "has no space left on its disk"),
+    (DatabaseFull, ("disk i/o error",), "cannot be written: its disk is full or broken"),
+    (DatabaseCorrupt, ("XX001", "file is not a database", "malformed"), "is not a database, or is damaged; restore a backup"),
     (
-        DatabaseCorrupt,
-        ("file is not a database", "malformed", "invalid page"),
-        "is not a database, or is damaged; restore a backup",
+        DatabaseUnreachable,
+        ("28P01", "28000", "password authentication failed", "no password supplied"),
+        "does not accept this account or its password",
     ),
     (
         DatabaseUnreachable,
         (
+            "57P01", "57P02", "57P03", "08000", "08003", "08006", "53300",
             "unable to open database file",
             "connection refused",
-            "could not connect",
             "connection failed",
-            "does not exist",
-            "password authentication failed",
+            "connection is closed",
+            "connection timeout",
             "server closed the connection",
-            "terminating connection",
-            "timeout expired",
-            "could not translate host name",
-            "name or service not known",
+            "consuming input failed",
+            "sending query failed",
+            "failed to resolve host",
         ),
         "cannot be reached",
     ),
-)
+)  # fmt: skip
+"""What an error means, the first match of: PostgreSQL's code, or a part of the driver's own (never translated) text."""
 
 
 @contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn the driver's errors into StoreError. The message names the database without its password."""
+def translated(url: str, driver_error: type[Exception]) -> Iterator[None]:
+    """Turn SQLAlchemy's errors, and the driver's own, into StoreError. The message names the database without its password."""
     try:
         yield
     except exc.DBAPIError as error:
-        raise store_error(str(error.orig), url) from None
+        raise store_error(str(error.orig), url, getattr(error.orig, "sqlstate", None)) from None
+    except driver_error as error:  # COPY goes past SQLAlchemy
+        raise store_error(str(error), url, getattr(error, "sqlstate", None)) from None
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the database {shown(url)} cannot be used: {type(error).__name__}") from None
 
 
-def store_error(text: str, url: str) -> StoreError:
-    """The error that a driver's text means."""
+def store_error(text: str, url: str, code: str | None = None) -> StoreError:
+    """The error that a driver's text means, and PostgreSQL's code where there is one."""
     lower = text.lower()
     for kind, signs, words in _WORDS:
-        if any(sign in lower for sign in signs):
+        if code in signs or any(sign in lower for sign in signs):
             return kind(f"the database {shown(url)} {words}")
-    if "disk i/o error" in lower:
-        return DatabaseFull(f"the database {shown(url)} cannot be written: its disk is full or broken")
-    return StoreError(f"the database {shown(url)} refused: {text.splitlines()[0][:200]}")
+    first = next(iter(text.splitlines()), "it gave no reason")
+    return StoreError(f"the database {shown(url)} refused: {_masked(first, url)[:200]}")
+
+
+def _masked(text: str, url: str) -> str:
+    parsed = read_url(url)
+    if parsed is None:
+        return text
+    secrets = [str(parsed.password or ""), *(str(value) for key, value in parsed.query.items() if "password" in key)]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text
+
+
+def read_url(url: str) -> URL | None:
+    """A database URL in its parts; None where it cannot be read, or a password was written that runs into the host."""
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):  # ValueError: the port is no number
+        return None
+    return None if "@" in (parsed.host or "") else parsed
 
 
 def shown(url: str) -> str:
-    """A database URL without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except exc.ArgumentError:
-        return "(unreadable URL)"
+    """A database URL without its password, and without its options, which may hold one too."""
+    parsed = read_url(url)
+    return "(unreadable URL)" if parsed is None else parsed.set(query={}).render_as_string(hide_password=True)

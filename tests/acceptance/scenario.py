@@ -45,7 +45,9 @@ class ConfigRepository:
         self.clock = 1_770_000_000
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True)
 
-    def commit(self, files: Mapping[str, str | bytes | dict[str, Any] | None], message: str = "Change", *, whole: bool = False) -> str:
+    def commit(
+        self, files: Mapping[str, str | bytes | dict[str, Any] | None], message: str = "Change", *, whole: bool = False
+    ) -> str:
         """Write files (None removes one; a mapping is written as YAML's JSON subset) and commit; `whole`: these are all files."""
         self.clock += 60
         parent = self.head()

@@ -24,7 +24,9 @@ from reconciler.run.planning import compare_revisions, plan_revision
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 UNTIL = st.sampled_from([None, None, "2026-01-31", "2026-12-31", "2027-01-31T18:00:00Z", "2026-06-01T00:00:00Z"])
-NAMES = {kind: [f"{kind[0].lower()}{number}" for number in range(size)] for kind, size in (("User", 6), ("Team", 4), ("Issuer", 4))}
+NAMES = {
+    kind: [f"{kind[0].lower()}{number}" for number in range(size)] for kind, size in (("User", 6), ("Team", 4), ("Issuer", 4))
+}
 
 State = dict[tuple[str, str], dict[str, Any]]
 
@@ -52,7 +54,11 @@ def states(draw: st.DrawFn) -> State:
             for item in draw(st.sets(st.sampled_from(sorted(issuers)) if issuers else st.nothing()))
         ]
         found["Team", name] = team(
-            name, members=members, issuers=granted, administrator=draw(st.booleans()), description=draw(st.sampled_from(["", "x: y", "#"]))
+            name,
+            members=members,
+            issuers=granted,
+            administrator=draw(st.booleans()),
+            description=draw(st.sampled_from(["", "x: y", "#"])),
         )
     if draw(st.booleans()):
         found["Settings", "default"] = resource("Settings", "default", {"guards": {"maxDeletions": "50%"}})
@@ -124,8 +130,12 @@ def check_history(folder: Path, database_url: str, before: State, after: State, 
     applied()
     second = repository.commit(files(after), whole=True)
     plan = planned()
-    assert {(access.user, access.issuer) for access in plan.access.gained} == naive_access(after) - renamed(naive_access(before), renames)
-    assert {(access.user, access.issuer) for access in plan.access.lost} == renamed(naive_access(before), renames) - naive_access(after)
+    assert {(access.user, access.issuer) for access in plan.access.gained} == naive_access(after) - renamed(
+        naive_access(before), renames
+    )
+    assert {(access.user, access.issuer) for access in plan.access.lost} == renamed(naive_access(before), renames) - naive_access(
+        after
+    )
     text = "\n".join(line for _, line in plan_lines(plan))
     for access in (*plan.access.gained, *plan.access.lost):
         assert access.user in text

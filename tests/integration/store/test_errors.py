@@ -1,0 +1,210 @@
+"""Whatever a database refuses becomes one StoreError in an operator's words, and no message ever holds a password."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from declared_states import SMALL, bring, held, run_sql
+from postgresql_server import PostgresqlServer
+from sqlalchemy import text
+
+from reconciler.store import tables
+from reconciler.store.bulk import insert_rows
+from reconciler.store.engine import Database, open_database
+from reconciler.store.errors import (
+    DatabaseCorrupt,
+    DatabaseLocked,
+    DatabaseReadOnly,
+    DatabaseUnreachable,
+    StoreError,
+    shown,
+    store_error,
+)
+from reconciler.store.schema import upgrade
+
+SECRET = "hunter2-and-more"
+
+
+def failing(url: str) -> StoreError:
+    """The error of reading a database that cannot be read."""
+    with pytest.raises(StoreError) as caught, open_database(url) as database, database.reading() as connection:
+        connection.execute(text("SELECT * FROM users"))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://accord:{SECRET}@127.0.0.1:1/accord",
+        f"postgresql://accord:{SECRET}@127.0.0.1:1/accord?sslmode=disable",
+        f"postgresql://127.0.0.1:1/accord?user=accord&password={SECRET}",
+        f"postgresql://accord:{SECRET[:5]}@{SECRET[5:]}@127.0.0.1:1/accord",
+        f"postgresql://accord:{SECRET}@127.0.0.1:port/accord",
+        f"postgresql://accord:{SECRET}@127.0.0.1:1/accord?nonsense={SECRET}",
+        f"mysql://accord:{SECRET}@127.0.0.1/accord",
+        f"postgresql+asyncpg://accord:{SECRET}@127.0.0.1/accord",
+        f"sqlite://accord:{SECRET}@host/accord.db",
+        f"accord:{SECRET}",
+    ],
+)
+def test_no_message_holds_the_password_of_an_url(url: str) -> None:
+    message = str(failing(url))
+    assert "hunter2" not in message
+    assert SECRET[5:] not in message
+    assert "Error" not in message  # an operator's words, not a class name
+
+
+def test_a_password_that_a_driver_repeats_is_masked() -> None:
+    error = store_error(f'FATAL: strange thing about "{SECRET}"', f"postgresql://accord:{SECRET}@host/accord")
+    assert SECRET not in str(error)
+    assert "strange thing" in str(error)
+
+
+def test_an_url_is_shown_without_its_password_and_options() -> None:
+    assert (
+        shown(f"postgresql://accord:{SECRET}@host:5433/accord?sslpassword={SECRET}") == "postgresql://accord:***@host:5433/accord"
+    )
+    assert shown("sqlite:///accord.db?timeout=3") == "sqlite:///accord.db"
+
+
+@pytest.mark.postgresql
+def test_a_wrong_password_is_said_and_not_repeated(postgresql_server: PostgresqlServer, postgresql_url: str) -> None:
+    postgresql_server.execute("DROP ROLE IF EXISTS guest")
+    postgresql_server.execute(f"CREATE ROLE guest LOGIN PASSWORD '{SECRET}'")
+    with postgresql_server.asking_passwords():
+        name = postgresql_url.rpartition("/")[2]
+        error = failing(postgresql_server.url(name, "guest", f"{SECRET}-wrong"))
+        assert isinstance(error, DatabaseUnreachable)
+        assert "password" in str(error)
+        assert SECRET not in str(error)
+
+
+@pytest.mark.postgresql
+def test_a_database_that_is_not_there_cannot_be_reached(postgresql_server: PostgresqlServer) -> None:
+    error = failing(postgresql_server.url("nowhere"))
+    assert isinstance(error, DatabaseUnreachable)
+    assert "nowhere" in str(error)
+
+
+def test_a_server_that_does_not_listen_cannot_be_reached() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take the port
+        error = failing(f"postgresql://accord@127.0.0.1:{unused.getsockname()[1]}/accord")
+    assert isinstance(error, DatabaseUnreachable)
+
+
+def test_a_host_without_an_address_cannot_be_reached() -> None:
+    assert isinstance(failing("postgresql://accord@no-such-host.invalid/accord"), DatabaseUnreachable)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("copying", [False, True])
+def test_a_server_that_ends_the_connection_is_unreachable(
+    postgresql_server: PostgresqlServer, postgresql_url: str, copying: bool
+) -> None:
+    with open_database(postgresql_url) as database:
+        upgrade(database)
+        with pytest.raises(DatabaseUnreachable), database.writing() as connection:
+            backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            postgresql_server.execute(f"SELECT pg_terminate_backend({backend}, 5000)")
+            if copying:
+                insert_rows(connection, tables.previous_names, [("User", "a", "b")])
+            else:
+                connection.execute(text("SELECT 1"))
+
+
+@pytest.mark.postgresql
+def test_a_role_that_may_not_write_is_told_so(postgresql_server: PostgresqlServer, postgresql_url: str) -> None:
+    name = postgresql_url.rpartition("/")[2]
+    with open_database(postgresql_url) as database:
+        upgrade(database)
+    postgresql_server.execute(f"DROP ROLE IF EXISTS reader_{name}")
+    postgresql_server.execute(f"CREATE ROLE reader_{name} LOGIN")
+    postgresql_server.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader_{name}", name)
+    with open_database(postgresql_server.url(name, f"reader_{name}")) as database:
+        held(database)
+        with pytest.raises(DatabaseReadOnly):
+            bring(database, SMALL)
+        with pytest.raises(DatabaseReadOnly), database.writing() as connection:
+            insert_rows(connection, tables.previous_names, [("User", "a", "b")])
+    postgresql_server.execute(f"DROP OWNED BY reader_{name}", name)
+    postgresql_server.execute(f"DROP ROLE reader_{name}")
+
+
+def test_rows_that_break_a_constraint_are_a_store_error(database: Database) -> None:
+    rows = [("User", "a", "b"), ("User", "a", "c")]
+    with pytest.raises(StoreError, match="refused"), database.writing() as connection:
+        insert_rows(connection, tables.previous_names, rows)
+    with database.writing() as connection:
+        insert_rows(connection, tables.previous_names, rows[:1])  # the connection before left nothing, and no lock
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    file = tmp_path / "accord.db"
+    file.write_bytes(b"apiVersion: accord/v1\n" * 1000)
+    assert isinstance(failing(f"sqlite:///{file}"), DatabaseCorrupt)
+
+
+def test_a_folder_that_is_not_there_cannot_be_reached(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnreachable), open_database(f"sqlite:///{tmp_path}/nowhere/accord.db") as database:
+        upgrade(database)
+
+
+def test_a_database_that_stays_locked_is_said_to_be_in_use(database_url: str) -> None:
+    with open_database(database_url) as database:
+        upgrade(database)
+        with (
+            database.writing(),
+            open_database(f"{database_url}?timeout=0.2") as other,
+            pytest.raises(DatabaseLocked),
+            other.writing(),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1", "nan", "inf"])
+def test_a_wait_that_is_no_number_of_seconds_is_refused(database_url: str, wait: str) -> None:
+    with pytest.raises(StoreError, match="timeout"):
+        open_database(f"{database_url}?timeout={wait}")
+
+
+def test_an_error_of_ours_passes_unchanged(database: Database) -> None:
+    class Ours(Exception):
+        """Not the database's."""
+
+    with pytest.raises(Ours), database.writing():
+        raise Ours
+    with pytest.raises(Ours), database.reading():
+        raise Ours
+
+
+def test_a_broken_page_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "accord.db"
+    url = f"sqlite:///{file}"
+    with open_database(url) as database:
+        upgrade(database)
+        bring(database, SMALL)
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+    assert isinstance(failing(url), DatabaseCorrupt)
+
+
+def test_threads_that_write_at_once_take_turns(database: Database) -> None:
+    def count_up() -> None:
+        for _ in range(10):
+            run_sql(database, "UPDATE state SET generation = generation + 1")
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert held(database).generation == 40

@@ -1,0 +1,100 @@
+"""A real PostgreSQL server for tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+_NUMBERS = count(1)
+
+
+class PostgresqlServer:
+    """A PostgreSQL server of our own on a free loopback port. Quick rather than safe, unless it is `durable`."""
+
+    def __init__(self, binaries: Path, folder: Path, *, durable: bool = False) -> None:
+        self._binaries = binaries
+        self._folder = folder
+        self._data = folder / "data"
+        self._durable = durable
+        self.port = _free_port()
+
+    def make(self) -> None:
+        """Make the cluster. PostgreSQL refuses to run as root, so root hands the folder to the account `postgres`."""
+        self._folder.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, "postgres", "postgres")
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = [
+            f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}",
+            "-c shared_buffers=32MB -c max_connections=60",
+        ]
+        if not self._durable:
+            options.append("-c fsync=off -c synchronous_commit=off -c full_page_writes=off")
+        self._run("pg_ctl", "-D", str(self._data), "-l", str(self._data / "log"), "-w", "-s", "-o", " ".join(options), "start")
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash would."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-s", "stop")
+
+    def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
+        """The URL of one of its databases."""
+        account = f"{user}:{password}" if password else user
+        return f"postgresql://{account}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run a statement outside any transaction."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextmanager
+    def asking_passwords(self) -> Iterator[None]:
+        """The account `guest` must give its password meanwhile; everybody else is trusted."""
+        access = self._data / "pg_hba.conf"
+        trusting = access.read_text()
+        access.write_text("host all guest 127.0.0.1/32 scram-sha-256\n" + trusting)
+        self.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            access.write_text(trusting)
+            self.execute("SELECT pg_reload_conf()")
+
+    def new_database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"accord_{next(_NUMBERS)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        self.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        as_postgres: Sequence[str] = ()
+        if os.geteuid() == 0:
+            as_postgres = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups")
+        command = [*as_postgres, str(self._binaries / program), *arguments]
+        # a file rather than a pipe: the server keeps what it inherits, and reading a pipe would wait for its end
+        with tempfile.TemporaryFile() as output:
+            ended = subprocess.run(command, cwd="/", stdout=output, stderr=subprocess.STDOUT, check=False)
+            output.seek(0)
+            assert ended.returncode == 0, f"{program}: {output.read().decode()}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -69,8 +69,11 @@ class Database:
         if self.is_missing_file:
             raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
         with self._translated(), self._engine.connect() as connection:
-            begin = "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-            connection.exec_driver_sql(begin)
+            if self.is_sqlite:
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 yield connection
             finally:

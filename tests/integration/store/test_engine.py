@@ -1,17 +1,106 @@
-"""A connection is one consistent look, or one exclusive transaction."""
+"""A connection is one consistent look, or one exclusive transaction, and looking makes nothing."""
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from declared_states import query, run_sql
 from sqlalchemy import text
 
-from reconciler.store.engine import open_database
-from reconciler.store.schema import current, upgrade
+from reconciler.store.engine import Database, open_database
+from reconciler.store.errors import DatabaseUnreachable, StoreError
+from reconciler.store.schema import upgrade
+
+GENERATION = text("SELECT generation FROM state")
+RAISE = "UPDATE state SET generation = generation + 1"
 
 
-def test_a_database_without_tables_gets_them(database_url: str) -> None:
-    with open_database(database_url) as database:
-        assert current(database) is None
-        upgrade(database)
-        assert current(database) is not None
+def test_reading_is_one_snapshot_while_others_write(database: Database) -> None:
+    with database.reading() as connection:
+        before = connection.execute(GENERATION).scalar()
+        run_sql(database, RAISE)
+        assert connection.execute(GENERATION).scalar() == before
+    assert query(database, "SELECT generation FROM state") == [(1,)]
+
+
+def test_a_writer_does_not_wait_for_a_reader_nor_a_reader_for_a_writer(database: Database) -> None:
+    with database.writing() as writing:
+        writing.execute(text(RAISE))
         with database.reading() as connection:
-            assert connection.execute(text("SELECT generation FROM state")).scalar() == 0
+            assert connection.execute(GENERATION).scalar() == 0
+    assert query(database, "SELECT generation FROM state") == [(1,)]
+
+
+def test_what_is_read_cannot_be_written(database: Database) -> None:
+    with pytest.raises(StoreError, match="cannot be written"), database.reading() as connection:
+        connection.execute(text(RAISE))
+    assert query(database, "SELECT generation FROM state") == [(0,)]
+
+
+def test_the_second_writer_waits_and_sees_what_the_first_wrote(database: Database) -> None:
+    seen: list[int | None] = []
+    started = threading.Event()
+
+    def second() -> None:
+        started.set()
+        with database.writing() as connection:
+            seen.append(connection.execute(GENERATION).scalar())
+            connection.execute(text(RAISE))
+
+    thread = threading.Thread(target=second)
+    with database.writing() as connection:
+        thread.start()
+        assert started.wait(10)
+        thread.join(0.3)
+        assert thread.is_alive()
+        assert seen == []
+        connection.execute(text(RAISE))
+    thread.join(20)
+    assert seen == [1]
+    assert query(database, "SELECT generation FROM state") == [(2,)]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_any_error_undoes_everything_and_frees_the_lock(database: Database, error: type[BaseException]) -> None:
+    with pytest.raises(error), database.writing() as connection:
+        connection.execute(text(RAISE))
+        raise error
+    assert query(database, "SELECT generation FROM state") == [(0,)]
+    run_sql(database, RAISE)
+
+
+def test_foreign_keys_are_kept(database: Database) -> None:
+    with pytest.raises(StoreError):
+        run_sql(database, "INSERT INTO memberships (team_id, user_id) VALUES (7, 7)")
+
+
+def test_looking_makes_no_file(tmp_path: Path) -> None:
+    with open_database(f"sqlite:///{tmp_path}/accord.db") as database:
+        assert database.is_missing_file
+        with pytest.raises(DatabaseUnreachable, match="accord db upgrade"), database.reading():
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_made_with_a_write_ahead_log(tmp_path: Path) -> None:
+    with open_database(f"sqlite:///{tmp_path}/accord.db") as database:
+        upgrade(database)
+        assert not database.is_missing_file
+    with sqlite3.connect(tmp_path / "accord.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "oracle://host/name", "nonsense", ""])
+def test_an_url_of_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(StoreError, match="sqlite:///"):
+        open_database(url)
+
+
+def test_the_short_name_of_postgresql_is_understood(database_url: str) -> None:
+    with open_database(database_url.replace("postgresql://", "postgres://")) as database:
+        upgrade(database)
+        assert query(database, "SELECT generation FROM state") == [(0,)]

@@ -1,0 +1,158 @@
+"""The tables are brought to this Accord's version from anywhere, once, in one transaction; other versions are refused."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from declared_states import SMALL, bring, held, query, run_sql
+from sqlalchemy import inspect, text
+
+import reconciler.store
+from reconciler.store import schema
+from reconciler.store.digests import drifted
+from reconciler.store.engine import Database, open_database
+from reconciler.store.errors import SchemaMissing, SchemaOutdated, SchemaTooNew, StoreError
+from reconciler.store.schema import HEAD, check, current, head, upgrade
+from reconciler.store.tables import metadata
+
+
+def alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(reconciler.store.__file__).parent / "migrations"))
+    return config
+
+
+def upgrade_to(database: Database, version: str) -> None:
+    with database.writing() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+
+
+def test_the_version_written_down_is_alembics() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_heads() == [HEAD]
+    assert head() == HEAD
+
+
+def test_versions_sort_in_the_order_of_their_migrations() -> None:
+    versions = [script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()][::-1]
+    assert versions == sorted(versions)
+
+
+def test_from_nothing_to_the_newest(database_url: str) -> None:
+    with open_database(database_url) as database:
+        assert current(database) is None
+        with pytest.raises(SchemaMissing, match="accord db upgrade"):
+            check(database)
+        upgrade(database)
+        assert current(database) == HEAD
+        check(database)
+
+
+def test_the_migrations_make_the_very_tables_of_the_code(database: Database) -> None:
+    with database.reading() as connection:
+        # Alembic takes an empty text for no default on SQLite; the migrations are the same, so PostgreSQL's answer holds
+        options = {"compare_type": True, "compare_server_default": not database.is_sqlite}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+        assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_the_migrations_make_the_checks_of_the_code(database: Database) -> None:
+    with database.reading() as connection:
+        for table in metadata.sorted_tables:
+            declared = {str(c.name) for c in table.constraints if c.__class__.__name__ == "CheckConstraint" and c.name}
+            assert {c["name"] for c in inspect(connection).get_check_constraints(table.name)} == declared
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    bring(database, SMALL)
+    before = held(database)
+    upgrade(database)
+    assert held(database) == before
+
+
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_a_populated_database_of_an_older_version_keeps_everything(database_url: str, version: str) -> None:
+    with open_database(database_url) as database:
+        upgrade_to(database, version)
+        moment = "2026-01-01T00:00:00.000000Z"
+        for statement in (
+            "INSERT INTO revisions (id, commit_sha, author, committed_at, summary, repository, branch, path, applied_at,"
+            " applied_by, plan_digest, generation, overrides, counts, accord_version)"
+            f" VALUES (1, 'c0ffee', 'A', '{moment}', '', 'r', 'main', '', '{moment}', 't', 'sha256:0', 1, '[]', '{{}}', '0')",
+            "INSERT INTO users (name, email, file, revision_id) VALUES ('alice', 'a@example.org', 'a.yaml', 1)",
+            "INSERT INTO teams (name, administrator, file) VALUES ('admins', true, 'a.yaml')",
+            "INSERT INTO memberships (team_id, user_id, reason) VALUES (1, 1, 'founder')",
+            "INSERT INTO account_states (user_id, password_hash) VALUES (1, '$argon2id$x')",
+            "UPDATE state SET generation = 7",
+        ):
+            run_sql(database, statement.replace(" true", " 1") if database.is_sqlite else statement)
+        if version < HEAD:
+            with pytest.raises(SchemaOutdated, match=version):
+                check(database)
+        upgrade(database)
+        check(database)
+        actual = held(database)
+        assert list(actual.declared.users) == ["alice"]
+        assert actual.declared.teams["admins"].members[0].reason == "founder"
+        assert actual.runtime.can_set_password == {"alice"}
+        assert actual.generation == 7
+        bring(database, actual.declared, "beef")
+        with database.reading() as connection:
+            assert drifted(connection) == []
+
+
+def test_two_upgrades_at_once_end_in_one(database_url: str) -> None:
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with open_database(database_url) as database:
+                upgrade(database)
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with open_database(database_url) as database:
+        check(database)
+        assert query(database, "SELECT id, generation FROM state") == [(1, 0)]
+
+
+def test_tables_of_a_newer_accord_are_left_alone(database: Database) -> None:
+    run_sql(database, "UPDATE alembic_version SET version_num = '9999'")
+    for use in (check, upgrade):
+        with pytest.raises(SchemaTooNew, match="9999"):
+            use(database)
+    assert current(database) == "9999"
+
+
+def test_an_upgrade_that_fails_leaves_no_table_behind(database_url: str) -> None:
+    with open_database(database_url) as database:
+        with database.writing() as connection:
+            connection.execute(text("CREATE TABLE digests (nonsense INTEGER)"))  # in the way of the second migration
+        with pytest.raises(StoreError):
+            upgrade(database)
+        assert current(database) is None
+        with database.reading() as connection:
+            assert inspect(connection).get_table_names() == ["digests"]
+
+
+def test_asking_for_the_version_makes_no_file(tmp_path: Path) -> None:
+    with open_database(f"sqlite:///{tmp_path}/accord.db", read_only=True) as database:
+        assert schema.current(database) is None
+        with pytest.raises(SchemaMissing):
+            check(database)
+    assert list(tmp_path.iterdir()) == []

@@ -63,17 +63,49 @@ def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind: a SQLite file that is not there yet, and a PostgreSQL database without tables."""
-    if request.param == "sqlite":
+    if database_kind == "sqlite":
         return f"sqlite:///{tmp_path}/accord.db"
     url: str = request.getfixturevalue("postgresql_url")
     return url
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A database of each kind with tables, and nothing in them."""
-    with open_database(database_url) as opened:
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with tables, to copy: quicker than running the migrations for each test."""
+    file = tmp_path_factory.mktemp("template") / "accord.db"
+    with open_database(f"sqlite:///{file}") as opened:
         upgrade(opened)
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: PostgresqlServer) -> str:
+    """The name of a PostgreSQL database with tables, to copy."""
+    url = postgresql_server.new_database()
+    with open_database(url) as opened:
+        upgrade(opened)
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def database(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of each kind with tables, and nothing in them."""
+    if database_kind == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "accord.db")
+        with open_database(f"sqlite:///{tmp_path}/accord.db") as opened:
+            yield opened
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    url = server.new_database(request.getfixturevalue("postgresql_template"))
+    with open_database(url) as opened:
         yield opened
+    server.drop_database(url)

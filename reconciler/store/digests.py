@@ -1,7 +1,8 @@
 """Digests of the declared tables, worked out inside the database: whether it still is what was applied, in milliseconds.
 
 Rows are grouped in buckets by id; a bucket's digest is the SHA-256 of the database's own aggregate of every declared
-column of its rows, in key order. File and revision are bookkeeping and not part of it.
+column of its rows, in key order. File and revision are bookkeeping and not part of it; neither are directory accounts, which
+runtime writes.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ class Grouping(NamedTuple):
 
     keys: tuple[str, ...]
     size: int
+    declared: str = ""
+    """What a row must fulfil to be a declared one; empty where all are."""
 
 
 GROUPINGS: Mapping[str, Grouping] = {
-    "users": Grouping(("id",), 1024),
+    "users": Grouping(("id",), 1024, "source = 'declared'"),
     "teams": Grouping(("id",), 256),
     "memberships": Grouping(("team_id", "user_id"), 128),
     "issuers": Grouping(("id",), 1024),
@@ -68,32 +71,30 @@ def refresh(connection: Connection, touched: Iterable[Bucket]) -> None:
 def _digests(connection: Connection, name: str, buckets: Iterable[int] | None = None) -> dict[int, str]:
     table, grouping = tables.metadata.tables[name], GROUPINGS[name]
     if buckets is None:
-        rows = connection.exec_driver_sql(_statement(connection, table, grouping, ""))
+        rows = connection.exec_driver_sql(_statement(connection, table, grouping))
         return {bucket: _hash(content) for bucket, content in rows}
     found = {}
     for bucket in buckets:
-        low = bucket * grouping.size
-        where = f"WHERE {grouping.keys[0]} >= {low} AND {grouping.keys[0]} < {low + grouping.size}"
-        found.update(
-            {
-                number: _hash(content)
-                for number, content in connection.exec_driver_sql(_statement(connection, table, grouping, where))
-            }
-        )
+        rows = connection.exec_driver_sql(_statement(connection, table, grouping, bucket))
+        found.update({number: _hash(content) for number, content in rows})
     return found
 
 
-def _statement(connection: Connection, table: Table, grouping: Grouping, where: str) -> str:
+def _statement(connection: Connection, table: Table, grouping: Grouping, bucket: int | None = None) -> str:
+    key, size = grouping.keys[0], grouping.size
+    conditions = [grouping.declared] if grouping.declared else []
+    if bucket is not None:
+        conditions.append(f"{key} >= {bucket * size} AND {key} < {(bucket + 1) * size}")
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in _BOOKKEEPING)
     order = ", ".join(grouping.keys)
-    bucket = f"{grouping.keys[0]} / {grouping.size}"
     if connection.dialect.name == "sqlite":
         return (
-            f"SELECT {bucket}, group_concat(json_array({columns}), char(10)) "
+            f"SELECT {key} / {size}, group_concat(json_array({columns}), char(10)) "
             f"FROM (SELECT * FROM {table.name} {where} ORDER BY {order}) GROUP BY 1"
         )
     content = f"string_agg(jsonb_build_array({columns})::text, E'\\n' ORDER BY {order})"
-    return f"SELECT {bucket}, {content} FROM {table.name} {where} GROUP BY 1"
+    return f"SELECT {key} / {size}, {content} FROM {table.name} {where} GROUP BY 1"
 
 
 def _hash(content: str) -> str:

@@ -1,0 +1,199 @@
+"""The digests find any difference from what was applied, in any declared column, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from declared_states import SEARCH, SMALL, bring, emptied, held, origins_of, query, run_sql, states
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Boolean, insert, select, update
+
+from reconciler.access.resources import DeclaredState, Issuer, User
+from reconciler.store import tables
+from reconciler.store.digests import GROUPINGS, bucket_of, drifted, refresh
+from reconciler.store.engine import Database
+from reconciler.store.read import TABLES
+
+RUNTIME = {
+    "directory_memberships",
+    "account_states",
+    "tokens",
+    "audit",
+    "outbox",
+    "state",
+    "digests",
+    "revisions",
+    "previous_names",
+}
+"""Tables that hold nothing declared."""
+BOOKKEEPING = {"file", "revision_id"}
+COLUMNS = [
+    (table.name, column.name)
+    for table in tables.metadata.sorted_tables
+    if table.name not in RUNTIME
+    for column in table.columns
+    if column.name not in BOOKKEEPING
+]
+OTHER = {"source": "directory", "type": "application", "until": "2026-02-03T00:00:00.000000Z"}
+"""Values that a check or a length asks for."""
+
+
+def found(database: Database) -> list[tuple[str, int]]:
+    with database.reading() as connection:
+        return drifted(connection)
+
+
+def stored(database: Database) -> list[tuple[Any, ...]]:
+    return query(database, "SELECT table_name, bucket, digest FROM digests ORDER BY table_name, bucket")
+
+
+def test_every_declared_table_has_digests() -> None:
+    assert set(GROUPINGS) == set(tables.metadata.tables) - RUNTIME
+    assert {table.name for table in TABLES.values()} <= set(GROUPINGS)
+
+
+@pytest.fixture
+def bare(database: Database) -> Database:
+    """A database brought to SMALL, and two rows more that nothing refers to, so that any of their columns can change."""
+    extra = SMALL._replace(
+        users={**SMALL.users, "zoe": User("zoe", "zoe@example.org", initial_password="none")},
+        issuers={**SMALL.issuers, "zz": Issuer("zz")},
+        teams={**SMALL.teams, "zz": SMALL.teams["web"]._replace(name="zz", members=(), permissions=())},
+    )
+    bring(database, extra)
+    assert found(database) == []
+    return database
+
+
+@pytest.mark.parametrize(("name", "column"), COLUMNS, ids=lambda value: value)
+def test_a_change_of_any_declared_column_is_found(bare: Database, name: str, column: str) -> None:
+    table, keys = tables.metadata.tables[name], GROUPINGS[name].keys
+    with bare.writing() as connection:
+        row = connection.execute(select(table).order_by(*(table.c[key].desc() for key in keys))).mappings().first()
+        assert row is not None
+        kind = table.c[column].type
+        new: Any
+        if column == "user_id":
+            new = connection.execute(select(tables.users.c.id).where(tables.users.c.name == "zoe")).scalar_one()
+        elif column == "issuer_id":
+            new = connection.execute(select(tables.issuers.c.id).where(tables.issuers.c.name == "zz")).scalar_one()
+        elif column == "team_id":
+            new = connection.execute(select(tables.teams.c.id).where(tables.teams.c.name == "zz")).scalar_one()
+        elif column == "id":
+            new = row["id"] + 5000
+        elif isinstance(kind, Boolean):
+            new = not row[column]
+        else:
+            new = OTHER.get(column, "2026-02-03T00:00:00.000000Z" if isinstance(kind, tables.Instant) else "changed")
+        assert new != row[column]
+        connection.execute(update(table).where(*(table.c[key] == row[key] for key in keys)).values({column: new}))
+    assert bucket_of(name, row[keys[0]]) in found(bare)
+
+
+@pytest.mark.parametrize(("name", "column"), [item for item in COLUMNS if tables.metadata.tables[item[0]].c[item[1]].nullable])
+def test_nothing_and_an_empty_text_are_told_apart(bare: Database, name: str, column: str) -> None:
+    run_sql(bare, f'UPDATE {name} SET "{column}" = NULL')
+    with bare.writing() as connection:
+        refresh(connection, {(table, bucket) for table, bucket in drifted(connection)})
+    assert found(bare) == []
+    run_sql(bare, f"UPDATE {name} SET \"{column}\" = ''")
+    assert {table for table, _ in found(bare)} == {name}
+
+
+@pytest.mark.parametrize("name", list(GROUPINGS))
+def test_a_removed_row_is_found(bare: Database, name: str) -> None:
+    run_sql(bare, f"DELETE FROM {name}")
+    assert name in {table for table, _ in found(bare)}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("users", {"name": "eve", "email": "eve@example.org"}),
+        ("teams", {"name": "eves", "administrator": True}),
+        ("issuers", {"name": "eves"}),
+        ("email_templates", {"name": "eves", "subject": "", "text": ""}),
+        ("settings", {"name": "eves", "guards": "{}", "policies": "{}"}),
+        ("memberships", {"team_id": 1, "user_id": 1}),
+        ("permissions", {"team_id": 1, "issuer_id": 1}),
+    ],
+)
+def test_an_added_row_is_found(bare: Database, name: str, values: dict[str, Any]) -> None:
+    with bare.writing() as connection:
+        connection.execute(insert(tables.metadata.tables[name]).values(values))
+    assert {table for table, _ in found(bare)} == {name}
+
+
+def test_values_that_change_places_are_found(bare: Database) -> None:
+    run_sql(
+        bare, "UPDATE users SET email = CASE name WHEN 'alice' THEN 'bob@example.org' ELSE 'alice@example.org' END WHERE id < 3"
+    )
+    assert query(bare, "SELECT name, email FROM users WHERE id < 3") == [
+        ("alice", "bob@example.org"),
+        ("bob", "alice@example.org"),
+    ]
+    assert {table for table, _ in found(bare)} == {"users"}
+
+
+def test_a_change_that_is_put_right_again_is_no_drift(bare: Database) -> None:
+    run_sql(bare, "UPDATE users SET email = email || 'x'")
+    assert found(bare) != []
+    run_sql(bare, "UPDATE users SET email = substr(email, 1, length(email) - 1)")
+    assert found(bare) == []
+
+
+def test_where_a_resource_stands_does_not_count(bare: Database) -> None:
+    for name in ("users", "teams", "issuers", "email_templates", "settings"):
+        run_sql(bare, f"UPDATE {name} SET file = 'elsewhere.yaml', revision_id = NULL")
+    assert found(bare) == []
+
+
+def test_accounts_of_a_directory_are_no_drift(bare: Database) -> None:
+    run_sql(bare, "INSERT INTO users (name, email, source) VALUES ('dora', 'dora@corp.example.org', 'directory')")
+    run_sql(
+        bare,
+        "INSERT INTO directory_memberships (team_id, user_id) "
+        "SELECT teams.id, users.id FROM teams, users WHERE users.name = 'dora'",
+    )
+    run_sql(bare, "INSERT INTO account_states (user_id, password_hash) SELECT id, 'x' FROM users")
+    assert found(bare) == []
+    assert held(bare).runtime.directory_accounts == {"dora"}
+
+
+def test_only_the_touched_buckets_are_worked_out_anew(database: Database) -> None:
+    many = [User(f"u{number:04}", "x@example.org", initial_password="none") for number in range(1100)]
+    bring(database, DeclaredState(users={user.name: user for user in many}))
+    assert [row[:2] for row in stored(database)] == [("users", 0), ("users", 1)]
+    run_sql(database, "UPDATE digests SET digest = 'kept'")
+    with database.writing() as connection:
+        refresh(connection, [("users", 1)])
+    assert [row[2] == "kept" for row in stored(database)] == [True, False]
+
+
+def test_a_bucket_that_empties_leaves_no_digest(bare: Database) -> None:
+    bring(bare, DeclaredState(), commit="beef")
+    assert stored(bare) == []
+    assert found(bare) == []
+
+
+def test_an_apply_takes_in_what_drifted_and_was_put_right(bare: Database) -> None:
+    run_sql(bare, "UPDATE issuers SET description = 'by hand'")
+    run_sql(bare, "INSERT INTO issuers (name) VALUES ('foreign')")
+    bring(bare, SMALL, commit="beef")
+    assert found(bare) == []
+    assert held(bare).declared.issuers["tls-internal"].description == "Server certificates"
+
+
+@SEARCH
+@given(st.lists(states(), min_size=1, max_size=4))
+def test_after_any_applies_the_digests_are_those_of_the_rows(database: Database, history: list[DeclaredState]) -> None:
+    emptied(database)
+    for number, state in enumerate(history):
+        bring(database, state, commit=f"{number:040x}", origins=origins_of(state, f"{number}/"))
+    kept = stored(database)
+    with database.writing() as connection:
+        connection.execute(tables.digests.delete())
+        refresh(connection, drifted(connection))
+    assert stored(database) == kept

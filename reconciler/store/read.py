@@ -307,12 +307,14 @@ def _team(row: Any, members: list[Membership], permissions: list[Permission]) ->
 def _runtime(
     connection: Connection, part: _Part, user_names: Mapping[int, str], team_names: Mapping[int, str], directory: frozenset[str]
 ) -> Runtime:
+    # names are looked up with care: an account may have appeared since the users were read, for a writer reads no snapshot
     columns = "user_id, password_hash IS NOT NULL, disabled_by_directory, disabled_by_administrator"
     states = [row for row in _select(connection, columns, "account_states", "user_id", part.users) if row[0] in user_names]
     waiting = _select(connection, "DISTINCT user_id", "outbox", "user_id", part.users, "sent_at IS NULL AND template = 'welcome'")
     directory_members: dict[str, list[str]] = {}
     for team, user in _membership_rows(connection, part, "directory_memberships", "team_id, user_id"):
-        directory_members.setdefault(team_names[team], []).append(user_names[user])
+        if user in user_names and team in team_names:
+            directory_members.setdefault(team_names[team], []).append(user_names[user])
     sessions, tokens = _live_tokens(connection, part, user_names)
     return Runtime(
         disabled=frozenset(user_names[row[0]] for row in states if row[2] or row[3]),
@@ -329,8 +331,9 @@ def _live_tokens(connection: Connection, part: _Part, user_names: Mapping[int, s
     found: dict[str, dict[str, int]] = {"session": {}, "token": {}}
     alive = f"revoked_at IS NULL AND expires_at > '{instant_text(datetime.now(UTC))}'"
     for kind, user in _select(connection, "kind, user_id", "tokens", "user_id", part.users, alive):
-        name = user_names[user]
-        found[kind][name] = found[kind].get(name, 0) + 1
+        if user in user_names:
+            name = user_names[user]
+            found[kind][name] = found[kind].get(name, 0) + 1
     return found["session"], found["token"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -151,8 +152,22 @@ def _sqlite(url: URL, wait: float, read_only: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection, wait)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")  # an apply that was reported must survive a power cut
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, wait: float) -> None:
+    # of all of SQLite's locks, the one that this needs in a new file is not waited for by itself
+    until = time.monotonic() + wait
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -57,6 +58,11 @@ class PostgresqlServer:
         """Run a statement outside any transaction."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def query(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """The rows of a statement."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            return connection.execute(statement.encode()).fetchall()
 
     @contextmanager
     def asking_passwords(self) -> Iterator[None]:

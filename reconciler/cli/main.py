@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -86,6 +87,7 @@ def accord() -> None:
 
 def main() -> NoReturn:
     """Run the program. No traceback reaches the user, unless ACCORD_DEBUG asks for it."""
+    gc.disable()  # a run is short and makes no cycles worth collecting; looking for them in a million tuples costs seconds
     sys.exit(run(accord))
 
 
@@ -98,8 +100,7 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a k
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\naccord: interrupted; nothing was changed", err=True)
-        return INTERRUPTED
+        return _say_interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
         return ERROR
@@ -112,8 +113,24 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a k
         click.echo(f"accord: {error.format_message()}", err=True)
         return ERROR
     except Exception as error:
+        if _came_of_interrupt(error):
+            return _say_interrupted()
         if os.environ.get("ACCORD_DEBUG"):
             raise
         code, message = exit_code(error)
         click.echo(f"accord: {message}", err=True)
         return code
+
+
+def _say_interrupted() -> int:
+    click.echo("\naccord: interrupted; what was not finished was undone", err=True)
+    return INTERRUPTED
+
+
+def _came_of_interrupt(error: BaseException | None) -> bool:
+    """Whether an error arose while Ctrl-C was answered: a library that is stopped half-way may fail at tidying up."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False

@@ -16,7 +16,8 @@ Documents = Mapping[str, Any]
 
 ADMINISTRATORS = {
     "users/root.yaml": "apiVersion: accord/v1\nkind: User\nmetadata: {name: root}\nspec: {email: root@example.org}\n",
-    "teams/admins.yaml": "apiVersion: accord/v1\nkind: Team\nmetadata: {name: admins}\nspec: {administrator: true, members: [root]}\n",
+    "teams/admins.yaml": "apiVersion: accord/v1\nkind: Team\nmetadata: {name: admins}\n"
+    "spec: {administrator: true, members: [root]}\n",
 }
 """What no plan may be without: an administrator who can log in."""
 

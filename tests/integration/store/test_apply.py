@@ -64,6 +64,7 @@ def test_what_is_applied_is_what_is_read(database: Database) -> None:
     assert held(database).foreign == frozenset()
 
 
+@pytest.mark.slow
 @SEARCH
 @given(states(), states(), states())
 def test_any_state_follows_any_other(

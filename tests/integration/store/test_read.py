@@ -124,6 +124,7 @@ def resources_of(state: DeclaredState) -> dict[Key, Resource]:
     return {(kind, name): resource for kind in KINDS for name, resource in state.of_kind(kind).items()}
 
 
+@pytest.mark.slow
 @SEARCH
 @given(states(), states(), runtimes())
 def test_a_plan_from_the_part_that_a_change_can_touch_is_the_plan_from_the_whole(

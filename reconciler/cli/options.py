@@ -27,7 +27,10 @@ def repository_options(function: F) -> F:
 def database_option(function: F) -> F:
     """Where the database is."""
     return click.option(
-        "--database", metavar="URL", help="The database: sqlite:///FILE or postgresql://… [default: sqlite:///accord.db]."
+        "--database",
+        metavar="URL",
+        help="The database: sqlite:///FILE or postgresql://… [default: sqlite:///accord.db]. "
+        "`?timeout=SECONDS` at its end: how long to wait for another writer [default: 30].",
     )(function)
 
 

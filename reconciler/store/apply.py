@@ -18,9 +18,10 @@ from reconciler.store.audit import Event, append
 from reconciler.store.bulk import insert_rows, new_ids
 from reconciler.store.digests import Bucket, bucket_of, drifted, refresh
 from reconciler.store.engine import Connection
-from reconciler.store.read import TABLES, read_applied
+from reconciler.store.orphans import remove_orphans
+from reconciler.store.revisions import read_applied
 from reconciler.store.rows import column_values
-from reconciler.store.tables import instant_text
+from reconciler.store.tables import TABLES, instant_text
 
 Progress = Callable[[int, int], None] | None
 _PIECE = 5_000
@@ -47,6 +48,8 @@ def apply_plan(
     if same and plan.is_empty and not plan.moves:
         return None
     stale = drifted(connection)
+    if stale and remove_orphans(connection):
+        stale = drifted(connection)
     revision_id = (connection.execute(select(func.max(tables.revisions.c.id))).scalar() or 0) + 1
     writer = _Writer(connection, revision_id, now, progress, len(plan.changes))
     _record_revision(connection, plan, revision_id, digest, repository, branch, applied_by, overrides, now)

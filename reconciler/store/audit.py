@@ -13,6 +13,7 @@ from sqlalchemy import select
 from reconciler.store import tables
 from reconciler.store.bulk import insert_rows
 from reconciler.store.engine import Connection
+from reconciler.store.errors import UnreadableLog
 from reconciler.store.tables import instant_text
 
 GENESIS = "0" * 64
@@ -99,6 +100,24 @@ def raw_entries(connection: Connection) -> Iterator[Sequence[Any]]:
     yield from connection.exec_driver_sql(f"SELECT {names} FROM audit ORDER BY id").yield_per(10_000)
 
 
+def to_line(row: Sequence[Any]) -> bytes:
+    """An entry as a line of JSON, to keep and verify away from the database."""
+    return orjson.dumps(dict(zip(AuditEntry._fields, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def from_lines(lines: Iterable[bytes]) -> Iterator[Sequence[Any]]:
+    """Entries out of lines that `to_line` made, as `verify` takes them. Raises UnreadableLog at what is no entry."""
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = orjson.loads(line)
+        except ValueError:
+            raise UnreadableLog(f"line {number} is not JSON") from None
+        flat = isinstance(entry, dict) and all(value is None or isinstance(value, str | int) for value in entry.values())
+        if not flat or tuple(entry) != AuditEntry._fields or not isinstance(entry["id"], int):
+            raise UnreadableLog(f"line {number} is not an entry of an audit log: it must hold {', '.join(AuditEntry._fields)}")
+        yield tuple(entry.values())
+
+
 def chain_head(connection: Connection) -> tuple[int, str]:
     """How many entries were written, and the hash of the last."""
     count, head = connection.execute(select(tables.state.c.audit_count, tables.state.c.audit_head)).one()
@@ -108,6 +127,7 @@ def chain_head(connection: Connection) -> tuple[int, str]:
 def read_audit(
     connection: Connection,
     *,
+    since: datetime | None = None,
     revision_id: int | None = None,
     kind: str | None = None,
     name: str | None = None,
@@ -115,7 +135,7 @@ def read_audit(
 ) -> list[AuditEntry]:
     """Entries, oldest first; with a limit the newest ones."""
     columns = tables.audit.c
-    query = select(tables.audit)
+    query = select(tables.audit) if since is None else select(tables.audit).where(columns.at >= since)
     for column, value in ((columns.revision_id, revision_id), (columns.kind, kind), (columns.name, name)):
         if value is not None:
             query = query.where(column == value)

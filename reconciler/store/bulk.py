@@ -11,9 +11,15 @@ from reconciler.store.engine import Connection
 
 
 def new_ids(connection: Connection, table: Table, count: int) -> list[int]:
-    """Ids for rows to come. PostgreSQL's come from the sequence, from which others may take at the same time."""
+    """Ids for rows to come: never one that a row of another table still refers to, for what hangs on it would be inherited.
+
+    PostgreSQL's come from the sequence, from which others may take at the same time.
+    """
     if connection.dialect.name == "sqlite":
-        last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+        references = [
+            key.parent for other in table.metadata.sorted_tables for key in other.foreign_keys if key.column is table.c.id
+        ]
+        last = max(connection.execute(select(func.max(column))).scalar() or 0 for column in (table.c.id, *references))
         return list(range(last + 1, last + 1 + count))
     taken = text(f"SELECT nextval(pg_get_serial_sequence('{table.name}', 'id')) FROM generate_series(1, :count)")
     return list(connection.execute(taken, {"count": count}).scalars())

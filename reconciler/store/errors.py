@@ -45,6 +45,10 @@ class SchemaTooNew(StoreError):
     """The tables are of a newer Accord."""
 
 
+class UnreadableLog(StoreError):
+    """A file that should hold an audit log holds something else."""
+
+
 _Signs = tuple[type[StoreError], tuple[str, ...], str]
 _WORDS: tuple[_Signs, ...] = (
     (

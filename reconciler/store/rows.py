@@ -1,22 +1,30 @@
-"""Resources as the columns of their tables."""
+"""Resources as the columns of their tables, and back. What no Accord wrote is not guessed at: it is DatabaseCorrupt."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
-from reconciler.access.resources import EmailTemplate, Issuer, Resource, Settings, Team, User
-from reconciler.store.tables import instant_text
+from reconciler.access.resources import EmailTemplate, Guards, Issuer, Membership, Permission, Resource, Settings, Team, User
+from reconciler.store.errors import DatabaseCorrupt
+from reconciler.store.tables import instant_text, read_instant
+
+_COMMON = "id, name, file, labels, previously"
+COLUMNS = {
+    "users": f"{_COMMON}, source, email, full_name, type, disabled_by_git, initial_password, password_change_required_after",
+    "teams": f"{_COMMON}, description, administrator, ad_groups, permitted_ips, may_decide_for, suppress_issued_emails, "
+    "suppress_reminder_emails",
+    "issuers": f"{_COMMON}, display_name, description, enabled",
+    "email_templates": f"{_COMMON}, subject, text, html",
+    "settings": f"{_COMMON}, guards, policies",
+}
+"""The columns that the `read_` functions take, by table."""
 
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def _instant(value: datetime | None) -> str | None:
-    return None if value is None else instant_text(value)
 
 
 def column_values(resource: Resource) -> dict[str, Any]:
@@ -44,7 +52,8 @@ def _user(user: User) -> dict[str, Any]:
         "type": user.type,
         "disabled_by_git": not user.enabled,
         "initial_password": user.initial_password,
-        "password_change_required_after": _instant(user.password_change_required_after),
+        "password_change_required_after": user.password_change_required_after
+        and instant_text(user.password_change_required_after),
     }
 
 
@@ -62,3 +71,100 @@ def _team(team: Team) -> dict[str, Any]:
 
 def _settings(settings: Settings) -> dict[str, Any]:
     return {"guards": _json(settings.guards._asdict()), "policies": _json(dict(settings.policies))}
+
+
+def read_user(row: Any) -> User:
+    """A user out of a row of `COLUMNS`."""
+    _, name, _, labels, previously, _, email, full_name, kind, disabled, initial, after = row
+    off = _flag(disabled, name)
+    return User(name, email, full_name, kind, not off, initial, read_until(after), _labels(labels), read_texts(previously))
+
+
+def read_team(row: Any, members: tuple[Membership, ...], permissions: tuple[Permission, ...]) -> Team:
+    """A team out of a row of `COLUMNS`, and its links."""
+    _, name, _, labels, previously, description, administrator, groups, ips, decide_for, issued, reminder = row
+    return Team(
+        name=name,
+        description=description,
+        administrator=_flag(administrator, name),
+        members=members,
+        permissions=permissions,
+        ad_groups=read_texts(groups),
+        permitted_ips=read_texts(ips),
+        may_decide_for="everyone" if decide_for == '"everyone"' else read_texts(decide_for),
+        suppress_issued_emails=_flag(issued, name),
+        suppress_reminder_emails=_flag(reminder, name),
+        labels=_labels(labels),
+        previously=read_texts(previously),
+    )
+
+
+def read_issuer(row: Any) -> Issuer:
+    """An issuer out of a row of `COLUMNS`."""
+    _, name, _, labels, previously, display_name, description, enabled = row
+    return Issuer(name, display_name, description, _flag(enabled, name), _labels(labels), read_texts(previously))
+
+
+def read_template(row: Any) -> EmailTemplate:
+    """A template out of a row of `COLUMNS`."""
+    _, name, _, labels, previously, subject, text, html = row
+    return EmailTemplate(name, subject, text, html, _labels(labels), read_texts(previously))
+
+
+def read_settings(row: Any) -> Settings:
+    """The settings out of a row of `COLUMNS`."""
+    _, name, _, labels, previously, guards, policies = row
+    return Settings(name, _guards(guards), _labels(policies), _labels(labels), read_texts(previously))
+
+
+def read_until(text: str | None) -> datetime | None:
+    """An instant out of a column that may be empty."""
+    return None if text is None else read_instant(text)
+
+
+def read_texts(text: str) -> tuple[str, ...]:
+    """A list of texts."""
+    if text == "[]":
+        return ()
+    found = _parsed(text)
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        _refuse(text, "a list of texts")
+    return tuple(found)
+
+
+def _labels(text: str) -> tuple[tuple[str, str], ...]:
+    if text == "{}":
+        return ()
+    found = _parsed(text)
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        _refuse(text, "a mapping of texts")
+    return tuple(sorted(found.items()))
+
+
+def _guards(text: str) -> Guards:
+    found = _parsed(text)
+    if not isinstance(found, dict) or found.keys() != set(Guards._fields):
+        _refuse(text, "every guard's limit")
+    duties = found.pop("separation_of_duties")
+    limits_are_numbers = all(value is None or isinstance(value, int | float) for value in found.values())
+    if not limits_are_numbers or not isinstance(duties, list) or not all(isinstance(teams, list) for teams in duties):
+        _refuse(text, "every guard's limit")
+    return Guards(**found, separation_of_duties=tuple(read_texts(_json(teams)) for teams in duties))
+
+
+def _flag(value: Any, name: str) -> bool:
+    # SQLite keeps any text in any column, and `no` would be true
+    if value not in (0, 1):
+        _refuse(f"{value}` for `{name}", "yes or no (1 or 0)")
+    return bool(value)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        _refuse(text, "JSON")
+
+
+def _refuse(text: str, expected: str) -> NoReturn:
+    raise DatabaseCorrupt(f"the database holds `{text[:80]}` where {expected} belongs; it was written by hand: correct it there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,9 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
+
+from reconciler.access.resources import Kind
+from reconciler.store.errors import DatabaseCorrupt
 
 metadata = MetaData(
     naming_convention={
@@ -48,12 +52,20 @@ class Instant(TypeDecorator[datetime]):
 
 def instant_text(value: datetime) -> str:
     """An instant as the tables hold it."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def read_instant(text: str) -> datetime:
-    """An instant out of a table."""
-    return datetime.fromisoformat(text)
+    """An instant out of a table. Raises DatabaseCorrupt where it is none as Accord writes them."""
+    try:
+        if len(text) == 27 and text[10] == "T" and text[26] == "Z":
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise DatabaseCorrupt(
+        f"the database holds `{text}` where an instant such as `2026-12-31T18:00:00.000000Z` belongs; "
+        "it was written by hand: correct it there"
+    )
 
 
 def _declared(name: str, *columns: Any) -> Table:
@@ -232,3 +244,11 @@ digests = Table(
     Column("bucket", Integer, primary_key=True),
     Column("digest", String(64), nullable=False),
 )
+TABLES: Mapping[Kind, Table] = {
+    "User": users,
+    "Team": teams,
+    "Issuer": issuers,
+    "EmailTemplate": email_templates,
+    "Settings": settings,
+}
+"""The table of each kind of resource."""

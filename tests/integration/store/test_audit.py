@@ -20,12 +20,15 @@ from reconciler.store.audit import (
     append,
     chain_head,
     entry_hash,
+    from_lines,
     last_entry_for,
     raw_entries,
     read_audit,
+    to_line,
     verify,
 )
 from reconciler.store.engine import Database
+from reconciler.store.errors import UnreadableLog
 
 DETAILS = st.dictionaries(TEXTS, TEXTS | st.integers(-9, 9), max_size=3)
 EVENTS = st.builds(Event, TEXTS, st.sampled_from(["User", "Team", ""]), TEXTS, DETAILS)
@@ -176,6 +179,8 @@ def test_entries_are_found_by_resource_and_revision(database: Database) -> None:
         assert [entry.action for entry in read_audit(connection, kind="User", name="u0")] == ["user.create", "user.update"]
         assert [entry.id for entry in read_audit(connection, revision_id=1)] == [3, 4]
         assert [entry.id for entry in read_audit(connection, limit=2)] == [3, 4]
+        assert [entry.id for entry in read_audit(connection, since=NOW)] == [1, 2, 3, 4]
+        assert read_audit(connection, since=LATER) == []
         last = last_entry_for(connection, "User", "u0")
         assert isinstance(last, AuditEntry)
         assert last.action == "user.update"
@@ -186,3 +191,44 @@ def test_an_entry_at_any_instant_holds(database: Database) -> None:
     with database.writing() as connection:
         append(connection, some(1), at=LATER, actor="é𝄞\n\t\\N")
     assert checked(database) is None
+
+
+@SEARCH
+@given(st.lists(EVENTS, min_size=1, max_size=6), st.data())
+def test_a_log_verifies_away_from_its_database(database: Database, events: list[Event], data: st.DataObject) -> None:
+    emptied(database)
+    write(database, events, events)
+    rows, count, head = whole(database)
+    lines = [to_line(row) for row in rows]
+    assert all(line.count(b"\n") == 1 for line in lines)
+    assert [tuple(row) for row in from_lines(lines)] == rows
+    assert verify(from_lines(lines), count=count, head=head) is None
+    gone = data.draw(st.integers(0, count - 1))
+    assert verify(from_lines(lines[:gone] + lines[gone + 1 :]), count=count, head=head) is not None
+    column = data.draw(st.sampled_from(AuditEntry._fields))
+    other = {**orjson.loads(lines[gone]), column: 99}
+    assert verify(from_lines([*lines[:gone], orjson.dumps(other), *lines[gone + 1 :]]), count=count, head=head) is not None
+
+
+ENTRY = dict(zip(AuditEntry._fields, (1, "t", "a", "x", "", "", None, "{}", GENESIS, "0"), strict=True))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\xff",
+        b"apiVersion: accord/v1",
+        b"[1, 2]",
+        b"{}",
+        orjson.dumps({**ENTRY, "id": "1"}),
+        orjson.dumps({**ENTRY, "id": None}),
+        orjson.dumps({**ENTRY, "detail": {"a": 1}}),
+        orjson.dumps({**ENTRY, "more": 1}),
+        b'{"detail":' + b"[" * 300 + b"]" * 300 + b"}",
+    ],
+)
+def test_a_line_that_is_no_entry_is_named(line: bytes) -> None:
+    assert list(from_lines([orjson.dumps(ENTRY)])) == [tuple(ENTRY.values())]
+    with pytest.raises(UnreadableLog, match="line 2"):
+        list(from_lines([orjson.dumps(ENTRY), line]))

@@ -14,7 +14,7 @@ from reconciler.access.resources import DeclaredState, Issuer, User
 from reconciler.store import tables
 from reconciler.store.digests import GROUPINGS, bucket_of, drifted, refresh
 from reconciler.store.engine import Database
-from reconciler.store.read import TABLES
+from reconciler.store.tables import TABLES
 
 RUNTIME = {
     "directory_memberships",

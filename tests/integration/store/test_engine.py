@@ -6,8 +6,9 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
-from declared_states import query, run_sql
+from declared_states import SMALL, bring, held, query, run_sql
 from sqlalchemy import text
 
 from reconciler.store.engine import Database, open_database
@@ -104,3 +105,23 @@ def test_the_short_name_of_postgresql_is_understood(database_url: str) -> None:
     with open_database(database_url.replace("postgresql://", "postgres://")) as database:
         upgrade(database)
         assert query(database, "SELECT generation FROM state") == [(0,)]
+
+
+@pytest.mark.postgresql
+def test_a_change_by_hand_waits_for_the_writer_and_a_directory_account_does_not(postgresql_url: str) -> None:
+    """Else the change would count as applied: between what a plan reads and what it writes nobody would see it."""
+    with open_database(postgresql_url) as database, psycopg.connect(postgresql_url, autocommit=True) as other:
+        upgrade(database)
+        bring(database, SMALL)
+        other.execute("SET lock_timeout = 200")
+        with database.writing():
+            for table in ("teams", "issuers", "memberships", "permissions", "email_templates", "settings"):
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    other.execute(f"DELETE FROM {table}".encode())
+            other.execute("INSERT INTO users (name, email, source) VALUES ('dora', 'd@corp.example.org', 'directory')")
+            other.execute(
+                "INSERT INTO directory_memberships SELECT teams.id, users.id FROM teams, users WHERE users.name = 'dora'"
+            )
+            other.execute("UPDATE state SET generation = generation + 1")
+        assert held(database).declared == SMALL
+        assert held(database).runtime.directory_accounts == {"dora"}

@@ -1,0 +1,91 @@
+"""What stands around a change, to check it without reading everything: which names exist, who refers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from reconciler.access.resources import Kind, Settings
+from reconciler.store import tables
+from reconciler.store.chunks import in_chunks, select_rows
+from reconciler.store.engine import Connection
+from reconciler.store.rows import COLUMNS, read_settings, read_texts
+from reconciler.store.tables import TABLES
+
+
+def settings_in_force(connection: Connection) -> list[Settings]:
+    """The declared settings: one, or none."""
+    return [read_settings(row) for row in select_rows(connection, COLUMNS["settings"], "settings", "id", None)]
+
+
+def names_existing(connection: Connection, kind: Kind, names: Collection[str]) -> frozenset[str]:
+    """Those of the names that a declared resource has."""
+    table = TABLES[kind]
+    query = select(table.c.name) if kind != "User" else select(table.c.name).where(table.c.source == "declared")
+    return frozenset(
+        name for chunk in in_chunks(names) for name in connection.execute(query.where(table.c.name.in_(chunk))).scalars()
+    )
+
+
+def all_names(connection: Connection, kind: Kind) -> list[str]:
+    """Every name of a kind, to find the nearest in."""
+    return list(connection.execute(select(TABLES[kind].c.name)).scalars())
+
+
+def teams_referring(connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Name -> the teams (or `Settings`) that refer to it; names nobody refers to are left out."""
+    if not names or kind in ("EmailTemplate", "Settings"):
+        return {}
+    if kind == "Team":
+        return _teams_named(connection, names)
+    link, column, table = (
+        (tables.memberships, tables.memberships.c.user_id, tables.users)
+        if kind == "User"
+        else (tables.permissions, tables.permissions.c.issuer_id, tables.issuers)
+    )
+    joined = tables.teams.join(link, link.c.team_id == tables.teams.c.id).join(table, column == table.c.id)
+    found: dict[str, list[str]] = {}
+    for chunk in in_chunks(names):
+        query = select(table.c.name, tables.teams.c.name).select_from(joined).where(table.c.name.in_(chunk))
+        for name, team in connection.execute(query.order_by(tables.teams.c.name)):
+            found.setdefault(name, []).append(team)
+    return {name: tuple(teams) for name, teams in found.items()}
+
+
+def _teams_named(connection: Connection, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    query = select(tables.teams.c.name, tables.teams.c.may_decide_for).where(
+        tables.teams.c.may_decide_for.not_in(["[]", '"everyone"'])
+    )
+    for team, decide_for in connection.execute(query.order_by(tables.teams.c.name)):
+        for name in set(read_texts(decide_for)) & set(names):
+            found.setdefault(name, []).append(team)
+    for settings in settings_in_force(connection):
+        for name in {team for teams in settings.guards.separation_of_duties for team in teams} & set(names):
+            found.setdefault(name, []).append("Settings")
+    return {name: tuple(teams) for name, teams in found.items()}
+
+
+def display_names(connection: Connection) -> dict[str, str]:
+    """Casefolded display name, or name where there is none -> issuer."""
+    issuers = tables.issuers.c
+    found: dict[str, str] = {}
+    for name, display in connection.execute(select(issuers.name, issuers.display_name)):
+        found[name.casefold()] = name
+        if display is not None:
+            found[display.casefold()] = name
+    return found
+
+
+def previous_names(connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, str]:
+    """Earlier name -> the resource that claims it in `metadata.previously`."""
+    columns = tables.previous_names.c
+    query = select(columns.previous, columns.name).where(columns.kind == kind)
+    return {row[0]: row[1] for chunk in in_chunks(names) for row in connection.execute(query.where(columns.previous.in_(chunk)))}
+
+
+def granted_issuers(connection: Connection, names: Collection[str], excluding_teams: Collection[str]) -> frozenset[str]:
+    """Those of the issuers that a team beside the excluded ones may use."""
+    granted = teams_referring(connection, "Issuer", names)
+    return frozenset(name for name, teams in granted.items() if not set(teams) <= set(excluding_teams))

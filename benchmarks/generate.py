@@ -10,8 +10,44 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-FIRST = "Alice Bob Carol Dave Erin Frank Grace Heidi Ivan Judy Mallory Niaj Olivia Peggy Rupert Sybil Trent Victor Wendy".split()
-LAST = "Jones Smith Garcia Müller Rossi Tanaka Novak Silva Kim Nguyen Okafor Larsen Dubois Ivanova Haddad".split()
+FIRST = [
+    "Alice",
+    "Bob",
+    "Carol",
+    "Dave",
+    "Erin",
+    "Frank",
+    "Grace",
+    "Heidi",
+    "Ivan",
+    "Judy",
+    "Mallory",
+    "Niaj",
+    "Olivia",
+    "Peggy",
+    "Rupert",
+    "Sybil",
+    "Trent",
+    "Victor",
+    "Wendy",
+]
+LAST = [
+    "Jones",
+    "Smith",
+    "Garcia",
+    "Müller",
+    "Rossi",
+    "Tanaka",
+    "Novak",
+    "Silva",
+    "Kim",
+    "Nguyen",
+    "Okafor",
+    "Larsen",
+    "Dubois",
+    "Ivanova",
+    "Haddad",
+]
 
 
 def user_name(number: int) -> str:

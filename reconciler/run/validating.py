@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.plan.problems import Problem
 from reconciler.run.deployment import Deployment
-from reconciler.run.gather import Progress
+
+if TYPE_CHECKING:
+    from reconciler.run.gather import Progress
 
 
 class Validation(NamedTuple):

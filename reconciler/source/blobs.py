@@ -12,7 +12,7 @@ from reconciler.source.build import check_values
 from reconciler.source.documents import Document, Unreadable, parse
 from reconciler.source.positions import locate
 from reconciler.source.schema import Finding, find_problems
-from reconciler.source.secrets import holds_secret, secret_in
+from reconciler.source.secrets import may_hold_secret, secret_in
 
 Report = tuple[int, int, str, str, str, str | None]
 """Line, column, rule, severity, message, suggestion: a problem of a blob, whichever files hold it."""
@@ -36,7 +36,7 @@ def read_blob(content: bytes) -> Blob:
         documents = parse(content)
     except Unreadable as error:
         return Blob([], [(error.line, error.column, error.rule, "error", error.message, None)])
-    suspicious = holds_secret(content.decode("utf-8", "replace"))
+    suspicious = may_hold_secret(content.decode("utf-8", "replace"))
     valid: list[tuple[int, dict[str, Any]]] = []
     reports: list[Report] = []
     for document in documents:

@@ -19,7 +19,8 @@ DEEPEST = 32
 MOST_ALIASED = 10_000
 """Limits: bytes, bytes, levels, and nodes that aliases may stand for."""
 
-_SPECIAL = re.compile(r"[-+.0-9~nNtTfF]")
+_SPECIAL = frozenset("-+.0123456789~nNtTfF")
+"""What a plain scalar begins with that may not be a text."""
 _NUMBER = re.compile(
     r"[-+]?(?:0|[1-9][0-9]*|[0-9]+)|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 )
@@ -150,7 +151,7 @@ class _Builder:
                 if self._escapes and node.style == '"':
                     self._refuse_hidden(node)
                 return value
-            return value if value and not _SPECIAL.match(value) else _plain(node)
+            return value if value and value[0] not in _SPECIAL else _plain(node)
         if depth > DEEPEST:
             raise _at(node, "too-deep", f"it nests deeper than {DEEPEST} levels")
         if node.tag is not None:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is reported when it is needed
@@ -206,22 +206,19 @@ class Repository:
 
         Raises RepositoryUnreachable where one is missing or damaged.
         """
+        wanted = list(blobs)
         config = [word for setting in _CONFIG for word in ("-c", setting)]
-        process: Any = self._command.execute(
-            ["git", *config, "cat-file", "--batch"], env=_ENVIRONMENT, as_process=True, istream=-1, stdout_as_string=False
-        )
-        source, answers = process.proc.stdin, process.proc.stdout
+        with TemporaryFile() as ids:  # a file, not a pipe: git can write while nobody has to feed it
+            ids.write("".join(f"{blob}\n" for blob in wanted).encode())
+            ids.seek(0)
+            process: Any = self._command.execute(
+                ["git", *config, "cat-file", "--batch", "--buffer"], env=_ENVIRONMENT, as_process=True, istream=ids
+            )
         try:
-            for piece in _pieces(blobs):
-                source.write("".join(f"{blob}\n" for blob in piece).encode())
-                source.flush()
-                for blob in piece:
-                    yield blob, _answer(answers, blob, self.origin())
-        except BrokenPipeError:
-            raise RepositoryUnreachable(f"git stopped reading {self.origin()}: it is damaged; fetch it again") from None
+            for blob in wanted:
+                yield blob, _answer(process.proc.stdout, blob, self.origin())
         finally:
-            for stream in (source, answers):
-                stream.close()
+            process.proc.stdout.close()
             process.proc.wait()
 
     def has(self, commit: str) -> bool:
@@ -249,13 +246,6 @@ class Repository:
             "blame", "--porcelain", "--no-textconv", "-L", f"{line},{line}", commit, "--", file, stdout_as_string=False
         )
         return self._revision(raw[:64].split(b" ")[0].decode().lstrip("^"))
-
-
-def _pieces(blobs: Iterable[str]) -> Iterator[list[str]]:
-    """So many ids at a time as surely fit into a pipe, so that writing them never waits for git to write."""
-    waiting = iter(blobs)
-    while piece := list(islice(waiting, 500)):
-        yield piece
 
 
 def _regular(mode: str, blob: str) -> str | None:

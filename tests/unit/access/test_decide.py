@@ -30,7 +30,7 @@ def state() -> AccessState:
         DeclaredState(
             users={
                 name: User(name, f"{name}@example.org", enabled=name != "off")
-                for name in "alice bob carol dave erin frank off".split()
+                for name in ["alice", "bob", "carol", "dave", "erin", "frank", "off"]
             },
             teams={team.name: team for team in teams},
             issuers={name: Issuer(name, enabled=name != "closed") for name in ("closed", "internal", "old", "public")},

@@ -62,6 +62,7 @@ def scope_of(connection: Connection, delta: Delta) -> read.Scope:
     teams: set[str] = set()
     whole_teams: set[str] = set()
     issuers: set[str] = set()
+    granted: set[str] = set()
     for (kind, name), before, after in delta.changed():
         names = {name, *(before.previously if before else ()), *(after.previously if after else ())}
         if kind == "User":
@@ -70,6 +71,7 @@ def scope_of(connection: Connection, delta: Delta) -> read.Scope:
             issuers |= names
         elif kind == "Team":
             teams |= names
+            granted.update(permission.issuer for permission in (after.permissions if isinstance(after, Team) else ()))
             if isinstance(before, Team) and isinstance(after, Team) and before.permissions == after.permissions:
                 users.update(member.user for member in set(before.members) ^ set(after.members))
             else:
@@ -77,7 +79,7 @@ def scope_of(connection: Connection, delta: Delta) -> read.Scope:
                 users.update(member.user for team in (before, after) if isinstance(team, Team) for member in team.members)
     brought = (resource for resource in delta.new.values() if isinstance(resource, Settings))
     guarded = guarded_teams([*brought, *read.settings_in_force(connection)])
-    return read.Scope(frozenset(users), frozenset(teams), frozenset(issuers), frozenset(whole_teams), guarded)
+    return read.Scope(frozenset(users), frozenset(teams), frozenset(issuers), frozenset(whole_teams), guarded, frozenset(granted))
 
 
 def guarded_teams(settings: Iterable[Settings]) -> frozenset[str]:

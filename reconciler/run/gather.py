@@ -142,7 +142,19 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     actual = read_actual(connection, scope_of(connection, delta))
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
-    return Gathered(actual, _desired(actual.declared, delta.old, delta.loaded.declarations), tuple(warnings))
+    desired = _desired(actual.declared, delta.old, delta.loaded.declarations)
+    return Gathered(actual, desired, tuple(warnings)) if _is_closed(desired) else None
+
+
+def _is_closed(desired: Desired) -> bool:
+    """Whether all that the changed teams refer to was read: else somebody's access could change and the plan not say so."""
+    declared = desired.declared
+    teams = [declared.teams[name] for kind, name in desired.origins if kind == "Team"]
+    return all(
+        all(member.user in declared.users for member in team.members)
+        and all(permission.issuer in declared.issuers for permission in team.permissions)
+        for team in teams
+    )
 
 
 def _desired(declared: DeclaredState, old: Mapping[Key, Resource], declarations: Sequence[Declaration]) -> Desired:

@@ -56,6 +56,8 @@ class Scope(NamedTuple):
     """Teams all of whose members are concerned."""
     guarded_teams: frozenset[str] = frozenset()
     """Teams whose duties are kept apart."""
+    granted_issuers: frozenset[str] = frozenset()
+    """Issuers that a concerned team comes to grant; who else may use them is of no concern."""
 
 
 def read_generation(connection: Connection) -> int:
@@ -128,6 +130,7 @@ def _part(connection: Connection, scope: Scope) -> _Part:
         teams |= select_column(connection, table, "team_id", "user_id", asked)
         users |= select_column(connection, table, "user_id", "team_id", full)
     issuers |= select_column(connection, "permissions", "issuer_id", "team_id", teams)
+    issuers |= ids_named(connection, tables.issuers, scope.granted_issuers)
     return _Part(users, teams, issuers, full, asked)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario import ConfigRepository, issuer, resource, team, user
@@ -66,9 +68,46 @@ def states(draw: st.DrawFn) -> State:
 
 
 @st.composite
+def edited(draw: st.DrawFn, before: State) -> State:
+    """A state that a few edits lead to, as pull requests make them."""
+    after = deepcopy(before)
+    for _ in range(draw(st.integers(1, 3))):
+        kind, name = draw(st.sampled_from([(kind, name) for kind, names in NAMES.items() for name in names]))
+        if (kind, name) not in after:
+            after[kind, name] = {"User": user, "Issuer": issuer}[kind](name, enabled=True) if kind != "Team" else new_team(name)
+        elif draw(st.sampled_from(["change", "change", "remove"])) == "remove":
+            remove(after, kind, name)
+        elif kind == "Team":
+            field, item, of = draw(st.sampled_from([("members", "user", "User"), ("issuers", "issuer", "Issuer")]))
+            listed = after[kind, name]["spec"][field]
+            chosen = draw(st.sampled_from([other for known, other in after if known == of] or [None]))
+            left = [entry for entry in listed if entry[item] != chosen]
+            if chosen is not None and (len(left) == len(listed) or draw(st.booleans())):
+                left.append({item: chosen, **({"until": until} if (until := draw(UNTIL)) else {})})
+            after[kind, name]["spec"][field] = left
+        else:
+            after[kind, name]["spec"]["enabled"] ^= True
+    return after
+
+
+def new_team(name: str) -> dict[str, Any]:
+    return team(name, members=[], issuers=[], administrator=False, description="")
+
+
+def remove(state: State, kind: str, name: str) -> None:
+    del state[kind, name]
+    for (other, _), document in state.items():
+        if other == "Team":
+            spec = document["spec"]
+            spec["members"] = [entry for entry in spec["members"] if (kind, entry["user"]) != ("User", name)]
+            spec["issuers"] = [entry for entry in spec["issuers"] if (kind, entry["issuer"]) != ("Issuer", name)]
+
+
+@st.composite
 def pairs(draw: st.DrawFn) -> tuple[State, State, dict[str, str]]:
     """Two states, of which the second may rename users of the first; and the names, old -> new."""
-    before, after = draw(states()), draw(states())
+    before = draw(states())
+    after = draw(edited(before) if draw(st.booleans()) else states())
     renames = {}
     gone = sorted(name for kind, name in before if kind == "User" and ("User", name) not in after)
     new = sorted(name for kind, name in after if kind == "User" and ("User", name) not in before)
@@ -166,3 +205,14 @@ def test_what_is_planned_is_what_happens(pair: tuple[State, State, dict[str, str
     before, after, renames = pair
     with tempfile.TemporaryDirectory() as folder:
         check_history(Path(folder), f"sqlite:///{folder}/accord.db", before, after, renames)
+
+
+U, I = user("u0", enabled=True, initialPassword="none"), issuer("i0", enabled=True)
+GRANT = {**new_team("t0"), "spec": {"members": [{"user": "u0"}], "issuers": [{"issuer": "i0"}]}}
+BARE = {**new_team("t0"), "spec": {"members": [{"user": "u0"}], "issuers": []}}
+BASE = {("User", "u0"): U, ("Issuer", "i0"): I}
+
+
+@pytest.mark.parametrize("before", [BASE, {**BASE, ("Team", "t0"): BARE}], ids=["new team", "team that is there"])
+def test_an_issuer_that_is_there_already_is_gained_through_a_team_that_comes_to_grant_it(tmp_path: Path, before: State) -> None:
+    check_history(tmp_path, f"sqlite:///{tmp_path}/accord.db", before, {**BASE, ("Team", "t0"): GRANT}, {})

@@ -29,23 +29,18 @@ run accord apply --yes
 title "Who may use what"
 run accord access
 
-title "One change in one commit: bob gets the public issuer until the end of 2027"
-python - config/teams/platform/web-platform.yaml <<'PY'
-import pathlib, sys
-file = pathlib.Path(sys.argv[1])
-text = file.read_text()
-assert "    - tls-internal\n" in text, "the example has changed; change the demo with it"
-file.write_text(text.replace("    - tls-internal\n", "    - tls-internal\n    - {issuer: code-signing, until: 2027-12-31}\n", 1))
-PY
+title "One change in one commit: the web platform may use the VPN's issuer until the end of 2027"
+sed -i 's/^    - tls-public$/&\n    - {issuer: vpn, until: 2027-12-31}/' config/teams/web/web-platform.yaml
 run git -C config diff -U1
-git -C config commit -q -a -m "Let web-platform sign code until the end of 2027"
+git -C config commit -q -a -m "Let the web platform use the VPN until the end of 2027"
 
 title "Who gains and who loses?"
 run accord plan
 run accord apply --yes
 
-title "Why may alice do that?"
-run accord explain alice code-signing --address 10.20.1.1
+title "Who may use what now, and why may alice?"
+run accord access --issuer vpn
+run accord explain alice vpn --address 10.20.1.1
 
 title "What was applied, and is the audit log whole?"
 run accord history

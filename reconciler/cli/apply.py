@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exits import ERROR, OK
-from reconciler.cli.options import database_option, repository_options, utc_now
+from reconciler.cli.options import check_overrides, database_option, override_options, repository_options, utc_now
 
 if TYPE_CHECKING:
     from reconciler.run.applying import Order
@@ -36,10 +36,7 @@ nothing was changed.
 @database_option
 @click.option("--rev", metavar="REV", help="The revision to apply [default: the branch's head].")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--override", "overrides", multiple=True, metavar="GUARD", help="Apply although this guard refuses. May be repeated."
-)
-@click.option("--reason", help="Why guards are overridden; written to the audit log.")
+@override_options
 @click.option("--digest", metavar="DIGEST", help="Apply only if the plan has this digest.")
 @click.option("--adopt", is_flag=True, help="Take over rows that Git never declared; delete those it does not declare.")
 @click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
@@ -62,10 +59,9 @@ def command(
     Applying the same revision again changes nothing.
     """
     from reconciler.cli.output import progress_bar
-    from reconciler.cli.reports import load_plan, reporting_problems, write_outcome
+    from reconciler.cli.reports import load_plan, reporting_problems, showing_refused, write_outcome
     from reconciler.run.applying import Order, apply_revision
     from reconciler.run.deployment import current_user, read_deployment
-    from reconciler.run.errors import Unsafe
 
     check_overrides(overrides, reason)
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
@@ -83,33 +79,12 @@ def command(
         if agreed is None:
             click.echo("Nothing was changed.")
             return ERROR
-        try:
-            with progress_bar("Reading") as reading, progress_bar("Applying") as writing:
-                outcome = apply_revision(
-                    deployment, agreed, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
-                )
-        except Unsafe as error:
-            from reconciler.cli.output import write_lines
-            from reconciler.plan.render.text import plan_lines
-
-            write_lines(plan_lines(error.plan), err=True)
-            raise
+        with showing_refused(), progress_bar("Reading") as reading, progress_bar("Applying") as writing:
+            outcome = apply_revision(
+                deployment, agreed, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
+            )
     write_outcome(outcome.plan, "Applied" if outcome.revision_id is not None else "Already applied")
     return OK
-
-
-def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
-    """Raise UsageError unless guards are overridden by name, and with a reason."""
-    from reconciler.plan.guards import GUARDS
-    from reconciler.plan.nearest import did_you_mean
-
-    for guard in overrides:
-        if guard not in GUARDS:
-            raise click.UsageError(
-                f"there is no guard `{guard}`{did_you_mean(guard, GUARDS) or '; there are ' + ', '.join(GUARDS)}"
-            )
-    if overrides and not (reason and reason.strip()):
-        raise click.UsageError("--override needs --reason: it is written to the audit log")
 
 
 def _asked(deployment: Deployment, order: Order) -> Order | None:

@@ -41,6 +41,32 @@ def format_option(*formats: str) -> Callable[[F], F]:
     )
 
 
+def override_options(function: F) -> F:
+    """Which guards are overridden, and why; see `check_overrides`."""
+    for option in (
+        click.option("--reason", help="Why guards are overridden; written to the audit log."),
+        click.option(
+            "--override", "overrides", multiple=True, metavar="GUARD", help="Go on although this guard refuses. May be repeated."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
+    """Raise UsageError unless guards are overridden by name, and with a reason."""
+    from reconciler.plan.guards import GUARDS
+    from reconciler.plan.nearest import did_you_mean
+
+    for guard in overrides:
+        if guard not in GUARDS:
+            raise click.UsageError(
+                f"there is no guard `{guard}`{did_you_mean(guard, GUARDS) or '; there are ' + ', '.join(GUARDS)}"
+            )
+    if overrides and not (reason and reason.strip()):
+        raise click.UsageError("--override needs --reason: it is written to the audit log")
+
+
 class Instant(click.ParamType[datetime]):
     """An RFC 3339 instant, or a date, which means its end in UTC."""
 

@@ -1,4 +1,4 @@
-"""Applied revisions and audit entries, as lines and as JSON."""
+"""Applied revisions, audit entries and drift, as lines and as JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import orjson
 
 from reconciler.access.instants import format_instant
 from reconciler.plan.render import document
-from reconciler.plan.render.text import Line
-from reconciler.plan.render.words import printable, show_revision
+from reconciler.plan.render.text import Line, change_lines
+from reconciler.plan.render.words import count, printable, show_revision
+from reconciler.run.drift import Drift
 from reconciler.store.audit import AuditEntry
 from reconciler.store.read import AppliedRevision
 
@@ -44,9 +45,10 @@ def revision_document(applied: AppliedRevision) -> dict[str, Any]:
     }
 
 
-def entry_lines(entry: AuditEntry) -> Iterator[Line]:
-    """An audit entry in one line, with its details below."""
-    yield "plain", f"  #{entry.id} {entry.action} {printable(entry.name)}".rstrip()
+def entry_lines(entry: AuditEntry, *, dated: bool = False) -> Iterator[Line]:
+    """An audit entry in one line, with its details below; `dated`: with when and by whom."""
+    when = f"  {format_instant(entry.at.replace(microsecond=0))} {printable(entry.actor)}:" if dated else " "
+    yield "plain", f"  #{entry.id}{when} {entry.action} {printable(entry.name)}".rstrip()
     detail = orjson.loads(entry.detail)
     for name, value in detail.get("fields", {}).items():
         yield "dim", f"      {name}: {printable(orjson.dumps(value).decode())}"
@@ -63,4 +65,42 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
         "name": entry.name,
         "detail": orjson.loads(entry.detail),
         "hash": entry.hash,
+    }
+
+
+def drift_lines(drift: Drift) -> Iterator[Line]:
+    """What differs, as the changes that would put it right, and the audit entry since which it may differ."""
+    applied = show_revision(drift.applied.revision)
+    if not drift.differences:
+        yield "heading", f"No drift: the database is what revision {applied} declares."
+    else:
+        yield "heading", f"Drift: {count(len(drift.differences), 'resource')} not as revision {applied} declares"
+        yield "dim", "what putting it right would change, Git → database:"
+    for change, since in drift.differences:
+        yield from change_lines(change)
+        if since is None:
+            yield "dim", "      no entry of the audit log speaks of it"
+        else:
+            moment = format_instant(since.at.replace(microsecond=0))
+            yield "dim", f"      since audit entry #{since.id}: {since.action} by {printable(since.actor)}, {moment}"
+    if drift.differences:
+        yield "plain", "Put it right: accord drift --repair. Keep it: accord drift --patch | git apply"
+    if drift.foreign:
+        yield (
+            "heading",
+            f"Foreign: {count(len(drift.foreign), 'row')} that Git never declared (accord apply --adopt takes them over)",
+        )
+        for kind, name in drift.foreign:
+            yield "dim", f"  {kind} {printable(name)}"
+
+
+def drift_document(drift: Drift) -> dict[str, Any]:
+    """Drift for programs."""
+    return {
+        "revision": document.revision_document(drift.applied.revision),
+        "differences": [
+            {**document.change_document(change), "since": None if since is None else entry_document(since)}
+            for change, since in drift.differences
+        ],
+        "foreign": [{"kind": kind, "name": name} for kind, name in drift.foreign],
     }

@@ -16,7 +16,7 @@ from reconciler.cli.output import write_json, write_lines, write_problems
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_document
 from reconciler.plan.render.text import plan_lines, summary
-from reconciler.run.errors import InvalidConfiguration, Misconfigured
+from reconciler.run.errors import InvalidConfiguration, Misconfigured, Unsafe
 
 _LARGEST_PLAN = 1 << 30
 
@@ -28,6 +28,16 @@ def reporting_problems() -> Iterator[None]:
         yield
     except InvalidConfiguration as error:
         write_problems(error.problems)
+        raise
+
+
+@contextmanager
+def showing_refused() -> Iterator[None]:
+    """Show a plan that guards refuse before the error goes on."""
+    try:
+        yield
+    except Unsafe as error:
+        write_lines(plan_lines(error.plan), err=True)
         raise
 
 

@@ -1,14 +1,16 @@
-"""accord access and explain: who may use what, now, at another instant or under an applied revision, and why."""
+"""accord access: who may use what, now, at another instant or under an applied revision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.access.resources import Kind
+from reconciler.access.resources import DeclaredState, Kind
 from reconciler.access.state import Access, AccessState, access_of, build
-from reconciler.plan.actual import Actual
+from reconciler.plan.actual import Actual, Key
 from reconciler.plan.nearest import did_you_mean
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError
@@ -47,25 +49,50 @@ class Answer(NamedTuple):
     past: bool
 
 
+class Standing(NamedTuple):
+    """How access stands at an instant: the state it follows from, the revision in force, and the names that exist.
+
+    `files`: where each resource is declared. `past`: see `Answer`.
+    """
+
+    state: AccessState
+    declared: DeclaredState
+    files: Mapping[Key, str]
+    names: Callable[[Kind], Collection[str]]
+    at: datetime
+    applied: AppliedRevision | None
+    past: bool
+
+
 def answer(deployment: Deployment, question: Question, *, now: datetime) -> Answer:
     """Who may use what. Raises UnknownName, with the nearest name, for what does not exist."""
+    with standing(deployment, question, _scope(question), now=now) as found:
+        refuse_unknown(question, found.names)
+        return Answer(_select(found.state, question, found.at), found.at, found.applied, found.past)
+
+
+@contextmanager
+def standing(deployment: Deployment, question: Question, scope: Scope | None, *, now: datetime) -> Iterator[Standing]:
+    """How access stands at the instant, or under the revision, that a question is about; of the present only a part is read.
+
+    Raises RunError where nothing had been applied yet then.
+    """
     with reading(deployment) as connection:
         applied = _in_force(connection, question, now)
         past = applied is not None and applied != read_applied(connection)
-        past = past or (question.at is not None and question.at < now)
-        if not past:
-            at = question.at or now
-            state = access_state(read_actual(connection, _scope(question)))
-            _refuse_unknown(question, lambda kind: all_names(connection, kind))
-            return Answer(_select(state, question, at), at, applied, False)
+        if not past and (question.at is None or question.at >= now):
+            actual = read_actual(connection, scope)
+            names = partial(all_names, connection)
+            yield Standing(access_state(actual), actual.declared, actual.files, names, question.at or now, applied, False)
+            return
     if applied is None:
         raise RunError("no revision was applied yet at that instant")
     source = open_source(deployment)._replace(path=applied.path)
     declarations, _ = read_declarations(source, applied.revision.commit, applied.applied_at)
-    declared = state_of(declarations).declared
+    declared, origins = state_of(declarations)
+    files = {key: origin.file for key, origin in origins.items()}
     at = question.at or applied.applied_at
-    _refuse_unknown(question, declared.of_kind)
-    return Answer(_select(build(declared), question, at), at, applied, True)
+    yield Standing(build(declared), declared, files, declared.of_kind, at, applied, True)
 
 
 def access_state(actual: Actual) -> AccessState:
@@ -105,7 +132,7 @@ def _scope(question: Question) -> Scope | None:
     return None
 
 
-def _refuse_unknown(question: Question, names: Callable[[Kind], Collection[str]]) -> None:
+def refuse_unknown(question: Question, names: Callable[[Kind], Collection[str]]) -> None:
     """Raise UnknownName, with the nearest name, where a question is about something that does not exist."""
     asked: tuple[tuple[Kind, str | None], ...] = (("User", question.user), ("Issuer", question.issuer), ("Team", question.team))
     for kind, name in asked:

@@ -74,13 +74,17 @@ def apply_revision(
                     repository=source.repository.origin(),
                     branch=deployment.branch,
                     applied_by=applied_by,
-                    overrides=[
-                        item for item in order.overrides if item[0] in {g.id for g in plan.guards if g.verdict == "overridden"}
-                    ],
+                    overrides=overrides_used(plan, order.overrides),
                     now=clock(),
                     progress=progress,
                 ),
             )
+
+
+def overrides_used(plan: Plan, overrides: Sequence[Override]) -> list[Override]:
+    """The overrides that were needed; what a guard did not refuse is not recorded as overridden."""
+    needed = {guard.id for guard in plan.guards if guard.verdict == "overridden"}
+    return [override for override in overrides if override[0] in needed]
 
 
 def _planned(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.resources import Kind, Resource
@@ -13,7 +14,7 @@ from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.run.applying import Outcome, Override
+from reconciler.run.applying import Outcome, Override, overrides_used
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError, Unsafe
 from reconciler.run.gather import Progress, Source, read_declarations, state_of
@@ -22,7 +23,7 @@ from reconciler.store.apply import apply_plan
 from reconciler.store.audit import AuditEntry, last_entry_for
 from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
-from reconciler.store.read import AppliedRevision, read_actual, read_applied
+from reconciler.store.read import AppliedRevision, read_actual, read_applied, read_foreign
 from reconciler.store.schema import check
 
 if TYPE_CHECKING:
@@ -48,15 +49,30 @@ class Drift(NamedTuple):
     foreign: tuple[Key, ...]
 
 
-def find_drift(deployment: Deployment, *, now: datetime, progress: Progress = None) -> Drift:
-    """Compare the database with what the applied revision declares. Raises NothingApplied."""
+def find_drift(
+    deployment: Deployment, chosen: Collection[Key] | None = None, *, now: datetime, progress: Progress = None
+) -> Drift:
+    """Compare the database, or only the chosen resources, with what the applied revision declares.
+
+    Raises NothingApplied, and RunError where a chosen resource does not differ.
+    """
     with reading(deployment) as connection:
         applied = _applied(connection)
-        if not drifted(connection):
-            return Drift(applied, (), ())
-        plan = _repair_plan(connection, open_source(deployment), applied, now, progress=progress)
+        if not drifted(connection) and chosen is None:
+            return Drift(applied, (), tuple(sorted(read_foreign(connection))))
+        plan = _repair_plan(connection, open_source(deployment), applied, now, chosen, progress)
         differences = tuple(Difference(change, last_entry_for(connection, change.kind, change.name)) for change in plan.changes)
         return Drift(applied, differences, plan.foreign)
+
+
+def adopting(deployment: Deployment, drift: Drift) -> str:
+    """The patch for the config repository's files that makes them declare what differs, and the foreign rows, as they are."""
+    from reconciler.source.patch import adopting_patch
+
+    repository = open_source(deployment).repository
+    return adopting_patch(
+        [difference.change for difference in drift.differences], partial(repository.content, drift.applied.revision.commit)
+    )
 
 
 def _applied(connection: Connection) -> AppliedRevision:
@@ -106,14 +122,14 @@ def _only(actual: Actual, desired: Desired, chosen: Collection[Key]) -> Desired:
 
 def repair(
     deployment: Deployment,
-    chosen: Collection[Key] | None,
+    chosen: Collection[Key],
     *,
     overrides: Sequence[Override] = (),
     applied_by: str,
     clock: Callable[[], datetime],
     progress: Progress = None,
 ) -> Outcome:
-    """Put right what differs, all of it or only the chosen resources, in one transaction. Guards are judged as for any plan."""
+    """Put the chosen resources right, in one transaction. Guards are judged as for any plan."""
     source = open_source(deployment)
     with open_database(deployment.database_url) as database:
         check(database)
@@ -132,7 +148,7 @@ def repair(
                     repository=applied.repository,
                     branch=applied.branch,
                     applied_by=applied_by,
-                    overrides=list(overrides),
+                    overrides=overrides_used(plan, overrides),
                     now=clock(),
                 ),
             )

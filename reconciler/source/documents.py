@@ -144,7 +144,7 @@ class _Builder:
 
     def build(self, node: yaml.Node, depth: int) -> Any:
         if isinstance(node, yaml.ScalarNode):
-            if node.tag is not None:
+            if node.tag:
                 raise self._tagged(node)
             value = node.value
             if node.style:
@@ -154,7 +154,7 @@ class _Builder:
             return value if value and value[0] not in _SPECIAL else _plain(node)
         if depth > DEEPEST:
             raise _at(node, "too-deep", f"it nests deeper than {DEEPEST} levels")
-        if node.tag is not None:
+        if node.tag:
             raise self._tagged(node)
         if self._aliases:
             return self._build_counted(node, depth)

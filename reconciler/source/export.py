@@ -89,9 +89,14 @@ def _write(path: Path, text: str) -> None:
 
 def resource_document(kind: Kind, resource: Resource) -> str:
     """The YAML document that declares a resource; defaults are left out."""
+    return yaml_document({"apiVersion": "accord/v1", "kind": kind, **resource_fields(resource)})
+
+
+def resource_fields(resource: Resource) -> dict[str, Fields]:
+    """A document's `metadata` and `spec`; defaults are left out."""
     metadata: Fields = {"name": resource.name}
     _put(metadata, labels=dict(resource.labels), previously=resource.previously)
-    return yaml_document({"apiVersion": "accord/v1", "kind": kind, "metadata": metadata, "spec": _spec(resource)})
+    return {"metadata": metadata, "spec": _spec(resource)}
 
 
 def _put(fields: Fields, **values: Value) -> None:

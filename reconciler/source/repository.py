@@ -151,7 +151,7 @@ class Repository:
             meta, _, raw = row.partition(b"\t")
             name = raw.decode("utf-8", "surrogateescape")
             if name == prefix + IGNORE_FILE:
-                ignore_blob = meta[12:].decode()
+                ignore_blob = _regular(meta[:6].decode(), meta[12:].decode())
             rows.append((meta[:6], meta[12:], name))
         ignored = ignored_by(self._text(ignore_blob))
         files, skipped = [], []
@@ -197,9 +197,15 @@ class Repository:
                 found.append(file)
         return found
 
+    def content(self, commit: str, name: str) -> bytes | None:
+        """A file's bytes in a commit; None where it is not there, is no regular file, or is too large."""
+        blob = self._blob_at(commit, name)
+        return None if blob is None else next(self.read([blob]))[1]
+
     def _blob_at(self, commit: str, name: str) -> str | None:
         found = self._git("ls-tree", "-z", commit, "--", f":(literal){name}", stdout_as_string=False)
-        return found[12:].split(b"\t")[0].decode() if found else None
+        mode, _, blob = found.partition(b"\t")[0].decode().rpartition(" blob ")
+        return _regular(mode, blob)
 
     def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """The bytes of blobs, in order, through one `git cat-file --batch`; None for one that is too large.
@@ -241,11 +247,16 @@ class Repository:
         return False
 
     def blame(self, commit: str, file: str, line: int) -> Revision:
-        """The commit that brought a line in."""
+        """The commit that brought a line in. Raises ShallowRepository where the history is cut off before it can tell."""
         raw = self._git(
             "blame", "--porcelain", "--no-textconv", "-L", f"{line},{line}", commit, "--", file, stdout_as_string=False
         )
-        return self._revision(raw[:64].split(b" ")[0].decode().lstrip("^"))
+        brought = raw[:64].split(b" ")[0].decode()
+        content = self._git("cat-file", "commit", brought)
+        parents = re.findall(r"^parent ([0-9a-f]+)$", content.partition("\n\n")[0], re.MULTILINE)
+        if not all(map(self.has, parents)):
+            raise ShallowRepository(f"the history of {self.origin()} is cut off before it shows who wrote {file}:{line}")
+        return self._revision(brought)
 
 
 def _regular(mode: str, blob: str) -> str | None:

@@ -171,9 +171,15 @@ def _pattern_message(error: Any, where: str) -> str:
         name = unicodedata.name(strange, "unnamed").lower()
         like = unicodedata.normalize("NFKD", strange)[0]
         latin = " which only looks like a Latin letter;" if "latin" not in name and like not in "abc" else ""
-        return f"{where} has `{strange}` (U+{ord(strange):04X}, {name}),{latin} names are lower-case ASCII letters, digits, `.`, `_` and `-`"
+        return (
+            f"{where} has `{strange}` (U+{ord(strange):04X}, {name}),{latin} "
+            "names are lower-case ASCII letters, digits, `.`, `_` and `-`"
+        )
     if str(error.validator_value).startswith("^[a-z0-9]"):
-        return f"{where} cannot be {_shown(text)}: names are lower-case letters, digits, `.`, `_` and `-`, at most 64, and begin with a letter or digit"
+        return (
+            f"{where} cannot be {_shown(text)}: names are lower-case letters, digits, `.`, `_` and `-`, at most 64, "
+            "and begin with a letter or digit"
+        )
     return f"{where} cannot be {_shown(text)}: {_purpose(error)}"
 
 

@@ -19,8 +19,10 @@ SIGNS: tuple[tuple[str, str], ...] = (
     ),
     ("a password in a URL", r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^/\s:@{}]+:[^/\s:@{}]+@"),
 )
-_TRACES = ("private key", "accord_", "$argon2", "$2", "$6$", "$5$", "$y$", "eyj", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
-           "glpat-", "xox", "passw", "passphrase", "secret", "api_key", "api-key", "apikey", "://")  # fmt: skip
+_TRACES = (
+    "private key", "accord_", "$argon2", "$2", "$6$", "$5$", "$y$", "eyj", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
+    "glpat-", "xox", "passw", "passphrase", "secret", "api_key", "api-key", "apikey", "://",
+)  # fmt: skip
 """Without one of these, in any letter case, no sign can match; looking for them is thirty times quicker."""
 
 

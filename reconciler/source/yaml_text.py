@@ -43,6 +43,13 @@ def yaml_document(value: Mapping[str, Value]) -> str:
     return "".join(lines)
 
 
+def yaml_sequence(value: Sequence[Value]) -> str:
+    """A list's items as YAML, a dash each, at the margin."""
+    lines: list[str] = []
+    _sequence(value, "", lines)
+    return "".join(lines)
+
+
 def _mapping(value: Mapping[str, Value], first: str, indent: str, lines: list[str]) -> None:
     """Append a mapping's lines; `first` begins the first one (after a list's dash), `indent` all others."""
     lead = first

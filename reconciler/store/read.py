@@ -38,6 +38,7 @@ __all__ = [
     "previous_names",
     "read_actual",
     "read_applied",
+    "read_foreign",
     "read_generation",
     "read_history",
     "revision_at",
@@ -88,7 +89,7 @@ def read_actual(connection: Connection, scope: Scope | None = None) -> Actual:
         runtime=_runtime(
             connection, part, user_names, team_names, frozenset(row[1] for row in users if row[_SOURCE] == "directory")
         ),
-        foreign=_foreign(connection),
+        foreign=read_foreign(connection),
         files={(kind, row[1]): row[2] for kind, rows in located for row in rows if row[2] is not None} | _other_files(connection),
         totals=_totals(connection),
         generation=read_generation(connection),
@@ -205,7 +206,8 @@ def _live_tokens(connection: Connection, part: _Part, user_names: Mapping[int, s
     return found["session"], found["token"]
 
 
-def _foreign(connection: Connection) -> frozenset[Key]:
+def read_foreign(connection: Connection) -> frozenset[Key]:
+    """The rows that Git never declared."""
     found: set[Key] = set()
     for kind, table in TABLES.items():
         query = select(table.c.name).where(table.c.file.is_(None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import unified_diff
 from typing import Any, Literal
 
 from reconciler.access.instants import show_instant
@@ -78,13 +79,17 @@ def change_lines(change: Change) -> Iterator[Line]:
     place = "" if change.source is None else f"   {printable(str(change.source))}"
     yield style, f"  {sign} {change.kind} {name}{place}"
     for field, difference in change.fields.items():
-        yield from _field(field, difference)
+        yield from _field(field, difference, is_new=change.before is None)
 
 
-def _field(name: str, difference: dict[str, Any]) -> Iterator[Line]:
+def _field(name: str, difference: dict[str, Any], *, is_new: bool) -> Iterator[Line]:
     if "added" not in difference:
-        old = "" if difference["from"] in (None, "", {}, []) else f"{show_value(difference['from'])} → "
-        yield "plain", f"      {name}: {old}{show_value(difference['to'])}"
+        old, new = difference["from"], difference["to"]
+        if isinstance(old, str) and isinstance(new, str) and "\n" in old.strip() and not is_new:
+            yield from _text(name, old, new)
+        else:
+            before = "" if is_new or old in (None, "", {}, []) else f"{show_value(old)} → "
+            yield "plain", f"      {name}: {before}{show_value(new)}"
         return
     for item in difference["added"]:
         yield "added", f"      {name}: + {show_item(item)}"
@@ -92,6 +97,14 @@ def _field(name: str, difference: dict[str, Any]) -> Iterator[Line]:
         yield "removed", f"      {name}: - {show_item(item)}"
     for item in difference.get("changed", ()):
         yield "changed", f"      {name}: ~ {show_item(item['from'])} → {show_item(item['to'])}"
+
+
+def _text(name: str, old: str, new: str) -> Iterator[Line]:
+    """A text of several lines, by the lines that differ: what changes must not hide in a text cut short."""
+    styles: dict[str, Style] = {"+": "added", "-": "removed"}
+    for line in list(unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=0))[2:]:
+        if line[0] in styles:
+            yield styles[line[0]], f"      {name}: {line[0]} {printable(line[1:])}"
 
 
 def _access(plan: Plan) -> Iterator[Line]:

@@ -42,7 +42,7 @@ def show_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        quoted = f'"{printable(value)}"'
+        quoted = '"' + "\\n".join(map(printable, value.split("\n"))) + '"'
         return quoted if len(quoted) <= _LONGEST else f'{quoted[:_LONGEST]}…" ({len(value):,} characters)'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{printable(str(key))}: {show_value(item)}" for key, item in value.items()) + "}"

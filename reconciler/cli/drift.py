@@ -1,0 +1,114 @@
+"""accord drift."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from reconciler.cli.exits import CHANGES, ERROR, OK
+from reconciler.cli.options import check_overrides, database_option, format_option, override_options, repository_options, utc_now
+
+if TYPE_CHECKING:
+    from reconciler.plan.actual import Key
+    from reconciler.run.deployment import Deployment
+    from reconciler.run.drift import Drift
+
+
+@click.command(
+    "drift",
+    epilog="""\b
+Examples:
+  accord drift                                # what differs, and since when
+  accord drift --format json
+  accord drift --repair                       # put all of it right; asks first
+  accord drift --repair --only Team/web-platform --yes
+  accord drift --patch > adopt.patch && git apply adopt.patch   # keep it, in Git
+
+\b
+Exit codes: 0 no drift, or it was put right; 2 drift; 1 error; 3 invalid configuration;
+4 a guard refuses the repair; 6 unreachable.
+""",
+)
+@repository_options
+@database_option
+@click.option("--repair", is_flag=True, help="Put the database right, in one transaction.")
+@click.option("--patch", is_flag=True, help="Print the patch that makes the config repository declare what the database holds.")
+@click.option(
+    "--only", multiple=True, metavar="KIND/NAME", help="Only this resource, such as Team/web-platform. May be repeated."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@override_options
+@format_option("text", "json")
+def command(
+    repository: str | None,
+    branch: str | None,
+    path: str | None,
+    database: str | None,
+    repair: bool,
+    patch: bool,
+    only: tuple[str, ...],
+    yes: bool,
+    overrides: tuple[str, ...],
+    reason: str | None,
+    format_: str,
+) -> int:
+    """Show what differs in the database from the applied revision, and since which audit entry.
+
+    Each difference can be ended either way: --repair puts the database right, --patch prints what to change in Git instead.
+    """
+    from reconciler.cli.output import progress_bar, write_json, write_lines
+    from reconciler.cli.records import drift_document, drift_lines
+    from reconciler.cli.reports import reporting_problems
+    from reconciler.run.deployment import read_deployment
+    from reconciler.run.drift import adopting, find_drift
+
+    if repair and patch:
+        raise click.UsageError("--repair keeps what Git says, --patch what the database says; choose one")
+    check_overrides(overrides, reason)
+    chosen = frozenset(map(_key, only)) or None
+    deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
+    with reporting_problems():
+        with progress_bar("Comparing") as progress:
+            found = find_drift(deployment, chosen, now=utc_now(), progress=progress)
+        if patch:
+            click.echo(adopting(deployment, found), nl=False)
+        elif format_ == "json":
+            write_json(drift_document(found))
+        else:
+            write_lines(drift_lines(found))
+        if repair and found.differences:
+            return _repair(deployment, found, yes, [(guard, reason or "") for guard in overrides])
+    return CHANGES if found.differences else OK
+
+
+def _key(text: str) -> Key:
+    from reconciler.access.resources import Kind
+    from reconciler.plan.nearest import did_you_mean
+
+    kind, slash, name = text.partition("/")
+    kinds = get_args(Kind)
+    if not slash or not name:
+        raise click.UsageError(f"`{text}` names no resource; write its kind and name, as in `Team/web-platform`")
+    if kind not in kinds:
+        raise click.UsageError(f"there is no kind `{kind}`{did_you_mean(kind, kinds) or '; there are ' + ', '.join(kinds)}")
+    return kind, name  # type: ignore[return-value]  # one of the kinds, as was just seen
+
+
+def _repair(deployment: Deployment, found: Drift, yes: bool, overrides: list[tuple[str, str]]) -> int:
+    """Put right exactly what was shown."""
+    from reconciler.cli.reports import showing_refused, write_outcome
+    from reconciler.run.deployment import current_user
+    from reconciler.run.drift import repair
+
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; --yes repairs without asking")
+    if not yes and not click.confirm("Put this right?"):
+        click.echo("Nothing was changed.")
+        return ERROR
+    chosen = frozenset((change.kind, change.name) for change, _ in found.differences)
+    with showing_refused():
+        outcome = repair(deployment, chosen, overrides=overrides, applied_by=current_user(), clock=utc_now)
+    write_outcome(outcome.plan, "Put right, as in")
+    return OK

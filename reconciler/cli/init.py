@@ -1,0 +1,45 @@
+"""accord init."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from reconciler.cli.exits import OK
+
+
+@click.command(
+    "init",
+    epilog="""\b
+Examples:
+  accord init config --administrator alice --email alice@example.org
+  cd config && git init -b main && git config core.hooksPath .githooks
+  git add -A && git commit -m "Who may use what" && accord plan
+""",
+)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--administrator", metavar="NAME", help="The login name of the first administrator [asked for on a terminal].")
+@click.option("--email", metavar="ADDRESS", help="Where the administrator's first password is mailed [asked for on a terminal].")
+@click.option("--full-name", metavar="TEXT", help="The administrator's full name.")
+def command(folder: Path, administrator: str | None, email: str | None, full_name: str | None) -> int:
+    """Make a config repository to start from in DIR, which must be new or empty (.git may be there).
+
+    One of each kind, CODEOWNERS, a pre-commit hook, CI workflows for GitHub Actions and GitLab, and the schemas for editors.
+    """
+    from reconciler.source.starter import write_starter
+
+    name = administrator or _ask("The first administrator's login name", "--administrator")
+    address = email or _ask("The administrator's e-mail address", "--email")
+    written = write_starter(folder, name, address, full_name)
+    click.echo(f"Wrote {len(written):,} files to {folder}. Next:")
+    click.echo(f"  cd {folder} && git init -b main && git config core.hooksPath .githooks")
+    click.echo('  git add -A && git commit -m "Who may use what" && accord plan')
+    return OK
+
+
+def _ask(question: str, option: str) -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{option} is needed: there is no terminal to ask on")
+    return str(click.prompt(question))

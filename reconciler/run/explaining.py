@@ -1,0 +1,206 @@
+"""accord explain: a decision, every way that leads there, and who brought each link of it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from reconciler.access.decide import Decision, decide
+from reconciler.access.permitted_ips import Address, matching, parse_rule
+from reconciler.access.resources import Kind, Team
+from reconciler.access.state import Path, ended, paths, teams_of
+from reconciler.run.access import Question, Standing, refuse_unknown, standing
+from reconciler.run.deployment import Deployment
+from reconciler.run.planning import open_source
+from reconciler.store.read import AppliedRevision, Scope
+
+if TYPE_CHECKING:
+    from reconciler.source.provenance import Provenance
+
+
+class Link(NamedTuple):
+    """One fact that access hangs on: whether it holds, until when, and where and by whom it was declared.
+
+    A provenance of None: it is not in the applied revision, or the history is not here.
+    """
+
+    what: Literal["account", "issuer", "membership", "permission", "permitted-ip"]
+    words: str
+    holds: bool
+    until: datetime | None
+    provenance: Provenance | None
+
+
+class Way(NamedTuple):
+    """One way from the account to the issuer, through a team."""
+
+    path: Path
+    holds: bool
+    links: tuple[Link, ...]
+
+
+class Explanation(NamedTuple):
+    """A decision and all that it rests on; `missing` says what would have to be there for a yes, a sentence each."""
+
+    user: str
+    issuer: str
+    address: Address | None
+    at: datetime
+    decision: Decision
+    subjects: tuple[Link, ...]
+    """The account and the issuer."""
+    ways: tuple[Way, ...]
+    permitted_ips: tuple[Link, ...]
+    """Empty: the account may call from anywhere."""
+    missing: tuple[str, ...]
+    applied: AppliedRevision | None
+    past: bool
+
+
+Provenances = Callable[[Kind, str, tuple[str | int, ...]], "Provenance | None"]
+
+
+def explain(deployment: Deployment, question: Question, address: Address | None, *, now: datetime) -> Explanation:
+    """Why a user may, or may not, use an issuer. Raises UnknownName, with the nearest name, for what does not exist.
+
+    Without an address, permitted IPs are shown and not judged.
+    """
+    user, issuer = question.user or "", question.issuer or ""
+    scope = Scope(users=frozenset({user}), issuers=frozenset({issuer}))
+    with standing(deployment, question, scope, now=now) as found:
+        refuse_unknown(question, found.names)
+    state, at = found.state, found.at
+    provenance = _provenances(deployment, found)
+    ways = tuple(_way(found, way, provenance) for way in paths(state, user, issuer))
+    teams = teams_of(state, user, at)
+    decision = decide(state, user, issuer, address, at)
+    if address is None and decision.reason == "address-not-permitted":
+        decision = decision._replace(allow=True, reason="permitted")
+    return Explanation(
+        user,
+        issuer,
+        address,
+        at,
+        decision,
+        (_account(found, user, provenance), _issuer(found, issuer, provenance)),
+        ways,
+        tuple(_rules(teams, address, provenance)),
+        tuple(_missing(found, user, issuer, decision)),
+        found.applied,
+        found.past,
+    )
+
+
+def _provenances(deployment: Deployment, found: Standing) -> Provenances:
+    """Looks a fact up in the revision in force; everything is None where there is no repository, or no revision yet."""
+    from reconciler.source.errors import SourceError
+    from reconciler.source.provenance import find_provenance
+
+    try:
+        repository = open_source(deployment).repository
+    except SourceError:
+        return lambda _kind, _name, _path: None
+    applied = found.applied
+
+    def look(kind: Kind, name: str, path: tuple[str | int, ...]) -> Provenance | None:
+        file = found.files.get((kind, name))
+        if applied is None or file is None or not repository.has(applied.revision.commit):
+            return None
+        return find_provenance(repository, applied.revision.commit, file, kind, name, path)
+
+    return look
+
+
+def _account(found: Standing, user: str, provenance: Provenances) -> Link:
+    enabled = found.state.accounts[user]
+    declared = found.declared.users.get(user)
+    if declared is None:
+        return Link("account", f"directory account {user} is {'enabled' if enabled else 'switched off'}", enabled, None, None)
+    where = "" if enabled or not declared.enabled else ", by an administrator or its directory"
+    path = ("metadata", "name") if declared.enabled else ("spec", "enabled")
+    words = f"account {user} is {'enabled' if enabled else 'switched off'}{where}"
+    return Link("account", words, enabled, None, provenance("User", user, path))
+
+
+def _issuer(found: Standing, issuer: str, provenance: Provenances) -> Link:
+    enabled = found.state.issuers[issuer].enabled
+    path = ("metadata", "name") if enabled else ("spec", "enabled")
+    words = f"issuer {issuer} is {'enabled' if enabled else 'switched off'}"
+    return Link("issuer", words, enabled, None, provenance("Issuer", issuer, path))
+
+
+def _way(found: Standing, way: Path, provenance: Provenances) -> Way:
+    user, member_until, reason = way.membership
+    issuer, issuer_until = way.permission
+    declared = user in found.declared.users
+    because = f" ({reason})" if reason else ""
+    groups = "" if declared else f" through its AD groups ({', '.join(found.state.teams[way.team].ad_groups)})"
+    member = Link(
+        "membership",
+        f"{user} is in {way.team}{groups}{because}",
+        not ended(member_until, found.at),
+        member_until,
+        provenance("Team", way.team, ("spec", "members", user) if declared else ("spec", "adGroups")),
+    )
+    permission = Link(
+        "permission",
+        f"{way.team} may use {issuer}",
+        not ended(issuer_until, found.at),
+        issuer_until,
+        provenance("Team", way.team, ("spec", "issuers", issuer)),
+    )
+    return Way(way, way.holds_at(found.at), (member, permission))
+
+
+def _rules(teams: list[Team], address: Address | None, provenance: Provenances) -> Iterator[Link]:
+    for team in teams:
+        for text in team.permitted_ips:
+            admits = address is not None and matching([parse_rule(text)], address) is not None
+            place = provenance("Team", team.name, ("spec", "permittedIPs", text))
+            yield Link("permitted-ip", f"{text} of team {team.name}", admits, None, place)
+
+
+def _missing(found: Standing, user: str, issuer: str, decision: Decision) -> Iterator[str]:
+    """What stands between a denied caller and a yes; where several things do, all of them."""
+    state, at = found.state, found.at
+    if decision.allow:
+        return
+    if not state.accounts[user]:
+        yield f"{user} is switched off: {_switched_off(found, user)}"
+    if not state.issuers[issuer].enabled:
+        yield f"the issuer is switched off: set `enabled: true`{_in(found, 'Issuer', issuer)}"
+    ways = paths(state, user, issuer)
+    if not any(way.holds_at(at) for way in ways):
+        if ways:
+            yield from (f"{way.team}: extend `until`{_in(found, 'Team', way.team)}" for way in ways)
+        else:
+            yield from _no_way(found.state.teams, found, user, issuer)
+    if decision.reason == "address-not-permitted":
+        teams = ", ".join(team.name for team in teams_of(state, user, at) if team.permitted_ips)
+        yield f"the address is in no permitted-IP list of {user}'s teams ({teams})"
+
+
+def _no_way(teams: Mapping[str, Team], found: Standing, user: str, issuer: str) -> Iterator[str]:
+    granting = [name for name, team in sorted(teams.items()) if any(p.issuer == issuer for p in team.permissions)]
+    mine = [team.name for team in teams_of(found.state, user, found.at)]
+    yield f"{user} is in no team that may use {issuer}; {user} is in {', '.join(mine) or 'no team'}"
+    if granting:
+        places = ", ".join(f"{name}{_in(found, 'Team', name)}" for name in granting[:10])
+        more = "" if len(granting) <= 10 else f" and {len(granting) - 10} more"
+        yield f"make {user} a member of a team that may: {places}{more}"
+    if mine:
+        places = ", ".join(f"{name}{_in(found, 'Team', name)}" for name in mine[:10])
+        yield f"{'or ' * bool(granting)}add {issuer} to the issuers of a team of {user}'s: {places}"
+
+
+def _switched_off(found: Standing, user: str) -> str:
+    declared = found.declared.users.get(user)
+    if declared is not None and not declared.enabled:
+        return f"set `enabled: true`{_in(found, 'User', user)}"
+    return "an administrator or its directory did it, and has to undo it"
+
+
+def _in(found: Standing, kind: Kind, name: str) -> str:
+    file = found.files.get((kind, name))
+    return "" if file is None else f" in {file}"

@@ -1,0 +1,47 @@
+"""Where in a commit a fact is declared, and which commit brought it there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from reconciler.access.resources import Kind, Origin
+from reconciler.plan.actual import Revision
+from reconciler.source.documents import Unreadable, parse
+from reconciler.source.errors import SourceError
+from reconciler.source.positions import locate
+from reconciler.source.repository import Repository
+
+
+class Provenance(NamedTuple):
+    """The line that declares a fact, and the commit that wrote that line as it is."""
+
+    origin: Origin
+    revision: Revision
+
+
+def document_line(content: bytes, kind: Kind, name: str) -> int | None:
+    """The line on which a resource's document begins, or None where the content does not declare it."""
+    try:
+        documents = parse(content)
+    except Unreadable:
+        return None
+    for line, value in documents:
+        if isinstance(value, dict) and value.get("kind") == kind and (value.get("metadata") or {}).get("name") == name:
+            return line
+    return None
+
+
+def find_provenance(
+    repository: Repository, commit: str, file: str, kind: Kind, name: str, path: Sequence[str | int]
+) -> Provenance | None:
+    """Who declared what stands at a path of a resource's document; None where the commit does not declare it in that file."""
+    content = repository.content(commit, file)
+    line = None if content is None else document_line(content, kind, name)
+    if content is None or line is None:
+        return None
+    at, _ = locate(content, line, path)
+    try:
+        return Provenance(Origin(file, at), repository.blame(commit, file, at))
+    except SourceError:  # a history that is cut off, say; the line is known all the same
+        return None

@@ -1,0 +1,172 @@
+"""The console examples of a page: run, compared with what the page shows, and written anew from reality.
+
+A page's ```console blocks are run in order in one shell and one folder of their own. `$ ` begins a command, `> ` goes on with
+it, a line `…` stands for any lines left out. A comment `<!-- run: COMMANDS -->` is run too, and is not seen by readers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+TOP = Path(__file__).resolve().parents[1]
+LEFT_OUT = "…"
+_BLOCK = re.compile(r"^```console\n(?P<shown>.*?)^```$|^<!-- run:(?P<hidden>.*?)-->$", re.MULTILINE | re.DOTALL)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC)")
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_ID = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{7,64}\b")
+_WORLD = {
+    "GIT_AUTHOR_NAME": "Alice Jones",
+    "GIT_AUTHOR_EMAIL": "alice@example.org",
+    "GIT_COMMITTER_NAME": "Alice Jones",
+    "GIT_COMMITTER_EMAIL": "alice@example.org",
+    "GIT_AUTHOR_DATE": "2026-11-02T09:30:00Z",
+    "GIT_COMMITTER_DATE": "2026-11-02T09:30:00Z",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "ACCORD_APPLIED_BY": "alice",
+    "COLUMNS": "100",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+}
+_PROGRAMS = {
+    "accord": "from reconciler.cli.main import main\nmain()\n",
+    "sqlite3": "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as base:\n"
+    "    for row in base.execute(sys.argv[2]):\n        print(*row, sep='|')\n",
+}
+"""What a page may call beside the system's own: this very Accord, and as much of `sqlite3` as the examples use."""
+_EXAMPLE = """example() {  # the repository of `make demo`, with one commit
+  cp -r "$EXAMPLES/config-repo" "${1:-config}" && git -C "${1:-config}" init -q -b main && git -C "${1:-config}" add -A &&
+  git -C "${1:-config}" commit -q -m "Who may use what"
+}
+"""
+
+
+class Example(NamedTuple):
+    """A command, what the page shows of its output, where the page shows it, and whether readers see it."""
+
+    command: str
+    shown: list[str]
+    line: int
+    hidden: bool
+
+
+class Ran(NamedTuple):
+    """An example, what it really printed, and its exit code."""
+
+    example: Example
+    output: list[str]
+    code: int
+
+    @property
+    def is_as_shown(self) -> bool:
+        """Whether the page tells the truth, but for what differs from day to day; what readers do not see must succeed."""
+        return self.code == 0 if self.example.hidden else _alignment(self.example.shown, self.output) is not None
+
+
+def pages() -> list[Path]:
+    """Every page of the documentation."""
+    return sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
+
+
+def examples(text: str) -> Iterator[Example]:
+    """A page's examples in order."""
+    for block in _BLOCK.finditer(text):
+        line = text.count("\n", 0, block.start()) + 1
+        if block["hidden"] is not None:
+            yield Example(block["hidden"].strip(), [], line, True)
+            continue
+        command, at = "", line
+        shown: list[str] = []
+        for number, content in enumerate(block["shown"].splitlines(), line + 1):
+            if content.startswith("$ "):
+                if command:
+                    yield Example(command, shown, at, False)
+                command, shown, at = content[2:], [], number
+            elif content.startswith("> ") and not shown:
+                command += "\n" + content[2:]
+            else:
+                shown.append(content)
+        yield Example(command, shown, at, False)
+
+
+def run(text: str) -> list[Ran]:
+    """Run a page's examples in a folder made for it."""
+    wanted = list(examples(text))
+    script = _EXAMPLE + "".join(f"eval {shlex.quote(item.command)}\nprintf '\\036%s\\036' $?\n" for item in wanted)
+    with tempfile.TemporaryDirectory(prefix="accord-page-") as name:
+        world = Path(name)
+        for folder in ("bin", "home", "work"):
+            (world / folder).mkdir()
+        for program, source in _PROGRAMS.items():
+            (world / "bin" / program).write_text(f"#!{sys.executable}\n{source}")
+            (world / "bin" / program).chmod(0o755)
+        environment = {
+            **_WORLD,
+            "PATH": f"{world / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(TOP),
+            "HOME": str(world / "home"),
+            "ACCORD_CACHE": str(world / "cache"),
+            "EXAMPLES": str(TOP / "examples"),
+        }
+        bash = ["bash", "-c", f"exec 2>&1 </dev/null\n{script}"]
+        done = subprocess.run(bash, cwd=world / "work", env=environment, stdout=subprocess.PIPE, check=False, timeout=300)
+    parts = done.stdout.decode().split("\x1e")
+    return [Ran(item, parts[2 * n].splitlines(), int(parts[2 * n + 1])) for n, item in enumerate(wanted)]
+
+
+def masked(line: str) -> str:
+    """A line without what differs from day to day: instants, commits, digests, hashes."""
+    return _ID.sub("ID", _moments_masked(line)).rstrip()
+
+
+def _moments_masked(line: str) -> str:
+    return _HASH.sub("HASH", _MOMENT.sub("MOMENT", line))
+
+
+def _alignment(shown: list[str], output: list[str]) -> list[str] | None:
+    """The output as the page would show it, with the same lines left out; None where what it shows is not true."""
+    if not shown:
+        return None if output else []
+    first, *rest = shown
+    if first == LEFT_OUT:
+        for skipped in range(len(output) + 1):
+            found = _alignment(rest, output[skipped:])
+            if found is not None:
+                return [LEFT_OUT, *found]
+        return None
+    if not output or masked(first) != masked(output[0]):
+        return None
+    following = _alignment(rest, output[1:])
+    kept = first if _moments_masked(first) == _moments_masked(output[0]).rstrip() else output[0].rstrip()
+    return None if following is None else [kept, *following]
+
+
+def renewed(text: str, ran: list[Ran]) -> str:
+    """The page with what its examples really print. What is only another instant stays, and so do lines left out."""
+    results = iter(item for item in ran if not item.example.hidden)
+
+    def block(found: re.Match[str]) -> str:
+        if found["hidden"] is not None:
+            return found[0]
+        lines = []
+        for _ in examples(found[0]):
+            example, output, _code = next(results)
+            lines.append("$ " + example.command.replace("\n", "\n> "))
+            lines += _alignment(example.shown, output) or [line.rstrip() for line in output]
+        return "```console\n" + "".join(f"{line}\n" for line in lines) + "```"
+
+    return _BLOCK.sub(block, text)
+
+
+def renew(page: Path) -> None:
+    """Write a page's outputs anew."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(renewed(text, run(text)), encoding="utf-8")

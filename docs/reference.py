@@ -1,0 +1,136 @@
+"""Write docs/reference/ from the program: the commands as click knows them, the resources as their schemas describe them.
+
+`python -m docs.reference` (`make docs`) also writes the outputs of all examples anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from docs.examples import TOP, pages, renew
+from reconciler.cli.main import accord
+from reconciler.source.schema import FILES
+
+FOLDER = TOP / "docs" / "reference"
+_WRITTEN = "<!-- Written by `make docs`; changes by hand are lost. -->"
+
+
+def documents() -> dict[str, str]:
+    """The reference's pages by file name."""
+    return {"commands.md": "\n".join(_commands()) + "\n", "resources.md": "\n".join(_resources()) + "\n"}
+
+
+def commands(group: click.Command = accord, name: str = "accord") -> Iterator[tuple[str, click.Command]]:
+    """Every command by its full name, `accord` itself first."""
+    yield name, group
+    if isinstance(group, click.Group):
+        context = click.Context(group, info_name=name)
+        for child in group.list_commands(context):
+            command = group.get_command(context, child)
+            assert command is not None
+            yield from commands(command, f"{name} {child}")
+
+
+def _commands() -> Iterator[str]:
+    yield from ("# Commands", "", _WRITTEN, "", "What `--help` says, on one page.", "")
+    for name, _ in commands():
+        yield f"- [`{name}`](#{name.replace(' ', '-')})"
+    for name, command in commands():
+        context = click.Context(command, info_name=name)
+        yield from ("", f"## {name}", "", _paragraphs(command.help or ""), "")
+        yield from ("```text", " ".join([name, *command.collect_usage_pieces(context)]), "```")
+        options = [parameter for parameter in command.get_params(context) if isinstance(parameter, click.Option)]
+        yield from ("", "| option | meaning |", "|---|---|")
+        for option in options:
+            shown = option.get_help_record(context)
+            assert shown is not None
+            yield f"| {_code(shown[0])} | {_cell(shown[1])} |"
+        yield from _epilog(command.epilog or "")
+
+
+def _epilog(text: str) -> Iterator[str]:
+    """Examples as code, exit codes as text."""
+    for part in text.replace("\b\n", "").strip().split("\n\n"):
+        head, _, rest = part.partition("\n")
+        if head.startswith("Example"):
+            yield from ("", head, "", "```sh", *(line.removeprefix("  ") for line in rest.split("\n")), "```")
+        elif part:
+            yield from ("", _paragraphs(part))
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.replace("\b", "").split("\n\n"))
+
+
+def _resources() -> Iterator[str]:
+    yield from ("# Resources", "", _WRITTEN, "", "What the [schemas](../../schemas) say, kind by kind.", "")
+    for kind in FILES:
+        yield f"- [{kind}](#{kind.lower()})"
+    for kind, file in FILES.items():
+        schema = json.loads((TOP / "schemas" / file).read_text(encoding="utf-8"))
+        yield from ("", f"## {kind}", "", f"{schema['description']} ([schema](../../schemas/{file}))", "")
+        yield from ("| property | type | default | what it is | example |", "|---|---|---|---|---|")
+        yield from _properties(schema, schema["$defs"], "")
+        yield from ("", "Example:", "", "```json", json.dumps(schema["examples"][0], indent=2, ensure_ascii=False), "```")
+
+
+def _properties(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[str]:
+    """A table row for every property, those of nested objects and of a list's items too."""
+    for name, written in schema.get("properties", {}).items():
+        found = _resolved(written, definitions)
+        required = name in schema.get("required", ())
+        default = "required" if required else _json(found["default"]) if "default" in found else ""
+        example = _json(found["examples"][0]) if "examples" in found else ""
+        yield f"| `{prefix}{name}` | {_type(found, definitions)} | {default} | {_cell(found['description'])} | {example} |"
+        yield from _properties(found, definitions, f"{prefix}{name}.")
+        items = _resolved(found.get("items", {}), definitions)
+        for form in items.get("oneOf", ()):
+            yield from _properties(form, definitions, f"{prefix}{name}[].")
+
+
+def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    reference = schema.get("$ref")
+    return schema if reference is None else {**definitions[reference.rpartition("/")[2]], **schema}
+
+
+def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "oneOf" in schema:
+        return " or ".join(_type(_resolved(form, definitions), definitions) for form in schema["oneOf"])
+    if schema.get("type") == "array":
+        return f"list of {_type(_resolved(schema['items'], definitions), definitions)}"
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    title = f" ({schema['$ref'].rpartition('/')[2]})" if "$ref" in schema else ""
+    return " or ".join(types) + title
+
+
+def _json(value: Any) -> str:
+    return _code(json.dumps(value, ensure_ascii=False))
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def main() -> None:
+    """Write the reference, and the outputs on every other page."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in documents().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    for page in pages():
+        renew(page)
+
+
+if __name__ == "__main__":
+    main()

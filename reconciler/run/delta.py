@@ -92,12 +92,15 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
     from reconciler.source.rules import Surroundings, check
 
     new = delta.new
+    foreign = read.read_foreign(connection)  # exists, and still is nothing that Git could refer to
     removed = {kind: frozenset(name for (of, name) in delta.old if of == kind and (kind, name) not in new) for kind in KINDS}
     mentioned = _mentioned(delta.loaded.declarations)
     teams_in_delta = {name for kind, name in (*delta.old, *new) if kind == "Team"}
     names = {
         kind: frozenset(
-            name for name in read.names_existing(connection, kind, mentioned.get(kind, set())) if (kind, name) not in delta.old
+            name
+            for name in read.names_existing(connection, kind, mentioned.get(kind, set()))
+            if (kind, name) not in delta.old and (kind, name) not in foreign
         )
         for kind in KINDS
     }
@@ -121,7 +124,9 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
             for previous, name in read.previous_names(connection, kind, mentioned.get(kind, set())).items()
             if (kind, name) not in delta.old
         },
-        granted_issuers=read.granted_issuers(connection, issuers, teams_in_delta),
+        granted_issuers=read.granted_issuers(
+            connection, issuers, teams_in_delta | {name for kind, name in foreign if kind == "Team"}
+        ),
     )
     found = check(delta.loaded.declarations, now, surroundings, locate=delta.loaded.locate)
     return [*delta.loaded.problems, *found]

@@ -1,0 +1,344 @@
+"""The short way reads only what a change can touch, the long way everything: for any history both end in the same plan."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scenario import ConfigRepository, issuer, resource, team, user
+from sqlalchemy import text
+
+from reconciler.plan.guards import GUARDS, overridden
+from reconciler.plan.plan import Plan
+from reconciler.plan.render.document import plan_digest, plan_document
+from reconciler.run import gather
+from reconciler.run.errors import InvalidConfiguration
+from reconciler.run.planning import plan_against
+from reconciler.source.cache import open_cache
+from reconciler.source.errors import SourceError
+from reconciler.source.repository import Repository
+from reconciler.store.apply import apply_plan
+from reconciler.store.engine import Connection, open_database
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+LATE = "9999-01-01T00:00:00.000000Z"
+NAMES = {
+    kind: [f"{kind[0].lower()}{number}" for number in range(size)] for kind, size in (("User", 5), ("Team", 4), ("Issuer", 3))
+}
+UNTIL = ["2026-05-31", "2026-06-02", "2026-06-04T12:00:00Z", "2027-01-31"]
+FILES = ["a.yaml", "b.yaml", "c/d.yaml", "c/e.yaml", "f.yml", "g.yaml", "h.yaml"]
+IPS = ["10.0.0.0/8", "10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "0.0.0.0-255.255.255.255"]
+
+Document = dict[str, Any]
+
+
+class World:
+    """The files of a config repository as lists of documents, and what people do to them."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        self._draw = draw
+        self.files: dict[str, list[Document]] = {name: [] for name in FILES}
+        self.ignored: str | None = None
+        self.notes = 0
+        for kind, names in NAMES.items():
+            for name in names[:-1]:
+                self._add(self._new(kind, name))
+        self._add(resource("EmailTemplate", "welcome", {"subject": "Hello", "text": "{{ name }}"}))
+        for document in self._all("Team"):
+            document["spec"]["members"] = [{"user": name} for name in NAMES["User"][:-1] if self.chance()]
+            document["spec"]["issuers"] = [{"issuer": name} for name in NAMES["Issuer"][:-1] if self.chance()]
+
+    def pick(self, items: Sequence[Any]) -> Any:
+        return self._draw(st.sampled_from(items))
+
+    def chance(self) -> bool:
+        return bool(self._draw(st.booleans()))
+
+    def written(self) -> dict[str, str]:
+        """The files as bytes to commit."""
+        found = {name: "---\n".join(json.dumps(document) + "\n" for document in documents) for name, documents in self.files.items()}
+        found["README.md"] = f"{self.notes}"
+        if self.ignored is not None:
+            found[".accordignore"] = self.ignored
+        return {name: content for name, content in found.items() if content}
+
+    def edit(self) -> None:
+        """One thing that a pull request may do."""
+        self.pick(
+            [self._change, self._change, self._change, self._link, self._link, self._link, self._delete, self._create, self._rename]
+            + [self._move, self._settings, self._ignore, self._comment, self._break]
+        )()
+
+    def _new(self, kind: str, name: str) -> Document:
+        if kind == "User":
+            return user(name, initialPassword=self.pick(["none", "generated"]))
+        return team(name, administrator=self.chance()) if kind == "Team" else issuer(name)
+
+    def _add(self, document: Document) -> None:
+        self.files[self.pick(FILES)].append(document)
+
+    def _all(self, *kinds: str) -> list[Document]:
+        return [document for documents in self.files.values() for document in documents if document["kind"] in kinds]
+
+    def _change(self) -> None:
+        found = self._all("User", "Team", "Issuer", "EmailTemplate")
+        if not found:
+            return
+        document = self.pick(found)
+        spec, metadata = document["spec"], document["metadata"]
+        labels: Any = self.pick([{"cost-centre": "42"}, {}])
+        if self.pick([False, False, False, False, True]):
+            metadata["labels"] = labels
+            return
+        kind = document["kind"]
+        if kind == "User":
+            field, values = self.pick(
+                [
+                    ("email", ["new@example.org"]),
+                    ("fullName", ["Alice Jones", "Bob"]),
+                    ("type", ["person", "application"]),
+                    ("enabled", [True, False]),
+                    ("enabled", [True, False]),
+                    ("initialPassword", ["none", "generated"]),
+                    ("passwordChangeRequiredAfter", ["2026-06-01", "2026-07-01"]),
+                ]
+            )
+        elif kind == "Team":
+            field, values = self.pick(
+                [
+                    ("description", ["", "new"]),
+                    ("administrator", [True, False]),
+                    ("adGroups", [[], ["PKI-Web"]]),
+                    ("permittedIPs", [IPS[:1], IPS[1:3], IPS[:2], IPS[4:]]),
+                    ("mayDecideFor", [[], "everyone", [NAMES["Team"][0]], [NAMES["Team"][-1]]]),
+                    ("suppressIssuedEmails", [True, False]),
+                    ("suppressReminderEmails", [True, False]),
+                ]
+            )
+        elif kind == "Issuer":
+            field, values = self.pick(
+                [("enabled", [True, False]), ("enabled", [True, False]), ("displayName", ["Same", "Other"]), ("description", ["x"])]
+            )
+        else:
+            field, values = self.pick([("subject", ["Hi", "{{"]), ("text", ["new\n"]), ("html", ["<p>"])])
+        spec[field] = self.pick(values)
+
+    def _link(self) -> None:
+        teams = self._all("Team")
+        if not teams:
+            return
+        spec = self.pick(teams)["spec"]
+        field, word, names = self.pick([("members", "user", NAMES["User"]), ("issuers", "issuer", NAMES["Issuer"])])
+        existing = [document["metadata"]["name"] for document in self._all("User" if word == "user" else "Issuer")]
+        name = self.pick(existing * 4 + names) if existing else self.pick(names)
+        left = [item for item in spec.get(field, []) if item[word] != name]
+        if len(left) == len(spec.get(field, [])) or self.chance():
+            left.append({word: name, **({"until": self.pick(UNTIL)} if self.chance() else {})})
+        spec[field] = left
+
+    def _delete(self) -> None:
+        found = self._all("User", "Team", "Issuer", "EmailTemplate", "Settings")
+        if found:
+            document = self.pick(found)
+            for documents in self.files.values():
+                if document in documents:
+                    documents.remove(document)
+            if self.pick([True, True, True, False]):
+                self._replace_references(document["kind"], document["metadata"]["name"], None)
+
+    def _create(self) -> None:
+        kind = self.pick(list(NAMES))
+        missing = [name for name in NAMES[kind] if name not in {document["metadata"]["name"] for document in self._all(kind)}]
+        if missing:
+            self._add(self._new(kind, self.pick(missing)))
+        elif self.chance():
+            self._add(self._new(kind, self.pick(NAMES[kind])))  # a second of that name
+
+    def _rename(self) -> None:
+        found = self._all("User", "Team", "Issuer")
+        if not found:
+            return
+        document = self.pick(found)
+        old, kind = document["metadata"]["name"], document["kind"]
+        new = self.pick([*NAMES[kind], f"{old}x"])
+        document["metadata"]["name"] = new
+        document["metadata"]["previously"] = [old, *document["metadata"].get("previously", [])]
+        if self.pick([True, True, True, False]):
+            self._replace_references(kind, old, new)
+
+    def _replace_references(self, kind: str, old: str, new: str | None) -> None:
+        for document in self._all("Team"):
+            spec = document["spec"]
+            for field, word, of in (("members", "user", "User"), ("issuers", "issuer", "Issuer")):
+                if kind == of:
+                    spec[field] = [
+                        {**item, word: new if item[word] == old else item[word]}
+                        for item in spec.get(field, [])
+                        if new is not None or item[word] != old
+                    ]
+            if kind == "Team" and isinstance(spec.get("mayDecideFor"), list):
+                spec["mayDecideFor"] = [new if name == old else name for name in spec["mayDecideFor"] if new or name != old]
+
+    def _move(self) -> None:
+        source = self.pick(FILES)
+        if self.files[source]:
+            document = self.files[source].pop(self.pick(range(len(self.files[source]))))
+            target = self.files[self.pick(FILES)]
+            target.insert(self.pick(range(len(target) + 1)), document)
+
+    def _settings(self) -> None:
+        found = self._all("Settings")
+        if not found:
+            self._add(resource("Settings", "default", {}))
+            found = self._all("Settings")
+        section, values = self.pick(
+            [
+                ("guards", {"maxDeletions": "50%"}),
+                ("guards", {"maxAdministrators": 1}),
+                ("guards", {"requireAdministratorIPs": True}),
+                ("guards", {"separationOfDuties": [[NAMES["Team"][0], NAMES["Team"][1]]]}),
+                ("guards", {"separationOfDuties": [NAMES["Team"][1:]]}),
+                ("guards", {"maxPeopleGaining": 1}),
+                ("passwords", {"minLength": 20}),
+            ]
+        )
+        self.pick(found)["spec"].setdefault(section, {}).update(values)
+
+    def _ignore(self) -> None:
+        self.ignored = self.pick([None, "c/\n", "*.yml\n", "# nothing\n"])
+
+    def _comment(self) -> None:
+        self.notes += 1
+
+    def _break(self) -> None:
+        found = self._all("User", "Team", "Issuer")
+        if found:
+            document = self.pick(found)
+            if not document["spec"].pop("surprise", None):
+                document["spec"]["surprise"] = self.pick([True, False])
+
+
+RUNTIME = (
+    "INSERT INTO users (name, source, email) VALUES ('d0', 'directory', 'd0@example.org')",
+    "INSERT INTO users (name, source, email) VALUES ('u4', 'directory', 'u4@example.org')",
+    "INSERT INTO directory_memberships (team_id, user_id)"
+    " SELECT teams.id, users.id FROM teams, users WHERE users.source = 'directory' AND teams.name IN ('t0', 't1')",
+    "INSERT INTO account_states (user_id, disabled_by_administrator) SELECT id, 1 FROM users WHERE name = 'u0'",
+    "INSERT INTO account_states (user_id, disabled_by_directory) SELECT id, 1 FROM users WHERE name = 'd0'",
+    "INSERT INTO account_states (user_id, password_hash) SELECT id, '$argon2id$x' FROM users WHERE name = 'u1'",
+    "UPDATE outbox SET sent_at = created_at",
+    "INSERT INTO tokens (user_id, kind, accessor, sha256, created_at, expires_at)"
+    f" SELECT id, 'session', 's' || id, 's' || id, '{LATE}', '{LATE}' FROM users",
+    "INSERT INTO tokens (user_id, kind, accessor, sha256, created_at, expires_at)"
+    f" SELECT id, 'token', 't' || id, 't' || id, '{LATE}', '{LATE}' FROM users WHERE name IN ('u0', 'u1')",
+)
+"""What runtime does between two applies; none of it is drift."""
+BY_HAND = (
+    "INSERT INTO users (name, email) VALUES ('u4', 'u4@example.org')",
+    "INSERT INTO issuers (name) VALUES ('i2')",
+    "INSERT INTO teams (name) VALUES ('t3')",
+    "INSERT INTO memberships (team_id, user_id) SELECT teams.id, users.id FROM teams, users WHERE teams.name = 't3'",
+    "INSERT INTO permissions (team_id, issuer_id) SELECT teams.id, issuers.id FROM teams, issuers WHERE teams.name = 't3'",
+    "UPDATE teams SET description = 'by hand' WHERE name = 't0'",
+    "DELETE FROM memberships WHERE team_id = (SELECT id FROM teams WHERE name = 't0')",
+)
+"""What a foreign hand does: rows that Git never declared, and drift."""
+
+
+def attempt(statement: str, connection: Connection) -> None:
+    """Write as somebody else; what the tables do not allow does not happen."""
+    from sqlalchemy.exc import IntegrityError
+
+    connection.execute(text("SAVEPOINT here"))
+    try:
+        connection.execute(text(statement))
+    except IntegrityError:
+        connection.execute(text("ROLLBACK TO here"))
+
+
+def planned(connection: Connection, source: gather.Source, commit: str, now: datetime) -> tuple[Any, Plan | None]:
+    """All that can be said of a plan, and the plan; or how it cannot be made."""
+    revision = source.repository.resolve(commit)
+    try:
+        plan = plan_against(connection, source, revision, now=now)
+    except InvalidConfiguration as error:
+        return error.problems, None
+    except SourceError as error:
+        return str(error), None
+    return (plan_document(plan), plan), plan
+
+
+def long_way(connection: Connection, source: gather.Source, commit: str, now: datetime) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gather, "_comparable", lambda *_: False)
+        return planned(connection, source, commit, now)[0]
+
+
+def apply(connection: Connection, plan: Plan, now: datetime) -> None:
+    plan = plan._replace(guards=overridden(plan.guards, GUARDS))
+    arguments = {"repository": "r", "branch": "main", "applied_by": "test", "overrides": [], "now": now}
+    apply_plan(connection, plan, digest=plan_digest(plan), **arguments)  # type: ignore[arg-type]
+
+
+def check_both_ways(folder: Path, template: Path, world: World, edits: Callable[[], int], by_hand: bool) -> int:
+    """Commit, plan both ways, apply the plan; again and again. Says how often the short way was taken."""
+    repository = ConfigRepository(folder / "config.git")
+    source = gather.Source(Repository.open(str(repository.path), folder / "cache"), "", open_cache(folder / "cache"))
+    shutil.copy(template, folder / "accord.db")
+    short = 0
+    statements = RUNTIME + BY_HAND if by_hand else RUNTIME
+    with open_database(f"sqlite:///{folder}/accord.db") as database:
+        for step in range(5):
+            now = START + timedelta(days=step)
+            before = deepcopy((world.files, world.ignored))
+            for _ in range(edits() if step else 0):
+                world.edit()
+            commit = repository.commit(world.written(), whole=True)
+            with database.writing() as connection, pytest.MonkeyPatch.context() as patch:
+                for _ in range(edits()):
+                    attempt(world.pick(statements), connection)
+                taken: list[bool] = []
+                changed = gather._gather_changed
+
+                def noting(*arguments: Any, changed: Any = changed, taken: list[bool] = taken) -> Any:
+                    found = changed(*arguments)
+                    taken.append(found is not None)
+                    return found
+
+                patch.setattr(gather, "_gather_changed", noting)
+                found, plan = planned(connection, source, commit, now)
+                expected = long_way(connection, source, commit, now)
+                assert found == expected
+                short += any(taken)
+                if plan is not None:
+                    apply(connection, plan, now)
+                    again, _ = planned(connection, source, commit, now)
+                    assert again[1].is_empty
+                else:
+                    world.files, world.ignored = before
+    return short
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_both_ways_end_in_the_same_plan(sqlite_template: Path, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        check_both_ways(Path(folder), sqlite_template, World(data.draw), lambda: data.draw(st.integers(0, 3)), by_hand=False)
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_both_ways_end_in_the_same_plan_where_a_foreign_hand_wrote(sqlite_template: Path, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        check_both_ways(Path(folder), sqlite_template, World(data.draw), lambda: data.draw(st.integers(0, 3)), by_hand=True)

@@ -24,7 +24,7 @@ COMMANDS = {
     "explain": "Explain why a user may or may not use an issuer.",
     "history": "List the revisions that were applied.",
     "show": "Show one applied revision: who, when, what.",
-    "audit": "Verify or export the hash-chained audit log.",
+    "audit": "List, verify or export the hash-chained audit log.",
     "export": "Write the database's declared facts as a config repository.",
     "import": "Make a config repository from another tool's configuration.",
     "db": "Create, upgrade and check the database's tables.",

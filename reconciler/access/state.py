@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Team
@@ -100,28 +101,47 @@ def paths(state: AccessState, user: str, issuer: str) -> list[Path]:
 
 def access_of(state: AccessState, user: str, now: datetime) -> dict[str, Access]:
     """What one account may use at an instant, by issuer. A disabled account and a disabled issuer have no access."""
-    found: dict[str, Access] = {}
-    if not state.accounts.get(user, False):
-        return found
-    for team in teams_of(state, user, now):
-        membership = state.memberships[user][team.name]
-        for permission in team.permissions:
-            issuer = state.issuers.get(permission.issuer)
-            if issuer is None or not issuer.enabled or ended(permission.until, now):
+    return access_at(state, now)(user)
+
+
+def access_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Access]]:
+    """`access_of` at one instant for many accounts: what a team grants is worked out once, not for each of its members."""
+
+    @cache
+    def grants(name: str) -> list[Permission]:
+        permissions = state.teams[name].permissions if name in state.teams else ()
+        return [
+            permission
+            for permission in permissions
+            if not ended(permission.until, now)
+            and permission.issuer in state.issuers
+            and state.issuers[permission.issuer].enabled
+        ]
+
+    def access(user: str) -> dict[str, Access]:
+        found: dict[str, Access] = {}
+        if not state.accounts.get(user, False):
+            return found
+        for team, membership in sorted(state.memberships.get(user, {}).items()):
+            if ended(membership.until, now):
                 continue
-            until = earlier(membership.until, permission.until)
-            before = found.get(issuer.name)
-            if before is None:
-                found[issuer.name] = Access(user, issuer.name, (team.name,), until)
-            else:
-                longest = None if before.until is None or until is None else max(before.until, until)
-                found[issuer.name] = Access(user, issuer.name, (*before.through, team.name), longest)
-    return found
+            for issuer, permitted_until in grants(team):
+                until = earlier(membership.until, permitted_until)
+                before = found.get(issuer)
+                if before is None:
+                    found[issuer] = Access(user, issuer, (team,), until)
+                else:
+                    longest = None if before.until is None or until is None else max(before.until, until)
+                    found[issuer] = Access(user, issuer, (*before.through, team), longest)
+        return found
+
+    return access
 
 
 def all_access(state: AccessState, now: datetime) -> Iterator[Access]:
     """Everybody's access at an instant, by user and issuer."""
+    access = access_at(state, now)
     for user in sorted(state.accounts):
-        found = access_of(state, user, now)
+        found = access(user)
         for issuer in sorted(found):
             yield found[issuer]

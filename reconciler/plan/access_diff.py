@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from reconciler.access.resources import Issuer, Team, User
-from reconciler.access.state import Access, AccessState, access_of
+from reconciler.access.state import Access, AccessState, access_at
 from reconciler.plan.plan import AccessChange, AccessDiff, Change
 
 
@@ -18,17 +18,17 @@ def access_diff(before: AccessState, after: AccessState, changes: Iterable[Chang
     gained: list[Access] = []
     lost: list[Access] = []
     changed: list[AccessChange] = []
+    access_before, access_after = access_at(before, now), access_at(after, now)
     for user in sorted(affected_accounts(before, after, changes)):
-        was, now_has = access_of(before, user, now), access_of(after, user, now)
-        if was == now_has:
-            continue
-        gained.extend(now_has[issuer] for issuer in sorted(now_has.keys() - was.keys()))
-        lost.extend(was[issuer] for issuer in sorted(was.keys() - now_has.keys()))
-        changed.extend(
-            AccessChange(was[issuer], now_has[issuer])
-            for issuer in sorted(was.keys() & now_has.keys())
-            if was[issuer] != now_has[issuer]
-        )
+        was, has = access_before(user), access_after(user)
+        for issuer in sorted(was.keys() | has.keys()):
+            old, new = was.get(issuer), has.get(issuer)
+            if old is None and new is not None:
+                gained.append(new)
+            elif old is not None and new is None:
+                lost.append(old)
+            elif old is not None and new is not None and old != new:
+                changed.append(AccessChange(old, new))
     return AccessDiff(tuple(gained), tuple(lost), tuple(changed))
 
 

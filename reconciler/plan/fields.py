@@ -119,6 +119,7 @@ _BLANK: dict[Kind, Resource] = {
     "EmailTemplate": EmailTemplate("", "", ""),
     "Settings": Settings(guards=Guards()),
 }
+_BLANK_VALUES = {kind: [field.value(_BLANK[kind]) for field in fields] for kind, fields in _FIELDS.items()}
 
 
 def differences(kind: Kind, before: Resource | None, after: Resource | None) -> dict[str, dict[str, Value]]:
@@ -129,25 +130,27 @@ def differences(kind: Kind, before: Resource | None, after: Resource | None) -> 
     """
     if after is None:
         return {}
-    old = _BLANK[kind] if before is None else before
     found: dict[str, dict[str, Value]] = {}
-    for field in _FIELDS[kind]:
-        was, now = field.value(old), field.value(after)
+    old = _BLANK_VALUES[kind] if before is None else [field.value(before) for field in _FIELDS[kind]]
+    for field, was in zip(_FIELDS[kind], old, strict=True):
+        now = field.value(after)
         if was != now:
             found[field.name] = _list_difference(was, now) if field.is_list else {"from": was, "to": now}
     if isinstance(after, Settings):
-        found.update(_policy_differences(old, after))
+        found.update(_policy_differences(before or _BLANK[kind], after))
     return found
 
 
 def _key(item: Value) -> str:
+    if item.__class__ is str:
+        return str(item)
     if isinstance(item, Mapping):
         return str(item.get("user", item.get("issuer")))
     return json.dumps(item) if isinstance(item, list) else str(item)
 
 
 def _list_difference(was: Iterable[Value], now: Iterable[Value]) -> dict[str, Value]:
-    before = {_key(item): item for item in was}
+    before = {_key(item): item for item in was} if was else {}
     after = {_key(item): item for item in now}
     found: dict[str, Value] = {
         "added": [item for key, item in after.items() if key not in before],

@@ -45,9 +45,8 @@ def judge(judged: Judged, in_force: Guards, brought: Guards) -> tuple[GuardResul
 
 def _verdict(guard: str, judged: Judged, in_force: Guards, brought: Guards) -> GuardResult:
     description, find = GUARDS[guard]
-    objections = (
-        list(dict.fromkeys(text for guards in (in_force, brought) for text in find(judged, guards))) if judged.changes else []
-    )
+    both = dict.fromkeys((in_force, brought)) if judged.changes else {}
+    objections = list(dict.fromkeys(text for guards in both for text in find(judged, guards)))
     return GuardResult(guard, "refuse" if objections else "pass", "; ".join(objections) or description)
 
 
@@ -106,7 +105,8 @@ def administrators(state: AccessState, now: datetime, *, for_good: bool = False)
     return {
         user
         for user, memberships in state.memberships.items()
-        if state.accounts.get(user, False)
+        if not teams.isdisjoint(memberships)
+        and state.accounts.get(user, False)
         and any(
             membership.until is None or (not for_good and not ended(membership.until, now))
             for team, membership in memberships.items()
@@ -152,13 +152,12 @@ def _many_gain(judged: Judged, guards: Guards) -> list[str]:
 
 def _last_administrator(judged: Judged, _guards: Guards) -> list[str]:
     """Directory accounts do not count: a directory that is down must not lock everybody out."""
-    mailed = {
-        change.name
+    people = administrators(judged.after, judged.now, for_good=True) & judged.persons
+    mailed = (
+        change.action == "create" and change.name in people and isinstance(change.after, User) and gets_welcome_mail(change.after)
         for change in judged.changes
-        if change.action == "create" and isinstance(change.after, User) and gets_welcome_mail(change.after)
-    }
-    able = administrators(judged.after, judged.now, for_good=True) & judged.persons & (judged.can_set_password | mailed)
-    if able:
+    )
+    if not people.isdisjoint(judged.can_set_password) or any(mailed):
         return []
     return [
         "no administrator would be left who can log in: an enabled person, declared in Git, for good in a team with "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+import orjson
+
 from reconciler.access.resources import Kind, Origin, Resource
 from reconciler.access.state import Access
 from reconciler.plan.actual import Key, Revision
@@ -13,12 +15,7 @@ from reconciler.plan.problems import Problem
 Action = Literal["create", "update", "rename", "delete", "adopt"]
 
 
-class Change(NamedTuple):
-    """One resource's change. `before` is what the database holds, `after` what Git declares; None where there is none.
-
-    A rename may change fields too. `adopt` takes over a row that Git never declared before.
-    """
-
+class _Change(NamedTuple):
     action: Action
     kind: Kind
     name: str
@@ -26,10 +23,25 @@ class Change(NamedTuple):
     before: Resource | None
     after: Resource | None
 
+
+class Change(_Change):
+    """One resource's change. `before` is what the database holds, `after` what Git declares; None where there is none.
+
+    A rename may change fields too. `adopt` takes over a row that Git never declared before.
+    """
+
     @property
     def fields(self) -> dict[str, dict[str, Any]]:
         """What changes inside: see `reconciler.plan.fields.differences`. Worked out anew at each call."""
         return differences(self.kind, self.before, self.after)
+
+    @property
+    def fields_json(self) -> bytes:
+        """`fields` as canonical JSON; kept, since a plan's digest and its audit entries are made of the same bytes."""
+        kept: bytes | None = self.__dict__.get("json")
+        if kept is None:
+            kept = self.__dict__["json"] = orjson.dumps(self.fields, option=orjson.OPT_SORT_KEYS)
+        return kept
 
     @property
     def previous_name(self) -> str | None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.resources import DeclaredState, Kind
-from reconciler.access.state import Access, AccessState, access_of, build
+from reconciler.access.state import Access, AccessState, access_at, build
 from reconciler.plan.actual import Actual, Key
 from reconciler.plan.nearest import did_you_mean
 from reconciler.run.deployment import Deployment
@@ -142,7 +142,8 @@ def refuse_unknown(question: Question, names: Callable[[Kind], Collection[str]])
 
 def _select(state: AccessState, question: Question, at: datetime) -> tuple[Access, ...]:
     users: Iterable[str] = sorted(state.accounts) if question.user is None else [question.user]
-    found = (access for user in users for _, access in sorted(access_of(state, user, at).items()))
+    access_then = access_at(state, at)
+    found = (access for user in users for _, access in sorted(access_then(user).items()))
     return tuple(
         access
         for access in found

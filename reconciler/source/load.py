@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.access.resources import Declaration, Origin
+from reconciler.access.resources import Declaration, Kind, Origin, Resource
 from reconciler.plan.problems import Problem
-from reconciler.source.blobs import Blob, blob_id, decode, encode, read_blob
+from reconciler.source.blobs import Blob, Report, blob_id, decode, encode, read_blob
 from reconciler.source.build import build
 from reconciler.source.cache import BlobCache
 from reconciler.source.documents import LARGEST_FILE
@@ -55,21 +58,21 @@ def load_files(
     """What the given files (path and blob id) declare."""
     blobs = list(dict.fromkeys(blob for _, blob in files))
     known = cache.get(blobs)
-    missing = [blob for blob in blobs if blob not in known]
+    built = {blob: _build(payload) for blob, payload in known.items()}
     fresh: list[tuple[str, bytes]] = []
-    for done in _read_all(repository, missing):
+    for done in _read_all(repository, [blob for blob in blobs if blob not in known]):
         fresh += done
+        built.update((blob, _build(payload)) for blob, payload in done)  # now, while workers read on
         if progress is not None:
-            progress(len(known) + len(fresh), len(blobs))
+            progress(len(built), len(blobs))
     cache.put(fresh)
-    known.update(fresh)
     by_file = dict(files)
 
     def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
         content = next(repository.read([by_file[declaration.origin.file]]))[1]
         return locate(content or b"", declaration.origin.line, where, key=key)
 
-    return _assemble(((file, known[blob]) for file, blob in files), len(files), place)
+    return _assemble([(file, built[blob]) for file, blob in files], place)
 
 
 def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
@@ -79,7 +82,9 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
         return
     shares = [blobs[start : start + _SHARE] for start in range(0, len(blobs), _SHARE)]
     workers = min(len(shares), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"), initializer=_be_quiet) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "reconciler.source.repository"])
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker) as pool:
         try:
             yield from pool.map(read_share, [repository.location] * len(shares), shares)
         except BaseException:
@@ -87,14 +92,18 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
             raise
 
 
-def _be_quiet() -> None:
-    """Ctrl-C is answered by the process that was started, not by its workers; and they make no cycles to collect."""
-    import gc
-    import signal
-
-    gc.disable()
-
+def _be_a_worker() -> None:
+    """Ctrl-C is answered by the process that was started, not by its workers, and they end with it, however it ends."""
+    gc.disable()  # they make no cycles to collect
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def read_share(location: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
@@ -112,16 +121,28 @@ def _read(content: bytes | None) -> Blob:
     return read_blob(content)
 
 
-def _assemble(files: Iterable[tuple[str, bytes]], count: int, place: Place) -> Loaded:
-    declarations: list[Declaration] = []
-    problems: list[Problem] = []
-    for file, payload in files:
-        documents, reports = decode(payload)
-        for line, value in documents:
-            declarations.append(Declaration(value["kind"], build(value), Origin(file, line)))
-        for line, column, rule, severity, message, suggestion in reports:
-            problems.append(Problem(file, line, column, rule, severity, message, suggestion))  # type: ignore[arg-type]
-    return Loaded(tuple(declarations), tuple(problems), count, place)
+class _Built(NamedTuple):
+    """What a blob gives, whichever files hold it: kind, resource and line of each declaration, and its problems."""
+
+    declarations: list[tuple[Kind, Resource, int]]
+    reports: list[Report]
+
+
+def _build(payload: bytes) -> _Built:
+    documents, reports = decode(payload)
+    return _Built([(value["kind"], build(value), line) for line, value in documents], reports)
+
+
+def _assemble(files: Sequence[tuple[str, _Built]], place: Place) -> Loaded:
+    declarations = tuple(
+        Declaration(kind, resource, Origin(file, line)) for file, built in files for kind, resource, line in built.declarations
+    )
+    problems = tuple(
+        Problem(file, line, column, rule, severity, message, suggestion)  # type: ignore[arg-type]
+        for file, built in files
+        for line, column, rule, severity, message, suggestion in built.reports
+    )
+    return Loaded(declarations, problems, len(files), place)
 
 
 def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) -> Loaded:
@@ -130,7 +151,7 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
 
     found, skipped = list_files(folder)
     contents: dict[str, Path] = dict(found)
-    payloads: list[tuple[str, bytes]] = []
+    built: list[tuple[str, _Built]] = []
     ids = {}
     for name, path in found:
         content = _file_content(path)
@@ -141,7 +162,7 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
         payload = known.get(blob) or fresh.get(blob) or encode(_read(content))
         if blob and blob not in known:
             fresh[blob] = payload
-        payloads.append((name, payload))
+        built.append((name, _build(payload)))
         if progress is not None:
             progress(done, len(ids))
     cache.put(fresh.items())
@@ -149,7 +170,7 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
     def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
         return locate(contents[declaration.origin.file].read_bytes(), declaration.origin.line, where, key=key)
 
-    loaded = _assemble(payloads, len(payloads), place)
+    loaded = _assemble(built, place)
     return loaded._replace(problems=(*skipped, *loaded.problems))
 
 

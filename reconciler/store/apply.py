@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import func, select
@@ -121,7 +121,7 @@ def _events(plan: Plan, digest: str, overrides: Sequence[tuple[str, str]]) -> It
         },
     )
     for change in plan.changes:
-        detail: dict[str, Any] = {"fields": change.fields}
+        detail: dict[str, Any] = {"fields": orjson.Fragment(change.fields_json)}
         if change.source is not None:
             detail["source"] = str(change.source)
         if change.previous_name is not None:
@@ -169,7 +169,8 @@ class _Writer:
         table = TABLES[kind]
         names = {name for change in changes if change.before is not None for name in (change.previous_name or change.name,)}
         if kind in ("User", "Issuer"):
-            names.update(link[0] for change in plan.changes for link in _changed_links(change, kind))
+            created = {change.name for change in changes if change.before is None}
+            names.update(link[0] for change in plan.changes for link in _changed_links(change, kind) if link[0] not in created)
         ordered, found = sorted(names), {}
         for start in range(0, len(ordered), 500):
             query = select(table.c.name, table.c.id).where(table.c.name.in_(ordered[start : start + 500]))
@@ -268,17 +269,18 @@ class _Writer:
         """Memberships and permissions: only what differs between a team before and after."""
         members: list[tuple[Any, ...]] = []
         permissions: list[tuple[Any, ...]] = []
+        users, issuers = self._ids["User"], self._ids["Issuer"]
         for change in changes:
             before, after = change.before, change.after
             assert isinstance(after, Team)
             team_id = self._ids["Team"][change.name]
             old = before if isinstance(before, Team) else Team("")
-            had, has = set(old.members), set(after.members)
-            self._unlink("memberships", "user_id", team_id, [self._ids["User"].get(m.user) for m in had - has])
-            could, can = set(old.permissions), set(after.permissions)
-            self._unlink("permissions", "issuer_id", team_id, [self._ids["Issuer"].get(p.issuer) for p in could - can])
-            members.extend((team_id, self._ids["User"][m.user], m.until and instant_text(m.until), m.reason) for m in has - had)
-            permissions.extend((team_id, self._ids["Issuer"][p.issuer], p.until and instant_text(p.until)) for p in can - could)
+            left, joined = _differing(old.members, after.members)
+            self._unlink("memberships", "user_id", team_id, [users.get(m.user) for m in left])
+            members.extend((team_id, users[m.user], m.until and instant_text(m.until), m.reason) for m in joined)
+            lost, granted = _differing(old.permissions, after.permissions)
+            self._unlink("permissions", "issuer_id", team_id, [issuers.get(p.issuer) for p in lost])
+            permissions.extend((team_id, issuers[p.issuer], p.until and instant_text(p.until)) for p in granted)
             self._touch("memberships", team_id)
             self._touch("permissions", team_id)
         insert_rows(self.connection, tables.memberships, members)
@@ -290,6 +292,14 @@ class _Writer:
                 self.connection.exec_driver_sql(f"DELETE FROM {table} WHERE team_id = {team_id} AND {column} = {row_id}")
 
 
+_Link = TypeVar("_Link", Membership, Permission)
+
+
+def _differing(old: Sequence[_Link], new: Sequence[_Link]) -> tuple[Collection[_Link], Collection[_Link]]:
+    """The links that go and those that come; one that ends at another time does both."""
+    return (set(old) - set(new), set(new) - set(old)) if old else ((), new)
+
+
 def _changed_links(change: Change, kind: Kind) -> Iterator[Membership | Permission]:
     """The memberships or permissions in which a team differs before and after."""
     before, after = change.before, change.after
@@ -297,7 +307,5 @@ def _changed_links(change: Change, kind: Kind) -> Iterator[Membership | Permissi
         return
     old = before if isinstance(before, Team) else Team("")
     assert isinstance(after, Team)
-    if kind == "User":
-        yield from set(old.members) ^ set(after.members)
-    else:
-        yield from set(old.permissions) ^ set(after.permissions)
+    for links in _differing(old.members, after.members) if kind == "User" else _differing(old.permissions, after.permissions):
+        yield from links

@@ -160,6 +160,7 @@ def _sqlite(url: URL, wait: float, read_only: bool) -> Engine:
         if not read_only:
             _write_ahead(connection, wait)
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -65536")  # KiB: a large apply must not write its pages out time and again
         connection.execute("PRAGMA synchronous = FULL")  # an apply that was reported must survive a power cut
 
     return engine

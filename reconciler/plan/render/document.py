@@ -27,11 +27,15 @@ def plan_digest(plan: Plan) -> str:
         "generation": plan.generation,
         "path": plan.path,
         "adopt": plan.adopt,
-        "changes": [change_document(change) for change in plan.changes],
         "guards": [[guard.id, guard.verdict != "pass", guard.message] for guard in plan.guards],
         "moves": [[*key, str(origin)] for key, origin in plan.moves],
     }
-    return "sha256:" + hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+    for change in plan.changes:
+        heading = (change.action, change.kind, change.name, change.previous_name, change.source and str(change.source))
+        digest.update(orjson.dumps(heading))
+        digest.update(change.fields_json)
+    return "sha256:" + digest.hexdigest()
 
 
 def plan_document(plan: Plan) -> Document:

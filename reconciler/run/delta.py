@@ -77,9 +77,17 @@ def scope_of(connection: Connection, delta: Delta) -> read.Scope:
             else:
                 whole_teams |= names
                 users.update(member.user for team in (before, after) if isinstance(team, Team) for member in team.members)
-    brought = (resource for resource in delta.new.values() if isinstance(resource, Settings))
-    guarded = guarded_teams([*brought, *read.settings_in_force(connection)])
+    judging = [resource for resource in delta.new.values() if isinstance(resource, Settings)] + read.settings_in_force(connection)
+    if any(settings.guards.administrators_need_permitted_ips for settings in judging):
+        whole_teams |= _administrator_teams(connection, delta)  # an administrator's other teams may bind them
+    guarded = guarded_teams(judging)
     return read.Scope(frozenset(users), frozenset(teams), frozenset(issuers), frozenset(whole_teams), guarded, frozenset(granted))
+
+
+def _administrator_teams(connection: Connection, delta: Delta) -> set[str]:
+    held = read.read_actual(connection, read.Scope()).declared.teams.values()
+    coming = (after for _, _, after in delta.changed() if isinstance(after, Team))
+    return {name for team in (*held, *coming) if team.administrator for name in (team.name, *team.previously)}
 
 
 def guarded_teams(settings: Iterable[Settings]) -> frozenset[str]:

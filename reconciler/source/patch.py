@@ -2,87 +2,129 @@
 
 Only the lines that differ are touched, so that people's comments and order stay. Where a document's layout does not allow it,
 the whole document is written anew. What comes out is read again before it is handed on: it declares exactly the wanted
-resource, or it is not the answer.
+resource and leaves all others as they were, or it is not the answer.
 """
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import unified_diff
+from io import StringIO
 from typing import Any
 
 import yaml
 
-from reconciler.access.resources import Kind, Resource
+from reconciler.access.resources import Resource
+from reconciler.plan.actual import Key
 from reconciler.plan.plan import Change
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
 from reconciler.source.documents import compose
+from reconciler.source.errors import SourceError
 from reconciler.source.export import resource_document, resource_fields, resource_path
 from reconciler.source.provenance import document_line
 from reconciler.source.yaml_text import yaml_document, yaml_sequence
 
 Content = Callable[[str], bytes | None]
 """A file's bytes by its path; None where it is not there."""
+_MARKER = re.compile(r"(?:---|\.\.\.)(?:\s|$)")
+"""A line that begins or ends a document; nothing inside one may begin so."""
+_TO_QUOTE = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def adopting_patch(changes: Iterable[Change], content: Content) -> str:
-    """A unified diff, for `git apply`, that undoes the changes on Git's side: the files then declare each change's `before`."""
+    """A unified diff, for `git apply`, that undoes the changes on Git's side: the files then declare each change's `before`.
+
+    Raises SourceError where no file can declare it so.
+    """
     files: dict[str, tuple[str, str]] = {}
     for change in changes:
-        adopted = change.before
         file = change.source.file if change.source is not None else resource_path(change.kind, change.name)
         if file not in files:
             found = (content(file) or b"").decode("utf-8", "replace")
             files[file] = (found, found)
         old, text = files[file]
-        files[file] = (old, _adopt(text, change, adopted))
+        files[file] = (old, _adopted(text, change, file))
     return "".join(line for file in sorted(files) for line in _diff(file, *files[file]))
 
 
 def _diff(file: str, old: str, new: str) -> Iterator[str]:
-    before, after = f"a/{file}" if old else "/dev/null", f"b/{file}" if new.strip() else "/dev/null"
-    lines = new.splitlines(keepends=True) if new.strip() else []
-    for line in difflib.unified_diff(old.splitlines(keepends=True), lines, before, after):
+    before, after = (_quoted(f"{side}/{file}") if text else "/dev/null" for side, text in (("a", old), ("b", new)))
+    for line in unified_diff(_lines(old), _lines(new), before, after):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-def _adopt(text: str, change: Change, wanted: Resource | None) -> str:
-    declared = change.name if change.after is not None else None
-    line = None if declared is None else document_line(text.encode(), change.kind, declared)
+def _lines(text: str) -> list[str]:
+    """Lines as Git sees them; YAML ends a line at other characters too."""
+    return list(StringIO(text, newline="\n"))
+
+
+def _quoted(path: str) -> str:
+    """A path as Git writes it where a character could end it too early."""
+    escaped = _TO_QUOTE.sub(lambda match: f"\\{ord(match[0]):03o}", path)
+    return path if escaped == path else f'"{escaped}"'
+
+
+def _adopted(text: str, change: Change, file: str) -> str:
+    """The file's text when it declares what the change would undo, in the file's own line breaks."""
+    breaks = "\r\n" if "\r\n" in text and not re.search(r"(?<!\r)\n", text) else "\n"
+    plain = text.replace(breaks, "\n")
+    plain += "\n" if plain and not plain.endswith("\n") else ""
+    expected = _resources(plain)
+    expected.pop((change.kind, change.name), None)
+    if change.before is not None:
+        expected[change.kind, change.before.name] = change.before
+    for new in _attempts(plain, change):
+        if new is not None and _resources(new) == expected:
+            return new.replace("\n", breaks) if expected else ""
+    raise SourceError(
+        f"no patch makes {file} declare {change.kind} `{change.name}` as the database holds it; "
+        "put the database right (--repair), or edit the file by hand"
+    )
+
+
+def _resources(text: str) -> dict[Key, Resource]:
+    documents = (value for _, value in read_blob(text.encode()).documents)
+    return {(value["kind"], value["metadata"]["name"]): build(value) for value in documents}
+
+
+def _attempts(text: str, change: Change) -> Iterator[str | None]:
+    """Ways to write it, the one that keeps most of the file first."""
+    wanted, kind = change.before, change.kind
+    line = None if change.after is None else document_line(text.encode(), kind, change.name)
     if line is None:
-        return text if wanted is None else _appended(text, resource_document(change.kind, wanted))
-    start, end = _extent(text, line)
-    lines = text.splitlines(keepends=True)
+        yield text if wanted is None else _appended(text, resource_document(kind, wanted))
+        return
+    lines, document = text.splitlines(keepends=True), _node(text, line)
     if wanted is None:
-        return _without(lines, start, end)
-    edited = _edited(lines, _node(text, line), change, wanted)
-    if edited is not None and _declares(edited, change.kind, wanted) and _others(edited, wanted) == _others(text, wanted, change):
-        return edited
-    return "".join([*lines[:start], resource_document(change.kind, wanted), *lines[end:]])
+        yield _without(lines, line - 1)
+        return
+    yield _edited(lines, document, change, wanted)
+    separator = ["---\n"] if _MARKER.match(lines[line - 1]) else []
+    new = [*separator, resource_document(kind, wanted)]
+    yield "".join([*lines[: line - 1], *new, *lines[_last_line(document) + 1 :]])
 
 
 def _appended(text: str, document: str) -> str:
-    return document if not text.strip() else f"{text.rstrip()}\n---\n{document}"
+    separator = "---\n" if compose(text.encode()) else ""
+    return f"{text.rstrip()}\n{separator}{document}" if text.strip() else document
 
 
-def _without(lines: Sequence[str], start: int, end: int) -> str:
-    """The file without a document, nor the separator that set it off."""
-    before, after = list(lines[:start]), list(lines[end:])
-    if after and after[0].startswith("---"):
-        after = after[1:] if not before or before[-1].startswith("---") else after
-    elif before and before[-1].startswith("---"):
-        before.pop()
-    return "".join([*before, *after])
+def _without(lines: Sequence[str], start: int) -> str:
+    """The file without the document that begins on a line (from 0), its comments, and the marker that set it off."""
+    markers = [number for number, line in enumerate(lines) if _MARKER.match(line)]
+    opening = max((number for number in markers if number <= start), default=0)
+    closing = min((number for number in markers if number > start), default=len(lines))
+    while closing < len(lines) and lines[closing].startswith("..."):
+        closing += 1
+    if opening == 0 and closing < len(lines) and lines[closing].strip() == "---":
+        closing += 1
+    return "".join([*lines[:opening], *lines[closing:]])
 
 
 def _node(text: str, line: int) -> yaml.Node:
     return next(node for node, _ in compose(text.encode()) if node.start_mark.line + 1 == line)
-
-
-def _extent(text: str, line: int) -> tuple[int, int]:
-    """The lines (from 0, the last excluded) of the document that begins on a line."""
-    return line - 1, _last_line(_node(text, line)) + 1
 
 
 def _last_line(node: yaml.Node) -> int:
@@ -97,16 +139,7 @@ def _last_line(node: yaml.Node) -> int:
     return _last_line(last[1] if isinstance(last, tuple) else last)
 
 
-def _declares(text: str, kind: Kind, wanted: Resource) -> bool:
-    return any(value["kind"] == kind and build(value) == wanted for _, value in read_blob(text.encode()).documents)
-
-
-def _others(text: str, wanted: Resource, change: Change | None = None) -> list[Any]:
-    names = {wanted.name, change.name if change else wanted.name}
-    return [value for _, value in read_blob(text.encode()).documents if value["metadata"]["name"] not in names]
-
-
-Edit = tuple[int, int, list[str]]
+Edit = tuple[int, int, tuple[str, ...]]
 """Lines from one (from 0) up to another, and what stands there instead."""
 
 
@@ -114,16 +147,20 @@ def _edited(lines: Sequence[str], document: yaml.Node, change: Change, wanted: R
     """The file with only the differing fields changed; None where the document is laid out in a way that does not allow it."""
     edits: list[Edit] = []
     fields = resource_fields(wanted)
-    for field in dict.fromkeys(field.split(".")[0] for field in change.fields):
+    for field, difference in change.fields.items():
         section = "metadata" if field in ("labels", "previously") else "spec"
         part = _child(document, section)
-        if not isinstance(part, yaml.MappingNode) or part.flow_style:
+        if part is None or not _is_block_mapping(part):
             return None
-        edits += _field_edits(part, field, fields[section], change.fields.get(field, {}))
+        edits += _field_edits(part, field.split("."), fields[section], difference)
     new = list(lines)
-    for start, end, written in sorted(edits, reverse=True):
+    for start, end, written in sorted(dict.fromkeys(edits), reverse=True):
         new[start:end] = written
     return "".join(new)
+
+
+def _is_block_mapping(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode) and not node.flow_style
 
 
 def _child(node: yaml.Node, name: str) -> yaml.Node | None:
@@ -132,21 +169,36 @@ def _child(node: yaml.Node, name: str) -> yaml.Node | None:
     return next((value for key, value in node.value if key.value == name), None)
 
 
-def _field_edits(part: yaml.MappingNode, name: str, fields: Mapping[str, Any], difference: Mapping[str, Any]) -> Iterator[Edit]:
-    """What makes a section say of a field what it should."""
-    column = int(part.start_mark.column)
-    written = _indented(yaml_document({name: fields[name]}), column) if name in fields else []
+def _field_edits(
+    part: yaml.Node, path: Sequence[str], fields: Mapping[str, Any], difference: Mapping[str, Any]
+) -> Iterator[Edit]:
+    """What makes a section say of a field what it should; the field may be one of a section within."""
+    name = path[0]
     key, value = next(((key, value) for key, value in part.value if key.value == name), (None, None))
+    wanted = fields.get(name)
+    if len(path) > 1 and value is not None and _is_block_mapping(value) and isinstance(wanted, Mapping):
+        yield from _field_edits(value, path[1:], wanted, difference)
+        return
+    written = () if wanted is None else _indented(yaml_document({name: wanted}), int(part.start_mark.column))
     if key is None or value is None:
         after = _last_line(part) + 1
         yield after, after, written
-    elif isinstance(value, yaml.SequenceNode) and not value.flow_style and "added" in difference and name in fields:
-        yield from _item_edits(value, fields[name], difference)
+    elif "added" in difference and isinstance(wanted, list | tuple) and _lists_names(value):
+        yield from _item_edits(value, wanted, difference)
     else:
         yield int(key.start_mark.line), _last_line(value) + 1, written
 
 
-def _item_edits(node: yaml.SequenceNode, wanted: Sequence[Any], difference: Mapping[str, Any]) -> Iterator[Edit]:
+def _lists_names(node: yaml.Node) -> bool:
+    """Whether it is a list with an item a line, each a name or a mapping that holds one."""
+    return (
+        isinstance(node, yaml.SequenceNode)
+        and not node.flow_style
+        and not any(isinstance(item, yaml.SequenceNode) for item in node.value)
+    )
+
+
+def _item_edits(node: yaml.Node, wanted: Sequence[Any], difference: Mapping[str, Any]) -> Iterator[Edit]:
     """A list item by item: what Git added goes, what it removed comes back, what it changed is changed back."""
     items = {_name(item): item for item in wanted}
     gone = {_name(item) for item in difference["added"]}
@@ -172,5 +224,5 @@ def _written_name(item: yaml.Node) -> str:
     return str(item.value)
 
 
-def _indented(text: str, column: int) -> list[str]:
-    return [f"{' ' * column}{line}" if line.strip() else line for line in text.splitlines(keepends=True)]
+def _indented(text: str, column: int) -> tuple[str, ...]:
+    return tuple(f"{' ' * column}{line}" if line.strip() else line for line in text.splitlines(keepends=True))

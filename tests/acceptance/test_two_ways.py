@@ -65,7 +65,9 @@ class World:
 
     def written(self) -> dict[str, str]:
         """The files as bytes to commit."""
-        found = {name: "---\n".join(json.dumps(document) + "\n" for document in documents) for name, documents in self.files.items()}
+        found = {
+            name: "---\n".join(json.dumps(document) + "\n" for document in documents) for name, documents in self.files.items()
+        }
         found["README.md"] = f"{self.notes}"
         if self.ignored is not None:
             found[".accordignore"] = self.ignored
@@ -73,10 +75,9 @@ class World:
 
     def edit(self) -> None:
         """One thing that a pull request may do."""
-        self.pick(
-            [self._change, self._change, self._change, self._link, self._link, self._link, self._delete, self._create, self._rename]
-            + [self._move, self._settings, self._ignore, self._comment, self._break]
-        )()
+        often = [self._change, self._link, self._delete, self._create, self._rename]
+        seldom = [self._move, self._settings, self._ignore, self._comment, self._break]
+        self.pick(often * 3 + seldom)()
 
     def _new(self, kind: str, name: str) -> Document:
         if kind == "User":
@@ -126,7 +127,12 @@ class World:
             )
         elif kind == "Issuer":
             field, values = self.pick(
-                [("enabled", [True, False]), ("enabled", [True, False]), ("displayName", ["Same", "Other"]), ("description", ["x"])]
+                [
+                    ("enabled", [True, False]),
+                    ("enabled", [True, False]),
+                    ("displayName", ["Same", "Other"]),
+                    ("description", ["x"]),
+                ]
             )
         else:
             field, values = self.pick([("subject", ["Hi", "{{"]), ("text", ["new\n"]), ("html", ["<p>"])])

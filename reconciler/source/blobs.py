@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
+import yaml
 
 from reconciler.source.build import check_values
-from reconciler.source.documents import Document, Unreadable, parse
-from reconciler.source.positions import locate
-from reconciler.source.schema import Finding, find_problems
+from reconciler.source.documents import Unreadable, read
+from reconciler.source.positions import Places
+from reconciler.source.schema import MOST_FINDINGS, Finding, find_problems
 from reconciler.source.secrets import may_hold_secret, secret_in
 
 Report = tuple[int, int, str, str, str, str | None]
@@ -31,43 +35,73 @@ def blob_id(content: bytes) -> str:
 
 
 def read_blob(content: bytes) -> Blob:
-    """Parse a blob and check each of its documents by itself."""
-    try:
-        documents = parse(content)
-    except Unreadable as error:
-        return Blob([], [(error.line, error.column, error.rule, "error", error.message, None)])
-    suspicious = may_hold_secret(content.decode("utf-8", "replace"))
+    """Parse a blob and check each of its documents by itself; those after one that cannot be read are not known."""
     valid: list[tuple[int, dict[str, Any]]] = []
     reports: list[Report] = []
-    for document in documents:
-        findings = find_problems(document.value) or check_values(document.value)
-        if suspicious:
-            findings = [*findings, *_secrets(document.value, ())]
-        if all(finding.severity == "warning" for finding in findings):
-            valid.append((document.line, document.value))
-        reports += [_report(content, document, finding) for finding in findings]
+    texts: list[tuple[int, int]] = []
+    try:
+        suspicious = may_hold_secret(content.decode("utf-8", "replace"))
+        for document, node in read(content):
+            findings = find_problems(document.value) or check_values(document.value)
+            if suspicious:
+                findings = [*findings, *islice(_secrets(document.value, ()), MOST_FINDINGS)]
+                texts += _texts(node)
+            if all(finding.severity == "warning" for finding in findings):
+                valid.append((document.line, document.value))
+            if findings:
+                places = Places(node)
+                reports += [_report(places, finding) for finding in findings]
+    except Unreadable as error:
+        return Blob([], [*reports, (error.line, error.column, error.rule, "error", error.message, None)])
+    if suspicious:
+        reports += islice(_secrets_beside(content.decode("utf-8-sig"), texts), MOST_FINDINGS)
     return Blob(valid, reports)
 
 
-def _report(content: bytes, document: Document, finding: Finding) -> Report:
-    line, column = locate(content, document.line, finding.path, key=finding.at_key)
+def _report(places: Places, finding: Finding) -> Report:
+    line, column = places.find(finding.path, key=finding.at_key)
     return line, column, finding.rule, finding.severity, finding.message, finding.suggestion
 
 
+def _refusal(kind: str) -> str:
+    return f"this looks like {kind}; secrets have no place in Git. Take it out, and change the secret: the history keeps it"
+
+
 def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    """Texts that look like secrets, in keys too, and values whose key says what they are (`password: …`)."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _secrets(item, (*path, key))
+            kind = secret_in(f"{key}: {item}" if isinstance(item, str) else key)
+            if kind is not None:
+                yield Finding("secret", (*path, key), _refusal(kind))
+            elif not isinstance(item, str):
+                yield from _secrets(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _secrets(item, (*path, index))
     elif isinstance(value, str):
         kind = secret_in(value)
         if kind is not None:
-            message = (
-                f"this looks like {kind}; secrets have no place in Git. Take it out, and change the secret: the history keeps it"
-            )
-            yield Finding("secret", path, message)
+            yield Finding("secret", path, _refusal(kind))
+
+
+def _texts(node: yaml.Node) -> list[tuple[int, int]]:
+    """Where each scalar of a document begins and ends."""
+    if isinstance(node, yaml.ScalarNode):
+        return [(node.start_mark.index, node.end_mark.index)]
+    parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    return [text for part in parts for text in _texts(part)]
+
+
+def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Report]:
+    """Secrets in comments: in what follows a `#` that is in none of the texts."""
+    known = sorted(texts)
+    for comment in re.finditer(r"(?<![^\s])#.*", text):
+        kind = secret_in(comment[0])
+        before = bisect_right(known, (comment.start(), len(text)))
+        if kind is not None and not (before and known[before - 1][1] > comment.start()):
+            line, column = text.count("\n", 0, comment.start()) + 1, comment.start() - text.rfind("\n", 0, comment.start())
+            yield line, column, "secret", "error", _refusal(kind), None
 
 
 def encode(blob: Blob) -> bytes:

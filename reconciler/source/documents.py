@@ -6,8 +6,12 @@ bombs are refused. Nodes are walked here instead of by PyYAML's constructor, whi
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import yaml
@@ -17,7 +21,8 @@ LARGEST_FILE = 16 << 20
 LARGEST_DOCUMENT = 1 << 20
 DEEPEST = 32
 MOST_ALIASED = 10_000
-"""Limits: bytes, bytes, levels, and nodes that aliases may stand for."""
+LONG_TEXT = 128
+"""Limits: bytes, bytes, levels, and nodes that aliases may stand for; so many characters of a text count as one more node."""
 
 _SPECIAL = frozenset("-+.0123456789~nNtTfF")
 """What a plain scalar begins with that may not be a text."""
@@ -27,7 +32,11 @@ _NUMBER = re.compile(
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS_TRUE, _WORDS_FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+"""Control characters, those that turn the direction of writing, and line breaks that libyaml sees and a reviewer does not."""
+_LONE_RETURN = re.compile(r"\r(?!\n)")
+_TABBED = re.compile(r" *\t[ \t]*[^\s]")
+_MARKER = re.compile(rb"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
 
 
 class Document(NamedTuple):
@@ -60,39 +69,50 @@ class _Composer(CParser):
 
 def parse(content: bytes) -> list[Document]:
     """Read all documents of a file. Empty ones are left out. Raises Unreadable at the first place that cannot be read."""
-    documents = []
+    return [document for document, _ in read(content)]
+
+
+def read(content: bytes) -> Iterator[tuple[Document, yaml.Node]]:
+    """The documents of a file, one after the other, each with the node that says where its parts stand. Raises Unreadable."""
     for node, text in compose(content):
-        builder = _Builder(text)
-        value = builder.build(node, 1)
+        value = _Builder(text).build(node, 1)
         if value is not None:
-            documents.append(Document(node.start_mark.line + 1, value))
-    return documents
+            yield Document(node.start_mark.line + 1, value), node
 
 
-def compose(content: bytes) -> list[tuple[yaml.Node, str]]:
-    """The nodes of all documents, with the file's text. Raises Unreadable."""
-    if len(content) > LARGEST_FILE:
-        raise Unreadable("too-large", 1, 1, f"the file has {len(content):,} bytes; at most {LARGEST_FILE:,} are read")
+def compose(content: bytes) -> Iterator[tuple[yaml.Node, str]]:
+    """The nodes of each document, with the file's text. Raises Unreadable."""
+    _refuse_large(content)
     text = _decode(content)
+    tabbed = [number for number, line in enumerate(text.split("\n")) if _TABBED.match(line)] if "\t" in text else []
     composer = _Composer(text)
-    nodes = []
     try:
         while composer.check_node():
             node = composer.get_node()
             assert node is not None
-            if node.end_mark.index - node.start_mark.index > LARGEST_DOCUMENT:
-                size = f"{node.end_mark.index - node.start_mark.index:,}"
-                raise Unreadable(
-                    "too-large", node.start_mark.line + 1, 1, f"the document has {size} characters; at most 1 MiB is read"
-                )
-            nodes.append((node, text))
+            if tabbed:
+                _refuse_tabs(node, text, tabbed)
+            yield node, text
     except yaml.MarkedYAMLError as error:
         raise _unreadable(error, text) from None
     except yaml.YAMLError as error:
         raise Unreadable("yaml-syntax", 1, 1, f"this is not YAML: {str(error).splitlines()[0]}") from None
     finally:
         composer.dispose()
-    return nodes
+
+
+def _refuse_large(content: bytes) -> None:
+    """Before anything is composed: a node takes several hundred bytes of memory, and may have been one byte of the file."""
+    if len(content) > LARGEST_FILE:
+        raise Unreadable("too-large", 1, 1, f"the file has {len(content):,} bytes; at most {LARGEST_FILE:,} are read")
+    if len(content) > LARGEST_DOCUMENT:
+        starts = [0, *(found.start() for found in _MARKER.finditer(content)), len(content)]
+        for start, end in pairwise(starts):
+            if end - start > LARGEST_DOCUMENT:
+                line = content.count(b"\n", 0, start) + 1
+                raise Unreadable(
+                    "too-large", line, 1, f"the document has {end - start:,} bytes; at most {LARGEST_DOCUMENT:,} are read"
+                )
 
 
 def _decode(content: bytes) -> str:
@@ -104,10 +124,31 @@ def _decode(content: bytes) -> str:
         raise Unreadable("not-utf-8", line, column, "the file is not UTF-8; save it as UTF-8") from None
     if text.startswith("\ufeff"):
         text = text[1:]
-    found = _FORBIDDEN.search(text)
+    found = _FORBIDDEN.search(text) or (_LONE_RETURN.search(text) if "\r" in text else None)
     if found:
         raise Unreadable("control-character", *_place(text, found.start()), f"the file holds {_named(found[0])}; remove it")
     return text
+
+
+def _refuse_tabs(node: yaml.Node, text: str, lines: list[int]) -> None:
+    """libyaml lets tabs indent what stands in brackets or goes on from the line before; only in a block of text are they text."""
+    within: set[int] = set()
+    nodes, seen = [node], set()
+    while nodes:
+        inner = nodes.pop()
+        if isinstance(inner, yaml.ScalarNode):
+            if inner.style in ("|", ">"):
+                within.update(range(inner.start_mark.line + 1, inner.end_mark.line + (inner.end_mark.column > 0)))
+        elif id(inner) not in seen:
+            seen.add(id(inner))
+            nodes += [part for pair in inner.value for part in pair] if isinstance(inner, yaml.MappingNode) else inner.value
+    for line in lines[bisect_left(lines, node.start_mark.line) : bisect_right(lines, node.end_mark.line)]:
+        if line not in within:
+            raise _tab(line + 1, text)
+
+
+def _tab(line: int, text: str) -> Unreadable:
+    return Unreadable("tab", line, text.split("\n")[line - 1].index("\t") + 1, "a tab cannot indent YAML; use spaces")
 
 
 def _place(text: str, index: int) -> tuple[int, int]:
@@ -125,7 +166,7 @@ def _unreadable(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
     problem = error.problem or "it cannot be read"
     lines = text.split("\n")
     if line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]:
-        return Unreadable("tab", line, lines[line - 1].index("\t") + 1, "a tab cannot indent YAML; use spaces")
+        return _tab(line, text)
     if "maximum nesting depth" in problem:
         return Unreadable("too-deep", line, column, f"it nests deeper than {DEEPEST} levels")
     context = f" {error.context}" if error.context else ""
@@ -133,16 +174,18 @@ def _unreadable(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
 
 
 class _Builder:
-    """Values out of nodes; counts what aliases stand for without expanding them twice."""
+    """Values out of nodes; counts what aliases stand for."""
 
     def __init__(self, text: str) -> None:
         self._escapes = "\\" in text
-        self._aliases = "*" in text
-        self._sizes: dict[int, int] = {}
+        self._aliases = "*" in text and "&" in text
+        self._seen: set[int] = set()
         self._open: set[int] = set()
         self._aliased = 0
 
     def build(self, node: yaml.Node, depth: int) -> Any:
+        if self._aliases:
+            self._count(node)
         if isinstance(node, yaml.ScalarNode):
             if node.tag:
                 raise self._tagged(node)
@@ -156,32 +199,22 @@ class _Builder:
             raise _at(node, "too-deep", f"it nests deeper than {DEEPEST} levels")
         if node.tag:
             raise self._tagged(node)
-        if self._aliases:
-            return self._build_counted(node, depth)
-        return (
-            self._mapping(node, depth)
-            if isinstance(node, yaml.MappingNode)
-            else [self.build(item, depth + 1) for item in node.value]
-        )
+        self._open.add(id(node))
+        is_mapping = isinstance(node, yaml.MappingNode)
+        built = self._mapping(node, depth) if is_mapping else [self.build(item, depth + 1) for item in node.value]
+        self._open.remove(id(node))
+        return built
 
-    def _build_counted(self, node: yaml.Node, depth: int) -> Any:
+    def _count(self, node: yaml.Node) -> None:
+        """A node that is come to again stands for an alias, or in what one stands for."""
         key = id(node)
         if key in self._open:
             raise _at(node, "alias", "an alias stands for something that holds the alias itself")
-        if key in self._sizes:
-            self._aliased += self._sizes[key]
+        if key in self._seen:
+            self._aliased += 1 + (len(node.value) // LONG_TEXT if isinstance(node, yaml.ScalarNode) else 0)
+        self._seen.add(key)
         if self._aliased > MOST_ALIASED:
             raise _at(node, "alias", f"aliases stand for more than {MOST_ALIASED:,} nodes")
-        self._open.add(key)
-        before = self._aliased
-        value = (
-            self._mapping(node, depth)
-            if isinstance(node, yaml.MappingNode)
-            else [self.build(item, depth + 1) for item in node.value]
-        )
-        self._open.discard(key)
-        self._sizes[key] = 1 + self._aliased - before + len(node.value) * (2 if isinstance(node, yaml.MappingNode) else 1)
-        return value
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -190,14 +223,14 @@ class _Builder:
             if key.__class__ is not str:
                 raise _at(key_node, "key", "a key must be a text; write it in quotes")
             if key in found:
-                raise _at(key_node, "duplicate-key", f"the key `{key}` stands here twice")
+                raise _at(key_node, "duplicate-key", f"the key `{key[:80]}` stands here twice")
             if key == "<<" and not key_node.style:
                 raise _at(key_node, "merge-key", "merge keys (`<<`) are not read; write it out")
             found[key] = self.build(value_node, depth + 1)
         return found
 
     def _tagged(self, node: yaml.Node) -> Unreadable:
-        return _at(node, "tag", f"tags (`{node.tag}`) are not read; leave it out")
+        return _at(node, "tag", f"tags (`{node.tag[:80]}`) are not read; leave it out")
 
     def _refuse_hidden(self, node: yaml.ScalarNode) -> None:
         found = _FORBIDDEN.search(node.value)
@@ -218,9 +251,12 @@ def _plain(node: yaml.ScalarNode) -> Any:
         return value in _WORDS_TRUE
     if _NOT_A_NUMBER.fullmatch(value):
         raise _at(node, "number", f"`{value}` is no number Accord knows; write it in quotes if it is a text")
-    if len(value) <= 40 and _NUMBER.fullmatch(value):
-        return _number(value)
-    return value
+    if not _NUMBER.fullmatch(value):
+        return value
+    number = _number(value) if len(value) <= 40 else math.inf
+    if number in (math.inf, -math.inf):
+        raise _at(node, "number", f"`{value[:40]}` is too large a number; write it in quotes if it is a text")
+    return number
 
 
 def _number(value: str) -> int | float:

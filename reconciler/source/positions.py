@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import yaml
 
@@ -17,41 +18,60 @@ def locate(content: bytes, document_line: int, path: Path, *, key: bool = False)
 
     Where the path leads nowhere, the deepest part of it that is there.
     """
-    node = _document(content, document_line)
-    if node is None:
-        return document_line, 1
-    mark = node.start_mark
-    for step in path:
-        found = _child(node, step)
-        if found is None:
-            break
-        key_node, node = found
-        mark = (key_node if key and key_node is not None else node).start_mark
-    return mark.line + 1, mark.column + 1
+    places = _places(content, document_line)
+    return (document_line, 1) if places is None else places.find(path, key=key)
 
 
-def _document(content: bytes, line: int) -> yaml.Node | None:
+class Places:
+    """The places in one document. What was looked for is remembered: a list of 50,000 names may have as many problems."""
+
+    def __init__(self, node: yaml.Node) -> None:
+        self._node = node
+        self._children: dict[int, dict[str | int, tuple[yaml.Node | None, yaml.Node]]] = {}
+
+    def find(self, path: Path, *, key: bool = False) -> tuple[int, int]:
+        """Line and column (from 1) of the value at a path, or of its key."""
+        node, mark = self._node, self._node.start_mark
+        for step in path:
+            by_name = isinstance(node, yaml.SequenceNode) and isinstance(step, str)
+            found = self._children_of(node).get(str(step).casefold() if by_name else step)
+            if found is None:
+                break
+            key_node, node = found
+            mark = (key_node if key and key_node is not None else node).start_mark
+        return mark.line + 1, mark.column + 1
+
+    def _children_of(self, node: yaml.Node) -> dict[str | int, tuple[yaml.Node | None, yaml.Node]]:
+        if id(node) not in self._children:
+            found: dict[str | int, tuple[yaml.Node | None, yaml.Node]] = {}
+            if isinstance(node, yaml.MappingNode):
+                found.update((key.value, (key, value)) for key, value in node.value if isinstance(key, yaml.ScalarNode))
+            elif isinstance(node, yaml.SequenceNode):
+                for index, item in enumerate(node.value):
+                    found[index] = (None, item)
+                    for name in _names(item):
+                        found.setdefault(name, (None, item))
+            self._children[id(node)] = found
+        return self._children[id(node)]
+
+
+@lru_cache(maxsize=1)
+def _places(content: bytes, line: int) -> Places | None:
     try:
-        nodes = [node for node, _ in compose(content)]
+        return next((Places(node) for node, _ in compose(content) if node.start_mark.line + 1 == line), None)
     except Unreadable:
         return None
-    return next((node for node in nodes if node.start_mark.line + 1 == line), None)
 
 
-def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode):
-        if isinstance(step, str):
-            return next(((None, item) for item in node.value if _names(item, step.casefold())), None)
-        return (None, node.value[step]) if step < len(node.value) else None
-    return None
-
-
-def _names(item: yaml.Node, name: str) -> bool:
-    """Whether a list's item is a name, or says it: `alice`, `{user: alice}`, or a list that holds it."""
+def _names(item: yaml.Node) -> Iterator[str]:
+    """What a list's item is called, without regard to case: `alice`, `{user: alice}`, or a list that holds it."""
     if isinstance(item, yaml.ScalarNode):
-        return bool(item.value.casefold() == name)
-    if isinstance(item, yaml.MappingNode):
-        return any(key.value in ("user", "issuer") and _names(value, name) for key, value in item.value)
-    return any(_names(inner, name) for inner in item.value)
+        yield item.value.casefold()
+    elif isinstance(item, yaml.MappingNode):
+        for key, value in item.value:
+            if key.value in ("user", "issuer") and isinstance(value, yaml.ScalarNode):
+                yield value.value.casefold()
+    else:
+        for inner in item.value:
+            if isinstance(inner, yaml.ScalarNode):
+                yield inner.value.casefold()

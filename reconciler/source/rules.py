@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
 from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Settings, Team, User
 from reconciler.access.state import ended
-from reconciler.plan.nearest import did_you_mean, nearest
+from reconciler.plan.nearest import nearest
 from reconciler.plan.problems import Problem, Severity
 
 Path = tuple[str | int, ...]
@@ -41,6 +42,8 @@ class Surroundings(NamedTuple):
 
 
 _NOTHING = Surroundings()
+_MOST_COMPARED = 500_000
+"""So many pairs of names are compared (some ten seconds) to say which one was meant; after that a reference is just unknown."""
 
 
 class _Found(NamedTuple):
@@ -126,11 +129,18 @@ def _previously(
 
 
 def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[str]]) -> Iterator[_Found]:
+    near: dict[tuple[Kind, str], str | None] = {}
+    compared = 0
     for declaration in declarations:
         for kind, path, name in _mentions(declaration):
-            if name not in names[kind]:
-                message = f"unknown {_WORDS[kind]} `{name}`{did_you_mean(name, names[kind])}"
-                yield _Found(declaration, path, "unknown-reference", message, nearest(name, names[kind]))
+            if name in names[kind]:
+                continue
+            if (kind, name) not in near:
+                near[kind, name] = nearest(name, names[kind]) if compared < _MOST_COMPARED else None
+                compared += len(names[kind])
+            suggestion = near[kind, name]
+            hint = f"; did you mean `{suggestion}`?" if suggestion else ""
+            yield _Found(declaration, path, "unknown-reference", f"unknown {_WORDS[kind]} `{name}`{hint}", suggestion)
 
 
 def _mentions(declaration: Declaration) -> Iterator[tuple[Kind, Path, str]]:
@@ -202,7 +212,8 @@ def _lists(declaration: Declaration, team: Team) -> Iterator[_Found]:
         ("permittedIPs", list(team.permitted_ips), "permitted IP"),
     )
     for field, items, word in lists:
-        for name in sorted({item for item in items if items.count(item) > 1} if len(set(items)) < len(items) else ()):
+        twice = [name for name, count in Counter(items).items() if count > 1] if len(set(items)) < len(items) else []
+        for name in sorted(twice):
             yield _Found(declaration, ("spec", field, name), "listed-twice", f"{word} `{name}` is listed twice")
 
 
@@ -240,13 +251,14 @@ def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:
 
 def _template(declaration: Declaration, template: EmailTemplate) -> Iterator[_Found]:
     """A template that cannot be parsed is found now, not when the mail is due."""
-    from jinja2 import TemplateSyntaxError
+    from jinja2 import TemplateError, TemplateSyntaxError
     from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment()
     for field, text in (("subject", template.subject), ("text", template.text), ("html", template.html)):
         try:
             environment.parse(text or "")
-        except TemplateSyntaxError as error:
-            message = f"the template cannot be read: {error.message} (line {error.lineno} of it)"
-            yield _Found(declaration, ("spec", field), "template-syntax", message)
+        except (TemplateError, ValueError, RecursionError) as error:
+            line = f" (line {error.lineno} of it)" if isinstance(error, TemplateSyntaxError) else ""
+            reason = "it nests too deep" if isinstance(error, RecursionError) else str(error).split("\n", maxsplit=1)[0]
+            yield _Found(declaration, ("spec", field), "template-syntax", f"the template cannot be read: {reason}{line}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from reconciler.access.resources import KINDS
-from reconciler.plan.nearest import did_you_mean, nearest
+from reconciler.plan.nearest import nearest
 from reconciler.source.shipped import schema_folder
 
 FILES = {
@@ -20,6 +22,8 @@ FILES = {
     "Settings": "settings.schema.json",
 }
 API_VERSION = "accord/v1"
+MOST_FINDINGS = 1_000
+"""So many problems of one document are told; nobody reads more, and a hostile document could have a million."""
 
 
 class Finding(NamedTuple):
@@ -65,27 +69,53 @@ def _header(value: dict[str, Any]) -> Iterator[Finding]:
             hint = f"; did you mean `{name}` where `{near}` stands?" if near else ""
             yield Finding("missing-property", (), f"`{name}` is missing{hint}", name if near else None)
         elif found not in valid:
-            text = found if isinstance(found, str) else json.dumps(found)
+            text = found if isinstance(found, str) else ""
             near = nearest(text, valid) or (valid[0] if len(valid) == 1 else None)
             hint = f"did you mean `{near}`?" if near else f"there are {', '.join(valid)}"
-            yield Finding(
-                f"unknown-{'api-version' if name == 'apiVersion' else 'kind'}", (name,), f"unknown {name} `{text}`; {hint}", near
-            )
+            rule = "unknown-api-version" if name == "apiVersion" else "unknown-kind"
+            yield Finding(rule, (name,), f"unknown {name} {_shown(found)}; {hint}", near)
 
 
 def _explain(kind: str, value: Any) -> list[Finding]:
-    from jsonschema import Draft202012Validator
-
-    errors = Draft202012Validator(schema_of(kind)).iter_errors(value)
-    found = [finding for error in errors for finding in _findings(error)]
+    found = list(islice((finding for error in _slow(kind).iter_errors(value) for finding in _findings(error)), MOST_FINDINGS + 1))
+    if len(found) > MOST_FINDINGS:
+        message = f"this document has more than {MOST_FINDINGS:,} problems; only the first ones are shown"
+        return [*found[:MOST_FINDINGS], Finding("too-many-problems", (), message)]
     return found or [Finding("schema", (), "this does not fit the schema of its kind")]
+
+
+@cache
+def _slow(kind: str) -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    make: Any = extend
+    return make(Draft202012Validator, {"uniqueItems": _unique_items})(schema_of(kind))
+
+
+def _unique_items(_validator: Any, wanted: bool, instance: Any, _schema: Any) -> Iterator[Any]:
+    """Each item that stands in a list again; jsonschema's own check compares each with each."""
+    from jsonschema import ValidationError
+
+    seen: set[str] = set()
+    for index, item in enumerate(instance if wanted and isinstance(instance, list) else ()):
+        text = json.dumps(item, sort_keys=True)
+        if text in seen:
+            yield ValidationError("", path=(index,), instance=item)
+        seen.add(text)
 
 
 def _findings(error: Any) -> Iterator[Finding]:
     path = tuple(error.absolute_path)
     where = f"`{path[-1]}`" if path and isinstance(path[-1], str) else "this"
     rule = str(error.validator)
-    if rule in ("additionalProperties", "unevaluatedProperties", "propertyNames"):
+    if "propertyNames" in error.absolute_schema_path:
+        message = (
+            f"a label cannot be called {_shown(error.instance)}: its name has letters, digits, `.`, `_`, `/` and `-`, at most 63, "
+            "and begins with a letter or digit"
+        )
+        yield Finding("wrong-format", (*path, error.instance), message, at_key=True)
+    elif rule in ("additionalProperties", "unevaluatedProperties"):
         yield from _unknown_properties(error, path)
     elif rule == "required":
         present = set(error.instance)
@@ -102,13 +132,28 @@ def _findings(error: Any) -> Iterator[Finding]:
         )
     elif rule in ("enum", "const"):
         valid = [str(item) for item in (error.validator_value if rule == "enum" else [error.validator_value])]
-        near = nearest(str(error.instance), valid)
-        hint = did_you_mean(str(error.instance), valid) or f"; there are {', '.join(f'`{item}`' for item in valid)}"
+        near = nearest(str(error.instance), valid) if isinstance(error.instance, str) else None
+        hint = f"; did you mean `{near}`?" if near else f"; there are {', '.join(f'`{item}`' for item in valid)}"
         yield Finding("unknown-value", path, f"{where} cannot be {_shown(error.instance)}{hint}", near)
     elif rule == "pattern":
         yield Finding("wrong-format", path, _pattern_message(error, where))
+    elif rule == "not":
+        yield from _forbidden(error, path, where)
+    elif rule == "uniqueItems":
+        yield Finding("wrong-value", path, f"{_shown(error.instance)} stands here twice")
     else:
-        yield Finding("wrong-value", path, f"{where}: {_limits(rule, error)}")
+        yield Finding("wrong-value", path, f"{where} must {_limits(rule, error)}")
+
+
+def _forbidden(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
+    """A word that is kept for something else, or a character. What is no text has the wrong type, which is said already."""
+    if "const" in error.validator_value:
+        yield Finding("wrong-value", path, f"{where} cannot be {_shown(error.instance)}, which means something else here")
+    elif isinstance(error.instance, str):
+        found = re.search(error.validator_value["pattern"], error.instance)
+        char = found[0] if found else "\n"
+        name = {"\n": "a line break", "\t": "a tab"}.get(char, f"U+{ord(char):04X}, a control character")
+        yield Finding("wrong-format", path, f"{where} holds {name}, which cannot stand here")
 
 
 def _unknown_properties(error: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
@@ -116,8 +161,8 @@ def _unknown_properties(error: Any, path: tuple[str | int, ...]) -> Iterator[Fin
     for name in error.instance if isinstance(error.instance, dict) else ():
         if name not in valid:
             near = nearest(name, valid)
-            hint = did_you_mean(name, valid) or (f"; there are {', '.join(valid)}" if valid else "")
-            yield Finding("unknown-property", (*path, name), f"unknown property `{name}`{hint}", near, at_key=True)
+            hint = f"; did you mean `{near}`?" if near else f"; there are {', '.join(valid)}"
+            yield Finding("unknown-property", (*path, name), f"unknown property {_shown(name)}{hint}", near, at_key=True)
 
 
 def _alternatives(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
@@ -130,9 +175,14 @@ def _alternatives(error: Any, path: tuple[str | int, ...], where: str) -> Iterat
             for inner in inners:
                 yield from _findings(inner)
             return
-    wanted = [inner.validator_value for inners in by_form.values() for inner in inners if inner.validator == "type"]
-    words = " or ".join(dict.fromkeys(_types(item) for item in wanted)) or "something else"
-    yield Finding("wrong-type", path, f"{where} must be {words}, not {_shown(error.instance)}{_quote_hint(error)}")
+    inners = [inner for form in by_form.values() for inner in form]
+    words = [f"`{inner.validator_value}`" for inner in inners if inner.validator == "const"]
+    wanted = [*words, *(_types(inner.validator_value) for inner in inners if inner.validator == "type")]
+    near = nearest(error.instance, [word.strip("`") for word in words]) if isinstance(error.instance, str) else None
+    hint = f"; did you mean `{near}`?" if near else _quote_hint(error) if not words else ""
+    yield Finding(
+        "wrong-type", path, f"{where} must be {' or '.join(dict.fromkeys(wanted))}, not {_shown(error.instance)}{hint}", near
+    )
 
 
 _TYPE_WORDS = {
@@ -159,7 +209,7 @@ def _shown(value: Any) -> str:
 
 
 def _quote_hint(error: Any) -> str:
-    scalar = isinstance(error.instance, int | float | bool) or error.instance is None
+    scalar = isinstance(error.instance, int | float | bool)
     text = "string" in json.dumps(error.schema.get("type", "")) or error.validator in ("oneOf", "anyOf")
     return "; write it in quotes" if scalar and text else ""
 
@@ -169,10 +219,9 @@ def _pattern_message(error: Any, where: str) -> str:
     strange = next((char for char in text if ord(char) > 127), None)
     if strange is not None and str(error.validator_value).startswith("^[a-z0-9]"):
         name = unicodedata.name(strange, "unnamed").lower()
-        like = unicodedata.normalize("NFKD", strange)[0]
-        latin = " which only looks like a Latin letter;" if "latin" not in name and like not in "abc" else ""
+        looks = "which is no ASCII letter, whatever it looks like; " if strange.isalpha() else ""
         return (
-            f"{where} has `{strange}` (U+{ord(strange):04X}, {name}),{latin} "
+            f"{where} has `{strange}` (U+{ord(strange):04X}, {name}), {looks}"
             "names are lower-case ASCII letters, digits, `.`, `_` and `-`"
         )
     if str(error.validator_value).startswith("^[a-z0-9]"):
@@ -190,16 +239,15 @@ def _purpose(error: Any) -> str:
 
 def _limits(rule: str, error: Any) -> str:
     words = {
-        "maxLength": "at most {0} characters",
-        "minLength": "at least {0} characters",
-        "maxItems": "at most {0} items",
-        "minItems": "at least {0} items",
-        "maximum": "at most {0}",
-        "minimum": "at least {0}",
-        "maxProperties": "at most {0} entries",
+        "maxLength": "have at most {0:,} characters",
+        "minLength": "have at least {0:,} characters",
+        "maxItems": "have at most {0:,} items",
+        "minItems": "have at least {0:,} items",
+        "maxProperties": "have at most {0:,} entries",
+        "maximum": "be at most {0:,}",
+        "minimum": "be at least {0:,}",
     }
-    if rule == "uniqueItems":
-        return "an item stands here twice"
-    return words.get(rule, "it does not fit the schema").format(error.validator_value) + (
-        f", not {len(error.instance):,}" if hasattr(error.instance, "__len__") else ""
-    )
+    if rule not in words:
+        return "fit the schema"
+    found = f"{len(error.instance):,}" if hasattr(error.instance, "__len__") else f"{error.instance:,}"[:80]
+    return f"{words[rule].format(error.validator_value)}, not {found}"

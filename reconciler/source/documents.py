@@ -200,8 +200,11 @@ class _Builder:
         if node.tag:
             raise self._tagged(node)
         self._open.add(id(node))
-        is_mapping = isinstance(node, yaml.MappingNode)
-        built = self._mapping(node, depth) if is_mapping else [self.build(item, depth + 1) for item in node.value]
+        built: Any
+        if isinstance(node, yaml.MappingNode):
+            built = self._mapping(node, depth)
+        else:
+            built = [self.build(item, depth + 1) for item in node.value]
         self._open.remove(id(node))
         return built
 

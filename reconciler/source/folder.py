@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from reconciler.plan.problems import Problem
 from reconciler.source.errors import SourceError
-from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate
+from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, shown_path
 
 
 def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
@@ -20,7 +21,8 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
     if not folder.is_dir():
         raise SourceError(f"there is no folder `{folder}`")
     ignore = folder / IGNORE_FILE
-    ignored = ignored_by(ignore.read_text("utf-8", "replace") if ignore.is_file() else None)
+    is_regular = ignore.is_file() and not ignore.is_symlink()
+    ignored = ignored_by(ignore.read_text("utf-8", "replace") if is_regular else None)
     found: list[tuple[str, Path]] = []
     skipped: list[Problem] = []
 
@@ -29,17 +31,38 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
 
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in (*names, *(name for name in folders if (Path(root) / name).is_symlink())):
+        for name in (*names, *folders):
             path = Path(root) / name
             relative = path.relative_to(folder).as_posix()
-            if path.is_symlink():
-                if (is_candidate(relative) or path.is_dir()) and not ignored(relative):
-                    skipped.append(link_warning(relative))
-            elif is_candidate(relative) and not ignored(relative):
-                found.append((relative, path))
+            mode = _mode(path)
+            if stat.S_ISDIR(mode):
+                if (path / ".git").exists():
+                    folders.remove(name)
+                    if not ignored(relative):
+                        skipped.append(submodule_warning(shown_path(relative)))
+            elif stat.S_ISLNK(mode):
+                if is_link_of_interest(relative) and not ignored(relative):
+                    skipped.append(link_warning(shown_path(relative)))
+            elif stat.S_ISREG(mode) and is_candidate(relative) and not ignored(relative):
+                found.append((shown_path(relative), path))
     return sorted(found), sorted(skipped)
+
+
+def _mode(path: Path) -> int:
+    """What a path is; nothing where it is gone meanwhile."""
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise SourceError(f"`{path}` cannot be read: {error.strerror}") from None
 
 
 def link_warning(path: str) -> Problem:
     """The warning for a symbolic link."""
     return Problem(path, 1, 1, "symlink", "warning", "symbolic links are not followed; put the file itself here")
+
+
+def submodule_warning(path: str) -> Problem:
+    """The warning for a repository inside the repository."""
+    return Problem(path, 1, 1, "submodule", "warning", "submodules are not read; put the files themselves here")

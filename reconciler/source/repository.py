@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import sha1, sha256
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
@@ -24,32 +26,37 @@ from reconciler.plan.nearest import did_you_mean
 from reconciler.plan.problems import Problem
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
-from reconciler.source.folder import link_warning
-from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate
+from reconciler.source.folder import link_warning, submodule_warning
+from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, is_visible, shown_path
 
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
     "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
+    "GIT_ALLOW_PROTOCOL": "none",
     "GIT_PAGER": "cat",
     "LC_ALL": "C",
 }
+_FETCHING = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE")
+"""Variables that git sets for a hook: they name the repository of the hook, which need not be the one that was asked for."""
 _CONFIG = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.attributesFile=/dev/null",
     "log.showSignature=false",
     "diff.external=",
+    f"core.bigFileThreshold={LARGEST_FILE}",  # larger ones are never held in memory as a whole
     "protocol.ext.allow=never",
     "uploadpack.packObjectsHook=",
 )
+_LONGEST_REV = 1_000
 _REMOTE_TIMEOUT = 300
 """Seconds that a remote may take."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^-]")
-_OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class Tree(NamedTuple):
@@ -89,11 +96,16 @@ class Repository:
             )
         if _URL.match(location) or (_SCP.match(location) and not Path(location).exists()):
             return _mirror(location, cache)
-        if not Path(location).is_dir():
-            raise RepositoryUnreachable(f"there is no repository at `{location}`; give its path or URL with --repository")
-        repository = cls(location)
-        repository._git("rev-parse", "--git-dir")
-        return repository
+        for name in _OF_A_HOOK:
+            os.environ.pop(name, None)
+        try:
+            found = Path(location).is_dir()
+        except OSError:  # a name that is too long, say
+            found = False
+        if not found:
+            raise RepositoryUnreachable(f"there is no repository at `{location[:200]}`; give its path or URL with --repository")
+        up = cls(location)._git("rev-parse", "--show-cdup").strip()
+        return cls(str(Path(location, up)), location) if up else cls(location)
 
     def origin(self) -> str:
         """How it was named, without credentials."""
@@ -102,8 +114,11 @@ class Repository:
     def _git(self, *arguments: str, **options: Any) -> Any:
         """Run git. Raises RepositoryUnreachable where git cannot use the repository, SourceError for all else."""
         config = [word for setting in _CONFIG for word in ("-c", setting)]
+        options = {"env": _ENVIRONMENT, "strip_newline_in_stdout": False, **options}
         try:
-            return self._command.execute(["git", *config, *arguments], env=_ENVIRONMENT, strip_newline_in_stdout=False, **options)
+            return self._command.execute(["git", *config, *arguments], **options)
+        except OSError as error:
+            raise RepositoryUnreachable(f"git cannot be run in {self.origin()}: {error.strerror}") from None
         except GitCommandNotFound:
             raise SourceError("git is not installed; Accord reads the config repository with it") from None
         except CommandError as error:
@@ -111,8 +126,8 @@ class Repository:
 
     def resolve(self, rev: str) -> Revision:
         """The commit that a revision names. Raises UnknownRevision, with the nearest branch or tag."""
-        if not rev or rev.startswith("-") or ".." in rev or not rev.isprintable():
-            raise UnknownRevision(f"`{rev!r}` names no revision")
+        if not rev or rev.startswith("-") or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
+            raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` names no revision")
         try:
             commit = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
         except SourceError as error:
@@ -125,19 +140,21 @@ class Repository:
         names = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
         if not names:
             return f"there is no revision `{rev}`: {self.origin()} has no commits yet"
+        if rev in names:
+            return f"`{rev}` of {self.origin()} names a commit that is missing; fetch the repository again"
         return f"there is no revision `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
 
     def _revision(self, commit: str) -> Revision:
         raw = self._git("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")
         head, _, message = raw.partition("\n\n")
         fields = dict(line.split(" ", 1) for line in reversed(head.split("\n")) if " " in line and not line.startswith(" "))
-        author = re.match(r"(.*?) ?<([^>]*)> (-?\d+)", fields.get("author", ""))
+        author = re.match(r"(.*?) ?<([^>]*)> (-?[0-9]{1,18})", fields.get("author", ""))
         name, seconds = (author[1] or author[2], int(author[3])) if author else ("unknown", 0)
         return Revision(commit, name, _instant(seconds), message.strip().split("\n")[0][:200])
 
     def entries(self, commit: str, path: str) -> Tree:
         """The files of a commit under a folder that hold resources. Raises SourceError where there is no such folder."""
-        where = ["--", f"{path}/"] if path else []
+        where = ["--", f":(literal){path}/"] if path else []
         listing = self._git("ls-tree", "-r", "-z", commit, *where, stdout_as_string=False)
         if path and not listing:
             raise SourceError(f"there is no folder `{path}` in {commit[:12]}")
@@ -157,16 +174,14 @@ class Repository:
         files, skipped = [], []
         for mode, meta_blob, name in rows:
             relative = name[len(prefix) :]
-            if mode == b"160000" and not relative.startswith("."):
-                skipped.append(
-                    Problem(name, 1, 1, "submodule", "warning", "submodules are not read; put the files themselves here")
-                )
-            elif not is_candidate(relative) or ignored(relative):
-                continue
+            if mode == b"160000":
+                if is_visible(relative) and not ignored(relative):
+                    skipped.append(submodule_warning(shown_path(name)))
             elif mode == b"120000":
-                skipped.append(link_warning(name))
-            else:
-                files.append((_shown_path(name), meta_blob.decode()))
+                if is_link_of_interest(relative) and not ignored(relative):
+                    skipped.append(link_warning(shown_path(name)))
+            elif is_candidate(relative) and not ignored(relative):
+                files.append((shown_path(name), meta_blob.decode()))
         return Tree(files, skipped)
 
     def _text(self, blob: str | None) -> str | None:
@@ -193,7 +208,7 @@ class Repository:
             if relative == IGNORE_FILE:
                 return None
             if is_candidate(relative) and not ignored(relative):
-                file = ChangedFile(_shown_path(name), _regular(old_mode, old_blob), _regular(new_mode, new_blob))
+                file = ChangedFile(shown_path(name), _regular(old_mode, old_blob), _regular(new_mode, new_blob))
                 found.append(file)
         return found
 
@@ -212,19 +227,27 @@ class Repository:
 
         Raises RepositoryUnreachable where one is missing or damaged.
         """
-        wanted = list(blobs)
-        config = [word for setting in _CONFIG for word in ("-c", setting)]
+        waiting = deque(blobs)
+        while waiting:
+            with self._batch(waiting) as answers:
+                content: bytes | None = b""
+                while waiting and content is not None:  # what is too large is not waited for: git is ended, and started again
+                    blob = waiting.popleft()
+                    content = _answer(answers, blob, self.origin())
+                    yield blob, content
+
+    @contextmanager
+    def _batch(self, blobs: Iterable[str]) -> Iterator[Any]:
+        """What git answers to the ids of blobs."""
         with TemporaryFile() as ids:  # a file, not a pipe: git can write while nobody has to feed it
-            ids.write("".join(f"{blob}\n" for blob in wanted).encode())
+            ids.write("".join(f"{blob}\n" for blob in blobs).encode())
             ids.seek(0)
-            process: Any = self._command.execute(
-                ["git", *config, "cat-file", "--batch", "--buffer"], env=_ENVIRONMENT, as_process=True, istream=ids
-            )
+            process = self._git("cat-file", "--batch", "--buffer", as_process=True, istream=ids)
         try:
-            for blob in wanted:
-                yield blob, _answer(process.proc.stdout, blob, self.origin())
+            yield process.proc.stdout
         finally:
-            process.proc.stdout.close()
+            for stream in (process.proc.stdout, process.proc.stderr):
+                stream.close()
             process.proc.wait()
 
     def has(self, commit: str) -> bool:
@@ -249,7 +272,16 @@ class Repository:
     def blame(self, commit: str, file: str, line: int) -> Revision:
         """The commit that brought a line in. Raises ShallowRepository where the history is cut off before it can tell."""
         raw = self._git(
-            "blame", "--porcelain", "--no-textconv", "-L", f"{line},{line}", commit, "--", file, stdout_as_string=False
+            "blame",
+            "--porcelain",
+            "--no-textconv",
+            "--no-ignore-revs-file",
+            "-L",
+            f"{line},{line}",
+            commit,
+            "--",
+            file,
+            stdout_as_string=False,
         )
         brought = raw[:64].split(b" ")[0].decode()
         content = self._git("cat-file", "commit", brought)
@@ -263,28 +295,24 @@ def _regular(mode: str, blob: str) -> str | None:
     return blob if mode in ("100644", "100755") else None
 
 
-def _shown_path(name: str) -> str:
-    """A path as text; bytes that are not UTF-8 are spelt out, so that it can be shown and stored."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def _answer(stream: Any, blob: str, origin: str) -> bytes | None:
     header = stream.readline().split()
     if len(header) != 3 or header[1] != b"blob":
         raise RepositoryUnreachable(f"the object {blob[:12]} is missing or damaged in {origin}; fetch the repository again")
     size = int(header[2])
-    if size <= LARGEST_FILE:
-        content: bytes = stream.read(size + 1)[:-1]
-        if len(content) != size:
-            raise RepositoryUnreachable(f"the object {blob[:12]} is damaged in {origin}; fetch the repository again")
-        return content
-    remaining = size + 1
-    while remaining > 0:
-        piece = stream.read(min(remaining, 1 << 20))
-        if not piece:
-            break
-        remaining -= len(piece)
-    return None
+    if size > LARGEST_FILE:
+        return None
+    content: bytes = stream.read(size + 1)[:-1]
+    if _id(content, len(blob)) != blob:  # git does not look, and what is remembered of an id must be what it stands for
+        raise RepositoryUnreachable(f"the object {blob[:12]} is damaged in {origin}; fetch the repository again")
+    return content
+
+
+def _id(content: bytes, length: int) -> str:
+    digest = sha256() if length == 64 else sha1(usedforsecurity=False)
+    digest.update(b"blob %d\0" % len(content))
+    digest.update(content)
+    return digest.hexdigest()
 
 
 def _instant(seconds: int) -> datetime:
@@ -332,13 +360,16 @@ def _git_error(said: str, origin: str) -> SourceError:
 
 
 def _without_credentials(text: str) -> str:
-    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+    return re.sub(r"(?<=://)[^/\s]+@", "", text)
 
 
 def _mirror(url: str, cache: Path) -> Repository:
     """A bare mirror of a remote repository in the cache folder, fetched now."""
     folder = cache / f"mirror-{sha256(url.encode()).hexdigest()[:16]}.git"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"no mirror can be kept in `{cache}`: {error.strerror}") from None
     repository = Repository(str(folder), url)
     if not (folder / "HEAD").exists():
         repository._git("init", "--bare", "--quiet", "--template=", str(folder))
@@ -352,6 +383,7 @@ def _mirror(url: str, cache: Path) -> Repository:
         "--end-of-options",
         url,
         *refspecs,
+        env=_FETCHING,
         kill_after_timeout=_REMOTE_TIMEOUT,
     )
     return repository

@@ -111,8 +111,8 @@ def _findings(error: Any) -> Iterator[Finding]:
     rule = str(error.validator)
     if "propertyNames" in error.absolute_schema_path:
         message = (
-            f"a label cannot be called {_shown(error.instance)}: its name has letters, digits, `.`, `_`, `/` and `-`, at most 63, "
-            "and begins with a letter or digit"
+            f"a label cannot be called {_shown(error.instance)}: letters, digits, `.`, `_`, `/` and `-`, at most 63, "
+            "beginning with a letter or digit"
         )
         yield Finding("wrong-format", (*path, error.instance), message, at_key=True)
     elif rule in ("additionalProperties", "unevaluatedProperties"):

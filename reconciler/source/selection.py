@@ -9,7 +9,22 @@ IGNORE_FILE = ".accordignore"
 
 def is_candidate(path: str) -> bool:
     """Whether a path, relative to the resources' folder, may hold resources."""
-    return path.endswith((".yaml", ".yml")) and not path.startswith(".") and "/." not in path
+    return path.endswith((".yaml", ".yml")) and is_visible(path)
+
+
+def is_visible(path: str) -> bool:
+    """Whether neither a file nor the folders it is in begin with a dot."""
+    return not path.startswith(".") and "/." not in path
+
+
+def shown_path(path: str) -> str:
+    """A path as text; bytes that are not UTF-8 are spelt out, so that it can be shown and stored."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def is_link_of_interest(path: str) -> bool:
+    """Whether a link may stand for what would be read: a file by its ending, or a folder, which seldom has one."""
+    return is_candidate(path) or (is_visible(path) and "." not in path.rpartition("/")[2])
 
 
 def ignored_by(patterns: str | None) -> Callable[[str], bool]:

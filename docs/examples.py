@@ -169,4 +169,8 @@ def renewed(text: str, ran: list[Ran]) -> str:
 def renew(page: Path) -> None:
     """Write a page's outputs anew."""
     text = page.read_text(encoding="utf-8")
-    page.write_text(renewed(text, run(text)), encoding="utf-8")
+    ran = run(text)
+    for item in ran:
+        if item.example.hidden and item.code:
+            raise RuntimeError(f"{page.name}:{item.example.line}: {item.example.command} failed: {item.output}")
+    page.write_text(renewed(text, ran), encoding="utf-8")

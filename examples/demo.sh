@@ -29,10 +29,10 @@ run accord apply --yes
 title "Who may use what"
 run accord access
 
-title "One change in one commit: the web platform may use the VPN's issuer until the end of 2027"
-sed -i 's/^    - tls-public$/&\n    - {issuer: vpn, until: 2027-12-31}/' config/teams/web/web-platform.yaml
+title "One change in one commit: the web platform may use the VPN's issuer until the end of 2030"
+sed -i 's/^    - tls-public$/&\n    - {issuer: vpn, until: 2030-12-31}/' config/teams/web/web-platform.yaml
 run git -C config diff -U1
-git -C config commit -q -a -m "Let the web platform use the VPN until the end of 2027"
+git -C config commit -q -a -m "Let the web platform use the VPN until the end of 2030"
 
 title "Who gains and who loses?"
 run accord plan

@@ -31,7 +31,13 @@ def some(kind: str) -> st.SearchStrategy[frozenset[str]]:
 
 
 SCOPES = st.builds(
-    Scope, users=some("User"), teams=some("Team"), issuers=some("Issuer"), whole_teams=some("Team"), guarded_teams=some("Team")
+    Scope,
+    users=some("User"),
+    teams=some("Team"),
+    issuers=some("Issuer"),
+    whole_teams=some("Team"),
+    guarded_teams=some("Team"),
+    granted_issuers=some("Issuer"),
 )
 
 
@@ -111,7 +117,7 @@ def test_a_part_holds_what_was_asked_for(database: Database, state: DeclaredStat
     whole = prepare(database, state, []).declared
     part = part_of(database, scope).declared
     assert scope.users & whole.users.keys() <= part.users.keys()
-    assert scope.issuers & whole.issuers.keys() <= part.issuers.keys()
+    assert (scope.issuers | scope.granted_issuers) & whole.issuers.keys() <= part.issuers.keys()
     administering = {name for name, team in whole.teams.items() if team.administrator}
     entire = (scope.teams | scope.whole_teams | scope.guarded_teams | administering) & whole.teams.keys()
     assert {name: part.teams[name] for name in entire} == {name: whole.teams[name] for name in entire}

@@ -107,8 +107,8 @@ def _repair(deployment: Deployment, found: Drift, yes: bool, overrides: list[tup
     if not yes and not click.confirm("Put this right?"):
         click.echo("Nothing was changed.")
         return ERROR
-    chosen = frozenset((change.kind, change.name) for change, _ in found.differences)
+    shown = [change for change, _ in found.differences]
     with showing_refused():
-        outcome = repair(deployment, chosen, overrides=overrides, applied_by=current_user(), clock=utc_now)
+        outcome = repair(deployment, shown, overrides=overrides, applied_by=current_user(), clock=utc_now)
     write_outcome(outcome.plan, "Put right, as in")
     return OK

@@ -16,7 +16,16 @@ from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError
 from reconciler.run.gather import read_declarations, state_of
 from reconciler.run.planning import open_source, reading
-from reconciler.store.read import AppliedRevision, Scope, all_names, find_revision, read_actual, read_applied, revision_at
+from reconciler.store.read import (
+    AppliedRevision,
+    Scope,
+    all_names,
+    find_revision,
+    read_actual,
+    read_applied,
+    read_history,
+    revision_at,
+)
 
 if TYPE_CHECKING:
     from reconciler.store.engine import Connection
@@ -116,8 +125,13 @@ def _in_force(connection: Connection, question: Question, now: datetime) -> Appl
 
 def find_applied(connection: Connection, commit: str) -> AppliedRevision:
     """An applied revision by its commit, or the beginning of it. Raises RunError where none or several are meant."""
-    found = find_revision(connection, commit)
+    found = find_revision(connection, commit.lower())
     if found is None:
+        meant = {
+            applied.revision.commit for applied in read_history(connection) if applied.revision.commit.startswith(commit.lower())
+        }
+        if meant:
+            raise RunError(f"`{commit}` is too short: {', '.join(sorted(meant)[:5])} begin so; write more of it")
         raise RunError(f"revision `{commit}` was never applied to this database; `accord history` lists those that were")
     return found
 

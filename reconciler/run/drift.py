@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.access.resources import Kind, Resource
+from reconciler.access.resources import DeclaredState, Kind, Resource
 from reconciler.plan.actual import Actual, Key
 from reconciler.plan.changes import Desired, find_changes, find_renames, with_resources
 from reconciler.plan.guards import overridden
@@ -16,7 +16,7 @@ from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.run.applying import Outcome, Override, overrides_used
 from reconciler.run.deployment import Deployment
-from reconciler.run.errors import RunError, Unsafe
+from reconciler.run.errors import RunError, Stale, Unsafe
 from reconciler.run.gather import Progress, Source, read_declarations, state_of
 from reconciler.run.planning import open_source, reading
 from reconciler.store.apply import apply_plan
@@ -60,13 +60,13 @@ def find_drift(
         applied = _applied(connection)
         if not drifted(connection) and chosen is None:
             return Drift(applied, (), tuple(sorted(read_foreign(connection))))
-        plan = _repair_plan(connection, open_source(deployment), applied, now, chosen, progress)
+        plan, _ = _repair_plan(connection, open_source(deployment), applied, now, chosen, progress)
         differences = tuple(Difference(change, last_entry_for(connection, change.kind, change.name)) for change in plan.changes)
         return Drift(applied, differences, plan.foreign)
 
 
 def adopting(deployment: Deployment, drift: Drift) -> str:
-    """The patch for the config repository's files that makes them declare what differs, and the foreign rows, as they are."""
+    """The patch for the config repository's files that makes them declare what differs as the database holds it."""
     from reconciler.source.patch import adopting_patch
 
     repository = open_source(deployment).repository
@@ -89,18 +89,21 @@ def _repair_plan(
     now: datetime,
     chosen: Collection[Key] | None = None,
     progress: Progress = None,
-) -> Plan:
+) -> tuple[Plan, bool]:
+    """The plan that puts right the chosen resources (None: all), and whether nothing else differs."""
     declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
     actual, desired = read_actual(connection), state_of(declarations)
+    differing = {
+        (change.kind, change.name): change for change in find_changes(actual, desired, find_renames(actual, desired.declared))
+    }
     if chosen is not None:
-        desired = _only(actual, desired, chosen)
-    return make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path)
+        desired = _only(actual, desired, chosen, differing)
+    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path)
+    return plan, len(plan.changes) == len(differing)
 
 
-def _only(actual: Actual, desired: Desired, chosen: Collection[Key]) -> Desired:
+def _only(actual: Actual, desired: Desired, chosen: Collection[Key], differing: Mapping[Key, Change]) -> Desired:
     """A desired state that puts right the chosen resources alone. Raises RunError where one does not differ, or needs another."""
-    changes = find_changes(actual, desired, find_renames(actual, desired.declared))
-    differing = {(change.kind, change.name): change for change in changes}
     for kind, name in chosen:
         if (kind, name) not in differing:
             raise RunError(f"{kind} `{name}` does not differ from the applied revision; `accord drift` lists what does")
@@ -112,30 +115,45 @@ def _only(actual: Actual, desired: Desired, chosen: Collection[Key]) -> Desired:
         if change.after is not None:
             resources[change.name] = change.after
     declared = with_resources(actual.declared, kinds)
-    for team in declared.teams.values():
-        lacking = [f"User/{m.user}" for m in team.members if m.user not in declared.users]
-        lacking += [f"Issuer/{p.issuer}" for p in team.permissions if p.issuer not in declared.issuers]
-        if lacking:
-            raise RunError(f"Team `{team.name}` cannot be put right without {', '.join(lacking)}; name them too")
+    _refuse_torn(declared, chosen)
     return Desired(declared, {key: origin for key, origin in desired.origins.items() if key in chosen})
+
+
+def _refuse_torn(declared: DeclaredState, chosen: Collection[Key]) -> None:
+    """Raise RunError where a team would refer to what is not there, and name what has to be put right with it."""
+    for team in declared.teams.values():
+        referred: list[Key] = [("User", member.user) for member in team.members]
+        referred += [("Issuer", permission.issuer) for permission in team.permissions]
+        torn = [(kind, name) for kind, name in referred if name not in declared.of_kind(kind)]
+        names = ", ".join(f"{kind}/{name}" for kind, name in torn)
+        if torn and ("Team", team.name) in chosen:
+            raise RunError(f"Team/{team.name} cannot be put right without {names}; name them too")
+        if any(key in chosen for key in torn):
+            raise RunError(f"{names} cannot be put right without Team/{team.name}; name it too")
 
 
 def repair(
     deployment: Deployment,
-    chosen: Collection[Key],
+    shown: Sequence[Change],
     *,
     overrides: Sequence[Override] = (),
     applied_by: str,
     clock: Callable[[], datetime],
     progress: Progress = None,
 ) -> Outcome:
-    """Put the chosen resources right, in one transaction. Guards are judged as for any plan."""
+    """Put right exactly what was shown, in one transaction. Guards are judged as for any plan.
+
+    Raises Unsafe where one refuses, Stale where the resources differ in another way by now.
+    """
+    chosen = frozenset((change.kind, change.name) for change in shown)
     source = open_source(deployment)
     with open_database(deployment.database_url) as database:
         check(database)
         with database.writing() as connection:
             applied = _applied(connection)
-            plan = _repair_plan(connection, source, applied, clock(), chosen, progress)
+            plan, whole = _repair_plan(connection, source, applied, clock(), chosen, progress)
+            if plan.changes != tuple(shown):
+                raise Stale("the database has changed since this was shown; look at it again")
             plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in overrides]))
             if plan.refusals:
                 raise Unsafe(plan)
@@ -150,5 +168,6 @@ def repair(
                     applied_by=applied_by,
                     overrides=overrides_used(plan, overrides),
                     now=clock(),
+                    whole=whole,
                 ),
             )

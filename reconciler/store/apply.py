@@ -38,10 +38,12 @@ def apply_plan(
     overrides: Sequence[tuple[str, str]],
     now: datetime,
     progress: Progress = None,
+    whole: bool = True,
 ) -> int | None:
     """Execute a plan; returns the id of its entry in the history.
 
-    A plan that changes nothing, for the revision that is applied already, writes nothing at all and gives None.
+    A plan that changes nothing, for the revision that is applied already, writes nothing at all and gives None. One that is not
+    `whole` leaves drift that it does not put right, and the digests go on telling of it.
     """
     applied = read_applied(connection)
     same = applied is not None and (applied.revision.commit, applied.path) == (plan.revision.commit, plan.path)
@@ -55,7 +57,7 @@ def apply_plan(
     _record_revision(connection, plan, revision_id, digest, repository, branch, applied_by, overrides, now)
     writer.write(plan)
     append(connection, _events(plan, digest, overrides), at=now, actor=applied_by, revision_id=revision_id)
-    refresh(connection, {*writer.touched, *stale})
+    refresh(connection, writer.touched.union(stale) if whole else writer.touched.difference(stale))
     return revision_id
 
 

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from reconciler.store.engine import open_database
+from reconciler.store.tables import metadata
 
 Documents = Mapping[str, Any]
 
@@ -62,8 +66,8 @@ class ConfigRepository:
             if content is None:
                 lines.append(f"D {name}\n".encode())
                 continue
-            text = json.dumps(content) + "\n" if isinstance(content, dict) else content
-            data = text.encode() if isinstance(text, str) else text
+            written = json.dumps(content) + "\n" if isinstance(content, dict) else content
+            data = written.encode() if isinstance(written, str) else written
             lines.append(f"M 100644 inline {name}\ndata {len(data)}\n".encode() + data + b"\n")
         git = ["git", "-C", str(self.path), "fast-import", "--quiet", "--force"]
         subprocess.run(git, input=b"".join(lines), check=True)
@@ -124,3 +128,37 @@ class Accord:
             stderr=subprocess.PIPE,
             **options,
         )
+
+
+def by_hand(accord: Accord, *statements: str) -> None:
+    """Write into the tables as no Accord would, in one transaction."""
+    with open_database(accord.environment["ACCORD_DATABASE_URL"]) as database, database.writing() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def everything(accord: Accord) -> dict[str, list[Any]]:
+    """Every row of every table."""
+    with open_database(accord.environment["ACCORD_DATABASE_URL"], read_only=True) as database, database.reading() as connection:
+        return {table.name: sorted(map(repr, connection.execute(table.select()).fetchall())) for table in metadata.sorted_tables}
+
+
+class Clone:
+    """A working copy of a config repository, as people have one."""
+
+    def __init__(self, repository: ConfigRepository, folder: Path) -> None:
+        self.folder = folder
+        subprocess.run(["git", "clone", "-q", str(repository.path), str(folder)], check=True)
+
+    def git(self, *arguments: str, given: bytes | None = None) -> str:
+        identity = ["-c", "user.name=Alice Jones", "-c", "user.email=alice@example.org"]
+        ended = subprocess.run(["git", *identity, *arguments], cwd=self.folder, input=given, capture_output=True, check=False)
+        assert ended.returncode == 0, ended.stderr.decode()
+        return ended.stdout.decode()
+
+    def push(self, message: str = "Change") -> str:
+        """Commit whatever is there, and push it."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+        self.git("push", "-q")
+        return self.git("rev-parse", "HEAD").strip()

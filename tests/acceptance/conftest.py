@@ -1,0 +1,21 @@
+"""What most acceptance tests start from: an empty config repository, and the program against it and an empty database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scenario import Accord, ConfigRepository
+
+from reconciler.store.engine import Database
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> ConfigRepository:
+    return ConfigRepository(tmp_path / "config.git")
+
+
+@pytest.fixture
+def accord(repository: ConfigRepository, database: Database, tmp_path: Path) -> Accord:
+    """On a database of each kind, unless the test says `@pytest.mark.parametrize("database_kind", ["sqlite"])`."""
+    return Accord(repository.path, database.url, tmp_path / "cache")

@@ -55,7 +55,7 @@ class Unreadable(Exception):
 
 
 class _Composer(CParser):
-    """libyaml's composer without PyYAML's tag resolution: a tag of None means that none was written."""
+    """libyaml's composer without PyYAML's tag resolution: a tag of None means none was written, or `!`, which says nothing."""
 
     def resolve(self, _kind: Any, _value: Any, _implicit: Any) -> None:
         return None
@@ -120,7 +120,8 @@ def _decode(content: bytes) -> str:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
+        before = content[content.rfind(b"\n", 0, error.start) + 1 : error.start]
+        column = len(before.decode("utf-8-sig" if line == 1 else "utf-8")) + 1
         raise Unreadable("not-utf-8", line, column, "the file is not UTF-8; save it as UTF-8") from None
     if text.startswith("\ufeff"):
         text = text[1:]
@@ -164,8 +165,10 @@ def _unreadable(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     problem = error.problem or "it cannot be read"
-    lines = text.split("\n")
-    if line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]:
+    lines = text.rstrip("\r\n").split("\n")
+    if line > len(lines):  # the end of the file, which is beyond its last line
+        line, column = len(lines), len(lines[-1]) + 1
+    elif "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]:
         return _tab(line, text)
     if "maximum nesting depth" in problem:
         return Unreadable("too-deep", line, column, f"it nests deeper than {DEEPEST} levels")

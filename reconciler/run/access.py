@@ -15,7 +15,7 @@ from reconciler.plan.nearest import did_you_mean
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError
 from reconciler.run.gather import read_declarations, state_of
-from reconciler.run.planning import open_source, reading
+from reconciler.run.planning import open_source, reading, refuse_absent
 from reconciler.store.read import (
     AppliedRevision,
     Scope,
@@ -97,6 +97,7 @@ def standing(deployment: Deployment, question: Question, scope: Scope | None, *,
     if applied is None:
         raise RunError("no revision was applied yet at that instant")
     source = open_source(deployment)._replace(path=applied.path)
+    refuse_absent(source, applied)
     declarations, _ = read_declarations(source, applied.revision.commit, applied.applied_at)
     declared, origins = state_of(declarations)
     files = {key: origin.file for key, origin in origins.items()}

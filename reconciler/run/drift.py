@@ -18,7 +18,7 @@ from reconciler.run.applying import Outcome, Override, overrides_used
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError, Stale, Unsafe
 from reconciler.run.gather import Progress, Source, read_declarations, state_of
-from reconciler.run.planning import open_source, reading
+from reconciler.run.planning import open_source, reading, refuse_absent
 from reconciler.store.apply import apply_plan
 from reconciler.store.audit import AuditEntry, last_entry_for
 from reconciler.store.digests import drifted
@@ -91,6 +91,7 @@ def _repair_plan(
     progress: Progress = None,
 ) -> tuple[Plan, bool]:
     """The plan that puts right the chosen resources (None: all), and whether nothing else differs."""
+    refuse_absent(source, applied)
     declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
     actual, desired = read_actual(connection), state_of(declarations)
     differing = {

@@ -11,7 +11,7 @@ from reconciler.plan.actual import Actual, Revision, Runtime, Totals
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan
 from reconciler.run.deployment import Deployment
-from reconciler.run.errors import Rewind
+from reconciler.run.errors import Rewind, RunError
 from reconciler.run.gather import Progress, Source, gather, read_declarations, state_of
 from reconciler.store.engine import Database, open_database
 from reconciler.store.errors import SchemaMissing
@@ -104,15 +104,25 @@ def refuse_rewind(source: Source, applied: AppliedRevision, revision: Revision) 
     if before == revision.commit:
         return
     if not source.repository.has(before):
-        raise Rewind(
-            f"the applied revision {before[:12]} is not in this repository: it was rewritten, the clone is shallow "
-            "or old, or it is another repository. Fetch its whole history; if it was rewritten on purpose, add --allow-rewind"
-        )
+        raise Rewind(f"{_absent(applied)}; if it was rewritten on purpose, add --allow-rewind")
     if not source.repository.is_ancestor(before, revision.commit):
         raise Rewind(
             f"{revision.commit[:12]} does not descend from the applied revision {before[:12]}: a force-push, or an old clone. "
             "Fetch the branch's head; if going back is meant, add --allow-rewind"
         )
+
+
+def refuse_absent(source: Source, applied: AppliedRevision) -> None:
+    """Raise RunError where an applied revision, which is to be read, is not in the repository."""
+    if not source.repository.has(applied.revision.commit):
+        raise RunError(_absent(applied))
+
+
+def _absent(applied: AppliedRevision) -> str:
+    return (
+        f"the applied revision {applied.revision.commit[:12]} is not in this repository: it was rewritten, the clone is shallow "
+        "or old, or it is another repository. Fetch its whole history"
+    )
 
 
 def compare_revisions(deployment: Deployment, rev: str | None, against: str, *, now: datetime, progress: Progress = None) -> Plan:

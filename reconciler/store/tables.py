@@ -142,6 +142,7 @@ email_templates = _declared(
     Column("html", Text),
 )
 settings = _declared("settings", Column("guards", Text, nullable=False), Column("policies", Text, nullable=False))
+# links have no id of their own: SQLite keeps them in the order of their key, once
 memberships = Table(
     "memberships",
     metadata,
@@ -149,6 +150,7 @@ memberships = Table(
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("until", Instant),
     Column("reason", Text),
+    sqlite_with_rowid=False,
 )
 permissions = Table(
     "permissions",
@@ -156,12 +158,14 @@ permissions = Table(
     Column("team_id", Integer, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
     Column("issuer_id", Integer, ForeignKey("issuers.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("until", Instant),
+    sqlite_with_rowid=False,
 )
 directory_memberships = Table(
     "directory_memberships",
     metadata,
     Column("team_id", Integer, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sqlite_with_rowid=False,
 )
 previous_names = Table(
     "previous_names",

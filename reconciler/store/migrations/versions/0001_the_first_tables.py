@@ -212,6 +212,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_directory_memberships_team_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_directory_memberships_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("team_id", "user_id", name=op.f("pk_directory_memberships")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_directory_memberships_user_id"), "directory_memberships", ["user_id"], unique=False)
     op.create_table(
@@ -223,6 +224,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_memberships_team_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_memberships_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("team_id", "user_id", name=op.f("pk_memberships")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_memberships_user_id"), "memberships", ["user_id"], unique=False)
     op.create_table(
@@ -247,6 +249,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["issuer_id"], ["issuers.id"], name=op.f("fk_permissions_issuer_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_permissions_team_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("team_id", "issuer_id", name=op.f("pk_permissions")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_permissions_issuer_id"), "permissions", ["issuer_id"], unique=False)
     op.create_table(

@@ -49,8 +49,8 @@ class Places:
             elif isinstance(node, yaml.SequenceNode):
                 for index, item in enumerate(node.value):
                     found[index] = (None, item)
-                    for name in _names(item):
-                        found.setdefault(name, (None, item))
+                    for name, named in _names(item):
+                        found.setdefault(name, (None, named))
             self._children[id(node)] = found
         return self._children[id(node)]
 
@@ -63,15 +63,13 @@ def _places(content: bytes, line: int) -> Places | None:
         return None
 
 
-def _names(item: yaml.Node) -> Iterator[str]:
-    """What a list's item is called, without regard to case: `alice`, `{user: alice}`, or a list that holds it."""
+def _names(item: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    """What a list's item is called, without regard to case: `alice`, `{user: alice}`; and the names in a list of names."""
     if isinstance(item, yaml.ScalarNode):
-        yield item.value.casefold()
+        yield item.value.casefold(), item
     elif isinstance(item, yaml.MappingNode):
         for key, value in item.value:
             if key.value in ("user", "issuer") and isinstance(value, yaml.ScalarNode):
-                yield value.value.casefold()
+                yield value.value.casefold(), item
     else:
-        for inner in item.value:
-            if isinstance(inner, yaml.ScalarNode):
-                yield inner.value.casefold()
+        yield from ((inner.value.casefold(), inner) for inner in item.value if isinstance(inner, yaml.ScalarNode))

@@ -155,9 +155,8 @@ def _mentions(declaration: Declaration) -> Iterator[tuple[Kind, Path, str]]:
             for team in resource.may_decide_for:
                 yield "Team", ("spec", "mayDecideFor", team), team
     elif isinstance(resource, Settings):
-        for teams in resource.guards.separation_of_duties:
-            for team in teams:
-                yield "Team", ("spec", "guards", "separationOfDuties", team), team
+        for team in sorted({team for teams in resource.guards.separation_of_duties for team in teams}):
+            yield "Team", ("spec", "guards", "separationOfDuties", team), team
 
 
 def _display_names(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
@@ -260,5 +259,7 @@ def _template(declaration: Declaration, template: EmailTemplate) -> Iterator[_Fo
             environment.parse(text or "")
         except (TemplateError, ValueError, RecursionError) as error:
             line = f" (line {error.lineno} of it)" if isinstance(error, TemplateSyntaxError) else ""
-            reason = "it nests too deep" if isinstance(error, RecursionError) else str(error).split("\n", maxsplit=1)[0]
+            reason = "it nests too deep" if isinstance(error, RecursionError) else "a number in it is too large"
+            if isinstance(error, TemplateError):
+                reason = str(error.message).split("\n", maxsplit=1)[0]
             yield _Found(declaration, ("spec", field), "template-syntax", f"the template cannot be read: {reason}{line}")

@@ -73,7 +73,8 @@ def _header(value: dict[str, Any]) -> Iterator[Finding]:
             near = nearest(text, valid) or (valid[0] if len(valid) == 1 else None)
             hint = f"did you mean `{near}`?" if near else f"there are {', '.join(valid)}"
             rule = "unknown-api-version" if name == "apiVersion" else "unknown-kind"
-            yield Finding(rule, (name,), f"unknown {name} {_shown(found)}; {hint}", near)
+            message = f"unknown {name} {_shown(found)}" if isinstance(found, str) else f"{name} cannot be {_shown(found)}"
+            yield Finding(rule, (name,), f"{message}; {hint}", near)
 
 
 def _explain(kind: str, value: Any) -> list[Finding]:
@@ -219,9 +220,9 @@ def _pattern_message(error: Any, where: str) -> str:
     strange = next((char for char in text if ord(char) > 127), None)
     if strange is not None and str(error.validator_value).startswith("^[a-z0-9]"):
         name = unicodedata.name(strange, "unnamed").lower()
-        looks = "which is no ASCII letter, whatever it looks like; " if strange.isalpha() else ""
+        looks = ", which is no ASCII letter, whatever it looks like" if strange.isalpha() else ""
         return (
-            f"{where} has `{strange}` (U+{ord(strange):04X}, {name}), {looks}"
+            f"{where} has `{strange}` (U+{ord(strange):04X}, {name}){looks}; "
             "names are lower-case ASCII letters, digits, `.`, `_` and `-`"
         )
     if str(error.validator_value).startswith("^[a-z0-9]"):
@@ -234,7 +235,11 @@ def _pattern_message(error: Any, where: str) -> str:
 
 def _purpose(error: Any) -> str:
     examples = error.schema.get("examples")
-    return f"write it as in `{examples[0]}`" if examples else f"it must match {error.validator_value}"
+    return (
+        f"write it as in {' or '.join(f'`{example}`' for example in examples[:2])}"
+        if examples
+        else f"it must match {error.validator_value}"
+    )
 
 
 def _limits(rule: str, error: Any) -> str:
@@ -247,6 +252,8 @@ def _limits(rule: str, error: Any) -> str:
         "maximum": "be at most {0:,}",
         "minimum": "be at least {0:,}",
     }
+    if rule == "minLength" and error.validator_value == 1:
+        return "not be empty"
     if rule not in words:
         return "fit the schema"
     found = f"{len(error.instance):,}" if hasattr(error.instance, "__len__") else f"{error.instance:,}"[:80]

@@ -26,6 +26,7 @@ format: $(READY) ## Put the code into shape
 	$(BIN)/ruff check --fix .
 
 bench: $(READY) ## Measure Accord against PyYAML on generated config repositories (takes minutes)
+	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.run
 
 docs: $(READY) ## Write the command reference anew from the commands

@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parents[1]
 LEFT_OUT = "…"
-_BLOCK = re.compile(r"^```console\n(?P<shown>.*?)^```$|^<!-- run:(?P<hidden>.*?)-->$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^(?P<fence>`{3,})console\n(?P<shown>.*?)^(?P=fence)$|^<!-- run:(?P<hidden>.*?)-->$", re.MULTILINE | re.DOTALL
+)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC)")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _ID = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{7,64}\b")
@@ -161,7 +163,9 @@ def renewed(text: str, ran: list[Ran]) -> str:
             example, output, _code = next(results)
             lines.append("$ " + example.command.replace("\n", "\n> "))
             lines += _alignment(example.shown, output) or [line.rstrip() for line in output]
-        return "```console\n" + "".join(f"{line}\n" for line in lines) + "```"
+        longest = max([2, *(len(line) - len(line.lstrip("`")) for line in lines)])
+        fence = "`" * (longest + 1)  # a page that shows Markdown shows fences, too
+        return f"{fence}console\n" + "".join(f"{line}\n" for line in lines) + fence
 
     return _BLOCK.sub(block, text)
 

@@ -33,7 +33,7 @@ from reconciler.source.schema import FILES, schema_of
 
 PAGES = {str(page.relative_to(TOP)): page for page in pages()}
 WITH_EXAMPLES = [name for name, page in PAGES.items() if "```console" in page.read_text()]
-_FENCE = re.compile(r"^```(?P<kind>\w+)?(?: (?P<about>\S+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(?P<fence>`{3,})(?P<kind>\w+)?(?: (?P<about>\S+))?\n(?P<body>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _OUTPUTS = {
     "accord validate": "problems",
@@ -79,6 +79,12 @@ def test_every_example_prints_what_its_page_shows(name: str) -> None:
     for item in ran(name):
         place = f"{name}:{item.example.line}: $ {item.example.command}\n"
         assert item.is_as_shown, f"{place}{chr(10).join(item.output)}\n(`make docs` writes what is printed into the page)"
+
+
+def test_no_fenced_block_is_ended_by_what_it_shows() -> None:
+    for name, page in PAGES.items():
+        for found in _FENCE.finditer(page.read_text()):
+            assert not re.search(f"^{found['fence']}`*$", found["body"], re.MULTILINE), f"{name}: {found['body']}"
 
 
 def test_the_pages_for_every_reader_have_examples() -> None:

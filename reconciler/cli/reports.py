@@ -64,6 +64,8 @@ def write_outcome(plan: Plan, done: str) -> None:
 
 def save_plan(plan: Plan, file: Path) -> None:
     """Save a plan, whole or not at all."""
+    if not file.parent.is_dir():
+        raise Misconfigured(f"the plan cannot be saved: there is no folder `{file.parent}`")
     content = orjson.dumps(plan_document(plan), option=orjson.OPT_INDENT_2)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
+from reconciler.source.shipped import schema_folder
 from reconciler.store.engine import open_database
 from reconciler.store.tables import metadata
 
@@ -82,6 +84,10 @@ class ConfigRepository:
         return found.stdout.strip()
 
 
+PRINTED = {"explain": "explanation", "validate": "problems"}
+"""The schema of what a command prints, where it is not called as the command."""
+
+
 class Accord:
     """The program against one repository and one database."""
 
@@ -116,7 +122,12 @@ class Accord:
         return runner.invoke(Edge(), list(arguments))  # type: ignore[arg-type]
 
     def json(self, *arguments: str, code: int = 0) -> Any:
-        return json.loads(self(*arguments, "--format", "json", code=code).stdout)
+        """What a command prints for programs, which is always what its schema describes."""
+        document = json.loads(self(*arguments, "--format", "json", code=code).stdout)
+        name = "verification" if arguments[:2] == ("audit", "verify") else PRINTED.get(arguments[0], arguments[0])
+        schema = json.loads((schema_folder() / f"{name}.schema.json").read_bytes())
+        jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(document)
+        return document
 
     def process(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start the program as a process of its own."""

@@ -133,6 +133,8 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     """The part that the changed files can touch; None where only the long way can tell."""
     from reconciler.run.delta import check_delta, read_delta, scope_of
 
+    if source.path and changed and all(file.new_blob is None for file in changed):
+        return None  # the folder itself may be gone, which is an error and empties nothing
     delta = read_delta(source, changed)
     if delta is None:
         return None

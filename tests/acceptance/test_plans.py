@@ -1,0 +1,492 @@
+"""Plans: between two revisions or against a database, refused or overridden, and what they do to people."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scenario import ADMINISTRATORS, Accord, Clone, ConfigRepository, by_hand, everything, issuer, resource, team, user
+
+from reconciler.cli.exits import CHANGES, ERROR, INVALID, OK, UNREACHABLE, UNSAFE
+from reconciler.plan.guards import GUARDS
+
+SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+LATE = "9999-01-01T00:00:00.000000Z"
+DECLARED: dict[str, Any] = {
+    **ADMINISTRATORS,
+    **{f"users/{name}.yaml": user(name, initialPassword="none") for name in ("alice", "bob", "carol")},
+    "issuers/tls.yaml": issuer("tls"),
+    "issuers/vpn.yaml": issuer("vpn"),
+    "teams/web.yaml": team("web", members=["alice", "bob"], issuers=["tls"]),
+}
+
+
+def token(kind: str, name: str) -> str:
+    return (
+        "INSERT INTO tokens (user_id, kind, accessor, sha256, created_at, expires_at) "
+        f"SELECT id, '{kind}', '{kind}-{name}', '{kind}-{name}', '{LATE}', '{LATE}' FROM users WHERE name = '{name}'"
+    )
+
+
+def rows(accord: Accord, query: str) -> list[tuple[Any, ...]]:
+    from sqlalchemy import text
+
+    from reconciler.store.engine import open_database
+
+    with open_database(accord.environment["ACCORD_DATABASE_URL"], read_only=True) as database, database.reading() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+# Two revisions, no database
+
+
+@pytest.fixture
+def no_database(repository: ConfigRepository, tmp_path: Path) -> Accord:
+    return Accord(repository.path, "postgresql://accord:hunter2@127.0.0.1:1/nowhere", tmp_path / "cache")
+
+
+def test_two_revisions_are_compared_without_any_database(repository: ConfigRepository, no_database: Accord) -> None:
+    first = repository.commit(DECLARED)
+    second = repository.commit({"teams/web.yaml": team("web", members=["alice", "carol"], issuers=["tls"])})
+    document = no_database.json("plan", "--against", first, "--rev", second)
+    assert [(item["action"], item["name"]) for item in document["changes"]] == [("update", "web")]
+    assert [item["user"] for item in document["access"]["gained"]] == ["carol"]
+    assert [item["user"] for item in document["access"]["lost"]] == ["bob"]
+    assert document["applied"]["commit"] == first
+    assert no_database("plan", "--against", second, "--detailed-exitcode").output.count("No changes") == 1
+    no_database("plan", "--against", first, "--detailed-exitcode", code=CHANGES)
+    back = no_database.json("plan", "--against", second, "--rev", first)  # either way round: nothing is applied
+    assert [item["user"] for item in back["access"]["gained"]] == ["bob"]
+    no_database("plan", code=UNREACHABLE)
+
+
+def test_a_fork_is_compared_with_the_branch_it_comes_from(
+    repository: ConfigRepository, no_database: Accord, tmp_path: Path
+) -> None:
+    repository.commit(DECLARED)
+    clone = Clone(repository, tmp_path / "clone")
+    clone.git("checkout", "-q", "-b", "feature")
+    (clone.folder / "teams/web.yaml").write_text(json.dumps(team("web", members=["alice"], issuers=["tls", "vpn"])))
+    clone.git("commit", "-qam", "VPN for alice")
+    no_database.environment["ACCORD_REPOSITORY"] = str(clone.folder)
+    text = no_database("plan", "--against", "origin/main", "--rev", "HEAD").output
+    assert "alice gains vpn through web" in text
+    assert "bob loses tls through web" in text
+
+
+def test_guards_judge_a_comparison_too(repository: ConfigRepository, no_database: Accord) -> None:
+    first = repository.commit(DECLARED)
+    repository.commit(
+        {"teams/admins.yaml": team("admins", administrator=True, members=[{"user": "root", "until": "2026-01-01"}])}
+    )
+    result = no_database("plan", "--against", first, code=UNSAFE)
+    assert "✗ last-administrator" in result.output
+    assert "until-past" in result.output
+
+
+def test_a_comparison_of_invalid_files_lists_every_problem(repository: ConfigRepository, no_database: Accord) -> None:
+    first = repository.commit(DECLARED)
+    repository.commit({"teams/web.yaml": team("web", members=["alcie", "bob", "bob"]), "users/x.yaml": "a: ["})
+    result = no_database("plan", "--against", first, code=INVALID)
+    assert "unknown user `alcie`; did you mean `alice`?" in result.stderr
+    assert "[listed-twice]" in result.stderr
+    assert "users/x.yaml:" in result.stderr
+    assert result.stderr.endswith("accord: the config repository has errors\n")
+    assert result.stdout == ""
+
+
+# Against a database
+
+
+@SQLITE
+def test_a_plan_writes_nothing(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    before = everything(accord)
+    accord("plan")
+    assert everything(accord) == before
+
+
+@SQLITE
+def test_a_plan_of_a_database_that_is_not_there_makes_none(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+    repository.commit(DECLARED)
+    accord.environment["ACCORD_DATABASE_URL"] = f"sqlite:///{tmp_path}/new.db"
+    assert "applied   nothing yet" in accord("plan").output
+    assert not (tmp_path / "new.db").exists()
+
+
+@SQLITE
+def test_both_commands_refuse_what_does_not_descend_unless_going_back_is_meant(
+    accord: Accord, repository: ConfigRepository, tmp_path: Path
+) -> None:
+    first = repository.commit(DECLARED)
+    second = repository.commit({"users/dora.yaml": user("dora", initialPassword="none")})
+    accord("apply", "--yes")
+    before = everything(accord)
+    for command in (("plan",), ("apply", "--yes")):
+        assert "does not descend from the applied revision" in accord(*command, "--rev", first, code=UNSAFE).stderr
+    other = ConfigRepository(tmp_path / "other.git")
+    other.commit(DECLARED, "Another history")
+    for command in (("plan",), ("apply", "--yes")):
+        error = accord(*command, "--repository", str(other.path), code=UNSAFE).stderr
+        assert f"{second[:12]} is not in this repository" in error
+        assert "--allow-rewind" in error
+    assert everything(accord) == before
+    assert [item["name"] for item in accord.json("plan", "--rev", first, "--allow-rewind")["changes"]] == ["dora"]
+    accord("apply", "--yes", "--rev", first, "--allow-rewind")
+    assert accord.json("history")[0]["commit"] == first
+    accord("apply", "--yes")  # and on again
+
+
+@SQLITE
+def test_a_shallow_clone_that_cannot_tell_says_so(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    repository.commit({"users/dora.yaml": user("dora", initialPassword="none")})
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{repository.path}", str(shallow)], check=True)
+    assert "the clone is shallow" in accord("plan", "--repository", str(shallow), code=UNSAFE).stderr
+
+
+@SQLITE
+def test_only_the_folder_that_is_named_is_read(accord: Accord, repository: ConfigRepository) -> None:
+    elsewhere = {f"live/{name}": content for name, content in DECLARED.items()}
+    repository.commit({**elsewhere, "broken.yaml": "a: [", "live/.accordignore": "notes/\n", "live/notes/n.yaml": "- a\n"})
+    accord("plan", code=INVALID)
+    for path in ("live", "/live/", "live/"):
+        assert len(accord.json("plan", "--path", path)["changes"]) == 8
+    accord("apply", "--yes", "--path", "live")
+    repository.commit({"broken.yaml": "a: {"})
+    assert accord.json("plan", "--path", "live")["changes"] == []
+    repository.commit({"live/users/alice.yaml": user("alice", fullName="Alice")})
+    assert [item["source"] for item in accord.json("plan", "--path", "live")["changes"]] == ["live/users/alice.yaml:1"]
+    for path in ("../live", "live/../.."):
+        assert "leads out of the config repository" in accord("plan", "--path", path, code=ERROR).stderr
+    assert "there is no folder `lief`" in accord("plan", "--path", "lief", code=ERROR).stderr
+
+
+@SQLITE
+def test_a_folder_that_vanishes_empties_nothing_unasked(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit({f"live/{name}": content for name, content in DECLARED.items()})
+    accord("apply", "--yes", "--path", "live")
+    before = everything(accord)
+    repository.commit(DECLARED, whole=True)
+    overrides = [word for guard in GUARDS for word in ("--override", guard)]
+    assert "there is no folder `live`" in accord("plan", "--path", "live", code=ERROR).stderr
+    assert (
+        "there is no folder `live`" in accord("apply", "--yes", "--path", "live", *overrides, "--reason", "x", code=ERROR).stderr
+    )
+    assert everything(accord) == before
+    assert accord.json("plan")["changes"] == []  # the same resources, in the repository's root
+
+
+@SQLITE
+def test_a_repository_at_a_url_is_mirrored(accord: Accord, repository: ConfigRepository) -> None:
+    first = repository.commit(DECLARED)
+    accord.environment["ACCORD_REPOSITORY"] = f"file://{repository.path}"
+    accord("apply", "--yes")
+    second = repository.commit({"users/dora.yaml": user("dora", initialPassword="none")})
+    assert [item["name"] for item in accord.json("plan")["changes"]] == ["dora"]
+    accord("apply", "--yes")
+    assert [entry["commit"] for entry in accord.json("history")] == [second, first]
+    assert accord.json("history")[0]["repository"] == f"file://{repository.path}"
+    assert accord.json("explain", "alice", "tls")["subjects"][0]["declared"]["revision"]["commit"] == first
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("rev", "words"),
+    [
+        ("mian", "did you mean `main`?"),
+        ("feedface", "there is no revision `feedface`"),
+        ("-x", "names no revision"),
+        ("main..x", "names no revision"),
+    ],
+)
+def test_a_revision_that_is_not_there_is_answered_with_the_nearest(
+    accord: Accord, repository: ConfigRepository, rev: str, words: str
+) -> None:
+    repository.commit(DECLARED)
+    for command in (("plan", f"--rev={rev}"), ("apply", "--yes", f"--rev={rev}"), ("validate", f"--rev={rev}")):
+        assert words in accord(*command, code=ERROR).stderr
+    assert "did you mean `main`?" in accord("plan", "--branch", "mian", code=ERROR).stderr
+    assert "did you mean `main`?" in accord("plan", "--against", "mian", code=ERROR).stderr
+
+
+@SQLITE
+def test_an_invalid_configuration_lists_every_problem_and_changes_nothing(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit({
+        **DECLARED,
+        "teams/web.yaml": team("web", members=["alcie"], issuers=["tls", {"issuer": "vpn", "until": "2026-02-30"}]),
+        "teams/more.yaml": team("more", members=["nobody"], colour="red"),
+        "users/alice2.yaml": user("alice"),
+    })  # fmt: skip
+    before = everything(accord)
+    for command in (("plan",), ("apply", "--yes")):
+        result = accord(*command, code=INVALID)
+        for rule in ("invalid-instant", "duplicate-name", "unknown-property"):
+            assert f"[{rule}]" in result.stderr, result.stderr
+        assert result.stderr.splitlines()[-1] == "accord: the config repository has errors"
+    assert everything(accord) == before
+    problems = accord.json("validate", "--rev", "main", code=ERROR)
+    assert {problem["file"] for problem in problems if problem["severity"] == "error"} >= {
+        "teams/web.yaml",
+        "teams/more.yaml",
+        "users/alice2.yaml",
+    }
+
+
+@SQLITE
+def test_a_declared_user_with_the_name_of_a_directory_account_is_an_error_that_names_both(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, "INSERT INTO users (name, email, source) VALUES ('dora', 'd@example.org', 'directory')")
+    repository.commit({"users/dora.yaml": user("dora")})
+    error = accord("plan", code=INVALID).stderr
+    assert "users/dora.yaml:1:1: error: user `dora` has the name of a directory account" in error
+
+
+# Guards
+
+
+@SQLITE
+def test_a_plan_that_a_guard_refuses_is_shown_and_not_applied(accord: Accord, repository: ConfigRepository) -> None:
+    people = {f"users/p{number}.yaml": user(f"p{number}", initialPassword="none") for number in range(8)}
+    repository.commit({**DECLARED, **people})
+    accord("apply", "--yes")
+    before = everything(accord)
+    repository.commit(dict.fromkeys(people, None))
+    planned = accord("plan", code=UNSAFE).output
+    assert "✗ deletions: users: 8 of 12 would go; at most 5 may in one plan" in planned
+    assert 'if this is meant: accord apply --override deletions --reason "why"' in planned
+    refused = accord("apply", "--yes", code=UNSAFE)
+    assert "- User p7" in refused.stderr
+    assert refused.stderr.endswith("accord: refused by deletions; nothing was changed\n")
+    accord("apply", "--yes", "--override", "emptying", "--reason", "x", code=UNSAFE)
+    assert everything(accord) == before
+
+    digest = accord.json("plan", code=UNSAFE)["digest"]
+    done = accord(
+        "apply", "--yes", "--override", "deletions", "--override", "emptying", "--reason", "CHG-1 “dissolved”", "--digest", digest
+    )
+    assert "guard deletions overridden: users: 8 of 12 would go" in done.output
+    assert accord.json("history")[0]["overrides"] == [{"guard": "deletions", "reason": "CHG-1 “dissolved”"}]
+    [entry] = [entry for entry in accord.json("audit", "list") if entry["action"] == "revision.apply"][-1:]
+    assert entry["detail"]["overrides"] == [{"guard": "deletions", "reason": "CHG-1 “dissolved”"}]
+    assert "guard deletions overridden: CHG-1 “dissolved”" in accord("history").output
+    assert "guard deletions overridden: CHG-1 “dissolved”" in accord("show", repository.head()).output
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--override", "deletions"), "--override needs --reason"),
+        (("--override", "deletions", "--reason", "  "), "--override needs --reason"),
+        (("--override", "deletoins", "--reason", "x"), "there is no guard `deletoins`; did you mean `deletions`?"),
+        (("--override", "zzz", "--reason", "x"), "there are deletions, administrators"),
+        (("--override", "", "--reason", "x"), "there is no guard ``"),
+    ],
+)
+def test_an_override_names_a_guard_and_a_reason(
+    accord: Accord, repository: ConfigRepository, arguments: tuple[str, ...], words: str
+) -> None:
+    repository.commit(DECLARED)
+    assert words in accord("apply", "--yes", *arguments, code=ERROR).stderr
+    assert accord.json("history") == []
+
+
+@SQLITE
+def test_a_change_cannot_weaken_a_guard_and_use_it_at_once(accord: Accord, repository: ConfigRepository) -> None:
+    people = {f"users/p{number}.yaml": user(f"p{number}", initialPassword="none") for number in range(8)}
+    repository.commit({**DECLARED, **people})
+    accord("apply", "--yes")
+    weaker = {"settings.yaml": resource("Settings", "default", {"guards": {"maxDeletions": "100%"}})}
+    repository.commit({**dict.fromkeys(people, None), **weaker})
+    assert "(10 %, never fewer than 5)" in accord("plan", code=UNSAFE).output
+    repository.commit({**people})
+    accord("apply", "--yes")  # the weaker guard alone
+    repository.commit(dict.fromkeys(people, None))
+    accord("apply", "--yes")
+
+
+@SQLITE
+def test_a_change_that_tightens_a_guard_is_judged_by_it(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    duties = {"guards": {"separationOfDuties": [["web", "admins"]]}}
+    both = team("admins", administrator=True, members=["root", "alice"])
+    repository.commit({"settings.yaml": resource("Settings", "default", duties), "teams/admins.yaml": both})
+    assert "alice would be in admins and in web" in accord("plan", code=UNSAFE).output
+
+
+# What becomes of people
+
+
+def test_a_rename_keeps_identity_tokens_and_history(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, token("token", "alice"), token("session", "alice"))
+    before = rows(accord, "SELECT id FROM users WHERE name = 'alice'")
+    renamed = {"apiVersion": "accord/v1", "kind": "User", "metadata": {"name": "alicia", "previously": ["alice"]}}
+    repository.commit({
+        "users/alice.yaml": None,
+        "users/alicia.yaml": {**renamed, "spec": {"email": "alice@example.org", "initialPassword": "none"}},
+        "teams/web.yaml": team("web", members=["alicia", "bob"], issuers=["tls"]),
+    })  # fmt: skip
+    document = accord.json("plan")
+    assert [(item["action"], item["name"], item.get("previousName")) for item in document["changes"]] == [
+        ("rename", "alicia", "alice")
+    ]
+    assert document["access"] == {"gained": [], "lost": [], "changed": []}
+    assert document["effects"] == {"mails": 0, "sessionsEnded": 0, "tokensEnded": 0}
+    accord("apply", "--yes")
+    assert rows(accord, "SELECT id FROM users WHERE name = 'alicia'") == before
+    assert rows(accord, "SELECT count(*) FROM tokens WHERE revoked_at IS NULL") == [(2,)]
+    assert accord.json("audit", "list", "--name", "alicia")[0]["detail"]["previousName"] == "alice"
+    assert accord.json("access", "--user", "alicia")[0]["issuer"] == "tls"
+
+
+def test_a_deleted_and_a_disabled_user_lose_sessions_and_tokens(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, *(token(kind, name) for kind in ("token", "session") for name in ("alice", "bob", "carol")))
+    repository.commit({
+        "users/alice.yaml": None,
+        "users/bob.yaml": user("bob", initialPassword="none", enabled=False),
+        "teams/web.yaml": team("web", members=["bob"], issuers=["tls"]),
+    })  # fmt: skip
+    document = accord.json("plan")
+    assert document["effects"] == {"mails": 0, "sessionsEnded": 2, "tokensEnded": 2}
+    assert "Also: 2 sessions ended, 2 tokens ended" in accord("plan").output
+    accord("apply", "--yes")
+    live = "SELECT users.name FROM tokens JOIN users ON users.id = user_id WHERE revoked_at IS NULL ORDER BY 1"
+    assert rows(accord, live) == [("carol",), ("carol",)]
+    assert rows(accord, "SELECT count(*) FROM tokens") == [(4,)]
+    assert [entry["action"] for entry in accord.json("audit", "list", "--name", "alice")] == ["user.create", "user.delete"]
+
+
+@SQLITE
+def test_what_has_ended_already_is_gained_by_nobody_and_warned_of(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    members = ["alice", "bob", {"user": "carol", "until": "2026-01-31"}]
+    repository.commit({"teams/web.yaml": team("web", members=members, issuers=["tls"])})
+    document = accord.json("plan")
+    assert document["access"] == {"gained": [], "lost": [], "changed": []}
+    assert [warning["rule"] for warning in document["warnings"]] == ["until-past"]
+
+
+@SQLITE
+def test_a_new_person_is_mailed_and_an_application_is_not(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit({**DECLARED, "users/new.yaml": user("new"), "users/bot.yaml": user("bot", type="application")})
+    assert accord.json("plan")["effects"]["mails"] == 2  # root, and new
+    accord("apply", "--yes")
+    assert rows(accord, "SELECT users.name FROM outbox JOIN users ON users.id = user_id ORDER BY 1") == [("new",), ("root",)]
+
+
+@SQLITE
+def test_a_moved_file_is_told_of_and_changes_nothing_else(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    repository.commit({"users/alice.yaml": None, "people/alice.yaml": DECLARED["users/alice.yaml"]})
+    document = accord.json("plan", "--detailed-exitcode")
+    assert document["changes"] == []
+    assert document["moves"] == [{"kind": "User", "name": "alice", "source": "people/alice.yaml:1"}]
+    assert "User alice is now declared in people/alice.yaml:1" in accord("plan").output
+    generation = accord.json("history")[0]["generation"]
+    accord("apply", "--yes")
+    assert accord.json("history")[0]["generation"] == generation
+    assert accord.json("plan")["moves"] == []
+
+
+# How it is shown
+
+HOSTILE = 'x\x1b[31m\u202e"\n@everyone <script>alert(1)</script> | `code` </details> ![i](http://x) [l](javascript:1)'
+
+
+@SQLITE
+def test_hostile_texts_cannot_leave_their_place(accord: Accord, repository: ConfigRepository) -> None:
+    text = HOSTILE.replace("\x1b", "").replace("\u202e", "")
+    repository.commit(
+        {**DECLARED, "issuers/tls.yaml": issuer("tls", description=text, displayName=text.replace("\n", " ")[:60])}, HOSTILE
+    )
+    plain = accord("plan").output
+    markdown = accord("plan", "--format", "markdown").output
+    for shown in (plain, markdown):
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "\\u001b" in shown or shown is markdown
+    assert "\n@everyone" not in plain
+    outside = "\n".join(line for line in markdown.splitlines() if not line.startswith(("    ", "```")))
+    fenced = markdown.split("```")
+    assert "<script>" not in "".join(fenced[::2])
+    assert "@everyone" not in "".join(fenced[::2])
+    assert "</details>" in outside
+    document = accord.json("plan")
+    created = next(item for item in document["changes"] if item["name"] == "tls")
+    assert created["fields"]["description"]["to"] == text
+    accord("apply", "--yes")
+    for command in (("history",), ("show", repository.head()), ("audit", "list"), ("access",), ("explain", "alice", "tls")):
+        output = accord(*command).output
+        assert "\x1b" not in output
+        assert "\u202e" not in output
+
+
+@SQLITE
+def test_the_same_plan_is_the_same_text(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    for format_ in ("text", "markdown", "json"):
+        assert len({accord("plan", "--format", format_).output for _ in range(2)}) == 1
+    assert accord("plan", "--format", "markdown").output.startswith("### Accord plan\n")
+
+
+@SQLITE
+def test_a_plan_names_the_author_and_the_time_of_its_revision(accord: Accord, repository: ConfigRepository) -> None:
+    head = repository.commit(DECLARED, "Let the web in\n\nWith a body.")
+    assert accord.json("plan")["revision"] == {
+        "commit": head,
+        "author": "Alice Jones",
+        "time": "2026-02-02T02:41:00Z",
+        "summary": "Let the web in",
+    }
+
+
+@SQLITE
+def test_applying_names_who_did_it(accord: Accord, repository: ConfigRepository) -> None:
+    for number, (variables, expected) in enumerate(
+        (
+            ({"ACCORD_APPLIED_BY": "olga"}, "olga"),
+            ({"ACCORD_APPLIED_BY": "", "GITHUB_ACTOR": "octo"}, "octo"),
+            ({"ACCORD_APPLIED_BY": "", "GITHUB_ACTOR": "", "GITLAB_USER_LOGIN": "fox"}, "fox"),
+            ({"ACCORD_APPLIED_BY": "", "GITHUB_ACTOR": "", "GITLAB_USER_LOGIN": "", "LOGNAME": "kim"}, "kim"),
+        )
+    ):
+        repository.commit({**DECLARED, "notes.md": str(number)})
+        accord("apply", "--yes", **variables)
+        assert accord.json("history")[0]["appliedBy"] == expected
+
+
+@SQLITE
+def test_an_empty_commit_is_applied_once_and_changes_no_generation(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    head = repository.commit({"README.md": "words"})
+    assert accord("apply", "--yes").output == f"Applied {head[:12]}: no changes\n"
+    assert accord("apply", "--yes").output == f"Already applied {head[:12]}: no changes\n"
+    assert [entry["generation"] for entry in accord.json("history")] == [1, 1]
+    assert accord("plan", "--detailed-exitcode", code=OK)
+
+
+@SQLITE
+def test_a_repository_that_holds_nothing_is_said(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+    assert "no commits yet" in accord("plan", code=ERROR).stderr
+    repository.commit({"README.md": "nothing"})
+    assert accord("apply", "--yes").output.endswith(": no changes\n")
+    assert "is not a Git repository" in accord("plan", "--repository", str(tmp_path), code=UNREACHABLE).stderr
+    assert "there is no repository at" in accord("plan", "--repository", "/nowhere", code=UNREACHABLE).stderr
+    assert "transport" in accord("plan", "--repository", "ext::sh -c touch% /tmp/x", code=UNREACHABLE).stderr

@@ -77,7 +77,7 @@ def command(
         elif format_ == "json":
             write_json(drift_document(found))
         else:
-            write_lines(drift_lines(found))
+            write_lines(drift_lines(found, repairing=repair))
         if repair and found.differences:
             return _repair(deployment, found, yes, [(guard, reason or "") for guard in overrides])
     return CHANGES if found.differences else OK

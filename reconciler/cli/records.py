@@ -9,21 +9,22 @@ import orjson
 
 from reconciler.access.instants import format_instant
 from reconciler.plan.render import document
-from reconciler.plan.render.text import Line, change_lines
+from reconciler.plan.render.text import ACTIONS, Line, change_lines
 from reconciler.plan.render.words import count, printable, show_revision
 from reconciler.run.drift import Drift
 from reconciler.store.audit import AuditEntry
 from reconciler.store.read import AppliedRevision
 
+_COUNTED = {**ACTIONS, "gained": "permissions gained", "lost": "permissions lost", "mails": "mails"}
+"""What is counted of an applied revision, in the order and the words of a plan."""
+
 
 def revision_lines(applied: AppliedRevision) -> Iterator[Line]:
     """An applied revision in a few lines."""
-    counts = ", ".join(f"{number:,} {name}" for name, number in applied.counts.items() if number) or "no changes"
+    counts = ", ".join(f"{applied.counts[name]:,} {word}" for name, word in _COUNTED.items() if applied.counts.get(name))
+    moment = format_instant(applied.applied_at.replace(microsecond=0))
     yield "heading", show_revision(applied.revision)
-    yield (
-        "plain",
-        f"  applied {format_instant(applied.applied_at.replace(microsecond=0))} by {printable(applied.applied_by)}: {counts}",
-    )
+    yield "plain", f"  applied {moment} by {printable(applied.applied_by)}: {counts or 'no changes'}"
     for guard, reason in applied.overrides:
         yield "changed", f"  guard {guard} overridden: {printable(reason)}"
 
@@ -68,8 +69,8 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
-def drift_lines(drift: Drift) -> Iterator[Line]:
-    """What differs, as the changes that would put it right, and the audit entry since which it may differ."""
+def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
+    """What differs, as the changes that put it right, and the audit entry since which it may; what to do, unless it is done."""
     applied = show_revision(drift.applied.revision)
     if not drift.differences:
         yield "heading", f"No drift: the database is what revision {applied} declares."
@@ -83,7 +84,7 @@ def drift_lines(drift: Drift) -> Iterator[Line]:
         else:
             moment = format_instant(since.at.replace(microsecond=0))
             yield "dim", f"      since audit entry #{since.id}: {since.action} by {printable(since.actor)}, {moment}"
-    if drift.differences:
+    if drift.differences and not repairing:
         yield "plain", "Put it right: accord drift --repair. Keep it: accord drift --patch | git apply"
     if drift.foreign:
         yield (

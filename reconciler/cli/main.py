@@ -68,7 +68,7 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest command where there is none of that name."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from reconciler.plan.nearest import did_you_mean
 
             raise click.UsageError(f"there is no command `{args[0]}`{did_you_mean(args[0], COMMANDS)}", ctx)
@@ -105,6 +105,9 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a k
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
         return ERROR
     except click.UsageError as error:
+        if error.format_message().startswith("Usage:"):  # a group by itself: its help is the message
+            click.echo(error.format_message(), err=True)
+            return ERROR
         click.echo(f"accord: {error.format_message()}", err=True)
         if error.ctx is not None:
             click.echo(f"Try `{error.ctx.command_path} --help`.", err=True)

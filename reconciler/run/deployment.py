@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from reconciler.plan.nearest import did_you_mean
 from reconciler.run.errors import Misconfigured
 
 DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": "sqlite:///accord.db"}
@@ -59,7 +60,8 @@ def _read_file(name: str) -> dict[str, str]:
     known = (*DEFAULTS, *_ELSEWHERE)
     for key, value in content.items():
         if key not in known:
-            raise Misconfigured(f"`{name}` sets `{key}`, which is no setting; there are {', '.join(known)}")
+            meant = did_you_mean(key, known) or f"; there are {', '.join(known)}"
+            raise Misconfigured(f"`{name}` sets `{key}`, which is no setting{meant}")
         if key in (*DEFAULTS, "cache") and not isinstance(value, str):
             raise Misconfigured(f"`{name}` sets `{key}` to something that is not a text")
     return content

@@ -1,0 +1,77 @@
+"""The wheel by itself: installed away from the checkout, it finds its schemas, its starter and its migrations."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, so that nothing is left in the checkout."""
+    folder = tmp_path_factory.mktemp("build")
+    ignored = shutil.ignore_patterns(".*", "tests", "docs", "benchmarks", "dist", "__pycache__")
+    shutil.copytree(CHECKOUT, folder / "source", ignore=ignored)
+    for hidden in CHECKOUT.glob("examples/*/.*"):  # the starter's own hidden files are part of it
+        place = folder / "source" / hidden.relative_to(CHECKOUT)
+        (shutil.copytree if hidden.is_dir() else shutil.copy)(hidden, place)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=folder / "source", check=True, capture_output=True)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel in it, which borrows the dependencies, and not the checkout, of this one."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    [site] = folder.glob("lib/python*/site-packages")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+    options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", *options, str(wheel)], check=True)
+    borrowed = [path for path in sys.path if path.endswith("site-packages")]
+    # a plain line of a .pth file is a folder; the .pth files within that folder, the checkout's among them, are not read
+    (site / "borrowed.pth").write_text("".join(f"{path}\n" for path in borrowed))
+    return folder
+
+
+def run(installed: Path, folder: Path, *arguments: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    environment.update(ACCORD_CACHE=str(folder / "cache"), PATH=f"{installed / 'bin'}:{environment['PATH']}")
+    ended = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_the_wheel_brings_what_the_program_reads(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for path in sorted((CHECKOUT / "schemas").iterdir()):
+        assert f"reconciler/_schemas/{path.name}" in names
+    for path in sorted(path for path in (CHECKOUT / "examples" / "starter").rglob("*") if path.is_file()):
+        assert f"reconciler/_starter/{path.relative_to(CHECKOUT / 'examples' / 'starter')}" in names
+    assert not [name for name in names if name.split("/")[0] not in ("reconciler",) and ".dist-info/" not in name]
+
+
+def test_the_wheel_works_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
+    where = run(installed, tmp_path, "python", "-c", "import reconciler; print(reconciler.__file__)").strip()
+    assert Path(where).is_relative_to(installed)
+    shutil.copytree(CHECKOUT / "examples" / "config-repo", tmp_path / "example")
+    assert "0 errors" in run(installed, tmp_path, "accord", "validate", "example")
+    run(installed, tmp_path, "accord", "init", "new", "--administrator", "alice", "--email", "alice@example.org")
+    assert (tmp_path / "new" / ".accord" / "schemas" / "user.schema.json").exists()
+    assert "0 errors" in run(installed, tmp_path, "accord", "validate", "new")
+    git = ["git", "-c", "user.name=Alice", "-c", "user.email=alice@example.org", "-C", "new"]
+    for command in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "Who may use what")):
+        run(installed, tmp_path, *git, *command)
+    assert "Applied" in run(installed, tmp_path, "accord", "apply", "--yes", "--repository", "new")
+    assert "alice" in run(installed, tmp_path, "accord", "access")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -15,18 +15,25 @@ from reconciler.run.drift import Drift
 from reconciler.store.audit import AuditEntry
 from reconciler.store.read import AppliedRevision
 
-_COUNTED = {**ACTIONS, "gained": "permissions gained", "lost": "permissions lost", "mails": "mails"}
-"""What is counted of an applied revision, in the order and the words of a plan."""
-
 
 def revision_lines(applied: AppliedRevision) -> Iterator[Line]:
     """An applied revision in a few lines."""
-    counts = ", ".join(f"{applied.counts[name]:,} {word}" for name, word in _COUNTED.items() if applied.counts.get(name))
+    counts = ", ".join(_counted(applied.counts)) or "no changes"
     moment = format_instant(applied.applied_at.replace(microsecond=0))
     yield "heading", show_revision(applied.revision)
-    yield "plain", f"  applied {moment} by {printable(applied.applied_by)}: {counts or 'no changes'}"
+    yield "plain", f"  applied {moment} by {printable(applied.applied_by)}: {counts}"
     for guard, reason in applied.overrides:
         yield "changed", f"  guard {guard} overridden: {printable(reason)}"
+
+
+def _counted(counts: Mapping[str, int]) -> Iterator[str]:
+    """What an applied revision did, in the order and the words of a plan."""
+    for action, word in ACTIONS.items():
+        if counts.get(action):
+            yield f"{counts[action]:,} {word}"
+    for name, noun, end in (("gained", "permission", " gained"), ("lost", "permission", " lost"), ("mails", "mail", "")):
+        if counts.get(name):
+            yield count(counts[name], noun) + end
 
 
 def revision_document(applied: AppliedRevision) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from reconciler.access.decide import Reason
 from reconciler.access.instants import format_instant, show_instant
 from reconciler.plan.render.document import revision_document
 from reconciler.plan.render.text import Line
@@ -14,12 +15,26 @@ from reconciler.run.explaining import Explanation, Link
 if TYPE_CHECKING:
     from reconciler.source.provenance import Provenance
 
+REASONS: dict[Reason, str] = {
+    "permitted": "it is permitted",
+    "unknown-account": "there is no such account",
+    "account-disabled": "the account is switched off",
+    "unknown-issuer": "there is no such issuer",
+    "issuer-disabled": "the issuer is switched off",
+    "no-team": "the account is in no team",
+    "no-permission": "no team of the account may use it",
+    "membership-ended": "the membership has ended",
+    "permission-ended": "the team's permission has ended",
+    "address-not-permitted": "the address is in no permitted-IP list of the account's teams",
+}
+"""A decision's reason, for people."""
+
 
 def explanation_lines(found: Explanation) -> Iterator[Line]:
     """The verdict first, then every link with where it stands and who wrote it, then what is missing."""
     decision = found.decision
     until = "" if decision.path is None or decision.path.until is None else f", until {show_instant(decision.path.until)}"
-    way = f" through {decision.path.team}{until}" if decision.allow and decision.path else f": {decision.reason}"
+    way = f" through {decision.path.team}{until}" if decision.allow and decision.path else f": {REASONS[decision.reason]}"
     address = f" from {found.address.text}" if found.address else ""
     verb = "may use" if decision.allow else "may not use"
     yield "added" if decision.allow else "refused", f"{found.user} {verb} {found.issuer}{address}{way}"

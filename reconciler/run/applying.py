@@ -15,6 +15,7 @@ from reconciler.run.gather import Progress
 from reconciler.run.planning import is_new, open_source, plan_against
 from reconciler.store.apply import apply_plan
 from reconciler.store.engine import open_database
+from reconciler.store.read import AppliedRevision, read_applied, read_generation
 from reconciler.store.schema import upgrade
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def overrides_used(plan: Plan, overrides: Sequence[Override]) -> list[Override]:
 def _planned(
     connection: Connection, source: Source, deployment: Deployment, order: Order, now: datetime, progress: Progress
 ) -> Plan:
+    if order.saved is not None:
+        refuse_moved_ground(order.saved, read_applied(connection), read_generation(connection))
     revision = source.repository.resolve(order.rev or deployment.branch)
     plan = plan_against(
         connection, source, revision, now=now, adopt=order.adopt, allow_rewind=order.allow_rewind, progress=progress
@@ -104,17 +107,21 @@ def _planned(
     return plan
 
 
+def refuse_moved_ground(saved: Mapping[str, Any], applied: AppliedRevision | None, generation: int) -> None:
+    """Raise Stale where the database is not what it was when a saved plan was made."""
+    before = saved.get("applied")
+    if (before.get("commit") if isinstance(before, dict) else before) != (applied and applied.revision.commit):
+        raise Stale("stale: another revision was applied since this plan was made; plan again")
+    if saved.get("generation") != generation:
+        raise Stale("stale: the database has changed since this plan was made; plan again")
+
+
 def refuse_other_plan(plan: Plan, saved: Mapping[str, Any]) -> None:
     """Raise Stale unless a saved plan says exactly what its revision gives on this database now.
 
     The saved file is never trusted with what is done: only the plan worked out here is applied.
     """
     document = plan_document(plan)
-    applied = (saved.get("applied") or {}).get("commit") if isinstance(saved.get("applied"), dict | None) else None
-    if applied != (plan.applied and plan.applied.commit):
-        raise Stale("stale: another revision was applied since this plan was made; plan again")
-    if saved.get("generation") != plan.generation:
-        raise Stale("stale: the database has changed since this plan was made; plan again")
     if document != saved:
         parts = [key for key in document if document[key] != saved.get(key)] or ["keys that no plan has"]
         raise Stale(

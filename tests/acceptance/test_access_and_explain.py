@@ -10,6 +10,7 @@ import pytest
 from scenario import ADMINISTRATORS, Accord, Clone, ConfigRepository, by_hand, issuer, team, user
 
 from reconciler.cli.exits import ERROR, INVALID
+from reconciler.cli.explanation import REASONS
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 PAST, FUTURE = "2026-01-31", "2099-01-31"
@@ -222,7 +223,7 @@ def test_every_reason_is_explained(applied: Accord, arguments: tuple[str, ...], 
     assert bool(document["missing"]) is not allow
     verdict = applied("explain", *arguments).output.splitlines()[0]
     assert verdict.startswith(f"{arguments[0]} {'may use' if allow else 'may not use'} {arguments[1]}")
-    assert allow or verdict.endswith(f": {reason}")
+    assert allow or verdict.endswith(f": {REASONS[reason]}")
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,10 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "applied   nothing yet" in planned
     assert "+ User alice   users/alice.yaml:2" in planned
     assert "alice gains tls-internal through pki-admins" in planned
-    assert "Also: 1 welcome mail sent" in planned
+    assert "Also: sends 1 welcome mail" in planned
 
     applied = accord("apply", "--yes").output
-    assert applied == f"Applied {first[:12]}: 5 created; 1 gain access\n"
+    assert applied == f"Applied {first[:12]}: 5 created; 1 gains access\n"
     before = everything(accord)
     assert accord("apply", "--yes").output == f"Already applied {first[:12]}: no changes\n"
     assert everything(accord) == before
@@ -96,7 +96,7 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "No changes" in accord("plan").output  # what is not committed is not planned
     second = desk.commit("Bob helps out")
     assert "bob gains tls-internal through pki-admins until 2099-12-31" in accord("plan").output
-    assert accord("apply", "--yes").output == f"Applied {second[:12]}: 1 created, 1 updated; 1 gain access\n"
+    assert accord("apply", "--yes").output == f"Applied {second[:12]}: 1 created, 1 updated; 1 gains access\n"
     assert accord.json("access", "--user", "bob")[0]["until"] == "2100-01-01T00:00:00Z"
 
     history = accord.json("history")
@@ -123,6 +123,17 @@ def test_a_plan_is_saved_reviewed_and_applied_as_it_was_reviewed(begun: Desk, tm
     before = everything(accord)
     assert "another revision was applied since" in accord("apply", str(file), "--yes", code=STALE).stderr
     assert everything(accord) == before
+
+
+def test_a_plan_of_a_revision_that_was_overtaken_is_stale_not_a_rewind(begun: Desk, tmp_path: Path) -> None:
+    accord, file = begun.accord, tmp_path / "plan.json"
+    begun.write("issuers/vpn.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: vpn}\nspec: {}\n")
+    begun.commit("A new issuer")
+    accord("plan", "--out", str(file))
+    begun.write("issuers/code.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: code}\nspec: {}\n")
+    begun.commit("Another")
+    accord("apply", "--yes")
+    assert "another revision was applied since" in accord("apply", str(file), "--yes", code=STALE).stderr
 
 
 def test_a_plan_that_is_stale_is_refused(begun: Desk, tmp_path: Path) -> None:

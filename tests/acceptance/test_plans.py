@@ -362,7 +362,7 @@ def test_a_deleted_and_a_disabled_user_lose_sessions_and_tokens(accord: Accord, 
     })  # fmt: skip
     document = accord.json("plan")
     assert document["effects"] == {"mails": 0, "sessionsEnded": 2, "tokensEnded": 2}
-    assert "Also: 2 sessions ended, 2 tokens ended" in accord("plan").output
+    assert "Also: ends 2 sessions, ends 2 tokens" in accord("plan").output
     accord("apply", "--yes")
     live = "SELECT users.name FROM tokens JOIN users ON users.id = user_id WHERE revoked_at IS NULL ORDER BY 1"
     assert rows(accord, live) == [("carol",), ("carol",)]

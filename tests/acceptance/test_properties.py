@@ -207,10 +207,10 @@ def test_what_is_planned_is_what_happens(pair: tuple[State, State, dict[str, str
         check_history(Path(folder), f"sqlite:///{folder}/accord.db", before, after, renames)
 
 
-U, I = user("u0", enabled=True, initialPassword="none"), issuer("i0", enabled=True)
+ALICE, TLS = user("u0", enabled=True, initialPassword="none"), issuer("i0", enabled=True)
 GRANT = {**new_team("t0"), "spec": {"members": [{"user": "u0"}], "issuers": [{"issuer": "i0"}]}}
 BARE = {**new_team("t0"), "spec": {"members": [{"user": "u0"}], "issuers": []}}
-BASE = {("User", "u0"): U, ("Issuer", "i0"): I}
+BASE = {("User", "u0"): ALICE, ("Issuer", "i0"): TLS}
 
 
 @pytest.mark.parametrize("before", [BASE, {**BASE, ("Team", "t0"): BARE}], ids=["new team", "team that is there"])

@@ -56,7 +56,11 @@ def summary(plan: Plan) -> str:
         tally[change.action] = tally.get(change.action, 0) + 1
     parts = [f"{tally[action]:,} {word}" for action, word in ACTIONS.items() if action in tally]
     gain, lose = ({access.user for access in accesses} for accesses in (plan.access.gained, plan.access.lost))
-    people = [f"{len(gain):,} gain access"] * bool(gain) + [f"{len(lose):,} lose access"] * bool(lose)
+    people = [
+        f"{count(len(who), verb, plural)} access"
+        for who, verb, plural in ((gain, "gains", "gain"), (lose, "loses", "lose"))
+        if who
+    ]
     return ", ".join(parts) + "; " + (", ".join(people) or "nobody gains or loses access")
 
 

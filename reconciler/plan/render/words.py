@@ -21,13 +21,13 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def effects_words(effects: Effects) -> str:
-    """`2 welcome mails sent, 1 token ended`; empty where nothing else happens."""
+    """`sends 2 welcome mails, ends 1 token`; empty where nothing else happens."""
     parts = (
-        (effects.mails, "welcome mail", "sent"),
-        (effects.sessions_ended, "session", "ended"),
-        (effects.tokens_ended, "token", "ended"),
+        ("sends", effects.mails, "welcome mail"),
+        ("ends", effects.sessions_ended, "session"),
+        ("ends", effects.tokens_ended, "token"),
     )
-    return ", ".join(f"{count(number, noun)} {verb}" for number, noun, verb in parts if number)
+    return ", ".join(f"{verb} {count(number, noun)}" for verb, number, noun in parts if number)
 
 
 def printable(text: str) -> str:

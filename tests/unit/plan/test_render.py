@@ -62,7 +62,7 @@ def test_the_text_says_what_changes_for_whom_and_from_where() -> None:
     assert "3 people lose internal through web: u0, u1, u2" in shown
     assert "3 people gain public through web until 2026-06-30: carol, u1, u2" in shown
     assert "alice keeps internal, until 2026-06-30 (was for good)" in shown
-    assert "1 welcome mail sent, 1 session ended, 2 tokens ended" in shown
+    assert "sends 1 welcome mail, ends 1 session, ends 2 tokens" in shown
     assert "✓ last-administrator" in shown
     assert "Issuer stray" in shown
     assert "web.yaml:3:5: warning: `until` is in the past" in shown
@@ -75,10 +75,8 @@ def test_the_text_is_deterministic() -> None:
 
 def test_a_refused_plan_says_how_it_would_be_overridden() -> None:
     shown = text(plan(actual(ALICE, ADMINS), desired()))
-    assert (
-        '✗ emptying: all 1 users would go; all 1 teams would go\n      if this is meant: accord apply --override emptying --reason "why"'
-        in shown
-    )
+    assert "✗ emptying: all 1 users would go; all 1 teams would go\n" in shown
+    assert '      if this is meant: accord apply --override emptying --reason "why"\n' in shown
 
 
 def test_an_empty_plan_says_so_and_shows_no_guards() -> None:

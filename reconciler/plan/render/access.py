@@ -9,13 +9,18 @@ from reconciler.access.instants import format_instant, show_instant
 from reconciler.access.state import Access
 from reconciler.plan.actual import Revision
 from reconciler.plan.render.text import Line
-from reconciler.plan.render.words import count, show_revision
+from reconciler.plan.render.words import count, printable, show_revision
 
 
 def access_lines(accesses: Sequence[Access], at: datetime, revision: Revision | None, *, past: bool) -> Iterator[Line]:
     """One line a (user, issuer) pair, in columns."""
     rows = [
-        (access.user, access.issuer, ", ".join(access.through), "" if access.until is None else show_instant(access.until))
+        (
+            printable(access.user),
+            printable(access.issuer),
+            printable(", ".join(access.through)),
+            "" if access.until is None else show_instant(access.until),
+        )
         for access in accesses
     ]
     header = ("user", "issuer", "through", "until")

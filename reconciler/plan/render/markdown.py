@@ -6,7 +6,7 @@ draw buttons or close the fold it stands in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.access.instants import show_instant
 from reconciler.access.state import Access
@@ -17,8 +17,10 @@ from reconciler.plan.render.words import count, effects_words, printable
 
 LIMIT = 60_000
 """Characters; GitHub refuses a comment beyond 65,536."""
-_ROWS = 300
 _NAMES = 40
+_GUARD = LIMIT // 40
+_SHARES = {"access": LIMIT // 3, "changed": LIMIT // 8, "warnings": LIMIT // 8, "details": LIMIT // 4}
+"""How much of it each part may take; a guard's message has its own limit."""
 
 
 def plan_markdown(plan: Plan) -> str:
@@ -71,7 +73,8 @@ def _guards(plan: Plan) -> Iterator[str]:
     for guard in plan.guards:
         if guard.verdict != "pass":
             sign = "⛔" if guard.verdict == "refuse" else "⚠️ overridden:"
-            yield f"- {sign} **{guard.id}**: {escape(guard.message)}"
+            rest = f" … ({len(guard.message):,} characters: see the plan as text)" if len(guard.message) > _GUARD else ""
+            yield f"- {sign} **{guard.id}**: {escape(guard.message[:_GUARD])}{rest}"
     if any(guard.verdict != "pass" for guard in plan.guards):
         yield ""
 
@@ -81,17 +84,33 @@ def _access(plan: Plan) -> Iterator[str]:
     if not rows and not plan.access.changed:
         return
     if rows:
+        shown = _fitting(rows, "access")
         yield "| | who | issuer | through | until |"
         yield "|---|---|---|---|---|"
-        yield from rows[:_ROWS]
-        if len(rows) > _ROWS:
-            yield f"| | and {count(len(rows) - _ROWS, 'more row')}: see the plan as text | | | |"
+        yield from shown
+        if len(rows) > len(shown):
+            yield f"| | and {count(len(rows) - len(shown), 'more row')}: see the plan as text | | | |"
         yield ""
-    for change in plan.access.changed[:_ROWS]:
-        yield f"- {code(access_change_sentence(change))}"
-    if len(plan.access.changed) > _ROWS:
-        yield f"- and {count(len(plan.access.changed) - _ROWS, 'more change')}: see the plan as text"
-    if plan.access.changed:
+    yield from _items([f"- {code(access_change_sentence(change))}" for change in plan.access.changed], "changed", "more change")
+
+
+def _fitting(lines: Sequence[str], part: str) -> Sequence[str]:
+    """As many of the lines, from the first, as fit into a part's share of the comment."""
+    size = 0
+    for number, line in enumerate(lines):
+        size += len(line) + 1
+        if size > _SHARES[part]:
+            return lines[:number]
+    return lines
+
+
+def _items(lines: Sequence[str], part: str, rest: str) -> Iterator[str]:
+    """A list, and how many items of it do not fit."""
+    shown = _fitting(lines, part)
+    yield from shown
+    if len(lines) > len(shown):
+        yield f"- and {count(len(lines) - len(shown), rest)}: see the plan as text"
+    if lines:
         yield ""
 
 
@@ -110,10 +129,8 @@ def _rows(accesses: Iterable[Access], verb: str) -> list[str]:
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
-    for warning in plan.warnings[:_ROWS]:
-        yield f"- ⚠️ {code(f'{warning.file}:{warning.line}')} {escape(warning.message)}"
-    if plan.warnings:
-        yield ""
+    lines = [f"- ⚠️ {code(f'{warning.file}:{warning.line}')} {escape(warning.message)}" for warning in plan.warnings]
+    yield from _items(lines, "warnings", "more warning")
 
 
 def _details(plan: Plan) -> Iterator[str]:
@@ -122,17 +139,12 @@ def _details(plan: Plan) -> Iterator[str]:
     yield f"<details><summary>{count(len(plan.changes), 'resource change')}</summary>"
     yield ""
     yield "````diff"
-    size, shown = 0, 0
-    for change in plan.changes:
-        lines = [_diff_line(style, line) for style, line in change_lines(change)]
-        size += sum(len(line) + 1 for line in lines)
-        if size > LIMIT // 2:
-            break
-        shown += 1
-        yield from lines
+    blocks = ["\n".join(_diff_line(style, line) for style, line in change_lines(change)) for change in plan.changes]
+    shown = _fitting(blocks, "details")
+    yield from shown
     yield "````"
-    if shown < len(plan.changes):
-        yield f"and {count(len(plan.changes) - shown, 'more change')}: see the plan as text"
+    if len(shown) < len(blocks):
+        yield f"and {count(len(blocks) - len(shown), 'more change')}: see the plan as text"
     yield ""
     yield "</details>"
     yield ""

@@ -36,7 +36,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     yield from _effects(plan)
     yield from _guards(plan)
     for warning in plan.warnings:
-        yield "changed", f"warning: {warning}"
+        yield "changed", f"warning: {printable(str(warning))}"
     if plan.foreign:
         yield (
             "heading",
@@ -72,7 +72,7 @@ def _changes(plan: Plan) -> Iterator[Line]:
     for change in plan.changes:
         yield from change_lines(change)
     for (kind, name), origin in plan.moves:
-        yield "dim", f"  {kind} {name} is now declared in {origin}"
+        yield "dim", f"  {kind} {name} is now declared in {printable(str(origin))}"
     yield "plain", ""
 
 
@@ -81,7 +81,7 @@ def change_lines(change: Change) -> Iterator[Line]:
     sign, style = _SIGNS[change.action]
     name = change.name if change.previous_name is None else f"{change.previous_name} → {change.name}"
     place = "" if change.source is None else f"   {printable(str(change.source))}"
-    yield style, f"  {sign} {change.kind} {name}{place}"
+    yield style, f"  {sign} {change.kind} {printable(name)}{place}"
     for field, difference in change.fields.items():
         yield from _field(field, difference, is_new=change.before is None)
 
@@ -106,7 +106,7 @@ def _field(name: str, difference: dict[str, Any], *, is_new: bool) -> Iterator[L
 def _text(name: str, old: str, new: str) -> Iterator[Line]:
     """A text of several lines, by the lines that differ: what changes must not hide in a text cut short."""
     styles: dict[str, Style] = {"+": "added", "-": "removed"}
-    for line in list(unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=0))[2:]:
+    for line in list(unified_diff(old.split("\n"), new.split("\n"), lineterm="", n=0))[2:]:
         if line[0] in styles:
             yield styles[line[0]], f"      {name}: {line[0]} {printable(line[1:])}"
 
@@ -120,11 +120,11 @@ def _access(plan: Plan) -> Iterator[Line]:
         return
     yield "heading", f"Access: {len(access.gained):,} gained, {len(access.lost):,} lost, {len(access.changed):,} changed"
     for sentence in access_sentences(access.gained, "gain"):
-        yield "added", f"  + {sentence}"
+        yield "added", f"  + {printable(sentence)}"
     for sentence in access_sentences(access.lost, "lose"):
-        yield "removed", f"  - {sentence}"
+        yield "removed", f"  - {printable(sentence)}"
     for change in access.changed:
-        yield "changed", f"  ~ {access_change_sentence(change)}"
+        yield "changed", f"  ~ {printable(access_change_sentence(change))}"
     yield "plain", ""
 
 

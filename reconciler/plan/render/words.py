@@ -57,7 +57,7 @@ def show_item(item: Any) -> str:
         name = item.get("user", item.get("issuer"))
         until = f" until {show_instant(parse_instant(item['until']))}" if "until" in item else ""
         reason = f" ({printable(item['reason'])})" if "reason" in item else ""
-        return f"{name}{until}{reason}"
+        return f"{printable(str(name))}{until}{reason}"
     return printable(item) if isinstance(item, str) else show_value(item)
 
 

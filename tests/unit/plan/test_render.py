@@ -9,10 +9,12 @@ import jsonschema
 import pytest
 from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, PUBLIC, actual, desired, plan
 
-from reconciler.access.resources import Issuer, Membership, Permission, Settings, Team, User
+from reconciler.access.resources import EmailTemplate, Guards, Issuer, Membership, Origin, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
-from reconciler.plan.plan import Plan
+from reconciler.plan.guards import overridden
+from reconciler.plan.plan import Change, Plan
 from reconciler.plan.problems import Problem
+from reconciler.plan.render.access import access_lines
 from reconciler.plan.render.document import plan_digest, plan_document
 from reconciler.plan.render.markdown import LIMIT, code, escape, plan_markdown
 from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
@@ -196,3 +198,83 @@ def test_problems_are_json_as_their_schema_says() -> None:
 def test_problems_are_lines_with_a_tally() -> None:
     assert problem_lines(PROBLEMS)[1] == ("changed", "b ü.yaml:1:1: warning: grants nothing [no-issuers]")
     assert tally(PROBLEMS) == "1 error, 1 warning"
+
+
+def template_plan(before: EmailTemplate, after: EmailTemplate) -> Plan:
+    made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS))
+    return made._replace(changes=(Change("update", "EmailTemplate", before.name, None, before, after),))
+
+
+TEMPLATE = EmailTemplate("welcome", "Hello", "Hello {{ name }},\n\nuse this link:\nhttps://accord.example.org\n")
+
+
+@pytest.mark.parametrize(
+    ("text_after", "lines"),
+    [
+        (TEMPLATE.text.replace("accord", "evil"), ["text: - https://accord.example.org", "text: + https://evil.example.org"]),
+        (TEMPLATE.text.rstrip("\n"), ["text: - "]),
+        (TEMPLATE.text + "\n", ["text: + "]),
+        (TEMPLATE.text.replace("link", "\u202eknil"), ["text: - use this link:", "text: + use this \\u202eknil:"]),
+        (TEMPLATE.text.replace("\n\n", "\r\n\n"), ["text: - Hello {{ name }},", "text: + Hello {{ name }},\\u000d"]),
+        ("Bye", ["text: - Hello {{ name }},", "text: - use this link:", "text: + Bye"]),
+    ],
+)
+def test_a_long_text_is_shown_by_the_lines_that_differ_and_nothing_hides_in_it(text_after: str, lines: list[str]) -> None:
+    made = template_plan(TEMPLATE, TEMPLATE._replace(text=text_after))
+    shown = [line.strip() for line in text(made).splitlines() if line.strip().startswith("text:")]
+    for line in lines:
+        assert line.strip() in shown
+    if len(lines) < 3:
+        assert len(shown) == len(lines)
+
+
+def test_no_change_is_without_a_line() -> None:
+    long = TEMPLATE._replace(text="a\n" * 500 + "b")
+    made = template_plan(long, long._replace(text="a\n" * 500 + "c"))
+    assert "text: - b" in text(made)
+    assert "text: + c" in text(made)
+
+
+def test_names_and_places_that_a_hand_wrote_cannot_steer_the_terminal() -> None:
+    name, file = "\x1b[31mx", "users/\x1b[2J.yaml"
+    team = Team("web", members=(Membership(name),), permissions=(Permission("public"),))
+    held = actual(ALICE, ADMINS, PUBLIC, User(name, "x@example.org"), team)
+    wanted = desired(ALICE, ADMINS, PUBLIC, team._replace(members=()))
+    made = plan(held, wanted, warnings=[Problem(file, 1, 1, "rule", "warning", "words\x07")])
+    made = made._replace(moves=((("User", "alice"), Origin(file, 1)),))
+    assert "\x1b" not in text(made)
+    assert "\x07" not in text(made)
+    assert "\\u001b[31mx loses public through web" in text(made)
+    assert "\x1b" not in plan_markdown(made)
+    access = [line for _, line in access_lines(made.access.lost, LATER, None, past=False)]
+    assert access[1].startswith("\\u001b[31mx  public  web")
+    assert "\x1b" not in "".join(access)
+
+
+def test_a_comment_never_grows_beyond_what_github_takes_and_counts_what_it_leaves_out() -> None:
+    users = [User(f"u{number:03}", f"u{number}@example.org") for number in range(200)]
+    issuers = [Issuer(f"i{number:03}") for number in range(400)]
+    ops = Team("ops", members=tuple(Membership(user.name) for user in users), permissions=(Permission("public"),))
+    web = Team("web", members=tuple(Membership(user.name) for user in users))
+    before = [ALICE, ADMINS, PUBLIC, ops, web, *users]
+    granted = web._replace(permissions=tuple(Permission(issuer.name) for issuer in issuers))
+    apart = Settings(guards=Guards(separation_of_duties=(("ops", "web"),)))
+    changed = ops._replace(permissions=(Permission("public", LATER),))
+    warnings = [Problem("a.yaml", number, 1, "rule", "warning", "words " * 20) for number in range(1, 400)]
+    after = [ALICE, ADMINS, PUBLIC, changed, granted, apart, *users, *issuers]
+    markdown = plan_markdown(plan(actual(*before), desired(*after), warnings=warnings))
+    assert len(markdown) <= LIMIT + 5_000
+    assert "u039` and 160 more" in markdown
+    for rest in ("more rows", "more changes", "more warnings"):
+        assert f"{rest}: see the plan as text" in markdown
+    assert "characters: see the plan as text)" in markdown  # who would be in two teams that are kept apart
+    assert markdown.endswith("</sub>\n")
+
+
+def test_a_comment_says_what_was_refused_and_what_was_overridden() -> None:
+    made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS._replace(members=())))
+    assert "### ⛔ Accord plan: refused by last-administrator" in plan_markdown(made)
+    made = made._replace(guards=overridden(made.guards, ["last-administrator"]))
+    assert "⚠️ overridden: **last-administrator**" in plan_markdown(made)
+    assert "! last-administrator: overridden" in text(made)
+    assert "### Accord plan: no changes" in plan_markdown(plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS)))

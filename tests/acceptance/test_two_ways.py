@@ -28,6 +28,7 @@ from reconciler.source.errors import SourceError
 from reconciler.source.repository import Repository
 from reconciler.store.apply import apply_plan
 from reconciler.store.engine import Connection, open_database
+from reconciler.store.read import read_applied
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 LATE = "9999-01-01T00:00:00.000000Z"
@@ -348,3 +349,75 @@ def test_both_ways_end_in_the_same_plan(sqlite_template: Path, data: st.DataObje
 def test_both_ways_end_in_the_same_plan_where_a_foreign_hand_wrote(sqlite_template: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         check_both_ways(Path(folder), sqlite_template, World(data.draw), lambda: data.draw(st.integers(0, 3)), by_hand=True)
+
+
+def both_ways(
+    folder: Path, template: Path, first: dict[str, Any], by_hand: Sequence[str], then: dict[str, Any]
+) -> tuple[Any, bool]:
+    """What both ways find of a change after a first revision and what a hand wrote were applied; whether one was short."""
+    repository = ConfigRepository(folder / "config.git")
+    source = gather.Source(Repository.open(str(repository.path), folder / "cache"), "", open_cache(folder / "cache"))
+    shutil.copy(template, folder / "accord.db")
+    with open_database(f"sqlite:///{folder}/accord.db") as database, database.writing() as connection:
+        for number, files in enumerate((first, {"README.md": "by hand, and applied over"})):
+            _, plan = planned(connection, source, repository.commit(files), START)
+            assert plan is not None
+            apply(connection, plan, START)
+            if number == 0:
+                for statement in by_hand:
+                    connection.execute(text(statement))
+        commit = repository.commit(then)
+        applied = read_applied(connection)
+        found = planned(connection, source, commit, START)[0]
+        assert found == long_way(connection, source, commit, START)
+        assert applied is not None
+        changed = source.repository.changed(applied.revision.commit, commit, "")
+        return found, gather._gather_changed(connection, source, changed or [], START) is not None
+
+
+WEB = {
+    "users/a.yaml": user("a", initialPassword="none"),
+    "issuers/i.yaml": issuer("i"),
+    "teams/web.yaml": team("web", issuers=["i"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "then"),
+    [
+        (
+            "INSERT INTO users (name, email) VALUES ('stranger', 's@example.org')",
+            team("web", members=["stranger"], issuers=["i"]),
+        ),
+        ("INSERT INTO issuers (name) VALUES ('stray')", team("web", members=["a"], issuers=["i", "stray"])),
+        ("INSERT INTO teams (name) VALUES ('gang')", team("web", issuers=["i"], mayDecideFor=["gang"])),
+    ],
+)
+def test_neither_way_lets_a_team_refer_to_what_git_never_declared(
+    tmp_path: Path, sqlite_template: Path, statement: str, then: dict[str, Any]
+) -> None:
+    problems, _ = both_ways(tmp_path, sqlite_template, WEB, [statement], {"teams/web.yaml": then})
+    assert [problem.rule for problem in problems if problem.severity == "error"] == ["unknown-reference"]
+
+
+def test_both_ways_know_that_another_team_binds_an_administrator(tmp_path: Path, sqlite_template: Path) -> None:
+    office = team("office", members=["a"], permittedIPs=["10.0.0.0/8"])
+    strict = resource("Settings", "default", {"guards": {"requireAdministratorIPs": True}})
+    first = {**WEB, "teams/office.yaml": office, "teams/admins.yaml": team("admins", administrator=True, members=["a"])}
+    for number, then in enumerate(
+        ({"settings.yaml": strict}, {"settings.yaml": strict, "users/a.yaml": user("a", fullName="A")})
+    ):
+        (tmp_path / str(number)).mkdir()
+        (_, plan), short = both_ways(tmp_path / str(number), sqlite_template, first, [], then)
+        assert {guard.id: guard.verdict for guard in plan.guards}["administrators-permitted-ips"] == "pass"
+        assert short
+
+
+def test_both_ways_know_a_team_that_becomes_an_administrators(tmp_path: Path, sqlite_template: Path) -> None:
+    office = team("office", members=["a"], permittedIPs=["10.0.0.0/8"])
+    strict = resource("Settings", "default", {"guards": {"requireAdministratorIPs": True}})
+    first = {**WEB, "teams/office.yaml": office, "teams/crew.yaml": team("crew", members=["a"]), "settings.yaml": strict}
+    then = {"teams/crew.yaml": team("crew", members=["a"], administrator=True)}
+    (_, plan), short = both_ways(tmp_path, sqlite_template, first, [], then)
+    assert {guard.id: guard.verdict for guard in plan.guards}["administrators-permitted-ips"] == "pass"
+    assert short

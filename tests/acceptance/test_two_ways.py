@@ -336,7 +336,7 @@ def check_both_ways(folder: Path, template: Path, world: World, edits: Callable[
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_both_ways_end_in_the_same_plan(sqlite_template: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -344,7 +344,7 @@ def test_both_ways_end_in_the_same_plan(sqlite_template: Path, data: st.DataObje
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_both_ways_end_in_the_same_plan_where_a_foreign_hand_wrote(sqlite_template: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

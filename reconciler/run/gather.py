@@ -91,15 +91,14 @@ def read_declarations(
     Raises InvalidConfiguration where there are errors.
     """
     from reconciler.source.load import load_revision
-    from reconciler.source.rules import check
+    from reconciler.source.rules import problems_of
 
     loaded = load_revision(source.repository, commit, source.path, cache=source.cache, progress=progress)
-    problems = [*loaded.problems, *check(loaded.declarations, now, locate=loaded.locate)]
-    return loaded.declarations, _without_errors(problems)
+    return loaded.declarations, _without_errors(problems_of(loaded, now))
 
 
 def _without_errors(problems: Iterable[Problem]) -> list[Problem]:
-    found = sorted(problems)
+    found = list(problems)
     if any(problem.severity == "error" for problem in found):
         raise InvalidConfiguration(found)
     return found

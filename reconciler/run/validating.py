@@ -25,21 +25,19 @@ def validate_folder(folder: Path, cache: Path, *, now: datetime, progress: Progr
     """Check a working folder, or one file. Raises SourceError where it cannot be read."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_folder
-    from reconciler.source.rules import check
+    from reconciler.source.rules import problems_of
 
     loaded = load_folder(folder, cache=open_cache(cache), progress=progress)
-    found = [*loaded.problems, *check(loaded.declarations, now, locate=loaded.locate)]
-    return Validation(sorted(found), len(loaded.declarations), loaded.files)
+    return Validation(problems_of(loaded, now), len(loaded.declarations), loaded.files)
 
 
 def validate_revision(deployment: Deployment, rev: str, *, now: datetime, progress: Progress = None) -> Validation:
     """Check a revision of the config repository. Raises SourceError where it cannot be read."""
     from reconciler.run.planning import open_source
     from reconciler.source.load import load_revision
-    from reconciler.source.rules import check
+    from reconciler.source.rules import problems_of
 
     source = open_source(deployment)
     commit = source.repository.resolve(rev).commit
     loaded = load_revision(source.repository, commit, source.path, cache=source.cache, progress=progress)
-    found = [*loaded.problems, *check(loaded.declarations, now, locate=loaded.locate)]
-    return Validation(sorted(found), len(loaded.declarations), loaded.files)
+    return Validation(problems_of(loaded, now), len(loaded.declarations), loaded.files)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 import yaml
 
+from reconciler.access.resources import KINDS
 from reconciler.source.build import check_values
 from reconciler.source.documents import Unreadable, read
 from reconciler.source.positions import Places
@@ -23,10 +24,12 @@ Report = tuple[int, int, str, str, str, str | None]
 
 
 class Blob(NamedTuple):
-    """What a blob's bytes give: each document that is valid by itself, and every problem."""
+    """What a blob's bytes give: each document that is valid by itself, every problem, and what the invalid ones would declare."""
 
     documents: list[tuple[int, dict[str, Any]]]
     reports: list[Report]
+    broken: list[tuple[str, str]]
+    """Kind and name."""
 
 
 def blob_id(content: bytes) -> str:
@@ -38,6 +41,7 @@ def read_blob(content: bytes) -> Blob:
     """Parse a blob and check each of its documents by itself; those after one that cannot be read are not known."""
     valid: list[tuple[int, dict[str, Any]]] = []
     reports: list[Report] = []
+    broken: list[tuple[str, str]] = []
     texts: list[tuple[int, int]] = []
     try:
         suspicious = may_hold_secret(content.decode("utf-8", "replace"))
@@ -48,14 +52,25 @@ def read_blob(content: bytes) -> Blob:
                 texts += _texts(node)
             if all(finding.severity == "warning" for finding in findings):
                 valid.append((document.line, document.value))
+            else:
+                broken += _identity(document.value)
             if findings:
                 places = Places(node)
                 reports += [_report(places, finding) for finding in findings]
     except Unreadable as error:
-        return Blob([], [*reports, (error.line, error.column, error.rule, "error", error.message, None)])
+        broken += [(value["kind"], value["metadata"]["name"]) for _, value in valid]
+        return Blob([], [*reports, (error.line, error.column, error.rule, "error", error.message, None)], broken)
     if suspicious:
         reports += islice(_secrets_beside(content.decode("utf-8-sig"), texts), MOST_FINDINGS)
-    return Blob(valid, reports)
+    return Blob(valid, reports, broken)
+
+
+def _identity(value: Any) -> Iterator[tuple[str, str]]:
+    """Kind and name of a document, where it says as much in spite of its errors."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if isinstance(name, str) and value.get("kind") in KINDS:
+        yield value["kind"], name
 
 
 def _report(places: Places, finding: Finding) -> Report:
@@ -106,10 +121,9 @@ def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Rep
 
 def encode(blob: Blob) -> bytes:
     """A blob's result as bytes."""
-    return orjson.dumps([blob.documents, blob.reports])
+    return orjson.dumps([blob.documents, blob.reports, blob.broken])
 
 
 def decode(payload: bytes) -> Blob:
     """A blob's result from bytes. Raises ValueError where they are none."""
-    documents, reports = orjson.loads(payload)
-    return Blob(documents, reports)
+    return Blob(*orjson.loads(payload))

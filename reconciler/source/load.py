@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.access.resources import Declaration, Kind, Origin, Resource
+from reconciler.plan.actual import Key
 from reconciler.plan.problems import Problem
 from reconciler.source.blobs import Blob, Report, blob_id, decode, encode, read_blob
 from reconciler.source.build import build
@@ -36,13 +37,15 @@ Place = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
 class Loaded(NamedTuple):
     """What was loaded: every declaration of a valid document, all problems of single documents, and how many files were read.
 
-    `locate` finds the line and column of a path in a declaration's document.
+    `broken` says what documents with errors would declare, `locate` finds the line and column of a path in a declaration's
+    document.
     """
 
     declarations: tuple[Declaration, ...]
     problems: tuple[Problem, ...]
     files: int
     locate: Place
+    broken: frozenset[Key] = frozenset()
 
 
 def load_revision(repository: Repository, commit: str, path: str, *, cache: BlobCache, progress: Progress = None) -> Loaded:
@@ -116,7 +119,9 @@ def read_share(location: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
 def _read(content: bytes | None) -> Blob:
     if content is None:
         return Blob(
-            [], [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, which is more than is read", None)]
+            [],
+            [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, which is more than is read", None)],
+            [],
         )
     return read_blob(content)
 
@@ -126,11 +131,12 @@ class _Built(NamedTuple):
 
     declarations: list[tuple[Kind, Resource, int]]
     reports: list[Report]
+    broken: list[Any]
 
 
 def _build(payload: bytes) -> _Built:
-    documents, reports = decode(payload)
-    return _Built([(value["kind"], build(value), line) for line, value in documents], reports)
+    documents, reports, broken = decode(payload)
+    return _Built([(value["kind"], build(value), line) for line, value in documents], reports, broken)
 
 
 def _assemble(files: Sequence[tuple[str, _Built]], place: Place) -> Loaded:
@@ -142,7 +148,8 @@ def _assemble(files: Sequence[tuple[str, _Built]], place: Place) -> Loaded:
         for file, built in files
         for line, column, rule, severity, message, suggestion in built.reports
     )
-    return Loaded(declarations, problems, len(files), place)
+    broken = frozenset((kind, name) for _, built in files for kind, name in built.broken)
+    return Loaded(declarations, problems, len(files), place, broken)
 
 
 def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) -> Loaded:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
 from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Settings, Team, User
 from reconciler.access.state import ended
 from reconciler.plan.nearest import nearest
 from reconciler.plan.problems import Problem, Severity
+
+if TYPE_CHECKING:
+    from reconciler.source.load import Loaded
 
 Path = tuple[str | int, ...]
 Locate = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
@@ -39,6 +42,8 @@ class Surroundings(NamedTuple):
     """Kind and earlier name -> the resource that claims it."""
     granted_issuers: frozenset[str] = frozenset()
     """Issuers that some team may use."""
+    broken: frozenset[tuple[Kind, str]] = frozenset()
+    """What documents with errors would declare: referring to it is no further error, and what it says is not known."""
 
 
 _NOTHING = Surroundings()
@@ -55,6 +60,12 @@ class _Found(NamedTuple):
     severity: Severity = "error"
 
 
+def problems_of(loaded: Loaded, now: datetime) -> list[Problem]:
+    """All problems of what was loaded, within and between documents, by place."""
+    between = check(loaded.declarations, now, Surroundings(broken=loaded.broken), locate=loaded.locate)
+    return sorted([*loaded.problems, *between])
+
+
 def check(
     declarations: Sequence[Declaration], now: datetime, surroundings: Surroundings = _NOTHING, *, locate: Locate
 ) -> list[Problem]:
@@ -62,6 +73,8 @@ def check(
     names: dict[Kind, set[str]] = {kind: set(surroundings.names.get(kind, ())) for kind in KINDS}
     for declaration in declarations:
         names[declaration.kind].add(declaration.resource.name)
+    for kind, name in surroundings.broken:
+        names[kind].add(name)
     found = [
         *_twice(declarations, surroundings),
         *_previously(declarations, names, surroundings),
@@ -72,7 +85,7 @@ def check(
     for declaration in declarations:
         found += _within(declaration, now)
     problems = [_problem(item, locate) for item in found]
-    if not declarations and not surroundings.names:
+    if not declarations and not surroundings.names and not surroundings.broken:
         problems.append(Problem(".", 1, 1, "nothing-declared", "warning", "no resources were found; is the path right?"))
     return [*problems, *_left_behind(surroundings)]
 
@@ -179,6 +192,8 @@ def _display_names(declarations: Sequence[Declaration], surroundings: Surroundin
 
 
 def _unused_issuers(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+    if any(kind == "Team" for kind, _ in surroundings.broken):
+        return
     granted = set(surroundings.granted_issuers)
     for declaration in declarations:
         if isinstance(declaration.resource, Team):

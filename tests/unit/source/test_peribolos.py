@@ -21,7 +21,7 @@ from reconciler.source.export import export_state
 from reconciler.source.load import load_folder
 from reconciler.source.peribolos import Imported, import_peribolos
 from reconciler.source.peribolos_mapping import safe_name
-from reconciler.source.rules import check
+from reconciler.source.rules import problems_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ORGANISATION = """
@@ -148,7 +148,7 @@ def test_an_import_can_be_written_down_and_is_valid(tmp_path: Path) -> None:
     state = imported(tmp_path, ORGANISATION).state
     export_state(state, tmp_path / "config")
     loaded = load_folder(tmp_path / "config", cache=open_cache(tmp_path / "cache"))
-    found = [*loaded.problems, *check(loaded.declarations, NOW, locate=loaded.locate)]
+    found = problems_of(loaded, NOW)
     assert {problem.rule for problem in found if problem.severity == "error"} == set()
     assert state_of(loaded.declarations).declared == state
 

@@ -19,7 +19,7 @@ from reconciler.run.gather import state_of
 from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError
 from reconciler.source.load import Loaded, load_folder
-from reconciler.source.rules import check
+from reconciler.source.rules import problems_of
 from reconciler.source.shipped import schema_folder, starter_folder
 from reconciler.source.starter import SCHEMAS, write_schemas, write_starter
 
@@ -29,7 +29,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples/config-repo"
 
 def read(folder: Path, cache: Path) -> tuple[Loaded, list[Problem]]:
     loaded = load_folder(folder, cache=open_cache(cache))
-    return loaded, [*loaded.problems, *check(loaded.declarations, NOW, locate=loaded.locate)]
+    return loaded, problems_of(loaded, NOW)
 
 
 def test_the_starter_is_valid_and_has_one_of_each_kind(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class Repository:
         if not found:
             raise RepositoryUnreachable(f"there is no repository at `{location[:200]}`; give its path or URL with --repository")
         up = cls(location)._git("rev-parse", "--show-cdup").strip()
-        return cls(str(Path(location, up)), location) if up else cls(location)
+        return cls(str(Path(location, up)), location) if up.startswith("../") else cls(location)
 
     def origin(self) -> str:
         """How it was named, without credentials."""
@@ -126,7 +126,7 @@ class Repository:
 
     def resolve(self, rev: str) -> Revision:
         """The commit that a revision names. Raises UnknownRevision, with the nearest branch or tag."""
-        if not rev or rev.startswith("-") or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
+        if not rev or rev[0] in "-^" or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
             raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` names no revision")
         try:
             commit = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()

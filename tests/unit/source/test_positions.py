@@ -1,0 +1,108 @@
+"""Places: the line and column of any path in any document, by index or by name, quickly even for a long list of problems."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from reconciler.source.positions import locate
+
+CONTENT = b"""\
+# A comment
+apiVersion: accord/v1
+kind: Team
+metadata: {name: web, labels: {a: "b"}}
+spec:
+  members:
+    - alice
+    - {user: bob, until: 2026-12-31}
+    - "Carol"
+  issuers: [tls, {issuer: vpn}]
+  guards:
+    pairs:
+      - [one, two]
+      - [three, "Four"]
+  text: |
+    line
+---
+kind: User
+spec:
+  "email": x
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "value", "key"),
+    [
+        (2, (), (2, 1), (2, 1)),
+        (2, ("kind",), (3, 7), (3, 1)),
+        (2, ("metadata", "name"), (4, 18), (4, 12)),
+        (2, ("metadata", "labels", "a"), (4, 35), (4, 32)),
+        (2, ("spec",), (6, 3), (5, 1)),
+        (2, ("spec", "members", 0), (7, 7), (7, 7)),
+        (2, ("spec", "members", 1, "until"), (8, 26), (8, 19)),
+        (2, ("spec", "members", "alice"), (7, 7), (7, 7)),
+        (2, ("spec", "members", "bob"), (8, 7), (8, 7)),
+        (2, ("spec", "members", "bob", "until"), (8, 26), (8, 19)),
+        (2, ("spec", "members", "carol"), (9, 7), (9, 7)),
+        (2, ("spec", "issuers", "vpn"), (10, 18), (10, 18)),
+        (2, ("spec", "guards", "pairs", "two"), (13, 15), (13, 15)),
+        (2, ("spec", "guards", "pairs", "FOUR"), (14, 17), (14, 17)),
+        (2, ("spec", "text"), (15, 9), (15, 3)),
+        (18, ("spec", "email"), (20, 12), (20, 3)),
+        (18, ("kind",), (18, 7), (18, 1)),
+    ],
+)
+def test_a_path_leads_to_a_value_and_to_its_key(
+    line: int, path: tuple[str | int, ...], value: tuple[int, int], key: tuple[int, int]
+) -> None:
+    for content in (CONTENT, CONTENT.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + CONTENT):
+        assert locate(content, line, path) == value
+        assert locate(content, line, path, key=True) == key
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("nothing",), (2, 1)),
+        (("spec", "nothing", "at", "all"), (6, 3)),
+        (("spec", "members", 9), (7, 5)),
+        (("spec", "members", "zaphod"), (7, 5)),
+        (("kind", "deeper"), (3, 7)),
+        (("spec", "members", -1), (7, 5)),
+        ((5,), (2, 1)),
+    ],
+)
+def test_a_path_that_leads_nowhere_leads_as_far_as_it_can(path: tuple[str | int, ...], expected: tuple[int, int]) -> None:
+    assert locate(CONTENT, 2, path) == expected
+
+
+def test_a_document_that_is_not_there_is_its_line() -> None:
+    assert locate(CONTENT, 7, ("kind",)) == (7, 1)
+    assert locate(b"a: [\n", 1, ("a",)) == (1, 1)
+    assert locate(b"", 3, ()) == (3, 1)
+    assert locate(b"\xff", 3, ()) == (3, 1)
+
+
+def test_columns_count_characters() -> None:
+    assert locate("{ä: 1, €: 2, 😀: x}\n".encode(), 1, ("😀",)) == (1, 17)
+
+
+def test_the_first_item_of_a_name_is_meant() -> None:
+    assert locate(b"a: [x, y, x]\n", 1, ("a", "x")) == (1, 5)
+
+
+def test_what_changed_is_not_remembered() -> None:
+    assert locate(b"a: 1\nb: 2\n", 1, ("b",)) == (2, 4)
+    assert locate(b"a: 1\n\nb: 2\n", 1, ("b",)) == (3, 4)
+    assert locate(b"a: 1\n---\nb: 2\n", 3, ("b",)) == (3, 4)
+    assert locate(b"a: 1\n---\nb: 2\n", 1, ("a",)) == (1, 4)
+
+
+@pytest.mark.slow
+def test_a_list_of_fifty_thousand_names_may_have_as_many_problems() -> None:
+    content = b"members:\n" + b"".join(b"- user-%d\n" % number for number in range(50_000))
+    began = time.perf_counter()
+    assert [locate(content, 1, ("members", f"user-{number}"))[0] for number in range(50_000)] == list(range(2, 50_002))
+    assert time.perf_counter() - began < 20

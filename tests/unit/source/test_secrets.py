@@ -1,0 +1,212 @@
+"""Signs of secrets: each is found wherever it stands in a resource, ordinary text is none, and looking is never slow."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from reconciler.source.blobs import read_blob
+from reconciler.source.secrets import SIGNS, may_hold_secret, secret_in
+
+SECRETS = {
+    "a private key": ["-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"],
+    "an Accord token": ["accord_" + "0aZ" * 7],
+    "a password hash": [
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ",
+        "$2b$12$abcdefghijklmnopqrstuv",
+        "$6$salt$" + "x" * 20,
+        "$5$rounds=5000$" + "x" * 20,
+        "$y$j9T$" + "x" * 20,
+    ],
+    "a JSON web token": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N"],
+    "an AWS key": ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE"],
+    "a GitHub token": [*(f"gh{letter}_" + "a1B" * 12 for letter in "pousr"), "github_pat_" + "a1_" * 20],
+    "a GitLab token": ["glpat-" + "a1-_" * 5],
+    "a Slack token": ["xoxb-1234567890-abc", "xoxp-1234567890-abc"],
+    "a password": [
+        "password: hunter22",
+        "PASSWORD=hunter22",
+        "my passwd = hunter22",
+        "Passphrase : correct-horse",
+        "api-key:0123456",
+        "apiKey=0123456",
+        "secret: s3cr3t!",
+        "pa\u017f\u017fword: hunter22",
+    ],
+    "a password in a URL": [
+        "https://alice:hunter22@example.org/",
+        "postgresql+psycopg://accord:x@db/accord",
+        "redis://:hunter22@localhost",
+        "HTTPS://alice:hunter22@example.org",
+    ],
+}
+ALL = [(kind, text) for kind, texts in SECRETS.items() for text in texts]
+ORDINARY = [
+    "password policy",
+    "The password: see the wiki",
+    "password: generated",
+    "initialPassword: none",
+    "Your password: {{ password }}",
+    "secretary",
+    "Our secret-sharing scheme: Shamir's",
+    "https://example.org:8443/a@b",
+    "https://alice@example.org",
+    "ssh://git@example.org:22/x",
+    "https://{{ user }}:{{ port }}@x",
+    "mailto:alice@example.org",
+    "A$AP $2 $5 bills",
+    "accord_token",
+    "AKIAthoven",
+    "eyJustAName.eyJ",
+    "BEGIN CERTIFICATE",
+    "-----BEGIN CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----",
+    "passwords are for people",
+    "api_key",
+    "ghp_short",
+]
+
+
+def test_every_sign_has_an_example() -> None:
+    assert {kind for kind, _ in SIGNS} == set(SECRETS)
+
+
+@pytest.mark.parametrize(("kind", "text"), ALL)
+def test_a_secret_is_told_from_its_kind(kind: str, text: str) -> None:
+    assert secret_in(text) == kind
+    assert secret_in(f"see {text} or so") == kind
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_text_holds_no_secret(text: str) -> None:
+    assert secret_in(text) is None
+
+
+def quoted(text: str) -> str:
+    """A double-quoted scalar in which no letter stands as it is."""
+    return '"' + "".join(f"\\U{ord(char):08x}" for char in text) + '"'
+
+
+HEAD = "apiVersion: accord/v1\nkind: Team\nmetadata: {name: web}\nspec:\n"
+FORMS = {
+    "a value": "  description: {}\n",
+    "a value in a list": "  adGroups: [x, {}]\n",
+    "a value in a member": "  members: [{{user: alice, reason: {}}}]\n",
+    "a key": "  {}: 1\n",
+    "an unknown property": "  nested: {{a: [{{b: {}}}]}}\n",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("kind", "text"), ALL)
+def test_a_secret_is_found_wherever_it_stands_and_however_it_is_written(kind: str, text: str, form: str) -> None:
+    for scalar in (quoted(text), f"'{text}'") if "\n" not in text else (quoted(text),):
+        blob = read_blob((HEAD + FORMS[form].format(scalar)).encode())
+        found = [message for _, _, rule, severity, message, _ in blob.reports if (rule, severity) == ("secret", "error")]
+        assert len(found) == 1 and f"looks like {kind};" in found[0]
+        assert not blob.documents
+
+
+def places(content: str) -> list[tuple[int, int]]:
+    return [(line, column) for line, column, rule, *_ in read_blob(content.encode()).reports if rule == "secret"]
+
+
+def test_a_secret_in_a_folded_or_a_literal_text_is_found() -> None:
+    assert places(HEAD + "  description: >\n    -----BEGIN\n    PRIVATE KEY-----\n") == [(5, 16)]
+    assert places(HEAD + "  description: |\n    x\n    password: hunter22\n") == [(5, 16)]
+    assert places(HEAD + '  description: "acc\\\n    ord_0123456789abcdefghij"\n') == [(5, 16)]
+    assert places(HEAD + "  description: 'secret:\n    hunter22'\n") == [(5, 16)]
+
+
+def test_a_label_says_what_its_value_is() -> None:
+    content = HEAD.replace("name: web", "name: web, labels: {password: hunter22, policy: password}") + "  administrator: true\n"
+    assert places(content) == [(3, 42)]
+
+
+def test_a_secret_in_a_comment_is_found_once_and_text_after_a_hash_is_no_comment() -> None:
+    assert places("# password: hunter22\n" + HEAD + "  administrator: true # accord_0123456789abcdefghij\n") == [(1, 1), (6, 23)]
+    assert places("\ufeff# password: hunter22\n" + HEAD + "  administrator: true\n") == [(1, 1)]
+    assert places(HEAD + "  description: '# password: hunter22'\n") == [(5, 16)]
+    assert places(HEAD + "  description: |\n    # password: hunter22\n") == [(5, 16)]
+    assert places(HEAD + "  description: x#password:hunter22\n") == [(5, 16)]
+
+
+def test_a_secret_is_never_repeated_in_what_is_said_of_it() -> None:
+    for _, text in ALL:
+        for _, _, rule, _, message, suggestion in read_blob((HEAD + f"  description: {quoted(text)}\n").encode()).reports:
+            assert rule == "secret" and text not in message and suggestion is None
+
+
+TRACES = st.sampled_from([word for _, text in ALL for word in re.findall(r"\w+|\W+", text)])
+TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.lists(TRACES, max_size=12).map("".join),
+    st.builds(
+        lambda pair, before, after: before + pair[1] + after, st.sampled_from(ALL), st.text(max_size=5), st.text(max_size=5)
+    ),
+    *(st.from_regex(pattern) for _, pattern in SIGNS),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.sampled_from([str, str.upper, str.lower, str.swapcase]))
+@example("pa\u017f\u017fword: hunter22", str)
+@example("api\u212aey: hunter22".replace("i\u212a", "i_\u212a"), str)
+def test_the_quick_look_hides_nothing_that_the_closer_look_finds(text: str, case: type[str]) -> None:
+    cased = case(text)
+    assert secret_in(cased) is None or may_hold_secret(cased)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(ALL), st.integers(0, 2**20))
+def test_the_quick_look_at_a_file_hides_nothing_that_is_in_its_values(pair: tuple[str, str], choice: int) -> None:
+    text = "".join(
+        f"\\x{ord(char):02x}" if choice >> index & 1 and ord(char) < 256 else char for index, char in enumerate(pair[1])
+    )
+    content = HEAD + '  description: "' + text.replace("\n", "\\n") + '"\n'
+    assert [rule for _, _, rule, *_ in read_blob(content.encode()).reports] == ["secret"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "eyJ",
+            "-eyJ",
+            "eyJaaaaaaaaaa.",
+            "-----BEGIN ",
+            "-----BEGIN A",
+            "password ",
+            "password = ",
+            "password:",
+            "secret\t",
+            "a://",
+        ),
+        *(
+            "a://a:",
+            "a.b-",
+            "://",
+            "$2a$",
+            "$6$ ",
+            "accord_",
+            "api_key ",
+            "xoxb-",
+            "ghp_",
+            "glpat-",
+            "github_pat_",
+            "AKIA",
+            "a:b@",
+        ),
+        *(" ", "\n", "x"),
+    ],
+)
+def test_looking_for_secrets_is_never_slow(piece: str) -> None:
+    for text in (piece * ((1 << 20) // len(piece)), "password:" + piece * ((1 << 20) // len(piece))):
+        began = time.perf_counter()
+        may_hold_secret(text)
+        secret_in(text)
+        assert time.perf_counter() - began < 1

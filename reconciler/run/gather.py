@@ -134,6 +134,8 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
 
     if source.path and changed and all(file.new_blob is None for file in changed):
         return None  # the folder itself may be gone, which is an error and empties nothing
+    if any(file.old_blob is None and file.new_blob is None for file in changed):
+        return None  # a link, which is warned of where everything is listed
     delta = read_delta(source, changed)
     if delta is None:
         return None

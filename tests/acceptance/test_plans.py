@@ -404,6 +404,18 @@ def test_a_moved_file_is_told_of_and_changes_nothing_else(accord: Accord, reposi
     assert accord.json("plan")["moves"] == []
 
 
+@SQLITE
+def test_a_link_is_warned_of_and_not_followed(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    clone = Clone(repository, tmp_path / "clone")
+    (clone.folder / "link.yaml").symlink_to("users/alice.yaml")
+    clone.push()
+    document = accord.json("plan")
+    assert document["changes"] == []
+    assert [(warning["rule"], warning["file"]) for warning in document["warnings"]] == [("symlink", "link.yaml")]
+
+
 # How it is shown
 
 HOSTILE = 'x\x1b[31m\u202e"\n@everyone <script>alert(1)</script> | `code` </details> ![i](http://x) [l](javascript:1)'

@@ -108,7 +108,7 @@ def _unique_items(_validator: Any, wanted: bool, instance: Any, _schema: Any) ->
 
 def _findings(error: Any) -> Iterator[Finding]:
     path = tuple(error.absolute_path)
-    where = f"`{path[-1]}`" if path and isinstance(path[-1], str) else "this"
+    where = f"`{path[-1][:80]}`" if path and isinstance(path[-1], str) else "this"
     rule = str(error.validator)
     if "propertyNames" in error.absolute_schema_path:
         message = (
@@ -147,10 +147,10 @@ def _findings(error: Any) -> Iterator[Finding]:
 
 
 def _forbidden(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
-    """A word that is kept for something else, or a character. What is no text has the wrong type, which is said already."""
+    """A word that is kept for something else, or a character. What has the wrong type or format is said already."""
     if "const" in error.validator_value:
         yield Finding("wrong-value", path, f"{where} cannot be {_shown(error.instance)}, which means something else here")
-    elif isinstance(error.instance, str):
+    elif isinstance(error.instance, str) and re.search(error.schema.get("pattern", ""), error.instance):
         found = re.search(error.validator_value["pattern"], error.instance)
         char = found[0] if found else "\n"
         name = {"\n": "a line break", "\t": "a tab"}.get(char, f"U+{ord(char):04X}, a control character")

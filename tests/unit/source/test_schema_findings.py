@@ -1,0 +1,202 @@
+"""What a schema refuses is said in plain words, at its place, with the nearest name; and the fast and the slow check agree."""
+
+from __future__ import annotations
+
+import json
+import time
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.source.schema import FILES, MOST_FINDINGS, Finding, _explain, _fast, find_problems, schema_of
+
+TEAM = {
+    "apiVersion": "accord/v1",
+    "kind": "Team",
+    "metadata": {"name": "web", "labels": {"a": "b"}, "previously": ["old"]},
+    "spec": {"members": ["alice", {"user": "bob", "until": "2026-12-31"}], "issuers": ["tls"], "mayDecideFor": ["web"]},
+}
+
+
+def with_value(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    """The team with another value at a path."""
+    document = deepcopy(TEAM)
+    inner: Any = document
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    return document
+
+
+def only(document: Any) -> Finding:
+    (finding,) = find_problems(document)
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule", "message", "suggestion"),
+    [
+        (("spec", "issuer"), ["tls"], "unknown-property", "unknown property `issuer`; did you mean `issuers`?", "issuers"),
+        (("spec", "members", 1, "untill"), "x", "unknown-property", "unknown property `untill`; did you mean `until`?", "until"),
+        (("zzz",), 1, "unknown-property", "unknown property `zzz`; there are apiVersion, kind, metadata, spec", None),
+        (("spec", "administrator"), "yes", "wrong-type", "`administrator` must be true or false, not `yes`", None),
+        (("spec", "description"), 5, "wrong-type", "`description` must be a text, not `5`; write it in quotes", None),
+        (("spec", "description"), None, "wrong-type", "`description` must be a text, not nothing (null)", None),
+        (("spec", "members"), {}, "wrong-type", "`members` must be a list, not a mapping", None),
+        (("spec", "members", 0), True, "wrong-type", "this must be a text or a mapping, not `true`; write it in quotes", None),
+        (("spec", "members", 1), {"until": "2026-12-31"}, "missing-property", "`user` is missing", None),
+        (("spec", "mayDecideFor"), "Everyone", "wrong-type",
+         "`mayDecideFor` must be `everyone` or a list, not `Everyone`; did you mean `everyone`?", "everyone"),
+        (("spec", "mayDecideFor"), ["web", "web"], "wrong-value", "`web` stands here twice", None),
+        (("metadata", "name"), "everyone", "wrong-value", "`name` cannot be `everyone`, which means something else here", None),
+        (("metadata", "name"), "a\nb", "wrong-format", "`name` cannot be `a\nb`: names are lower-case letters, digits, `.`, `_` "
+         "and `-`, at most 64, and begin with a letter or digit", None),
+        (("metadata", "name"), "web\n", "wrong-format", "`name` holds a line break, which cannot stand here", None),
+        (("metadata", "labels", "a"), "x\ty", "wrong-format", "`a` holds a tab, which cannot stand here", None),
+        (("metadata", "labels", "a"), "x\x07", "wrong-format", "`a` holds U+0007, a control character, which cannot stand here",
+         None),
+        (("metadata", "labels", "é"), "x", "wrong-format", "a label cannot be called `é`: letters, digits, `.`, `_`, `/` and "
+         "`-`, at most 63, beginning with a letter or digit", None),
+        (("metadata", "labels", "a"), "x" * 257, "wrong-value", "`a` must have at most 256 characters, not 257", None),
+        (("spec", "adGroups"), [""], "wrong-value", "this must not be empty", None),
+        (("spec", "adGroups"), ["x"] * 1001, "wrong-value", "`adGroups` must have at most 1,000 items, not 1,001", None),
+        (("spec", "members", 1, "until"), "soon", "wrong-format",
+         "`until` cannot be `soon`: write it as in `2026-12-31` or `2026-12-31T18:00:00Z`", None),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_plain_words(
+    path: tuple[str | int, ...], value: Any, rule: str, message: str, suggestion: str | None
+) -> None:
+    found = only(with_value(path, value))
+    assert (found.rule, found.message, found.suggestion) == (rule, message, suggestion)
+    assert found.path[: len(path)] == path
+    assert found.at_key == (rule == "unknown-property" or "label cannot be called" in message)
+
+
+def test_a_document_says_its_kind_first() -> None:
+    assert only([]).rule == only("text").rule == only(5).rule == only(False).rule == "not-a-resource"
+    assert [found.rule for found in find_problems({})] == ["missing-property", "missing-property"]
+    found = find_problems({"apiVersion": "accord/v1", "Kind": "Team"})
+    assert [(item.message, item.suggestion) for item in found] == [
+        ("`kind` is missing; did you mean `kind` where `Kind` stands?", "kind")
+    ]
+    for kind in ("Teem", "team", "Users"):
+        assert only({**TEAM, "kind": kind}).suggestion in FILES
+    oddities: list[Any] = [[], {}, None, 5, "x" * 1_000_000, ["Team"] * 100_000]
+    for odd in oddities:
+        assert len(only({**TEAM, "kind": odd}).message) < 300
+        assert only({**TEAM, "apiVersion": odd}).suggestion == "accord/v1"
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_examples_of_a_schema_have_no_problems(kind: str) -> None:
+    assert [find_problems(example) for example in schema_of(kind)["examples"]] == [[]] * len(schema_of(kind)["examples"])
+
+
+def hostile(**spec: Any) -> dict[str, Any]:
+    return {**TEAM, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        hostile(members=[1] * 200_000),
+        hostile(members=[{}] * 200_000),
+        hostile(members=[{f"x{number}": 1} for number in range(50_000)]),
+        hostile(mayDecideFor=[{}, 1] * 10_000),
+        hostile(mayDecideFor=[{str(number): [number]} for number in range(20_000)]),
+        hostile(**{f"member-{number}": 1 for number in range(100_000)}),
+        {**TEAM, "metadata": {"name": "web", "labels": {f"é{number}": 1 for number in range(100_000)}}},
+        {**TEAM, "metadata": {"name": "web", "previously": [[number] for number in range(100_000)]}},
+    ],
+    ids=range(8),
+)
+def test_a_document_with_thousands_of_problems_is_told_quickly_and_in_part(document: dict[str, Any]) -> None:
+    began = time.perf_counter()
+    found = find_problems(document)
+    assert time.perf_counter() - began < 10
+    assert len(found) == MOST_FINDINGS + 1
+    assert found[-1].rule == "too-many-problems"
+
+
+def test_a_message_stays_short_whatever_was_written() -> None:
+    long = "x" * 500_000
+    for document in (
+        with_value(("spec", long), 1),
+        with_value(("spec", "administrator"), long),
+        with_value(("metadata", "name"), long),
+        with_value(("metadata", "labels", long), long),
+        with_value(("spec", "mayDecideFor"), long),
+        with_value(("spec", "mayDecideFor"), [long, long]),
+        with_value(("spec", "members", 1, "until"), long),
+        with_value(("spec", "members", 0), [long]),
+        with_value(("spec", "members", 0), 10**39),
+    ):
+        for found in find_problems(document):
+            assert len(found.message) < 400, found.rule
+
+
+NAMES = st.sampled_from(
+    ["alice", "everyone", "Alice", "a\n", "", "x" * 65, "аlice", "2026-12-31", "10%", "1s", "a@b", "generated"]
+)
+SCALARS = st.one_of(
+    NAMES,
+    st.text(max_size=5),
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 2000),
+    st.sampled_from([10**30, 1.0, 1e300, 1.5, -0.0, 15.0]),
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=6
+)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every path in a value."""
+    steps: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(inner for step, item in steps for inner in places(item, (*path, step)))]
+
+
+EXAMPLES = [example for kind in FILES for example in schema_of(kind)["examples"]]
+
+
+@st.composite
+def almost_valid(draw: st.DrawFn) -> dict[str, Any]:
+    """An example of a schema in which a few things were replaced, added or taken away."""
+    document: Any = deepcopy(draw(st.sampled_from(EXAMPLES)))
+    properties = list(schema_of(document["kind"])["properties"]["spec"]["properties"])
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(
+            st.sampled_from([path for path in places(document) if path and path not in (("kind",), ("apiVersion",))] or [("x",)])
+        )
+        inner = document
+        for step in path[:-1]:
+            inner = inner[step]
+        if isinstance(inner, dict) and draw(st.booleans()):
+            inner[draw(st.sampled_from([*properties, "name", "labels", "extra"]))] = draw(VALUES)
+        elif isinstance(inner, dict) and draw(st.booleans()):
+            del inner[path[-1]]
+        else:
+            inner[path[-1]] = draw(VALUES)
+    return document  # type: ignore[no-any-return]
+
+
+@settings(max_examples=500, deadline=None)
+@given(almost_valid())
+def test_the_fast_check_refuses_exactly_what_has_words(document: dict[str, Any]) -> None:
+    kind = document["kind"]
+    found = _explain(kind, document)
+    reasons = [finding for finding in found if finding.rule != "schema"]
+    assert _fast(kind).is_valid(document) == (not reasons)
+    for finding in reasons:
+        assert finding.message and json.dumps(finding)
+        inner: Any = document
+        for step in finding.path:
+            inner = inner[step]
+        assert finding.suggestion is None or finding.suggestion in finding.message
+    keys = [(finding.path, finding.rule, finding.message) for finding in reasons]
+    assert len(set(keys)) == len(keys), "one thing is said twice"

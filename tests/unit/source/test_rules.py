@@ -1,0 +1,218 @@
+"""Rules between documents. `tests/config-repos` shows their words and places; here are their edges, a delta and their cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import reconciler.source.rules
+from reconciler.access.resources import (
+    Declaration,
+    EmailTemplate,
+    Guards,
+    Issuer,
+    Kind,
+    Membership,
+    Origin,
+    Permission,
+    Resource,
+    Settings,
+    Team,
+    User,
+)
+from reconciler.plan.problems import Problem
+from reconciler.source.rules import Surroundings, check
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def declared(*resources: Resource) -> list[Declaration]:
+    kinds: dict[type, Kind] = {
+        User: "User", Team: "Team", Issuer: "Issuer", EmailTemplate: "EmailTemplate", Settings: "Settings"
+    }  # fmt: skip
+    return [
+        Declaration(kinds[type(resource)], resource, Origin(f"{number}.yaml", 1)) for number, resource in enumerate(resources)
+    ]
+
+
+def problems(*resources: Resource, around: Surroundings | None = None) -> list[Problem]:
+    def locate(_declaration: Declaration, _path: Sequence[str | int], _key: bool) -> tuple[int, int]:
+        return 1, 1
+
+    return check(declared(*resources), NOW, around or Surroundings(), locate=locate)
+
+
+def found(*resources: Resource, around: Surroundings | None = None) -> list[tuple[str, str]]:
+    """File and rule of each problem, sorted."""
+    return sorted((problem.file.removesuffix(".yaml"), problem.rule) for problem in problems(*resources, around=around))
+
+
+ALICE, TLS = User("alice", "alice@example.org"), Issuer("tls")
+
+
+def team(*members: str, name: str = "web", **values: Any) -> Team:
+    return Team(name, members=tuple(map(Membership, members)), **{"permissions": (Permission("tls"),), **values})
+
+
+def test_what_is_whole_has_no_problems() -> None:
+    assert found(ALICE, TLS, team("alice")) == []
+
+
+@pytest.mark.parametrize(("seconds", "past"), [(-1, True), (0, True), (1, False)])
+def test_an_end_is_past_from_its_very_instant(seconds: int, past: bool) -> None:
+    until = NOW + timedelta(seconds=seconds)
+    ending = Team("web", members=(Membership("alice", until),), permissions=(Permission("tls", until),))
+    assert found(ALICE, TLS, ending) == [("2", "until-past")] * (2 if past else 0)
+
+
+def test_a_reference_is_to_its_own_kind_and_to_its_very_name() -> None:
+    twisted = team("tls", permissions=(Permission("alice"),), may_decide_for=("alice",))
+    assert found(ALICE, TLS, twisted) == [("1", "unused-issuer"), *[("2", "unknown-reference")] * 3]
+
+
+def test_everyone_is_no_team_that_has_to_be_declared() -> None:
+    assert found(ALICE, TLS, team("alice", may_decide_for="everyone")) == []
+
+
+def test_the_settings_refer_to_teams() -> None:
+    settings = Settings(guards=Guards(separation_of_duties=(("gone", "web"), ("gone", "ops"))))
+    assert found(ALICE, TLS, team("alice"), settings) == [("3", "unknown-reference")] * 2
+
+
+def test_an_administrator_team_grants_something() -> None:
+    assert found(ALICE, team("alice", permissions=(), administrator=True)) == []
+    assert found(ALICE, team("alice", permissions=())) == [("1", "grants-nothing")]
+
+
+def test_an_issuer_that_only_an_ended_permission_grants_is_told_by_its_end() -> None:
+    ended = Team("web", permissions=(Permission("tls", NOW),))
+    assert found(TLS, ended) == [("1", "until-past")]
+
+
+@pytest.mark.parametrize(
+    ("issuers", "expected"),
+    [
+        ([Issuer("a", "X"), Issuer("b", "X")], ["1"]),
+        ([Issuer("a", "X"), Issuer("b", "x")], ["1"]),
+        ([Issuer("a", "STRASSE"), Issuer("b", "straße")], ["1"]),
+        ([Issuer("a", "B"), Issuer("b")], ["0"]),
+        ([Issuer("b"), Issuer("a", "B")], ["1"]),
+        ([Issuer("a", "b"), Issuer("b", "a")], ["0", "1"]),
+        ([Issuer("a", "A"), Issuer("b", "y")], []),
+        ([Issuer("a", "X"), Issuer("b", "X"), Issuer("c", "X")], ["1", "2"]),
+    ],
+)
+def test_what_people_see_names_one_issuer(issuers: list[Issuer], expected: list[str]) -> None:
+    granting = Team("web", permissions=tuple(Permission(issuer.name) for issuer in issuers))
+    assert found(*issuers, granting) == [(file, "duplicate-display-name") for file in expected]
+
+
+def test_earlier_names_are_claimed_once_and_no_longer_used() -> None:
+    def user(name: str, *previously: str) -> User:
+        return User(name, f"{name}@example.org", previously=previously)
+
+    assert found(user("bob", "old"), user("carol", "older")) == []
+    assert found(user("bob", "old"), user("carol", "old")) == [("1", "previously")]
+    assert found(user("bob", "carol"), user("carol", "bob")) == [("0", "previously"), ("1", "previously")]
+    assert found(user("bob", "bob")) == [("0", "previously")]
+    assert found(user("bob", "tls"), TLS, team("bob")) == []
+
+
+def test_nothing_at_all_is_worth_a_warning() -> None:
+    (problem,) = problems()
+    assert (problem.file, problem.rule, problem.severity) == (".", "nothing-declared", "warning")
+    assert problems(around=Surroundings(names={"User": frozenset({"alice"})})) == []
+    assert problems(around=Surroundings(broken=frozenset({("User", "alice")}))) == []
+
+
+# A delta: what a change leaves alone is around it
+
+
+def test_a_delta_knows_what_is_around_it() -> None:
+    around = Surroundings(names={"User": frozenset({"alice"}), "Issuer": frozenset({"tls"})})
+    assert found(team("alice"), around=around) == []
+    assert found(team("bob"), around=around) == [("0", "unknown-reference")]
+    assert found(ALICE, around=around) == [("0", "duplicate-name")]
+    assert found(User("bob", "b@example.org", previously=("alice",)), around=around) == [("0", "previously")]
+    assert found(TLS._replace(name="vpn"), around=Surroundings(granted_issuers=frozenset({"vpn"}))) == []
+    assert found(Issuer("vpn", "TLS"), around=Surroundings(display_names={"tls": "tls"}, granted_issuers=frozenset({"vpn"}))) == [
+        ("0", "duplicate-display-name")
+    ]
+    claimed = Surroundings(previous_names={("User", "alice"): "alicia"})
+    assert found(ALICE, around=claimed) == [("0", "previously")]
+    assert found(User("bob", "b@example.org", previously=("alice",)), around=claimed) == [("0", "previously")]
+
+
+def test_what_a_delta_leaves_without_its_reference_is_an_error() -> None:
+    around = Surroundings(names={"Team": frozenset({"web"})}, references={("User", "alice"): ("teams/web.yaml", "teams/x.yaml")})
+    assert [(problem.file, problem.rule, problem.severity) for problem in problems(around=around)] == [
+        ("teams/web.yaml", "unknown-reference", "error"),
+        ("teams/x.yaml", "unknown-reference", "error"),
+    ]
+
+
+# Templates
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{{ x", "{% if %}", "{% endif %}", "{% include", "{{ 'a' 'b }}", "{# x", "{% for x in y %}" * 3_000),
+        *("{{ " + "(" * 20_000, "{{ " + "not " * 15_000 + "x }}", "{{ " + "9" * 5_000 + " }}"),
+    ],
+)
+def test_a_template_that_cannot_be_read_is_found_in_each_of_its_texts(text: str) -> None:
+    for template in (
+        EmailTemplate("welcome", text, "x"),
+        EmailTemplate("welcome", "x", text),
+        EmailTemplate("welcome", "x", "x", text),
+    ):
+        (problem,) = problems(template)
+        assert problem.rule == "template-syntax" and len(problem.message) < 300 and "\n" not in problem.message
+
+
+def test_a_template_may_say_whatever_jinja_reads() -> None:
+    text = "{% if user.fullName %}Hello {{ user.fullName|upper }}{% else %}{# nobody #}{% endif %}{% raw %}{{{% endraw %}"
+    assert found(EmailTemplate("welcome", "Hi {{ user }}", text, text), EmailTemplate("password-reset", "x", "{}")) == []
+
+
+# Cost
+
+
+@pytest.mark.slow
+def test_many_unknown_references_are_told_quickly_and_the_first_with_a_suggestion() -> None:
+    users = [User(f"user-{number:05}", "a@example.org") for number in range(20_000)]
+    members = tuple(Membership(f"usr-{number:05}") for number in range(20_000))
+    began = time.perf_counter()
+    unknown = problems(*users, TLS, Team("web", members=members, permissions=(Permission("tls"),)))
+    assert time.perf_counter() - began < 60
+    assert len(unknown) == 20_000
+    assert [problem.suggestion for problem in unknown[:2]] == ["user-00000", "user-00001"]
+    assert unknown[-1].suggestion is None and unknown[-1].message == "unknown user `usr-19999`"
+
+
+def test_one_unknown_name_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(reconciler.source.rules, "nearest", lambda name, _names: asked.append(name))
+    assert len(problems(TLS, *(team("bob", name=f"team-{number}") for number in range(9)))) == 9
+    assert asked == ["bob"]
+
+
+def test_a_long_list_with_a_name_twice_is_checked_quickly() -> None:
+    names = [f"user-{number}" for number in range(50_000)]
+    twice = team(*names, names[0])
+    began = time.perf_counter()
+    assert found(*(User(name, "a@example.org") for name in names), TLS, twice) == [("50001", "listed-twice")]
+    assert time.perf_counter() - began < 10
+
+
+def test_a_long_list_of_permitted_ips_is_checked_quickly() -> None:
+    rules = tuple(f"10.{number >> 8}.{number & 255}.0/24" for number in range(1_000))
+    began = time.perf_counter()
+    assert found(ALICE, TLS, team("alice", permitted_ips=rules)) == []
+    assert found(ALICE, TLS, team("alice", permitted_ips=(*rules, "10.0.0.0/8"))) == [("2", "overlapping-ips")] * 1_000
+    assert time.perf_counter() - began < 5

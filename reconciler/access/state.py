@@ -122,11 +122,13 @@ def access_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Ac
         found: dict[str, Access] = {}
         if not state.accounts.get(user, False):
             return found
-        for team, membership in sorted(state.memberships.get(user, {}).items()):
-            if ended(membership.until, now):
+        memberships = state.memberships.get(user, {})
+        for team in sorted(memberships):
+            end = memberships[team].until
+            if end is not None and ended(end, now):
                 continue
             for issuer, permitted_until in grants(team):
-                until = earlier(membership.until, permitted_until)
+                until = permitted_until if end is None else earlier(end, permitted_until)
                 before = found.get(issuer)
                 if before is None:
                     found[issuer] = Access(user, issuer, (team,), until)

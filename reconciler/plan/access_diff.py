@@ -21,6 +21,8 @@ def access_diff(before: AccessState, after: AccessState, changes: Iterable[Chang
     access_before, access_after = access_at(before, now), access_at(after, now)
     for user in sorted(affected_accounts(before, after, changes)):
         was, has = access_before(user), access_after(user)
+        if was == has:
+            continue
         for issuer in sorted(was.keys() | has.keys()):
             old, new = was.get(issuer), has.get(issuer)
             if old is None and new is not None:

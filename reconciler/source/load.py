@@ -7,10 +7,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.resources import Declaration, Kind, Origin, Resource
 from reconciler.plan.actual import Key
@@ -61,13 +61,14 @@ def load_files(
     """What the given files (path and blob id) declare."""
     blobs = list(dict.fromkeys(blob for _, blob in files))
     known = cache.get(blobs)
-    built = {blob: _build(payload) for blob, payload in known.items()}
+    reading = _Reading()
+    reading.take(known.items())
     fresh: list[tuple[str, bytes]] = []
     for done in _read_all(repository, [blob for blob in blobs if blob not in known]):
         fresh += done
-        built.update((blob, _build(payload)) for blob, payload in done)  # now, while workers read on
+        reading.take(done)  # now, while workers read on
         if progress is not None:
-            progress(len(built), len(blobs))
+            progress(len(known) + len(fresh), len(blobs))
     cache.put(fresh)
     by_file = dict(files)
 
@@ -75,7 +76,38 @@ def load_files(
         content = next(repository.read([by_file[declaration.origin.file]]))[1]
         return locate(content or b"", declaration.origin.line, where, key=key)
 
-    return _assemble([(file, built[blob]) for file, blob in files], place)
+    return reading.loaded(files, place)
+
+
+class _Reading:
+    """What blobs give, whichever files hold them: resources with kind and line, problems, and what is broken."""
+
+    def __init__(self) -> None:
+        self._resources: dict[str, list[tuple[Kind, Resource, int]]] = {}
+        self._reports: dict[str, list[Report]] = {}
+        self._broken: set[Key] = set()
+
+    def take(self, payloads: Iterable[tuple[str, bytes]]) -> None:
+        for blob, payload in payloads:
+            documents, reports, broken = decode(payload)
+            self._resources[blob] = [(value["kind"], build(value), line) for line, value in documents]
+            if reports:
+                self._reports[blob] = reports
+            if broken:
+                self._broken.update((kind, name) for kind, name in broken)  # type: ignore[misc]  # JSON knows no Kind
+
+    def loaded(self, files: Sequence[tuple[str, str]], place: Place) -> Loaded:
+        resources = self._resources
+        declarations = tuple(
+            Declaration(kind, resource, Origin(file, line)) for file, blob in files for kind, resource, line in resources[blob]
+        )
+        problems = tuple(
+            Problem(file, line, column, rule, severity, message, suggestion)  # type: ignore[arg-type]
+            for file, blob in files
+            if blob in self._reports
+            for line, column, rule, severity, message, suggestion in self._reports[blob]
+        )
+        return Loaded(declarations, problems, len(files), place, frozenset(self._broken))
 
 
 def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
@@ -126,58 +158,29 @@ def _read(content: bytes | None) -> Blob:
     return read_blob(content)
 
 
-class _Built(NamedTuple):
-    """What a blob gives, whichever files hold it: kind, resource and line of each declaration, and its problems."""
-
-    declarations: list[tuple[Kind, Resource, int]]
-    reports: list[Report]
-    broken: list[Any]
-
-
-def _build(payload: bytes) -> _Built:
-    documents, reports, broken = decode(payload)
-    return _Built([(value["kind"], build(value), line) for line, value in documents], reports, broken)
-
-
-def _assemble(files: Sequence[tuple[str, _Built]], place: Place) -> Loaded:
-    declarations = tuple(
-        Declaration(kind, resource, Origin(file, line)) for file, built in files for kind, resource, line in built.declarations
-    )
-    problems = tuple(
-        Problem(file, line, column, rule, severity, message, suggestion)  # type: ignore[arg-type]
-        for file, built in files
-        for line, column, rule, severity, message, suggestion in built.reports
-    )
-    broken = frozenset((kind, name) for _, built in files for kind, name in built.broken)
-    return Loaded(declarations, problems, len(files), place, broken)
-
-
 def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) -> Loaded:
     """What a working folder, or one file, declares. Raises SourceError where it cannot be read."""
     from reconciler.source.folder import list_files
 
     found, skipped = list_files(folder)
-    contents: dict[str, Path] = dict(found)
-    built: list[tuple[str, _Built]] = []
-    ids = {}
-    for name, path in found:
-        content = _file_content(path)
-        ids[name] = (blob_id(content) if content is not None else "", content)
-    known = cache.get({blob for blob, _ in ids.values()})
+    paths = dict(found)
+    contents = {name: _file_content(path) for name, path in found}
+    files = [(name, "" if content is None else blob_id(content)) for name, content in contents.items()]
+    known = cache.get({blob for _, blob in files})
     fresh: dict[str, bytes] = {}
-    for done, (name, (blob, content)) in enumerate(ids.items(), 1):
-        payload = known.get(blob) or fresh.get(blob) or encode(_read(content))
-        if blob and blob not in known:
-            fresh[blob] = payload
-        built.append((name, _build(payload)))
+    for done, (name, blob) in enumerate(files, 1):
+        if blob not in known and blob not in fresh:
+            fresh[blob] = encode(_read(contents[name]))
         if progress is not None:
-            progress(done, len(ids))
-    cache.put(fresh.items())
+            progress(done, len(files))
+    cache.put((blob, payload) for blob, payload in fresh.items() if blob)
+    reading = _Reading()
+    reading.take([*known.items(), *fresh.items()])
 
     def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
-        return locate(contents[declaration.origin.file].read_bytes(), declaration.origin.line, where, key=key)
+        return locate(paths[declaration.origin.file].read_bytes(), declaration.origin.line, where, key=key)
 
-    loaded = _assemble(built, place)
+    loaded = reading.loaded(files, place)
     return loaded._replace(problems=(*skipped, *loaded.problems))
 
 

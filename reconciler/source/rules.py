@@ -71,19 +71,24 @@ def check(
 ) -> list[Problem]:
     """Everything that is wrong between documents, and what is worth a warning in one."""
     names: dict[Kind, set[str]] = {kind: set(surroundings.names.get(kind, ())) for kind in KINDS}
+    of_kind: dict[Kind, list[Declaration]] = {kind: [] for kind in KINDS}
     for declaration in declarations:
+        of_kind[declaration.kind].append(declaration)
         names[declaration.kind].add(declaration.resource.name)
     for kind, name in surroundings.broken:
         names[kind].add(name)
     found = [
         *_twice(declarations, surroundings),
         *_previously(declarations, names, surroundings),
-        *_references(declarations, names),
-        *_display_names(declarations, surroundings),
-        *_unused_issuers(declarations, surroundings),
+        *_references([*of_kind["Team"], *of_kind["Settings"]], names),
+        *_display_names(of_kind["Issuer"], surroundings),
+        *_unused_issuers(of_kind["Issuer"], of_kind["Team"], surroundings),
+        *_passwords(of_kind["User"]),
     ]
-    for declaration in declarations:
+    for declaration in of_kind["Team"]:
         found += _within(declaration, now)
+    for declaration in of_kind["EmailTemplate"]:
+        found += _template(declaration)
     problems = [_problem(item, locate) for item in found]
     if not declarations and not surroundings.names and not surroundings.broken:
         problems.append(Problem(".", 1, 1, "nothing-declared", "warning", "no resources were found; is the path right?"))
@@ -105,12 +110,12 @@ def _left_behind(surroundings: Surroundings) -> Iterator[Problem]:
 
 
 def _twice(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
-    seen: dict[tuple[Kind, str], Declaration] = {}
+    seen: dict[Kind, dict[str, Declaration]] = {kind: {} for kind in KINDS}
     for declaration in declarations:
         kind, resource, _ = declaration
-        key = (kind, resource.name.casefold())
-        if key in seen:
-            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in {seen[key].origin}"
+        name, others = resource.name.casefold(), seen[kind]
+        if name in others:
+            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in {others[name].origin}"
             yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
         elif resource.name in surroundings.names.get(kind, ()):
             message = (
@@ -118,7 +123,7 @@ def _twice(declarations: Sequence[Declaration], surroundings: Surroundings) -> I
             )
             yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
         else:
-            seen[key] = declaration
+            others[name] = declaration
 
 
 def _previously(
@@ -191,30 +196,34 @@ def _display_names(declarations: Sequence[Declaration], surroundings: Surroundin
                 )
 
 
-def _unused_issuers(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+def _unused_issuers(issuers: Sequence[Declaration], teams: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
     if any(kind == "Team" for kind, _ in surroundings.broken):
         return
     granted = set(surroundings.granted_issuers)
-    for declaration in declarations:
-        if isinstance(declaration.resource, Team):
-            granted.update(permission.issuer for permission in declaration.resource.permissions)
-    for declaration in declarations:
-        if isinstance(declaration.resource, Issuer) and declaration.resource.name not in granted:
+    for team in teams:
+        assert isinstance(team.resource, Team)
+        granted.update(permission.issuer for permission in team.resource.permissions)
+    for declaration in issuers:
+        if declaration.resource.name not in granted:
             message = f"nobody may use issuer `{declaration.resource.name}`: no team has it among its issuers"
             yield _Found(declaration, ("metadata", "name"), "unused-issuer", message, severity="warning")
 
 
+def _passwords(users: Sequence[Declaration]) -> Iterator[_Found]:
+    for declaration in users:
+        user = declaration.resource
+        if isinstance(user, User) and user.type == "application" and user.initial_password == "generated":  # noqa: S105
+            message = "an application has no use for a mailed password; `initialPassword: none` is its default"
+            yield _Found(declaration, ("spec", "initialPassword"), "application-password", message, severity="warning")
+
+
 def _within(declaration: Declaration, now: datetime) -> Iterator[_Found]:
-    resource = declaration.resource
-    if isinstance(resource, Team):
-        yield from _lists(declaration, resource)
-        yield from _team(declaration, resource, now)
-        yield from _addresses(declaration, resource)
-    elif isinstance(resource, User) and resource.type == "application" and resource.initial_password == "generated":  # noqa: S105
-        message = "an application has no use for a mailed password; `initialPassword: none` is its default"
-        yield _Found(declaration, ("spec", "initialPassword"), "application-password", message, severity="warning")
-    elif isinstance(resource, EmailTemplate):
-        yield from _template(declaration, resource)
+    team = declaration.resource
+    assert isinstance(team, Team)
+    yield from _lists(declaration, team)
+    yield from _team(declaration, team, now)
+    if team.permitted_ips:
+        yield from _addresses(declaration, team)
 
 
 def _lists(declaration: Declaration, team: Team) -> Iterator[_Found]:
@@ -223,11 +232,12 @@ def _lists(declaration: Declaration, team: Team) -> Iterator[_Found]:
         ("members", [member.user for member in team.members], "member"),
         ("issuers", [permission.issuer for permission in team.permissions], "issuer"),
         ("adGroups", [group.casefold() for group in team.ad_groups], "AD group"),
-        ("permittedIPs", list(team.permitted_ips), "permitted IP"),
+        ("permittedIPs", team.permitted_ips, "permitted IP"),
     )
     for field, items, word in lists:
-        twice = [name for name, count in Counter(items).items() if count > 1] if len(set(items)) < len(items) else []
-        for name in sorted(twice):
+        if len(set(items)) == len(items):
+            continue
+        for name in sorted(name for name, count in Counter(items).items() if count > 1):
             yield _Found(declaration, ("spec", field, name), "listed-twice", f"{word} `{name}` is listed twice")
 
 
@@ -263,11 +273,13 @@ def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:
             )
 
 
-def _template(declaration: Declaration, template: EmailTemplate) -> Iterator[_Found]:
+def _template(declaration: Declaration) -> Iterator[_Found]:
     """A template that cannot be parsed is found now, not when the mail is due."""
     from jinja2 import TemplateError, TemplateSyntaxError
     from jinja2.sandbox import SandboxedEnvironment
 
+    template = declaration.resource
+    assert isinstance(template, EmailTemplate)
     environment = SandboxedEnvironment()
     for field, text in (("subject", template.subject), ("text", template.text), ("html", template.html)):
         try:

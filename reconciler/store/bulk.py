@@ -32,6 +32,8 @@ def insert_rows(
     if not rows:
         return
     names = columns or [column.name for column in table.columns]
+    if connection.dialect.name == "sqlite":
+        names, rows = _saying_something(table, names, rows)
     quoted = ", ".join(f'"{name}"' for name in names)
     if connection.dialect.name == "sqlite":
         places = ", ".join("?" * len(names))
@@ -41,3 +43,16 @@ def insert_rows(
     with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({quoted}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def _saying_something(
+    table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> tuple[list[str], Sequence[tuple[Any, ...]]]:
+    """Without the columns that are NULL in every row, as they are by default: binding a None takes twice as long as a text."""
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    kept = {
+        name: values
+        for name, values in columns.items()
+        if table.c[name].server_default is not None or values.count(None) < len(rows)
+    }
+    return list(kept), rows if len(kept) == len(names) else list(zip(*kept.values(), strict=True))

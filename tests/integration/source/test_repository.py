@@ -662,10 +662,11 @@ def test_a_damaged_repository_is_an_error(file: str, content: bytes, work: Work,
 # Size
 
 
+@pytest.mark.slow
 def test_a_file_too_large_is_a_problem_of_that_file_and_takes_little_memory(work: Work, cache: Path, tmp_path: Path) -> None:
     huge = work.folder / "huge.yaml"
     with huge.open("wb") as stream:
-        stream.truncate(100 << 20)
+        stream.truncate(200 << 20)
     work.commit({"alice.yaml": ALICE, "fits.yaml": b"#" * LARGEST_FILE, "over.yaml": b"#" * (LARGEST_FILE + 1), "zoe.yaml": BOB})
     work.git("repack", "-adq")
     program = """
@@ -685,7 +686,7 @@ print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, re
     done = subprocess.run([sys.executable, "-c", program, work.folder, cache], capture_output=True, text=True, check=True)
     found, peak = done.stdout.splitlines()
     assert found == "['fits.yaml', 'huge.yaml', 'over.yaml'] {'too-large'} ['alice', 'bob']"
-    assert int(peak) < 130, f"{peak} MiB"
+    assert int(peak) < 150, f"{peak} MiB"
 
 
 def test_blobs_after_one_that_is_too_large_are_read(work: Work, cache: Path) -> None:

@@ -160,6 +160,9 @@ class Ended:
         self.code, self.text = code, text
 
 
+CTRL_C = "\x03"
+
+
 def terminal(accord: Accord, *arguments: str, answer: str = "", patience: float | None = None, **variables: str) -> Ended:
     """Run the program on a terminal of its own; a line of the answer is typed whenever it asks."""
     answers = answer.splitlines(keepends=True)
@@ -172,24 +175,34 @@ def terminal(accord: Accord, *arguments: str, answer: str = "", patience: float 
             [sys.executable, "-W", "error", "-c", code, *arguments],
             {**os.environ, "TERM": "xterm", "COLUMNS": "200", **accord.environment, **variables},
         )
-    text = b""
+    text, typed = b"", ""
     for piece in _pieces(leader):
         text += piece
         if answers and text.endswith(b": "):
-            os.write(leader, answers.pop(0).encode())
+            typed = answers.pop(0)
+            os.write(leader, typed.encode())
+        elif typed == CTRL_C and not piece:  # readline loses one that comes while it begins to read
+            os.write(leader, typed.encode())
     os.close(leader)
     _, status = os.waitpid(child, 0)
     return Ended(os.waitstatus_to_exitcode(status), text.decode())
 
 
 def _pieces(leader: int) -> Iterator[bytes]:
-    while select.select([leader], [], [], 30)[0]:
+    """What is written to the terminal, and b"" for each second without a word."""
+    silent = 0
+    while silent < 30:
+        if not select.select([leader], [], [], 1)[0]:
+            silent += 1
+            yield b""
+            continue
         try:
             piece = os.read(leader, 65_536)
         except OSError:  # the other end was closed
             return
         if not piece:
             return
+        silent = 0
         yield piece
 
 
@@ -207,7 +220,7 @@ def test_apply_shows_the_plan_and_asks(accord: Accord, repository: ConfigReposit
         assert "Apply this? [y/N]: " in ended.text
         assert ended.text.endswith("Nothing was changed.\r\n")
     assert applied(accord) == []
-    interrupted = terminal(accord, "apply", answer="\x03")
+    interrupted = terminal(accord, "apply", answer=CTRL_C)
     assert interrupted.code == 130
     assert "interrupted" in interrupted.text
     assert applied(accord) == []

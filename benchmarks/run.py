@@ -18,8 +18,9 @@ from benchmarks.generate import commit, make_repository, user_file
 _LIMIT = """
 import subprocess, sys, time, yaml
 repo = sys.argv[1]
-listing = subprocess.run(["git", "-C", repo, "ls-tree", "-r", "--format=%(objectname)", "main"], capture_output=True, check=True).stdout
-batch = subprocess.run(["git", "-C", repo, "cat-file", "--batch"], input=listing, capture_output=True, check=True).stdout
+git = ["git", "-C", repo]
+listing = subprocess.run([*git, "ls-tree", "-r", "--format=%(objectname)", "main"], capture_output=True, check=True).stdout
+batch = subprocess.run([*git, "cat-file", "--batch"], input=listing, capture_output=True, check=True).stdout
 documents, at = [], 0
 while at < len(batch):
     end = batch.index(b"\\n", at)

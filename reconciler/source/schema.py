@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -78,11 +78,21 @@ def _header(value: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _explain(kind: str, value: Any) -> list[Finding]:
-    found = list(islice((finding for error in _slow(kind).iter_errors(value) for finding in _findings(error)), MOST_FINDINGS + 1))
+    errors = _slow(kind).iter_errors(value)
+    found = list(islice(_once(finding for error in errors for finding in _findings(error)), MOST_FINDINGS + 1))
     if len(found) > MOST_FINDINGS:
         message = f"this document has more than {MOST_FINDINGS:,} problems; only the first ones are shown"
         return [*found[:MOST_FINDINGS], Finding("too-many-problems", (), message)]
     return found or [Finding("schema", (), "this does not fit the schema of its kind")]
+
+
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Each finding once: jsonschema has an error for each missing property, and each names all of them."""
+    seen: set[Finding] = set()
+    for finding in findings:
+        if finding not in seen:
+            seen.add(finding)
+            yield finding
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zlib
@@ -682,8 +683,15 @@ problems = loaded.problems
 names = [found.resource.name for found in loaded.declarations]
 print(sorted(problem.file for problem in problems), {problem.rule for problem in problems}, names)
 """
-    done = subprocess.run([sys.executable, "-c", program, work.folder, cache], capture_output=True, text=True, check=False)
+    listener = tmp_path / "bin" / "git"  # git may run out of memory only after it said how large the blob is
+    listener.parent.mkdir()
+    listener.write_text(f'#!/bin/sh\n{shutil.which("git")} "$@" 2>> {tmp_path}/said\n')
+    listener.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{listener.parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-c", program, str(work.folder), str(cache)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "['fits.yaml', 'huge.yaml', 'over.yaml'] {'too-large'} ['alice', 'bob']\n", done.stderr
+    assert "memory" not in (tmp_path / "said").read_text()
 
 
 def test_blobs_after_one_that_is_too_large_are_read(work: Work, cache: Path) -> None:

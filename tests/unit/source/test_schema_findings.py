@@ -179,7 +179,7 @@ def almost_valid(draw: st.DrawFn) -> dict[str, Any]:
         if isinstance(inner, dict) and draw(st.booleans()):
             inner[draw(st.sampled_from([*properties, "name", "labels", "extra"]))] = draw(VALUES)
         elif isinstance(inner, dict) and draw(st.booleans()):
-            del inner[path[-1]]
+            inner.pop(path[-1], None)
         else:
             inner[path[-1]] = draw(VALUES)
     return document  # type: ignore[no-any-return]

@@ -28,11 +28,16 @@ def commands(group: click.Command = accord, name: str = "accord") -> Iterator[tu
     """Every command by its full name, `accord` itself first."""
     yield name, group
     if isinstance(group, click.Group):
-        context = click.Context(group, info_name=name)
+        context = _context(group, name)
         for child in group.list_commands(context):
             command = group.get_command(context, child)
             assert command is not None
             yield from commands(command, f"{name} {child}")
+
+
+def _context(command: click.Command, name: str) -> click.Context:
+    """As where the command runs: what the program's own context settles holds for all commands."""
+    return click.Context(command, info_name=name, help_option_names=accord.context_settings["help_option_names"])
 
 
 def _commands() -> Iterator[str]:
@@ -40,7 +45,7 @@ def _commands() -> Iterator[str]:
     for name, _ in commands():
         yield f"- [`{name}`](#{name.replace(' ', '-')})"
     for name, command in commands():
-        context = click.Context(command, info_name=name)
+        context = _context(command, name)
         yield from ("", f"## {name}", "", _paragraphs(command.help or ""), "")
         yield from ("```text", " ".join([name, *command.collect_usage_pieces(context)]), "```")
         options = [parameter for parameter in command.get_params(context) if isinstance(parameter, click.Option)]

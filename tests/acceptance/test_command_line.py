@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 def all_commands() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    context = click.Context(program)
+    context = click.Context(program, **program.context_settings)
     for name in COMMANDS:
         command = program.get_command(context, name)
         found.append((name,))

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
+import yaml
+
 from reconciler import __version__
 from reconciler.source.shipped import schema_folder
 
@@ -67,7 +69,7 @@ def open_cache(folder: Path) -> BlobCache:
             found = path.lstat()
             if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or stat.S_ISLNK(found.st_mode):
                 return BlobCache(None)
-        connection = sqlite3.connect(file, timeout=10)
+        connection = sqlite3.connect(file, timeout=2)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")  # what is lost in a crash is parsed again
         connection.execute("CREATE TABLE IF NOT EXISTS blobs (id TEXT PRIMARY KEY, checksum INTEGER, payload BLOB) WITHOUT ROWID")
@@ -79,10 +81,10 @@ def open_cache(folder: Path) -> BlobCache:
 
 @cache
 def _format_id() -> str:
-    """Changes with whatever decides what a blob gives: this Accord's version, its schemas and its reading code."""
-    digest = hashlib.sha256(__version__.encode())
+    """Changes with whatever decides what a blob gives: this Accord's version, its schemas, its reading code, the parser."""
+    digest = hashlib.sha256(f"{__version__} {yaml.__version__}".encode())
     code = [Path(__file__).parent / f"{name}.py" for name in ("blobs", "build", "documents", "positions", "schema", "secrets")]
-    access = [Path(__file__).parents[1] / "access" / f"{name}.py" for name in ("instants", "permitted_ips")]
-    for file in (*sorted(schema_folder().glob("*.json")), *code, *access):
+    beyond = [Path(__file__).parents[1] / f"{name}.py" for name in ("access/instants", "access/permitted_ips", "plan/nearest")]
+    for file in (*sorted(schema_folder().glob("*.json")), *code, *beyond):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,9 +73,12 @@ def load_files(
     cache.put(fresh)
     by_file = dict(files)
 
+    @lru_cache(maxsize=8)  # problems come file by file
+    def content(file: str) -> bytes:
+        return next(repository.read([by_file[file]]))[1] or b""
+
     def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
-        content = next(repository.read([by_file[declaration.origin.file]]))[1]
-        return locate(content or b"", declaration.origin.line, where, key=key)
+        return locate(content(declaration.origin.file), declaration.origin.line, where, key=key)
 
     return reading.loaded(files, place)
 

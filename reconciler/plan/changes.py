@@ -44,8 +44,9 @@ def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[
     Nothing that Git did not declare is ever taken over silently (`adopt` says so aloud).
     """
     found = []
-    for key, origin in sorted(desired.origins.items(), key=lambda item: (item[1], item[0])):
-        kind, name = key
+    taken = desired.origins.keys() & {*actual.foreign, *(("User", name) for name in actual.runtime.directory_accounts)}
+    for key in sorted(taken, key=lambda key: (desired.origins[key], key)):
+        (kind, name), origin = key, desired.origins[key]
         if kind == "User" and name in actual.runtime.directory_accounts:
             message = (
                 f"user `{name}` has the name of a directory account; an account that lives in a directory cannot be declared. "
@@ -165,11 +166,6 @@ def with_resources(state: DeclaredState, kinds: Mapping[Kind, Mapping[str, Resou
 
 def find_moves(actual: Actual, desired: Desired, changes: Iterable[Change]) -> tuple[tuple[Key, Origin], ...]:
     """Resources that are declared in another file than before, and otherwise unchanged."""
-    changed = {(change.kind, change.name) for change in changes}
-    return tuple(
-        sorted(
-            (key, origin)
-            for key, origin in desired.origins.items()
-            if key not in changed and key in actual.files and actual.files[key] != origin.file
-        )
-    )
+    held = desired.origins.keys() & actual.files.keys()
+    moved = {key for key in held if actual.files[key] != desired.origins[key].file}
+    return tuple((key, desired.origins[key]) for key in sorted(moved - {(change.kind, change.name) for change in changes}))

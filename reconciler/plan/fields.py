@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from reconciler.access.instants import format_instant
 from reconciler.access.resources import (
@@ -23,18 +23,6 @@ from reconciler.access.resources import (
 
 Value = Any
 """A value as YAML and JSON know it."""
-
-
-class Field(NamedTuple):
-    """One field of a kind: its name in YAML, and how to get its value out of a resource.
-
-    A list is compared as a set of items; `key` is the part of an item that names it, so that an item whose other parts
-    change is `changed`, not removed and added.
-    """
-
-    name: str
-    value: Callable[[Any], Value]
-    is_list: bool = False
 
 
 def _instant(value: datetime | None) -> str | None:
@@ -56,62 +44,73 @@ def permission_item(permission: Permission) -> Value:
     return {"issuer": permission.issuer, "until": _instant(permission.until)}
 
 
-def _may_decide_for(team: Team) -> list[str]:
-    return [team.may_decide_for] if isinstance(team.may_decide_for, str) else list(team.may_decide_for)
+Fields = dict[str, Value]
 
 
-_COMMON = (
-    Field("labels", lambda resource: dict(resource.labels)),
-    Field("previously", lambda resource: list(resource.previously), True),
-)
-_USER = (
-    Field("email", lambda user: user.email),
-    Field("fullName", lambda user: user.full_name),
-    Field("type", lambda user: user.type),
-    Field("enabled", lambda user: user.enabled),
-    Field("initialPassword", lambda user: user.initial_password),
-    Field("passwordChangeRequiredAfter", lambda user: _instant(user.password_change_required_after)),
-    *_COMMON,
-)
-_TEAM = (
-    Field("description", lambda team: team.description),
-    Field("administrator", lambda team: team.administrator),
-    Field("members", lambda team: [membership_item(member) for member in team.members], True),
-    Field("issuers", lambda team: [permission_item(permission) for permission in team.permissions], True),
-    Field("adGroups", lambda team: list(team.ad_groups), True),
-    Field("permittedIPs", lambda team: list(team.permitted_ips), True),
-    Field("mayDecideFor", _may_decide_for, True),
-    Field("suppressIssuedEmails", lambda team: team.suppress_issued_emails),
-    Field("suppressReminderEmails", lambda team: team.suppress_reminder_emails),
-    *_COMMON,
-)
-_ISSUER = (
-    Field("displayName", lambda issuer: issuer.display_name),
-    Field("description", lambda issuer: issuer.description),
-    Field("enabled", lambda issuer: issuer.enabled),
-    *_COMMON,
-)
-_TEMPLATE = (
-    Field("subject", lambda template: template.subject),
-    Field("text", lambda template: template.text),
-    Field("html", lambda template: template.html),
-    *_COMMON,
-)
-_SETTINGS = (
-    Field("guards.maxDeletions", lambda settings: f"{settings.guards.max_deletions_percent:g}%"),
-    Field("guards.maxAdministrators", lambda settings: settings.guards.max_administrators),
-    Field("guards.requireAdministratorIPs", lambda settings: settings.guards.administrators_need_permitted_ips),
-    Field("guards.separationOfDuties", lambda settings: [list(teams) for teams in settings.guards.separation_of_duties], True),
-    Field("guards.maxPeopleGaining", lambda settings: settings.guards.max_people_gaining),
-    *_COMMON,
-)
-_FIELDS: dict[Kind, tuple[Field, ...]] = {
-    "User": _USER,
-    "Team": _TEAM,
-    "Issuer": _ISSUER,
-    "EmailTemplate": _TEMPLATE,
-    "Settings": _SETTINGS,
+def _common(resource: Resource) -> Fields:
+    return {"labels": dict(resource.labels), "previously": list(resource.previously)}
+
+
+def _user(user: User) -> Fields:
+    return {
+        "email": user.email,
+        "fullName": user.full_name,
+        "type": user.type,
+        "enabled": user.enabled,
+        "initialPassword": user.initial_password,
+        "passwordChangeRequiredAfter": _instant(user.password_change_required_after),
+        **_common(user),
+    }
+
+
+def _team(team: Team) -> Fields:
+    return {
+        "description": team.description,
+        "administrator": team.administrator,
+        "members": [membership_item(member) for member in team.members],
+        "issuers": [permission_item(permission) for permission in team.permissions],
+        "adGroups": list(team.ad_groups),
+        "permittedIPs": list(team.permitted_ips),
+        "mayDecideFor": [team.may_decide_for] if isinstance(team.may_decide_for, str) else list(team.may_decide_for),
+        "suppressIssuedEmails": team.suppress_issued_emails,
+        "suppressReminderEmails": team.suppress_reminder_emails,
+        **_common(team),
+    }
+
+
+def _issuer(issuer: Issuer) -> Fields:
+    return {
+        "displayName": issuer.display_name,
+        "description": issuer.description,
+        "enabled": issuer.enabled,
+        **_common(issuer),
+    }
+
+
+def _template(template: EmailTemplate) -> Fields:
+    return {"subject": template.subject, "text": template.text, "html": template.html, **_common(template)}
+
+
+def _settings(settings: Settings) -> Fields:
+    guards = settings.guards
+    return {
+        "guards.maxDeletions": f"{guards.max_deletions_percent:g}%",
+        "guards.maxAdministrators": guards.max_administrators,
+        "guards.requireAdministratorIPs": guards.administrators_need_permitted_ips,
+        "guards.separationOfDuties": [list(teams) for teams in guards.separation_of_duties],
+        "guards.maxPeopleGaining": guards.max_people_gaining,
+        **_common(settings),
+    }
+
+
+_FIELDS: dict[Kind, Callable[[Any], Fields]] = {
+    "User": _user,
+    "Team": _team,
+    "Issuer": _issuer,
+    "EmailTemplate": _template,
+    "Settings": _settings,
 }
+"""Of each kind: what a resource says, by the names of its YAML, in the order in which differences are shown."""
 _BLANK: dict[Kind, Resource] = {
     "User": User("", ""),
     "Team": Team(""),
@@ -119,23 +118,23 @@ _BLANK: dict[Kind, Resource] = {
     "EmailTemplate": EmailTemplate("", "", ""),
     "Settings": Settings(guards=Guards()),
 }
-_BLANK_VALUES = {kind: [field.value(_BLANK[kind]) for field in fields] for kind, fields in _FIELDS.items()}
+_BLANK_FIELDS = {kind: fields(_BLANK[kind]) for kind, fields in _FIELDS.items()}
 
 
 def differences(kind: Kind, before: Resource | None, after: Resource | None) -> dict[str, dict[str, Value]]:
     """The fields in which two resources of one kind differ.
 
-    A value gives {"from", "to"}; a list {"added", "removed"} and, where items differ in more than being there,
-    "changed". A resource that is new is compared with one that says nothing; one that goes away has no differences.
+    A value gives {"from", "to"}; a list, compared as a set of items, {"added", "removed"} and, where items differ in more than
+    being there, "changed". A resource that is new is compared with one that says nothing; one that goes away has no differences.
     """
     if after is None:
         return {}
+    old = _BLANK_FIELDS[kind] if before is None else _FIELDS[kind](before)
     found: dict[str, dict[str, Value]] = {}
-    old = _BLANK_VALUES[kind] if before is None else [field.value(before) for field in _FIELDS[kind]]
-    for field, was in zip(_FIELDS[kind], old, strict=True):
-        now = field.value(after)
+    for name, now in _FIELDS[kind](after).items():
+        was = old[name]
         if was != now:
-            found[field.name] = _list_difference(was, now) if field.is_list else {"from": was, "to": now}
+            found[name] = _list_difference(was, now) if isinstance(now, list) else {"from": was, "to": now}
     if isinstance(after, Settings):
         found.update(_policy_differences(before or _BLANK[kind], after))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -140,7 +140,7 @@ def _previously(
             elif claimed.setdefault((kind, old), resource.name) != resource.name:
                 message = f"`{old}` is claimed as an earlier name by `{claimed[kind, old]}` too; only one can have been called so"
                 yield _Found(declaration, path, "previously", message)
-        claimant = surroundings.previous_names.get((kind, resource.name))
+        claimant = surroundings.previous_names.get((kind, resource.name)) if surroundings.previous_names else None
         if claimant is not None:
             message = f"`{claimant}` says that it was called `{resource.name}` before; one of the two must go"
             yield _Found(declaration, ("metadata", "name"), "previously", message)
@@ -150,9 +150,7 @@ def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[st
     near: dict[tuple[Kind, str], str | None] = {}
     compared = 0
     for declaration in declarations:
-        for kind, path, name in _mentions(declaration):
-            if name in names[kind]:
-                continue
+        for kind, path, name in _mentions(declaration, names):
             if (kind, name) not in near:
                 near[kind, name] = nearest(name, names[kind]) if compared < _MOST_COMPARED else None
                 compared += len(names[kind])
@@ -161,20 +159,22 @@ def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[st
             yield _Found(declaration, path, "unknown-reference", f"unknown {_WORDS[kind]} `{name}`{hint}", suggestion)
 
 
-def _mentions(declaration: Declaration) -> Iterator[tuple[Kind, Path, str]]:
-    """The names that a resource refers to. A path ends in the name itself: lists are sorted, so an index would mean nothing."""
+def _mentions(declaration: Declaration, names: Mapping[Kind, set[str]]) -> Iterator[tuple[Kind, Path, str]]:
+    """The unknown names that a resource refers to. A path ends in the name: lists are sorted, so an index would mean nothing."""
     resource = declaration.resource
+    lists: tuple[tuple[Kind, Path, Iterable[str]], ...] = ()
     if isinstance(resource, Team):
-        for member in resource.members:
-            yield "User", ("spec", "members", member.user), member.user
-        for permission in resource.permissions:
-            yield "Issuer", ("spec", "issuers", permission.issuer), permission.issuer
-        if resource.may_decide_for != "everyone":
-            for team in resource.may_decide_for:
-                yield "Team", ("spec", "mayDecideFor", team), team
+        lists = (
+            ("User", ("spec", "members"), [member.user for member in resource.members]),
+            ("Issuer", ("spec", "issuers"), [permission.issuer for permission in resource.permissions]),
+            ("Team", ("spec", "mayDecideFor"), () if resource.may_decide_for == "everyone" else resource.may_decide_for),
+        )
     elif isinstance(resource, Settings):
-        for team in sorted({team for teams in resource.guards.separation_of_duties for team in teams}):
-            yield "Team", ("spec", "guards", "separationOfDuties", team), team
+        apart = sorted({team for teams in resource.guards.separation_of_duties for team in teams})
+        lists = (("Team", ("spec", "guards", "separationOfDuties"), apart),)
+    for kind, path, mentioned in lists:
+        if not names[kind].issuperset(mentioned):
+            yield from ((kind, (*path, name), name) for name in mentioned if name not in names[kind])
 
 
 def _display_names(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
@@ -243,7 +243,7 @@ def _lists(declaration: Declaration, team: Team) -> Iterator[_Found]:
 
 def _team(declaration: Declaration, team: Team, now: datetime) -> Iterator[_Found]:
     for member in team.members:
-        if ended(member.until, now):
+        if member.until is not None and ended(member.until, now):
             message = f"`until` of member `{member.user}` is in the past; the membership has ended"
             yield _Found(declaration, ("spec", "members", member.user), "until-past", message, severity="warning")
     for permission in team.permissions:

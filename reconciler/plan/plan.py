@@ -40,7 +40,8 @@ class Change(_Change):
         """`fields` as canonical JSON; kept, since a plan's digest and its audit entries are made of the same bytes."""
         kept: bytes | None = self.__dict__.get("json")
         if kept is None:
-            kept = self.__dict__["json"] = orjson.dumps(self.fields, option=orjson.OPT_SORT_KEYS)
+            written = orjson.dumps(self.fields, option=orjson.OPT_SORT_KEYS)
+            kept = self.__dict__["json"] = bytes(memoryview(written))  # without the room that orjson leaves behind it
         return kept
 
     @property

@@ -24,8 +24,9 @@ HISTORY: list[tuple[dict[str, Any], tuple[int, int, int, int]]] = [
     ({"users/bob.yaml": user("bob"), "issuers/vpn.yaml": issuer("vpn", enabled=False)}, (3, 3, 2, 1)),
     ({"issuers/vpn.yaml": issuer("vpn"), "README.md": "who may use what"}, (3, 3, 2, 2)),
     ({"teams/net.yaml": None, "more/net.yaml": team("net", members=["bob", "alice"], issuers=["vpn"])}, (3, 3, 2, 3)),
-    ({"users/bob.yaml": None, "more/net.yaml": team("net", members=["alice"], issuers=["vpn"])}, (2, 3, 2, 2)),
-    ({"more/net.yaml": None, "issuers/vpn.yaml": None}, (2, 2, 1, 1)),
+    ({"users/bob.yaml": None, **{f"{place}.yaml": None for place in ("teams/web", "more/net")}}, (2, 1, 2, 0)),
+    ({"more/net.yaml": team("net", members=["alice"], issuers=["vpn", "tls"])}, (2, 2, 2, 2)),
+    ({"more/net.yaml": team("net", members=["alice", "root"], issuers=["tls"]), "issuers/vpn.yaml": None}, (2, 2, 1, 2)),
 ]
 
 

@@ -41,7 +41,7 @@ def make_plan(
     persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
     judged = Judged(changes, actual.totals, persons, after, access, runtime.can_set_password, now)
     brought = _guards(leads_to.settings)
-    in_force = brought if actual.applied is None else _guards(actual.declared.settings)
+    in_force = brought if actual.applied is None else guards_renamed(_guards(actual.declared.settings), renames)
     return Plan(
         revision=revision,
         applied=actual.applied,
@@ -64,6 +64,13 @@ def _left_alone(actual: Actual, adopt: bool) -> tuple[Key, ...]:
 
 def _guards(settings: Settings | None) -> Guards:
     return Guards() if settings is None else settings.guards
+
+
+def guards_renamed(guards: Guards, renames: Renames) -> Guards:
+    """Guards in force under the teams' new names: a rename must not take a team out of what keeps it apart."""
+    names = renames.get("Team", {})
+    apart = tuple(tuple(names.get(team, team) for team in teams) for teams in guards.separation_of_duties)
+    return guards._replace(separation_of_duties=apart)
 
 
 def _access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Examples:
   accord apply                                      # shows the plan and asks
   accord apply --yes                                # in CI, on merge
-  accord apply plan.json --yes                      # exactly what was reviewed, or nothing
+  accord apply plan.json --yes                      # exactly what was saved, or nothing
   accord apply --yes --override deletions --reason "team was dissolved, CHG-1234"
 
 \b
@@ -65,15 +65,8 @@ def command(
 
     check_overrides(overrides, reason)
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
-    order = Order(rev, adopt, allow_rewind, [(guard, reason or "") for guard in overrides], digest)
-    if planfile is not None:
-        if rev is not None or adopt:
-            raise click.UsageError(
-                "a saved plan says itself which revision it is for, and what it adopts; leave out --rev and --adopt"
-            )
-        saved = load_plan(planfile)
-        order = order._replace(rev=saved["revision"]["commit"], adopt=saved.get("adopt") is True, saved=saved)
-        deployment = deployment._replace(path=str(saved.get("path", "")))
+    saved = None if planfile is None else load_plan(planfile)
+    order = Order(rev, adopt, allow_rewind, [(guard, reason or "") for guard in overrides], digest, saved)
     with reporting_problems():
         agreed = order if yes else _asked(deployment, order)
         if agreed is None:
@@ -95,10 +88,10 @@ def _asked(deployment: Deployment, order: Order) -> Order | None:
 
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; --yes applies without asking")
-    plan = plan_revision(deployment, order.rev, now=utc_now(), adopt=order.adopt, allow_rewind=order.allow_rewind)
+    rev = order.rev if order.saved is None else order.saved["revision"]["commit"]
+    plan = plan_revision(deployment, rev, now=utc_now(), adopt=order.adopt, allow_rewind=order.allow_rewind)
     write_plan(plan, "text")
-    if plan.is_empty:
-        return order
-    if not click.confirm("Apply this?"):
+    if not plan.is_empty and not click.confirm("Apply this?"):
         return None
-    return order._replace(expected=order.expected or plan_digest(plan), rev=plan.revision.commit)
+    shown = order._replace(expected=order.expected or plan_digest(plan))
+    return shown if order.saved is not None else shown._replace(rev=plan.revision.commit)

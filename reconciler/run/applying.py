@@ -12,13 +12,14 @@ from reconciler.plan.render.document import plan_digest, plan_document
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import Misconfigured, Stale, Unsafe
 from reconciler.run.gather import Progress
-from reconciler.run.planning import is_new, open_source, plan_against
+from reconciler.run.planning import desired_revision, is_new, open_source, plan_against
 from reconciler.store.apply import apply_plan
 from reconciler.store.engine import open_database
 from reconciler.store.read import AppliedRevision, read_applied, read_generation
 from reconciler.store.schema import upgrade
 
 if TYPE_CHECKING:
+    from reconciler.plan.actual import Revision
     from reconciler.run.gather import Source
     from reconciler.store.engine import Connection
 
@@ -27,7 +28,10 @@ Override = tuple[str, str]
 
 
 class Order(NamedTuple):
-    """What to apply: a revision and under which conditions. `expected` is a digest, `saved` a saved plan's document."""
+    """What to apply: a revision (None: the branch's head) and under which conditions.
+
+    `expected` is a digest, `saved` a saved plan's document.
+    """
 
     rev: str | None
     adopt: bool = False
@@ -91,9 +95,10 @@ def overrides_used(plan: Plan, overrides: Sequence[Override]) -> list[Override]:
 def _planned(
     connection: Connection, source: Source, deployment: Deployment, order: Order, now: datetime, progress: Progress
 ) -> Plan:
+    revision = desired_revision(deployment, source, order.rev)
     if order.saved is not None:
         refuse_moved_ground(order.saved, read_applied(connection), read_generation(connection))
-    revision = source.repository.resolve(order.rev or deployment.branch)
+        revision = _saved_revision(source, order, deployment, revision)
     plan = plan_against(
         connection, source, revision, now=now, adopt=order.adopt, allow_rewind=order.allow_rewind, progress=progress
     )
@@ -105,6 +110,25 @@ def _planned(
     if plan.refusals:
         raise Unsafe(plan)
     return plan
+
+
+def _saved_revision(source: Source, order: Order, deployment: Deployment, asked: Revision) -> Revision:
+    """The revision that a saved plan is for.
+
+    The file may not widen what this run is for: it raises Stale where that is not of the configured branch (nor the one that is
+    asked for by name), reads another folder, or takes over foreign rows unasked.
+    """
+    saved = order.saved or {}
+    revision = source.repository.resolve(saved["revision"]["commit"])
+    same = revision.commit == asked.commit
+    if not same and (order.rev is not None or not source.repository.is_ancestor(revision.commit, asked.commit)):
+        what = f"revision `{order.rev}`" if order.rev is not None else f"on branch `{deployment.branch}`"
+        raise Stale(f"this plan is for {revision.commit[:12]}, which is not {what}; if it is meant, name it with --rev")
+    if saved.get("path") != deployment.path:
+        raise Stale(f"this plan is for the folder `{saved.get('path')}`, and not `{deployment.path}`; if it is meant, give --path")
+    if saved.get("adopt") is not order.adopt:
+        raise Stale("this plan and this run differ in whether foreign rows are taken over; --adopt must be given for both")
+    return revision
 
 
 def refuse_moved_ground(saved: Mapping[str, Any], applied: AppliedRevision | None, generation: int) -> None:

@@ -53,7 +53,7 @@ def plan_revision(
     A database without any tables yet is an empty one.
     """
     source = open_source(deployment)
-    revision = source.repository.resolve(rev or deployment.branch)
+    revision = desired_revision(deployment, source, rev)
     with open_database(deployment.database_url, read_only=True) as database:
         if is_new(database):
             declarations, warnings = read_declarations(source, revision.commit, now, progress)
@@ -61,6 +61,11 @@ def plan_revision(
             return make_plan(Actual(), desired, revision=revision, now=now, path=source.path, warnings=warnings, adopt=adopt)
         with database.reading() as connection:
             return plan_against(connection, source, revision, now=now, adopt=adopt, allow_rewind=allow_rewind, progress=progress)
+
+
+def desired_revision(deployment: Deployment, source: Source, rev: str | None) -> Revision:
+    """The revision that is asked for; where none is, the configured branch's head."""
+    return source.repository.head(deployment.branch) if rev is None else source.repository.resolve(rev)
 
 
 def is_new(database: Database) -> bool:
@@ -131,7 +136,7 @@ def compare_revisions(deployment: Deployment, rev: str | None, against: str, *, 
     What only a database knows is taken to be harmless: everybody has a password, nobody is switched off elsewhere.
     """
     source = open_source(deployment)
-    revision, base = source.repository.resolve(rev or deployment.branch), source.repository.resolve(against)
+    revision, base = desired_revision(deployment, source, rev), source.repository.resolve(against)
     before, _ = read_declarations(source, base.commit, now, progress)
     after, warnings = read_declarations(source, revision.commit, now, progress)
     held = state_of(before)

@@ -136,13 +136,27 @@ class Repository:
             raise UnknownRevision(self._unknown(rev)) from None
         return self._revision(commit)
 
-    def _unknown(self, rev: str) -> str:
+    def head(self, branch: str) -> Revision:
+        """The head of a branch, here or as it was last fetched from `origin`; never a tag of the branch's name.
+
+        Raises UnknownRevision, with the nearest name, where there is no such branch.
+        """
+        if branch == "HEAD":
+            return self.resolve(branch)
+        for namespace in ("refs/heads", "refs/remotes/origin", "refs/remotes"):
+            try:
+                return self.resolve(f"{namespace}/{branch}")
+            except UnknownRevision:
+                continue
+        raise UnknownRevision(self._unknown(branch, "branch"))
+
+    def _unknown(self, rev: str, what: str = "revision") -> str:
         names = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
         if not names:
-            return f"there is no revision `{rev}`: {self.origin()} has no commits yet"
-        if rev in names:
+            return f"there is no {what} `{rev}`: {self.origin()} has no commits yet"
+        if rev in names and what == "revision":
             return f"`{rev}` of {self.origin()} names a commit that is missing; fetch the repository again"
-        return f"there is no revision `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
+        return f"there is no {what} `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
 
     def _revision(self, commit: str) -> Revision:
         raw = self._git("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")

@@ -202,11 +202,52 @@ def test_a_file_that_is_no_plan_is_refused(begun: Desk, tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_saved_plan_of_another_branch_is_applied_only_where_it_is_named(begun: Desk, tmp_path: Path) -> None:
+    """Whoever can swap the file must not be able to choose what is applied."""
+    accord, file = begun.accord, tmp_path / "plan.json"
+    begun.git("checkout", "-q", "-b", "unmerged")
+    begun.write("issuers/vpn.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: vpn}\nspec: {}\n")
+    begun.commit("Not reviewed")
+    accord("plan", "--rev", "unmerged", "--out", str(file))
+    before = everything(accord)
+    assert "which is not on branch `main`" in accord("apply", str(file), "--yes", code=STALE).stderr
+    assert "which is not revision `main`" in accord("apply", str(file), "--yes", "--rev", "main", code=STALE).stderr
+    assert everything(accord) == before
+    accord("apply", str(file), "--yes", "--rev", "unmerged")
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_tag_named_like_the_branch_is_not_the_branch(begun: Desk) -> None:
+    begun.git("checkout", "-q", "-b", "unmerged")
+    begun.write("issuers/vpn.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: vpn}\nspec: {}\n")
+    begun.commit("Not reviewed")
+    begun.git("tag", "main")
+    begun.git("checkout", "-q", "--detach")
+    assert begun.accord.json("plan")["revision"]["commit"] == begun.git("rev-parse", "refs/heads/main").strip()
+    begun.git("branch", "-q", "-D", "main")
+    assert "there is no branch `main`" in begun.accord("plan", code=ERROR).stderr
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_is_agreed_to_is_what_was_shown_even_if_that_was_nothing(begun: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reconciler.cli.apply import _asked
+    from reconciler.run.applying import Order
+    from reconciler.run.deployment import read_deployment
+
+    begun.accord("apply", "--yes")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    agreed = _asked(read_deployment({}, begun.accord.environment), Order(None))
+    assert agreed is not None
+    assert agreed.rev == begun.git("rev-parse", "main").strip()
+    assert agreed.expected is not None
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_saved_plan_says_itself_what_it_is_for(begun: Desk, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     begun.accord("plan", "--out", str(file))
-    for option in (("--rev", "main"), ("--adopt",)):
-        assert "leave out --rev and --adopt" in begun.accord("apply", str(file), "--yes", *option, code=ERROR).stderr
+    adopting = begun.accord("apply", str(file), "--yes", "--adopt", code=STALE)
+    assert "--adopt must be given for both" in adopting.stderr
     assert "nowhere.json' does not exist" in begun.accord("apply", str(tmp_path / "nowhere.json"), "--yes", code=ERROR).stderr
     missing = begun.accord("plan", "--out", str(tmp_path / "nowhere" / "plan.json"), code=ERROR)
     assert missing.stderr == f"accord: the plan cannot be saved: there is no folder `{tmp_path}/nowhere`\n"
@@ -329,7 +370,8 @@ def test_an_existing_installation_is_adopted_only_when_asked(desk: Desk, tmp_pat
     assert adopting["access"]["lost"] == [{"user": "paul", "issuer": "tls", "through": ["staff"], "until": None}]
     file = tmp_path / "plan.json"
     accord("plan", "--adopt", "--out", str(file))
-    accord("apply", str(file), "--yes")
+    accord("apply", str(file), "--yes", code=STALE)
+    accord("apply", str(file), "--yes", "--adopt")
     assert accord.json("plan")["foreign"] == []
     assert "No drift" in accord("drift").output
     assert [access["user"] for access in accord.json("access")] == ["olga"]

@@ -11,8 +11,8 @@ from reconciler.plan.access_diff import access_diff
 from reconciler.plan.actual import Actual, Key, Revision, Runtime
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_renames, renamed, resulting
 from reconciler.plan.effects import find_effects
-from reconciler.plan.guards import Judged, judge
-from reconciler.plan.plan import Plan
+from reconciler.plan.guards import Judged, administrators, judge
+from reconciler.plan.plan import AdministratorDiff, Plan
 from reconciler.plan.problems import Problem
 
 
@@ -50,12 +50,18 @@ def make_plan(
         access=access,
         guards=judge(judged, in_force, brought),
         effects=find_effects(changes, actual.runtime),
+        administrators=_administrator_diff(before, after, now),
         warnings=tuple(warnings),
         foreign=_left_alone(actual, adopt),
         moves=find_moves(actual, desired, changes),
         path=path,
         adopt=adopt,
     )
+
+
+def _administrator_diff(before: AccessState, after: AccessState, now: datetime) -> AdministratorDiff:
+    were, are = administrators(before, now), administrators(after, now)
+    return AdministratorDiff(tuple(sorted(are - were)), tuple(sorted(were - are)))
 
 
 def _left_alone(actual: Actual, adopt: bool) -> tuple[Key, ...]:

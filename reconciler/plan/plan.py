@@ -65,6 +65,13 @@ class AccessDiff(NamedTuple):
     changed: tuple[AccessChange, ...] = ()
 
 
+class AdministratorDiff(NamedTuple):
+    """The accounts that become administrators and those that stop being one, by name."""
+
+    gained: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
 class GuardResult(NamedTuple):
     """A guard's verdict on a plan."""
 
@@ -91,6 +98,7 @@ class Plan(NamedTuple):
     access: AccessDiff
     guards: tuple[GuardResult, ...]
     effects: Effects
+    administrators: AdministratorDiff = AdministratorDiff()
     warnings: tuple[Problem, ...] = ()
     foreign: tuple[Key, ...] = ()
     """Rows that Git never declared; left alone."""

@@ -27,6 +27,7 @@ def plan_digest(plan: Plan) -> str:
         "generation": plan.generation,
         "path": plan.path,
         "adopt": plan.adopt,
+        "administrators": [[*names] for names in plan.administrators],
         "guards": [[guard.id, guard.verdict != "pass", guard.message] for guard in plan.guards],
         "moves": [[*key, str(origin)] for key, origin in plan.moves],
     }
@@ -56,6 +57,7 @@ def plan_document(plan: Plan) -> Document:
                 for change in plan.access.changed
             ],
         },
+        "administrators": {"gained": list(plan.administrators.gained), "lost": list(plan.administrators.lost)},
         "guards": [guard._asdict() for guard in plan.guards],
         "warnings": [problem_document(warning) for warning in plan.warnings],
         "effects": {

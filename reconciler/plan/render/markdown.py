@@ -28,6 +28,7 @@ def plan_markdown(plan: Plan) -> str:
     parts = [
         *_heading(plan),
         *_guards(plan),
+        *_administrators(plan),
         *_access(plan),
         *_warnings(plan),
         *_details(plan),
@@ -79,6 +80,13 @@ def _guards(plan: Plan) -> Iterator[str]:
         yield ""
 
 
+def _administrators(plan: Plan) -> Iterator[str]:
+    directions = zip(("➕ become", "➖ stop being"), plan.administrators, strict=True)
+    lines = [f"- {verb} **administrator**: {_names(names)}" for verb, names in directions if names]
+    if lines:
+        yield from (*lines, "")
+
+
 def _access(plan: Plan) -> Iterator[str]:
     rows = [*_rows(plan.access.gained, "➕ gain"), *_rows(plan.access.lost, "➖ lose")]
     if not rows and not plan.access.changed:
@@ -121,11 +129,14 @@ def _rows(accesses: Iterable[Access], verb: str) -> list[str]:
         groups.setdefault((access.issuer, access.through, until), []).append(access.user)
     rows = []
     for (issuer, through, until), users in sorted(groups.items()):
-        names = ", ".join(code(user) for user in users[:_NAMES])
-        if len(users) > _NAMES:
-            names += f" and {len(users) - _NAMES:,} more"
-        rows.append(f"| {verb} | {names} | {code(issuer)} | {', '.join(code(team) for team in through)} | {until} |")
+        rows.append(f"| {verb} | {_names(users)} | {code(issuer)} | {', '.join(code(team) for team in through)} | {until} |")
     return rows
+
+
+def _names(names: Sequence[str]) -> str:
+    """Names in code spans, and how many more there are."""
+    rest = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    return ", ".join(map(code, names[:_NAMES])) + rest
 
 
 def _warnings(plan: Plan) -> Iterator[str]:

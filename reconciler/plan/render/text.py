@@ -33,6 +33,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     yield "plain", ""
     yield from _changes(plan)
     yield from _access(plan)
+    yield from _administrators(plan)
     yield from _effects(plan)
     yield from _guards(plan)
     for warning in plan.warnings:
@@ -61,6 +62,11 @@ def summary(plan: Plan) -> str:
         for who, verb, plural in ((gain, "gains", "gain"), (lose, "loses", "lose"))
         if who
     ]
+    became, ceased = map(len, plan.administrators)
+    if became:
+        people.append(count(became, "becomes administrator", "become administrators"))
+    if ceased:
+        people.append(count(ceased, "stops being administrator", "stop being administrators"))
     return ", ".join(parts) + "; " + (", ".join(people) or "nobody gains or loses access")
 
 
@@ -126,6 +132,17 @@ def _access(plan: Plan) -> Iterator[Line]:
     for change in access.changed:
         yield "changed", f"  ~ {printable(access_change_sentence(change))}"
     yield "plain", ""
+
+
+def _administrators(plan: Plan) -> Iterator[Line]:
+    """In one line for each direction, and everybody named: they manage everything, whatever issuers they may use."""
+    gained, lost = (printable(", ".join(names)) for names in plan.administrators)
+    if gained:
+        yield "added", f"Administrators: + {gained}"
+    if lost:
+        yield "removed", f"Administrators: - {lost}"
+    if gained or lost:
+        yield "plain", ""
 
 
 def access_change_sentence(change: AccessChange) -> str:

@@ -195,3 +195,25 @@ def test_a_resource_in_another_file_is_moved_without_a_change() -> None:
     made = plan(actual(ALICE, ADMINS), elsewhere)
     assert made.is_empty
     assert [(key, str(origin)) for key, origin in made.moves] == [(("User", "alice"), "people/alice.yaml:3")]
+
+
+def test_who_becomes_and_who_stops_being_an_administrator_is_part_of_the_plan() -> None:
+    rights = Team("rights", administrator=True, members=(Membership("bob"),))
+    assert plan(actual(ALICE, BOB, ADMINS), desired(ALICE, BOB, ADMINS, rights)).administrators == (("bob",), ())
+    assert plan(actual(ALICE, BOB, ADMINS, rights), desired(ALICE, BOB, ADMINS)).administrators == ((), ("bob",))
+    switched_off = desired(ALICE, BOB._replace(enabled=False), ADMINS, rights)
+    assert plan(actual(ALICE, BOB, ADMINS, rights), switched_off).administrators == ((), ("bob",))
+
+
+def test_an_ended_membership_and_a_disabled_account_make_no_administrator() -> None:
+    rights = Team("rights", administrator=True, members=(Membership("bob", NOW),))
+    assert plan(actual(ALICE, BOB, ADMINS), desired(ALICE, BOB, ADMINS, rights)).administrators == ((), ())
+    off = Runtime(can_set_password=frozenset({"alice"}), disabled=frozenset({"bob"}))
+    rights = rights._replace(members=(Membership("bob"),))
+    assert plan(actual(ALICE, BOB, ADMINS, runtime=off), desired(ALICE, BOB, ADMINS, rights)).administrators == ((), ())
+
+
+def test_a_renamed_administrator_stays_one() -> None:
+    bob, admins = User("bob", "alice@example.org", previously=("alice",)), ADMINS._replace(members=(Membership("bob"),))
+    made = plan(actual(ALICE, ADMINS), desired(bob, admins))
+    assert (made.changes[0].action, made.administrators) == ("rename", ((), ()))

@@ -12,7 +12,7 @@ from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, PUBLIC, actual, 
 from reconciler.access.resources import EmailTemplate, Guards, Issuer, Membership, Origin, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
 from reconciler.plan.guards import overridden
-from reconciler.plan.plan import Change, Plan
+from reconciler.plan.plan import AdministratorDiff, Change, Plan
 from reconciler.plan.problems import Problem
 from reconciler.plan.render.access import access_lines
 from reconciler.plan.render.document import plan_digest, plan_document
@@ -69,6 +69,16 @@ def test_the_text_says_what_changes_for_whom_and_from_where() -> None:
     assert "Issuer stray" in shown
     assert "web.yaml:3:5: warning: `until` is in the past" in shown
     assert 'sessions.idle: "1h"' in shown
+
+
+def test_every_format_says_who_becomes_and_who_stops_being_an_administrator() -> None:
+    made = plan(actual(ALICE, BOB, ADMINS), desired(ALICE, BOB, ADMINS._replace(members=(Membership("bob"),))))
+    assert ("added", "Administrators: + bob") in plan_lines(made)
+    assert ("removed", "Administrators: - alice") in plan_lines(made)
+    assert summary(made) == "1 updated; 1 becomes administrator, 1 stops being administrator"
+    assert "\n- ➕ become **administrator**: `bob`\n- ➖ stop being **administrator**: `alice`\n" in plan_markdown(made)
+    assert plan_document(made)["administrators"] == {"gained": ["bob"], "lost": ["alice"]}
+    assert plan_digest(made) != plan_digest(made._replace(administrators=AdministratorDiff()))
 
 
 def test_the_text_is_deterministic() -> None:

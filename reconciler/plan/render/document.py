@@ -19,7 +19,7 @@ Document = dict[str, Any]
 def plan_digest(plan: Plan) -> str:
     """`sha256:` and the hash of what the plan does and where it starts from; a guard that is overridden does not alter it.
 
-    Access is left out: it follows from the changes and the generation.
+    Whom it reaches is hashed too: that follows from the changes, and from the clock and switches that no revision holds.
     """
     content = {
         "revision": plan.revision.commit,
@@ -27,6 +27,7 @@ def plan_digest(plan: Plan) -> str:
         "generation": plan.generation,
         "path": plan.path,
         "adopt": plan.adopt,
+        "effects": [*plan.effects],
         "administrators": [[*names] for names in plan.administrators],
         "guards": [[guard.id, guard.verdict != "pass", guard.message] for guard in plan.guards],
         "moves": [[*key, str(origin)] for key, origin in plan.moves],
@@ -36,6 +37,11 @@ def plan_digest(plan: Plan) -> str:
         heading = (change.action, change.kind, change.name, change.previous_name, change.source and str(change.source))
         digest.update(orjson.dumps(heading))
         digest.update(change.fields_json)
+    changed = [access for change in plan.access.changed for access in change]
+    for accesses in (plan.access.gained, plan.access.lost, changed):
+        digest.update(b"%d" % len(accesses))
+        for access in accesses:
+            digest.update(orjson.dumps(tuple(access)))
     return "sha256:" + digest.hexdigest()
 
 

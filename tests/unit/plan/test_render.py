@@ -121,6 +121,20 @@ def test_the_digest_follows_what_is_done_and_where_it_starts() -> None:
     assert plan_digest(overridden) == plan_digest(made._replace(guards=tuple(g for g in made.guards if g.verdict == "refuse")))
 
 
+def test_the_digest_follows_whom_a_plan_reaches() -> None:
+    """The same changes reach others once an account is switched on, a membership ends or a session begins."""
+    made = busy_plan()
+    access, other = made.access, made.access.gained[0]._replace(user="zoe")
+    assert plan_digest(made) != plan_digest(made._replace(effects=made.effects._replace(tokens_ended=3)))
+    for reached in (
+        access._replace(gained=(*access.gained, other)),
+        access._replace(lost=(*access.lost, other)),
+        access._replace(changed=()),
+        access._replace(gained=(*access.gained, access.lost[0]), lost=access.lost[1:]),
+    ):
+        assert plan_digest(made) != plan_digest(made._replace(access=reached))
+
+
 HOSTILE = "x` | <b>@everyone</b> ````\n</details> \x1b[31m\u202e [a](b)"
 
 

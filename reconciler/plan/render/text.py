@@ -9,7 +9,16 @@ from typing import Any, Literal
 from reconciler.access.instants import show_instant
 from reconciler.plan.plan import AccessChange, Change, Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.plan.render.words import access_sentences, count, effects_words, printable, show_item, show_revision, show_value
+from reconciler.plan.render.words import (
+    access_sentences,
+    count,
+    effects_words,
+    printable,
+    show_both,
+    show_item,
+    show_revision,
+    show_value,
+)
 
 Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
 Line = tuple[Style, str]
@@ -98,8 +107,8 @@ def _field(name: str, difference: dict[str, Any], *, is_new: bool) -> Iterator[L
         if isinstance(old, str) and isinstance(new, str) and "\n" in old.strip() and not is_new:
             yield from _text(name, old, new)
         else:
-            before = "" if is_new or old in (None, "", {}, []) else f"{show_value(old)} → "
-            yield "plain", f"      {name}: {before}{show_value(new)}"
+            shown = show_value(new) if is_new or old in (None, "", {}, []) else " → ".join(show_both(old, new))
+            yield "plain", f"      {name}: {shown}"
         return
     for item in difference["added"]:
         yield "added", f"      {name}: + {show_item(item)}"

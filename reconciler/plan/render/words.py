@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
 from reconciler.access.instants import parse_instant, show_instant
@@ -13,6 +15,8 @@ from reconciler.plan.plan import Effects
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _LONGEST = 200
+_AROUND = 30
+"""How many characters are shown on either side of what differs."""
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -35,20 +39,39 @@ def printable(text: str) -> str:
     return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char) in _HIDDEN else char for char in text)
 
 
-def show_value(value: Any) -> str:
-    """A field's value on one line, shortened where it is long."""
+def show_value(value: Any, longest: float = _LONGEST) -> str:
+    """A field's value on one line, shortened where a text in it is long."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         quoted = '"' + "\\n".join(map(printable, value.split("\n"))) + '"'
-        return quoted if len(quoted) <= _LONGEST else f'{quoted[:_LONGEST]}…" ({len(value):,} characters)'
+        return quoted if len(quoted) <= longest else f'{quoted[:_LONGEST]}…" ({len(value):,} characters)'
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{printable(str(key))}: {show_value(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{printable(str(key))}: {show_value(item, longest)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(show_value(item) for item in value) + "]"
+        return "[" + ", ".join(show_value(item, longest) for item in value) + "]"
     return str(value)
+
+
+def show_both(old: Any, new: Any) -> tuple[str, str]:
+    """Two values that differ; of long ones all that differs and what is next to it, so that no change hides in the rest."""
+    was, now = show_value(old, inf), show_value(new, inf)
+    if was == now:  # one spells out what is hidden in the other
+        was, now = json.dumps(old), json.dumps(new)
+    if max(len(was), len(now)) <= _LONGEST:
+        return was, now
+    same = _same(was, now)
+    same_end = _same(was[same:][::-1], now[same:][::-1])
+    start, rest = max(0, same - _AROUND), max(0, same_end - _AROUND)
+    before, after = "…" if start else "", f"… ({rest:,} characters more)" if rest else ""
+    return before + was[start : len(was) - rest] + after, before + now[start : len(now) - rest] + after
+
+
+def _same(one: str, other: str) -> int:
+    """With how many characters both begin."""
+    return next((number for number, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def show_item(item: Any) -> str:

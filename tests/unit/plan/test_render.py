@@ -18,8 +18,8 @@ from reconciler.plan.render.access import access_lines
 from reconciler.plan.render.document import plan_digest, plan_document
 from reconciler.plan.render.markdown import LIMIT, code, escape, plan_markdown
 from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
-from reconciler.plan.render.text import plan_lines, summary
-from reconciler.plan.render.words import printable, show_value
+from reconciler.plan.render.text import change_lines, plan_lines, summary
+from reconciler.plan.render.words import printable, show_both, show_value
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 
@@ -180,6 +180,41 @@ def test_a_refused_plan_says_so_in_its_headline() -> None:
 def test_what_is_hidden_is_spelt_out() -> None:
     assert printable("a\x1b[31m\u202eb\nc") == "a\\u001b[31m\\u202eb\\u000ac"
     assert show_value("x" * 300).endswith('…" (300 characters)')
+
+
+def changed_line(old: EmailTemplate, new: EmailTemplate) -> str:
+    change = Change("update", "EmailTemplate", "welcome", Origin("welcome.yaml", 1), old, new)
+    return [line for _, line in change_lines(change)][-1].strip()
+
+
+def test_what_changes_in_a_long_text_of_one_line_is_shown() -> None:
+    good, evil = (
+        EmailTemplate("welcome", "", "", html="x" * 5000 + "good"),
+        EmailTemplate("welcome", "", "", html="x" * 5000 + "evil"),
+    )
+    around = "x" * 30
+    assert changed_line(good, evil) == f'html: …{around}good" → …{around}evil"'
+    good, evil = (each._replace(html=each.html + "y" * 1030) for each in (good, evil))
+    more = "y" * 30 + "… (1,001 characters more)"
+    assert changed_line(good, evil) == f"html: …{around}good{more} → …{around}evil{more}"
+    both = evil._replace(html="X" + evil.html[1:])
+    assert "good" in changed_line(good, both)  # however far apart
+    assert "evil" in changed_line(good, both)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a\u200bb", "a\\u200bb"),
+        ({"note": "x" * 300 + "good"}, {"note": "x" * 300 + "evil"}),
+        ("x" * 300, "x" * 301),
+        (["x" * 300], ["x" * 299]),
+    ],
+)
+def test_two_values_that_differ_are_never_shown_as_the_same(old: object, new: object) -> None:
+    was, now = show_both(old, new)
+    assert was != now
+    assert len(was) < 300 or len(now) < 300
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ LIMIT = 60_000
 """Characters; GitHub refuses a comment beyond 65,536."""
 _NAMES = 40
 _GUARD = LIMIT // 40
-_SHARES = {"access": LIMIT // 3, "changed": LIMIT // 8, "warnings": LIMIT // 8, "details": LIMIT // 4}
+_SHARES = {"access": LIMIT // 4, "changed": LIMIT // 8, "warnings": LIMIT // 8, "details": LIMIT // 4, "folded": LIMIT // 30}
 """How much of it each part may take; a guard's message has its own limit."""
 
 
@@ -32,6 +32,7 @@ def plan_markdown(plan: Plan) -> str:
         *_access(plan),
         *_warnings(plan),
         *_details(plan),
+        *_rows_besides(plan),
         f"<sub>Git → database · revision {code(plan.revision.commit[:12])} · {plan_digest(plan)}</sub>",
     ]
     return "\n".join(parts) + "\n"
@@ -159,6 +160,27 @@ def _details(plan: Plan) -> Iterator[str]:
     yield ""
     yield "</details>"
     yield ""
+
+
+def _rows_besides(plan: Plan) -> Iterator[str]:
+    """What no resource's change says: rows taken over, rows left alone, and files that were moved. A folded line each."""
+    if plan.adopt:
+        taken = [f"{change.kind} {change.name}" for change in plan.changes if change.action == "adopt"]
+        rest = "rows that Git never declared are taken over, and deleted where it does not declare them (--adopt)"
+        yield from _folded(f"{len(taken):,} taken over: {rest}", taken)
+    if plan.foreign:
+        foreign = count(len(plan.foreign), "row that Git never declared", "rows that Git never declared")
+        yield from _folded(f"{foreign}, left alone", [f"{kind} {name}" for kind, name in plan.foreign])
+    if plan.moves:
+        moves = [f"{kind} {name}: {origin}" for (kind, name), origin in plan.moves]
+        yield from _folded(f"{count(len(moves), 'resource')} now declared elsewhere", moves)
+
+
+def _folded(title: str, items: Sequence[str]) -> Iterator[str]:
+    names = [code(item) for item in items]
+    shown = _fitting(names, "folded")
+    rest = f" and {len(names) - len(shown):,} more: see the plan as text" if len(names) > len(shown) else ""
+    yield f"<details><summary>{title}</summary>\n\n{', '.join(shown)}{rest}\n\n</details>\n"
 
 
 def _diff_line(style: str, line: str) -> str:

@@ -162,6 +162,29 @@ def test_markdown_puts_the_summary_first_and_access_in_a_table() -> None:
     assert "<details>" in shown
 
 
+def test_markdown_folds_what_is_adopted_what_is_foreign_and_what_was_moved() -> None:
+    stray = {"foreign": frozenset({("Issuer", "stray")})}
+    before = actual(ALICE, ADMINS, Issuer("stray"), **stray)
+    shown = plan_markdown(plan(before, desired(ALICE, ADMINS)))
+    assert "<details><summary>1 row that Git never declared, left alone</summary>\n\n`Issuer stray`\n\n</details>\n" in shown
+    assert "--adopt" not in shown
+    adopted = plan_markdown(plan(before, desired(ALICE, ADMINS, Issuer("stray", "Stray")), adopt=True))
+    assert "<details><summary>1 taken over: rows that Git never declared" in adopted
+    assert "left alone" not in adopted
+    assert "0 taken over: rows" in plan_markdown(plan(before, desired(ALICE, ADMINS), adopt=True))
+    moved = plan_markdown(plan(before._replace(files={("User", "alice"): "old.yaml"}), desired(ALICE, ADMINS)))
+    assert "1 resource now declared elsewhere</summary>\n\n`User alice: alice.yaml:1`" in moved
+
+
+def test_markdown_bounds_foreign_rows_and_moves() -> None:
+    made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS))
+    long = Origin("/".join(["folder"] * 500), 1)
+    many = tuple(("User", f"user-{number}") for number in range(5_000))
+    shown = plan_markdown(made._replace(foreign=many, moves=tuple((key, long) for key in many)))
+    assert len(shown) < 6_000
+    assert "5,000 more: see the plan as text" in shown
+
+
 def test_markdown_fits_into_a_comment_whatever_the_plan() -> None:
     users = [User(f"user-with-a-long-name-{number:05}", f"u{number}@example.org", full_name="x" * 100) for number in range(5_000)]
     web = Team("web", members=tuple(Membership(user.name) for user in users), permissions=(Permission("public"),))

@@ -77,7 +77,7 @@ def build(
                 continue  # only a declared user's membership can be declared; anybody else's is no way in
             memberships.setdefault(membership.user, {})[team.name] = membership
     for team_name, names in (directory_members or {}).items():
-        for name in names:
+        for name in directory_accounts.intersection(names):  # a declared user's membership is declared, or is none
             memberships.setdefault(name, {}).setdefault(team_name, Membership(name))
     return AccessState(accounts, declared.teams, declared.issuers, memberships)
 

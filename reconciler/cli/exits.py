@@ -9,13 +9,14 @@ def exit_code(error: Exception) -> tuple[int, str]:
     """The exit code and the message for an error that reached the edge."""
     from reconciler.run.errors import InvalidConfiguration, Rewind, RunError, Stale, Unsafe
     from reconciler.source.errors import RepositoryUnreachable, SourceError
-    from reconciler.store.errors import DatabaseUnreachable, StoreError
+    from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, StoreError
 
     codes: tuple[tuple[type[Exception], int], ...] = (
         (InvalidConfiguration, INVALID),
         (Unsafe, UNSAFE),
         (Rewind, UNSAFE),
         (Stale, STALE),
+        (ChangedMeanwhile, STALE),
         (RepositoryUnreachable, UNREACHABLE),
         (DatabaseUnreachable, UNREACHABLE),
     )

@@ -70,6 +70,8 @@ def _link(link: Link, indent: str, *, judged: bool = True) -> Iterator[Line]:
     place = link.provenance
     if place is not None:
         yield "dim", f"{indent}    {printable(str(place.origin))}, {show_revision(place.revision)}"
+    else:
+        yield "dim", f"{indent}    no line of the applied revision is known to say so"
 
 
 def explanation_document(found: Explanation) -> dict[str, Any]:

@@ -63,10 +63,14 @@ def write_outcome(plan: Plan, done: str) -> None:
 
 
 def save_plan(plan: Plan, file: Path) -> None:
-    """Save a plan, whole or not at all."""
+    """Save a plan, whole or not at all; what is no regular file, such as a pipe, is written to as it is."""
+    file = file.resolve()
     if not file.parent.is_dir():
         raise Misconfigured(f"the plan cannot be saved: there is no folder `{file.parent}`")
     content = orjson.dumps(plan_document(plan), option=orjson.OPT_INDENT_2)
+    if file.exists() and not file.is_file():
+        file.write_bytes(content)
+        return
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:

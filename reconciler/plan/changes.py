@@ -53,7 +53,15 @@ def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[
                 "Remove this user, and give the directory account's AD group to a team"
             )
             found.append(Problem(origin.file, origin.line, 1, "directory-account", "error", message))
-        if key in actual.foreign and not adopt and not _same(actual, desired, key):
+        held = actual.declared.of_kind(kind)
+        old = next((old for old in desired.declared.of_kind(kind)[name].previously if old in held), None)
+        if key in actual.foreign and old is not None and (kind, old) not in actual.foreign:
+            message = (
+                f"{kind} `{name}` is said to be `{old}` under a new name, but the database holds another `{name}`, "
+                "which Git never declared; rename or delete that one first"
+            )
+            found.append(Problem(origin.file, origin.line, 1, "foreign", "error", message))
+        elif key in actual.foreign and not adopt and not _same(actual, desired, key):
             message = (
                 f"{kind} `{name}` is in the database already, and Git never declared it; "
                 "`--adopt` takes it over and changes it to what is declared here"
@@ -165,7 +173,7 @@ def with_resources(state: DeclaredState, kinds: Mapping[Kind, Mapping[str, Resou
 
 
 def find_moves(actual: Actual, desired: Desired, changes: Iterable[Change]) -> tuple[tuple[Key, Origin], ...]:
-    """Resources that are declared in another file than before, and otherwise unchanged."""
-    held = desired.origins.keys() & actual.files.keys()
-    moved = {key for key in held if actual.files[key] != desired.origins[key].file}
+    """Resources that are as they were, and declared in another file than before, or for the first time."""
+    held = desired.origins.keys() & {*actual.files, *actual.foreign}
+    moved = {key for key in held if actual.files.get(key) != desired.origins[key].file}
     return tuple((key, desired.origins[key]) for key in sorted(moved - {(change.kind, change.name) for change in changes}))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler.access.resources import Guards, Kind, Team, User
+from reconciler.access.resources import Guards, Issuer, Kind, Team, User
 from reconciler.access.state import AccessState, ended, teams_of
 from reconciler.plan.actual import Totals
 from reconciler.plan.effects import gets_welcome_mail
@@ -70,29 +70,40 @@ def _beyond(scope: str, gone: int, of: int, guards: Guards) -> list[str]:
 def _deletions(judged: Judged, guards: Guards) -> list[str]:
     gone: dict[Kind, int] = {}
     for change in judged.changes:
-        if change.action == "delete":
+        if _goes(change):
             gone[change.kind] = gone.get(change.kind, 0) + 1
     found = _beyond("users", gone.get("User", 0), judged.totals.users, guards)
     found += _beyond("teams", gone.get("Team", 0), judged.totals.teams, guards)
     found += _beyond("issuers", gone.get("Issuer", 0), judged.totals.issuers, guards)
     for change in judged.changes:
-        if isinstance(change.before, Team) and isinstance(change.after, Team):
+        if isinstance(change.before, Team):
             found += _beyond(f"members of team {change.name}", *_removed(_members(change, judged)), guards)
             found += _beyond(f"issuers of team {change.name}", *_removed(_issuers(change, judged)), guards)
     return found
 
 
-def _members(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
-    """A team's members before and after; a membership that has ended already is no loss."""
+def _goes(change: Change) -> bool:
+    """Whether a resource goes away, or is switched off, which takes as much access away."""
     before, after = change.before, change.after
-    assert isinstance(before, Team) and isinstance(after, Team)
-    return {m.user for m in before.members if not ended(m.until, judged.now)}, {m.user for m in after.members}
+    switched_off = isinstance(before, User | Issuer) and isinstance(after, User | Issuer) and before.enabled > after.enabled
+    return change.action == "delete" or switched_off
+
+
+def _members(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
+    """A team's members before and after: one whose membership has ended is none."""
+    was, now = ({m.user for m in team.members if not ended(m.until, judged.now)} for team in _both(change))
+    return was, now
 
 
 def _issuers(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
-    before, after = change.before, change.after
-    assert isinstance(before, Team) and isinstance(after, Team)
-    return {p.issuer for p in before.permissions if not ended(p.until, judged.now)}, {p.issuer for p in after.permissions}
+    was, now = ({p.issuer for p in team.permissions if not ended(p.until, judged.now)} for team in _both(change))
+    return was, now
+
+
+def _both(change: Change) -> tuple[Team, Team]:
+    """A team before and after; one that goes away takes all it has with it."""
+    assert isinstance(change.before, Team)
+    return change.before, change.after if isinstance(change.after, Team) else Team(change.name)
 
 
 def _removed(sets: tuple[set[str], set[str]]) -> tuple[int, int]:
@@ -170,7 +181,7 @@ def _emptying(judged: Judged, _guards: Guards) -> list[str]:
     before = dict(balance)
     for change in judged.changes:
         if change.kind in balance:
-            balance[change.kind] += {"create": 1, "adopt": 1, "delete": -1}.get(change.action, 0)
+            balance[change.kind] += -1 if _goes(change) else {"create": 1, "adopt": 1}.get(change.action, 0)
     words: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
     return [f"all {before[kind]} {words[kind]} would go" for kind in balance if before[kind] > 0 and balance[kind] <= 0]
 

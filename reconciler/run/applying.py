@@ -14,6 +14,7 @@ from reconciler.run.errors import Misconfigured, Stale, Unsafe
 from reconciler.run.gather import Progress
 from reconciler.run.planning import desired_revision, is_new, open_source, plan_against
 from reconciler.store.apply import apply_plan
+from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
 from reconciler.store.read import AppliedRevision, read_applied, read_generation
 from reconciler.store.schema import upgrade
@@ -69,7 +70,8 @@ def apply_revision(
         if is_new(database):
             upgrade(database)
         with database.writing() as connection:
-            plan = _planned(connection, source, deployment, order, clock(), reading_progress)
+            known = drifted(connection)
+            plan = _planned(connection, source, deployment, order, clock(), not known, reading_progress)
             return Outcome(
                 plan,
                 apply_plan(
@@ -82,6 +84,7 @@ def apply_revision(
                     overrides=overrides_used(plan, order.overrides),
                     now=clock(),
                     progress=progress,
+                    known=known,
                 ),
             )
 
@@ -93,14 +96,27 @@ def overrides_used(plan: Plan, overrides: Sequence[Override]) -> list[Override]:
 
 
 def _planned(
-    connection: Connection, source: Source, deployment: Deployment, order: Order, now: datetime, progress: Progress
+    connection: Connection,
+    source: Source,
+    deployment: Deployment,
+    order: Order,
+    now: datetime,
+    in_accord: bool,
+    progress: Progress,
 ) -> Plan:
     revision = desired_revision(deployment, source, order.rev)
     if order.saved is not None:
         refuse_moved_ground(order.saved, read_applied(connection), read_generation(connection))
         revision = _saved_revision(source, order, deployment, revision)
     plan = plan_against(
-        connection, source, revision, now=now, adopt=order.adopt, allow_rewind=order.allow_rewind, progress=progress
+        connection,
+        source,
+        revision,
+        now=now,
+        in_accord=in_accord,
+        adopt=order.adopt,
+        allow_rewind=order.allow_rewind,
+        progress=progress,
     )
     if order.saved is not None:
         refuse_other_plan(plan, order.saved)
@@ -125,7 +141,9 @@ def _saved_revision(source: Source, order: Order, deployment: Deployment, asked:
         what = f"revision `{order.rev}`" if order.rev is not None else f"on branch `{deployment.branch}`"
         raise Stale(f"this plan is for {revision.commit[:12]}, which is not {what}; if it is meant, name it with --rev")
     if saved.get("path") != deployment.path:
-        raise Stale(f"this plan is for the folder `{saved.get('path')}`, and not `{deployment.path}`; if it is meant, give --path")
+        raise Stale(
+            f"this plan is for the folder `{saved.get('path')}`, and not `{deployment.path}`; if it is meant, give --path"
+        )
     if saved.get("adopt") is not order.adopt:
         raise Stale("this plan and this run differ in whether foreign rows are taken over; --adopt must be given for both")
     return revision

@@ -72,7 +72,7 @@ def current_user(environment: Mapping[str, str] | None = None) -> str:
     env = os.environ if environment is None else environment
     for name in ("ACCORD_APPLIED_BY", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
         if env.get(name):
-            return env[name]
+            return env[name].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     try:
         return getpass.getuser()
     except (KeyError, OSError):

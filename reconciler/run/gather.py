@@ -17,7 +17,6 @@ from reconciler.plan.actual import Actual, Key, Revision
 from reconciler.plan.changes import Desired, conflicts, with_resources
 from reconciler.plan.problems import Problem
 from reconciler.run.errors import InvalidConfiguration
-from reconciler.store.digests import drifted
 from reconciler.store.read import AppliedRevision, read_actual
 
 if TYPE_CHECKING:
@@ -51,16 +50,17 @@ def gather(
     applied: AppliedRevision | None,
     *,
     now: datetime,
+    in_accord: bool,
     adopt: bool = False,
     progress: Progress = None,
 ) -> Gathered:
-    """Both states for a revision, by the short way where it is open.
+    """Both states for a revision, by the short way where it is open: `in_accord` says that nothing has drifted.
 
     Raises InvalidConfiguration with every problem where the resources have errors, or names that belong to others.
     """
     changed = _changed_files(source, revision, applied)
     gathered = None
-    if changed is not None and applied is not None and not adopt and _comparable(applied, source) and not drifted(connection):
+    if changed is not None and applied is not None and not adopt and _comparable(applied, source) and in_accord:
         gathered = _gather_changed(connection, source, changed, now)
     if gathered is None:
         gathered = _gather_all(connection, source, revision, changed, now, progress)

@@ -13,6 +13,7 @@ from reconciler.plan.plan import Plan
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import Rewind, RunError
 from reconciler.run.gather import Progress, Source, gather, read_declarations, state_of
+from reconciler.store.digests import drifted
 from reconciler.store.engine import Database, open_database
 from reconciler.store.errors import SchemaMissing
 from reconciler.store.read import AppliedRevision, read_applied
@@ -60,7 +61,16 @@ def plan_revision(
             desired = state_of(declarations)
             return make_plan(Actual(), desired, revision=revision, now=now, path=source.path, warnings=warnings, adopt=adopt)
         with database.reading() as connection:
-            return plan_against(connection, source, revision, now=now, adopt=adopt, allow_rewind=allow_rewind, progress=progress)
+            return plan_against(
+                connection,
+                source,
+                revision,
+                now=now,
+                in_accord=not drifted(connection),
+                adopt=adopt,
+                allow_rewind=allow_rewind,
+                progress=progress,
+            )
 
 
 def desired_revision(deployment: Deployment, source: Source, rev: str | None) -> Revision:
@@ -83,6 +93,7 @@ def plan_against(
     revision: Revision,
     *,
     now: datetime,
+    in_accord: bool,
     adopt: bool = False,
     allow_rewind: bool = False,
     progress: Progress = None,
@@ -91,7 +102,7 @@ def plan_against(
     applied = read_applied(connection)
     if applied is not None and not allow_rewind:
         refuse_rewind(source, applied, revision)
-    gathered = gather(connection, source, revision, applied, now=now, adopt=adopt, progress=progress)
+    gathered = gather(connection, source, revision, applied, now=now, in_accord=in_accord, adopt=adopt, progress=progress)
     return make_plan(
         gathered.actual,
         gathered.desired,

@@ -22,6 +22,12 @@ def locate(content: bytes, document_line: int, path: Path, *, key: bool = False)
     return (document_line, 1) if places is None else places.find(path, key=key)
 
 
+def stands_at(content: bytes, document_line: int, path: Path) -> bool:
+    """Whether the document that begins on a line has a value at a path."""
+    places = _places(content, document_line)
+    return places is not None and places.holds(path)
+
+
 class Places:
     """The places in one document. What was looked for is remembered: a list of 50,000 names may have as many problems."""
 
@@ -31,15 +37,24 @@ class Places:
 
     def find(self, path: Path, *, key: bool = False) -> tuple[int, int]:
         """Line and column (from 1) of the value at a path, or of its key."""
-        node, mark = self._node, self._node.start_mark
+        mark = self._node.start_mark
+        for key_node, node in self._follow(path):
+            mark = (key_node if key and key_node is not None else node).start_mark
+        return mark.line + 1, mark.column + 1
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path leads to a value, all the way."""
+        return sum(1 for _ in self._follow(path)) == len(path)
+
+    def _follow(self, path: Path) -> Iterator[tuple[yaml.Node | None, yaml.Node]]:
+        node = self._node
         for step in path:
             by_name = isinstance(node, yaml.SequenceNode) and isinstance(step, str)
             found = self._children_of(node).get(str(step).casefold() if by_name else step)
             if found is None:
-                break
-            key_node, node = found
-            mark = (key_node if key and key_node is not None else node).start_mark
-        return mark.line + 1, mark.column + 1
+                return
+            yield found
+            node = found[1]
 
     def _children_of(self, node: yaml.Node) -> dict[str | int, tuple[yaml.Node | None, yaml.Node]]:
         if id(node) not in self._children:

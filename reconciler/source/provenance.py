@@ -9,7 +9,7 @@ from reconciler.access.resources import Kind, Origin
 from reconciler.plan.actual import Revision
 from reconciler.source.documents import Unreadable, parse
 from reconciler.source.errors import SourceError
-from reconciler.source.positions import locate
+from reconciler.source.positions import locate, stands_at
 from reconciler.source.repository import Repository
 
 
@@ -38,7 +38,7 @@ def find_provenance(
     """Who declared what stands at a path of a resource's document; None where the commit does not declare it in that file."""
     content = repository.content(commit, file)
     line = None if content is None else document_line(content, kind, name)
-    if content is None or line is None:
+    if content is None or line is None or not stands_at(content, line, path):
         return None
     at, _ = locate(content, line, path)
     try:

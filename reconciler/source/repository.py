@@ -221,6 +221,8 @@ class Repository:
             relative = name[len(prefix) :]
             if relative == IGNORE_FILE:
                 return None
+            if new_mode in ("120000", "160000") and _regular(old_mode, old_blob):
+                return None  # what replaces a file is to be warned of, and that is the long way's affair
             if is_candidate(relative) and not ignored(relative):
                 file = ChangedFile(shown_path(name), _regular(old_mode, old_blob), _regular(new_mode, new_blob))
                 found.append(file)

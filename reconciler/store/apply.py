@@ -18,6 +18,7 @@ from reconciler.store.audit import Event, append
 from reconciler.store.bulk import insert_rows, new_ids
 from reconciler.store.digests import Bucket, bucket_of, drifted, refresh
 from reconciler.store.engine import Connection
+from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.orphans import remove_orphans
 from reconciler.store.revisions import read_applied
 from reconciler.store.rows import column_values
@@ -39,17 +40,23 @@ def apply_plan(
     now: datetime,
     progress: Progress = None,
     whole: bool = True,
+    known: Collection[Bucket] | None = None,
 ) -> int | None:
     """Execute a plan; returns the id of its entry in the history.
 
     A plan that changes nothing, for the revision that is applied already, writes nothing at all and gives None. One that is not
-    `whole` leaves drift that it does not put right, and the digests go on telling of it.
+    `whole` leaves drift that it does not put right, and the digests go on telling of it. `known` are the buckets that had
+    drifted when the plan was made: it raises ChangedMeanwhile where there are others by now, which would count as applied.
     """
     applied = read_applied(connection)
     same = applied is not None and (applied.revision.commit, applied.path) == (plan.revision.commit, plan.path)
     if same and plan.is_empty and not plan.moves:
         return None
     stale = drifted(connection)
+    if known is not None and not set(stale).issubset(known):
+        raise ChangedMeanwhile(
+            "somebody else wrote to the declared tables while this was planned; nothing was changed, try again"
+        )
     if stale and remove_orphans(connection):
         stale = drifted(connection)
     revision_id = (connection.execute(select(func.max(tables.revisions.c.id))).scalar() or 0) + 1
@@ -159,7 +166,9 @@ class _Writer:
         self._link([change for change in by_kind["Team"] if change.after is not None])
         for (kind, name), origin in plan.moves:
             table = TABLES[kind]
-            self.connection.execute(table.update().where(table.c.name == name).values(file=origin.file))
+            row_id = self.connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
+            self.connection.execute(table.update().where(table.c.id == row_id).values(file=origin.file))
+            self._touch(table.name, row_id)
 
     def _tell(self, number: int) -> None:
         self._done += number
@@ -245,9 +254,12 @@ class _Writer:
         return found if source is None else {"file": source.file, **found}
 
     def _forget_previous(self, changes: Iterable[Change]) -> None:
-        """All at once and first: an earlier name may pass from one resource to another."""
+        """All at once and first: an earlier name may pass from one resource to another, or be left of one deleted by hand."""
         columns = tables.previous_names.c
         for change in changes:
+            if change.after is not None and change.after.previously:
+                claimed = (columns.kind == change.kind) & columns.previous.in_(change.after.previously)
+                self.connection.execute(tables.previous_names.delete().where(claimed))
             if change.before is not None and change.before.previously:
                 mine = (columns.kind == change.kind) & (columns.name == change.before.name)
                 self.connection.execute(tables.previous_names.delete().where(mine))

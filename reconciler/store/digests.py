@@ -1,8 +1,8 @@
 """Digests of the declared tables, worked out inside the database: whether it still is what was applied, in milliseconds.
 
 Rows are grouped in buckets by id; a bucket's digest is the SHA-256 of the database's own aggregate of every declared
-column of its rows, in key order. File and revision are bookkeeping and not part of it; neither are directory accounts, which
-runtime writes.
+column of its rows, in key order. In which file and by which revision it was declared is bookkeeping and not part of it; neither
+are directory accounts, which runtime writes.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def _statement(connection: Connection, table: Table, grouping: Grouping, bucket:
         conditions.append(f"{key} >= {bucket * size} AND {key} < {(bucket + 1) * size}")
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in _BOOKKEEPING)
+    columns += ", file IS NULL" if "file" in table.columns else ""  # whether Git declares the row is no bookkeeping
     order = ", ".join(grouping.keys)
     if connection.dialect.name == "sqlite":
         return (

@@ -45,6 +45,10 @@ class SchemaTooNew(StoreError):
     """The tables are of a newer Accord."""
 
 
+class ChangedMeanwhile(StoreError):
+    """What a plan was made for is not there any more."""
+
+
 class UnreadableLog(StoreError):
     """A file that should hold an audit log holds something else."""
 

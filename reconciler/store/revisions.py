@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import select
 
 from reconciler.plan.actual import Revision
 from reconciler.store import tables
 from reconciler.store.engine import Connection
+from reconciler.store.rows import read_json
 
 
 class AppliedRevision(NamedTuple):
@@ -42,8 +42,8 @@ def _applied(row: Any) -> AppliedRevision:
         applied_by=row.applied_by,
         plan_digest=row.plan_digest,
         generation=row.generation,
-        overrides=tuple((item["guard"], item["reason"]) for item in orjson.loads(row.overrides)),
-        counts=orjson.loads(row.counts),
+        overrides=tuple((item["guard"], item["reason"]) for item in read_json(row.overrides)),
+        counts=read_json(row.counts),
         accord_version=row.accord_version,
     )
 

@@ -126,7 +126,7 @@ def read_texts(text: str) -> tuple[str, ...]:
     """A list of texts."""
     if text == "[]":
         return ()
-    found = _parsed(text)
+    found = read_json(text)
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         _refuse(text, "a list of texts")
     return tuple(found)
@@ -135,14 +135,14 @@ def read_texts(text: str) -> tuple[str, ...]:
 def _labels(text: str) -> tuple[tuple[str, str], ...]:
     if text == "{}":
         return ()
-    found = _parsed(text)
+    found = read_json(text)
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         _refuse(text, "a mapping of texts")
     return tuple(sorted(found.items()))
 
 
 def _guards(text: str) -> Guards:
-    found = _parsed(text)
+    found = read_json(text)
     if not isinstance(found, dict) or found.keys() != set(Guards._fields):
         _refuse(text, "every guard's limit")
     duties = found.pop("separation_of_duties")
@@ -159,7 +159,8 @@ def _flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def _parsed(text: str) -> Any:
+def read_json(text: str) -> Any:
+    """A JSON column. Raises DatabaseCorrupt where it holds none."""
     try:
         return orjson.loads(text)
     except ValueError:

@@ -27,6 +27,7 @@ from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError
 from reconciler.source.repository import Repository
 from reconciler.store.apply import apply_plan
+from reconciler.store.digests import drifted
 from reconciler.store.engine import Connection, open_database
 from reconciler.store.read import read_applied
 
@@ -276,7 +277,7 @@ def planned(connection: Connection, source: gather.Source, commit: str, now: dat
     """All that can be said of a plan, and the plan; or how it cannot be made."""
     revision = source.repository.resolve(commit)
     try:
-        plan = plan_against(connection, source, revision, now=now)
+        plan = plan_against(connection, source, revision, now=now, in_accord=not drifted(connection))
     except InvalidConfiguration as error:
         return error.problems, None
     except SourceError as error:

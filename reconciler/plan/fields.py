@@ -125,18 +125,18 @@ def differences(kind: Kind, before: Resource | None, after: Resource | None) -> 
     """The fields in which two resources of one kind differ.
 
     A value gives {"from", "to"}; a list, compared as a set of items, {"added", "removed"} and, where items differ in more than
-    being there, "changed". A resource that is new is compared with one that says nothing; one that goes away has no differences.
+    being there, "changed". A resource that is new is compared with one that says nothing, and so is one that goes away: what it
+    held goes to None.
     """
-    if after is None:
-        return {}
     old = _BLANK_FIELDS[kind] if before is None else _FIELDS[kind](before)
+    new = _BLANK_FIELDS[kind] if after is None else _FIELDS[kind](after)
     found: dict[str, dict[str, Value]] = {}
-    for name, now in _FIELDS[kind](after).items():
+    for name, now in new.items():
         was = old[name]
         if was != now:
-            found[name] = _list_difference(was, now) if isinstance(now, list) else {"from": was, "to": now}
-    if isinstance(after, Settings):
-        found.update(_policy_differences(before or _BLANK[kind], after))
+            found[name] = _list_difference(was, now) if isinstance(now, list) else {"from": was, "to": now if after else None}
+    if kind == "Settings":
+        found.update(_policy_differences(before or _BLANK[kind], after or _BLANK[kind]))
     return found
 
 
@@ -161,7 +161,7 @@ def _list_difference(was: Iterable[Value], now: Iterable[Value]) -> dict[str, Va
     return found
 
 
-def _policy_differences(old: Resource, new: Settings) -> dict[str, dict[str, Value]]:
+def _policy_differences(old: Resource, new: Resource) -> dict[str, dict[str, Value]]:
     def flat(settings: Resource) -> dict[str, Value]:
         sections = settings.policies if isinstance(settings, Settings) else ()
         return {f"{section}.{key}": value for section, text in sections for key, value in json.loads(text).items()}

@@ -31,6 +31,8 @@ _SIGNS: dict[str, tuple[str, Style]] = {
     "adopt": ("*", "changed"),
     "delete": ("-", "removed"),
 }
+_FIRST = 10
+"""How many items of a list are shown of a resource that goes away."""
 ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
 
 
@@ -97,8 +99,22 @@ def change_lines(change: Change) -> Iterator[Line]:
     name = change.name if change.previous_name is None else f"{change.previous_name} → {change.name}"
     place = "" if change.source is None else f"   {printable(str(change.source))}"
     yield style, f"  {sign} {change.kind} {printable(name)}{place}"
+    if change.after is None:
+        yield from _held(change)
+        return
     for field, difference in change.fields.items():
         yield from _field(field, difference, is_new=change.before is None)
+
+
+def _held(change: Change) -> Iterator[Line]:
+    """What a resource that goes away held, a line a field; of a long list, its beginning."""
+    for field, difference in change.fields.items():
+        if "removed" in difference:
+            items = difference["removed"]
+            rest = f" and {len(items) - _FIRST:,} more" if len(items) > _FIRST else ""
+            yield "dim", f"      {field}: was {', '.join(map(show_item, items[:_FIRST]))}{rest}"
+        else:
+            yield "dim", f"      {field}: was {show_value(difference['from'])}"
 
 
 def _field(name: str, difference: dict[str, Any], *, is_new: bool) -> Iterator[Line]:

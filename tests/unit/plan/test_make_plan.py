@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from reconciler.access.instants import format_instant
-from reconciler.access.resources import DeclaredState, Issuer, Membership, Origin, Permission, Resource, Settings, Team, User
+from reconciler.access.resources import (
+    DeclaredState,
+    Guards,
+    Issuer,
+    Membership,
+    Origin,
+    Permission,
+    Resource,
+    Settings,
+    Team,
+    User,
+)
 from reconciler.access.state import Access
 from reconciler.plan.actual import Actual, Revision, Runtime, Totals
 from reconciler.plan.changes import Desired, conflicts
@@ -195,6 +206,21 @@ def test_a_resource_in_another_file_is_moved_without_a_change() -> None:
     made = plan(actual(ALICE, ADMINS), elsewhere)
     assert made.is_empty
     assert [(key, str(origin)) for key, origin in made.moves] == [(("User", "alice"), "people/alice.yaml:3")]
+
+
+def test_a_resource_that_goes_away_says_what_it_held() -> None:
+    web = Team("web", "Runs it", members=(Membership("alice", LATER), Membership("bob")), permissions=(Permission("public"),))
+    settings = Settings(policies=(("sessions", '{"idle":"1h"}'),), guards=Guards(max_administrators=3))
+    made = plan(actual(ALICE, BOB, ADMINS, PUBLIC, web, settings), desired(ALICE, BOB, ADMINS, PUBLIC))
+    assert made.changes[0].fields == {
+        "description": {"from": "Runs it", "to": None},
+        "members": {"added": [], "removed": [{"user": "alice", "until": format_instant(LATER)}, "bob"]},
+        "issuers": {"added": [], "removed": ["public"]},
+    }
+    assert made.changes[1].fields == {
+        "guards.maxAdministrators": {"from": 3, "to": None},
+        "sessions.idle": {"from": "1h", "to": None},
+    }
 
 
 def test_who_becomes_and_who_stops_being_an_administrator_is_part_of_the_plan() -> None:

@@ -205,6 +205,15 @@ def test_what_is_hidden_is_spelt_out() -> None:
     assert show_value("x" * 300).endswith('…" (300 characters)')
 
 
+def test_what_a_resource_held_that_goes_away_is_shown_shortly() -> None:
+    web = Team("web", "Runs it", members=tuple(Membership(f"u{number:02}") for number in range(12)))
+    assert list(change_lines(Change("delete", "Team", "web", None, web, None))) == [
+        ("removed", "  - Team web"),
+        ("dim", '      description: was "Runs it"'),
+        ("dim", "      members: was u00, u01, u02, u03, u04, u05, u06, u07, u08, u09 and 2 more"),
+    ]
+
+
 def changed_line(old: EmailTemplate, new: EmailTemplate) -> str:
     change = Change("update", "EmailTemplate", "welcome", Origin("welcome.yaml", 1), old, new)
     return [line for _, line in change_lines(change)][-1].strip()

@@ -151,7 +151,7 @@ def repair(
     with open_database(deployment.database_url) as database:
         check(database)
         with database.writing() as connection:
-            applied = _applied(connection)
+            applied, known = _applied(connection), drifted(connection)
             plan, whole = _repair_plan(connection, source, applied, clock(), chosen, progress)
             if plan.changes != tuple(shown):
                 raise Stale("the database has changed since this was shown; look at it again")
@@ -170,5 +170,6 @@ def repair(
                     overrides=overrides_used(plan, overrides),
                     now=clock(),
                     whole=whole,
+                    known=known,
                 ),
             )

@@ -12,8 +12,8 @@ from reconciler.cli.options import check_overrides, database_option, format_opti
 
 if TYPE_CHECKING:
     from reconciler.plan.actual import Key
+    from reconciler.plan.plan import Plan
     from reconciler.run.deployment import Deployment
-    from reconciler.run.drift import Drift
 
 
 @click.command(
@@ -71,15 +71,15 @@ def command(
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
     with reporting_problems():
         with progress_bar("Comparing") as progress:
-            found = find_drift(deployment, chosen, now=utc_now(), progress=progress)
+            found = find_drift(deployment, chosen, overrides=overrides, now=utc_now(), progress=progress)
         if patch:
             click.echo(adopting(deployment, found), nl=False)
         elif format_ == "json":
             write_json(drift_document(found))
         else:
             write_lines(drift_lines(found, repairing=repair))
-        if repair and found.differences:
-            return _repair(deployment, found, yes, [(guard, reason or "") for guard in overrides])
+        if repair and found.plan is not None:
+            return _repair(deployment, found.plan, yes, [(guard, reason or "") for guard in overrides])
     return CHANGES if found.differences else OK
 
 
@@ -96,7 +96,7 @@ def _key(text: str) -> Key:
     return kind, name  # type: ignore[return-value]  # one of the kinds, as was just seen
 
 
-def _repair(deployment: Deployment, found: Drift, yes: bool, overrides: list[tuple[str, str]]) -> int:
+def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[tuple[str, str]]) -> int:
     """Put right exactly what was shown."""
     from reconciler.cli.reports import showing_refused, write_outcome
     from reconciler.run.deployment import current_user
@@ -107,7 +107,6 @@ def _repair(deployment: Deployment, found: Drift, yes: bool, overrides: list[tup
     if not yes and not click.confirm("Put this right?"):
         click.echo("Nothing was changed.")
         return ERROR
-    shown = [change for change, _ in found.differences]
     with showing_refused():
         outcome = repair(deployment, shown, overrides=overrides, applied_by=current_user(), clock=utc_now)
     write_outcome(outcome.plan, "Put right, as in")

@@ -9,7 +9,7 @@ import orjson
 
 from reconciler.access.instants import format_instant
 from reconciler.plan.render import document
-from reconciler.plan.render.text import ACTIONS, Line, change_lines
+from reconciler.plan.render.text import ACTIONS, Line, change_lines, consequence_lines
 from reconciler.plan.render.words import count, printable, show_revision
 from reconciler.run.drift import Drift
 from reconciler.store.audit import AuditEntry
@@ -77,7 +77,7 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
 
 
 def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
-    """What differs, as the changes that put it right, and the audit entry since which it may; what to do, unless it is done."""
+    """What differs, as the changes that put it right, and since which audit entry it may; then what to do, or what a repair does."""
     applied = show_revision(drift.applied.revision)
     if not drift.differences:
         yield "heading", f"No drift: the database is what revision {applied} declares."
@@ -91,7 +91,10 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
         else:
             moment = format_instant(since.at.replace(microsecond=0))
             yield "dim", f"      since audit entry #{since.id}: {since.action} by {printable(since.actor)}, {moment}"
-    if drift.differences and not repairing:
+    if drift.plan is not None and repairing:
+        yield "plain", ""
+        yield from consequence_lines(drift.plan, "accord drift --repair")
+    elif drift.differences:
         yield "plain", "Put it right: accord drift --repair. Keep it: accord drift --patch | git apply"
     if drift.foreign:
         yield (

@@ -47,13 +47,21 @@ class Drift(NamedTuple):
     applied: AppliedRevision
     differences: tuple[Difference, ...]
     foreign: tuple[Key, ...]
+    plan: Plan | None = None
+    """The plan that puts it right; None where nothing differs."""
 
 
 def find_drift(
-    deployment: Deployment, chosen: Collection[Key] | None = None, *, now: datetime, progress: Progress = None
+    deployment: Deployment,
+    chosen: Collection[Key] | None = None,
+    *,
+    overrides: Collection[str] = (),
+    now: datetime,
+    progress: Progress = None,
 ) -> Drift:
     """Compare the database, or only the chosen resources, with what the applied revision declares.
 
+    The plan that puts it right is judged with the named guards overridden.
     Raises NothingApplied, and RunError where a chosen resource does not differ.
     """
     with reading(deployment) as connection:
@@ -62,7 +70,8 @@ def find_drift(
             return Drift(applied, (), tuple(sorted(read_foreign(connection))))
         plan, _ = _repair_plan(connection, open_source(deployment), applied, now, chosen, progress)
         differences = tuple(Difference(change, last_entry_for(connection, change.kind, change.name)) for change in plan.changes)
-        return Drift(applied, differences, plan.foreign)
+        plan = plan._replace(guards=overridden(plan.guards, overrides))
+        return Drift(applied, differences, plan.foreign, plan if differences else None)
 
 
 def adopting(deployment: Deployment, drift: Drift) -> str:
@@ -133,9 +142,14 @@ def _refuse_torn(declared: DeclaredState, chosen: Collection[Key]) -> None:
             raise RunError(f"{names} cannot be put right without Team/{team.name}; name it too")
 
 
+def _reach(plan: Plan) -> tuple[object, ...]:
+    """What a repair does, and to whom."""
+    return plan.changes, plan.access, plan.administrators, plan.effects
+
+
 def repair(
     deployment: Deployment,
-    shown: Sequence[Change],
+    shown: Plan,
     *,
     overrides: Sequence[Override] = (),
     applied_by: str,
@@ -146,14 +160,14 @@ def repair(
 
     Raises Unsafe where one refuses, Stale where the resources differ in another way by now.
     """
-    chosen = frozenset((change.kind, change.name) for change in shown)
+    chosen = frozenset((change.kind, change.name) for change in shown.changes)
     source = open_source(deployment)
     with open_database(deployment.database_url) as database:
         check(database)
         with database.writing() as connection:
             applied, known = _applied(connection), drifted(connection)
             plan, whole = _repair_plan(connection, source, applied, clock(), chosen, progress)
-            if plan.changes != tuple(shown):
+            if _reach(plan) != _reach(shown):
                 raise Stale("the database has changed since this was shown; look at it again")
             plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in overrides]))
             if plan.refusals:

@@ -244,11 +244,13 @@ def test_a_refused_plan_can_be_agreed_to_only_with_the_override(accord: Accord, 
 def test_repair_shows_the_drift_and_asks(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit({**ADMINISTRATORS, "issuers/tls.yaml": issuer("tls")})
     accord("apply", "--yes")
-    by_hand(accord, "UPDATE issuers SET enabled = false")
+    by_hand(accord, "UPDATE issuers SET enabled = false", "UPDATE teams SET administrator = false")
     kept = terminal(accord, "drift", "--repair", answer="n\n")
     assert kept.code == ERROR
     assert "Issuer tls" in kept.text
-    accord("drift", code=CHANGES)
+    for consequence in ("Access: nobody", "Administrators: + root", "✓ last-administrator"):
+        assert consequence in kept.text.partition("Put this right?")[0]
+    assert "Guards" not in accord("drift", code=CHANGES).output
     assert terminal(accord, "drift", "--repair", answer="y\n").code == OK
     accord("drift")
 

@@ -229,6 +229,7 @@ def test_guards_judge_a_repair_and_an_override_is_recorded_only_where_it_was_nee
     by_hand(accord, *(member("web", name) for name in MANY))
     before = everything(accord)
     refused = accord("drift", "--repair", "--yes", code=UNSAFE)
+    assert 'if this is meant: accord drift --repair --override deletions --reason "why"' in refused.stdout
     assert "members of team web: 8 of 10 would go" in refused.stderr
     assert refused.stderr.endswith("accord: refused by deletions; nothing was changed\n")
     assert everything(accord) == before
@@ -248,6 +249,27 @@ def test_repair_asks_on_a_terminal_and_goes_nowhere_without_one(accord: Accord, 
     assert "--yes repairs without asking" in accord("drift", "--repair", code=ERROR).stderr
     assert "choose one" in accord("drift", "--repair", "--patch", code=ERROR).stderr
     assert found(accord) == ["update Team/web"]
+
+
+@SQLITE
+def test_who_is_reached_by_a_repair_is_who_was_shown(
+    accord: Accord, repository: ConfigRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, "UPDATE teams SET administrator = NOT administrator WHERE name = 'web'")
+    repair = drift_run.repair
+
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
+        by_hand(
+            accord,
+            "INSERT INTO account_states (user_id, disabled_by_administrator) SELECT id, true FROM users WHERE name = 'bob'"
+            " ON CONFLICT (user_id) DO UPDATE SET disabled_by_administrator = true",
+        )
+        return repair(*arguments, **options)
+
+    monkeypatch.setattr(drift_run, "repair", meanwhile)
+    assert "has changed since this was shown" in accord("drift", "--repair", "--yes", code=STALE).stderr
 
 
 @SQLITE

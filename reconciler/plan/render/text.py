@@ -43,10 +43,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     yield "plain", f"  applied   {'nothing yet' if plan.applied is None else show_revision(plan.applied)}"
     yield "plain", ""
     yield from _changes(plan)
-    yield from _access(plan)
-    yield from _administrators(plan)
-    yield from _effects(plan)
-    yield from _guards(plan)
+    yield from consequence_lines(plan)
     for warning in plan.warnings:
         yield "changed", f"warning: {printable(str(warning))}"
     if plan.foreign:
@@ -57,6 +54,14 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
         for kind, name in plan.foreign:
             yield "dim", f"  {kind} {printable(name)}"
     yield "dim", f"Digest {plan_digest(plan)}"
+
+
+def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Line]:
+    """What the changes lead to: access, administrators, effects, and the guards, which an option of the command overrides."""
+    yield from _access(plan)
+    yield from _administrators(plan)
+    yield from _effects(plan)
+    yield from _guards(plan, command)
 
 
 def summary(plan: Plan) -> str:
@@ -190,7 +195,7 @@ def _effects(plan: Plan) -> Iterator[Line]:
         yield "plain", ""
 
 
-def _guards(plan: Plan) -> Iterator[Line]:
+def _guards(plan: Plan, command: str) -> Iterator[Line]:
     if plan.is_empty:
         return
     yield "heading", "Guards"
@@ -201,5 +206,5 @@ def _guards(plan: Plan) -> Iterator[Line]:
             yield "changed", f"  ! {guard.id}: overridden: {guard.message}"
         else:
             yield "refused", f"  ✗ {guard.id}: {guard.message}"
-            yield "plain", f'      if this is meant: accord apply --override {guard.id} --reason "why"'
+            yield "plain", f'      if this is meant: {command} --override {guard.id} --reason "why"'
     yield "plain", ""

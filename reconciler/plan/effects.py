@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.access.resources import User
+from reconciler.access.resources import Resource, Team, User
 from reconciler.plan.actual import Runtime
 from reconciler.plan.plan import Change, Effects
 
@@ -18,6 +18,15 @@ def ends_credentials(change: Change) -> bool:
     """Whether a change ends every session and token of an account: it goes away, or Git switches it off."""
     before, after = change.before, change.after
     return isinstance(before, User) and before.enabled and not (isinstance(after, User) and after.enabled)
+
+
+def loses_ad_group(before: Resource | None, after: Resource | None) -> bool:
+    """Whether a team no longer takes in the members of an AD group that it did.
+
+    Which of its directory members came through which group is not known: all of them leave, and those who are in another of its
+    groups come back when the directory is read next.
+    """
+    return isinstance(before, Team) and isinstance(after, Team) and not set(before.ad_groups) <= set(after.ad_groups)
 
 
 def find_effects(changes: Iterable[Change], runtime: Runtime) -> Effects:

@@ -8,11 +8,12 @@ from datetime import datetime
 from reconciler.access.resources import DeclaredState, Guards, Settings
 from reconciler.access.state import AccessState, build
 from reconciler.plan.access_diff import access_diff
-from reconciler.plan.actual import Actual, Key, Revision, Runtime
+from reconciler.plan.actual import Actual, Revision, Runtime
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_renames, renamed, resulting
-from reconciler.plan.effects import find_effects
+from reconciler.plan.effects import find_effects, loses_ad_group
 from reconciler.plan.guards import Judged, administrators, judge
-from reconciler.plan.plan import AdministratorDiff, Plan
+from reconciler.plan.identity import handed_over
+from reconciler.plan.plan import AdministratorDiff, Change, Plan
 from reconciler.plan.problems import Problem
 
 
@@ -36,7 +37,7 @@ def make_plan(
     held = renamed(actual.declared, renames)
     leads_to = resulting(held, changes)
     runtime = _runtime_renamed(actual.runtime, renames)
-    before, after = _access_state(held, runtime), _access_state(leads_to, runtime)
+    before, after = _access_state(held, runtime), _access_state(leads_to, _without_ad_members(runtime, changes))
     access = access_diff(before, after, changes, now)
     persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
     judged = Judged(changes, actual.totals, persons, after, access, runtime.can_set_password, now)
@@ -51,8 +52,8 @@ def make_plan(
         guards=judge(judged, in_force, brought),
         effects=find_effects(changes, actual.runtime),
         administrators=_administrator_diff(before, after, now),
-        warnings=tuple(warnings),
-        foreign=_left_alone(actual, adopt),
+        warnings=(*warnings, *handed_over(changes)),
+        foreign=() if adopt else tuple(sorted(actual.foreign - desired.origins.keys())),
         moves=find_moves(actual, desired, changes),
         path=path,
         adopt=adopt,
@@ -64,10 +65,6 @@ def _administrator_diff(before: AccessState, after: AccessState, now: datetime) 
     return AdministratorDiff(tuple(sorted(are - were)), tuple(sorted(were - are)))
 
 
-def _left_alone(actual: Actual, adopt: bool) -> tuple[Key, ...]:
-    return () if adopt else tuple(sorted(actual.foreign))
-
-
 def _guards(settings: Settings | None) -> Guards:
     return Guards() if settings is None else settings.guards
 
@@ -77,6 +74,12 @@ def guards_renamed(guards: Guards, renames: Renames) -> Guards:
     names = renames.get("Team", {})
     apart = tuple(tuple(names.get(team, team) for team in teams) for teams in guards.separation_of_duties)
     return guards._replace(separation_of_duties=apart)
+
+
+def _without_ad_members(runtime: Runtime, changes: Iterable[Change]) -> Runtime:
+    left = {change.name for change in changes if loses_ad_group(change.before, change.after)}
+    members = {team: names for team, names in runtime.directory_members.items() if team not in left}
+    return runtime._replace(directory_members=members) if left else runtime
 
 
 def _access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.resources import KINDS, Declaration, Kind, Resource, Settings, Team
 from reconciler.plan.actual import Key
+from reconciler.plan.effects import loses_ad_group
 from reconciler.plan.problems import Problem
 from reconciler.store import read
 
@@ -72,7 +73,12 @@ def scope_of(connection: Connection, delta: Delta) -> read.Scope:
         elif kind == "Team":
             teams |= names
             granted.update(permission.issuer for permission in (after.permissions if isinstance(after, Team) else ()))
-            if isinstance(before, Team) and isinstance(after, Team) and before.permissions == after.permissions:
+            if (
+                isinstance(before, Team)
+                and isinstance(after, Team)
+                and before.permissions == after.permissions
+                and not loses_ad_group(before, after)
+            ):
                 users.update(member.user for member in set(before.members) ^ set(after.members))
             else:
                 whole_teams |= names

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from reconciler import __version__
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
-from reconciler.plan.effects import ends_credentials, gets_welcome_mail
+from reconciler.plan.effects import ends_credentials, gets_welcome_mail, loses_ad_group
 from reconciler.plan.plan import Change, Plan
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
@@ -243,6 +243,9 @@ class _Writer:
         for change in changes:
             assert change.after is not None
             table, row_id = TABLES[change.kind], self._ids[change.kind][change.name]
+            if loses_ad_group(change.before, change.after):
+                members = tables.directory_memberships
+                self.connection.execute(members.delete().where(members.c.team_id == row_id))
             values = {**column_values(change.after), **self._bookkeeping(change.source)}
             self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
             self._remember_previous([change])

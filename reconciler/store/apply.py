@@ -122,6 +122,9 @@ def _events(plan: Plan, digest: str, overrides: Sequence[tuple[str, str]]) -> It
         "",
         {
             "commit": plan.revision.commit,
+            "author": plan.revision.author,
+            "path": plan.path,
+            "adopt": plan.adopt,
             "digest": digest,
             "counts": _counts(plan),
             "overrides": [{"guard": guard, "reason": reason} for guard, reason in overrides],

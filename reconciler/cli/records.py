@@ -77,7 +77,7 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
 
 
 def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
-    """What differs, as the changes that put it right, and since which audit entry it may; then what to do, or what a repair does."""
+    """What differs, as the changes that put it right, and since which audit entry it may; what to do, or what a repair does."""
     applied = show_revision(drift.applied.revision)
     if not drift.differences:
         yield "heading", f"No drift: the database is what revision {applied} declares."

@@ -249,10 +249,10 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def rules_in_code() -> set[str]:
-    """Every rule id that reading a config repository can report: what stands as a rule where problems are made."""
+    """Every rule id that reading a config repository, or planning it, can report: what stands as a rule where they are made."""
     makers = {"Problem": 3, "Finding": 0, "_Found": 2, "Unreadable": 0, "_at": 1}
     found: set[str] = set()
-    for file in (TOP / "reconciler" / "source").glob("*.py"):
+    for file in [*(TOP / "reconciler" / "source").glob("*.py"), *(TOP / "reconciler" / "plan").glob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in makers:
                 place = makers[getattr(node.func, "id", "")]

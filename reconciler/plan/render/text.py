@@ -44,8 +44,6 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     yield "plain", ""
     yield from _changes(plan)
     yield from consequence_lines(plan)
-    for warning in plan.warnings:
-        yield "changed", f"warning: {printable(str(warning))}"
     if plan.foreign:
         yield (
             "heading",
@@ -57,11 +55,13 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
 
 
 def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Line]:
-    """What the changes lead to: access, administrators, effects, and the guards, which an option of the command overrides."""
+    """What the changes lead to: access, administrators, effects, the guards, which the command overrides, and warnings."""
     yield from _access(plan)
     yield from _administrators(plan)
     yield from _effects(plan)
     yield from _guards(plan, command)
+    for warning in plan.warnings:
+        yield "changed", f"warning: {printable(str(warning))}"
 
 
 def summary(plan: Plan) -> str:

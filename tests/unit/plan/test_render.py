@@ -81,6 +81,16 @@ def test_every_format_says_who_becomes_and_who_stops_being_an_administrator() ->
     assert plan_digest(made) != plan_digest(made._replace(administrators=AdministratorDiff()))
 
 
+def test_every_format_warns_of_an_account_that_is_handed_over() -> None:
+    mallory = User("mallory", "mallory@example.org", previously=("bob",))
+    made = plan(actual(ALICE, BOB, ADMINS), desired(ALICE, mallory, ADMINS))
+    message = "`mallory` was `bob` and gets another e-mail address: tokens and memberships stay with the account"
+    assert f"warning: mallory.yaml:1:1: warning: user {message} [identity-handed-over]" in text(made)
+    assert f"⚠️ `mallory.yaml:1` user {escape(message)}" in plan_markdown(made)
+    assert [warning["rule"] for warning in plan_document(made)["warnings"]] == ["identity-handed-over"]
+    assert not plan(actual(ALICE, BOB, ADMINS), desired(ALICE, mallory._replace(email=BOB.email), ADMINS)).warnings
+
+
 def test_the_text_is_deterministic() -> None:
     assert text(busy_plan()) == text(busy_plan())
 

@@ -177,9 +177,8 @@ def _rows_besides(plan: Plan) -> Iterator[str]:
 
 
 def _folded(title: str, items: Sequence[str]) -> Iterator[str]:
-    names = [code(item) for item in items]
-    shown = _fitting(names, "folded")
-    rest = f" and {len(names) - len(shown):,} more: see the plan as text" if len(names) > len(shown) else ""
+    shown = _fitting([code(item) for item in items[: _SHARES["folded"]]], "folded")
+    rest = f" and {len(items) - len(shown):,} more: see the plan as text" if len(items) > len(shown) else ""
     yield f"<details><summary>{title}</summary>\n\n{', '.join(shown)}{rest}\n\n</details>\n"
 
 

@@ -601,8 +601,8 @@ def test_objects_of_another_repository_are_read_where_it_is_and_missed_where_it_
     head = work.commit({"alice.yaml": ALICE})
     work.git("clone", "-q", "--shared", "--bare", str(work.folder), str(tmp_path / "shared"))
     assert contents(opened(tmp_path / "shared", cache), head) == {"alice.yaml": ALICE}
-    (tmp_path / "shared" / "objects" / "info" / "alternates").write_text("/nonexistent\n")
-    with pytest.raises(SourceError, match="/nonexistent does not exist"):
+    (tmp_path / "shared" / "objects" / "info" / "alternates").write_text(f"{tmp_path}/gone\n")
+    with pytest.raises(SourceError, match="/gone does not exist"):
         opened(tmp_path / "shared", cache).resolve("main")
 
 

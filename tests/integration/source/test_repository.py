@@ -332,7 +332,7 @@ def test_what_is_no_repository_is_said_to_be_none(cache: Path, tmp_path: Path) -
 
 
 def test_a_repository_of_somebody_else_is_refused(work: Work, cache: Path) -> None:
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and os.environ.get("CI") != "true":  # in CI nothing is skipped: it fails instead
         pytest.skip("only root can give files away")
     work.commit({"alice.yaml": ALICE})
     for path in (work.folder, *work.folder.rglob("*")):

@@ -113,7 +113,7 @@ def test_a_file_that_others_can_write_to_is_not_trusted(mode: int, folder: Path)
 
 
 def test_what_somebody_else_owns_is_not_trusted(folder: Path) -> None:
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and os.environ.get("CI") != "true":  # in CI nothing is skipped: it fails instead
         pytest.skip("only root can give files away")
     assert remembers(folder)
     os.chown(file_in(folder), 65534, 65534)

@@ -46,6 +46,7 @@ class Forked:
             os.write(begin, b"!")
             return program.main(args=list(arguments), **options)
 
+        sys.settrace(None)  # coverage holds a lock that is never free again once Ctrl-C comes while it is held
         try:
             for number, file in enumerate(self._files, 1):
                 os.dup2(file.fileno(), number)

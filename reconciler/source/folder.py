@@ -12,12 +12,13 @@ from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, i
 
 
 def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
-    """Name (with forward slashes) and path of each file, sorted; and a warning for each link, which is not followed.
+    """Name (as editors and CI know it: see `_top`) and path of each file, sorted; and a warning for each link, not followed.
 
     Raises SourceError where there is no such folder, or it cannot be read.
     """
+    top = _top(folder)
     if folder.is_file():
-        return [(folder.as_posix(), folder)], []
+        return [(shown_path(top.as_posix()), folder)], []
     if not folder.is_dir():
         raise SourceError(f"there is no folder `{folder}`")
     ignore = folder / IGNORE_FILE
@@ -25,6 +26,9 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
     ignored = ignored_by(ignore.read_text("utf-8", "replace") if is_regular else None)
     found: list[tuple[str, Path]] = []
     skipped: list[Problem] = []
+
+    def named(relative: str) -> str:
+        return shown_path((top / relative).as_posix())
 
     def refuse(error: OSError) -> None:
         raise SourceError(f"`{error.filename}` cannot be read: {error.strerror}")
@@ -39,13 +43,20 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
                 if (path / ".git").exists():
                     folders.remove(name)
                     if not ignored(relative):
-                        skipped.append(submodule_warning(shown_path(relative)))
+                        skipped.append(submodule_warning(named(relative)))
             elif stat.S_ISLNK(mode):
                 if is_link_of_interest(relative) and not ignored(relative):
-                    skipped.append(link_warning(shown_path(relative)))
+                    skipped.append(link_warning(named(relative)))
             elif stat.S_ISREG(mode) and is_candidate(relative) and not ignored(relative):
-                found.append((shown_path(relative), path))
+                found.append((named(relative), path))
     return sorted(found), sorted(skipped)
+
+
+def _top(folder: Path) -> Path:
+    """A folder relative to its Git work tree's root, which is where GitHub looks for a file; outside of any, as it was named."""
+    place = folder.resolve()
+    root = next((above for above in (place, *place.parents) if os.path.exists(above / ".git")), None)  # noqa: PTH110 - never raises
+    return folder if root is None else place.relative_to(root)
 
 
 def _mode(path: Path) -> int:

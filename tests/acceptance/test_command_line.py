@@ -419,6 +419,7 @@ def test_each_shell_has_a_script(accord: Accord, shell: str, sign: str) -> None:
 
 def test_problems_in_every_format(accord: Accord, tmp_path: Path) -> None:
     file = tmp_path / "team.yaml"
+    (tmp_path / ".git").mkdir()
     file.write_text("apiVersion: accord/v1\nkind: Team\nmetadata: {name: web}\nspec: {members: [nobody]}\n")
     [error, warning] = accord.json("validate", str(tmp_path), code=ERROR)
     assert {error["rule"], warning["rule"]} == {"unknown-reference", "grants-nothing"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,8 +40,17 @@ def cases(kind: str) -> list[Any]:
     return [pytest.param(folder, id=folder.name) for folder in sorted((CASES / kind).iterdir()) if folder.is_dir()]
 
 
+def work_tree(case: Path, tmp_path: Path) -> Path:
+    """A Git work tree that holds the case's files."""
+    folder = tmp_path / "work-tree" / case.name
+    if not folder.exists():
+        shutil.copytree(case, folder, symlinks=True)
+        (folder / ".git").mkdir()
+    return folder
+
+
 def in_folder(case: Path, tmp_path: Path) -> Validation:
-    return validate_folder(case, tmp_path / "cache", now=NOW)
+    return validate_folder(work_tree(case, tmp_path), tmp_path / "cache", now=NOW)
 
 
 def in_revision(case: Path, tmp_path: Path, *, path: str = "") -> Validation:
@@ -112,7 +122,7 @@ def test_the_lists_of_problems_are_what_their_schema_describes() -> None:
 def test_the_program_prints_the_very_list(tmp_path: Path) -> None:
     accord = Accord(tmp_path / "none", "sqlite:///none.db", tmp_path / "cache")
     for name, code in (("unknown-references", 1), ("overlapping-permitted-ips", 0), ("yaml-syntax", 1), ("symbolic-links", 0)):
-        found = accord.json("validate", str(CASES / "invalid" / name), code=code)
+        found = accord.json("validate", str(work_tree(CASES / "invalid" / name, tmp_path)), code=code)
         assert [json.dumps(problem, ensure_ascii=False) for problem in found] == expected_of(CASES / "invalid" / name)
     assert accord.json("validate", str(CASES / "valid" / "one-of-each-kind")) == []
 

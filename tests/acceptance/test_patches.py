@@ -91,7 +91,7 @@ def test_a_patch_makes_the_files_declare_what_the_database_holds(data: st.DataOb
 def check(folder: Path, files: dict[str, bytes], held: State) -> None:
     config, other, cache = folder / "config", folder / "held", folder / "cache"
     other.mkdir()
-    config.mkdir()
+    (config / ".git").mkdir(parents=True)
     for name, content in files.items():
         (config / name).parent.mkdir(exist_ok=True)
         (config / name).write_bytes(content)

@@ -541,7 +541,26 @@ def test_a_folder_holds_no_more_than_regular_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "folder.yaml").mkdir()
     (tmp_path / "alice.yaml").write_bytes(ALICE)
-    assert list_files(tmp_path) == ([("alice.yaml", tmp_path / "alice.yaml")], [])
+    assert [path for _, path in list_files(tmp_path)[0]] == [tmp_path / "alice.yaml"]
+
+
+def test_files_of_a_folder_are_named_from_the_root_of_its_work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config/teams").mkdir(parents=True)
+    (tmp_path / "config/teams/web.yaml").write_bytes(ALICE)
+    (tmp_path / "config/link.yaml").symlink_to("teams/web.yaml")
+
+    def names(folder: str) -> list[str]:
+        found, skipped = list_files(Path(folder))
+        return [*(name for name, _ in found), *(problem.file for problem in skipped)]
+
+    monkeypatch.chdir(tmp_path)
+    assert names("config") == ["config/teams/web.yaml", "config/link.yaml"]  # outside of any, as it was named
+    monkeypatch.chdir(tmp_path / "config")
+    assert names(".") == ["teams/web.yaml", "link.yaml"]
+    (tmp_path / ".git").write_text("gitdir: elsewhere\n")  # as in a worktree
+    for folder in (".", "../config", str(tmp_path / "config")):
+        assert names(folder) == ["config/teams/web.yaml", "config/link.yaml"]
+    assert names("teams/web.yaml") == ["config/teams/web.yaml"]
 
 
 def test_changes_are_told_with_what_was_there_before(work: Work, cache: Path) -> None:

@@ -27,6 +27,8 @@ def user(name: str, more: str = "") -> bytes:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """A Git work tree with the files."""
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -143,8 +145,8 @@ def test_an_error_of_a_worker_is_the_error(tmp_path: Path, monkeypatch: pytest.M
 def test_one_file_is_loaded_alone(tmp_path: Path) -> None:
     file = write(tmp_path, FILES) / "a.yaml"
     loaded = load_folder(file, cache=NOTHING)
-    assert [(found.resource.name, found.origin.file) for found in loaded.declarations] == [("alice", file.as_posix())]
-    assert check([*loaded.declarations] * 2, NOW, locate=loaded.locate)[0].file == file.as_posix()
+    assert [(found.resource.name, found.origin.file) for found in loaded.declarations] == [("alice", "a.yaml")]
+    assert check([*loaded.declarations] * 2, NOW, locate=loaded.locate)[0].file == "a.yaml"
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -66,15 +66,12 @@ class Database:
         """Whether this is SQLite."""
         return self._engine.dialect.name == "sqlite"
 
-    def _translated(self) -> AbstractContextManager[None]:
-        return translated(self.url, self._engine.dialect.loaded_dbapi.Error)
-
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent snapshot; nothing can be written. Raises StoreError."""
         if self.is_missing_file:
             raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
-        with self._translated(), self._engine.connect() as connection:
+        with self.translated(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("PRAGMA query_only = ON")
                 connection.exec_driver_sql("BEGIN")
@@ -88,20 +85,53 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction under the writer's lock: committed at the end, rolled back on any error. A second one waits."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._transaction(text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=_LOCK), text(_KEEP)) as connection:
+            yield connection
+
+    @contextmanager
+    def recording(self) -> Iterator[Connection]:
+        """One transaction for facts of the runtime, with their audit entries. It waits for no reconciler that only plans.
+
+        The head of the audit log is taken first, as an apply does before it writes, so that the two never wait for each other.
+        """
+        with self._transaction(text("SELECT id FROM state FOR UPDATE")) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *locks: TextClause) -> Iterator[Connection]:
+        with self.translated(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.exec_driver_sql("BEGIN")
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(self._wait * 1000))}")
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-                connection.exec_driver_sql(_KEEP)
+                for lock in locks:
+                    connection.execute(lock)
             try:
                 yield connection
             except BaseException:
                 _roll_back(connection)
                 raise
             connection.exec_driver_sql("COMMIT")
+
+    def driver_connection(self) -> Any:
+        """A connection of the driver itself, for reads that must cost little: each statement sees what is committed by then.
+
+        Its owner closes it, and reads errors with `translated`. Raises StoreError.
+        """
+        if self.is_missing_file:
+            raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
+        with self.translated():
+            proxy = self._engine.raw_connection()
+            connection = proxy.driver_connection
+            proxy.detach()
+        if not self.is_sqlite:
+            connection.autocommit = True
+        return connection
+
+    def translated(self) -> AbstractContextManager[None]:
+        """What the driver raises within becomes a StoreError."""
+        return translated(self.url, self._engine.dialect.loaded_dbapi.Error)
 
 
 def _roll_back(connection: Connection) -> None:

@@ -204,7 +204,16 @@ tokens = Table(
     Column("revoked_at", Instant),
     Column("issuers", Text),
     Column("permitted_ips", Text),
+    _flag("password_change_required"),  # of a session: it may do nothing else
     CheckConstraint("kind IN ('session', 'token')", name="kind"),
+)
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("address", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_failed_at", Instant, nullable=False, index=True),
+    Column("next_login_at", Instant, nullable=False),
 )
 audit = Table(
     "audit",

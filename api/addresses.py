@@ -1,0 +1,76 @@
+"""The caller's address: the peer's, or what a trusted proxy says of it. Nobody else's word counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from reconciler.access.permitted_ips import Address, Rule, matching, parse_address, parse_rule
+
+from api.errors import Problem
+
+
+def parse_proxies(texts: Sequence[str]) -> tuple[Rule, ...]:
+    """Trusted proxies, as addresses or CIDR networks. Raises ValueError."""
+    return tuple(parse_rule(text) for text in texts)
+
+
+def client_address(peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: Sequence[Rule]) -> Address | None:
+    """Where a request comes from; None where that cannot be known, which satisfies no restriction.
+
+    From a trusted proxy it is the right-most address of `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not itself a
+    trusted proxy's. Where both headers are there they must agree: the caller may have written the one that the proxy does
+    not. A forwarding header from anybody else is not believed, and its request never counts as one from this machine.
+
+    Raises Problem where the two headers disagree.
+    """
+    carried = forwarded is not None or x_forwarded_for is not None
+    try:
+        caller = parse_address(peer.strip("[]"), direct=not carried)
+    except ValueError:
+        return None
+    if not carried or matching(trusted, caller) is None:
+        return caller
+    told = []
+    if forwarded is not None:
+        told.append(_right_most_untrusted(_forwarded_for(forwarded), trusted))
+    if x_forwarded_for is not None:
+        told.append(_right_most_untrusted([part.strip() for part in x_forwarded_for.split(",")], trusted))
+    if len({address and (address.version, address.value) for address in told}) > 1:
+        raise Problem("`Forwarded` and `X-Forwarded-For` tell of different callers; let the proxy set one and remove the other")
+    return told[0]
+
+
+_PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*')
+
+
+def _forwarded_for(header: str) -> list[str]:
+    """The `for` of each element of a `Forwarded` header, in order; an element that cannot be read is an unknown one."""
+    found = []
+    for element in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', header):
+        pairs = {}
+        for part in element.split(";"):
+            read = _PAIR.fullmatch(part)
+            if read is not None:
+                pairs[read[1].lower()] = re.sub(r"\\(.)", r"\1", read[2].strip('"'))
+        found.append(pairs.get("for", "unknown"))
+    return found
+
+
+def _right_most_untrusted(texts: Sequence[str], trusted: Sequence[Rule]) -> Address | None:
+    address = None
+    for text in reversed(texts):
+        try:
+            address = parse_address(_without_port(text))
+        except ValueError:
+            return None  # `unknown`, `_hidden` or nonsense: whoever it was, it is not known
+        if matching(trusted, address) is None:
+            return address
+    return address
+
+
+def _without_port(text: str) -> str:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d+)?", text)
+    if bracketed is not None:
+        return bracketed[1]
+    return text.partition(":")[0] if text.count(":") == 1 else text

@@ -1,0 +1,1 @@
+"""Who is calling: passwords, sessions and tokens."""

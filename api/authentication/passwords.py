@@ -1,0 +1,102 @@
+"""Passwords: which are accepted (NIST SP 800-63B, 5.1.1.2), and how they are kept (argon2id, RFC 9106)."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from api.errors import Busy
+from api.policies import PasswordPolicy
+
+MAX_LENGTH = 256
+"""Characters. Longer ones add nothing, and hashing them costs."""
+
+
+class Passwords:
+    """Hashes and verifies, at most `parallel` at a time, so that a flood of logins leaves the decisions their time.
+
+    A few more may wait for their turn; who comes when even those places are taken is told to come again.
+    """
+
+    def __init__(self, parallel: int, *, waiting: int | None = None) -> None:
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        self._turns = threading.BoundedSemaphore(parallel)
+        self._places = threading.BoundedSemaphore(parallel + (2 * parallel if waiting is None else waiting))
+        self._nobodys = self._hasher.hash("nobody has this password")
+
+    def hash(self, password: str) -> str:
+        """What is kept of a password. Raises Busy."""
+        with self.turn():
+            return self._hasher.hash(_normal(password))
+
+    def verify(self, kept: str | None, password: str) -> bool:
+        """Whether a password is the one that was kept. It takes as long where none was. The caller has a turn."""
+        try:
+            return self._hasher.verify(kept or self._nobodys, _normal(password)) and kept is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def rehash(self, kept: str, password: str) -> str | None:
+        """A new hash of a password just verified, where the kept one was made with other parameters. The caller has a turn."""
+        return self._hasher.hash(_normal(password)) if self._hasher.check_needs_rehash(kept) else None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One's turn to hash. Raises Busy where too many wait already."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("too many logins at once; try again in a second")
+        try:
+            with self._turns:
+                yield
+        finally:
+            self._places.release()
+
+
+def _normal(password: str) -> str:
+    """NFKC, so that the same characters typed on another keyboard are the same password."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def objection(password: str, policy: PasswordPolicy, *, identity: tuple[str, ...]) -> str | None:
+    """Why a new password is not accepted, in words for its owner; None where it is.
+
+    `identity` are texts that others know of the owner: the login name, the address, the full name.
+    """
+    normal = _normal(password)
+    if len(normal) < policy.min_length:
+        return f"the password is too short: it needs at least {policy.min_length} characters"
+    if len(normal) > MAX_LENGTH:
+        return f"the password is too long: at most {MAX_LENGTH} characters"
+    if not policy.refuse_common:
+        return None
+    folded = normal.casefold()
+    if _repeated(folded) in _common() or folded in _common():
+        return "the password is on a list of common passwords; choose one that is not"
+    if len(set(folded)) < 4:
+        return "the password repeats a few characters; choose one that is harder to guess"
+    if any(_is_mostly(folded, text.casefold()) for text in identity):
+        return "the password is little more than your name or address; choose one that others cannot derive"
+    return None
+
+
+def _repeated(text: str) -> str:
+    """The unit that a text repeats; the text itself where it repeats none."""
+    return text[: (text + text).index(text, 1)]
+
+
+def _is_mostly(password: str, known: str) -> bool:
+    """Whether little is left of a password without a text that others know."""
+    return len(known) >= 4 and known in password and len(password.replace(known, "")) < 4
+
+
+@cache
+def _common() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])

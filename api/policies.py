@@ -1,0 +1,61 @@
+"""The policies of the declared Settings that the runtime follows; what is not declared has its default from the schema."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from functools import cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from reconciler.access.instants import parse_duration
+from reconciler.source.shipped import schema_folder
+
+
+class PasswordPolicy(NamedTuple):
+    """Which new passwords are accepted."""
+
+    min_length: int
+    refuse_common: bool
+
+
+class Policies(NamedTuple):
+    """All of them."""
+
+    passwords: PasswordPolicy
+    max_failures: int
+    delay: timedelta
+    max_delay: timedelta
+    session_lifetime: timedelta
+    session_idle: timedelta
+    token_max_lifetime: timedelta
+
+
+@cache
+def read_policies(stored: str | None) -> Policies:
+    """The policies out of the stored column: a JSON object of sections, each canonical JSON text; None: none are declared."""
+    sections = {} if stored is None else {name: orjson.loads(text) for name, text in orjson.loads(stored).items()}
+
+    def value(section: str, key: str) -> Any:
+        return sections.get(section, {}).get(key, _defaults()[section][key])
+
+    return Policies(
+        PasswordPolicy(value("passwords", "minLength"), value("passwords", "refuseCommon")),
+        value("logins", "maxFailures"),
+        parse_duration(value("logins", "delay")),
+        parse_duration(value("logins", "maxDelay")),
+        parse_duration(value("sessions", "lifetime")),
+        parse_duration(value("sessions", "idle")),
+        parse_duration(value("tokens", "maxLifetime")),
+    )
+
+
+@cache
+def _defaults() -> dict[str, dict[str, Any]]:
+    schema = json.loads((schema_folder() / "settings.schema.json").read_text(encoding="utf-8"))
+    sections = schema["properties"]["spec"]["properties"]
+    return {
+        name: {key: value["default"] for key, value in section.get("properties", {}).items() if "default" in value}
+        for name, section in sections.items()
+    }

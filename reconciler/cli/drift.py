@@ -27,8 +27,8 @@ Examples:
   accord drift --patch > adopt.patch && git apply adopt.patch   # keep it, in Git
 
 \b
-Exit codes: 0 no drift, or it was put right; 2 drift; 1 error; 3 invalid configuration;
-4 a guard refuses the repair; 6 unreachable.
+Exit codes: 0 no drift, or it was put right; 2 drift, or rows that Git never declared give
+access; 1 error; 3 invalid configuration; 4 a guard refuses the repair; 6 unreachable.
 """,
 )
 @repository_options
@@ -59,7 +59,7 @@ def command(
     Each difference can be ended either way: --repair puts the database right, --patch prints what to change in Git instead.
     """
     from reconciler.cli.output import progress_bar, write_json, write_lines
-    from reconciler.cli.records import drift_document, drift_lines
+    from reconciler.cli.records import drift_document, drift_lines, given_lines
     from reconciler.cli.reports import reporting_problems
     from reconciler.run.deployment import read_deployment
     from reconciler.run.drift import adopting, find_drift
@@ -74,13 +74,15 @@ def command(
             found = find_drift(deployment, chosen, overrides=overrides, now=utc_now(), progress=progress)
         if patch:
             click.echo(adopting(deployment, found), nl=False)
+            write_lines(given_lines(found.given), err=True)
         elif format_ == "json":
             write_json(drift_document(found))
         else:
             write_lines(drift_lines(found, repairing=repair))
         if repair and found.plan is not None:
-            return _repair(deployment, found.plan, yes, [(guard, reason or "") for guard in overrides])
-    return CHANGES if found.differences else OK
+            repaired = _repair(deployment, found.plan, yes, [(guard, reason or "") for guard in overrides])
+            return CHANGES if repaired == OK and any(found.given) else repaired
+    return OK if found.is_none else CHANGES
 
 
 def _key(text: str) -> Key:

@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 
 from reconciler.access.instants import format_instant
+from reconciler.plan.foreign import Given
 from reconciler.plan.render import document
 from reconciler.plan.render.text import ACTIONS, Line, change_lines, consequence_lines
-from reconciler.plan.render.words import count, printable, show_revision
+from reconciler.plan.render.words import access_sentences, count, printable, show_revision
 from reconciler.run.drift import Drift
 from reconciler.store.audit import AuditEntry
 from reconciler.store.read import AppliedRevision
@@ -79,8 +80,10 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
 def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
     """What differs, as the changes that put it right, and since which audit entry it may; what to do, or what a repair does."""
     applied = show_revision(drift.applied.revision)
-    if not drift.differences:
+    if drift.is_none:
         yield "heading", f"No drift: the database is what revision {applied} declares."
+    elif not drift.differences:
+        yield "heading", f"Drift: all is as revision {applied} declares, but rows that Git never declared give access"
     else:
         yield "heading", f"Drift: {count(len(drift.differences), 'resource')} not as revision {applied} declares"
         yield "dim", "what putting it right would change, Git → database:"
@@ -103,6 +106,27 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
         )
         for kind, name in drift.foreign:
             yield "dim", f"  {kind} {printable(name)}"
+    yield from given_lines(drift.given)
+
+
+_POWERS = {
+    "administrator": "administrators through",
+    "permittedIPs": "bound to the permitted IPs of",
+    "mayDecideFor": "may ask for decisions through",
+}
+
+
+def given_lines(given: Given) -> Iterator[Line]:
+    """What foreign teams give: everybody is named. And what to do."""
+    if not any(given):
+        return
+    yield "heading", "Foreign access: what teams that Git never declared give"
+    for sentence in access_sentences(given.access, "use"):
+        yield "refused", f"  ! {printable(sentence)}"
+    for field, team, users in given.powers:
+        yield "refused", f"  ! {_POWERS[field]} {printable(team)}: {printable(', '.join(users))}"
+    yield "plain", "If it is meant, declare it in Git: `accord export` shows how. If not, delete the teams: `accord plan --adopt`"
+    yield "plain", "shows what `accord apply --adopt` then takes over, and what it deletes because Git does not declare it."
 
 
 def drift_document(drift: Drift) -> dict[str, Any]:
@@ -114,4 +138,8 @@ def drift_document(drift: Drift) -> dict[str, Any]:
             for change, since in drift.differences
         ],
         "foreign": [{"kind": kind, "name": name} for kind, name in drift.foreign],
+        "foreignAccess": {
+            "access": [document.access_document(access) for access in drift.given.access],
+            "powers": [{"field": field, "team": team, "users": list(users)} for field, team, users in drift.given.powers],
+        },
     }

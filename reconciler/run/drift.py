@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.resources import DeclaredState, Kind, Resource
 from reconciler.plan.actual import Actual, Key
-from reconciler.plan.changes import Desired, find_changes, find_renames, with_resources
+from reconciler.plan.changes import Desired, conflicts, find_changes, find_renames, with_resources
+from reconciler.plan.foreign import Given, given_by
 from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
+from reconciler.run.access import access_state
 from reconciler.run.applying import Outcome, Override, overrides_used
 from reconciler.run.deployment import Deployment
-from reconciler.run.errors import RunError, Stale, Unsafe
+from reconciler.run.errors import InvalidConfiguration, RunError, Stale, Unsafe
 from reconciler.run.gather import Progress, Source, read_declarations, state_of
 from reconciler.run.planning import open_source, reading, refuse_absent
 from reconciler.store.apply import apply_plan
 from reconciler.store.audit import AuditEntry, last_entry_for
 from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
-from reconciler.store.read import AppliedRevision, read_actual, read_applied, read_foreign
+from reconciler.store.read import AppliedRevision, Scope, read_actual, read_applied, read_foreign
 from reconciler.store.schema import check
 
 if TYPE_CHECKING:
@@ -42,13 +44,19 @@ class Difference(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """All that differs from the applied revision, and the rows that Git never declared."""
+    """All that differs from the applied revision, the rows that Git never declared, and what those give to people."""
 
     applied: AppliedRevision
     differences: tuple[Difference, ...]
     foreign: tuple[Key, ...]
+    given: Given
     plan: Plan | None = None
     """The plan that puts it right; None where nothing differs."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether everybody may do what the applied revision says, and nothing else."""
+        return not self.differences and not any(self.given)
 
 
 def find_drift(
@@ -67,11 +75,18 @@ def find_drift(
     with reading(deployment) as connection:
         applied = _applied(connection)
         if not drifted(connection) and chosen is None:
-            return Drift(applied, (), tuple(sorted(read_foreign(connection))))
+            foreign = tuple(sorted(read_foreign(connection)))
+            return Drift(applied, (), foreign, _given(connection, foreign, now))
         plan, _ = _repair_plan(connection, open_source(deployment), applied, now, chosen, progress)
         differences = tuple(Difference(change, last_entry_for(connection, change.kind, change.name)) for change in plan.changes)
         plan = plan._replace(guards=overridden(plan.guards, overrides))
-        return Drift(applied, differences, plan.foreign, plan if differences else None)
+        return Drift(applied, differences, plan.foreign, _given(connection, plan.foreign, now), plan if differences else None)
+
+
+def _given(connection: Connection, foreign: Collection[Key], now: datetime) -> Given:
+    """What foreign rows give. Only a team can: a foreign member or issuer of a declared team makes that team differ."""
+    teams = frozenset(name for kind, name in foreign if kind == "Team")
+    return given_by(access_state(read_actual(connection, Scope(whole_teams=teams))), teams, now) if teams else Given()
 
 
 def adopting(deployment: Deployment, drift: Drift) -> str:
@@ -103,11 +118,16 @@ def _repair_plan(
     refuse_absent(source, applied)
     declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
     actual, desired = read_actual(connection), state_of(declarations)
+    # what the revision declares is Git's, whatever a hand wrote into the row: taken for foreign, it would be left as it is
+    actual = actual._replace(foreign=actual.foreign - desired.origins.keys())
     differing = {
         (change.kind, change.name): change for change in find_changes(actual, desired, find_renames(actual, desired.declared))
     }
     if chosen is not None:
         desired = _only(actual, desired, chosen, differing)
+    found = conflicts(actual, desired)
+    if found:
+        raise InvalidConfiguration(found)
     plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path)
     return plan, len(plan.changes) == len(differing)
 

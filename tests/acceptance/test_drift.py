@@ -10,7 +10,7 @@ import pytest
 from scenario import ADMINISTRATORS, Accord, Clone, ConfigRepository, by_hand, everything, issuer, resource, team, user
 
 from reconciler.access.resources import Issuer, Origin, Team
-from reconciler.cli.exits import CHANGES, ERROR, STALE, UNSAFE
+from reconciler.cli.exits import CHANGES, ERROR, INVALID, STALE, UNSAFE
 from reconciler.plan.plan import Change
 from reconciler.run import drift as drift_run
 from reconciler.source.errors import SourceError
@@ -161,6 +161,78 @@ def test_rows_that_git_never_declared_are_foreign_and_no_drift(accord: Accord, r
     by_hand(accord, "UPDATE issuers SET enabled = false WHERE name = 'tls'")
     accord("drift", "--repair", "--yes")
     assert accord.json("drift")["foreign"] == [{"kind": "User", "name": "stranger"}]
+
+
+def test_a_foreign_team_that_gives_anything_is_drift_and_everybody_is_named(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit({**DECLARED, "users/robot.yaml": user("robot", type="application")})
+    accord("apply", "--yes")
+    ended = "'2020-01-01T00:00:00.000000Z'"
+    columns = "name, administrator, permitted_ips, may_decide_for"
+    gang = f"""INSERT INTO teams ({columns}) VALUES ('gang', true, '["0.0.0.0/0"]', '"everyone"')"""
+    by_hand(accord, gang, member("gang", "carol"), member("gang", "robot"), member("gang", "bob", ended))
+    by_hand(accord, permission("gang", "vpn"))
+    both = ["carol", "robot"]
+    expected = {
+        "access": [{"user": name, "issuer": "vpn", "through": ["gang"], "until": None} for name in both],
+        "powers": [{"field": f, "team": "gang", "users": both} for f in ("administrator", "permittedIPs", "mayDecideFor")],
+    }
+
+    def check() -> None:
+        document = accord.json("drift", code=CHANGES)
+        assert document["foreignAccess"] == expected
+        assert document["foreign"] == [{"kind": "Team", "name": "gang"}]
+        text = accord("drift", code=CHANGES).output
+        for words in (
+            "2 people use vpn through gang: carol, robot",
+            "administrators through gang: carol, robot",
+            "bound to the permitted IPs of gang: carol, robot",
+            "may ask for decisions through gang: carol, robot",
+            "accord apply --adopt",
+        ):
+            assert words in text
+        assert "No drift" not in text
+
+    check()
+    assert accord("drift", "--patch", code=CHANGES).stderr.count("through gang") == 3
+    by_hand(accord, "UPDATE issuers SET description = 'x' WHERE name = 'tls'")
+    accord("drift", "--repair", "--yes", code=CHANGES)  # all that Git declares is as it should be; the gang is there yet
+    assert accord.json("drift", code=CHANGES)["differences"] == []
+    repository.commit({"issuers/vpn.yaml": issuer("vpn", description="y")})
+    accord("apply", "--yes")  # and so the digests count the foreign rows in
+    check()
+    accord("apply", "--adopt", "--yes")
+    assert accord.json("drift")["foreignAccess"] == {"access": [], "powers": []}
+
+
+@SQLITE
+def test_a_foreign_team_that_gives_nothing_is_no_drift(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, "INSERT INTO teams (name, administrator) VALUES ('empty', true)", permission("empty", "vpn"))
+    by_hand(accord, "INSERT INTO teams (name) VALUES ('harmless')", member("harmless", "alice"))
+    assert accord.json("drift")["foreignAccess"] == {"access": [], "powers": []}
+
+
+@SQLITE
+def test_a_declared_row_that_is_made_to_look_foreign_is_drift_and_put_right(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, "UPDATE teams SET file = NULL, administrator = true WHERE name = 'web'")
+    assert found(accord) == ["update Team/web"]
+    accord("drift", "--repair", "--yes")
+    assert accord.json("drift")["foreign"] == []
+    assert accord.json("plan")["moves"] == []
+
+
+@SQLITE
+@pytest.mark.parametrize("arguments", [(), ("--repair", "--yes"), ("--only", "User/alice")])
+def test_a_declared_user_made_a_directory_account_is_the_plain_error(
+    accord: Accord, repository: ConfigRepository, arguments: tuple[str, ...]
+) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, "UPDATE users SET source = 'directory' WHERE name = 'alice'")
+    assert "user `alice` has the name of a directory account" in accord("drift", *arguments, code=INVALID).stderr
 
 
 @SQLITE

@@ -1,0 +1,44 @@
+"""What teams that Git never declared give to people: no plan ever showed it, and nobody approved it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from reconciler.access.state import Access, AccessState, all_access, teams_of
+
+
+class Power(NamedTuple):
+    """What a team lets all of its members do besides using issuers, by the field that says so, and who they are."""
+
+    field: str
+    team: str
+    users: tuple[str, ...]
+
+
+class Given(NamedTuple):
+    """The access that runs through some teams, and the powers that they give."""
+
+    access: tuple[Access, ...] = ()
+    powers: tuple[Power, ...] = ()
+
+
+def given_by(state: AccessState, teams: Collection[str], now: datetime) -> Given:
+    """What these teams give at an instant, whether or not others give it too."""
+    only = state._replace(teams={name: state.teams[name] for name in teams})
+    members: dict[str, list[str]] = {}
+    for user in sorted(name for name, enabled in only.accounts.items() if enabled):
+        for team in teams_of(only, user, now):
+            members.setdefault(team.name, []).append(user)
+    powers = [
+        Power(field, name, tuple(members[name]))
+        for name in sorted(members)
+        for field, held in (
+            ("administrator", only.teams[name].administrator),
+            ("permittedIPs", only.teams[name].permitted_ips),
+            ("mayDecideFor", only.teams[name].may_decide_for),
+        )
+        if held
+    ]
+    return Given(tuple(all_access(only, now)), tuple(powers))

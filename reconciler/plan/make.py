@@ -26,6 +26,7 @@ def make_plan(
     path: str = "",
     warnings: Sequence[Problem] = (),
     adopt: bool = False,
+    rewind: bool = False,
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
@@ -57,6 +58,7 @@ def make_plan(
         moves=find_moves(actual, desired, changes),
         path=path,
         adopt=adopt,
+        rewind=rewind,
     )
 
 

@@ -108,6 +108,8 @@ class Plan(NamedTuple):
     """The folder of the config repository that the resources were read from; empty means its root."""
     adopt: bool = False
     """Whether foreign rows are taken over, and deleted where Git does not declare them."""
+    rewind: bool = False
+    """Whether the revision does not descend from the applied one, and that was permitted."""
 
     @property
     def is_empty(self) -> bool:

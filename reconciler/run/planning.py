@@ -100,8 +100,9 @@ def plan_against(
 ) -> Plan:
     """The plan as the database stands on this connection. Raises Rewind unless the revision descends from the applied one."""
     applied = read_applied(connection)
-    if applied is not None and not allow_rewind:
-        refuse_rewind(source, applied, revision)
+    rewind = None if applied is None else _rewind(source, applied, revision)
+    if rewind is not None and not allow_rewind:
+        raise Rewind(rewind)
     gathered = gather(connection, source, revision, applied, now=now, in_accord=in_accord, adopt=adopt, progress=progress)
     return make_plan(
         gathered.actual,
@@ -111,21 +112,23 @@ def plan_against(
         path=source.path,
         warnings=gathered.warnings,
         adopt=adopt,
+        rewind=rewind is not None,
     )
 
 
-def refuse_rewind(source: Source, applied: AppliedRevision, revision: Revision) -> None:
-    """Raise Rewind unless the applied revision is the given one or an ancestor of it."""
+def _rewind(source: Source, applied: AppliedRevision, revision: Revision) -> str | None:
+    """What to say where a revision does not descend from the applied one; None where it does."""
     before = applied.revision.commit
     if before == revision.commit:
-        return
+        return None
     if not source.repository.has(before):
-        raise Rewind(f"{_absent(applied)}; if it was rewritten on purpose, add --allow-rewind")
-    if not source.repository.is_ancestor(before, revision.commit):
-        raise Rewind(
-            f"{revision.commit[:12]} does not descend from the applied revision {before[:12]}: a force-push, or an old clone. "
-            "Fetch the branch's head; if going back is meant, add --allow-rewind"
-        )
+        return f"{_absent(applied)}; if it was rewritten on purpose, add --allow-rewind"
+    if source.repository.is_ancestor(before, revision.commit):
+        return None
+    return (
+        f"{revision.commit[:12]} does not descend from the applied revision {before[:12]}: a force-push, or an old clone. "
+        "Fetch the branch's head; if going back is meant, add --allow-rewind"
+    )
 
 
 def refuse_absent(source: Source, applied: AppliedRevision) -> None:

@@ -125,6 +125,7 @@ def _events(plan: Plan, digest: str, overrides: Sequence[tuple[str, str]]) -> It
             "author": plan.revision.author,
             "path": plan.path,
             "adopt": plan.adopt,
+            "rewind": plan.rewind,
             "digest": digest,
             "counts": _counts(plan),
             "overrides": [{"guard": guard, "reason": reason} for guard, reason in overrides],

@@ -135,7 +135,14 @@ def test_both_commands_refuse_what_does_not_descend_unless_going_back_is_meant(
         assert "--allow-rewind" in error
     assert everything(accord) == before
     assert [item["name"] for item in accord.json("plan", "--rev", first, "--allow-rewind")["changes"]] == ["dora"]
-    accord("apply", "--yes", "--rev", first, "--allow-rewind")
+    allowed = ("--rev", first, "--allow-rewind")
+    assert accord.json("plan", *allowed)["rewind"] is True
+    assert "\n  rewind    this revision does not descend" in accord("plan", *allowed).output
+    assert "**Rewind**: this revision does not descend" in accord("plan", *allowed, "--format", "markdown").output
+    assert accord.json("plan", "--rev", repository.head(), "--allow-rewind")["rewind"] is False  # permitted, and none
+    accord("apply", "--yes", *allowed)
+    [entry] = [entry for entry in accord.json("audit", "list") if entry["action"] == "revision.apply"][-1:]
+    assert entry["detail"]["rewind"] is True
     assert accord.json("history")[0]["commit"] == first
     accord("apply", "--yes")  # and on again
 

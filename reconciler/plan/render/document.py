@@ -27,6 +27,7 @@ def plan_digest(plan: Plan) -> str:
         "generation": plan.generation,
         "path": plan.path,
         "adopt": plan.adopt,
+        "rewind": plan.rewind,
         "effects": [*plan.effects],
         "administrators": [[*names] for names in plan.administrators],
         "guards": [[guard.id, guard.verdict != "pass", guard.message] for guard in plan.guards],
@@ -54,6 +55,7 @@ def plan_document(plan: Plan) -> Document:
         "generation": plan.generation,
         "path": plan.path,
         "adopt": plan.adopt,
+        "rewind": plan.rewind,
         "changes": [change_document(change) for change in plan.changes],
         "access": {
             "gained": [access_document(access) for access in plan.access.gained],

@@ -12,7 +12,7 @@ from reconciler.access.instants import show_instant
 from reconciler.access.state import Access
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.plan.render.text import access_change_sentence, change_lines, summary
+from reconciler.plan.render.text import REWIND, access_change_sentence, change_lines, summary
 from reconciler.plan.render.words import count, effects_words, printable
 
 LIMIT = 60_000
@@ -62,6 +62,9 @@ def _heading(plan: Plan) -> Iterator[str]:
     else:
         yield "### Accord plan"
     yield ""
+    if plan.rewind:
+        yield f"⚠️ **Rewind**: {REWIND}"
+        yield ""
     if not plan.is_empty:
         yield f"**{summary(plan)}**"
         yield ""

@@ -33,6 +33,7 @@ _SIGNS: dict[str, tuple[str, Style]] = {
 }
 _FIRST = 10
 """How many items of a list are shown of a resource that goes away."""
+REWIND = "this revision does not descend from the applied one (--allow-rewind)"
 ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
 
 
@@ -41,6 +42,8 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     yield "heading", "Plan: Git → database"
     yield "plain", f"  revision  {show_revision(plan.revision)}"
     yield "plain", f"  applied   {'nothing yet' if plan.applied is None else show_revision(plan.applied)}"
+    if plan.rewind:
+        yield "refused", f"  rewind    {REWIND}"
     yield "plain", ""
     yield from _changes(plan)
     yield from consequence_lines(plan)

@@ -125,6 +125,7 @@ def test_the_digest_follows_what_is_done_and_where_it_starts() -> None:
     assert plan_digest(made) != plan_digest(made._replace(generation=8))
     assert plan_digest(made) != plan_digest(made._replace(changes=made.changes[1:]))
     assert plan_digest(made) != plan_digest(made._replace(applied=None))
+    assert plan_digest(made) != plan_digest(made._replace(rewind=True))
     overridden = made._replace(
         guards=tuple(guard._replace(verdict="overridden") for guard in made.guards if guard.verdict == "refuse")
     )

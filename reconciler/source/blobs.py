@@ -6,6 +6,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import yaml
 
 from reconciler.access.resources import KINDS
 from reconciler.source.build import check_values
-from reconciler.source.documents import Unreadable, read
+from reconciler.source.documents import Document, Unreadable, read, without_control_characters
 from reconciler.source.positions import Places
 from reconciler.source.schema import MOST_FINDINGS, Finding, find_problems
 from reconciler.source.secrets import may_hold_secret, secret_in
@@ -24,12 +25,14 @@ Report = tuple[int, int, str, str, str, str | None]
 
 
 class Blob(NamedTuple):
-    """What a blob's bytes give: each document that is valid by itself, every problem, and what the invalid ones would declare."""
+    """What a blob's bytes give: each document that is valid by itself, every problem, and what the others would declare."""
 
     documents: list[tuple[int, dict[str, Any]]]
     reports: list[Report]
     broken: list[tuple[str, str]]
     """Kind and name."""
+    partial: list[tuple[int, dict[str, Any]]]
+    """What can be judged of documents with errors, so that one problem does not hide another."""
 
 
 def blob_id(content: bytes) -> str:
@@ -37,32 +40,93 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+_NAME = re.compile(r"\bname[\"']?\s*:\s*[\"']?([a-z0-9][a-z0-9._-]{0,63})")
+
+
 def read_blob(content: bytes) -> Blob:
-    """Parse a blob and check each of its documents by itself; those after one that cannot be read are not known."""
-    valid: list[tuple[int, dict[str, Any]]] = []
-    reports: list[Report] = []
-    broken: list[tuple[str, str]] = []
+    """Parse a blob and check each of its documents by itself. One that cannot be read makes all of them invalid."""
+    blob, readable = Blob([], [], [], []), True
     texts: list[tuple[int, int]] = []
+    suspicious = may_hold_secret(content.decode("utf-8", "replace"))
     try:
-        suspicious = may_hold_secret(content.decode("utf-8", "replace"))
         for document, node in read(content):
-            findings = find_problems(document.value) or check_values(document.value)
+            if isinstance(document, Unreadable):
+                readable = False
+                blob.reports.append(_unreadable(document))
+                continue
+            _take(blob, document, node, suspicious)
             if suspicious:
-                findings = [*findings, *islice(_secrets(document.value, ()), MOST_FINDINGS)]
                 texts += _texts(node)
-            if all(finding.severity == "warning" for finding in findings):
-                valid.append((document.line, document.value))
-            else:
-                broken += _identity(document.value)
-            if findings:
-                places = Places(node)
-                reports += [_report(places, finding) for finding in findings]
     except Unreadable as error:
-        broken += [(value["kind"], value["metadata"]["name"]) for _, value in valid]
-        return Blob([], [*reports, (error.line, error.column, error.rule, "error", error.message, None)], broken)
+        mended, hidden = without_control_characters(content, MOST_FINDINGS)
+        if error.rule == "control-character":
+            return _mended(read_blob(mended), [_unreadable(problem) for problem in hidden])
+        readable = False
+        blob.reports.append(_unreadable(error))
+    if suspicious and readable:
+        blob.reports.extend(islice(_secrets_beside(content.decode("utf-8-sig"), texts), MOST_FINDINGS))
+    return blob if readable else _invalid(blob)._replace(broken=[*blob.broken, *_named_in(content)])
+
+
+def _take(blob: Blob, document: Document, node: yaml.Node, suspicious: bool) -> None:
+    """Check one document, and put it where it belongs."""
+    line, value = document
+    findings = find_problems(value)
+    findings += _beside(findings, check_values(value))
     if suspicious:
-        reports += islice(_secrets_beside(content.decode("utf-8-sig"), texts), MOST_FINDINGS)
-    return Blob(valid, reports, broken)
+        findings += islice(_secrets(value, ()), MOST_FINDINGS)
+    if all(finding.severity == "warning" for finding in findings):
+        blob.documents.append((line, value))
+    else:
+        blob.broken.extend(_identity(value))
+        blob.partial.extend((line, rest) for rest in _without(value, findings))
+    if findings:
+        places = Places(node)
+        blob.reports.extend(_report(places, finding) for finding in findings)
+
+
+def _beside(known: Sequence[Finding], more: Sequence[Finding]) -> Iterator[Finding]:
+    """What is wrong where nothing is known to be wrong."""
+    paths = {finding.path for finding in known} if more else ()
+    return (finding for finding in more if finding.path not in paths)
+
+
+def _without(value: Any, findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+    """A document without its parts that have errors, where that is a resource."""
+    rest = deepcopy(value)
+    for path in sorted({finding.path for finding in findings if finding.severity == "error"}, reverse=True):
+        _remove(rest, path)
+    if not find_problems(rest):
+        yield rest
+
+
+def _remove(value: Any, path: tuple[str | int, ...]) -> None:
+    for step in path[:-1]:
+        value = value[step]
+    if path:
+        del value[path[-1]]
+
+
+def _mended(blob: Blob, hidden: list[Report]) -> Blob:
+    """What is in a file besides its control characters; on their lines nobody knows what was meant."""
+    lines = {line for line, *_ in hidden}
+    return _invalid(blob)._replace(reports=[*hidden, *(report for report in blob.reports if report[0] not in lines)])
+
+
+def _invalid(blob: Blob) -> Blob:
+    """A file as a whole has an error: none of its documents is valid, and each can be judged."""
+    names = [(value["kind"], value["metadata"]["name"]) for _, value in blob.documents]
+    return Blob([], blob.reports, [*blob.broken, *names], [*blob.partial, *blob.documents])
+
+
+def _named_in(content: bytes) -> Iterator[tuple[str, str]]:
+    """What a text that cannot be read may declare."""
+    names = dict.fromkeys(_NAME.findall(content.decode("utf-8", "replace")))
+    return ((kind, name) for name in islice(names, MOST_FINDINGS) for kind in KINDS)
+
+
+def _unreadable(error: Unreadable) -> Report:
+    return error.line, error.column, error.rule, "error", error.message, None
 
 
 def _identity(value: Any) -> Iterator[tuple[str, str]]:
@@ -121,7 +185,7 @@ def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Rep
 
 def encode(blob: Blob) -> bytes:
     """A blob's result as bytes."""
-    return orjson.dumps([blob.documents, blob.reports, blob.broken])
+    return orjson.dumps([*blob])
 
 
 def decode(payload: bytes) -> Blob:

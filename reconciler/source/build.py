@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -44,27 +44,34 @@ def section_defaults() -> dict[str, dict[str, Any]]:
     }
 
 
-def check_values(value: dict[str, Any]) -> list[Finding]:
-    """What a schema cannot say: instants that are on no calendar, permitted IPs that cannot be read."""
+def check_values(value: Any) -> list[Finding]:
+    """What a schema cannot say: instants that are on no calendar, permitted IPs that cannot be read. The document may be any."""
     found: list[Finding] = []
-    spec = value.get("spec") or {}
-    if value["kind"] == "User":
+    spec = value.get("spec") if isinstance(value, dict) else None
+    if not isinstance(spec, dict):
+        return found
+    if value.get("kind") == "User":
         _check(found, ("spec", "passwordChangeRequiredAfter"), spec.get("passwordChangeRequiredAfter"), parse_instant)
-    elif value["kind"] == "Team":
+    elif value.get("kind") == "Team":
         for field in ("members", "issuers"):
-            for index, item in enumerate(spec.get(field, ())):
+            for index, item in enumerate(_list(spec, field)):
                 if item.__class__ is dict:
                     _check(found, ("spec", field, index, "until"), item.get("until"), parse_instant)
         if spec.get("permittedIPs") == []:
             message = "an empty list restricts nothing; leave it out, or list addresses"
             found.append(Finding("empty-permitted-ips", ("spec", "permittedIPs"), message, severity="warning"))
-        for index, text in enumerate(spec.get("permittedIPs", ())):
+        for index, text in enumerate(_list(spec, "permittedIPs")):
             _check(found, ("spec", "permittedIPs", index), text, parse_rule)
     return found
 
 
-def _check(found: list[Finding], path: tuple[str | int, ...], text: str | None, parse: Callable[[str], object]) -> None:
-    if text is None:
+def _list(spec: dict[str, Any], field: str) -> Sequence[Any]:
+    found = spec.get(field)
+    return found if isinstance(found, list) else ()
+
+
+def _check(found: list[Finding], path: tuple[str | int, ...], text: Any, parse: Callable[[str], object]) -> None:
+    if not isinstance(text, str):
         return
     try:
         parse(text)

@@ -1,4 +1,4 @@
-"""Strict YAML: bytes → documents, or the one problem that makes them unreadable.
+"""Strict YAML: bytes → documents, or for each the one problem that makes it unreadable.
 
 YAML 1.2's core schema over libyaml's parser: duplicate keys, tags, merge keys, control characters, deep nesting and alias
 bombs are refused. Nodes are walked here instead of by PyYAML's constructor, which is three times slower and knows YAML 1.1.
@@ -11,7 +11,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import yaml
@@ -35,6 +35,10 @@ _WORDS_TRUE, _WORDS_FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 """Control characters, those that turn the direction of writing, and line breaks that libyaml sees and a reviewer does not."""
 _LONE_RETURN = re.compile(r"\r(?!\n)")
+_HIDDEN = re.compile(f"{_FORBIDDEN.pattern}|{_LONE_RETURN.pattern}")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_TAG = re.compile(r"(?:&\S+\s+)?!")
+"""A node's own tag. libyaml does not tell `!`, which makes a text of what follows, from none."""
 _TABBED = re.compile(r" *\t[ \t]*[^\s]")
 _MARKER = re.compile(rb"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
 
@@ -55,7 +59,7 @@ class Unreadable(Exception):
 
 
 class _Composer(CParser):
-    """libyaml's composer without PyYAML's tag resolution: a tag of None means none was written, or `!`, which says nothing."""
+    """libyaml's composer without PyYAML's tag resolution: a tag of None means none was written, or `!`."""
 
     def resolve(self, _kind: Any, _value: Any, _implicit: Any) -> None:
         return None
@@ -69,15 +73,27 @@ class _Composer(CParser):
 
 def parse(content: bytes) -> list[Document]:
     """Read all documents of a file. Empty ones are left out. Raises Unreadable at the first place that cannot be read."""
-    return [document for document, _ in read(content)]
+    found = []
+    for document, _ in read(content):
+        if isinstance(document, Unreadable):
+            raise document
+        found.append(document)
+    return found
 
 
-def read(content: bytes) -> Iterator[tuple[Document, yaml.Node]]:
-    """The documents of a file, one after the other, each with the node that says where its parts stand. Raises Unreadable."""
+def read(content: bytes) -> Iterator[tuple[Document | Unreadable, yaml.Node]]:
+    """The documents of a file, one after the other, each with the node that says where its parts stand.
+
+    What makes a single document unreadable stands in its place. Raises Unreadable where the file cannot be read any further.
+    """
     for node, text in compose(content):
-        value = _Builder(text).build(node, 1)
-        if value is not None:
-            yield Document(node.start_mark.line + 1, value), node
+        try:
+            value = _Builder(text).build(node, 1)
+        except Unreadable as error:
+            yield error, node
+        else:
+            if value is not None:
+                yield Document(node.start_mark.line + 1, value), node
 
 
 def compose(content: bytes) -> Iterator[tuple[yaml.Node, str]]:
@@ -127,8 +143,22 @@ def _decode(content: bytes) -> str:
         text = text[1:]
     found = _FORBIDDEN.search(text) or (_LONE_RETURN.search(text) if "\r" in text else None)
     if found:
-        raise Unreadable("control-character", *_place(text, found.start()), f"the file holds {_named(found[0])}; remove it")
+        raise _hidden(*_place(text, found.start()), found[0])
     return text
+
+
+def without_control_characters(content: bytes, most: int) -> tuple[bytes, list[Unreadable]]:
+    """A file with a mark in place of each character that may not stand in it; and the first of each line, as a problem."""
+    text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+    found: dict[int, Unreadable] = {}
+    for match in islice(_HIDDEN.finditer(text), most):
+        line, column = _place(text, match.start())
+        found.setdefault(line, _hidden(line, column, match[0]))
+    return _HIDDEN.sub(_REPLACEMENT, text).encode(), list(found.values())
+
+
+def _hidden(line: int, column: int, char: str) -> Unreadable:
+    return Unreadable("control-character", line, column, f"the file holds {_named(char)}; remove it")
 
 
 def _refuse_tabs(node: yaml.Node, text: str, lines: list[int]) -> None:
@@ -180,7 +210,9 @@ class _Builder:
     """Values out of nodes; counts what aliases stand for."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._escapes = "\\" in text
+        self._tags = "!" in text
         self._aliases = "*" in text and "&" in text
         self._seen: set[int] = set()
         self._open: set[int] = set()
@@ -189,9 +221,9 @@ class _Builder:
     def build(self, node: yaml.Node, depth: int) -> Any:
         if self._aliases:
             self._count(node)
+        if node.tag or (self._tags and _TAG.match(self._text, node.start_mark.index)):
+            raise _at(node, "tag", f"tags (`{(node.tag or '!')[:80]}`) are not read; leave it out")
         if isinstance(node, yaml.ScalarNode):
-            if node.tag:
-                raise self._tagged(node)
             value = node.value
             if node.style:
                 if self._escapes and node.style == '"':
@@ -200,8 +232,6 @@ class _Builder:
             return value if value and value[0] not in _SPECIAL else _plain(node)
         if depth > DEEPEST:
             raise _at(node, "too-deep", f"it nests deeper than {DEEPEST} levels")
-        if node.tag:
-            raise self._tagged(node)
         self._open.add(id(node))
         built: Any
         if isinstance(node, yaml.MappingNode):
@@ -234,9 +264,6 @@ class _Builder:
                 raise _at(key_node, "merge-key", "merge keys (`<<`) are not read; write it out")
             found[key] = self.build(value_node, depth + 1)
         return found
-
-    def _tagged(self, node: yaml.Node) -> Unreadable:
-        return _at(node, "tag", f"tags (`{node.tag[:80]}`) are not read; leave it out")
 
     def _refuse_hidden(self, node: yaml.ScalarNode) -> None:
         found = _FORBIDDEN.search(node.value)

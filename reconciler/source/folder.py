@@ -54,7 +54,7 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
 
 def _top(folder: Path) -> Path:
     """A folder relative to its Git work tree's root, which is where GitHub looks for a file; outside of any, as it was named."""
-    place = folder.resolve()
+    place = Path(os.path.realpath(folder))  # unlike Path.resolve, it takes a loop of links as it is
     root = next((above for above in (place, *place.parents) if os.path.exists(above / ".git")), None)  # noqa: PTH110 - never raises
     return folder if root is None else place.relative_to(root)
 

@@ -38,8 +38,8 @@ Place = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
 class Loaded(NamedTuple):
     """What was loaded: every declaration of a valid document, all problems of single documents, and how many files were read.
 
-    `broken` says what documents with errors would declare, `locate` finds the line and column of a path in a declaration's
-    document.
+    `broken` says what documents with errors would declare, `partial` holds what can be judged of them, `locate` finds the line
+    and column of a path in a declaration's document.
     """
 
     declarations: tuple[Declaration, ...]
@@ -47,6 +47,7 @@ class Loaded(NamedTuple):
     files: int
     locate: Place
     broken: frozenset[Key] = frozenset()
+    partial: tuple[Declaration, ...] = ()
 
 
 def load_revision(repository: Repository, commit: str, path: str, *, cache: BlobCache, progress: Progress = None) -> Loaded:
@@ -88,15 +89,18 @@ class _Reading:
 
     def __init__(self) -> None:
         self._resources: dict[str, list[tuple[Kind, Resource, int]]] = {}
+        self._partial: dict[str, list[tuple[Kind, Resource, int]]] = {}
         self._reports: dict[str, list[Report]] = {}
         self._broken: set[Key] = set()
 
     def take(self, payloads: Iterable[tuple[str, bytes]]) -> None:
         for blob, payload in payloads:
-            documents, reports, broken = decode(payload)
+            documents, reports, broken, partial = decode(payload)
             self._resources[blob] = [(value["kind"], build(value), line) for line, value in documents]
             if reports:
                 self._reports[blob] = reports
+            if partial:
+                self._partial[blob] = [(value["kind"], build(value), line) for line, value in partial]
             if broken:
                 self._broken.update((kind, name) for kind, name in broken)  # type: ignore[misc]  # JSON knows no Kind
 
@@ -105,13 +109,18 @@ class _Reading:
         declarations = tuple(
             Declaration(kind, resource, Origin(file, line)) for file, blob in files for kind, resource, line in resources[blob]
         )
+        partial = tuple(
+            Declaration(kind, resource, Origin(file, line))
+            for file, blob in (files if self._partial else ())
+            for kind, resource, line in self._partial.get(blob, ())
+        )
         problems = tuple(
             Problem(file, line, column, rule, severity, message, suggestion)  # type: ignore[arg-type]
             for file, blob in files
             if blob in self._reports
             for line, column, rule, severity, message, suggestion in self._reports[blob]
         )
-        return Loaded(declarations, problems, len(files), place, frozenset(self._broken))
+        return Loaded(declarations, problems, len(files), place, frozenset(self._broken), partial)
 
 
 def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
@@ -157,6 +166,7 @@ def _read(content: bytes | None) -> Blob:
         return Blob(
             [],
             [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, which is more than is read", None)],
+            [],
             [],
         )
     return read_blob(content)

@@ -62,7 +62,8 @@ class _Found(NamedTuple):
 
 def problems_of(loaded: Loaded, now: datetime) -> list[Problem]:
     """All problems of what was loaded, within and between documents, by place."""
-    between = check(loaded.declarations, now, Surroundings(broken=loaded.broken), locate=loaded.locate)
+    declarations = [*loaded.declarations, *loaded.partial]
+    between = check(declarations, now, Surroundings(broken=loaded.broken), locate=loaded.locate)
     return sorted([*loaded.problems, *between])
 
 
@@ -86,7 +87,7 @@ def check(
         *_passwords(of_kind["User"]),
     ]
     for declaration in of_kind["Team"]:
-        found += _within(declaration, now)
+        found += _within(declaration, now, surroundings)
     for declaration in of_kind["EmailTemplate"]:
         found += _template(declaration)
     problems = [_problem(item, locate) for item in found]
@@ -132,8 +133,8 @@ def _previously(
     claimed: dict[tuple[Kind, str], str] = dict(surroundings.previous_names)
     for declaration in declarations:
         kind, resource, _ = declaration
-        for index, old in enumerate(resource.previously):
-            path = ("metadata", "previously", index)
+        for old in resource.previously:
+            path = ("metadata", "previously", old)
             if old in names[kind]:
                 message = f"`{old}` is still declared, so `{resource.name}` cannot have been called so; leave one of the two out"
                 yield _Found(declaration, path, "previously", message)
@@ -217,11 +218,14 @@ def _passwords(users: Sequence[Declaration]) -> Iterator[_Found]:
             yield _Found(declaration, ("spec", "initialPassword"), "application-password", message, severity="warning")
 
 
-def _within(declaration: Declaration, now: datetime) -> Iterator[_Found]:
+def _within(declaration: Declaration, now: datetime, surroundings: Surroundings) -> Iterator[_Found]:
     team = declaration.resource
     assert isinstance(team, Team)
     yield from _lists(declaration, team)
-    yield from _team(declaration, team, now)
+    yield from _ends(declaration, team, now)
+    if not team.permissions and not team.administrator and ("Team", team.name) not in surroundings.broken:
+        message = f"team `{team.name}` grants nothing: it has no issuers, and is no administrator team"
+        yield _Found(declaration, ("metadata", "name"), "grants-nothing", message, severity="warning")
     if team.permitted_ips:
         yield from _addresses(declaration, team)
 
@@ -241,7 +245,7 @@ def _lists(declaration: Declaration, team: Team) -> Iterator[_Found]:
             yield _Found(declaration, ("spec", field, name), "listed-twice", f"{word} `{name}` is listed twice")
 
 
-def _team(declaration: Declaration, team: Team, now: datetime) -> Iterator[_Found]:
+def _ends(declaration: Declaration, team: Team, now: datetime) -> Iterator[_Found]:
     for member in team.members:
         if member.until is not None and ended(member.until, now):
             message = f"`until` of member `{member.user}` is in the past; the membership has ended"
@@ -250,9 +254,6 @@ def _team(declaration: Declaration, team: Team, now: datetime) -> Iterator[_Foun
         if ended(permission.until, now):
             message = f"`until` of issuer `{permission.issuer}` is in the past; the permission has ended"
             yield _Found(declaration, ("spec", "issuers", permission.issuer), "until-past", message, severity="warning")
-    if not team.permissions and not team.administrator:
-        message = f"team `{team.name}` grants nothing: it has no issuers, and is no administrator team"
-        yield _Found(declaration, ("metadata", "name"), "grants-nothing", message, severity="warning")
 
 
 def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:

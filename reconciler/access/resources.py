@@ -19,13 +19,16 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Origin(NamedTuple):
-    """Where a resource is declared: a file of the config repository, relative to its root, and a line from 1."""
+    """Where a resource is declared: a file of the config repository, relative to its root, and a line from 1.
+
+    A line of 0: it is not known.
+    """
 
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 class User(NamedTuple):

@@ -109,9 +109,9 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
 
 
 def _last_origin(actual: Actual, key: Key) -> Origin | None:
-    """Where a resource that goes away was declared; the line is not known any more, so it is the file's first."""
+    """Where a resource that goes away was declared: the database keeps its file, and not its line."""
     file = actual.files.get(key)
-    return None if file is None else Origin(file, 1)
+    return None if file is None else Origin(file, 0)
 
 
 def renamed(state: DeclaredState, renames: Renames) -> DeclaredState:

@@ -59,7 +59,7 @@ def test_the_text_says_what_changes_for_whom_and_from_where() -> None:
     shown = text(busy_plan())
     assert "Plan: Git → database" in shown
     assert "+ User carol   carol.yaml:1" in shown
-    assert "- User bob   bob.yaml:1" in shown
+    assert "- User bob   bob.yaml" in shown
     assert "      members: + carol until 2026-06-30" in shown
     assert "3 people lose internal through web: u0, u1, u2" in shown
     assert "3 people gain public through web until 2026-06-30: carol, u1, u2" in shown

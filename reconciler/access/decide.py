@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from reconciler.access.permitted_ips import Address, Rule, matching, parse_rule
+from reconciler.access.permitted_ips import Address, matching, parse_rule
 from reconciler.access.resources import Team
 from reconciler.access.state import AccessState, Path, ended, paths, teams_of
 
@@ -78,10 +77,5 @@ def permits(teams: list[Team], address: Address | None) -> tuple[bool, str | Non
         return False, None
     if address.is_local:
         return True, "loopback"
-    rule = matching((_rule(text) for text in texts), address)
+    rule = matching(map(parse_rule, texts), address)
     return rule is not None, None if rule is None else rule.text
-
-
-@lru_cache(maxsize=65_536)
-def _rule(text: str) -> Rule:
-    return parse_rule(text)

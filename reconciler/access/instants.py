@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
@@ -12,6 +13,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DAY = timedelta(days=1)
 
 
+@lru_cache(maxsize=4_096)  # many memberships end on the same day
 def parse_instant(text: str) -> datetime:
     """Read an RFC 3339 instant, or a plain date, which means its end in UTC: the midnight after it.
 
@@ -27,6 +29,7 @@ def parse_instant(text: str) -> datetime:
     raise ValueError(f"`{text}` is not an instant; write a date, `2026-12-31`, or an RFC 3339 instant, `2026-12-31T18:00:00Z`")
 
 
+@lru_cache(maxsize=4_096)
 def format_instant(instant: datetime) -> str:
     """An aware instant in UTC as RFC 3339 writes it, with fractions only where there are any."""
     text = instant.astimezone(UTC).isoformat(timespec="microseconds" if instant.microsecond else "seconds")

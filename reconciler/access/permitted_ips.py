@@ -7,6 +7,7 @@ IPv6 address (RFC 4291, 2.5.5.2) is the IPv4 address it maps, in rules and in ca
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import pairwise
 from typing import NamedTuple
@@ -62,6 +63,7 @@ def parse_address(text: str, *, direct: bool = False) -> Address:
     return Address(version, value, text, direct)
 
 
+@lru_cache(maxsize=65_536)
 def parse_rule(text: str) -> Rule:
     """Read one entry of a permitted-IP list.
 

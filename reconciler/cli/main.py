@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -88,7 +90,11 @@ def accord() -> None:
 def main() -> NoReturn:
     """Run the program. No traceback reaches the user, unless ACCORD_DEBUG asks for it."""
     gc.disable()  # a run is short and makes no cycles worth collecting; looking for them in a million tuples costs seconds
-    sys.exit(run(accord))
+    code = run(accord)
+    atexit._run_exitfuncs()
+    with suppress(Exception):  # what cannot be written now could not be written later either
+        sys.stdout.flush()
+    os._exit(code)  # taking a million tuples apart, one by one, costs as much as making a tenth of them
 
 
 def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a kind of end

@@ -22,16 +22,9 @@ def access_diff(before: AccessState, after: AccessState, changes: Iterable[Chang
     access_before, access_after = access_at(before, now), access_at(after, now)
     for user in sorted(affected_accounts(before, after, changes)):
         was, has = access_before(user), access_after(user)
-        if was == has:
-            continue
-        for issuer in sorted(was.keys() | has.keys()):
-            old, new = was.get(issuer), has.get(issuer)
-            if old is None and new is not None:
-                gained.append(new)
-            elif old is not None and new is None:
-                lost.append(old)
-            elif old is not None and new is not None and old != new:
-                changed.append(AccessChange(old, new))
+        gained += [has[issuer] for issuer in sorted(has.keys() - was)]
+        lost += [was[issuer] for issuer in sorted(was.keys() - has)]
+        changed += [AccessChange(was[issuer], has[issuer]) for issuer in sorted(was.keys() & has) if was[issuer] != has[issuer]]
     return AccessDiff(tuple(gained), tuple(lost), tuple(changed))
 
 

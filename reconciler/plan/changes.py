@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import NamedTuple, TypeVar, cast
 
 from reconciler.access.resources import KINDS, DeclaredState, Kind, Origin, Resource, Team
@@ -81,8 +82,9 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
     `before` speaks of members and issuers by their new names, since a rename keeps their identity.
     """
     held = renamed(actual.declared, renames)
-    found: list[Change] = []
+    changes: list[Change] = []
     for kind in KINDS:
+        found: list[Change] = []
         before, after = held.of_kind(kind), desired.declared.of_kind(kind)
         if before is after:
             continue
@@ -104,8 +106,8 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
             for name, resource in before.items()
             if name not in after and (adopt or (kind, name) not in actual.foreign)
         )
-    order = {kind: position for position, kind in enumerate(KINDS)}
-    return tuple(sorted(found, key=lambda change: (order[change.kind], change.name)))
+        changes += sorted(found, key=attrgetter("name"))
+    return tuple(changes)
 
 
 def _last_origin(actual: Actual, key: Key) -> Origin | None:
@@ -176,4 +178,6 @@ def find_moves(actual: Actual, desired: Desired, changes: Iterable[Change]) -> t
     """Resources that are as they were, and declared in another file than before, or for the first time."""
     held = desired.origins.keys() & {*actual.files, *actual.foreign}
     moved = {key for key in held if actual.files.get(key) != desired.origins[key].file}
-    return tuple((key, desired.origins[key]) for key in sorted(moved - {(change.kind, change.name) for change in changes}))
+    if moved:
+        moved.difference_update((change.kind, change.name) for change in changes)
+    return tuple((key, desired.origins[key]) for key in sorted(moved))

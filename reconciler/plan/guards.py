@@ -155,8 +155,10 @@ def _separation_of_duties(judged: Judged, guards: Guards) -> list[str]:
 
 
 def _many_gain(judged: Judged, guards: Guards) -> list[str]:
+    if guards.max_people_gaining is None:
+        return []
     people = {access.user for access in judged.access.gained}
-    if guards.max_people_gaining is None or len(people) <= guards.max_people_gaining:
+    if len(people) <= guards.max_people_gaining:
         return []
     return [f"{len(people)} people would gain access; at most {guards.max_people_gaining} may in one plan"]
 

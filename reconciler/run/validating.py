@@ -33,11 +33,12 @@ def validate_folder(folder: Path, cache: Path, *, now: datetime, progress: Progr
 
 def validate_revision(deployment: Deployment, rev: str, *, now: datetime, progress: Progress = None) -> Validation:
     """Check a revision of the config repository. Raises SourceError where it cannot be read."""
-    from reconciler.run.planning import open_source
+    from reconciler.source.cache import open_cache
     from reconciler.source.load import load_revision
+    from reconciler.source.repository import Repository
     from reconciler.source.rules import problems_of
 
-    source = open_source(deployment)
-    commit = source.repository.resolve(rev).commit
-    loaded = load_revision(source.repository, commit, source.path, cache=source.cache, progress=progress)
+    repository = Repository.open(deployment.repository, deployment.cache)
+    commit = repository.resolve(rev).commit
+    loaded = load_revision(repository, commit, deployment.path, cache=open_cache(deployment.cache), progress=progress)
     return Validation(problems_of(loaded, now), len(loaded.declarations), loaded.files)

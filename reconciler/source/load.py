@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None] | None
 
 _FEW = 2_000
 """So many blobs are parsed here; more are worth the start of worker processes."""
-_SHARE = 4_000
+_SHARE = 8_000
 """How many blobs a worker takes at a time."""
 
 Place = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]

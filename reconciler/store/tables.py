@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -50,6 +51,7 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else read_instant(value)
 
 
+@lru_cache(maxsize=4_096)
 def instant_text(value: datetime) -> str:
     """An instant as the tables hold it."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -73,7 +73,10 @@ Exit codes: 0 the chain holds; 1 it is broken, or cannot be read; 6 unreachable.
 @click.option("--head", metavar="HASH", help="The hash of the last entry, as an earlier run printed it.")
 @format_option("text", "json")
 def verify(file: Path | None, database: str | None, head: str | None, format_: str) -> int:
-    """Check the hash chain of the audit log, in the database or in FILE, which `accord audit export` wrote."""
+    """Check the hash chain of the audit log, in the database or in FILE, which `accord audit export` wrote.
+
+    In the database, the history of applied revisions must also be what the log tells of them.
+    """
     from reconciler.cli.output import write_json
     from reconciler.run.auditing import verify_database, verify_file
     from reconciler.run.deployment import read_deployment

@@ -22,9 +22,10 @@ Examples:
 def command(database: str | None, limit: int | None, format_: str) -> int:
     """List the revisions that were applied, newest first: when, by whom, with which overrides."""
     from reconciler.cli.output import write_json, write_lines
-    from reconciler.cli.records import revision_document, revision_lines
+    from reconciler.cli.records import revision_lines
     from reconciler.run.deployment import read_deployment
     from reconciler.run.history import history
+    from reconciler.store.revisions import revision_document
 
     found = history(read_deployment({"database_url": database}), limit)
     if format_ == "json":

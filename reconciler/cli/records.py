@@ -37,23 +37,6 @@ def _counted(counts: Mapping[str, int]) -> Iterator[str]:
             yield count(counts[name], noun) + end
 
 
-def revision_document(applied: AppliedRevision) -> dict[str, Any]:
-    """An applied revision for programs."""
-    return {
-        **document.revision_document(applied.revision),
-        "appliedAt": format_instant(applied.applied_at),
-        "appliedBy": applied.applied_by,
-        "repository": applied.repository,
-        "branch": applied.branch,
-        "path": applied.path,
-        "planDigest": applied.plan_digest,
-        "generation": applied.generation,
-        "overrides": [{"guard": guard, "reason": reason} for guard, reason in applied.overrides],
-        "counts": applied.counts,
-        "accordVersion": applied.accord_version,
-    }
-
-
 def entry_lines(entry: AuditEntry, *, dated: bool = False) -> Iterator[Line]:
     """An audit entry in one line, with its details below; `dated`: with when and by whom."""
     when = f"  {format_instant(entry.at.replace(microsecond=0))} {printable(entry.actor)}:" if dated else " "

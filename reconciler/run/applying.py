@@ -77,7 +77,6 @@ def apply_revision(
                 apply_plan(
                     connection,
                     plan,
-                    digest=plan_digest(plan),
                     repository=source.repository.origin(),
                     branch=deployment.branch,
                     applied_by=applied_by,
@@ -122,7 +121,12 @@ def _planned(
         refuse_other_plan(plan, order.saved)
     if order.expected is not None and plan_digest(plan) != order.expected:
         raise Stale(f"the plan is {plan_digest(plan)} now, not {order.expected}; look at it again")
-    plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in order.overrides]))
+    return permitted(plan, order.overrides)
+
+
+def permitted(plan: Plan, overrides: Sequence[Override]) -> Plan:
+    """The plan with the named guards overridden. Raises Unsafe where another one refuses."""
+    plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in overrides]))
     if plan.refusals:
         raise Unsafe(plan)
     return plan

@@ -13,13 +13,17 @@ from reconciler.store.audit import (
     GENESIS,
     AuditEntry,
     Broken,
+    Recorded,
     chain_head,
     from_lines,
     raw_entries,
     read_audit,
+    recorded,
     to_line,
     verify,
 )
+from reconciler.store.read import read_history
+from reconciler.store.revisions import contradiction
 
 
 class Verified(NamedTuple):
@@ -31,10 +35,18 @@ class Verified(NamedTuple):
 
 
 def verify_database(deployment: Deployment, noted: str | None = None) -> Verified:
-    """Check the log in the database. `noted`: a hash that was its last once, and must be in it still."""
+    """Check the log in the database, and that the history says the same. `noted`: a hash of the log that must be in it still."""
+    told: list[Recorded] = []
+
+    def listening(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+        for row in rows:
+            yield row  # the next one is asked for only where this one holds
+            told.extend(filter(None, [recorded(row)]))
+
     with reading(deployment) as connection:
         count, head = chain_head(connection)
-        return _verified(raw_entries(connection), noted, count, head)
+        found = _verified(listening(raw_entries(connection)), noted, count, head)
+        return found if found.broken else found._replace(broken=contradiction(read_history(connection), told))
 
 
 def verify_file(file: Path, noted: str | None = None) -> Verified:

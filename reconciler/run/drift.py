@@ -14,11 +14,10 @@ from reconciler.plan.foreign import Given, given_by
 from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Change, Plan
-from reconciler.plan.render.document import plan_digest
 from reconciler.run.access import access_state
-from reconciler.run.applying import Outcome, Override, overrides_used
+from reconciler.run.applying import Outcome, Override, overrides_used, permitted
 from reconciler.run.deployment import Deployment
-from reconciler.run.errors import InvalidConfiguration, RunError, Stale, Unsafe
+from reconciler.run.errors import InvalidConfiguration, RunError, Stale
 from reconciler.run.gather import Progress, Source, read_declarations, state_of
 from reconciler.run.planning import open_source, reading, refuse_absent
 from reconciler.store.apply import apply_plan
@@ -189,15 +188,12 @@ def repair(
             plan, whole = _repair_plan(connection, source, applied, clock(), chosen, progress)
             if _reach(plan) != _reach(shown):
                 raise Stale("the database has changed since this was shown; look at it again")
-            plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in overrides]))
-            if plan.refusals:
-                raise Unsafe(plan)
+            plan = permitted(plan, overrides)
             return Outcome(
                 plan,
                 apply_plan(
                     connection,
                     plan,
-                    digest=plan_digest(plan),
                     repository=applied.repository,
                     branch=applied.branch,
                     applied_by=applied_by,
@@ -205,5 +201,6 @@ def repair(
                     now=clock(),
                     whole=whole,
                     known=known,
+                    action="repair",
                 ),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 from sqlalchemy import func, select
@@ -13,6 +13,7 @@ from reconciler import __version__
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
 from reconciler.plan.effects import ends_credentials, gets_welcome_mail, loses_ad_group
 from reconciler.plan.plan import Change, Plan
+from reconciler.plan.render.document import plan_digest
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.bulk import insert_rows, new_ids
@@ -20,7 +21,7 @@ from reconciler.store.digests import Bucket, bucket_of, drifted, refresh
 from reconciler.store.engine import Connection
 from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.orphans import remove_orphans
-from reconciler.store.revisions import read_applied
+from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_revision
 from reconciler.store.rows import column_values
 from reconciler.store.tables import TABLES, instant_text
 
@@ -32,7 +33,6 @@ def apply_plan(
     connection: Connection,
     plan: Plan,
     *,
-    digest: str,
     repository: str,
     branch: str,
     applied_by: str,
@@ -41,6 +41,7 @@ def apply_plan(
     progress: Progress = None,
     whole: bool = True,
     known: Collection[Bucket] | None = None,
+    action: Literal["apply", "repair"] = "apply",
 ) -> int | None:
     """Execute a plan; returns the id of its entry in the history.
 
@@ -61,51 +62,33 @@ def apply_plan(
         stale = drifted(connection)
     revision_id = (connection.execute(select(func.max(tables.revisions.c.id))).scalar() or 0) + 1
     writer = _Writer(connection, revision_id, now, progress, len(plan.changes))
-    _record_revision(connection, plan, revision_id, digest, repository, branch, applied_by, overrides, now)
+    entry = AppliedRevision(
+        id=revision_id,
+        revision=plan.revision,
+        repository=repository,
+        branch=branch,
+        path=plan.path,
+        applied_at=now,
+        applied_by=applied_by,
+        plan_digest=plan_digest(plan),
+        generation=_next_generation(connection, plan),
+        overrides=tuple(overrides),
+        counts=_counts(plan),
+        accord_version=__version__,
+    )
+    write_revision(connection, entry)
     writer.write(plan)
-    append(connection, _events(plan, digest, overrides), at=now, actor=applied_by, revision_id=revision_id)
+    append(connection, _events(plan, entry, action), at=now, actor=applied_by, revision_id=revision_id)
     refresh(connection, writer.touched.union(stale) if whole else writer.touched.difference(stale))
     return revision_id
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _record_revision(
-    connection: Connection,
-    plan: Plan,
-    revision_id: int,
-    digest: str,
-    repository: str,
-    branch: str,
-    applied_by: str,
-    overrides: Sequence[tuple[str, str]],
-    now: datetime,
-) -> None:
+def _next_generation(connection: Connection, plan: Plan) -> int:
     # counted up from the row itself, and under its lock: directory facts, which others write, raise the generation too
-    generation = connection.execute(select(tables.state.c.generation).with_for_update()).scalar_one()
+    generation: int = connection.execute(select(tables.state.c.generation).with_for_update()).scalar_one()
     generation += 0 if plan.is_empty else 1
     connection.execute(tables.state.update().values(generation=generation))
-    connection.execute(
-        tables.revisions.insert().values(
-            id=revision_id,
-            commit_sha=plan.revision.commit,
-            author=plan.revision.author,
-            committed_at=plan.revision.time,
-            summary=plan.revision.summary,
-            repository=repository,
-            branch=branch,
-            path=plan.path,
-            applied_at=now,
-            applied_by=applied_by,
-            plan_digest=digest,
-            generation=generation,
-            overrides=_json([{"guard": guard, "reason": reason} for guard, reason in overrides]),
-            counts=_json(_counts(plan)),
-            accord_version=__version__,
-        )
-    )
+    return generation
 
 
 def _counts(plan: Plan) -> dict[str, int]:
@@ -115,20 +98,15 @@ def _counts(plan: Plan) -> dict[str, int]:
     return {**counts, "gained": len(plan.access.gained), "lost": len(plan.access.lost), "mails": plan.effects.mails}
 
 
-def _events(plan: Plan, digest: str, overrides: Sequence[tuple[str, str]]) -> Iterator[Event]:
+def _events(plan: Plan, applied: AppliedRevision, action: str) -> Iterator[Event]:
     yield Event(
-        "revision.apply",
+        f"revision.{action}",
         "",
         "",
         {
-            "commit": plan.revision.commit,
-            "author": plan.revision.author,
-            "path": plan.path,
+            **revision_document(applied),
             "adopt": plan.adopt,
             "rewind": plan.rewind,
-            "digest": digest,
-            "counts": _counts(plan),
-            "overrides": [{"guard": guard, "reason": reason} for guard, reason in overrides],
             "sessionsEnded": plan.effects.sessions_ended,
             "tokensEnded": plan.effects.tokens_ended,
         },

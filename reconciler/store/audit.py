@@ -14,6 +14,7 @@ from reconciler.store import tables
 from reconciler.store.bulk import insert_rows
 from reconciler.store.engine import Connection
 from reconciler.store.errors import UnreadableLog
+from reconciler.store.rows import read_json
 from reconciler.store.tables import instant_text
 
 GENESIS = "0" * 64
@@ -50,6 +51,26 @@ class Broken(NamedTuple):
 
     id: int
     how: str
+
+
+class Recorded(NamedTuple):
+    """What an entry tells of a revision that was applied: the entry's number, the revision's, and the details."""
+
+    entry: int
+    revision_id: int | None
+    detail: dict[str, Any]
+
+
+REVISION_ACTIONS = ("revision.apply", "revision.repair")
+"""What is recorded of a plan that was applied: of a revision, or of drift that was put right."""
+
+
+def recorded(row: Sequence[Any]) -> Recorded | None:
+    """What a row of the log tells of an applied revision; None where it is about something else."""
+    if row[3] not in REVISION_ACTIONS:
+        return None
+    detail = read_json(row[7])
+    return Recorded(row[0], row[6], detail if isinstance(detail, dict) else {})
 
 
 def entry_hash(entry: Sequence[Any]) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import select
 
+from reconciler.access.instants import format_instant
 from reconciler.plan.actual import Revision
+from reconciler.plan.render import document
 from reconciler.store import tables
+from reconciler.store.audit import Broken, Recorded
 from reconciler.store.engine import Connection
+from reconciler.store.errors import DatabaseCorrupt
 from reconciler.store.rows import read_json
 
 
@@ -42,10 +48,76 @@ def _applied(row: Any) -> AppliedRevision:
         applied_by=row.applied_by,
         plan_digest=row.plan_digest,
         generation=row.generation,
-        overrides=tuple((item["guard"], item["reason"]) for item in read_json(row.overrides)),
+        overrides=_overrides(row.overrides),
         counts=read_json(row.counts),
         accord_version=row.accord_version,
     )
+
+
+def _overrides(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple((item["guard"], item["reason"]) for item in read_json(text))
+    except (TypeError, KeyError):
+        raise DatabaseCorrupt(
+            f"the database holds `{text[:80]}` where a list of overrides belongs; it was written by hand: correct it there"
+        ) from None
+
+
+def write_revision(connection: Connection, applied: AppliedRevision) -> None:
+    """Add an entry to the history."""
+    facts = revision_document(applied)
+    connection.execute(
+        tables.revisions.insert().values(
+            id=applied.id,
+            commit_sha=applied.revision.commit,
+            author=applied.revision.author,
+            committed_at=applied.revision.time,
+            summary=applied.revision.summary,
+            repository=applied.repository,
+            branch=applied.branch,
+            path=applied.path,
+            applied_at=applied.applied_at,
+            applied_by=applied.applied_by,
+            plan_digest=applied.plan_digest,
+            generation=applied.generation,
+            overrides=orjson.dumps(facts["overrides"], option=orjson.OPT_SORT_KEYS).decode(),
+            counts=orjson.dumps(facts["counts"], option=orjson.OPT_SORT_KEYS).decode(),
+            accord_version=applied.accord_version,
+        )
+    )
+
+
+def revision_document(applied: AppliedRevision) -> dict[str, Any]:
+    """All that the history says of an applied revision: for programs, and for the audit log, which must say the same."""
+    return {
+        **document.revision_document(applied.revision),
+        "appliedAt": format_instant(applied.applied_at),
+        "appliedBy": applied.applied_by,
+        "repository": applied.repository,
+        "branch": applied.branch,
+        "path": applied.path,
+        "planDigest": applied.plan_digest,
+        "generation": applied.generation,
+        "overrides": [{"guard": guard, "reason": reason} for guard, reason in applied.overrides],
+        "counts": applied.counts,
+        "accordVersion": applied.accord_version,
+    }
+
+
+def contradiction(history: Iterable[AppliedRevision], recorded: Sequence[Recorded]) -> Broken | None:
+    """The first entry of the audit log that says another thing of an applied revision than the history does."""
+    held: dict[int | None, dict[str, Any]] = {applied.id: revision_document(applied) for applied in history}
+    for entry_id, revision_id, detail in recorded:
+        facts = held.pop(revision_id, None)
+        if facts is None:
+            return Broken(entry_id, f"it tells of revision {revision_id}, which is missing in the history")
+        differing = [name for name, value in facts.items() if name not in detail or detail[name] != value]
+        if differing:
+            return Broken(entry_id, f"the history says another thing of revision {revision_id}: {', '.join(differing)}")
+    for revision_id, facts in held.items():
+        last = recorded[-1].entry if recorded else 0
+        return Broken(last, f"the history holds revision {revision_id} ({facts['commit'][:12]}), of which no entry tells")
+    return None
 
 
 def read_applied(connection: Connection) -> AppliedRevision | None:

@@ -11,6 +11,7 @@ import pytest
 from scenario import Accord, by_hand, everything
 
 from reconciler.cli.exits import CHANGES, ERROR, INVALID, OK, STALE
+from reconciler.store import tables
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "config-repo"
 
@@ -308,6 +309,51 @@ def test_the_audit_log_tells_and_can_be_checked_anywhere(begun: Desk, tmp_path: 
     accord("audit", "verify")
     by_hand(accord, "DELETE FROM audit WHERE id = 6")
     assert "6 entries were written" in accord("audit", "verify", code=ERROR).stderr
+
+
+COPIED = ", ".join(column.name for column in tables.revisions.columns if column.name != "id")
+UNBOUND = [f"UPDATE {table.name} SET revision_id = NULL" for table in tables.TABLES.values()]
+EARLIER = "2020-01-01T00:00:00.000000Z"
+OTHERS = {
+    "committed_at": EARLIER,
+    "applied_at": EARLIER,
+    "counts": "{}",
+    "overrides": '[{"guard": "x", "reason": "y"}]',
+    "generation": "7",
+}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        *(
+            (f"UPDATE revisions SET {name} = '{OTHERS.get(name, 'x')}' WHERE id = 2", "another thing of revision 2")
+            for name in COPIED.split(", ")
+        ),
+        ("UPDATE revisions SET id = 7 WHERE id = 2", "tells of revision 2, which is missing"),
+        ("DELETE FROM revisions WHERE id = 1", "tells of revision 1, which is missing"),
+        (f"INSERT INTO revisions (id, {COPIED}) SELECT 3, {COPIED} FROM revisions WHERE id = 1", "of which no entry tells"),
+        ("UPDATE revisions SET overrides = '[1]'", "a list of overrides"),
+        ("DELETE FROM revisions", "tells of revision 1, which is missing"),
+    ],
+)
+def test_a_history_that_is_not_what_the_audit_log_tells_is_found(begun: Desk, statement: str, words: str) -> None:
+    accord = begun.accord
+    begun.write("issuers/vpn.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: vpn}\nspec: {}\n")
+    begun.commit("A new issuer")
+    accord("apply", "--yes")
+    accord("audit", "verify")
+    by_hand(accord, *UNBOUND, statement)
+    assert words in accord("audit", "verify", code=ERROR).stderr
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_history_whose_last_entry_was_replaced_is_found(begun: Desk) -> None:
+    accord = begun.accord
+    by_hand(accord, *UNBOUND, "DELETE FROM revisions")
+    accord("apply", "--yes", "--adopt")  # takes the number that is free again
+    assert "another thing of revision 1: appliedAt, planDigest" in accord("audit", "verify", code=ERROR).stderr
 
 
 def test_an_export_is_a_config_repository_that_changes_nothing(desk: Desk, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from reconciler.plan.guards import GUARDS, overridden
 from reconciler.plan.plan import Plan
-from reconciler.plan.render.document import plan_digest, plan_document
+from reconciler.plan.render.document import plan_document
 from reconciler.run import gather
 from reconciler.run.errors import InvalidConfiguration
 from reconciler.run.planning import plan_against
@@ -294,7 +294,7 @@ def long_way(connection: Connection, source: gather.Source, commit: str, now: da
 def apply(connection: Connection, plan: Plan, now: datetime) -> None:
     plan = plan._replace(guards=overridden(plan.guards, GUARDS))
     arguments = {"repository": "r", "branch": "main", "applied_by": "test", "overrides": [], "now": now}
-    apply_plan(connection, plan, digest=plan_digest(plan), **arguments)  # type: ignore[arg-type]
+    apply_plan(connection, plan, **arguments)  # type: ignore[arg-type]
 
 
 def check_both_ways(folder: Path, template: Path, world: World, edits: Callable[[], int], by_hand: bool) -> int:

@@ -85,7 +85,6 @@ def execute(connection: Connection, plan: Plan) -> int | None:
     return apply_plan(
         connection,
         plan,
-        digest="sha256:0",
         repository="config.git",
         branch="main",
         applied_by="tester",

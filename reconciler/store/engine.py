@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from reconciler.store.errors import DatabaseUnreachable, StoreError, read_url, shown, translated
+from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, StoreError, read_url, shown, translated
 
 __all__ = ["Connection", "Database", "open_database"]
 
@@ -59,7 +61,11 @@ class Database:
     @property
     def is_missing_file(self) -> bool:
         """Whether this is SQLite, and its file is not there."""
-        return self.is_sqlite and not Path(self._engine.url.database or "").exists()
+        return self.is_sqlite and not self._file.exists()
+
+    @property
+    def _file(self) -> Path:
+        return Path(self._engine.url.database or "")
 
     @property
     def is_sqlite(self) -> bool:
@@ -71,7 +77,9 @@ class Database:
         """One consistent snapshot; nothing can be written. Raises StoreError."""
         if self.is_missing_file:
             raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
-        with self.translated(), self._engine.connect() as connection:
+        still = _stamp(self._file) if self.is_sqlite and self.read_only and _lies_still(self._file) else None
+        engine = self._engine if still is None else _sqlite(self._engine.url, self._wait, read_only=True, still=True)
+        with self.translated(), engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("PRAGMA query_only = ON")
                 connection.exec_driver_sql("BEGIN")
@@ -81,6 +89,8 @@ class Database:
                 yield connection
             finally:
                 _roll_back(connection)
+                if still is not None and still != _stamp(self._file):
+                    raise ChangedMeanwhile(f"somebody wrote to the database {self.shown} while it was read; try again")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -123,7 +133,7 @@ class Database:
             raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
         with self.translated():
             proxy = self._engine.raw_connection()
-            connection = proxy.driver_connection
+            connection: Any = proxy.driver_connection
             proxy.detach()
         if not self.is_sqlite:
             connection.autocommit = True
@@ -181,9 +191,29 @@ def _postgresql(url: URL) -> Engine:
         raise StoreError("PostgreSQL needs the extra `postgresql`: pip install 'accord-access[postgresql]'") from None
 
 
-def _sqlite(url: URL, wait: float, read_only: bool) -> Engine:
+def _lies_still(file: Path) -> bool:
+    """Whether SQLite could not read a file as it does by default: that makes a log and an index beside it, and here it may not.
+
+    Where a log lies there already, somebody is writing, and SQLite reads that along.
+    """
+    return not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)) and not Path(f"{file}-wal").exists()
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
+    found = file.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _sqlite(url: URL, wait: float, read_only: bool, *, still: bool = False) -> Engine:
     # transactions are begun by name, so the driver's own implicit BEGIN is switched off
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": wait, "isolation_level": None})
+
+    if still:
+
+        @event.listens_for(engine, "do_connect")
+        def ask_for_no_locks(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+            arguments[0] = f"file:{quote(arguments[0])}?immutable=1"
+            options["uri"] = True
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -7,11 +7,14 @@ import random
 import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from forked import Ended, Forked
@@ -20,7 +23,7 @@ from scenario import ADMINISTRATORS, Accord, ConfigRepository, user
 from sqlalchemy import text
 
 from reconciler.access.resources import DeclaredState
-from reconciler.cli.exits import ERROR, INTERRUPTED, OK, UNREACHABLE, UNSAFE
+from reconciler.cli.exits import CHANGES, ERROR, INTERRUPTED, OK, UNREACHABLE, UNSAFE
 from reconciler.cli.main import run as edge
 from reconciler.store.audit import chain_head, raw_entries, verify
 from reconciler.store.digests import drifted
@@ -226,6 +229,43 @@ def test_a_database_that_may_not_be_written_says_so_and_stays(public_folder: Pat
     assert file.read_bytes() == before
     give(public_folder, 0)
     accord(*APPLY)
+
+
+READ = [("plan",), ("access",), ("history",), ("drift",), ("audit", "verify"), ("db", "check"), ("explain", "root", "tls")]
+CRASH = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("UPDATE issuers SET description = 'not checkpointed'")
+connection.commit()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("crashed", [False, True], ids=["closed", "crashed"])
+@pytest.mark.parametrize("modes", [(0o555, 0o444), (0o755, 0o444), (0o555, 0o644)], ids=["both", "file", "folder"])
+def test_a_database_that_may_not_be_written_can_be_read(public_folder: Path, modes: tuple[int, int], crashed: bool) -> None:
+    repository = ConfigRepository(public_folder / "config.git")
+    repository.commit(organisation(20, "one"))
+    folder = public_folder / "data #%41?"  # what a URI would take for its own
+    folder.mkdir()
+    file = folder / "accord.db"
+    accord = Accord(repository.path, f"sqlite:///{quote(str(file))}", public_folder / "cache")
+    accord(*APPLY)
+    for command in READ:
+        accord(*command)  # and so every module is loaded that the account could not load
+    if crashed:
+        subprocess.run([sys.executable, "-c", CRASH, str(file)], check=True)
+        assert Path(f"{file}-wal").stat().st_size > 0
+    give(public_folder, NOBODY)
+    folder.chmod(modes[0])
+    for path in folder.iterdir():
+        path.chmod(modes[1])
+    before = file.read_bytes()
+    for command in READ:
+        ended = run(accord, *command, prepare=become_nobody)
+        assert ended.code == (CHANGES if crashed and command == ("drift",) else OK), ended
+    folder.chmod(0o755)
+    assert crashed or file.read_bytes() == before  # what the crash left in the log may come into the file
 
 
 @pytest.mark.parametrize("spare", [0, 20_000, 200_000])

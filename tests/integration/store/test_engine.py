@@ -11,8 +11,9 @@ import pytest
 from declared_states import SMALL, bring, held, query, run_sql
 from sqlalchemy import text
 
+from reconciler.store import engine
 from reconciler.store.engine import Database, open_database
-from reconciler.store.errors import DatabaseUnreachable, StoreError
+from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, StoreError
 from reconciler.store.schema import upgrade
 
 GENERATION = text("SELECT generation FROM state")
@@ -125,3 +126,16 @@ def test_a_change_by_hand_waits_for_the_writer_and_a_directory_account_does_not(
             other.execute("UPDATE state SET generation = generation + 1")
         assert held(database).declared == SMALL
         assert held(database).runtime.directory_accounts == {"dora"}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_was_written_while_a_file_was_read_without_locks_is_not_believed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_lies_still", lambda _: True)
+    with open_database(database.url, read_only=True) as opened:
+        with opened.reading() as connection:
+            connection.execute(GENERATION)
+        with pytest.raises(ChangedMeanwhile, match="while it was read"), opened.reading() as connection:
+            connection.execute(GENERATION)
+            run_sql(database, RAISE)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.exits import OK
-from reconciler.cli.options import database_option
+from reconciler.cli.exits import INVALID, OK
+from reconciler.cli.options import database_option, utc_now
 
 
 @click.command(
@@ -18,6 +18,8 @@ Examples:
   git -C config init -b main && git -C config add -A && git -C config commit -m "As it stands"
   accord plan --repository config      # no changes
   accord apply --repository config --yes --adopt
+
+Exit codes: 0 everything was written; 3 what no resource can declare was left out, as listed; 1 error.
 """,
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -25,11 +27,16 @@ Examples:
 def command(folder: Path, database: str | None) -> int:
     """Write the database's declared facts as a config repository into DIR, which must be empty.
 
+    What is written is valid. Rows that are not, such as a user with an impossible address, are left out and listed.
+
     This is how an existing installation is adopted: export, commit, plan (no changes), apply --adopt.
     """
+    from reconciler.plan.render.words import printable
     from reconciler.run.deployment import read_deployment
     from reconciler.run.exporting import export_database
 
-    written = export_database(read_deployment({"database_url": database}), folder)
+    written, flaws = export_database(read_deployment({"database_url": database}), folder, now=utc_now())
+    for flaw in flaws:
+        click.echo(f"accord: left out {flaw.kind} {printable(flaw.name)}: {printable(flaw.reason)}", err=True)
     click.echo(f"Wrote {written:,} files to {folder}.")
-    return OK
+    return INVALID if flaws else OK

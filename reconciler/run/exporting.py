@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.run.deployment import Deployment
 from reconciler.run.planning import reading
+from reconciler.source.declarable import Flaw, declarable
 from reconciler.source.export import export_state
 from reconciler.store.read import read_actual
 
 
-def export_database(deployment: Deployment, folder: Path) -> int:
-    """Write everything declared, foreign rows included; gives how many files. Raises SourceError where DIR is not empty."""
+def export_database(deployment: Deployment, folder: Path, *, now: datetime) -> tuple[int, list[Flaw]]:
+    """Write everything that can be declared, foreign rows included; gives how many files, and what cannot be declared.
+
+    Raises SourceError where DIR is not empty.
+    """
     with reading(deployment) as connection:
         actual = read_actual(connection)
-    return len(export_state(actual.declared, folder))
+    state, flaws = declarable(actual.declared, now)
+    return len(export_state(state, folder)), flaws

@@ -66,9 +66,14 @@ def claim_folder(folder: Path) -> None:
         raise SourceError(f"{folder} is not empty (it holds {found[0]!r}); name a new or an empty folder")
 
 
+def can_be_declared(name: str) -> bool:
+    """Whether a name is one that a resource may have, and a file after it."""
+    return _NAME.fullmatch(name) is not None
+
+
 def resource_path(kind: Kind, name: str, *, sharded: bool = False) -> str:
     """Where an export puts a resource, relative to the repository's root."""
-    if not _NAME.fullmatch(name):
+    if not can_be_declared(name):
         raise SourceError(
             f"the {kind} {name!r} cannot be exported: a declared name has only a-z, 0-9, dots, underscores and hyphens"
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
-from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Settings, Team, User
+from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Resource, Settings, Team, User
 from reconciler.access.state import ended
 from reconciler.plan.nearest import nearest
 from reconciler.plan.problems import Problem, Severity
@@ -151,7 +151,7 @@ def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[st
     near: dict[tuple[Kind, str], str | None] = {}
     compared = 0
     for declaration in declarations:
-        for kind, path, name in _mentions(declaration, names):
+        for kind, path, name in unknown_references(declaration.resource, names):
             if (kind, name) not in near:
                 near[kind, name] = nearest(name, names[kind]) if compared < _MOST_COMPARED else None
                 compared += len(names[kind])
@@ -160,9 +160,8 @@ def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[st
             yield _Found(declaration, path, "unknown-reference", f"unknown {_WORDS[kind]} `{name}`{hint}", suggestion)
 
 
-def _mentions(declaration: Declaration, names: Mapping[Kind, set[str]]) -> Iterator[tuple[Kind, Path, str]]:
+def unknown_references(resource: Resource, names: Mapping[Kind, set[str]]) -> Iterator[tuple[Kind, Path, str]]:
     """The unknown names that a resource refers to. A path ends in the name: lists are sorted, so an index would mean nothing."""
-    resource = declaration.resource
     lists: tuple[tuple[Kind, Path, Iterable[str]], ...] = ()
     if isinstance(resource, Team):
         lists = (

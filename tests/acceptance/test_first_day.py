@@ -378,6 +378,24 @@ def test_an_export_is_a_config_repository_that_changes_nothing(desk: Desk, tmp_p
     assert subprocess.run(["diff", "-r", "-x", ".git", str(exported), str(again)], check=False).returncode == 0
 
 
+def test_an_export_says_what_no_config_could_declare(desk: Desk) -> None:
+    accord = desk.accord
+    accord("db", "upgrade")
+    by_hand(
+        accord,
+        "INSERT INTO users (name, email) VALUES ('olga', 'olga@example.org'), ('\u00e9v\u00e9', 'eve'), ('paul', 'nowhere')",
+        "INSERT INTO teams (name, administrator) VALUES ('staff', true), ('everyone', false)",
+        "INSERT INTO memberships (team_id, user_id) SELECT teams.id, users.id FROM teams, users",
+    )
+    said = accord("export", str(desk.config), code=INVALID)
+    assert said.output.endswith(f"Wrote 2 files to {desk.config}.\n")
+    assert "accord: left out User \u00e9v\u00e9: a declared name has only a-z" in said.stderr
+    assert "accord: left out User paul: `email` cannot be `nowhere`" in said.stderr
+    assert "accord: left out Team everyone: `name` cannot be `everyone`" in said.stderr
+    assert "accord: left out Team staff: only its reference to User `paul`" in said.stderr
+    accord("validate", str(desk.config))
+
+
 def test_an_existing_installation_is_adopted_only_when_asked(desk: Desk, tmp_path: Path) -> None:
     accord = desk.accord
     accord("db", "upgrade")

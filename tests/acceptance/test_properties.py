@@ -186,7 +186,7 @@ def check_history(folder: Path, database_url: str, before: State, after: State, 
     again = planned()
     assert again.is_empty
     assert not again.moves
-    export_database(deployment, folder / "export")
+    export_database(deployment, folder / "export", now=NOW)
     (folder / "after").mkdir()
     for name, document in files(after).items():
         target = folder / "after" / name

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-from reconciler.access.permitted_ips import Address, Rule, matching, parse_address, parse_rule
+from functools import lru_cache
 
 from api.errors import Problem
+from reconciler.access.permitted_ips import Address, Rule, matching, parse_address, parse_rule
 
 
 def parse_proxies(texts: Sequence[str]) -> tuple[Rule, ...]:
@@ -15,18 +15,22 @@ def parse_proxies(texts: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(parse_rule(text) for text in texts)
 
 
-def client_address(peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: Sequence[Rule]) -> Address | None:
+@lru_cache(maxsize=4096)
+def client_address(
+    peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: tuple[Rule, ...], *, relayed: bool = False
+) -> Address | None:
     """Where a request comes from; None where that cannot be known, which satisfies no restriction.
 
     From a trusted proxy it is the right-most address of `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not itself a
     trusted proxy's. Where both headers are there they must agree: the caller may have written the one that the proxy does
-    not. A forwarding header from anybody else is not believed, and its request never counts as one from this machine.
+    not. A forwarding header from anybody else is not believed, and its request never counts as one from this machine; nor does
+    one that is `relayed`, as other headers tell.
 
     Raises Problem where the two headers disagree.
     """
     carried = forwarded is not None or x_forwarded_for is not None
     try:
-        caller = parse_address(peer.strip("[]"), direct=not carried)
+        caller = parse_address(peer.strip("[]"), direct=not (carried or relayed))
     except ValueError:
         return None
     if not carried or matching(trusted, caller) is None:

@@ -68,15 +68,16 @@ def objection(password: str, policy: PasswordPolicy, *, identity: tuple[str, ...
 
     `identity` are texts that others know of the owner: the login name, the address, the full name.
     """
-    normal = _normal(password)
-    if len(normal) < policy.min_length:
+    folded = _normal(password).casefold()
+    if len(folded) < policy.min_length:
         return f"the password is too short: it needs at least {policy.min_length} characters"
-    if len(normal) > MAX_LENGTH:
+    if len(folded) > MAX_LENGTH:
         return f"the password is too long: at most {MAX_LENGTH} characters"
-    if not policy.refuse_common:
-        return None
-    folded = normal.casefold()
-    if _repeated(folded) in _common() or folded in _common():
+    return _commonness(folded, identity) if policy.refuse_common else None
+
+
+def _commonness(folded: str, identity: tuple[str, ...]) -> str | None:
+    if not {folded, _repeated(folded)}.isdisjoint(_common()):
         return "the password is on a list of common passwords; choose one that is not"
     if len(set(folded)) < 4:
         return "the password repeats a few characters; choose one that is harder to guess"

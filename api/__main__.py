@@ -1,0 +1,5 @@
+"""`python -m api` is `accord-api`."""
+
+from api.cli import main
+
+main()

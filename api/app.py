@@ -1,0 +1,121 @@
+"""The WSGI application: routes, what is done to every request, and errors as problem details."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+import orjson
+
+from api.errors import Problem, Unavailable
+from api.routes import ROUTES
+from api.service import Service
+from reconciler.store.errors import StoreError
+
+_log = logging.getLogger("accord.api")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
+    """The application over a service that was started."""
+    app = falcon.App(middleware=[Edge(service)])
+    app.req_options.strip_url_path_trailing_slash = False
+    app.req_options.keep_blank_qs_values = True
+    app.add_error_handler(Problem, _answer_problem)
+    app.add_error_handler(StoreError, _answer_unavailable)
+    app.add_error_handler(falcon.HTTPError, _answer_http_error)
+    app.add_error_handler(Exception, _answer_failure)
+    for path, resource in ROUTES:
+        app.add_route(path, resource(service))
+    return app
+
+
+class Edge:
+    """What every request goes through: its id, refusing what no client sends, headers, figures, the log."""
+
+    def __init__(self, service: Service) -> None:
+        self._metrics = service.metrics
+        self._counters: dict[tuple[str, str, str], Any] = {}
+        self._latencies: dict[tuple[str, str, str], Any] = {}
+
+    def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Refuse what could be read in two ways. Raises Problem."""
+        environment = request.env
+        environment["accord.began"] = time.perf_counter()
+        given = environment.get("HTTP_X_REQUEST_ID")
+        request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+        environment["accord.request_id"] = request_id
+        response.set_headers((("X-Request-Id", request_id), ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")))
+        if "\0" in request.path or "%00" in request.query_string:
+            raise Problem("the address holds a NUL character")
+
+    def process_response(self, request: falcon.Request, response: falcon.Response, resource: object, succeeded: bool) -> None:
+        """Count."""
+        key = request.method, request.uri_template or "none", str(response.status)[:3]
+        counter = self._counters.get(key)
+        if counter is None:
+            operation = f"{key[0]} {key[1]}" if request.uri_template else "none"
+            counter = self._counters[key] = self._metrics.requests.labels(operation, key[2])
+            self._latencies[key] = self._metrics.latency.labels(operation)
+        counter.inc()
+        took = time.perf_counter() - request.env["accord.began"]
+        self._latencies[key].observe(took)
+        if _log.isEnabledFor(logging.DEBUG):
+            more = {"requestId": request.env["accord.request_id"], "milliseconds": round(took * 1000, 2)}
+            _log.debug("%s %s %s", *key, extra=more)
+
+
+def problem_body(status: int, name: str, title: str, detail: str, request: falcon.Request, more: Mapping[str, Any]) -> bytes:
+    """Problem details (RFC 9457). A type is a name, not an address to follow."""
+    return orjson.dumps(
+        {
+            "type": f"urn:accord:problem:{name}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "requestId": request.env.get("accord.request_id", ""),
+            **more,
+        }
+    )
+
+
+def _answer(
+    request: falcon.Request, response: falcon.Response, status: int, name: str, title: str, detail: str, more: Mapping[str, Any]
+) -> None:
+    response.status = falcon.code_to_http_status(status)
+    response.content_type = "application/problem+json"
+    response.data = problem_body(status, name, title, detail, request, more)
+
+
+def _answer_problem(request: falcon.Request, response: falcon.Response, problem: Problem, _: Any) -> None:
+    response.set_headers(problem.headers)
+    _answer(request, response, problem.status, problem.name, problem.title, problem.detail, problem.more)
+
+
+def _answer_unavailable(request: falcon.Request, response: falcon.Response, error: StoreError, _: Any) -> None:
+    # which database, and why, is for the operator's eyes
+    _log.error("%s", error, extra={"requestId": request.env.get("accord.request_id")})
+    _answer_problem(request, response, Unavailable("the database cannot be used now; nothing was decided or changed"), None)
+
+
+def _answer_http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any) -> None:
+    if error.headers:
+        response.set_headers(error.headers)
+    name, detail = _PLAIN.get(error.status_code, ("bad-request", error.description or error.title or ""))
+    _answer(request, response, error.status_code, name, error.title or "", detail, {})
+
+
+_PLAIN = {
+    404: ("not-found", "there is nothing at this address"),
+    405: ("method-not-allowed", "what is at this address has no such method"),
+}
+
+
+def _answer_failure(request: falcon.Request, response: falcon.Response, error: Exception, _: Any) -> None:
+    _log.error("failed", exc_info=error, extra={"requestId": request.env.get("accord.request_id")})
+    _answer(request, response, 500, "failure", "Accord failed", "a fault of Accord's: its log has more, by the request id", {})

@@ -1,0 +1,185 @@
+"""Sessions and API tokens in the database: found by their fingerprint, listed and revoked by their accessor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import orjson
+from sqlalchemy import func, select
+
+from api.access import Stamp
+from api.authentication.tokens import fingerprint, new_accessor, new_secret
+from api.errors import Conflict
+from api.reader import Reader
+from reconciler.access.permitted_ips import Rule, parse_rule
+from reconciler.store import tables
+from reconciler.store.audit import Event
+from reconciler.store.engine import Connection
+from reconciler.store.tables import instant_text, read_instant
+
+MOST_TOKENS = 100
+"""How many live API tokens an account may have."""
+
+
+class Credential(NamedTuple):
+    """A session or an API token as its use needs it. Instants are the tables' texts, which compare as instants do."""
+
+    id: int
+    kind: Literal["session", "token"]
+    accessor: str
+    created_at: str
+    expires_at: str
+    revoked_at: str | None
+    last_used_at: str | None
+    issuers: str | None
+    permitted_ips: str | None
+    password_change_required: bool
+
+    @property
+    def only_issuers(self) -> frozenset[str] | None:
+        """The issuers it is narrowed to, if it is."""
+        return None if self.issuers is None else frozenset(orjson.loads(self.issuers))
+
+    @property
+    def rules(self) -> tuple[Rule, ...] | None:
+        """The addresses it is narrowed to, if it is."""
+        return None if self.permitted_ips is None else tuple(parse_rule(text) for text in orjson.loads(self.permitted_ips))
+
+
+class Found(NamedTuple):
+    """A credential that somebody presented, whose it is, and of when all that is."""
+
+    credential: Credential
+    user_id: int
+    name: str
+    enabled: bool
+    stamp: Stamp
+
+
+class Minted(NamedTuple):
+    """A new credential; the secret is shown this once."""
+
+    secret: str
+    accessor: str
+    expires_at: datetime
+
+
+def find(reader: Reader, secret: str) -> Found | None:
+    """The credential of a secret, whatever has become of it, in one indexed read. Raises StoreError."""
+    row = reader.row(_FIND, fingerprint(secret))
+    if row is None:
+        return None
+    return Found(Credential(*row[:10]), row[10], row[11], not any(row[12:15]), Stamp(row[15], row[16]))
+
+
+_FIND = """SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.issuers, t.permitted_ips,
+t.password_change_required, u.id, u.name, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
+s.generation, (SELECT max(id) FROM revisions)
+FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id, state s WHERE t.sha256 = ?"""
+
+
+def mint(
+    connection: Connection,
+    user_id: int,
+    kind: Literal["session", "token"],
+    *,
+    now: datetime,
+    expires_at: datetime,
+    name: str = "",
+    issuers: Iterable[str] | None = None,
+    permitted_ips: Iterable[str] | None = None,
+    password_change_required: bool = False,
+) -> Minted:
+    """Make a credential. Raises Conflict where an account has as many tokens as it may."""
+    if kind == "token" and live_tokens(connection, user_id, now) >= MOST_TOKENS:
+        raise Conflict(f"the account has {MOST_TOKENS} live tokens, and may not have more; revoke one")
+    minted = Minted(new_secret(), new_accessor(), expires_at)
+    connection.execute(
+        tables.tokens.insert().values(
+            user_id=user_id,
+            kind=kind,
+            accessor=minted.accessor,
+            sha256=fingerprint(minted.secret),
+            name=name,
+            created_at=now,
+            expires_at=expires_at,
+            issuers=_json(issuers),
+            permitted_ips=_json(permitted_ips),
+            password_change_required=password_change_required,
+        )
+    )
+    return minted
+
+
+def _json(texts: Iterable[str] | None) -> str | None:
+    return None if texts is None else orjson.dumps(sorted(set(texts))).decode()
+
+
+def live_tokens(connection: Connection, user_id: int, now: datetime) -> int:
+    """How many API tokens of an account still count."""
+    columns = tables.tokens.c
+    alive = (columns.user_id == user_id) & (columns.kind == "token") & columns.revoked_at.is_(None) & (columns.expires_at > now)
+    return int(connection.execute(select(func.count()).where(alive)).scalar_one())
+
+
+def revoke(
+    connection: Connection, user_id: int, now: datetime, *, kind: str | None = None, accessor: str | None = None, but: str = ""
+) -> list[str]:
+    """Revoke an account's credentials: those of a kind, or the one of an accessor; `but` one. The accessors of those revoked."""
+    columns = tables.tokens.c
+    chosen = (columns.user_id == user_id) & columns.revoked_at.is_(None) & (columns.accessor != but)
+    if kind is not None:
+        chosen &= columns.kind == kind
+    if accessor is not None:
+        chosen &= columns.accessor == accessor
+    ended = list(connection.execute(select(columns.accessor).where(chosen).order_by(columns.id)).scalars())
+    connection.execute(tables.tokens.update().where(chosen).values(revoked_at=now))
+    return ended
+
+
+def revoked_events(name: str, accessors: Iterable[str], why: str) -> list[Event]:
+    """What the audit log says of revoked credentials."""
+    return [Event("credential.revoke", "User", name, {"accessor": accessor, "why": why}) for accessor in accessors]
+
+
+_LIST = """SELECT kind, accessor, name, created_at, expires_at, last_used_at, last_used_address, revoked_at, issuers,
+permitted_ips FROM tokens WHERE user_id = ? ORDER BY id"""
+
+
+def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "token") -> list[dict[str, Any]]:
+    """An account's live credentials of a kind as the API shows them, oldest first; never a secret. Raises StoreError."""
+    moment = instant_text(now)
+    return [
+        {
+            "id": accessor,
+            "name": name,
+            "createdAt": created,
+            "expiresAt": expires,
+            "lastUsedAt": used,
+            "lastUsedAddress": address,
+            "issuers": issuers and orjson.loads(issuers),
+            "permittedIPs": ips and orjson.loads(ips),
+        }
+        for found, accessor, name, created, expires, used, address, revoked, issuers, ips in reader.rows(_LIST, user_id)
+        if found == kind and revoked is None and expires > moment
+    ]
+
+
+def is_idle(credential: Credential, used_at: str | None, idle_since: str) -> bool:
+    """Whether a session was last used before an instant; `used_at` is what this process knows beside the database."""
+    if credential.kind != "session":
+        return False
+    return max(credential.last_used_at or credential.created_at, used_at or "") <= idle_since
+
+
+def expiry(text: str) -> datetime:
+    """The end of a credential."""
+    return read_instant(text)
+
+
+def lift_restriction(connection: Connection, accessor: str) -> None:
+    """Let a session do everything again, after its password was changed."""
+    mine = tables.tokens.c.accessor == accessor
+    connection.execute(tables.tokens.update().where(mine).values(password_change_required=False))

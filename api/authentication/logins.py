@@ -1,0 +1,178 @@
+"""Logging in. Whoever fails gets the same answer after the same time, whatever the reason; the reason is in the audit log.
+
+Failures slow the next login down, per account and per address. An account's delay does not concern the address of its
+last login, whose own failures count instead: nobody can lock an administrator out from elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from ipaddress import ip_network
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, delete, select
+
+from api import accounts
+from api.access import AccessKeeper, CurrentAccess
+from api.authentication import credentials
+from api.authentication.credentials import Minted
+from api.authentication.passwords import Passwords
+from api.errors import TooManyFailures, Unauthenticated
+from api.policies import Policies
+from api.reader import Reader
+from reconciler.access.decide import permits
+from reconciler.access.permitted_ips import Address
+from reconciler.store import tables
+from reconciler.store.audit import Event, append
+from reconciler.store.engine import Connection
+
+REFUSED = "the name or the password is wrong, or the account cannot log in now"
+ADDRESS_FACTOR = 10
+"""An address stands for many people: it may fail so many times as often as an account before it has to wait."""
+FORGOTTEN = timedelta(hours=1)
+"""After so long without one, failures are forgotten."""
+LONGEST_NAME = 256
+
+
+class LoggedIn(NamedTuple):
+    """A new session."""
+
+    name: str
+    session: Minted
+    password_change_required: bool
+
+
+def log_in(
+    reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
+) -> LoggedIn:
+    """Open a session for a declared account. Raises Unauthenticated, TooManyFailures, Busy or StoreError."""
+    name = name.lower()
+    policies = keeper.now().policies
+    with passwords.turn():
+        _refuse_address(reader, address, now)
+        kept = reader.row(_KEPT_HASH, name)
+        verified = passwords.verify(kept[0] if kept else None, password)
+        rehashed = passwords.rehash(kept[0], password) if verified and kept else None
+    current = keeper.now(name)
+    with reader.database.recording() as connection:
+        account = accounts.find(connection, name)
+        refusal = _refusal(account, verified, kept, current, address, now)
+        if account is None or refusal is not None:
+            _record_failure(connection, account, refusal or "", address, policies, now)
+        else:
+            return _open_session(connection, account, rehashed, address, policies, now)
+    raise Unauthenticated(REFUSED)
+
+
+_KEPT_HASH = """SELECT a.password_hash FROM users u JOIN account_states a ON a.user_id = u.id
+WHERE u.name = ? AND u.source = 'declared'"""
+
+
+def _refusal(  # noqa: PLR0911 - a reason a check
+    account: Row[Any] | None,
+    verified: bool,
+    kept: tuple[Any, ...] | None,
+    current: CurrentAccess,
+    address: Address | None,
+    now: datetime,
+) -> str | None:
+    """Why a login is refused, for the audit log; None where it is not."""
+    if account is None:
+        return "unknown-account"
+    if account.source == "directory":
+        return "directory-account"
+    if not account.password_hash:
+        return "no-password"
+    if not verified or kept is None or kept[0] != account.password_hash:
+        return "wrong-password"
+    if accounts.is_disabled(account):
+        return "account-disabled"
+    if account.next_login_at is not None and account.next_login_at > now and account.last_login_address != _text(address):
+        return "too-many-failures"
+    if not permits(current.teams(account.name, now), address)[0]:
+        return "address-not-permitted"
+    return None
+
+
+def _open_session(
+    connection: Connection, account: Row[Any], rehashed: str | None, address: Address | None, policies: Policies, now: datetime
+) -> LoggedIn:
+    required = accounts.must_change_password(account, now)
+    session = credentials.mint(
+        connection,
+        account.id,
+        "session",
+        now=now,
+        expires_at=now + policies.session_lifetime,
+        password_change_required=required,
+    )
+    values: dict[str, Any] = {
+        "last_login_at": now,
+        "last_login_address": _text(address),
+        "failed_logins": 0,
+        "next_login_at": None,
+    }
+    accounts.write(connection, account.id, values if rehashed is None else values | {"password_hash": rehashed})
+    detail = {"address": _text(address), "session": session.accessor, "passwordChangeRequired": required}
+    append(connection, [Event("login.succeed", "User", account.name, detail)], at=now, actor=account.name)
+    return LoggedIn(account.name, session, required)
+
+
+def _record_failure(
+    connection: Connection, account: Row[Any] | None, refusal: str, address: Address | None, policies: Policies, now: datetime
+) -> None:
+    # what was typed for an unknown account is not kept: it may be a password
+    name = "" if account is None else account.name
+    if account is not None and refusal not in ("too-many-failures", "address-not-permitted", "account-disabled"):
+        waiting = account.next_login_at
+        if waiting is None or waiting <= now:  # a failure during the delay does not lengthen it, or it would never end
+            before = 0 if waiting is not None and waiting + FORGOTTEN <= now else account.failed_logins
+            failures, until = before + 1, _next_login(before + 1, policies.max_failures, policies, now)
+            accounts.write(connection, account.id, {"failed_logins": failures, "next_login_at": until})
+    _record_address(connection, address, policies, now)
+    event = Event("login.fail", "User" if name else "", name, {"address": _text(address), "reason": refusal})
+    append(connection, [event], at=now, actor=name)
+
+
+def _record_address(connection: Connection, address: Address | None, policies: Policies, now: datetime) -> None:
+    columns = tables.login_failures.c
+    connection.execute(delete(tables.login_failures).where(columns.last_failed_at <= now - FORGOTTEN))
+    mine = columns.address == _key(address)
+    failures = (connection.execute(select(columns.failures).where(mine)).scalar() or 0) + 1
+    until = _next_login(failures, ADDRESS_FACTOR * policies.max_failures, policies, now) or now
+    values = {"failures": failures, "last_failed_at": now, "next_login_at": until}
+    if failures == 1:
+        connection.execute(tables.login_failures.insert().values(address=_key(address), **values))
+    else:
+        connection.execute(tables.login_failures.update().where(mine).values(**values))
+
+
+def _next_login(failures: int, permitted: int, policies: Policies, now: datetime) -> datetime | None:
+    """When the next login may be after so many failures: at once up to a number, then after a delay that doubles."""
+    if failures < permitted:
+        return None
+    delay: timedelta = policies.delay * 2 ** min(failures - permitted, 32)
+    return now + min(policies.max_delay, delay)
+
+
+def _refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:
+    if address is not None and address.is_local:
+        return
+    row = reader.row("SELECT next_login_at FROM login_failures WHERE address = ?", _key(address))
+    if row is None:
+        return
+    wait = (tables.read_instant(row[0]) - now).total_seconds()
+    if wait > 0:
+        raise TooManyFailures("too many logins from this address have failed; wait before the next one", math.ceil(wait))
+
+
+def _text(address: Address | None) -> str:
+    return "unknown" if address is None else address.text
+
+
+def _key(address: Address | None) -> str:
+    """What failures are counted by: an IPv4 address, or the IPv6 network that one site has (RFC 6177)."""
+    if address is None:
+        return "unknown"
+    return address.text if address.version == 4 else str(ip_network((address.value, 64), strict=False))

@@ -1,0 +1,125 @@
+"""Deciding: the caller's own requests, and those of others that it may ask about.
+
+A decision is a function of the access state, the account, the issuer, the address and the instant; between two ends of what
+leads to it the instant changes nothing. So an answer is kept with its access state until the next such end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from api.access import AccessKeeper, CurrentAccess
+from api.authentication.principal import Principal
+from api.errors import Forbidden, Invalid
+from reconciler.access.decide import decide
+from reconciler.access.instants import format_instant, parse_instant
+from reconciler.access.permitted_ips import Address, parse_address
+from reconciler.access.state import AccessState, Path
+
+_NARROWED = (False, "credential-not-permitted", None, None)
+"""A decision that the credential makes: it is narrowed to other issuers."""
+_KEPT = 100_000
+"""Answers kept with an access state."""
+Question = Mapping[str, Any]
+
+
+def decide_own(principal: Principal, issuer: str, action: str) -> bytes:
+    """The answer to the caller about itself, from where it calls, now."""
+    return _answer(principal, principal.access, {"issuer": issuer, "action": action})
+
+
+def decide_all(keeper: AccessKeeper, principal: Principal, questions: Sequence[Question]) -> list[bytes]:
+    """The answers in order. Raises Forbidden where the caller may not ask one of them, Invalid or StoreError."""
+    subjects = {question["subject"] for question in questions if "subject" in question} - {principal.name}
+    access = keeper.at(principal.access.stamp, principal.name, *subjects) if subjects else principal.access
+    for subject in subjects:
+        if not may_decide_for(principal, subject, access):
+            raise Forbidden(f"this account may not ask for decisions about `{subject}`", reason="may-not-decide-for")
+    if any("address" in question for question in questions) and not may_decide_for(principal, principal.name, access):
+        raise Forbidden("this account may not ask for decisions from another address", reason="may-not-decide-for")
+    return [_answer(principal, access, question) for question in questions]
+
+
+def may_decide_for(principal: Principal, subject: str, access: CurrentAccess) -> bool:
+    """Whether the caller may ask about an account: administrators about all, applications about members of the teams named."""
+    if principal.is_administrator:
+        return True
+    if principal.account.type != "application":
+        return False
+    of_subject = {team.name for team in access.teams(subject, principal.now)}
+    return any(team.may_decide_for == "everyone" or not of_subject.isdisjoint(team.may_decide_for) for team in principal.teams)
+
+
+def _answer(principal: Principal, access: CurrentAccess, question: Question) -> bytes:
+    subject: str = question.get("subject", principal.name)
+    issuer: str = question["issuer"]
+    action: str = question.get("action", "request")
+    own = subject == principal.name
+    address = principal.address if own else None
+    if "address" in question:
+        address = _address(question["address"])
+    narrowed = principal.credential.issuers is not None and own
+    if narrowed and issuer not in (principal.credential.only_issuers or ()):
+        return _shown(_NARROWED, access, subject, issuer, action)
+    if "at" in question:
+        at = max(principal.now, parse_instant(question["at"]))
+        return _shown(decide(access.state, subject, issuer, address, at), access, subject, issuer, action)
+    key = subject, issuer, action, address and (address.version, address.value, address.is_local)
+    kept = access.decided.get(key)
+    if kept is not None and kept[1] <= principal.now and (kept[2] is None or principal.now < kept[2]):
+        return kept[0]
+    answer = _shown(decide(access.state, subject, issuer, address, principal.now), access, subject, issuer, action)
+    if subject in access.accounts and issuer in access.state.issuers:  # what anybody can make up is not kept
+        if len(access.decided) >= _KEPT:
+            access.decided.clear()
+        access.decided[key] = answer, principal.now, next_end(access.state, subject, issuer, principal.now)
+    return answer
+
+
+def next_end(state: AccessState, subject: str, issuer: str, now: datetime) -> datetime | None:
+    """When time alone may next change a decision: the first end to come of the subject's memberships, and of what they grant."""
+    ends = []
+    for name, membership in state.memberships.get(subject, {}).items():
+        ends.append(membership.until)
+        team = state.teams.get(name)
+        ends += [permission.until for permission in team.permissions if permission.issuer == issuer] if team else []
+    return min((end for end in ends if end is not None and end > now), default=None)
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+
+
+def _shown(
+    decision: tuple[bool, str, Path | None, str | None], access: CurrentAccess, subject: str, issuer: str, action: str
+) -> bytes:
+    allow, reason, path, rule = decision
+    return orjson.dumps(
+        {
+            "allow": allow,
+            "reason": reason,
+            "subject": subject,
+            "issuer": issuer,
+            "action": action,
+            "path": path
+            and {
+                "team": path.team,
+                "membershipUntil": _instant(path.membership.until),
+                "permissionUntil": _instant(path.permission.until),
+                "until": _instant(path.until),
+            },
+            "rule": rule,
+            "revision": {"commit": access.commit, "generation": access.stamp.generation},
+        }
+    )
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else format_instant(instant)

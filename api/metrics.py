@@ -1,0 +1,43 @@
+"""What is counted, for Prometheus."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+
+class Metrics:
+    """The counters of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "accord_requests", "Requests by operation and status.", ("operation", "status"), registry=self.registry
+        )
+        self.decisions = Counter(
+            "accord_decisions", "Decisions by verdict and reason.", ("verdict", "reason"), registry=self.registry
+        )
+        self.logins = Counter("accord_logins", "Logins by outcome.", ("outcome",), registry=self.registry)
+        self.refusals = Counter("accord_refusals", "Refused requests by problem.", ("problem",), registry=self.registry)
+        self.latency = Histogram(
+            "accord_request_seconds",
+            "How long requests took, by operation.",
+            ("operation",),
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+            registry=self.registry,
+        )
+        self.generation = self._gauge("accord_generation", "The generation that decisions stand on.")
+        self.revision_age = self._gauge("accord_revision_age_seconds", "Seconds since the last revision was applied.")
+
+    def _gauge(self, name: str, description: str) -> Gauge:
+        return Gauge(name, description, registry=self.registry, multiprocess_mode="mostrecent")
+
+    def exposition(self) -> str:
+        """All figures in Prometheus' text format; those of all worker processes where there are several."""
+        registry = self.registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry).decode()

@@ -1,0 +1,102 @@
+"""The OpenAPI 3.1 document, made of the same declarations that admit callers and check requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from api.operations import FORM, JSON, Operation, Resource
+from api.schemas import COMPONENTS, ref
+from reconciler import __version__
+
+Routes = Sequence[tuple[str, type[Resource]]]
+METHODS = ("get", "post", "put", "patch", "delete")
+_PROBLEMS = {
+    400: "The request cannot be understood.",
+    401: "No credential, or none that counts.",
+    403: "The caller may not, or not from this address.",
+    404: "There is no such thing.",
+    409: "It cannot be done as things stand; the problem says why.",
+    413: "The body is too large.",
+    415: "The body is of another type.",
+    422: "A value does not fit its schema, or says something impossible.",
+    429: "Too many failed logins from this address; `Retry-After` says when to come again.",
+    503: "The database cannot be read, or too much is asked at once: nothing is decided.",
+}
+
+
+def operations(routes: Routes) -> Iterator[tuple[str, str, Operation, str]]:
+    """Path, method, declaration and description of every operation."""
+    for path, resource in routes:
+        for method in METHODS:
+            responder = getattr(resource, f"on_{method}", None)
+            if responder is not None:
+                yield path, method, responder.operation, re.sub(r"\s+", " ", responder.__doc__ or "").strip()
+
+
+def document(routes: Routes) -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, Any] = {}
+    for path, method, declared, description in operations(routes):
+        paths.setdefault(path, {})[method] = _operation(path, method, declared, description)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Accord",
+            "version": __version__,
+            "description": "Logins, tokens and decisions: may this caller use that certificate issuer, from this address, now?",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": COMPONENTS,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A session's or an API token's secret, `accord_…`."}
+            },
+        },
+    }
+
+
+def _operation(path: str, method: str, declared: Operation, description: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": method + "".join(part.title() for part in re.findall(r"[a-z0-9]+", path.removeprefix("/api/v1"))),
+        "summary": declared.summary,
+        "description": description + (" For administrators." if declared.who == "administrator" else ""),
+        "tags": [declared.tag],
+        "responses": _responses(declared),
+        "security": [] if declared.who == "anybody" else [{"bearer": []}],
+    }
+    parameters = [
+        {"name": name, "in": place, "required": place == "path", "schema": schema}
+        for place, schemas in (("path", declared.path), ("query", declared.query))
+        for name, schema in schemas.items()
+    ]
+    if parameters:
+        found["parameters"] = parameters
+    if declared.body is not None:
+        media = FORM if declared.form else JSON
+        found["requestBody"] = {"required": True, "content": {media: {"schema": ref(declared.body)}}}
+    return found
+
+
+def _responses(declared: Operation) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": declared.summary}
+    if declared.answer is not None:
+        success["content"] = (
+            {JSON: {"schema": ref(declared.answer)}}
+            if declared.answer
+            else {declared.media.partition(";")[0]: {"schema": {"type": "string"}}}
+        )
+    statuses = {400, 503, *declared.also}
+    if declared.who != "anybody":
+        statuses |= {401, 403}
+    if declared.body is not None:
+        statuses |= {413, 415, 422}
+    if declared.query or declared.path:
+        statuses.add(422)
+    problem = {"application/problem+json": {"schema": ref("Problem")}}
+    return {
+        str(declared.status): success,
+        **{str(status): {"description": _PROBLEMS[status], "content": problem} for status in sorted(statuses)},
+    }

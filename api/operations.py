@@ -1,0 +1,239 @@
+"""An operation of the API: who may call it, what it reads and answers. Declared once, in front of the code that does it; the
+same declaration admits the caller, checks the request and describes the operation in OpenAPI.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import falcon
+import jsonschema_rs
+import orjson
+
+from api.addresses import client_address
+from api.authentication.principal import Principal
+from api.errors import Forbidden, Invalid, Problem, TooLarge, UnsupportedMediaType
+from api.schemas import COMPONENTS, NAME, Schema, ref
+from api.service import Service
+
+Who = Literal["anybody", "account", "administrator"]
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MAX_BODY = 64 * 1024
+
+
+class Operation(NamedTuple):
+    """What is declared of an operation."""
+
+    summary: str
+    who: Who
+    tag: str
+    body: str | None
+    form: bool
+    status: int
+    answer: str | None
+    also: Mapping[int, str]
+    query: Mapping[str, Schema]
+    path: Mapping[str, Schema]
+    max_body: int
+    restricted: bool
+    media: str
+
+
+class Call(NamedTuple):
+    """One request of an operation, checked."""
+
+    request: falcon.Request
+    response: falcon.Response
+    principal: Any
+    body: Any
+    query: dict[str, Any]
+    now: datetime
+
+    @property
+    def caller(self) -> Principal:
+        """The principal of an operation that is not for anybody."""
+        assert isinstance(self.principal, Principal)
+        return self.principal
+
+
+class Resource:
+    """What has operations."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+
+def operation(
+    summary: str,
+    *,
+    who: Who,
+    tag: str,
+    body: str | None = None,
+    form: bool = False,
+    status: int = 200,
+    answer: str | None = None,
+    also: Mapping[int, str] | None = None,
+    query: Mapping[str, Schema] | None = None,
+    path: Mapping[str, Schema] | None = None,
+    max_body: int = MAX_BODY,
+    restricted: bool = False,
+    media: str = JSON,
+) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Declare a responder. It gets a `Call` and returns what is answered as JSON: an object, JSON bytes, or None.
+
+    `restricted`: a session that must change its password may call it, too. What is answered as a text is of the type `media`.
+    """
+    declared = Operation(
+        summary, who, tag, body, form, status, answer, also or {}, query or {}, path or {}, max_body, restricted, media
+    )
+    checks = {name: _validator(schema) for name, schema in {**declared.query, **declared.path}.items()}
+    body_check = None if body is None else _validator(ref(body))
+    status_line = falcon.code_to_http_status(status)
+
+    def decorate(responder: Callable[..., Any]) -> Callable[..., None]:
+        @functools.wraps(responder)
+        def respond(self: Resource, request: falcon.Request, response: falcon.Response, **path_values: str) -> None:
+            now = datetime.now(UTC)
+            principal = None if who == "anybody" else admit(self.service, request, now, who, restricted)
+            for name, text in path_values.items():
+                _check(checks[name], text, f"`{name}` in the path")
+            call = Call(
+                request,
+                response,
+                principal,
+                None if body_check is None else _body(request, form, max_body, body_check),
+                _query(request, declared.query, checks) if declared.query or request.query_string else {},
+                now,
+            )
+            result = responder(self, call, **path_values)
+            response.status = status_line
+            if isinstance(result, str):
+                response.content_type, response.text = media, result
+            elif result is not None:
+                response.content_type = JSON
+                response.data = result if isinstance(result, bytes) else orjson.dumps(result)
+
+        respond.operation = declared  # type: ignore[attr-defined]
+        return respond
+
+    return decorate
+
+
+def admit(service: Service, request: falcon.Request, now: datetime, who: Who, restricted: bool) -> Principal:
+    """The caller, where it may call. Raises Unauthenticated, Forbidden, Problem or StoreError."""
+    environment = request.env
+    principal = service.authenticator.authenticate(environment.get("HTTP_AUTHORIZATION"), address_of(service, environment), now)
+    if principal.credential.password_change_required and not restricted:
+        raise Forbidden("this session may do nothing but change the password: PUT /api/v1/me/password", reason="password-change")
+    if who == "administrator" and not principal.is_administrator:
+        raise Forbidden("this is for administrators", reason="not-administrator")
+    return principal
+
+
+def address_of(service: Service, environment: Mapping[str, Any]) -> Any:
+    """The caller's address. Raises Problem where headers contradict each other."""
+    return client_address(
+        environment.get("REMOTE_ADDR") or "",
+        environment.get("HTTP_FORWARDED"),
+        environment.get("HTTP_X_FORWARDED_FOR"),
+        service.settings.trusted_proxies,
+        relayed="HTTP_X_REAL_IP" in environment or "HTTP_VIA" in environment,
+    )
+
+
+def _validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({**schema, "components": {"schemas": COMPONENTS}}, validate_formats=True)
+
+
+def _check(validator: jsonschema_rs.Draft202012Validator, value: Any, where: str) -> None:
+    if validator.is_valid(value):
+        return
+    error = next(iter(validator.iter_errors(value)))
+    # the value itself stays out of the message: it may be a password
+    at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
+    raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {_expected(error)}")
+
+
+def _expected(error: jsonschema_rs.ValidationError) -> str:
+    keyword = error.schema_path[-1] if error.schema_path else "schema"
+    if keyword in ("required", "additionalProperties"):
+        return error.message
+    return f"`{keyword}`"
+
+
+def _body(request: falcon.Request, form: bool, limit: int, check: jsonschema_rs.Draft202012Validator) -> Any:
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"the body may have at most {limit:,} bytes")
+    wanted = FORM if form else JSON
+    given = (request.content_type or "").partition(";")[0].strip().lower()
+    if given != wanted:
+        raise UnsupportedMediaType(f"the body's `Content-Type` must be `{wanted}`")
+    raw = request.bounded_stream.read(limit + 1)
+    if len(raw) > limit:
+        raise TooLarge(f"the body may have at most {limit:,} bytes")
+    value = _read_form(raw) if form else _read_json(raw)
+    _check(check, value, "the body")
+    return value
+
+
+def _read_json(raw: bytes) -> Any:
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Problem(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    if b"u0000" in raw and _has_nul(value):
+        raise Problem("the body holds a NUL character")
+    return value
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
+    if isinstance(value, list):
+        return any(_has_nul(item) for item in value)
+    return isinstance(value, str) and "\0" in value
+
+
+def _read_form(raw: bytes) -> dict[str, Any]:
+    try:
+        text = raw.decode("ascii")
+        pairs = falcon.uri.parse_query_string(text, keep_blank=True)
+    except (UnicodeDecodeError, ValueError):
+        raise Problem("the body is not a form") from None
+    if any(_has_nul([key, value]) or not _is_text(value) for key, value in pairs.items()):
+        raise Problem("the body's form holds a field twice, or characters that are no text")
+    return dict(pairs)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\ufffd" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _query(request: falcon.Request, schemas: Mapping[str, Schema], checks: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, text in request.params.items():
+        if name not in schemas:
+            known = f"there are: {', '.join(schemas)}" if schemas else "this takes none"
+            raise Invalid(f"there is no parameter `{name[:64]}`; {known}")
+        if not _is_text(text):
+            raise Invalid(f"the parameter `{name}` is there twice, or holds characters that are no text")
+        found[name] = value = _typed(text, schemas[name])
+        _check(checks[name], value, f"the parameter `{name}`")
+    return found
+
+
+def _typed(text: Any, schema: Schema) -> Any:
+    if schema.get("type") == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if schema.get("type") == "integer":
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+    return text
+
+
+USER_PATH: Mapping[str, Schema] = {"name": NAME}
+LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}
+CURSOR: Schema = {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"}

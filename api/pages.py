@@ -1,0 +1,37 @@
+"""Lists in pages: a cursor is the key of the last item, opaque to clients, so that no page skips or repeats."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from api.errors import Invalid
+
+
+def start(cursor: str | None) -> str:
+    """The key that the page begins behind; empty: the first page. Raises Invalid."""
+    try:
+        found = base64.urlsafe_b64decode((cursor or "") + "=" * (-len(cursor or "") % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        found = "\0"
+    if "\0" in found:
+        raise Invalid("the cursor is none of ours; begin without one")
+    return found
+
+
+def start_number(cursor: str | None) -> int:
+    """The number that the page begins before; very large: the first page. Raises Invalid."""
+    found = start(cursor)
+    if found == "":
+        return 2**31 - 1
+    if not (found.isascii() and found.isdigit() and len(found) < 10):
+        raise Invalid("the cursor is none of ours; begin without one")
+    return int(found)
+
+
+def cut(items: list[dict[str, Any]], limit: int, key: str) -> dict[str, Any]:
+    """A page of at most so many items; one more than that was asked for, to know whether another follows."""
+    more = len(items) > limit
+    last = str(items[limit - 1][key]) if more else ""
+    return {"items": items[:limit], "next": base64.urlsafe_b64encode(last.encode()).decode().rstrip("=") if more else None}

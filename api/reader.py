@@ -1,0 +1,66 @@
+"""Reads that requests make: a connection of the driver for each thread, and statements that see what is committed by now."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from reconciler.store.engine import Database
+from reconciler.store.errors import DatabaseUnreachable
+
+Row = tuple[Any, ...]
+
+
+class Reader:
+    """Every thread's own connection to one database. A connection that was lost is made anew, once a statement."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._local = threading.local()
+
+    def rows(self, statement: str, *values: Any) -> list[Row]:
+        """The rows of a statement, whose places for values are written `?`. Raises StoreError."""
+        try:
+            return self._rows(statement, values)
+        except DatabaseUnreachable:
+            return self._rows(statement, values)
+
+    def row(self, statement: str, *values: Any) -> Row | None:
+        """The first row, or None."""
+        found = self.rows(statement, *values)
+        return found[0] if found else None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that this thread reads within is of one moment."""
+        self.rows("SELECT 1")  # a lost connection is noticed here, where nothing has been read yet
+        self._rows("BEGIN" if self.database.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
+        try:
+            yield
+        finally:
+            with suppress(DatabaseUnreachable):
+                self._rows("COMMIT", ())
+
+    def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Row]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self.database.driver_connection()
+        if not self.database.is_sqlite:
+            statement = statement.replace("?", "%s")
+        try:
+            with self.database.translated():
+                cursor = connection.execute(statement, values)
+                found: list[Row] = cursor.fetchall() if cursor.description else []
+                return found
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()

@@ -1,0 +1,86 @@
+"""Decisions, introspection of tokens, and the answer to proxies that ask before they let a request through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+
+from api.authentication import credentials
+from api.authentication.tokens import is_well_formed
+from api.decisions import decide_all, decide_own, may_decide_for
+from api.errors import Forbidden
+from api.operations import Call, Resource, operation
+from api.schemas import NO_CONTROL
+from reconciler.store.tables import read_instant
+
+TAG = "Decisions"
+
+
+class Decisions(Resource):
+    """May this caller use that issuer, from this address, now?"""
+
+    @operation("Decide", who="account", tag=TAG, body="DecisionQuestion", answer="DecisionAnswer", max_body=256 * 1024)
+    def on_post(self, call: Call) -> Any:
+        """One decision, or up to 1,000 at once: for the caller, or for accounts that it may decide for."""
+        body, caller = call.body, call.caller
+        if "requests" in body:
+            answers = decide_all(self.service.keeper, caller, body["requests"])
+            return b'{"decisions":[' + b",".join(answers) + b"]}"
+        if "subject" not in body and "address" not in body and "at" not in body:
+            return decide_own(caller, body["issuer"], body.get("action", "request"))
+        return decide_all(self.service.keeper, caller, [body])[0]
+
+
+class Introspection(Resource):
+    """RFC 7662: what a token that somebody handed in is worth."""
+
+    @operation("Introspect a token", who="account", tag=TAG, body="IntrospectionRequest", form=True, answer="Introspection")
+    def on_post(self, call: Call) -> Any:
+        """Inactive is also a token of an account that the caller may not decide for."""
+        secret, caller = call.body["token"], call.caller
+        found = credentials.find(self.service.reader, secret) if is_well_formed(secret) else None
+        if found is None:
+            return {"active": False}
+        access = self.service.keeper.at(found.stamp, found.name)
+        if found.name != caller.name and not may_decide_for(caller, found.name, access):
+            return {"active": False}
+        if self.service.authenticator.dead(found, access, call.now) is not None or found.credential.password_change_required:
+            return {"active": False}
+        credential = found.credential
+        only = credential.only_issuers
+        return {
+            "active": True,
+            "sub": found.name,
+            "username": found.name,
+            "token_type": "Bearer",
+            "exp": int(read_instant(credential.expires_at).timestamp()),
+            "iat": int(read_instant(credential.created_at).timestamp()),
+            "jti": credential.accessor,
+            "teams": [team.name for team in access.teams(found.name, call.now)],
+            "issuers": None if only is None else sorted(only),
+        }
+
+
+class ForwardAuth(Resource):
+    """What nginx's `auth_request`, Traefik's ForwardAuth and Envoy's `ext_authz` ask."""
+
+    @operation(
+        "May this request pass?",
+        who="account",
+        tag=TAG,
+        also={403: ""},
+        query={"issuer": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL}},
+    )
+    def on_get(self, call: Call) -> None:
+        """200 with `X-Accord-User` and `X-Accord-Teams`, 401 or 403; with an issuer (parameter, or header `X-Accord-Issuer`)
+        only where the caller may use it."""
+        caller = call.caller
+        issuer = call.query.get("issuer") or call.request.get_header("X-Accord-Issuer")
+        if issuer is not None:
+            answer = decide_own(caller, issuer, "request")
+            if not answer.startswith(b'{"allow":true'):
+                raise Forbidden(f"this caller may not use `{issuer[:64]}` now", reason="denied")
+        call.response.set_header("X-Accord-User", caller.name)
+        call.response.set_header("X-Accord-Teams", ",".join(team.name for team in caller.teams))
+        call.response.content_type = falcon.MEDIA_TEXT

@@ -1,0 +1,76 @@
+"""The calls that existing clients of the product before this one make, with the answers they know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from api.operations import Call, Resource, operation
+from api.resources.sessions import close_session, open_session
+from reconciler.access.state import access_of
+
+TAG = "Existing clients"
+
+
+class Login(Resource):
+    """`POST /certdog/api/login`."""
+
+    @operation("Log in", who="anybody", tag=TAG, body="Login", answer="ExistingLogin", also={401: "", 429: ""})
+    def on_post(self, call: Call) -> Any:
+        """As `POST /api/v1/sessions`."""
+        found = open_session(self.service, call)
+        return {"username": found.name, "token": found.session.secret}
+
+
+class Logout(Resource):
+    """`GET /certdog/api/logouthere`."""
+
+    @operation("Log out", who="account", tag=TAG, answer="ExistingLogout", restricted=True)
+    def on_get(self, call: Call) -> Any:
+        """As `DELETE /api/v1/sessions/current`. A GET that changes something: it is what these clients send."""
+        close_session(self.service, call)
+        return {"username": call.caller.name}
+
+
+class MyTeams(Resource):
+    """`GET /certdog/api/currentuser/myteams`."""
+
+    @operation("My teams", who="account", tag=TAG, answer="ExistingTeams")
+    def on_get(self, call: Call) -> Any:
+        """The caller's teams in the shape that these clients read."""
+        caller = call.caller
+        found = []
+        for team in caller.teams:
+            row = self.service.reader.row("SELECT id, ad_groups FROM teams WHERE name = ?", team.name)
+            issuers = [caller.access.state.issuers[permission.issuer] for permission in team.permissions]
+            found.append(
+                {
+                    "id": str(row[0]) if row else "",
+                    "name": team.name,
+                    "description": team.description,
+                    "internalGroup": not team.ad_groups,
+                    "adGroups": orjson.loads(row[1]) if row else [],
+                    "authorisedCas": sorted(issuer.display_name or issuer.name for issuer in issuers if issuer.enabled),
+                    "adminUsernames": [],
+                    "dontSendEmailsOnIssue": team.suppress_issued_emails,
+                    "dontSendReminderEmails": team.suppress_reminder_emails,
+                    "ipWhiteList": list(team.permitted_ips),
+                }
+            )
+        return found
+
+
+class MyIssuers(Resource):
+    """`GET /certdog/api/currentuser/myissuers`."""
+
+    @operation("My issuers", who="account", tag=TAG, answer="ExistingIssuers")
+    def on_get(self, call: Call) -> Any:
+        """The display names of the issuers that the caller may use now."""
+        caller, only = call.caller, call.caller.credential.only_issuers
+        issuers = caller.access.state.issuers
+        return sorted(
+            issuers[name].display_name or name
+            for name in access_of(caller.access.state, caller.name, call.now)
+            if only is None or name in only
+        )

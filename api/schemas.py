@@ -1,0 +1,344 @@
+"""The bodies and answers of the API as JSON Schema 2020-12: what OpenAPI describes is what requests are checked against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$", "examples": ["alice"]}
+LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
+INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-12-31T18:00:00Z"]}
+ADDRESS: Schema = {"type": "string", "minLength": 2, "maxLength": 64, "examples": ["10.20.1.7"]}
+PASSWORD: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "writeOnly": True}
+NAMES: Schema = {"type": "array", "items": {"type": "string"}}
+
+
+def ref(name: str) -> Schema:
+    """A schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(schema: Schema) -> Schema:
+    """Or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def page(items: str) -> Schema:
+    """A page of a list: what is on it, and where the next begins."""
+    return _object({"items": {"type": "array", "items": ref(items)}, "next": nullable({"type": "string"})})
+
+
+def _object(properties: dict[str, Schema], optional: tuple[str, ...] = (), **more: Any) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+        **more,
+    }
+
+
+_TOKEN_PROPERTIES: dict[str, Schema] = {
+    "id": {"type": "string", "description": "The accessor: lists, audits and revokes the token, and opens nothing."},
+    "name": {"type": "string"},
+    "createdAt": INSTANT,
+    "expiresAt": INSTANT,
+    "lastUsedAt": nullable(INSTANT),
+    "lastUsedAddress": nullable({"type": "string"}),
+    "issuers": nullable(NAMES),
+    "permittedIPs": nullable(NAMES),
+}
+_DECISION_REQUEST: dict[str, Schema] = {
+    "issuer": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL, "examples": ["tls-public"]},
+    "action": {
+        "enum": ["request", "revoke", "view"],
+        "default": "request",
+        "description": "What is to be done with the issuer's certificates; each needs the same permission.",
+    },
+    "at": {**INSTANT, "description": "A coming instant, by what is declared now; one gone by counts as now."},
+    "subject": {**NAME, "description": "Another account. Needs the right to decide for it."},
+    "address": {**ADDRESS, "description": "The subject's address. Without it no permitted-IP rule is fulfilled."},
+}
+_ACCOUNT: dict[str, Schema] = {
+    "name": NAME,
+    "fullName": nullable({"type": "string"}),
+    "email": {"type": "string"},
+    "type": {"enum": ["person", "application"]},
+    "source": {"enum": ["declared", "directory"]},
+    "enabled": {"type": "boolean"},
+    "disabledBy": {"type": "array", "items": {"enum": ["git", "directory", "administrator"]}},
+    "lastLoginAt": nullable(INSTANT),
+    "lastLoginAddress": nullable({"type": "string"}),
+}
+_DECLARED_AT: Schema = nullable(
+    _object(
+        {"file": {"type": "string"}, "commit": nullable({"type": "string"})},
+        description="The file of the config repository that declares it, and the commit as which it was applied last.",
+    )
+)
+
+COMPONENTS: dict[str, Schema] = {
+    "Problem": {
+        "type": "object",
+        "description": "Problem details (RFC 9457).",
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "requestId": {"type": "string"},
+        },
+        "required": ["type", "title", "status", "detail"],
+    },
+    "Login": _object(
+        {
+            "username": {"type": "string", "minLength": 1, "maxLength": 256, "examples": ["alice"]},
+            "password": PASSWORD,
+        }
+    ),
+    "Session": _object(
+        {
+            "token": {"type": "string", "description": "The session's secret, shown this once."},
+            "user": NAME,
+            "expiresAt": INSTANT,
+            "passwordChangeRequired": {
+                "type": "boolean",
+                "description": "Whether the session may do nothing but change the password.",
+            },
+        }
+    ),
+    "Me": _object(
+        {
+            "name": NAME,
+            "type": {"enum": ["person", "application"]},
+            "source": {"enum": ["declared", "directory"]},
+            "teams": NAMES,
+            "administrator": {"type": "boolean"},
+            "address": nullable({"type": "string"}),
+            "credential": _object({"id": {"type": "string"}, "kind": {"enum": ["session", "token"]}, "expiresAt": INSTANT}),
+            "passwordChangeRequired": {"type": "boolean"},
+        }
+    ),
+    "Access": _object(
+        {
+            "issuer": {"type": "string"},
+            "displayName": {"type": "string"},
+            "through": NAMES,
+            "until": nullable(INSTANT),
+        }
+    ),
+    "AccessList": {"type": "array", "items": {"$ref": "#/components/schemas/Access"}},
+    "OwnPasswordChange": _object(
+        {
+            "currentPassword": PASSWORD,
+            "newPassword": PASSWORD,
+            "revokeTokens": {"type": "boolean", "default": False, "description": "Whether the API tokens end, too."},
+        },
+        optional=("revokeTokens",),
+    ),
+    "PasswordSet": _object(
+        {
+            "password": PASSWORD,
+            "changeRequired": {"type": "boolean", "default": True, "description": "Whether the next login must change it."},
+            "revokeTokens": {"type": "boolean", "default": False},
+        },
+        optional=("changeRequired", "revokeTokens"),
+    ),
+    "TokenRequest": _object(
+        {
+            "name": LINE,
+            "expiresAt": {**INSTANT, "description": "Or `validFor`."},
+            "validFor": {
+                "type": "string",
+                "pattern": "^[0-9]{1,5}[smhd]$",
+                "examples": ["90d"],
+                "description": "Or `expiresAt`.",
+            },
+            "issuers": {
+                "type": "array",
+                "items": NAME,
+                "minItems": 1,
+                "maxItems": 1000,
+                "description": "Narrows the token to some of the account's issuers.",
+            },
+            "permittedIPs": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1, "maxLength": 100},
+                "minItems": 1,
+                "maxItems": 100,
+                "examples": [["10.20.0.0/16"]],
+                "description": "Narrows the token to some addresses, beside the account's own rules.",
+            },
+        },
+        optional=("expiresAt", "validFor", "issuers", "permittedIPs"),
+        oneOf=[{"required": ["expiresAt"]}, {"required": ["validFor"]}],
+    ),
+    "NewToken": _object({"token": {"type": "string", "description": "Shown this once."}, **_TOKEN_PROPERTIES}),
+    "Token": _object(_TOKEN_PROPERTIES),
+    "TokenList": {"type": "array", "items": {"$ref": "#/components/schemas/Token"}},
+    "UserSummary": _object(_ACCOUNT),
+    "UserPage": page("UserSummary"),
+    "User": _object(
+        {
+            **_ACCOUNT,
+            "teams": NAMES,
+            "administrator": {"type": "boolean"},
+            "issuers": ref("AccessList"),
+            "declaredAt": _DECLARED_AT,
+            "passwordSetAt": nullable(INSTANT),
+            "passwordChangeRequired": {"type": "boolean"},
+            "failedLogins": {"type": "integer"},
+            "nextLoginAt": nullable(INSTANT),
+            "tokens": ref("TokenList"),
+        }
+    ),
+    "Team": _object(
+        {
+            "name": {"type": "string"},
+            "description": {"type": "string"},
+            "administrator": {"type": "boolean"},
+            "members": {"type": "integer"},
+            "issuers": NAMES,
+            "adGroups": NAMES,
+            "permittedIPs": NAMES,
+            "declaredAt": _DECLARED_AT,
+        }
+    ),
+    "TeamPage": page("Team"),
+    "Issuer": _object(
+        {
+            "name": {"type": "string"},
+            "displayName": {"type": "string"},
+            "description": {"type": "string"},
+            "enabled": {"type": "boolean"},
+            "teams": NAMES,
+            "declaredAt": _DECLARED_AT,
+        }
+    ),
+    "IssuerPage": page("Issuer"),
+    "Revision": _object(
+        {
+            "id": {"type": "integer"},
+            "commit": {"type": "string"},
+            "author": {"type": "string"},
+            "committedAt": INSTANT,
+            "summary": {"type": "string"},
+            "appliedAt": INSTANT,
+            "appliedBy": {"type": "string"},
+            "generation": {"type": "integer"},
+            "planDigest": {"type": "string"},
+        }
+    ),
+    "RevisionPage": page("Revision"),
+    "AuditEntry": _object(
+        {
+            "id": {"type": "integer"},
+            "at": INSTANT,
+            "actor": {"type": "string"},
+            "action": {"type": "string"},
+            "kind": {"type": "string"},
+            "name": {"type": "string"},
+            "detail": {"type": "object"},
+            "hash": {"type": "string"},
+        }
+    ),
+    "AuditPage": page("AuditEntry"),
+    "DecisionRequest": _object(_DECISION_REQUEST, optional=("action", "at", "subject", "address")),
+    "DecisionBatch": _object(
+        {"requests": {"type": "array", "items": ref("DecisionRequest"), "minItems": 1, "maxItems": 1000}},
+    ),
+    "DecisionQuestion": {"oneOf": [ref("DecisionRequest"), ref("DecisionBatch")]},
+    "Decision": _object(
+        {
+            "allow": {"type": "boolean"},
+            "reason": {
+                "enum": [
+                    "permitted",
+                    "unknown-account",
+                    "account-disabled",
+                    "unknown-issuer",
+                    "issuer-disabled",
+                    "no-team",
+                    "no-permission",
+                    "membership-ended",
+                    "permission-ended",
+                    "address-not-permitted",
+                    "credential-not-permitted",
+                ]
+            },
+            "subject": {"type": "string"},
+            "issuer": {"type": "string"},
+            "action": {"enum": ["request", "revoke", "view"]},
+            "path": nullable(
+                _object(
+                    {
+                        "team": {"type": "string"},
+                        "membershipUntil": nullable(INSTANT),
+                        "permissionUntil": nullable(INSTANT),
+                        "until": nullable(INSTANT),
+                    }
+                )
+            ),
+            "rule": nullable({"type": "string", "description": "The permitted-IP rule that let the address in."}),
+            "revision": _object({"commit": nullable({"type": "string"}), "generation": {"type": "integer"}}),
+        }
+    ),
+    "Decisions": _object({"decisions": {"type": "array", "items": ref("Decision")}}),
+    "DecisionAnswer": {"oneOf": [ref("Decision"), ref("Decisions")]},
+    "Introspection": {
+        "type": "object",
+        "description": "RFC 7662, section 2.2; a token that does not count, or is not the caller's to ask about, is inactive.",
+        "properties": {
+            "active": {"type": "boolean"},
+            "sub": {"type": "string"},
+            "username": {"type": "string"},
+            "token_type": {"type": "string"},
+            "exp": {"type": "integer"},
+            "iat": {"type": "integer"},
+            "jti": {"type": "string"},
+            "teams": NAMES,
+            "issuers": nullable(NAMES),
+        },
+        "required": ["active"],
+    },
+    "IntrospectionRequest": _object(
+        {
+            "token": {"type": "string", "minLength": 1, "maxLength": 1024},
+            "token_type_hint": {"type": "string", "maxLength": 64},
+        },
+        optional=("token_type_hint",),
+    ),
+    "Health": _object({"status": {"enum": ["ok"]}}),
+    "Readiness": _object(
+        {
+            "status": {"enum": ["ready"]},
+            "schema": {"type": "string"},
+            "generation": {"type": "integer"},
+            "revision": nullable({"type": "string"}),
+        }
+    ),
+    "ExistingLogin": _object({"username": NAME, "token": {"type": "string"}}),
+    "ExistingLogout": _object({"username": NAME}),
+    "ExistingTeams": {
+        "type": "array",
+        "items": _object(
+            {
+                "id": {"type": "string"},
+                "name": NAME,
+                "description": {"type": "string"},
+                "internalGroup": {"type": "boolean"},
+                "adGroups": NAMES,
+                "authorisedCas": NAMES,
+                "adminUsernames": NAMES,
+                "dontSendEmailsOnIssue": {"type": "boolean"},
+                "dontSendReminderEmails": {"type": "boolean"},
+                "ipWhiteList": NAMES,
+            }
+        ),
+    },
+    "ExistingIssuers": NAMES,
+    "OpenApi": {"type": "object"},
+}
+"""Every schema by its name."""

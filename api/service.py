@@ -1,0 +1,37 @@
+"""What all requests share: the database, the access state, the hasher, the settings. Made once a process."""
+
+from __future__ import annotations
+
+from api.access import AccessKeeper
+from api.authentication.passwords import Passwords
+from api.authentication.principal import Authenticator
+from api.authentication.uses import Uses
+from api.metrics import Metrics
+from api.reader import Reader
+from api.settings import Settings
+from reconciler.store import schema
+from reconciler.store.engine import Database, open_database
+
+
+class Service:
+    """The runtime's parts, put together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database: Database = open_database(settings.database_url)
+        self.reader = Reader(self.database)
+        self.keeper = AccessKeeper(self.reader)
+        self.passwords = Passwords(settings.hashes)
+        self.uses = Uses(self.database)
+        self.metrics = Metrics()
+        self.authenticator = Authenticator(self.reader, self.keeper, self.uses)
+
+    def start(self) -> None:
+        """Check the database and read the first access state, so that the first request need not. Raises StoreError."""
+        schema.check(self.database)
+        self.keeper.now()
+        self.uses.start()
+
+    def stop(self) -> None:
+        """Write what waits."""
+        self.uses.stop()

@@ -1,0 +1,92 @@
+"""The deployment's settings of the API: options, environment variables `ACCORD_*`, and the TOML file `ACCORD_CONFIG` names."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from api.addresses import parse_proxies
+from reconciler.access.permitted_ips import Rule
+
+DEFAULTS = {
+    "database_url": "sqlite:///accord.db",
+    "listen": "127.0.0.1:8080",
+    "trusted_proxies": "",
+    "threads": "8",
+    "workers": "1",
+    "hashes": "",
+    "log_format": "text",
+}
+
+
+class Misconfigured(Exception):
+    """The settings cannot be used; the message says which, and why."""
+
+
+class Settings(NamedTuple):
+    """How the API runs."""
+
+    database_url: str
+    host: str
+    port: int
+    trusted_proxies: tuple[Rule, ...]
+    threads: int
+    workers: int
+    hashes: int
+    log_format: str
+
+
+def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force: an option goes before its environment variable, that before the TOML file. Raises Misconfigured."""
+    env = os.environ if environment is None else environment
+    file = _read_file(env["ACCORD_CONFIG"]) if env.get("ACCORD_CONFIG") else {}
+
+    def setting(name: str) -> str:
+        for value in (options.get(name), env.get(f"ACCORD_{name.upper()}"), file.get(name)):
+            if value:
+                return ",".join(value) if isinstance(value, list) else str(value)
+        return DEFAULTS[name]
+
+    host, port = _listen(setting("listen"))
+    try:
+        proxies = parse_proxies([text.strip() for text in setting("trusted_proxies").split(",") if text.strip()])
+    except ValueError as error:
+        raise Misconfigured(f"ACCORD_TRUSTED_PROXIES: {error}") from None
+    if setting("log_format") not in ("text", "json"):
+        raise Misconfigured("ACCORD_LOG_FORMAT is `text` or `json`")
+    return Settings(
+        setting("database_url"),
+        host,
+        port,
+        proxies,
+        _count(setting("threads"), "ACCORD_THREADS", 4),
+        _count(setting("workers"), "ACCORD_WORKERS", 1),
+        _count(setting("hashes") or str(len(os.sched_getaffinity(0))), "ACCORD_HASHES", 1),
+        setting("log_format"),
+    )
+
+
+def _listen(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", text)
+    if match is None or int(match[3]) > 65535:
+        raise Misconfigured(f"`{text}` is not where one can listen; write `127.0.0.1:8080` or `[::1]:8080`")
+    return match[1] or match[2], int(match[3])
+
+
+def _count(text: str, name: str, least: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= 512):
+        raise Misconfigured(f"{name} is a number from {least} to 512, not `{text}`")
+    return int(text)
+
+
+def _read_file(name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"ACCORD_CONFIG names `{name}`, which cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"`{name}` is not TOML: {error}") from None

@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
-from reconciler.access.resources import Resource
+from reconciler.access.resources import DeclaredState, Kind, Resource
 from reconciler.plan.actual import Key
+from reconciler.plan.changes import with_resources
 from reconciler.plan.plan import Change
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
@@ -47,6 +48,17 @@ def adopting_patch(changes: Iterable[Change], content: Content) -> str:
         old, text = files[file]
         files[file] = (old, _adopted(text, change, file))
     return "".join(line for file in sorted(files) for line in _diff(file, *files[file]))
+
+
+def patched(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
+    """What the files declare once the patch is applied to those that declare a state."""
+    kinds: dict[Kind, dict[str, Resource]] = {}
+    for change in changes:
+        resources = kinds.setdefault(change.kind, dict(state.of_kind(change.kind)))
+        resources.pop(change.name, None)
+        if change.before is not None:
+            resources[change.before.name] = change.before
+    return with_resources(state, kinds)
 
 
 def _diff(file: str, old: str, new: str) -> Iterator[str]:

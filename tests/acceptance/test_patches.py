@@ -20,7 +20,7 @@ from reconciler.plan.actual import Actual
 from reconciler.plan.changes import Desired, find_changes
 from reconciler.source.cache import open_cache
 from reconciler.source.load import load_folder
-from reconciler.source.patch import adopting_patch
+from reconciler.source.patch import adopting_patch, patched
 
 
 def written(draw: st.DrawFn, document: dict[str, Any]) -> str:
@@ -101,6 +101,7 @@ def check(folder: Path, files: dict[str, bytes], held: State) -> None:
     actual = Actual(wanted, files={("Settings", "default"): "b.yaml", **places})
     changes = find_changes(actual, Desired(before, origins), {})
     patch = adopting_patch(changes, files.get).encode()
+    assert patched(before, changes) == wanted
     if not patch:
         assert before == wanted
         return

@@ -61,6 +61,7 @@ def command(
     from reconciler.cli.output import progress_bar, write_json, write_lines
     from reconciler.cli.records import drift_document, drift_lines, given_lines
     from reconciler.cli.reports import reporting_problems
+    from reconciler.plan.render.words import printable
     from reconciler.run.deployment import read_deployment
     from reconciler.run.drift import adopting, find_drift
 
@@ -73,7 +74,11 @@ def command(
         with progress_bar("Comparing") as progress:
             found = find_drift(deployment, chosen, overrides=overrides, now=utc_now(), progress=progress)
         if patch:
-            click.echo(adopting(deployment, found), nl=False)
+            text, flaws = adopting(deployment, found, now=utc_now())
+            click.echo(text, nl=False)
+            for flaw in flaws:
+                message = f"{flaw.kind} {printable(flaw.name)}: {printable(flaw.reason)}"
+                click.echo(f"accord: the config is not valid with this patch alone: {message}", err=True)
             write_lines(given_lines(found.given), err=True)
         elif format_ == "json":
             write_json(drift_document(found))

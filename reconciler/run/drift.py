@@ -28,6 +28,7 @@ from reconciler.store.read import AppliedRevision, Scope, read_actual, read_appl
 from reconciler.store.schema import check
 
 if TYPE_CHECKING:
+    from reconciler.source.declarable import Flaw
     from reconciler.store.engine import Connection
 
 
@@ -88,14 +89,16 @@ def _given(connection: Connection, foreign: Collection[Key], now: datetime) -> G
     return given_by(access_state(read_actual(connection, Scope(whole_teams=teams))), teams, now) if teams else Given()
 
 
-def adopting(deployment: Deployment, drift: Drift) -> str:
-    """The patch for the config repository's files that makes them declare what differs as the database holds it."""
-    from reconciler.source.patch import adopting_patch
+def adopting(deployment: Deployment, drift: Drift, *, now: datetime) -> tuple[str, list[Flaw]]:
+    """The patch that makes the config repository declare what differs as the database holds it, and what is not valid then."""
+    from reconciler.source.declarable import conflicts
+    from reconciler.source.patch import adopting_patch, patched
 
-    repository = open_source(deployment).repository
-    return adopting_patch(
-        [difference.change for difference in drift.differences], partial(repository.content, drift.applied.revision.commit)
-    )
+    source, commit = open_source(deployment)._replace(path=drift.applied.path), drift.applied.revision.commit
+    changes = [difference.change for difference in drift.differences]
+    patch = adopting_patch(changes, partial(source.repository.content, commit))
+    declarations, _ = read_declarations(source, commit, now)
+    return patch, conflicts(patched(state_of(declarations).declared, changes), now)
 
 
 def _applied(connection: Connection) -> AppliedRevision:

@@ -616,6 +616,25 @@ def test_a_patch_for_resources_in_a_folder_stays_in_it(accord: Accord, repositor
 
 
 @SQLITE
+def test_a_patch_that_alone_makes_the_config_invalid_says_so(accord: Accord, repository: ConfigRepository) -> None:
+    apart = {"guards": {"separationOfDuties": [["web", "many"]]}}
+    repository.commit({**DECLARED, "settings.yaml": resource("Settings", "default", apart)})
+    accord("apply", "--yes")
+    by_hand(
+        accord, "UPDATE teams SET name = 'net' WHERE name = 'web'", "UPDATE issuers SET display_name = 'TLS' WHERE name = 'vpn'"
+    )
+    said = accord("drift", "--patch", code=CHANGES)
+    assert "displayName: TLS" in said.stdout
+    invalid = "accord: the config is not valid with this patch alone: "
+    assert f"{invalid}Settings default: unknown team `web`" in said.stderr
+    assert f"{invalid}Issuer vpn: issuer `tls` is shown as `TLS` too" in said.stderr
+    by_hand(
+        accord, "UPDATE teams SET name = 'web' WHERE name = 'net'", "UPDATE issuers SET display_name = 'V' WHERE name = 'vpn'"
+    )
+    assert invalid not in accord("drift", "--patch", code=CHANGES).stderr
+
+
+@SQLITE
 def test_a_patch_of_one_resource_only(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit({**DECLARED, "teams/web.yaml": WEB})
     accord("apply", "--yes")

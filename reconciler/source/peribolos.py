@@ -51,8 +51,9 @@ def import_peribolos(
         raise SourceError(f"{email_domain!r} is not a domain; write one such as example.org")
     problems: list[Problem] = []
     parts = [part for file in _files(path) for part in _parts(path, file, problems)]
-    if not parts and not problems:
-        raise SourceError(f"{path} holds no peribolos configuration: no file with a key `orgs`, and no org.yaml")
+    if not parts and not any(problem.severity == "error" for problem in problems):
+        message = "there is no peribolos configuration: no file with a key `orgs`, and no org.yaml"
+        problems.append(Problem(str(path), 1, 1, "peribolos", "error", message))
     maker = StateMaker(PERMISSIONS.index(minimum_permission), email_domain)
     for organisation in join_parts(parts):
         maker.add(organisation)

@@ -244,8 +244,12 @@ def test_a_domain_that_is_none_is_refused(tmp_path: Path, domain: str) -> None:
 def test_a_path_without_anything_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="neither a file nor a folder"):
         import_peribolos(tmp_path / "nowhere")
-    with pytest.raises(SourceError, match="holds no peribolos configuration"):
-        import_peribolos(tmp_path)
+    nothing = "there is no peribolos configuration: no file with a key `orgs`, and no org.yaml"
+    assert nothing in errors(import_peribolos(tmp_path))[0]
+    for content in ("", "orgs: {}\n", "jobs: {}\n"):
+        (tmp_path / "other.yaml").write_text(content)
+        assert nothing in errors(import_peribolos(tmp_path))[0]
+        assert nothing in errors(import_peribolos(tmp_path / "other.yaml"))[0]
 
 
 @pytest.mark.parametrize(

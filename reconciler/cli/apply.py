@@ -28,7 +28,7 @@ Examples:
 \b
 Exit codes: 0 applied, or nothing to do; 1 error; 3 invalid configuration; 4 a guard
 refuses, or a rewind; 5 the plan is stale; 6 unreachable. Unless it exits with 0,
-nothing was changed, but that a new database may have got its tables.
+nothing was changed.
 """,
 )
 @click.argument("planfile", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -12,12 +12,12 @@ from reconciler.plan.render.document import plan_digest, plan_document
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import Misconfigured, Stale, Unsafe
 from reconciler.run.gather import Progress
-from reconciler.run.planning import desired_revision, is_new, open_source, plan_against
+from reconciler.run.planning import desired_revision, is_new, open_source, plan_against, plan_first
 from reconciler.store.apply import apply_plan
 from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
 from reconciler.store.read import AppliedRevision, read_applied, read_generation
-from reconciler.store.schema import upgrade
+from reconciler.store.schema import create
 
 if TYPE_CHECKING:
     from reconciler.plan.actual import Revision
@@ -67,11 +67,14 @@ def apply_revision(
             raise Misconfigured(f"there is no guard `{guard}`; there are {', '.join(GUARDS)}")
     source = open_source(deployment)
     with open_database(deployment.database_url) as database:
-        if is_new(database):
-            upgrade(database)
+        # where there are no tables, the plan comes before them: one that is refused leaves nothing behind
+        first = _planned(None, source, deployment, order, clock(), reading_progress) if is_new(database) else None
         with database.writing() as connection:
-            known = drifted(connection)
-            plan = _planned(connection, source, deployment, order, clock(), not known, reading_progress)
+            if first is not None and create(connection):
+                known, plan = [], first
+            else:
+                known = drifted(connection)
+                plan = _planned(connection, source, deployment, order, clock(), reading_progress, in_accord=not known)
             return Outcome(
                 plan,
                 apply_plan(
@@ -95,28 +98,34 @@ def overrides_used(plan: Plan, overrides: Sequence[Override]) -> list[Override]:
 
 
 def _planned(
-    connection: Connection,
+    connection: Connection | None,
     source: Source,
     deployment: Deployment,
     order: Order,
     now: datetime,
-    in_accord: bool,
     progress: Progress,
+    *,
+    in_accord: bool = False,
 ) -> Plan:
+    """The plan that is to be applied; without a connection, to a database that has no tables yet."""
     revision = desired_revision(deployment, source, order.rev)
     if order.saved is not None:
-        refuse_moved_ground(order.saved, read_applied(connection), read_generation(connection))
+        ground = (None, 0) if connection is None else (read_applied(connection), read_generation(connection))
+        refuse_moved_ground(order.saved, *ground)
         revision = _saved_revision(source, order, deployment, revision)
-    plan = plan_against(
-        connection,
-        source,
-        revision,
-        now=now,
-        in_accord=in_accord,
-        adopt=order.adopt,
-        allow_rewind=order.allow_rewind,
-        progress=progress,
-    )
+    if connection is None:
+        plan = plan_first(source, revision, now=now, adopt=order.adopt, progress=progress)
+    else:
+        plan = plan_against(
+            connection,
+            source,
+            revision,
+            now=now,
+            in_accord=in_accord,
+            adopt=order.adopt,
+            allow_rewind=order.allow_rewind,
+            progress=progress,
+        )
     if order.saved is not None:
         refuse_other_plan(plan, order.saved)
     if order.expected is not None and plan_digest(plan) != order.expected:

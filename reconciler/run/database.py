@@ -12,7 +12,7 @@ def upgrade_database(deployment: Deployment) -> tuple[str | None, str]:
     with open_database(deployment.database_url) as database:
         before = schema.current(database)
         schema.upgrade(database)
-        return before, schema.head()
+        return before, schema.HEAD
 
 
 def current_version(deployment: Deployment) -> str | None:
@@ -25,4 +25,4 @@ def check_database(deployment: Deployment) -> str:
     """The version of the tables. Raises StoreError unless it is this Accord's."""
     with open_database(deployment.database_url, read_only=True) as database:
         schema.check(database)
-        return schema.head()
+        return schema.HEAD

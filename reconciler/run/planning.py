@@ -57,9 +57,7 @@ def plan_revision(
     revision = desired_revision(deployment, source, rev)
     with open_database(deployment.database_url, read_only=True) as database:
         if is_new(database):
-            declarations, warnings = read_declarations(source, revision.commit, now, progress)
-            desired = state_of(declarations)
-            return make_plan(Actual(), desired, revision=revision, now=now, path=source.path, warnings=warnings, adopt=adopt)
+            return plan_first(source, revision, now=now, adopt=adopt, progress=progress)
         with database.reading() as connection:
             return plan_against(
                 connection,
@@ -85,6 +83,13 @@ def is_new(database: Database) -> bool:
     except SchemaMissing:
         return True
     return False
+
+
+def plan_first(source: Source, revision: Revision, *, now: datetime, adopt: bool = False, progress: Progress = None) -> Plan:
+    """The plan for a database that has no tables yet."""
+    declarations, warnings = read_declarations(source, revision.commit, now, progress)
+    desired = state_of(declarations)
+    return make_plan(Actual(), desired, revision=revision, now=now, path=source.path, warnings=warnings, adopt=adopt)
 
 
 def plan_against(

@@ -109,6 +109,8 @@ class Database:
 
     @contextmanager
     def _transaction(self, *locks: TextClause) -> Iterator[Connection]:
+        if self.is_missing_file:
+            _make_private(self._file)
         with self.translated(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -189,6 +191,12 @@ def _postgresql(url: URL) -> Engine:
         )
     except ModuleNotFoundError:
         raise StoreError("PostgreSQL needs the extra `postgresql`: pip install 'accord-access[postgresql]'") from None
+
+
+def _make_private(file: Path) -> None:
+    # it will hold password hashes; SQLite gives what it makes beside a file the file's own mode
+    with suppress(OSError):  # SQLite meets the same, and says so
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def _lies_still(file: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scenario import Accord, by_hand, everything
 
-from reconciler.cli.exits import CHANGES, ERROR, INVALID, OK, STALE
+from reconciler.cli.exits import CHANGES, ERROR, INVALID, OK, STALE, UNSAFE
 from reconciler.store import tables
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "config-repo"
@@ -53,6 +53,25 @@ def begun(desk: Desk) -> Desk:
     desk.commit("Who may use what")
     desk.accord("apply", "--yes")
     return desk
+
+
+def test_a_first_apply_that_is_refused_leaves_nothing(desk: Desk) -> None:
+    accord = desk.accord
+    accord("init", str(desk.config), "--administrator", "alice", "--email", "alice@example.org")
+    desk.git("init", "-q", "-b", "main")
+    good = desk.commit("Who may use what")
+    desk.write("empty.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: tls, name: tls}\n")
+    invalid = desk.commit("Twice")
+    for team in (desk.config / "teams").rglob("*.yaml"):
+        team.unlink()
+    desk.git("rm", "-q", "empty.yaml")
+    unsafe = desk.commit("No administrator")
+    for rev, code in ((good, STALE), (invalid, INVALID), (unsafe, UNSAFE)):
+        digest = ("--digest", "sha256:0") if code == STALE else ()
+        accord("apply", "--yes", "--rev", rev, *digest, code=code)
+        assert "There are no tables yet" in accord("db", "current", code=ERROR).output
+        assert not list(desk.config.parent.glob("accord.db*"))
+    accord("apply", "--yes", "--rev", good)
 
 
 def test_from_nothing_to_access(desk: Desk) -> None:

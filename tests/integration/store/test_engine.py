@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -139,3 +140,16 @@ def test_what_was_written_while_a_file_was_read_without_locks_is_not_believed(
         with pytest.raises(ChangedMeanwhile, match="while it was read"), opened.reading() as connection:
             connection.execute(GENERATION)
             run_sql(database, RAISE)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_new_file_is_for_its_owner_alone(database_url: str) -> None:
+    before = os.umask(0)
+    try:
+        with open_database(database_url) as opened, opened.writing() as connection:
+            connection.execute(text("CREATE TABLE t (x INTEGER)"))
+            folder = Path(database_url.removeprefix("sqlite:///")).parent
+            modes = {path.name: path.stat().st_mode & 0o777 for path in folder.glob("accord.db*")}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("accord.db", "accord.db-wal", "accord.db-shm"), 0o600)

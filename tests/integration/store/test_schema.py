@@ -18,8 +18,8 @@ import reconciler.store
 from reconciler.store import schema
 from reconciler.store.digests import drifted
 from reconciler.store.engine import Database, open_database
-from reconciler.store.errors import SchemaMissing, SchemaOutdated, SchemaTooNew, StoreError
-from reconciler.store.schema import HEAD, check, current, head, upgrade
+from reconciler.store.errors import DatabaseCorrupt, SchemaMissing, SchemaOutdated, SchemaTooNew, StoreError
+from reconciler.store.schema import HEAD, check, create, current, upgrade
 from reconciler.store.tables import metadata
 
 
@@ -38,7 +38,6 @@ def upgrade_to(database: Database, version: str) -> None:
 
 def test_the_version_written_down_is_alembics() -> None:
     assert ScriptDirectory.from_config(alembic_config()).get_heads() == [HEAD]
-    assert head() == HEAD
 
 
 def test_versions_sort_in_the_order_of_their_migrations() -> None:
@@ -142,12 +141,37 @@ def test_tables_of_a_newer_accord_are_left_alone(database: Database) -> None:
 def test_an_upgrade_that_fails_leaves_no_table_behind(database_url: str) -> None:
     with open_database(database_url) as database:
         with database.writing() as connection:
-            connection.execute(text("CREATE TABLE digests (nonsense INTEGER)"))  # in the way of the second migration
+            # in the way of the third migration's index
+            connection.execute(text("CREATE TABLE ix_login_failures_last_failed_at (nonsense INTEGER)"))
         with pytest.raises(StoreError):
             upgrade(database)
         assert current(database) is None
         with database.reading() as connection:
-            assert inspect(connection).get_table_names() == ["digests"]
+            assert inspect(connection).get_table_names() == ["ix_login_failures_last_failed_at"]
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "DROP TABLE alembic_version"])
+def test_tables_without_a_version_are_not_taken_for_none(database_url: str, statement: str) -> None:
+    with open_database(database_url) as database:
+        upgrade(database)
+        bring(database, SMALL)
+        run_sql(database, statement)
+        for use in (check, current, upgrade):
+            with pytest.raises(DatabaseCorrupt, match="nothing says of which Accord it is"):
+                use(database)
+        assert query(database, "SELECT generation FROM state") == [(1,)]
+
+
+def test_tables_are_made_once_in_the_callers_transaction(database_url: str) -> None:
+    with open_database(database_url) as database:
+        with pytest.raises(ValueError, match="refused"), database.writing() as connection:
+            assert create(connection)
+            raise ValueError("refused")
+        assert current(database) is None
+        with database.writing() as connection:
+            assert create(connection)
+            assert not create(connection)
+        check(database)
 
 
 def test_asking_for_the_version_makes_no_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -90,11 +91,35 @@ def accord() -> None:
 def main() -> NoReturn:
     """Run the program. No traceback reaches the user, unless ACCORD_DEBUG asks for it."""
     gc.disable()  # a run is short and makes no cycles worth collecting; looking for them in a million tuples costs seconds
+    _open_streams()
     code = run(accord)
     atexit._run_exitfuncs()
     with suppress(Exception):  # what cannot be written now could not be written later either
         sys.stdout.flush()
     os._exit(code)  # taking a million tuples apart, one by one, costs as much as making a tenth of them
+
+
+class _Output(io.FileIO):
+    """A stream whose reader may go away, as `head` does: the rest is for nobody, and the exit code still says what happened."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return super().write(data)
+
+
+def _open_streams() -> None:
+    """Make all three streams usable. One that the caller closed leads nowhere: else the database's file could get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open until the program ends
+        elif mode == "w":
+            output = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
+            options = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
+            setattr(sys, name, io.TextIOWrapper(output, **options))
 
 
 def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a kind of end
@@ -107,9 +132,6 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a k
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _say_interrupted()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
-        return ERROR
     except click.UsageError as error:
         if error.format_message().startswith("Usage:"):  # a group by itself: its help is the message
             click.echo(error.format_message(), err=True)

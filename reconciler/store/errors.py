@@ -99,6 +99,11 @@ def translated(url: str, driver_error: type[Exception]) -> Iterator[None]:
         raise store_error(str(error.orig), url, getattr(error.orig, "sqlstate", None)) from None
     except driver_error as error:  # COPY goes past SQLAlchemy
         raise store_error(str(error), url, getattr(error, "sqlstate", None)) from None
+    except exc.NoResultFound:  # the one row that is never looked for in vain
+        raise DatabaseCorrupt(
+            f"the database {shown(url)} has lost the row of its table `state`, which counts generations and audit entries: "
+            "somebody deleted it; restore a backup"
+        ) from None
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the database {shown(url)} cannot be used: {type(error).__name__}") from None
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 from forked import Ended, Forked
 from postgresql_server import PostgresqlServer
-from scenario import ADMINISTRATORS, Accord, ConfigRepository, user
+from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, user
 from sqlalchemy import text
 
 from reconciler.access.resources import DeclaredState
@@ -229,6 +229,31 @@ def test_a_database_that_may_not_be_written_says_so_and_stays(public_folder: Pat
     assert file.read_bytes() == before
     give(public_folder, 0)
     accord(*APPLY)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "| true", "2>&1 | true"])
+@pytest.mark.parametrize(
+    ("command", "code"), [("plan --detailed-exitcode", CHANGES), ("apply", ERROR), ("apply --yes", OK), ("db current", ERROR)]
+)
+def test_the_exit_code_says_what_happened_whoever_reads_the_output(
+    accord: Accord, repository: ConfigRepository, streams: str, command: str, code: int
+) -> None:
+    repository.commit(ADMINISTRATORS)
+    script = f"'{sys.executable}' -m reconciler.cli {command} {streams}; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, **accord.environment}
+    ended = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended
+    assert "internal error" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_database_that_lost_its_state_says_so(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(ADMINISTRATORS)
+    accord(*APPLY)
+    by_hand(accord, "DELETE FROM state")
+    for command in (("plan",), APPLY, ("audit", "verify")):
+        refused(run(accord, *command), ERROR, "has lost the row of its table `state`", "restore a backup")
 
 
 READ = [("plan",), ("access",), ("history",), ("drift",), ("audit", "verify"), ("db", "check"), ("explain", "root", "tls")]

@@ -41,8 +41,6 @@ class CurrentAccess:
         self.commit = commit
         self.policies = policies
         self.accounts: dict[str, Account] = {}
-        self.decided: dict[tuple[str, str, str, object], tuple[bytes, datetime, datetime | None]] = {}
-        """Answers by account, issuer, action and address, from when and until when they hold."""
         self._enabled: dict[str, bool] = {}
         self._teams: dict[str, Team] = {}
         self._teams_by_id: dict[int, Team] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
@@ -40,31 +41,31 @@ class Edge:
 
     def __init__(self, service: Service) -> None:
         self._metrics = service.metrics
-        self._counters: dict[tuple[str, str, str], Any] = {}
-        self._latencies: dict[tuple[str, str, str], Any] = {}
+        self._latencies: dict[tuple[Any, ...], Any] = {}
+        self._ids = map("{}-{:x}".format, itertools.repeat(os.urandom(6).hex()), itertools.count())
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         """Refuse what could be read in two ways. Raises Problem."""
         environment = request.env
         environment["accord.began"] = time.perf_counter()
         given = environment.get("HTTP_X_REQUEST_ID")
-        request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+        request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else next(self._ids)
         environment["accord.request_id"] = request_id
-        response.set_headers((("X-Request-Id", request_id), ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")))
+        response.set_header("X-Request-Id", request_id)
+        response.set_header("X-Content-Type-Options", "nosniff")
+        response.set_header("Cache-Control", "no-store")
         if "\0" in request.path or "%00" in request.query_string:
             raise Problem("the address holds a NUL character")
 
     def process_response(self, request: falcon.Request, response: falcon.Response, resource: object, succeeded: bool) -> None:
         """Count."""
-        key = request.method, request.uri_template or "none", str(response.status)[:3]
-        counter = self._counters.get(key)
-        if counter is None:
-            operation = f"{key[0]} {key[1]}" if request.uri_template else "none"
-            counter = self._counters[key] = self._metrics.requests.labels(operation, key[2])
-            self._latencies[key] = self._metrics.latency.labels(operation)
-        counter.inc()
+        key = request.method, request.uri_template, response.status
+        latency = self._latencies.get(key)
+        if latency is None:
+            operation = f"{key[0]} {key[1]}" if key[1] else "none"
+            latency = self._latencies[key] = self._metrics.latency.labels(operation, str(key[2])[:3])
         took = time.perf_counter() - request.env["accord.began"]
-        self._latencies[key].observe(took)
+        latency.observe(took)
         if _log.isEnabledFor(logging.DEBUG):
             more = {"requestId": request.env["accord.request_id"], "milliseconds": round(took * 1000, 2)}
             _log.debug("%s %s %s", *key, extra=more)

@@ -1,8 +1,4 @@
-"""Deciding: the caller's own requests, and those of others that it may ask about.
-
-A decision is a function of the access state, the account, the issuer, the address and the instant; between two ends of what
-leads to it the instant changes nothing. So an answer is kept with its access state until the next such end.
-"""
+"""Deciding: the caller's own requests, and those of others that it may ask about."""
 
 from __future__ import annotations
 
@@ -18,12 +14,10 @@ from api.errors import Forbidden, Invalid
 from reconciler.access.decide import decide
 from reconciler.access.instants import format_instant, parse_instant
 from reconciler.access.permitted_ips import Address, parse_address
-from reconciler.access.state import AccessState, Path
+from reconciler.access.state import Path
 
 _NARROWED = (False, "credential-not-permitted", None, None)
 """A decision that the credential makes: it is narrowed to other issuers."""
-_KEPT = 100_000
-"""Answers kept with an access state."""
 Question = Mapping[str, Any]
 
 
@@ -62,32 +56,11 @@ def _answer(principal: Principal, access: CurrentAccess, question: Question) -> 
     address = principal.address if own else None
     if "address" in question:
         address = _address(question["address"])
-    narrowed = principal.credential.issuers is not None and own
-    if narrowed and issuer not in (principal.credential.only_issuers or ()):
+    only = principal.credential.only_issuers
+    if only is not None and issuer not in only:
         return _shown(_NARROWED, access, subject, issuer, action)
-    if "at" in question:
-        at = max(principal.now, parse_instant(question["at"]))
-        return _shown(decide(access.state, subject, issuer, address, at), access, subject, issuer, action)
-    key = subject, issuer, action, address and (address.version, address.value, address.is_local)
-    kept = access.decided.get(key)
-    if kept is not None and kept[1] <= principal.now and (kept[2] is None or principal.now < kept[2]):
-        return kept[0]
-    answer = _shown(decide(access.state, subject, issuer, address, principal.now), access, subject, issuer, action)
-    if subject in access.accounts and issuer in access.state.issuers:  # what anybody can make up is not kept
-        if len(access.decided) >= _KEPT:
-            access.decided.clear()
-        access.decided[key] = answer, principal.now, next_end(access.state, subject, issuer, principal.now)
-    return answer
-
-
-def next_end(state: AccessState, subject: str, issuer: str, now: datetime) -> datetime | None:
-    """When time alone may next change a decision: the first end to come of the subject's memberships, and of what they grant."""
-    ends = []
-    for name, membership in state.memberships.get(subject, {}).items():
-        ends.append(membership.until)
-        team = state.teams.get(name)
-        ends += [permission.until for permission in team.permissions if permission.issuer == issuer] if team else []
-    return min((end for end in ends if end is not None and end > now), default=None)
+    at = max(principal.now, parse_instant(question["at"])) if "at" in question else principal.now
+    return _shown(decide(access.state, subject, issuer, address, at), access, subject, issuer, action)
 
 
 def _address(text: str) -> Address:

@@ -13,9 +13,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "accord_requests", "Requests by operation and status.", ("operation", "status"), registry=self.registry
-        )
         self.decisions = Counter(
             "accord_decisions", "Decisions by verdict and reason.", ("verdict", "reason"), registry=self.registry
         )
@@ -23,8 +20,8 @@ class Metrics:
         self.refusals = Counter("accord_refusals", "Refused requests by problem.", ("problem",), registry=self.registry)
         self.latency = Histogram(
             "accord_request_seconds",
-            "How long requests took, by operation.",
-            ("operation",),
+            "How long requests took, by operation and status.",
+            ("operation", "status"),
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
             registry=self.registry,
         )

@@ -17,7 +17,7 @@ from reconciler.access.permitted_ips import Rule, parse_rule
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
-from reconciler.store.tables import instant_text, read_instant
+from reconciler.store.tables import instant_text
 
 MOST_TOKENS = 100
 """How many live API tokens an account may have."""
@@ -165,18 +165,6 @@ def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "t
         for found, accessor, name, created, expires, used, address, revoked, issuers, ips in reader.rows(_LIST, user_id)
         if found == kind and revoked is None and expires > moment
     ]
-
-
-def is_idle(credential: Credential, used_at: str | None, idle_since: str) -> bool:
-    """Whether a session was last used before an instant; `used_at` is what this process knows beside the database."""
-    if credential.kind != "session":
-        return False
-    return max(credential.last_used_at or credential.created_at, used_at or "") <= idle_since
-
-
-def expiry(text: str) -> datetime:
-    """The end of a credential."""
-    return read_instant(text)
 
 
 def lift_restriction(connection: Connection, accessor: str) -> None:

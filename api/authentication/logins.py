@@ -127,7 +127,7 @@ def _record_failure(
     if account is not None and refusal not in ("too-many-failures", "address-not-permitted", "account-disabled"):
         waiting = account.next_login_at
         if waiting is None or waiting <= now:  # a failure during the delay does not lengthen it, or it would never end
-            before = 0 if waiting is not None and waiting + FORGOTTEN <= now else account.failed_logins
+            before = 0 if waiting is not None and waiting + FORGOTTEN <= now else account.failed_logins or 0
             failures, until = before + 1, _next_login(before + 1, policies.max_failures, policies, now)
             accounts.write(connection, account.id, {"failed_logins": failures, "next_login_at": until})
     _record_address(connection, address, policies, now)

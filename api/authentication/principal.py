@@ -13,7 +13,7 @@ from api.authentication.uses import Uses
 from api.errors import Forbidden, Problem, Unauthenticated
 from api.reader import Reader
 from reconciler.access.decide import permits
-from reconciler.access.permitted_ips import Address, matching
+from reconciler.access.permitted_ips import Address, Rule, matching
 from reconciler.access.resources import Team
 from reconciler.store.tables import instant_text
 
@@ -26,6 +26,8 @@ class Principal(NamedTuple):
     address: Address | None
     access: CurrentAccess
     now: datetime
+    teams: list[Team]
+    """The teams it is a member of now."""
 
     @property
     def name(self) -> str:
@@ -33,14 +35,9 @@ class Principal(NamedTuple):
         return self.account.name
 
     @property
-    def teams(self) -> list[Team]:
-        """The teams it is a member of now."""
-        return self.access.teams(self.account.name, self.now)
-
-    @property
     def is_administrator(self) -> bool:
-        """Whether a team makes it an administrator."""
-        return any(team.administrator for team in self.teams)
+        """Whether a team makes it an administrator. A credential that is narrowed to issuers is for their use alone."""
+        return self.credential.issuers is None and any(team.administrator for team in self.teams)
 
 
 def secret_of(header: str | None) -> str:
@@ -70,19 +67,17 @@ class Authenticator:
         if found is None:
             raise Unauthenticated(_DEAD)
         access = self._keeper.at(found.stamp, found.name)
-        reason = self.dead(found, access, now)
-        if reason is not None:
+        moment = instant_text(now)
+        if self.fault(found, access, now, moment) is not None:
             raise Unauthenticated(_DEAD)
-        principal = Principal(access.accounts[found.name], found.credential, address, access, now)
-        rules = found.credential.rules
-        inside = rules is None or (address is not None and (address.is_local or matching(rules, address) is not None))
-        if not inside or not permits(principal.teams, address)[0]:
+        credential, teams = found.credential, access.teams(found.name, now)
+        if not (_permits(credential.rules, address) and permits(teams, address)[0]):
             raise Forbidden("calls from this address are not permitted for this account", reason="address-not-permitted")
-        self._uses.note(found.credential.id, found.credential.last_used_at, now, address and address.text)
-        return principal
+        self._uses.note(credential.id, credential.last_used_at, moment, address and address.text)
+        return Principal(access.accounts[found.name], credential, address, access, now, teams)
 
-    def dead(self, found: credentials.Found, access: CurrentAccess, now: datetime) -> str | None:
-        """Why a credential does not count at an instant; None where it does."""
+    def fault(self, found: credentials.Found, access: CurrentAccess, now: datetime, moment: str) -> str | None:
+        """Why a credential does not count at an instant, which `moment` writes as the tables do; None where it does."""
         credential, account = found.credential, access.accounts.get(found.name)
         if account is None or account.id != found.user_id:
             return "unknown-account"  # deleted, or another of the same name, since it was read
@@ -90,10 +85,17 @@ class Authenticator:
             return "account-disabled"
         if credential.revoked_at is not None:
             return "revoked"
-        if credential.expires_at <= instant_text(now):
+        if credential.expires_at <= moment:
             return "expired"
-        idle_since = instant_text(now - access.policies.session_idle)
-        return "idle" if credentials.is_idle(credential, self._uses.last(credential.id), idle_since) else None
+        if credential.kind == "session":
+            used = max(credential.last_used_at or credential.created_at, self._uses.last(credential.id) or "")
+            return "idle" if used <= instant_text(now - access.policies.session_idle) else None
+        return None
+
+
+def _permits(rules: tuple[Rule, ...] | None, address: Address | None) -> bool:
+    """Whether the addresses that a credential is narrowed to include one."""
+    return rules is None or (address is not None and (address.is_local or matching(rules, address) is not None))
 
 
 _DEAD = "this session or API token does not count any more, or never did; log in again or use another token"

@@ -6,15 +6,23 @@ import logging
 import threading
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import bindparam
+import orjson
+from sqlalchemy import text
 
-from reconciler.store import tables
 from reconciler.store.engine import Database
 from reconciler.store.errors import StoreError
 from reconciler.store.tables import instant_text
 
 INTERVAL = timedelta(seconds=60)
 _FLUSH = 1.0
+_UPDATE = "UPDATE tokens SET last_used_at = v.at, last_used_address = v.address FROM ({}) AS v WHERE tokens.id = v.id"
+_IN_SQLITE = _UPDATE.format(
+    "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at, json_extract(value, '$[2]') AS address"
+    " FROM json_each(:rows)"
+)
+_IN_POSTGRESQL = _UPDATE.format(
+    "SELECT CAST(e ->> 0 AS integer) AS id, e ->> 1 AS at, e ->> 2 AS address FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS e"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -25,14 +33,15 @@ class Uses:
         self._database = database
         self._noted: dict[int, tuple[str, str | None]] = {}
         self._waiting: set[int] = set()
+        self._due = ""
+        """What was written by this instant may be written again."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="uses", daemon=True)
 
-    def note(self, credential_id: int, written: str | None, now: datetime, address: str | None) -> None:
-        """A use. `written` is what the database has of it."""
-        moment = instant_text(now)
+    def note(self, credential_id: int, written: str | None, moment: str, address: str | None) -> None:
+        """A use at an instant, as the tables write it. `written` is what the database has of it."""
         self._noted[credential_id] = moment, address
-        if written is None or written <= instant_text(now - INTERVAL):
+        if written is None or written <= self._due:
             self._waiting.add(credential_id)
 
     def last(self, credential_id: int) -> str | None:
@@ -54,17 +63,14 @@ class Uses:
     def flush(self) -> None:
         """Write what waits. What cannot be written now waits on."""
         waiting, self._waiting = self._waiting, set()
-        rows = [{"this": each, "at": noted[0], "address": noted[1]} for each in waiting if (noted := self._noted.get(each))]
+        rows = [(each, *noted) for each in waiting if (noted := self._noted.get(each))]
         if not rows:
             return
-        update = (
-            tables.tokens.update()
-            .where(tables.tokens.c.id == bindparam("this"))
-            .values(last_used_at=bindparam("at"), last_used_address=bindparam("address"))
-        )
         try:
             with self._database.recording() as connection:
-                connection.execute(update, rows)
+                # one statement, which runs beside the threads that answer; one for each row would take turns with them
+                statement = _IN_SQLITE if self._database.is_sqlite else _IN_POSTGRESQL
+                connection.execute(text(statement), {"rows": orjson.dumps(rows).decode()})
         except StoreError as error:
             _log.warning("the last use of %d credentials could not be written yet: %s", len(rows), error)
             self._waiting |= waiting
@@ -75,4 +81,5 @@ class Uses:
 
     def _write_on(self) -> None:
         while not self._stop.wait(_FLUSH):
+            self._due = instant_text(datetime.now(UTC) - INTERVAL)
             self.flush()

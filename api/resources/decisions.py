@@ -12,7 +12,7 @@ from api.decisions import decide_all, decide_own, may_decide_for
 from api.errors import Forbidden
 from api.operations import Call, Resource, operation
 from api.schemas import NO_CONTROL
-from reconciler.store.tables import read_instant
+from reconciler.store.tables import instant_text, read_instant
 
 TAG = "Decisions"
 
@@ -45,7 +45,8 @@ class Introspection(Resource):
         access = self.service.keeper.at(found.stamp, found.name)
         if found.name != caller.name and not may_decide_for(caller, found.name, access):
             return {"active": False}
-        if self.service.authenticator.dead(found, access, call.now) is not None or found.credential.password_change_required:
+        fault = self.service.authenticator.fault(found, access, call.now, instant_text(call.now))
+        if fault is not None or found.credential.password_change_required:
             return {"active": False}
         credential = found.credential
         only = credential.only_issuers

@@ -15,6 +15,7 @@ from reconciler.access.instants import format_instant, parse_duration, parse_ins
 from reconciler.access.permitted_ips import parse_rule
 from reconciler.access.state import access_of
 from reconciler.store.audit import Event, append
+from reconciler.store.tables import read_instant
 
 TAG = "Me"
 
@@ -124,6 +125,8 @@ def mint_token(service: Service, call: Call, access: CurrentAccess, name: str) -
         raise Invalid("the token would have expired already")
     if ends > now + longest + timedelta(seconds=60):  # a minute for clocks that differ
         raise Invalid(f"a token may be valid for at most {longest.days} days here")
+    if call.caller.credential.kind == "token" and ends > read_instant(call.caller.credential.expires_at):
+        raise Invalid("a token cannot mint one that outlives it; log in")
     for text in body.get("permittedIPs", []):
         try:
             parse_rule(text)

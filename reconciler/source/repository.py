@@ -1,8 +1,4 @@
-"""The config repository: commits are read from the object store, never from a checkout, and nothing it brings is run.
-
-The one place that knows Git. Every call goes through `_git`, which switches off whatever a repository's own configuration
-could make Git run: hooks, filters, fsmonitor, textconv, signature programs, pagers, lazy fetches, foreign transports.
-"""
+"""The config repository: its commits, files and history, read from the object store, never from a checkout."""
 
 from __future__ import annotations
 
@@ -17,46 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is reported when it is needed
-from git import Git
-from git.exc import CommandError, GitCommandNotFound
-
 from reconciler.plan.actual import Revision
 from reconciler.plan.nearest import did_you_mean
 from reconciler.plan.problems import Problem
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
 from reconciler.source.folder import link_warning, submodule_warning
+from reconciler.source.git_command import GitCommand, without_credentials
+from reconciler.source.mirror import fetch_mirror, is_remote
 from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, is_visible, shown_path
 
-_ENVIRONMENT = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_GRAFT_FILE": os.devnull,
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_PAGER": "cat",
-    "LC_ALL": "C",
-}
-_FETCHING = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE")
 """Variables that git sets for a hook: they name the repository of the hook, which need not be the one that was asked for."""
-_CONFIG = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.attributesFile=/dev/null",
-    "log.showSignature=false",
-    "diff.external=",
-    f"core.bigFileThreshold={LARGEST_FILE}",  # larger ones are never held in memory as a whole
-    "protocol.ext.allow=never",
-    "uploadpack.packObjectsHook=",
-)
 _LONGEST_REV = 1_000
-_REMOTE_TIMEOUT = 300
-"""Seconds that a remote may take."""
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^-]")
 
 
 class Tree(NamedTuple):
@@ -79,8 +48,7 @@ class Repository:
 
     def __init__(self, location: str, named: str | None = None) -> None:
         self.location = location
-        self._named = named or location
-        self._command = Git(location)
+        self._git = GitCommand(location, named or location)
 
     @classmethod
     def open(cls, location: str, cache: Path) -> Repository:
@@ -89,13 +57,12 @@ class Repository:
         Raises RepositoryUnreachable where there is none.
         """
         if "\0" in location or location.startswith("-"):
-            raise RepositoryUnreachable(f"`{location!r}` names no repository")
+            raise RepositoryUnreachable(f"`{without_credentials(location)!r}` names no repository")
         if "::" in location.split("/", 1)[0]:
-            raise RepositoryUnreachable(
-                f"`{location.split('::', maxsplit=1)[0]}::` is a transport that can run programs; it is not used"
-            )
-        if _URL.match(location) or (_SCP.match(location) and not Path(location).exists()):
-            return _mirror(location, cache)
+            transport = without_credentials(location.split("::", maxsplit=1)[0])
+            raise RepositoryUnreachable(f"`{transport}::` is a transport that can run programs; it is not used")
+        if is_remote(location):
+            return cls(str(fetch_mirror(location, cache)), location)
         for name in _OF_A_HOOK:
             os.environ.pop(name, None)
         try:
@@ -103,33 +70,21 @@ class Repository:
         except OSError:  # a name that is too long, say
             found = False
         if not found:
-            raise RepositoryUnreachable(f"there is no repository at `{location[:200]}`; give its path or URL with --repository")
-        up = cls(location)._git("rev-parse", "--show-cdup").strip()
+            named = without_credentials(location)[:200]
+            raise RepositoryUnreachable(f"there is no repository at `{named}`; give its path or URL with --repository")
+        up = cls(location)._git.run("rev-parse", "--show-cdup").strip()
         return cls(str(Path(location, up)), location) if up.startswith("../") else cls(location)
 
     def origin(self) -> str:
         """How it was named, without credentials."""
-        return _without_credentials(self._named)
-
-    def _git(self, *arguments: str, **options: Any) -> Any:
-        """Run git. Raises RepositoryUnreachable where git cannot use the repository, SourceError for all else."""
-        config = [word for setting in _CONFIG for word in ("-c", setting)]
-        options = {"env": _ENVIRONMENT, "strip_newline_in_stdout": False, **options}
-        try:
-            return self._command.execute(["git", *config, *arguments], **options)
-        except OSError as error:
-            raise RepositoryUnreachable(f"git cannot be run in {self.origin()}: {error.strerror}") from None
-        except GitCommandNotFound:
-            raise SourceError("git is not installed; Accord reads the config repository with it") from None
-        except CommandError as error:
-            raise _git_error(_said(error), self.origin()) from None
+        return self._git.origin
 
     def resolve(self, rev: str) -> Revision:
         """The commit that a revision names. Raises UnknownRevision, with the nearest branch or tag."""
         if not rev or rev[0] in "-^" or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
             raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` names no revision")
         try:
-            commit = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
+            commit = self._git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
         except SourceError as error:
             if isinstance(error, RepositoryUnreachable):
                 raise
@@ -151,7 +106,7 @@ class Repository:
         raise UnknownRevision(self._unknown(branch, "branch"))
 
     def _unknown(self, rev: str, what: str = "revision") -> str:
-        names = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
+        names = self._git.run("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
         if not names:
             return f"there is no {what} `{rev}`: {self.origin()} has no commits yet"
         if rev in names and what == "revision":
@@ -159,7 +114,7 @@ class Repository:
         return f"there is no {what} `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
 
     def _revision(self, commit: str) -> Revision:
-        raw = self._git("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")
+        raw = self._git.run("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")
         head, _, message = raw.partition("\n\n")
         fields = dict(line.split(" ", 1) for line in reversed(head.split("\n")) if " " in line and not line.startswith(" "))
         author = re.match(r"(.*?) ?<([^>]*)> (-?[0-9]{1,18})", fields.get("author", ""))
@@ -169,7 +124,7 @@ class Repository:
     def entries(self, commit: str, path: str) -> Tree:
         """The files of a commit under a folder that hold resources. Raises SourceError where there is no such folder."""
         where = ["--", f":(literal){path}/"] if path else []
-        listing = self._git("ls-tree", "-r", "-z", commit, *where, stdout_as_string=False)
+        listing = self._git.run("ls-tree", "-r", "-z", commit, *where, stdout_as_string=False)
         if path and not listing:
             raise SourceError(f"there is no folder `{path}` in {commit[:12]}")
         return self._select(listing, path)
@@ -209,7 +164,7 @@ class Repository:
         if not self.has(old):
             return None
         where = ["--", f":(literal){path}/"] if path else []
-        raw = self._git(
+        raw = self._git.run(
             "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-ext-diff", old, new, *where, stdout_as_string=False
         )
         prefix = f"{path}/" if path else ""
@@ -234,7 +189,7 @@ class Repository:
         return None if blob is None else next(self.read([blob]))[1]
 
     def _blob_at(self, commit: str, name: str) -> str | None:
-        found = self._git("ls-tree", "-z", commit, "--", f":(literal){name}", stdout_as_string=False)
+        found = self._git.run("ls-tree", "-z", commit, "--", f":(literal){name}", stdout_as_string=False)
         mode, _, blob = found.partition(b"\t")[0].decode().rpartition(" blob ")
         return _regular(mode, blob)
 
@@ -258,7 +213,7 @@ class Repository:
         with TemporaryFile() as ids:  # a file, not a pipe: git can write while nobody has to feed it
             ids.write("".join(f"{blob}\n" for blob in blobs).encode())
             ids.seek(0)
-            process = self._git("cat-file", "--batch", "--buffer", as_process=True, istream=ids)
+            process = self._git.run("cat-file", "--batch", "--buffer", as_process=True, istream=ids)
         try:
             yield process.proc.stdout
         finally:
@@ -269,16 +224,16 @@ class Repository:
     def has(self, commit: str) -> bool:
         """Whether the commit is here."""
         try:
-            self._git("cat-file", "-e", f"{commit}^{{commit}}")
+            self._git.run("cat-file", "-e", f"{commit}^{{commit}}")
         except SourceError:
             return False
         return True
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` descends from `old`, or is it. Raises ShallowRepository where a cut-off history does not show it."""
-        if self._git("merge-base", old, new, with_exceptions=False).strip() == old:
+        if self._git.run("merge-base", old, new, with_exceptions=False).strip() == old:
             return True
-        if self._git("rev-parse", "--is-shallow-repository").strip() == "true":
+        if self._git.run("rev-parse", "--is-shallow-repository").strip() == "true":
             raise ShallowRepository(
                 f"{self.origin()} is a shallow clone, and its history does not show whether {new[:12]} descends from {old[:12]}; "
                 "fetch all of it (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
@@ -287,7 +242,7 @@ class Repository:
 
     def blame(self, commit: str, file: str, line: int) -> Revision:
         """The commit that brought a line in. Raises ShallowRepository where the history is cut off before it can tell."""
-        raw = self._git(
+        raw = self._git.run(
             "blame",
             "--porcelain",
             "--no-textconv",
@@ -300,7 +255,7 @@ class Repository:
             stdout_as_string=False,
         )
         brought = raw[:64].split(b" ")[0].decode()
-        content = self._git("cat-file", "commit", brought)
+        content = self._git.run("cat-file", "commit", brought)
         parents = re.findall(r"^parent ([0-9a-f]+)$", content.partition("\n\n")[0], re.MULTILINE)
         if not all(map(self.has, parents)):
             raise ShallowRepository(f"the history of {self.origin()} is cut off before it shows who wrote {file}:{line}")
@@ -334,72 +289,3 @@ def _id(content: bytes, length: int) -> str:
 def _instant(seconds: int) -> datetime:
     """A commit's time; one that no calendar has is taken as the nearest."""
     return datetime.fromtimestamp(min(max(seconds, 0), 253402300799), UTC)
-
-
-def _said(error: CommandError) -> str:
-    text = error.stderr if isinstance(error.stderr, str) else str(error.stderr)
-    return text.strip().removeprefix("stderr: ").strip("'\n ")
-
-
-def _git_error(said: str, origin: str) -> SourceError:
-    lower = said.lower()
-    lines = [line for line in said.splitlines() if line.strip()]
-    first = _without_credentials(re.sub(r"^(fatal|error): ", "", lines[-1].strip())) if lines else "no reason given"
-    if "not a git repository" in lower:
-        return RepositoryUnreachable(f"`{origin}` is not a Git repository; give the config repository with --repository")
-    if "dubious ownership" in lower:
-        return RepositoryUnreachable(
-            f"`{origin}` belongs to somebody else; allow it with git config --global --add safe.directory PATH"
-        )
-    signs = (
-        "could not read",
-        "unable to access",
-        "does not exist",
-        "could not resolve",
-        "bad object",
-        "corrupt",
-        "missing",
-        "broken",
-        "unable to read",
-        "inflate",
-        "loose object",
-        "packfile",
-        "connection",
-        "timed out",
-        "timeout",
-        "early eof",
-        "not found",
-    )
-    if any(sign in lower for sign in signs):
-        return RepositoryUnreachable(f"the repository {origin} cannot be read: {first}")
-    return SourceError(f"git could not do it in {origin}: {first}")
-
-
-def _without_credentials(text: str) -> str:
-    return re.sub(r"(?<=://)[^/\s]+@", "", text)
-
-
-def _mirror(url: str, cache: Path) -> Repository:
-    """A bare mirror of a remote repository in the cache folder, fetched now."""
-    folder = cache / f"mirror-{sha256(url.encode()).hexdigest()[:16]}.git"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SourceError(f"no mirror can be kept in `{cache}`: {error.strerror}") from None
-    repository = Repository(str(folder), url)
-    if not (folder / "HEAD").exists():
-        repository._git("init", "--bare", "--quiet", "--template=", str(folder))
-    refspecs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-    repository._git(
-        "fetch",
-        "--quiet",
-        "--prune",
-        "--no-auto-maintenance",
-        "--no-recurse-submodules",
-        "--end-of-options",
-        url,
-        *refspecs,
-        env=_FETCHING,
-        kill_after_timeout=_REMOTE_TIMEOUT,
-    )
-    return repository

@@ -1,0 +1,366 @@
+"""Opening real Git repositories, most of them hostile or broken: nothing they bring is run, and no secret is shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fcntl import LOCK_EX, LOCK_UN, flock
+from pathlib import Path
+
+import pytest
+from work_tree import ALICE, BOB, Work, contents, opened
+
+from reconciler.source.cache import BlobCache
+from reconciler.source.errors import RepositoryUnreachable, SourceError, UnknownRevision
+from reconciler.source.folder import list_files
+from reconciler.source.git_command import without_credentials
+from reconciler.source.load import load_revision
+from reconciler.source.repository import Repository
+
+# What a repository brings is never run
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Iterator[Path]:
+    """A program that leaves a mark where it is run; no test may leave one."""
+    program = tmp_path / "trap"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/sprung\nexit 1\n')
+    program.chmod(0o755)
+    yield program
+    assert not sprung(program), "something that the repository brought was run"
+
+
+def sprung(trap: Path) -> bool:
+    return (trap.parent / "sprung").exists()
+
+
+def is_live(trap: Path) -> None:
+    """Insist that plain git ran the trap just now, and set it again."""
+    assert sprung(trap), "the trap is none, so the test shows nothing"
+    (trap.parent / "sprung").unlink()
+
+
+HOOKS = (
+    "reference-transaction",
+    "post-checkout",
+    "post-index-change",
+    "pre-auto-gc",
+    "fsmonitor-watchman",
+    "post-merge",
+    "post-update",
+)
+DRIVERS = (
+    "diff.evil.command",
+    "diff.evil.textconv",
+    "filter.evil.clean",
+    "filter.evil.smudge",
+    "filter.evil.process",
+    "merge.evil.driver",
+)
+PROGRAMS = (
+    *(
+        "core.fsmonitor",
+        "core.pager",
+        "core.editor",
+        "core.sshCommand",
+        "core.gitProxy",
+        "core.askPass",
+        "core.alternateRefsCommand",
+    ),
+    *("pager.ls-tree", "pager.blame", "pager.cat-file", "diff.external", "interactive.diffFilter", "sequence.editor"),
+    *("gpg.program", "gpg.ssh.program", "credential.helper", "uploadpack.packObjectsHook", "remote.origin.uploadpack"),
+    *DRIVERS,
+)
+
+
+def arm(work: Work, trap: Path) -> None:
+    hooks = work.folder / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in HOOKS:
+        (hooks / name).write_bytes(trap.read_bytes())
+        (hooks / name).chmod(0o755)
+    for name in PROGRAMS:
+        work.git("config", name, str(trap))
+    for name in ("ls-tree", "cat-file", "rev-parse", "blame", "diff-tree", "merge-base", "for-each-ref"):
+        work.git("config", f"alias.{name}", f"!{trap}")
+    for name, value in (("log.showSignature", "true"), ("filter.evil.required", "true"), ("diff.evil.cachetextconv", "true")):
+        work.git("config", name, value)
+    work.git("config", "remote.origin.url", f"ext::{trap}")
+    (work.folder / ".git" / "info" / "attributes").write_text("* diff=evil filter=evil merge=evil\n")
+
+
+ATTRIBUTES = b"*.yaml diff=evil filter=evil merge=evil ident export-subst eol=crlf\n"
+MODULES = b"""[submodule "sub"]
+\tpath = sub
+\turl = ext::sh -c touch% sprung
+\tupdate = !touch sprung
+\tfetchRecurseSubmodules = true
+"""
+
+
+def test_nothing_that_a_repository_brings_is_run(work: Work, trap: Path, cache: Path) -> None:
+    first = work.commit({"users/alice.yaml": ALICE, "gone.yaml": ALICE, ".gitmodules": MODULES}, "First")
+    second = work.commit({"users/alice.yaml": ALICE + b"  # $Id$\n", "gone.yaml": None, ".gitattributes": ATTRIBUTES}, "Second")
+    work.git("update-index", "--add", "--cacheinfo", f"160000,{first},sub")
+    arm(work, trap)
+    for command in (["diff", first, second], ["status"], ["blame", "users/alice.yaml"]):
+        work.git(*command, check=False)
+        is_live(trap)
+
+    repository = opened(work, cache)
+    assert repository.resolve("main").commit == repository.resolve("HEAD").commit == second
+    with pytest.raises(UnknownRevision):
+        repository.resolve("mian")
+    assert contents(repository, second) == {"users/alice.yaml": ALICE + b"  # $Id$\n"}
+    assert repository.content(second, "users/alice.yaml") == ALICE + b"  # $Id$\n"
+    assert [file.path for file in repository.changed(first, second, "") or ()] == ["gone.yaml", "users/alice.yaml"]
+    assert repository.is_ancestor(first, second) and not repository.is_ancestor(second, first)
+    assert repository.blame(second, "users/alice.yaml", 1).summary == "First"
+    assert load_revision(repository, second, "", cache=BlobCache(None)).files == 1
+    assert list_files(work.folder)[0] == [("users/alice.yaml", work.folder / "users/alice.yaml")]
+
+
+def test_nothing_that_a_remote_brings_is_run(work: Work, trap: Path, cache: Path) -> None:
+    head = work.commit({"users/alice.yaml": ALICE, ".gitattributes": ATTRIBUTES, ".gitmodules": MODULES})
+    work.git("update-index", "--add", "--cacheinfo", f"160000,{head},sub")
+    work.git("commit", "-q", "-m", "A submodule")
+    arm(work, trap)
+    repository = opened(f"file://{work.folder}", cache)
+    assert contents(repository, repository.resolve("main").commit) == {"users/alice.yaml": ALICE}
+    assert not any((Path(repository.location) / "hooks").glob("*"))
+
+
+def test_a_partial_clone_fetches_nothing(work: Work, trap: Path, cache: Path, tmp_path: Path) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    work.git("config", "uploadpack.allowFilter", "true")
+    work.git("clone", "-q", "--bare", "--filter=blob:none", f"file://{work.folder}", str(tmp_path / "partial"))
+    partial = tmp_path / "partial"
+    work.git("-C", str(partial), "config", "remote.origin.uploadpack", str(trap))
+    work.git("-C", str(partial), "cat-file", "-p", f"{head}:alice.yaml", check=False)
+    is_live(trap)
+    repository = opened(partial, cache)
+    with pytest.raises(RepositoryUnreachable, match="is missing or damaged"):
+        contents(repository, repository.resolve("main").commit)
+    assert not repository.has("1" * 40)
+    work.git("-C", str(partial), "config", "remote.origin.uploadpack", "git-upload-pack")
+    with pytest.raises(RepositoryUnreachable):
+        contents(repository, head)
+
+
+@pytest.mark.parametrize("form", ["ext::{} %S", "ext::sh -c {}", "fd::17", "evil::x", "ext::{}/a/b", "evil://host/x"])
+def test_a_transport_that_runs_programs_is_refused(form: str, trap: Path, cache: Path) -> None:
+    helper = trap.parent / "git-remote-evil"
+    helper.write_bytes(trap.read_bytes())
+    helper.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{trap.parent}:{os.environ['PATH']}")
+        with pytest.raises(SourceError, match="transport"):
+            opened(form.format(trap), cache)
+
+
+@pytest.mark.parametrize(
+    "location", ["-o", "--upload-pack=touch sprung", "a\0b", "ssh://-oProxyCommand=touch%20sprung/x", "x" * 5000]
+)
+def test_a_location_is_never_an_option(location: str, trap: Path, cache: Path) -> None:
+    with pytest.raises(SourceError):
+        opened(location, cache)
+    assert not Path("sprung").exists()
+
+
+def test_replaced_objects_and_grafts_are_not_what_is_read(work: Work, cache: Path) -> None:
+    first = work.commit({"alice.yaml": ALICE})
+    work.git("checkout", "-q", "--orphan", "other")
+    other = work.commit({"alice.yaml": ALICE}, "Unrelated")
+    blob, evil = work.git("rev-parse", "HEAD:alice.yaml"), work.git("hash-object", "-w", "--stdin", stdin=BOB)
+    work.git("replace", blob, evil)
+    (work.folder / ".git" / "info" / "grafts").write_text(f"{other} {first}\n")
+    assert work.git("cat-file", "-p", f"{other}:alice.yaml") == BOB.decode().strip()
+    assert work.git("merge-base", first, other) == first
+    repository = opened(work, cache)
+    assert contents(repository, other) == {"alice.yaml": ALICE}
+    assert not repository.is_ancestor(first, other)
+
+
+def test_a_configuration_cannot_change_or_break_what_is_read(work: Work, cache: Path) -> None:
+    first = work.commit({"a.yaml": ALICE, "b.yaml": BOB}, "First")
+    second = work.commit({"c.yaml": ALICE.replace(b"email", b" email"), "a.yaml": BOB}, "Second")
+    for name, value in (
+        ("blame.ignoreRevsFile", "/nonexistent"),
+        ("diff.orderFile", "/nonexistent"),
+        ("diff.noprefix", "true"),
+        ("diff.renames", "copies"),
+        ("diff.relative", "true"),
+        ("diff.ignoreSubmodules", "all"),
+        ("core.quotePath", "true"),
+        ("core.abbrev", "4"),
+        ("color.ui", "always"),
+        ("blame.showEmail", "true"),
+        ("blame.coloring", "highlightRecent"),
+        ("core.worktree", "/etc"),
+        ("status.showUntrackedFiles", "no"),
+        ("log.date", "format:evil"),
+        ("i18n.logOutputEncoding", "UTF-16"),
+    ):
+        work.git("config", name, value)
+    repository = opened(work, cache)
+    assert repository.entries(second, "").files == opened(work, cache).entries(second, "").files
+    assert [name for name, _ in repository.entries(second, "").files] == ["a.yaml", "b.yaml", "c.yaml"]
+    assert [file.path for file in repository.changed(first, second, "") or ()] == ["a.yaml", "c.yaml"]
+    assert repository.blame(second, "b.yaml", 2).summary == "First"
+
+
+# Which repository
+
+
+@pytest.mark.parametrize("where", ["config", "config/.git", "config/users", "config/users/deep", "bare.git", "config/../config"])
+def test_a_repository_is_the_same_from_wherever_it_is_named(where: str, work: Work, cache: Path, tmp_path: Path) -> None:
+    old = work.commit({"users/deep/alice.yaml": ALICE, "bob.yaml": BOB}, "First")
+    head = work.commit({"users/deep/alice.yaml": ALICE + b"#\n"}, "Second")
+    work.git("clone", "-q", "--bare", str(work.folder), str(tmp_path / "bare.git"))
+    repository = opened(tmp_path / where, cache)
+    assert repository.resolve("main").commit == head
+    assert contents(repository, head) == {"bob.yaml": BOB, "users/deep/alice.yaml": ALICE + b"#\n"}
+    assert contents(repository, head, "users") == {"users/deep/alice.yaml": ALICE + b"#\n"}
+    assert [file.path for file in repository.changed(old, head, "users") or ()] == ["users/deep/alice.yaml"]
+    assert repository.content(head, "bob.yaml") == BOB
+    assert repository.blame(head, "users/deep/alice.yaml", 5).commit == head
+
+
+def test_a_linked_working_tree_is_its_repository(work: Work, cache: Path, tmp_path: Path) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    work.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    assert contents(opened(tmp_path / "side", cache), head) == {"alice.yaml": ALICE}
+
+
+def test_variables_of_a_hook_do_not_lead_to_another_repository(
+    work: Work, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    other = Work(tmp_path / "other")
+    other.commit({"bob.yaml": BOB})
+    for name, value in (("GIT_DIR", ".git"), ("GIT_WORK_TREE", "."), ("GIT_INDEX_FILE", "index"), ("GIT_PREFIX", "users/")):
+        monkeypatch.setenv(name, str(other.folder / value))
+    assert opened(work, cache).resolve("main").commit == head
+
+
+def test_what_is_no_repository_is_said_to_be_none(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(RepositoryUnreachable, match="there is no repository at"):
+        opened(tmp_path / "nowhere", cache)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RepositoryUnreachable, match="there is no repository at"):
+        opened(tmp_path / "file", cache)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RepositoryUnreachable, match="is not a Git repository"):
+        opened(tmp_path / "folder", cache)
+    with pytest.raises(RepositoryUnreachable):
+        opened(f"file://{tmp_path}/nowhere", cache)
+
+
+def test_a_repository_of_somebody_else_is_refused(work: Work, cache: Path) -> None:
+    if os.geteuid() != 0 and os.environ.get("CI") != "true":  # in CI nothing is skipped: it fails instead
+        pytest.skip("only root can give files away")
+    work.commit({"alice.yaml": ALICE})
+    for path in (work.folder, *work.folder.rglob("*")):
+        os.chown(path, 65534, 65534)
+    with pytest.raises(RepositoryUnreachable, match="belongs to somebody else"):
+        opened(work, cache)
+
+
+def test_a_repository_of_a_format_to_come_is_refused(work: Work, cache: Path) -> None:
+    work.commit({"alice.yaml": ALICE})
+    work.git("config", "core.repositoryFormatVersion", "99")
+    with pytest.raises(SourceError, match="version"):
+        opened(work, cache)
+
+
+def test_a_missing_git_is_named(work: Work, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SourceError, match="git is not installed"):
+        opened(work, cache)
+
+
+# Mirrors, and what is told of a remote
+
+
+def test_a_mirror_follows_its_remote(work: Work, cache: Path) -> None:
+    url = f"file://{work.folder}"
+    first = work.commit({"alice.yaml": ALICE})
+    work.git("branch", "side")
+    assert opened(url, cache).resolve("side").commit == first
+    work.git("checkout", "-q", "--orphan", "new")
+    rewritten = work.commit({"bob.yaml": BOB})
+    work.git("branch", "-f", "main", "new")
+    work.git("branch", "-D", "side")
+    work.git("tag", "v1")
+    repository = opened(url, cache)
+    assert repository.resolve("main").commit == repository.resolve("v1").commit == rewritten
+    with pytest.raises(UnknownRevision):
+        repository.resolve("side")
+    assert (Path(repository.location).stat().st_mode & 0o777) == 0o700
+    assert not repository.is_ancestor(first, rewritten)
+
+
+def test_a_mirror_that_cannot_be_kept_is_an_error(work: Work, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SourceError, match="no mirror can be kept"):
+        opened(f"file://{work.folder}", tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://alice:hunter2@127.0.0.1:1/config.git", "https://127.0.0.1:1/config.git"),
+        ("https://alice:hun@ter2@127.0.0.1:1/config.git", "https://127.0.0.1:1/config.git"),
+        ("https://hunter2@127.0.0.1:1/config.git", "https://127.0.0.1:1/config.git"),
+        ("http://:hunter2@127.0.0.1:1/a@b", "http://127.0.0.1:1/a@b"),
+    ],
+)
+def test_credentials_in_a_url_are_never_shown(url: str, shown: str, cache: Path) -> None:
+    assert Repository(str(cache), url).origin() == shown
+    with pytest.raises(RepositoryUnreachable) as caught:
+        opened(url, cache)
+    assert shown in str(caught.value)
+    assert "hunter2" not in str(caught.value) and "ter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("alice:hunter2@host/config.git", "host/config.git"),
+        ("alice:hunter2@host:config.git", "host:config.git"),
+        ("git@host:config.git", "git@host:config.git"),
+        ("https://host/config.git?access_token=hunter2&ref=hunter2", "https://host/config.git?access_token=***&ref=***"),
+        ("fatal: 'alice:hunter2@host/x' is none, nor `alice:hunter2@y`", "fatal: 'host/x' is none, nor `y`"),
+        ("config/a:b", "config/a:b"),
+    ],
+)
+def test_what_stands_for_a_url_shows_no_credentials_either(text: str, shown: str, cache: Path) -> None:
+    assert without_credentials(text) == shown
+    if " " not in text and "git@" not in text:
+        with pytest.raises(RepositoryUnreachable) as caught:
+            opened(text, cache)
+        assert shown in str(caught.value)
+
+
+def test_what_git_says_is_told_whole_and_without_its_advice(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(RepositoryUnreachable) as caught:
+        opened(f"file://{tmp_path}/none", cache)
+    assert str(caught.value).endswith(
+        f"'{tmp_path}/none' does not appear to be a git repository; Could not read from remote repository."
+    )
+
+
+def test_two_fetches_into_one_mirror_take_turns(work: Work, cache: Path) -> None:
+    first = work.commit({"alice.yaml": ALICE})
+    url = f"file://{work.folder}"
+    mirror = Path(opened(url, cache).location)
+    second = work.commit({"bob.yaml": BOB})
+    with ThreadPoolExecutor() as pool, mirror.with_suffix(".lock").open("a") as lock:
+        flock(lock, LOCK_EX)
+        opening = pool.submit(opened, url, cache)
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.5)
+        assert Repository(str(mirror)).resolve("main").commit == first
+        flock(lock, LOCK_UN)
+        assert opening.result(timeout=20).resolve("main").commit == second

@@ -19,6 +19,7 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._local = threading.local()
+        self._opened: list[Any] = []
 
     def rows(self, statement: str, *values: Any) -> list[Row]:
         """The rows of a statement, whose places for values are written `?`. Raises StoreError."""
@@ -47,6 +48,7 @@ class Reader:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self.database.driver_connection()
+            self._opened.append(connection)
         if not self.database.is_sqlite:
             statement = statement.replace("?", "%s")
         try:
@@ -55,12 +57,16 @@ class Reader:
                 found: list[Row] = cursor.fetchall() if cursor.description else []
                 return found
         except BaseException:
-            self.close()
+            del self._local.connection
+            self._close(connection)
             raise
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        connection = self._local.__dict__.pop("connection", None)
-        if connection is not None:
-            with suppress(Exception):
-                connection.close()
+        """Close every thread's connection; none reads any more."""
+        for connection in self._opened.copy():
+            self._close(connection)
+
+    def _close(self, connection: Any) -> None:
+        self._opened.remove(connection)
+        with suppress(Exception):
+            connection.close()

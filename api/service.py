@@ -35,3 +35,4 @@ class Service:
     def stop(self) -> None:
         """Write what waits."""
         self.uses.stop()
+        self.reader.close()

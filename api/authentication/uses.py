@@ -21,7 +21,8 @@ _IN_SQLITE = _UPDATE.format(
     " FROM json_each(:rows)"
 )
 _IN_POSTGRESQL = _UPDATE.format(
-    "SELECT CAST(e ->> 0 AS integer) AS id, e ->> 1 AS at, e ->> 2 AS address FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS e"
+    "SELECT CAST(e ->> 0 AS integer) AS id, e ->> 1 AS at, e ->> 2 AS address"
+    " FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS e"
 )
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Uses:
     def flush(self) -> None:
         """Write what waits. What cannot be written now waits on."""
         waiting, self._waiting = self._waiting, set()
-        rows = [(each, *noted) for each in waiting if (noted := self._noted.get(each))]
+        rows = [(each, *noted) for each in list(waiting) if (noted := self._noted.get(each))]
         if not rows:
             return
         try:

@@ -1,0 +1,123 @@
+"""The API as a client sees it, in this process: a small organisation, and callers with their credentials."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import falcon.testing
+from scenario import Accord, ConfigRepository, issuer, team, user
+
+from api import accounts
+from api.app import create_app
+from api.authentication import credentials
+from api.service import Service
+from api.settings import Settings, read_settings
+from reconciler.store.engine import open_database
+
+PASSWORD = "a rather long passphrase"
+ORGANISATION: dict[str, Any] = {
+    "users/root.yaml": user("root"),
+    "users/alice.yaml": user("alice", fullName="Alice Jones"),
+    "users/bob.yaml": user("bob"),
+    "users/portal.yaml": user("portal", type="application"),
+    "users/broker.yaml": user("broker", type="application"),
+    "users/nobody.yaml": user("nobody"),
+    "teams/admins.yaml": team("admins", administrator=True, members=["root"]),
+    "teams/web.yaml": team("web", description="The web", members=["alice", "bob"], issuers=["tls", "vpn"], adGroups=["PKI-Web"]),
+    "teams/office.yaml": team("office", members=["bob"], permittedIPs=["10.20.0.0/16"], issuers=["tls"]),
+    "teams/deciders.yaml": team("deciders", members=["portal"], mayDecideFor="everyone"),
+    "teams/brokers.yaml": team("brokers", members=["broker"], mayDecideFor=["office"]),
+    "issuers/tls.yaml": issuer("tls", displayName="Public TLS"),
+    "issuers/vpn.yaml": issuer("vpn"),
+    "issuers/old.yaml": issuer("old", enabled=False),
+}
+
+
+def settings(url: str, **environment: str) -> Settings:
+    return read_settings({"database_url": url}, {"ACCORD_TRUSTED_PROXIES": "192.0.2.0/24", **environment})
+
+
+class Caller:
+    """Somebody who calls, with a secret or without, from an address."""
+
+    def __init__(self, app: Any, secret: str | None, address: str = "127.0.0.1", **headers: str) -> None:
+        self._client = falcon.testing.TestClient(app)
+        self._headers = headers if secret is None else {"Authorization": f"Bearer {secret}", **headers}
+        self._address = address
+
+    def __call__(self, method: str, path: str, code: int | None = None, **arguments: Any) -> Any:
+        """The answer's JSON, or its text; insists on a status where one is given."""
+        result = self.send(method, path, **arguments)
+        if code is not None:
+            assert result.status_code == code, (result.status, result.text)
+        return result.json if result.headers.get("content-type", "").endswith("json") else result.text
+
+    def send(self, method: str, path: str, **arguments: Any) -> falcon.testing.Result:
+        if not path.startswith(("/certdog", "/healthz", "/readyz", "/metrics", "/openapi", "/docs")):
+            path = f"/api/v1{path}"
+        headers = {**self._headers, **arguments.pop("headers", {})}
+        result = self._client.simulate_request(method, path, remote_addr=self._address, headers=headers, **arguments)
+        if result.status_code >= 400:
+            assert result.headers["content-type"] == "application/problem+json"
+            assert result.json["status"] == result.status_code
+        return result
+
+
+class World:
+    """A config repository that was applied, and the API over its database."""
+
+    def __init__(self, accord: Accord, repository: ConfigRepository, url: str) -> None:
+        self.accord = accord
+        self.repository = repository
+        self.url = url
+        self.apply(ORGANISATION)
+        self.start()
+
+    def start(self) -> None:
+        self.service = Service(settings(self.url))
+        self.service.start()
+        self.app = create_app(self.service)
+
+    def restart(self) -> None:
+        """Stop the API and start it anew."""
+        self.service.stop()
+        self.start()
+
+    def apply(self, files: dict[str, Any]) -> str:
+        """Commit files and apply them."""
+        commit = self.repository.commit(files)
+        self.accord("apply", "--yes", "--override", "deletions", "--reason", "test")
+        return commit
+
+    def set_password(self, name: str, password: str = PASSWORD, *, change_required: bool = False) -> None:
+        """As the operator does."""
+        policy = self.service.keeper.now().policies.passwords
+        act = {"actor": "operator", "now": datetime.now(UTC)}
+        accounts.set_password(
+            self.service.database, self.service.passwords, policy, name, password, change_required=change_required, **act
+        )
+
+    def mint(self, name: str, kind: Any = "token", lives: timedelta = timedelta(days=1), **more: Any) -> credentials.Minted:
+        """A credential for an account, straight into the database."""
+        with self.service.database.recording() as connection:
+            account = accounts.require(accounts.find(connection, name), name)
+            now = datetime.now(UTC)
+            return credentials.mint(connection, account.id, kind, now=now, expires_at=now + lives, **more)
+
+    def caller(self, name: str | None = None, address: str = "127.0.0.1", **more: Any) -> Caller:
+        """Somebody with a new token, or without any."""
+        return Caller(self.app, None if name is None else self.mint(name, **more).secret, address)
+
+    def with_secret(self, secret: str | None, address: str = "127.0.0.1", **headers: str) -> Caller:
+        """Whoever has a secret."""
+        return Caller(self.app, secret, address, **headers)
+
+    def execute(self, statement: str) -> None:
+        """Write to the database past everything."""
+        with open_database(self.url) as database, database.writing() as connection:
+            connection.exec_driver_sql(statement)
+
+    def audit(self, action: str) -> list[dict[str, Any]]:
+        """The entries of an action, as the reconciler's own command shows them."""
+        return [entry for entry in self.accord.json("audit", "list") if entry["action"] == action]

@@ -1,0 +1,144 @@
+"""Logging in and out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from client import PASSWORD, World
+from scenario import user
+
+
+def login(world: World, name: str, password: str = PASSWORD, code: int = 201, address: str = "127.0.0.1") -> Any:
+    return world.caller(address=address)("POST", "/sessions", code, json={"username": name, "password": password})
+
+
+def test_who_logs_in_gets_a_session_that_works_until_it_logs_out(world: World) -> None:
+    world.set_password("alice")
+    session = login(world, "alice")
+    assert (session["user"], session["passwordChangeRequired"]) == ("alice", False)
+    alice = world.with_secret(session["token"])
+    me = alice("GET", "/me", 200)
+    assert (me["name"], me["teams"], me["administrator"], me["credential"]["kind"]) == ("alice", ["web"], False, "session")
+    alice("DELETE", "/sessions/current", 204)
+    alice("GET", "/me", 401)
+    assert [entry["name"] for entry in world.audit("login.succeed")] == ["alice"]
+
+
+def test_the_time_and_address_of_the_last_login_are_kept(world: World) -> None:
+    world.set_password("alice")
+    login(world, "ALICE", address="198.51.100.7")
+    shown = world.caller("root")("GET", "/users/alice", 200)
+    assert shown["lastLoginAddress"] == "198.51.100.7"
+    assert shown["lastLoginAt"] is not None
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody", "bob", "who", "", "CORP\\alice", "alice@corp.example.org"])
+def test_every_failure_has_the_same_answer(world: World, name: str) -> None:
+    world.set_password("alice")
+    world.set_password("bob")
+    world.caller("root")("PUT", "/users/bob/disabled", 204)
+    if not name:
+        login(world, name, "wrong password entirely", 422)
+        return
+    problem = login(world, name, "wrong password entirely" if name == "alice" else PASSWORD, 401)
+    assert problem["detail"] == "the name or the password is wrong, or the account cannot log in now"
+
+
+def test_a_login_from_an_address_that_is_not_permitted_is_refused_like_any_other(world: World) -> None:
+    world.set_password("bob")
+    login(world, "bob", address="10.20.3.4")
+    login(world, "bob", address="10.21.3.4", code=401)
+    assert world.audit("login.fail")[-1]["detail"]["reason"] == "address-not-permitted"
+
+
+def test_failures_slow_down_the_account_but_not_whoever_uses_it_elsewhere(world: World) -> None:
+    world.set_password("alice")
+    login(world, "alice", address="198.51.100.7")
+    for _ in range(6):
+        login(world, "alice", "wrong password entirely", 401, address="203.0.113.9")
+    login(world, "alice", address="203.0.113.9", code=401)
+    assert world.audit("login.fail")[-1]["detail"]["reason"] == "too-many-failures"
+    login(world, "alice", address="198.51.100.7")  # where the account was last used: an attacker elsewhere locks nobody out
+    login(world, "alice", address="203.0.113.9")  # the success has reset it
+
+
+def test_a_delay_survives_a_restart_and_an_unlock_ends_it(world: World) -> None:
+    world.set_password("alice")
+    for _ in range(6):
+        login(world, "alice", "wrong password entirely", 401)
+    again = World.__new__(World)
+    again.__dict__.update(world.__dict__)
+    from client import settings
+
+    from api.app import create_app
+    from api.service import Service
+
+    again.service = Service(settings(world.url))
+    again.app = create_app(again.service)
+    login(again, "alice", code=401)
+    world.caller("root")("POST", "/users/alice/unlock", 204)
+    login(again, "alice")
+
+
+def test_an_address_that_fails_very_often_has_to_wait(world: World) -> None:
+    world.execute(
+        "INSERT INTO login_failures VALUES ('203.0.113.9', 99, '2999-01-01T00:00:00.000000Z', '2999-01-01T00:00:00.000000Z')"
+    )
+    world.set_password("alice")
+    result = world.caller(address="203.0.113.9").send("POST", "/sessions", json={"username": "alice", "password": PASSWORD})
+    assert result.status_code == 429
+    assert int(result.headers["retry-after"]) > 0
+    login(world, "alice", address="203.0.113.8")
+
+
+def test_a_session_that_must_change_its_password_can_do_nothing_else(world: World) -> None:
+    world.set_password("alice", change_required=True)
+    session = login(world, "alice")
+    assert session["passwordChangeRequired"] is True
+    alice = world.with_secret(session["token"])
+    for method, path in (
+        ("GET", "/me/access"),
+        ("GET", "/me/tokens"),
+        ("POST", "/decisions"),
+        ("GET", "/auth"),
+        ("GET", "/users"),
+    ):
+        assert alice(method, path, 403, json={"issuer": "tls"} if method == "POST" else None)["reason"] == "password-change"
+    assert alice("GET", "/me", 200)["passwordChangeRequired"] is True
+    alice("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
+    alice("GET", "/me/access", 200)
+    assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
+
+
+def test_requiring_a_change_concerns_the_next_login_and_no_session_before_it(world: World) -> None:
+    world.set_password("alice")
+    before = world.with_secret(login(world, "alice")["token"])
+    world.caller("root")("POST", "/users/alice/require-password-change", 204)
+    before("GET", "/me/access", 200)
+    assert login(world, "alice")["passwordChangeRequired"] is True
+
+
+def test_a_password_older_than_git_permits_must_be_changed_once(world: World) -> None:
+    world.set_password("alice")
+    world.apply({"users/alice.yaml": user("alice", passwordChangeRequiredAfter="2020-01-01T00:00:00Z")})
+    assert login(world, "alice")["passwordChangeRequired"] is False
+    world.execute("UPDATE account_states SET password_set_at = '2019-01-01T00:00:00.000000Z'")
+    session = login(world, "alice")
+    assert session["passwordChangeRequired"] is True
+    change = {"currentPassword": PASSWORD, "newPassword": "another long passphrase"}
+    world.with_secret(session["token"])("PUT", "/me/password", 204, json=change)
+    assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
+
+
+def test_a_session_ends_when_it_is_idle_and_when_its_time_is_over(world: World) -> None:
+    world.set_password("alice")
+    idle = world.with_secret(login(world, "alice")["token"])
+    idle("GET", "/me", 200)
+    world.service.uses.flush()
+    world.service.uses._noted.clear()
+    world.execute("UPDATE tokens SET last_used_at = '2020-01-01T00:00:00.000000Z'")
+    idle("GET", "/me", 401)
+    over = world.with_secret(login(world, "alice")["token"])
+    world.execute("UPDATE tokens SET expires_at = '2020-01-01T00:00:00.000000Z'")
+    over("GET", "/me", 401)

@@ -11,6 +11,8 @@ _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DAY = timedelta(days=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
+"""The end of the last day there is, which no midnight follows."""
 
 
 @lru_cache(maxsize=4_096)  # many memberships end on the same day
@@ -21,7 +23,8 @@ def parse_instant(text: str) -> datetime:
     """
     try:
         if _DATE.fullmatch(text):
-            return datetime.fromisoformat(text).replace(tzinfo=UTC) + _DAY
+            day = datetime.fromisoformat(text).replace(tzinfo=UTC)
+            return _LAST if day.date() == _LAST.date() else day + _DAY
         if _INSTANT.fullmatch(text):
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -39,6 +42,8 @@ def format_instant(instant: datetime) -> str:
 def show_instant(instant: datetime) -> str:
     """An end for people: the last day where it is the midnight after one, as a plain date means it, else the instant."""
     utc = instant.astimezone(UTC)
+    if utc == _LAST:
+        return utc.date().isoformat()
     if utc.time() == datetime.min.time() and utc.year > 1:
         return (utc - _DAY).date().isoformat()
     return format_instant(utc)

@@ -11,14 +11,26 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def named(_ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty text, which a script's unset variable leaves and which would mean the default."""
+    if value == "":
+        raise click.UsageError(f"{param.opts[0]} is empty; name something, or leave the option out")
+    return value
+
+
 def repository_options(function: F) -> F:
     """Where the config repository is."""
     for option in (
         click.option(
-            "--path", metavar="FOLDER", help="The folder of the repository that holds the resources [default: its root]."
+            "--path",
+            metavar="FOLDER",
+            callback=named,
+            help="The folder of the repository that holds the resources [default: its root].",
         ),
-        click.option("--branch", metavar="NAME", help="The branch whose head is desired [default: main]."),
-        click.option("--repository", metavar="LOCATION", help="The config repository: a path or a remote URL [default: .]."),
+        click.option("--branch", metavar="NAME", callback=named, help="The branch whose head is desired [default: main]."),
+        click.option(
+            "--repository", metavar="LOCATION", callback=named, help="The config repository: a path or a remote URL [default: .]."
+        ),
     ):
         function = option(function)
     return function
@@ -29,6 +41,7 @@ def database_option(function: F) -> F:
     return click.option(
         "--database",
         metavar="URL",
+        callback=named,
         help="The database: sqlite:///FILE or postgresql://… [default: sqlite:///accord.db]. "
         "`?timeout=SECONDS` at its end: how long to wait for another writer [default: 30].",
     )(function)
@@ -54,7 +67,7 @@ def override_options(function: F) -> F:
 
 
 def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
-    """Raise UsageError unless guards are overridden by name, and with a reason."""
+    """Raise UsageError unless guards are overridden by name, and with a reason that can be written down."""
     from reconciler.plan.guards import GUARDS
     from reconciler.plan.nearest import did_you_mean
 
@@ -65,6 +78,8 @@ def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
             )
     if overrides and not (reason and reason.strip()):
         raise click.UsageError("--override needs --reason: it is written to the audit log")
+    if reason and any("\ud800" <= char <= "\udfff" for char in reason):  # bytes that Python could not decode
+        raise click.UsageError("--reason is not UTF-8; it is written to the audit log")
 
 
 class Instant(click.ParamType[datetime]):

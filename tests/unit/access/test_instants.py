@@ -27,9 +27,24 @@ def test_a_date_means_its_end_and_an_instant_itself(text: str, instant: datetime
     assert parse_instant(text).tzinfo is UTC
 
 
+def test_the_last_day_of_the_calendar_has_an_end_too() -> None:
+    end = parse_instant("9999-12-31")
+    assert end == datetime.max.replace(tzinfo=UTC)
+    assert show_instant(end) == "9999-12-31"
+    assert show_instant(end - timedelta(microseconds=1)) == "9999-12-31T23:59:59.999998Z"
+
+
 @pytest.mark.parametrize(
     "text",
-    ["2026-02-30", "2025-02-29", "2026-13-01", "2026-12-31T24:00:01Z", "9999-12-31", "0001-01-01T00:00:00+23:59", "0000-01-01"],
+    [
+        "2026-02-30",
+        "2025-02-29",
+        "2026-13-01",
+        "2026-12-31T24:00:01Z",
+        "9999-12-31T23:00:00-01:00",
+        "0001-01-01T00:00:00+23:59",
+        "0000-01-01",
+    ],
 )
 def test_what_is_on_no_calendar_is_refused_as_that(text: str) -> None:
     with pytest.raises(ValueError, match="is not on the calendar"):

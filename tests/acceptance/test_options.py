@@ -1,0 +1,23 @@
+"""Options that cannot be meant as they are written are refused, and never taken for the default."""
+
+from __future__ import annotations
+
+import pytest
+from scenario import ADMINISTRATORS, Accord, ConfigRepository
+
+from reconciler.cli.exits import ERROR
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.mark.parametrize("option", ["--branch", "--repository", "--path", "--database"])
+def test_an_empty_option_is_no_default(accord: Accord, repository: ConfigRepository, option: str) -> None:
+    repository.commit(ADMINISTRATORS)
+    assert f"{option} is empty; name something, or leave the option out" in accord("plan", option, "", code=ERROR).stderr
+
+
+def test_a_reason_that_is_not_utf_8_is_refused(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(ADMINISTRATORS)
+    said = accord("apply", "--yes", "--override", "emptying", "--reason", "gr\udcfcn", code=ERROR).stderr
+    assert "--reason is not UTF-8" in said
+    assert accord.json("history") == []

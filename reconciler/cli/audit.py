@@ -44,12 +44,16 @@ def list_entries(
     database: str | None, kind: str | None, name: str | None, since: datetime | None, limit: int | None, format_: str
 ) -> int:
     """List what happened, oldest first: when, who, what."""
+    from reconciler.access.resources import KINDS
     from reconciler.cli.output import write_json, write_lines
     from reconciler.cli.records import entry_document, entry_lines
+    from reconciler.plan.nearest import did_you_mean
     from reconciler.run.auditing import entries
     from reconciler.run.deployment import read_deployment
 
     found = entries(read_deployment({"database_url": database}), since=since, kind=kind, name=name, limit=limit)
+    if kind is not None and kind not in KINDS and not found:  # others than resources may write to the log
+        raise click.UsageError(f"there is no kind `{kind}`{did_you_mean(kind, KINDS) or '; there are ' + ', '.join(KINDS)}")
     if format_ == "json":
         write_json([entry_document(entry) for entry in found])
     else:

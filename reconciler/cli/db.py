@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.exits import ERROR, OK
-from reconciler.cli.options import database_option
+from reconciler.cli.options import database_option, format_option
 
 
 @click.group(
@@ -45,13 +45,18 @@ Example:
 """
 )
 @database_option
-def current(database: str | None) -> int:
+@format_option("text", "json")
+def current(database: str | None, format_: str) -> int:
     """Print the version of the tables; exit with 1 where there are none."""
-    from reconciler.run.database import current_version
+    from reconciler.cli.output import write_json
+    from reconciler.run.database import current_version, version_document
     from reconciler.run.deployment import read_deployment
 
     version = current_version(read_deployment({"database_url": database}))
-    click.echo(version or "There are no tables yet; `accord db upgrade` makes them.")
+    if format_ == "json":
+        write_json(version_document(version))
+    else:
+        click.echo(version or "There are no tables yet; `accord db upgrade` makes them.")
     return ERROR if version is None else OK
 
 
@@ -62,10 +67,16 @@ Example:
 """
 )
 @database_option
-def check(database: str | None) -> int:
+@format_option("text", "json")
+def check(database: str | None, format_: str) -> int:
     """Check that the database can be reached and has this Accord's tables."""
-    from reconciler.run.database import check_database
+    from reconciler.cli.output import write_json
+    from reconciler.run.database import check_database, version_document
     from reconciler.run.deployment import read_deployment
 
-    click.echo(f"The schema is at {check_database(read_deployment({'database_url': database}))}, as it should be.")
+    version = check_database(read_deployment({"database_url": database}))
+    if format_ == "json":
+        write_json(version_document(version))
+    else:
+        click.echo(f"The schema is at {version}, as it should be.")
     return OK

@@ -22,17 +22,16 @@ Examples:
 def command(database: str | None, limit: int | None, format_: str) -> int:
     """List the revisions that were applied, newest first: when, by whom, with which overrides."""
     from reconciler.cli.output import write_json, write_lines
-    from reconciler.cli.records import revision_lines
+    from reconciler.cli.records import step_document, step_lines
     from reconciler.run.deployment import read_deployment
     from reconciler.run.history import history
-    from reconciler.store.revisions import revision_document
 
     found = history(read_deployment({"database_url": database}), limit)
     if format_ == "json":
-        write_json([revision_document(applied) for applied in found])
+        write_json([step_document(step) for step in found])
     else:
-        for applied in found:
-            write_lines(revision_lines(applied))
+        for step in found:
+            write_lines(step_lines(step))
         if not found:
             click.echo("Nothing was applied yet.")
     return OK

@@ -56,6 +56,8 @@ def command(
     from reconciler.run.deployment import read_deployment
     from reconciler.run.planning import compare_revisions, plan_revision
 
+    if against is not None and (out is not None or adopt or allow_rewind):
+        raise click.UsageError("--out, --adopt and --allow-rewind are about a database, and --against looks at none")
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
     with reporting_problems(), progress_bar("Reading") as progress:
         if against is not None:

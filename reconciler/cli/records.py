@@ -13,16 +13,19 @@ from reconciler.plan.render import document
 from reconciler.plan.render.text import ACTIONS, Line, change_lines, consequence_lines
 from reconciler.plan.render.words import access_sentences, count, printable, show_revision
 from reconciler.run.drift import Drift
+from reconciler.run.history import Step
 from reconciler.store.audit import AuditEntry
-from reconciler.store.read import AppliedRevision
+from reconciler.store.revisions import revision_document
 
 
-def revision_lines(applied: AppliedRevision) -> Iterator[Line]:
-    """An applied revision in a few lines."""
+def step_lines(step: Step) -> Iterator[Line]:
+    """A step of the history in a few lines."""
+    applied = step.applied
     counts = ", ".join(_counted(applied.counts)) or "no changes"
     moment = format_instant(applied.applied_at.replace(microsecond=0))
     yield "heading", show_revision(applied.revision)
-    yield "plain", f"  applied {moment} by {printable(applied.applied_by)}: {counts}"
+    what = "drift from it put right" if step.repair else "applied"
+    yield "plain", f"  {what} {moment} by {printable(applied.applied_by)}: {counts}"
     for guard, reason in applied.overrides:
         yield "changed", f"  guard {guard} overridden: {printable(reason)}"
 
@@ -35,6 +38,11 @@ def _counted(counts: Mapping[str, int]) -> Iterator[str]:
     for name, noun, end in (("gained", "permission", " gained"), ("lost", "permission", " lost"), ("mails", "mail", "")):
         if counts.get(name):
             yield count(counts[name], noun) + end
+
+
+def step_document(step: Step) -> dict[str, Any]:
+    """A step of the history for programs."""
+    return {**revision_document(step.applied), "repair": step.repair}
 
 
 def entry_lines(entry: AuditEntry, *, dated: bool = False) -> Iterator[Line]:

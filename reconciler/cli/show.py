@@ -22,16 +22,15 @@ Examples:
 def command(revision: str, database: str | None, format_: str) -> int:
     """Show one applied revision: who applied it, when, what it changed, and the guards it overrode."""
     from reconciler.cli.output import write_json, write_lines
-    from reconciler.cli.records import entry_document, entry_lines, revision_lines
+    from reconciler.cli.records import entry_document, entry_lines, step_document, step_lines
     from reconciler.run.deployment import read_deployment
     from reconciler.run.history import show
-    from reconciler.store.revisions import revision_document
 
-    applied, entries = show(read_deployment({"database_url": database}), revision)
+    step, entries = show(read_deployment({"database_url": database}), revision)
     if format_ == "json":
-        write_json({**revision_document(applied), "entries": [entry_document(entry) for entry in entries]})
+        write_json({**step_document(step), "entries": [entry_document(entry) for entry in entries]})
     else:
-        write_lines(revision_lines(applied))
+        write_lines(step_lines(step))
         for entry in entries:
             write_lines(entry_lines(entry))
     return OK

@@ -40,6 +40,7 @@ def command(
     """Check a working folder (or with --rev a revision) and report all problems at once, each with its place."""
     from reconciler.cli.output import progress_bar, write_json, write_lines
     from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
+    from reconciler.plan.render.words import count
     from reconciler.run.deployment import read_deployment
     from reconciler.run.validating import validate_folder, validate_revision
 
@@ -62,6 +63,6 @@ def command(
         click.echo("\n".join(problems_github(found.problems)), nl=bool(found.problems))
     else:
         write_lines(problem_lines(found.problems))
-        click.echo(f"{found.resources:,} resources in {found.files:,} files: {tally(found.problems)}")
+        click.echo(f"{count(found.resources, 'resource')} in {count(found.files, 'file')}: {tally(found.problems)}")
     failed = any(problem.severity == "error" or strict for problem in found.problems)
     return ERROR if failed else OK

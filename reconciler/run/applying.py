@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.plan.guards import GUARDS, overridden
@@ -80,7 +81,7 @@ def apply_revision(
                 apply_plan(
                     connection,
                     plan,
-                    repository=source.repository.origin(),
+                    repository=_named_anywhere(source.repository.origin()),
                     branch=deployment.branch,
                     applied_by=applied_by,
                     overrides=overrides_used(plan, order.overrides),
@@ -89,6 +90,12 @@ def apply_revision(
                     known=known,
                 ),
             )
+
+
+def _named_anywhere(repository: str) -> str:
+    """A repository by a name that holds outside the current folder, too."""
+    folder = Path(repository)
+    return str(folder.resolve()) if folder.exists() else repository
 
 
 def overrides_used(plan: Plan, overrides: Sequence[Override]) -> list[Override]:

@@ -26,3 +26,8 @@ def check_database(deployment: Deployment) -> str:
     with open_database(deployment.database_url, read_only=True) as database:
         schema.check(database)
         return schema.HEAD
+
+
+def version_document(version: str | None) -> dict[str, str | None]:
+    """The version of the tables, and the one that this Accord works with, for programs."""
+    return {"version": version, "needed": schema.HEAD}

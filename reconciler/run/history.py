@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from reconciler.run.access import find_applied
 from reconciler.run.deployment import Deployment
 from reconciler.run.planning import reading
-from reconciler.store.audit import AuditEntry, read_audit
+from reconciler.store.audit import AuditEntry, read_audit, read_repairs
 from reconciler.store.read import AppliedRevision, read_history
 
 
-def history(deployment: Deployment, limit: int | None = None) -> Sequence[AppliedRevision]:
-    """The applied revisions, newest first."""
+class Step(NamedTuple):
+    """An applied revision, and whether it was there already and only drift from it was put right."""
+
+    applied: AppliedRevision
+    repair: bool
+
+
+def history(deployment: Deployment, limit: int | None = None) -> list[Step]:
+    """What was applied, newest first."""
     with reading(deployment) as connection:
-        return read_history(connection, limit)
+        repairs = read_repairs(connection)
+        return [Step(applied, applied.id in repairs) for applied in read_history(connection, limit)]
 
 
-def show(deployment: Deployment, commit: str) -> tuple[AppliedRevision, Sequence[AuditEntry]]:
+def show(deployment: Deployment, commit: str) -> tuple[Step, Sequence[AuditEntry]]:
     """One applied revision and the audit entries that it wrote. Raises RunError where it was never applied."""
     with reading(deployment) as connection:
         applied = find_applied(connection, commit)
-        return applied, read_audit(connection, revision_id=applied.id)
+        return Step(applied, applied.id in read_repairs(connection)), read_audit(connection, revision_id=applied.id)

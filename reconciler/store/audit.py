@@ -165,6 +165,14 @@ def read_audit(
     return [AuditEntry(*row) for row in connection.execute(query.order_by(columns.id))]
 
 
+def read_repairs(connection: Connection) -> frozenset[int | None]:
+    """The applied revisions in whose name drift was put right."""
+    columns = tables.audit.c
+    about_none = (columns.kind == "") & (columns.name == "")  # which has an index
+    query = select(columns.revision_id).where(about_none & (columns.action == "revision.repair"))
+    return frozenset(connection.execute(query).scalars())
+
+
 def last_entry_for(connection: Connection, kind: str, name: str) -> AuditEntry | None:
     """The newest entry that speaks of a resource."""
     found = read_audit(connection, kind=kind, name=name, limit=1)

@@ -84,7 +84,7 @@ class ConfigRepository:
         return found.stdout.strip()
 
 
-PRINTED = {"explain": "explanation", "validate": "problems"}
+PRINTED = {"explain": "explanation", "validate": "problems", "db": "version"}
 """The schema of what a command prints, where it is not called as the command."""
 
 

@@ -45,6 +45,8 @@ _OUTPUTS = {
     "accord show": "show",
     "accord audit list": "audit",
     "accord audit verify": "verification",
+    "accord db current": "version",
+    "accord db check": "version",
 }
 
 

@@ -12,6 +12,7 @@ from scenario import Accord, by_hand, everything
 
 from reconciler.cli.exits import CHANGES, ERROR, INVALID, OK, STALE, UNSAFE
 from reconciler.store import tables
+from reconciler.store.schema import HEAD
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "config-repo"
 
@@ -70,8 +71,10 @@ def test_a_first_apply_that_is_refused_leaves_nothing(desk: Desk) -> None:
         digest = ("--digest", "sha256:0") if code == STALE else ()
         accord("apply", "--yes", "--rev", rev, *digest, code=code)
         assert "There are no tables yet" in accord("db", "current", code=ERROR).output
+        assert accord.json("db", "current", code=ERROR) == {"version": None, "needed": HEAD}
         assert not list(desk.config.parent.glob("accord.db*"))
     accord("apply", "--yes", "--rev", good)
+    assert accord.json("db", "current") == accord.json("db", "check") == {"version": HEAD, "needed": HEAD}
 
 
 def test_from_nothing_to_access(desk: Desk) -> None:
@@ -287,6 +290,23 @@ def test_a_plan_is_applied_only_with_the_digest_that_was_agreed_to(begun: Desk) 
     assert "Applied" in accord("apply", "--yes", "--digest", digest).output
 
 
+def test_the_history_tells_repairs_apart_and_where_it_was_read_from(begun: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    accord = begun.accord
+    by_hand(accord, "UPDATE users SET email = 'mallory@example.org' WHERE name = 'alice'")
+    monkeypatch.chdir(begun.config)
+    accord("drift", "--repair", "--yes", "--repository", ".")
+    begun.write("issuers/vpn.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: vpn}\nspec: {}\n")
+    begun.commit("A new issuer")
+    accord("apply", "--yes", "--repository", ".")
+    steps = accord.json("history")
+    assert [step["repair"] for step in steps] == [False, True, False]
+    assert {step["repository"] for step in steps} == {str(begun.config.resolve())}
+    words = [line.split()[0] for line in accord("history").output.splitlines() if line.startswith("  ")]
+    assert words == ["applied", "drift", "applied"]
+    assert accord.json("show", steps[1]["commit"])["repair"] is True
+    accord("audit", "verify")
+
+
 def test_the_audit_log_tells_and_can_be_checked_anywhere(begun: Desk, tmp_path: Path) -> None:
     accord = begun.accord
     listed = accord("audit", "list").output.splitlines()
@@ -296,6 +316,8 @@ def test_the_audit_log_tells_and_can_be_checked_anywhere(begun: Desk, tmp_path: 
     assert entry["detail"]["fields"]["email"]["to"] == "alice@example.org"
     assert accord.json("audit", "list", "--since", "2099-01-01T00:00:00Z") == []
     assert len(accord.json("audit", "list", "--limit", "2")) == 2
+    assert "there is no kind `teem`; did you mean `Team`?" in accord("audit", "list", "--kind", "teem", code=ERROR).stderr
+    assert accord("audit", "list", "--kind", "Team", "--name", "nobody").output == ""
 
     head = accord.json("audit", "verify")["head"]
     assert f"6 entries, the last one {head}" in accord("audit", "verify").output

@@ -58,6 +58,8 @@ def test_two_revisions_are_compared_without_any_database(repository: ConfigRepos
     assert document["applied"]["commit"] == first
     assert no_database("plan", "--against", second, "--detailed-exitcode").output.count("No changes") == 1
     no_database("plan", "--against", first, "--detailed-exitcode", code=CHANGES)
+    for option in (("--out", "plan.json"), ("--adopt",), ("--allow-rewind",)):
+        assert "--against looks at none" in no_database("plan", "--against", first, *option, code=ERROR).stderr
     back = no_database.json("plan", "--against", second, "--rev", first)  # either way round: nothing is applied
     assert [item["user"] for item in back["access"]["gained"]] == ["bob"]
     no_database("plan", code=UNREACHABLE)

@@ -17,6 +17,7 @@ from git.exc import CommandError, GitCommandNotFound
 from reconciler.plan.render.words import printable
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, SourceError
+from reconciler.source.selection import shown_path
 
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -49,7 +50,7 @@ class GitCommand:
     """The git program in a folder, for a repository that people know under a name."""
 
     def __init__(self, folder: str, named: str) -> None:
-        self.origin = without_credentials(named)
+        self.origin = shown_path(without_credentials(named))
         self._command = Git(folder)
 
     def run(self, *arguments: str, **options: Any) -> Any:

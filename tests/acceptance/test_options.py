@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from scenario import ADMINISTRATORS, Accord, ConfigRepository
 
@@ -14,6 +16,16 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_an_empty_option_is_no_default(accord: Accord, repository: ConfigRepository, option: str) -> None:
     repository.commit(ADMINISTRATORS)
     assert f"{option} is empty; name something, or leave the option out" in accord("plan", option, "", code=ERROR).stderr
+
+
+def test_a_repository_whose_path_is_not_utf_8_is_applied_under_a_name_that_is(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit(ADMINISTRATORS)
+    copy = f"{repository.path}-\udcff"
+    shutil.copytree(repository.path, copy)
+    accord("apply", "--yes", "--repository", copy)
+    assert accord.json("history")[0]["repository"] == f"{repository.path}-\\xff"
 
 
 def test_a_reason_that_is_not_utf_8_is_refused(accord: Accord, repository: ConfigRepository) -> None:

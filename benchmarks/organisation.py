@@ -59,7 +59,7 @@ def replay(deployment: Deployment, commits: list[str], expected: list[dict[str, 
         )
         tripped.update(guard.id for guard in outcome.plan.guards if guard.verdict == "overridden")
         with reading(deployment) as connection:
-            actual = read_actual(connection)
+            actual = read_actual(connection, now=datetime.now(UTC))
         declared = actual.declared
         access = sum(1 for _ in all_access(access_state(actual), datetime.now(UTC)))
         found = {"users": len(declared.users), "teams": len(declared.teams), "issuers": len(declared.issuers), "access": access}

@@ -90,7 +90,7 @@ def standing(deployment: Deployment, question: Question, scope: Scope | None, *,
         applied = _in_force(connection, question, now)
         past = applied is not None and applied != read_applied(connection)
         if not past and (question.at is None or question.at >= now):
-            actual = read_actual(connection, scope)
+            actual = read_actual(connection, scope, now=now)
             names = partial(all_names, connection)
             yield Standing(access_state(actual), actual.declared, actual.files, names, question.at or now, applied, False)
             return

@@ -76,32 +76,24 @@ def apply_revision(
             else:
                 known = drifted(connection)
                 plan = _planned(connection, source, deployment, order, clock(), reading_progress, in_accord=not known)
-            return Outcome(
+            revision_id = apply_plan(
+                connection,
                 plan,
-                apply_plan(
-                    connection,
-                    plan,
-                    repository=_named_anywhere(source.repository.origin()),
-                    branch=deployment.branch,
-                    applied_by=applied_by,
-                    overrides=overrides_used(plan, order.overrides),
-                    now=clock(),
-                    progress=progress,
-                    known=known,
-                ),
+                repository=_named_anywhere(source.repository.origin()),
+                branch=deployment.branch,
+                applied_by=applied_by,
+                overrides=order.overrides,
+                now=clock(),
+                progress=progress,
+                known=known,
             )
+            return Outcome(plan, revision_id)
 
 
 def _named_anywhere(repository: str) -> str:
     """A repository by a name that holds outside the current folder, too."""
     folder = Path(repository)
     return str(folder.resolve()) if folder.exists() else repository
-
-
-def overrides_used(plan: Plan, overrides: Sequence[Override]) -> list[Override]:
-    """The overrides that were needed; what a guard did not refuse is not recorded as overridden."""
-    needed = {guard.id for guard in plan.guards if guard.verdict == "overridden"}
-    return [override for override in overrides if override[0] in needed]
 
 
 def _planned(

@@ -57,7 +57,7 @@ def _by_key(declarations: Iterable[Declaration]) -> dict[Key, Resource]:
     return {(declaration.kind, declaration.resource.name): declaration.resource for declaration in declarations}
 
 
-def scope_of(connection: Connection, delta: Delta) -> read.Scope:
+def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
     """The rows whose change the delta can cause, and those that decide whom it reaches."""
     users: set[str] = set()
     teams: set[str] = set()
@@ -85,13 +85,13 @@ def scope_of(connection: Connection, delta: Delta) -> read.Scope:
                 users.update(member.user for team in (before, after) if isinstance(team, Team) for member in team.members)
     judging = [resource for resource in delta.new.values() if isinstance(resource, Settings)] + read.settings_in_force(connection)
     if any(settings.guards.administrators_need_permitted_ips for settings in judging):
-        whole_teams |= _administrator_teams(connection, delta)  # an administrator's other teams may bind them
+        whole_teams |= _administrator_teams(connection, delta, now)  # an administrator's other teams may bind them
     guarded = guarded_teams(judging)
     return read.Scope(frozenset(users), frozenset(teams), frozenset(issuers), frozenset(whole_teams), guarded, frozenset(granted))
 
 
-def _administrator_teams(connection: Connection, delta: Delta) -> set[str]:
-    held = read.read_actual(connection, read.Scope()).declared.teams.values()
+def _administrator_teams(connection: Connection, delta: Delta, now: datetime) -> set[str]:
+    held = read.read_actual(connection, read.Scope(), now=now).declared.teams.values()
     coming = (after for _, _, after in delta.changed() if isinstance(after, Team))
     return {name for team in (*held, *coming) if team.administrator for name in (team.name, *team.previously)}
 

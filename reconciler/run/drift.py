@@ -15,7 +15,7 @@ from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Change, Plan
 from reconciler.run.access import access_state
-from reconciler.run.applying import Outcome, Override, overrides_used, permitted
+from reconciler.run.applying import Outcome, Override, permitted
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidConfiguration, RunError, Stale
 from reconciler.run.gather import Progress, Source, read_declarations, state_of
@@ -86,7 +86,7 @@ def find_drift(
 def _given(connection: Connection, foreign: Collection[Key], now: datetime) -> Given:
     """What foreign rows give. Only a team can: a foreign member or issuer of a declared team makes that team differ."""
     teams = frozenset(name for kind, name in foreign if kind == "Team")
-    return given_by(access_state(read_actual(connection, Scope(whole_teams=teams))), teams, now) if teams else Given()
+    return given_by(access_state(read_actual(connection, Scope(whole_teams=teams), now=now)), teams, now) if teams else Given()
 
 
 def adopting(deployment: Deployment, drift: Drift, *, now: datetime) -> tuple[str, list[Flaw]]:
@@ -119,7 +119,7 @@ def _repair_plan(
     """The plan that puts right the chosen resources (None: all), and whether nothing else differs."""
     refuse_absent(source, applied)
     declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
-    actual, desired = read_actual(connection), state_of(declarations)
+    actual, desired = read_actual(connection, now=now), state_of(declarations)
     # what the revision declares is Git's, whatever a hand wrote into the row: taken for foreign, it would be left as it is
     actual = actual._replace(foreign=actual.foreign - desired.origins.keys())
     differing = {
@@ -192,18 +192,16 @@ def repair(
             if _reach(plan) != _reach(shown):
                 raise Stale("the database has changed since this was shown; look at it again")
             plan = permitted(plan, overrides)
-            return Outcome(
+            revision_id = apply_plan(
+                connection,
                 plan,
-                apply_plan(
-                    connection,
-                    plan,
-                    repository=applied.repository,
-                    branch=applied.branch,
-                    applied_by=applied_by,
-                    overrides=overrides_used(plan, overrides),
-                    now=clock(),
-                    whole=whole,
-                    known=known,
-                    action="repair",
-                ),
+                repository=applied.repository,
+                branch=applied.branch,
+                applied_by=applied_by,
+                overrides=overrides,
+                now=clock(),
+                whole=whole,
+                known=known,
+                action="repair",
             )
+            return Outcome(plan, revision_id)

@@ -18,6 +18,6 @@ def export_database(deployment: Deployment, folder: Path, *, now: datetime) -> t
     Raises SourceError where DIR is not empty.
     """
     with reading(deployment) as connection:
-        actual = read_actual(connection)
+        actual = read_actual(connection, now=now)
     state, flaws = declarable(actual.declared, now)
     return len(export_state(state, folder)), flaws

@@ -125,7 +125,7 @@ def _gather_all(
     if changed is not None:
         files = {file.path for file in changed}
         warnings = [warning for warning in warnings if warning.file in files]
-    return Gathered(read_actual(connection), state_of(declarations), tuple(warnings))
+    return Gathered(read_actual(connection, now=now), state_of(declarations), tuple(warnings))
 
 
 def _gather_changed(connection: Connection, source: Source, changed: Sequence[ChangedFile], now: datetime) -> Gathered | None:
@@ -142,7 +142,7 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     warnings = sorted(check_delta(connection, delta, now))
     if any(problem.severity == "error" for problem in warnings):
         return None  # the long way finds it again, with every place
-    actual = read_actual(connection, scope_of(connection, delta))
+    actual = read_actual(connection, scope_of(connection, delta, now), now=now)
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
     desired = _desired(actual.declared, delta.old, delta.loaded.declarations)

@@ -72,7 +72,7 @@ def apply_plan(
         applied_by=applied_by,
         plan_digest=plan_digest(plan),
         generation=_next_generation(connection, plan),
-        overrides=tuple(overrides),
+        overrides=_needed(plan, overrides),
         counts=_counts(plan),
         accord_version=__version__,
     )
@@ -89,6 +89,12 @@ def _next_generation(connection: Connection, plan: Plan) -> int:
     generation += 0 if plan.is_empty else 1
     connection.execute(tables.state.update().values(generation=generation))
     return generation
+
+
+def _needed(plan: Plan, overrides: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What a guard did not refuse is not recorded as overridden."""
+    needed = {guard.id for guard in plan.guards if guard.verdict == "overridden"}
+    return tuple(override for override in overrides if override[0] in needed)
 
 
 def _counts(plan: Plan) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,8 +66,8 @@ def read_generation(connection: Connection) -> int:
     return int(connection.execute(select(tables.state.c.generation)).scalar_one())
 
 
-def read_actual(connection: Connection, scope: Scope | None = None) -> Actual:
-    """The actual state; with a scope only what that can touch, at a cost that grows with the scope.
+def read_actual(connection: Connection, scope: Scope | None = None, *, now: datetime) -> Actual:
+    """The actual state at an instant; with a scope only what that can touch, at a cost that grows with the scope.
 
     Foreign keys, totals, generation and the applied revision are of the whole database either way.
     """
@@ -87,7 +87,7 @@ def read_actual(connection: Connection, scope: Scope | None = None) -> Actual:
     return Actual(
         declared=declared,
         runtime=_runtime(
-            connection, part, user_names, team_names, frozenset(row[1] for row in users if row[_SOURCE] == "directory")
+            connection, part, user_names, team_names, frozenset(row[1] for row in users if row[_SOURCE] == "directory"), now
         ),
         foreign=read_foreign(connection),
         files={(kind, row[1]): row[2] for kind, rows in located for row in rows if row[2] is not None} | _other_files(connection),
@@ -172,7 +172,12 @@ def _membership_rows(connection: Connection, part: _Part, table: str, columns: s
 
 
 def _runtime(
-    connection: Connection, part: _Part, user_names: Mapping[int, str], team_names: Mapping[int, str], directory: frozenset[str]
+    connection: Connection,
+    part: _Part,
+    user_names: Mapping[int, str],
+    team_names: Mapping[int, str],
+    directory: frozenset[str],
+    now: datetime,
 ) -> Runtime:
     # names are looked up with care: an account may have appeared since the users were read, for a writer reads no snapshot
     columns = "user_id, password_hash IS NOT NULL, disabled_by_directory, disabled_by_administrator"
@@ -184,7 +189,7 @@ def _runtime(
     for team, user in _membership_rows(connection, part, "directory_memberships", "team_id, user_id"):
         if user in user_names and team in team_names:
             directory_members.setdefault(team_names[team], []).append(user_names[user])
-    sessions, tokens = _live_tokens(connection, part, user_names)
+    sessions, tokens = _live_tokens(connection, part, user_names, now)
     return Runtime(
         disabled=frozenset(user_names[row[0]] for row in states if row[2] or row[3]),
         directory_accounts=directory,
@@ -196,9 +201,11 @@ def _runtime(
     )
 
 
-def _live_tokens(connection: Connection, part: _Part, user_names: Mapping[int, str]) -> tuple[dict[str, int], dict[str, int]]:
+def _live_tokens(
+    connection: Connection, part: _Part, user_names: Mapping[int, str], now: datetime
+) -> tuple[dict[str, int], dict[str, int]]:
     found: dict[str, dict[str, int]] = {"session": {}, "token": {}}
-    alive = f"revoked_at IS NULL AND expires_at > '{instant_text(datetime.now(UTC))}'"
+    alive = f"revoked_at IS NULL AND expires_at > '{instant_text(now)}'"
     for kind, user in select_rows(connection, "kind, user_id", "tokens", "user_id", part.users, alive):
         if user in user_names:
             name = user_names[user]

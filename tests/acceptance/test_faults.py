@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -83,8 +84,8 @@ class Look:
         # a killed client's last statement may still run on the server: whoever takes the writer's lock comes after it
         with open_database(url) as database, database.writing() as connection:
             self.history = read_history(connection)[::-1]
-            self.declared = read_actual(connection).declared
-            self.generation = read_actual(connection).generation
+            actual = read_actual(connection, now=datetime.now(UTC))
+            self.declared, self.generation = actual.declared, actual.generation
             count, head = chain_head(connection)
             assert verify(raw_entries(connection), count=count, head=head) is None
             assert drifted(connection) == []

@@ -96,14 +96,14 @@ def execute(connection: Connection, plan: Plan) -> int | None:
 def bring(database: Database, state: DeclaredState, commit: str = "c0ffee", **options: Any) -> Plan:
     """Bring a database into accord with a state, in one transaction."""
     with database.writing() as connection:
-        plan = plan_for(read_actual(connection), state, commit, **options)
+        plan = plan_for(read_actual(connection, now=NOW), state, commit, **options)
         execute(connection, plan)
     return plan
 
 
 def held(database: Database) -> Actual:
     with database.reading() as connection:
-        return read_actual(connection)
+        return read_actual(connection, now=NOW)
 
 
 def query(database: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:

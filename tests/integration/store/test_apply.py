@@ -114,7 +114,7 @@ def test_applying_the_same_revision_again_writes_nothing(database: Database) -> 
     bring(database, SMALL)
     before = {table.name: query(database, f"SELECT * FROM {table.name} ORDER BY 1, 2") for table in tables.metadata.sorted_tables}
     with database.writing() as connection:
-        assert execute(connection, plan_for(read_actual(connection), SMALL)) is None
+        assert execute(connection, plan_for(read_actual(connection, now=NOW), SMALL)) is None
     after = {table.name: query(database, f"SELECT * FROM {table.name} ORDER BY 1, 2") for table in tables.metadata.sorted_tables}
     assert after == before
 
@@ -150,7 +150,7 @@ def test_every_changed_fact_raises_the_generation(database: Database, changed: D
 def test_a_generation_that_others_raised_meanwhile_is_raised_further(database: Database) -> None:
     bring(database, SMALL)
     with database.writing() as connection:
-        plan = plan_for(read_actual(connection), without(SMALL, users={"portal": None}), commit="beef")
+        plan = plan_for(read_actual(connection, now=NOW), without(SMALL, users={"portal": None}), commit="beef")
     run_sql(database, "UPDATE state SET generation = generation + 5")  # as a directory synchronisation does
     with database.writing() as connection:
         execute(connection, plan)
@@ -213,7 +213,7 @@ def test_names_may_move_along_chains_and_circles(database: Database, names: dict
     bring(database, SMALL)
     ids = dict(query(database, "SELECT name, id FROM users"))
     with database.writing() as connection:
-        plan = plan_for(read_actual(connection), SMALL, commit="beef")
+        plan = plan_for(read_actual(connection, now=NOW), SMALL, commit="beef")
         execute(connection, plan._replace(changes=tuple(rename(SMALL, old, new) for old, new in names.items())))
     found = dict(query(database, "SELECT name, id FROM users"))
     assert sorted(found) == left
@@ -372,7 +372,7 @@ def test_an_apply_that_fails_leaves_nothing_behind(database: Database) -> None:
         """Something unforeseen."""
 
     with pytest.raises(Broken), database.writing() as connection:
-        execute(connection, plan_for(read_actual(connection), broken, commit="beef"))
+        execute(connection, plan_for(read_actual(connection, now=NOW), broken, commit="beef"))
         raise Broken
     assert held(database) == before
 

@@ -76,7 +76,7 @@ def prepare(database: Database, state: DeclaredState, statements: list[str]) -> 
 
 def part_of(database: Database, scope: Scope) -> Actual:
     with database.reading() as connection:
-        return read_actual(connection, scope)
+        return read_actual(connection, scope, now=NOW)
 
 
 def assert_within(part: Mapping[Any, Any], whole: Mapping[Any, Any]) -> None:
@@ -143,7 +143,7 @@ def test_a_plan_from_the_part_that_a_change_can_touch_is_the_plan_from_the_whole
     declarations = tuple(Declaration(key[0], new[key], plan_origin(key)) for key in changed if key in new)
     delta = Delta({key: old[key] for key in changed if key in old}, Loaded(declarations, (), 0, no_place))
     with database.reading() as connection:
-        part = read_actual(connection, scope_of(connection, delta))
+        part = read_actual(connection, scope_of(connection, delta, NOW), now=NOW)
     left: dict[Any, dict[str, Resource]] = {kind: dict(part.declared.of_kind(kind)) for kind in KINDS}
     for kind, name in changed:
         assert left[kind].pop(name, None) == old.get((kind, name))
@@ -224,7 +224,7 @@ def test_an_account_that_appears_while_a_writer_reads_is_left_out(postgresql_url
                     other.commit()
                     meanwhile.clear()
 
-            actual = read_actual(connection)
+            actual = read_actual(connection, now=NOW)
         assert meanwhile == []
         assert actual.declared == SMALL
         assert actual.runtime == Runtime(can_set_password=frozenset({"alice", "root"}))

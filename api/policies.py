@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from reconciler.access.instants import parse_duration
-from reconciler.source.shipped import schema_folder
+from reconciler.shipped import schema_folder
 
 
 class PasswordPolicy(NamedTuple):

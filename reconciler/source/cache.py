@@ -17,7 +17,7 @@ from zlib import crc32
 import yaml
 
 from reconciler import __version__
-from reconciler.source.shipped import schema_folder
+from reconciler.shipped import schema_folder
 
 _CHUNK = 900
 

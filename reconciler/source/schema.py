@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from reconciler.access.resources import KINDS
 from reconciler.plan.nearest import nearest
-from reconciler.source.shipped import schema_folder
+from reconciler.shipped import schema_folder
 
 FILES = {
     "User": "user.schema.json",

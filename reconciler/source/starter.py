@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
+from reconciler.shipped import schema_folder, starter_folder
 from reconciler.source.errors import SourceError
 from reconciler.source.export import claim_folder
-from reconciler.source.shipped import schema_folder, starter_folder
 from reconciler.source.yaml_text import scalar
 
 SCHEMAS = ".accord/schemas"

@@ -14,7 +14,7 @@ import jsonschema_rs
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from reconciler.source.shipped import schema_folder
+from reconciler.shipped import schema_folder
 from reconciler.store.engine import open_database
 from reconciler.store.tables import metadata
 

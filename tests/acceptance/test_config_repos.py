@@ -22,7 +22,7 @@ from reconciler.plan.problems import Problem
 from reconciler.plan.render.problems import problems_json
 from reconciler.run.deployment import Deployment
 from reconciler.run.validating import Validation, validate_folder, validate_revision
-from reconciler.source.shipped import schema_folder
+from reconciler.shipped import schema_folder
 
 CASES = Path(__file__).parents[1] / "config-repos"
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

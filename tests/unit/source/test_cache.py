@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import reconciler.source.cache
+from reconciler.shipped import schema_folder
 from reconciler.source.cache import BlobCache, open_cache
-from reconciler.source.shipped import schema_folder
 
 
 @pytest.fixture

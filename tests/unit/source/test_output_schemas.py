@@ -27,7 +27,7 @@ from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan
 from reconciler.plan.problems import Problem
 from reconciler.plan.render.document import plan_document, problem_document
-from reconciler.source.shipped import schema_folder
+from reconciler.shipped import schema_folder
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ import jsonschema_rs
 import pytest
 from referencing import Registry, Resource
 
-from reconciler.source.shipped import schema_folder
+from reconciler.shipped import schema_folder
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in sorted(schema_folder().iterdir())

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from reconciler.access.resources import Membership
 from reconciler.plan.problems import Problem
 from reconciler.run.gather import state_of
+from reconciler.shipped import schema_folder, starter_folder
 from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError
 from reconciler.source.load import Loaded, load_folder
 from reconciler.source.rules import problems_of
-from reconciler.source.shipped import schema_folder, starter_folder
 from reconciler.source.starter import SCHEMAS, write_schemas, write_starter
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

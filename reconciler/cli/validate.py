@@ -17,6 +17,7 @@ Examples:
   accord validate                       # the working folder
   accord validate config/teams/web.yaml # cross-checks stay within what is given
   accord validate --rev HEAD            # a revision of the repository
+  accord validate --rev "$(git write-tree)"   # what is about to be committed
   accord validate --format github       # annotations on a pull request
   accord validate --format sarif > accord.sarif
 

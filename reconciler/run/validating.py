@@ -32,13 +32,13 @@ def validate_folder(folder: Path, cache: Path, *, now: datetime, progress: Progr
 
 
 def validate_revision(deployment: Deployment, rev: str, *, now: datetime, progress: Progress = None) -> Validation:
-    """Check a revision of the config repository. Raises SourceError where it cannot be read."""
+    """Check a revision of the config repository, or a tree in it. Raises SourceError where it cannot be read."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository
     from reconciler.source.rules import problems_of
 
     repository = Repository.open(deployment.repository, deployment.cache)
-    commit = repository.resolve(rev).commit
-    loaded = load_revision(repository, commit, deployment.path, cache=open_cache(deployment.cache), progress=progress)
+    tree = repository.tree(rev)
+    loaded = load_revision(repository, tree, deployment.path, cache=open_cache(deployment.cache), progress=progress)
     return Validation(problems_of(loaded, now), len(loaded.declarations), loaded.files)

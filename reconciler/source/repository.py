@@ -81,15 +81,22 @@ class Repository:
 
     def resolve(self, rev: str) -> Revision:
         """The commit that a revision names. Raises UnknownRevision, with the nearest branch or tag."""
+        return self._revision(self._id(rev, "commit"))
+
+    def tree(self, rev: str) -> str:
+        """The id of the tree that a revision names: a commit's, or one that `git write-tree` made. Raises UnknownRevision."""
+        return self._id(rev, "tree")
+
+    def _id(self, rev: str, kind: str) -> str:
         if not rev or rev[0] in "-^" or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
             raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` names no revision")
         try:
-            commit = self._git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
+            found: str = self._git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{{kind}}}").strip()
         except SourceError as error:
             if isinstance(error, RepositoryUnreachable):
                 raise
             raise UnknownRevision(self._unknown(rev)) from None
-        return self._revision(commit)
+        return found
 
     def head(self, branch: str) -> Revision:
         """The head of a branch, here or as it was last fetched from `origin`; never a tag of the branch's name.

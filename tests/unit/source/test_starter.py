@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -125,16 +126,32 @@ def points_to_its_schema(folder: Path) -> None:
         assert place.name == f"{wanted}.schema.json"
 
 
-def test_the_hook_can_be_run_and_asks_accord(tmp_path: Path) -> None:
-    write_starter(tmp_path, "alice", "alice@example.org", None)
-    hook = tmp_path / ".githooks/pre-commit"
-    assert os.access(hook, os.X_OK)
-    fake = tmp_path / "bin/accord"
-    fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\necho "accord $*"\nexit 1\n')
-    fake.chmod(0o755)
-    done = subprocess.run([hook], env={"PATH": f"{fake.parent}:/usr/bin:/bin"}, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "accord validate .\n")
+def test_the_hook_checks_what_is_committed_and_not_the_folder(tmp_path: Path) -> None:
+    write_starter(tmp_path / "config", "alice", "alice@example.org", None)
+    program = tmp_path / "bin/accord"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m reconciler.cli "$@"\n')
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "ACCORD_CACHE": str(tmp_path / "cache")}
+    file = tmp_path / "config/settings.yaml"
+
+    def git(*arguments: str) -> int:
+        identity = ("-c", "user.name=Alice", "-c", "user.email=alice@example.org")
+        command = ["git", "-C", str(tmp_path / "config"), *identity, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+
+    def commit(staged: str, in_folder: str) -> int:
+        file.write_text(staged)
+        git("add", "-A")
+        file.write_text(in_folder)
+        return git("commit", "-m", "Settings")
+
+    good = file.read_text()
+    git("init", "-b", "main")
+    git("config", "core.hooksPath", ".githooks")
+    assert commit(good + "# first\n", "kind: Broken\n") == 0
+    assert commit("kind: Broken\n", good) == 1
+    assert commit(good, good) == 0
 
 
 def test_the_example_is_valid_without_a_warning(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def differences(kind: Kind, before: Resource | None, after: Resource | None) -> 
     for name, now in new.items():
         was = old[name]
         if was != now:
-            found[name] = _list_difference(was, now) if isinstance(now, list) else {"from": was, "to": now if after else None}
+            found[name] = _list_difference(was, now) if now.__class__ is list else {"from": was, "to": now if after else None}
     if kind == "Settings":
         found.update(_policy_differences(before or _BLANK[kind], after or _BLANK[kind]))
     return found

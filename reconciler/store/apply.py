@@ -15,13 +15,13 @@ from reconciler.plan.effects import ends_credentials, gets_welcome_mail, loses_a
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.store import tables
-from reconciler.store.audit import Event, append
-from reconciler.store.bulk import insert_rows, new_ids
-from reconciler.store.digests import Bucket, bucket_of, drifted, refresh
+from reconciler.store.audit import Chain, Event
+from reconciler.store.bulk import Behind, insert_rows, new_ids
+from reconciler.store.digests import Bucket, buckets_of, drifted, refresh
 from reconciler.store.engine import Connection
 from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.orphans import remove_orphans
-from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_revision
+from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_digest, write_revision
 from reconciler.store.rows import column_values
 from reconciler.store.tables import TABLES, instant_text
 
@@ -70,16 +70,24 @@ def apply_plan(
         path=plan.path,
         applied_at=now,
         applied_by=applied_by,
-        plan_digest=plan_digest(plan),
+        plan_digest="",
         generation=_next_generation(connection, plan),
         overrides=_needed(plan, overrides),
         counts=_counts(plan),
         accord_version=__version__,
     )
     write_revision(connection, entry)
-    writer.write(plan)
-    append(connection, _events(plan, entry, action), at=now, actor=applied_by, revision_id=revision_id)
-    refresh(connection, writer.touched.union(stale) if whole else writer.touched.difference(stale))
+    writer.change(plan)
+    log = Chain(connection, at=now, actor=applied_by, revision_id=revision_id)
+    with Behind() as behind:
+        writer.insert(behind)
+        entry = entry._replace(plan_digest=plan_digest(plan))  # which takes long, now while rows are on their way
+        behind.call(write_digest, connection, entry)
+        touched = writer.touched.union(stale) if whole else writer.touched.difference(stale)
+        behind.call(refresh, connection, touched)
+        for rows in log.entries(_events(plan, entry, action)):
+            behind.call(insert_rows, connection, tables.audit, rows)
+    log.end()
     return revision_id
 
 
@@ -137,47 +145,60 @@ class _Writer:
         self._progress = progress
         self._done = 0
         self._total = total
+        self._changes: dict[Kind, list[Change]] = {}
         self._ids: dict[Kind, dict[str, int]] = {}
 
-    def write(self, plan: Plan) -> None:
-        """All changes in an order that no constraint minds: what goes, new names, what comes, what changes, links."""
-        by_kind = {kind: [change for change in plan.changes if change.kind == kind] for kind in KINDS}
-        for kind in KINDS:
-            self._load_ids(kind, by_kind[kind], plan)
-            self._delete([change for change in by_kind[kind] if change.after is None])
+    def change(self, plan: Plan) -> None:
+        """What goes, new names and what changes, in an order that no constraint minds."""
+        self._changes = {kind: [change for change in plan.changes if change.kind == kind] for kind in KINDS}
+        for kind, changes in self._changes.items():
+            self._load_ids(kind, changes)
+            self._delete([change for change in changes if change.after is None])
         self._forget_previous(plan.changes)
-        for kind in KINDS:
-            self._rename([change for change in by_kind[kind] if change.action == "rename"])
-            self._create(kind, [change for change in by_kind[kind] if change.before is None])
-            self._update([change for change in by_kind[kind] if change.before is not None and change.after is not None])
-        self._end_credentials([change for change in by_kind["User"] if change.after is not None and ends_credentials(change)])
-        self._link([change for change in by_kind["Team"] if change.after is not None])
+        for changes in self._changes.values():
+            self._rename([change for change in changes if change.action == "rename"])
+            self._update([change for change in changes if change.before is not None and change.after is not None])
+        self._end_credentials(
+            [change for change in self._changes["User"] if change.after is not None and ends_credentials(change)]
+        )
+        self._unlink([change for change in self._changes["Team"] if change.before is not None and change.after is not None])
         for (kind, name), origin in plan.moves:
             table = TABLES[kind]
             row_id = self.connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
             self.connection.execute(table.update().where(table.c.id == row_id).values(file=origin.file))
             self._touch(table.name, row_id)
+        for kind, changes in self._changes.items():
+            created = [change.name for change in changes if change.before is None]
+            self._ids[kind].update(zip(created, new_ids(self.connection, TABLES[kind], len(created)), strict=True))
+
+    def insert(self, behind: Behind) -> None:
+        """What comes, and its links."""
+        for kind, changes in self._changes.items():
+            self._create(kind, [change for change in changes if change.before is None], behind)
+        self._link([change for change in self._changes["Team"] if change.after is not None], behind)
 
     def _tell(self, number: int) -> None:
         self._done += number
         if self._progress is not None:
             self._progress(self._done, self._total)
 
-    def _load_ids(self, kind: Kind, changes: Iterable[Change], plan: Plan) -> None:
+    def _load_ids(self, kind: Kind, changes: Iterable[Change]) -> None:
         """The ids of the rows that the changes of a kind are about, and of those that changed teams link to."""
         table = TABLES[kind]
         names = {name for change in changes if change.before is not None for name in (change.previous_name or change.name,)}
         if kind in ("User", "Issuer"):
             created = {change.name for change in changes if change.before is None}
-            names.update(link[0] for change in plan.changes for link in _changed_links(change, kind) if link[0] not in created)
+            names.update(
+                link[0] for change in self._changes["Team"] for link in _changed_links(change, kind) if link[0] not in created
+            )
         ordered, found = sorted(names), {}
         for start in range(0, len(ordered), 500):
             query = select(table.c.name, table.c.id).where(table.c.name.in_(ordered[start : start + 500]))
             found.update({row[0]: row[1] for row in self.connection.execute(query)})
         self._ids[kind] = found
 
-    def _touch(self, table: str, row_id: int) -> None:
-        self.touched.add(bucket_of(table, row_id))
+    def _touch(self, table: str, *keys: int) -> None:
+        self.touched |= buckets_of(table, keys)
 
     def _delete(self, changes: Sequence[Change]) -> None:
         """A row takes its links, tokens and waiting mails with it; the buckets of links that go are touched too."""
@@ -206,25 +227,26 @@ class _Writer:
         for change, row_id in moving:
             self._ids[change.kind][change.name] = row_id
 
-    def _create(self, kind: Kind, changes: Sequence[Change]) -> None:
-        table = TABLES[kind]
+    def _create(self, kind: Kind, changes: Sequence[Change], behind: Behind) -> None:
+        table, ids = TABLES[kind], self._ids[kind]
         for start in range(0, len(changes), _PIECE):
             piece = changes[start : start + _PIECE]
-            rows: list[tuple[Any, ...]] = []
-            columns: tuple[str, ...] = ()
-            mails: list[tuple[Any, ...]] = []
-            for change, row_id in zip(piece, new_ids(self.connection, table, len(piece)), strict=True):
-                assert change.after is not None
-                values = {"id": row_id, **column_values(change.after), **self._bookkeeping(change.source)}
-                columns = columns or tuple(values)
-                rows.append(tuple(values.values()))
-                self._ids[kind][change.name] = row_id
-                self._touch(table.name, row_id)
-                if isinstance(change.after, User) and gets_welcome_mail(change.after):
-                    mails.append(("welcome", row_id, self.now, 0, "{}"))
-            insert_rows(self.connection, table, rows, columns)
-            insert_rows(self.connection, tables.outbox, mails, ("template", "user_id", "created_at", "attempts", "detail"))
-            self._remember_previous(piece)
+            values = [column_values(change.after) for change in piece if change.after is not None]
+            rows = [
+                (ids[change.name], change.source and change.source.file, self.revision_id, *columns.values())
+                for change, columns in zip(piece, values, strict=True)
+            ]
+            mails = [
+                ("welcome", ids[change.name], self.now, 0, "{}")
+                for change in piece
+                if isinstance(change.after, User) and gets_welcome_mail(change.after)
+            ]
+            behind.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *values[0]))
+            behind.call(
+                insert_rows, self.connection, tables.outbox, mails, ("template", "user_id", "created_at", "attempts", "detail")
+            )
+            behind.call(insert_rows, self.connection, tables.previous_names, _previous_names(piece))
+            self._touch(table.name, *(row[0] for row in rows))
             self._tell(len(piece))
 
     def _update(self, changes: Sequence[Change]) -> None:
@@ -236,7 +258,7 @@ class _Writer:
                 self.connection.execute(members.delete().where(members.c.team_id == row_id))
             values = {**column_values(change.after), **self._bookkeeping(change.source)}
             self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
-            self._remember_previous([change])
+            insert_rows(self.connection, tables.previous_names, _previous_names([change]))
             self._touch(table.name, row_id)
         self._tell(len(changes))
 
@@ -255,46 +277,54 @@ class _Writer:
                 mine = (columns.kind == change.kind) & (columns.name == change.before.name)
                 self.connection.execute(tables.previous_names.delete().where(mine))
 
-    def _remember_previous(self, changes: Iterable[Change]) -> None:
-        rows = [
-            (change.kind, previous, change.name)
-            for change in changes
-            if change.after is not None
-            for previous in dict.fromkeys(change.after.previously)
-        ]
-        insert_rows(self.connection, tables.previous_names, rows)
-
     def _end_credentials(self, changes: Iterable[Change]) -> None:
         columns = tables.tokens.c
         for change in changes:
             mine = (columns.user_id == self._ids["User"][change.name]) & columns.revoked_at.is_(None)
             self.connection.execute(tables.tokens.update().where(mine).values(revoked_at=self.now))
 
-    def _link(self, changes: Sequence[Change]) -> None:
-        """Memberships and permissions: only what differs between a team before and after."""
+    def _unlink(self, changes: Iterable[Change]) -> None:
+        """The memberships and permissions that teams have no more."""
+        for change in changes:
+            before, after = change.before, change.after
+            assert isinstance(before, Team) and isinstance(after, Team)
+            links: tuple[tuple[str, str, Kind, Iterable[Membership | Permission]], ...] = (
+                ("memberships", "user_id", "User", _differing(before.members, after.members)[0]),
+                ("permissions", "issuer_id", "Issuer", _differing(before.permissions, after.permissions)[0]),
+            )
+            team_id = self._ids["Team"][change.name]
+            for table, column, kind, gone in links:
+                for link in gone:
+                    row_id = self._ids[kind].get(link[0])
+                    if row_id is not None:  # else the row went with the user or issuer that was deleted
+                        self.connection.exec_driver_sql(f"DELETE FROM {table} WHERE team_id = {team_id} AND {column} = {row_id}")
+
+    def _link(self, changes: Sequence[Change], behind: Behind) -> None:
+        """The memberships and permissions that teams get."""
         members: list[tuple[Any, ...]] = []
         permissions: list[tuple[Any, ...]] = []
         users, issuers = self._ids["User"], self._ids["Issuer"]
         for change in changes:
-            before, after = change.before, change.after
-            assert isinstance(after, Team)
+            before, after = change.before or Team(""), change.after
+            assert isinstance(before, Team) and isinstance(after, Team)
             team_id = self._ids["Team"][change.name]
-            old = before if isinstance(before, Team) else Team("")
-            left, joined = _differing(old.members, after.members)
-            self._unlink("memberships", "user_id", team_id, [users.get(m.user) for m in left])
-            members.extend((team_id, users[m.user], m.until and instant_text(m.until), m.reason) for m in joined)
-            lost, granted = _differing(old.permissions, after.permissions)
-            self._unlink("permissions", "issuer_id", team_id, [issuers.get(p.issuer) for p in lost])
-            permissions.extend((team_id, issuers[p.issuer], p.until and instant_text(p.until)) for p in granted)
-            self._touch("memberships", team_id)
-            self._touch("permissions", team_id)
-        insert_rows(self.connection, tables.memberships, members)
-        insert_rows(self.connection, tables.permissions, permissions)
+            joined, granted = _differing(before.members, after.members)[1], _differing(before.permissions, after.permissions)[1]
+            members.extend((team_id, users[user], until and instant_text(until), reason) for user, until, reason in joined)
+            permissions.extend((team_id, issuers[issuer], until and instant_text(until)) for issuer, until in granted)
+        behind.call(insert_rows, self.connection, tables.memberships, members)
+        behind.call(insert_rows, self.connection, tables.permissions, permissions)
+        teams = [self._ids["Team"][change.name] for change in changes]
+        self._touch("memberships", *teams)
+        self._touch("permissions", *teams)
 
-    def _unlink(self, table: str, column: str, team_id: int, ids: Iterable[int | None]) -> None:
-        for row_id in ids:
-            if row_id is not None:  # else the row went with the user or issuer that was deleted
-                self.connection.exec_driver_sql(f"DELETE FROM {table} WHERE team_id = {team_id} AND {column} = {row_id}")
+
+def _previous_names(changes: Iterable[Change]) -> list[tuple[Any, ...]]:
+    return [
+        (change.kind, previous, change.name)
+        for change in changes
+        if change.after is not None and change.after.previously
+        for previous in dict.fromkeys(change.after.previously)
+    ]
 
 
 _Link = TypeVar("_Link", Membership, Permission)

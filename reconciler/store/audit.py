@@ -19,6 +19,7 @@ from reconciler.store.tables import instant_text
 
 GENESIS = "0" * 64
 """What the first entry holds as the hash before it."""
+_PIECE = 5_000
 
 
 class AuditEntry(NamedTuple):
@@ -75,26 +76,44 @@ def recorded(row: Sequence[Any]) -> Recorded | None:
 
 def entry_hash(entry: Sequence[Any]) -> str:
     """The hash of all of an entry's columns but its own hash, as the table holds them."""
-    return hashlib.sha256(orjson.dumps(list(entry))).hexdigest()
+    return hashlib.sha256(orjson.dumps(tuple(entry))).hexdigest()
+
+
+class Chain:
+    """The log's end, to append to. The head in `state` is locked until the transaction ends."""
+
+    def __init__(self, connection: Connection, *, at: datetime, actor: str, revision_id: int | None = None) -> None:
+        head = select(tables.state.c.audit_count, tables.state.c.audit_head).with_for_update()
+        self._connection = connection
+        self._count, self._head = connection.execute(head).one()
+        self._common = instant_text(at), actor, revision_id
+
+    def entries(self, events: Iterable[Event]) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of the next entries, some thousands at a time. They are to be inserted in this order."""
+        moment, actor, revision_id = self._common
+        rows: list[tuple[Any, ...]] = []
+        for action, kind, name, detail in events:
+            self._count += 1
+            text = orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode()
+            row = (self._count, moment, actor, action, kind, name, revision_id, text, self._head)
+            self._head = entry_hash(row)
+            rows.append((*row, self._head))
+            if len(rows) >= _PIECE:
+                yield rows
+                rows = []
+        yield rows
+
+    def end(self) -> None:
+        """Write the new head, after all entries."""
+        self._connection.execute(tables.state.update().values(audit_count=self._count, audit_head=self._head))
 
 
 def append(connection: Connection, events: Iterable[Event], *, at: datetime, actor: str, revision_id: int | None = None) -> None:
     """Append entries to the chain. The head in `state` is locked until the transaction ends."""
-    head = select(tables.state.c.audit_count, tables.state.c.audit_head).with_for_update()
-    count, previous = connection.execute(head).one()
-    moment = instant_text(at)
-    rows: list[tuple[Any, ...]] = []
-    for event in events:
-        count += 1
-        detail = orjson.dumps(event.detail, option=orjson.OPT_SORT_KEYS).decode()
-        row = (count, moment, actor, event.action, event.kind, event.name, revision_id, detail, previous)
-        previous = entry_hash(row)
-        rows.append((*row, previous))
-        if len(rows) >= 10_000:
-            insert_rows(connection, tables.audit, rows)
-            rows = []
-    insert_rows(connection, tables.audit, rows)
-    connection.execute(tables.state.update().values(audit_count=count, audit_head=previous))
+    chain = Chain(connection, at=at, actor=actor, revision_id=revision_id)
+    for rows in chain.entries(events):
+        insert_rows(connection, tables.audit, rows)
+    chain.end()
 
 
 def verify(rows: Iterable[Sequence[Any]], *, count: int | None = None, head: str | None = None) -> Broken | None:

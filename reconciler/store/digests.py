@@ -41,9 +41,10 @@ GROUPINGS: Mapping[str, Grouping] = {
 _BOOKKEEPING = ("file", "revision_id")
 
 
-def bucket_of(table: str, key: int) -> Bucket:
-    """The bucket of a row by its first key."""
-    return table, key // GROUPINGS[table].size
+def buckets_of(table: str, keys: Iterable[int]) -> set[Bucket]:
+    """The buckets of rows by their first keys."""
+    size = GROUPINGS[table].size
+    return {(table, number) for number in {key // size for key in keys}}
 
 
 def drifted(connection: Connection) -> list[Bucket]:

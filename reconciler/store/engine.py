@@ -214,7 +214,9 @@ def _stamp(file: Path) -> tuple[int, int, int]:
 
 def _sqlite(url: URL, wait: float, read_only: bool, *, still: bool = False) -> Engine:
     # transactions are begun by name, so the driver's own implicit BEGIN is switched off
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": wait, "isolation_level": None})
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args={"timeout": wait, "isolation_level": None, "check_same_thread": False}
+    )
 
     if still:
 

@@ -87,6 +87,12 @@ def write_revision(connection: Connection, applied: AppliedRevision) -> None:
     )
 
 
+def write_digest(connection: Connection, applied: AppliedRevision) -> None:
+    """Add its plan's digest to an entry that was written without."""
+    mine = tables.revisions.c.id == applied.id
+    connection.execute(tables.revisions.update().where(mine).values(plan_digest=applied.plan_digest))
+
+
 def revision_document(applied: AppliedRevision) -> dict[str, Any]:
     """All that the history says of an applied revision: for programs, and for the audit log, which must say the same."""
     return {

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import orjson
 
-from reconciler.access.resources import EmailTemplate, Guards, Issuer, Membership, Permission, Resource, Settings, Team, User
+from reconciler.access.resources import (
+    EmailTemplate,
+    Guards,
+    Issuer,
+    Labels,
+    Membership,
+    Permission,
+    Resource,
+    Settings,
+    Team,
+    User,
+)
 from reconciler.store.errors import DatabaseCorrupt
 from reconciler.store.tables import instant_text, read_instant
 
@@ -27,11 +39,16 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+@lru_cache(maxsize=4_096)
+def _labels_json(labels: Labels) -> str:
+    return _json(dict(labels))
+
+
 def column_values(resource: Resource) -> dict[str, Any]:
     """The declared columns of a resource's own row, as the database holds them."""
     common = {
         "name": resource.name,
-        "labels": _json(dict(resource.labels)) if resource.labels else "{}",
+        "labels": _labels_json(resource.labels),
         "previously": _json(resource.previously) if resource.previously else "[]",
     }
     if isinstance(resource, User):

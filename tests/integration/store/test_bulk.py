@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from threading import Event
+
+import pytest
 from declared_states import SEARCH, TEXTS, emptied, query
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.store import tables
-from reconciler.store.bulk import insert_rows, new_ids
+from reconciler.store.bulk import Behind, insert_rows, new_ids
 from reconciler.store.engine import Database
+from reconciler.store.errors import StoreError
 
 NAMES = st.lists(st.tuples(TEXTS, st.none() | TEXTS, st.booleans()), max_size=20)
 
@@ -48,3 +55,63 @@ def test_ids_are_new_and_leave_room_for_others(database: Database) -> None:
             row[0] for row in connection.exec_driver_sql("SELECT id FROM issuers")
         }
         assert new_ids(connection, tables.issuers, 0) == []
+
+
+def test_more_rows_than_a_statement_takes(database: Database) -> None:
+    rows = [("User", f"old-{number}", f"new-{number}") for number in range(25_000)]
+    with database.writing() as connection:
+        insert_rows(connection, tables.previous_names, rows)
+    assert sorted(query(database, "SELECT kind, previous, name FROM previous_names")) == sorted(rows)
+
+
+def test_calls_behind_are_made_in_their_order_by_the_end_of_the_block() -> None:
+    made: list[int] = []
+    with Behind() as behind:
+        for number in range(100):
+            behind.call(made.append, number)
+    assert made == list(range(100))
+
+
+def test_after_a_call_behind_that_fails_there_is_none(database: Database) -> None:
+    made: list[int] = []
+    with pytest.raises(StoreError, match="refused"), database.writing() as connection, Behind() as behind:
+        behind.call(insert_rows, connection, tables.previous_names, [("User", "a", "b")])
+        behind.call(insert_rows, connection, tables.previous_names, [("User", "a", "c")])
+        behind.call(made.append, 1)
+    assert not made
+    assert query(database, "SELECT * FROM previous_names") == []
+
+
+def test_what_fails_in_the_block_itself_waits_for_the_call_that_is_being_made() -> None:
+    made: list[str] = []
+    begun, failing = Event(), Event()
+
+    def slow() -> None:
+        begun.set()
+        failing.wait()
+        time.sleep(0.1)
+        made.append("first")
+
+    with pytest.raises(LookupError), Behind() as behind:
+        behind.call(slow)
+        behind.call(made.append, "second")
+        begun.wait()
+        failing.set()
+        raise LookupError
+    assert made == ["first"]
+
+
+def test_ctrl_c_cannot_leave_a_call_behind() -> None:
+    """A second one neither: what is rolled back must not be written to any more."""
+    made: list[str] = []
+
+    def interrupting() -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+        made.append("first")
+
+    with pytest.raises(KeyboardInterrupt), Behind() as behind:
+        behind.call(interrupting)
+        behind.call(made.append, "second")
+    assert made == ["first"]

@@ -40,13 +40,29 @@ Judge = Callable[[Judged, Guards], list[str]]
 
 def judge(judged: Judged, in_force: Guards, brought: Guards) -> tuple[GuardResult, ...]:
     """Every guard's verdict. A plan without changes can do no harm and passes."""
-    return tuple(_verdict(guard, judged, in_force, brought) for guard in GUARDS)
+    guards = stricter(in_force, brought)
+    return tuple(_verdict(guard, judged, guards) for guard in GUARDS)
 
 
-def _verdict(guard: str, judged: Judged, in_force: Guards, brought: Guards) -> GuardResult:
+def stricter(one: Guards, other: Guards) -> Guards:
+    """Of each limit the one that refuses more."""
+    return Guards(
+        min(one.max_deletions_percent, other.max_deletions_percent),
+        _lower(one.max_administrators, other.max_administrators),
+        one.administrators_need_permitted_ips or other.administrators_need_permitted_ips,
+        tuple(sorted({*one.separation_of_duties, *other.separation_of_duties})),
+        _lower(one.max_people_gaining, other.max_people_gaining),
+    )
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    limits = [limit for limit in (one, other) if limit is not None]
+    return min(limits, default=None)
+
+
+def _verdict(guard: str, judged: Judged, guards: Guards) -> GuardResult:
     description, find = GUARDS[guard]
-    both = dict.fromkeys((in_force, brought)) if judged.changes else {}
-    objections = list(dict.fromkeys(text for guards in both for text in find(judged, guards)))
+    objections = list(dict.fromkeys(find(judged, guards))) if judged.changes else []
     return GuardResult(guard, "refuse" if objections else "pass", "; ".join(objections) or description)
 
 

@@ -9,7 +9,7 @@ from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, NOW, PUBLIC, act
 
 from reconciler.access.resources import Guards, Issuer, Membership, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
-from reconciler.plan.guards import GUARDS, overridden
+from reconciler.plan.guards import GUARDS, overridden, stricter
 
 
 def users(count: int) -> list[User]:
@@ -50,12 +50,24 @@ def test_clearing_away_memberships_that_have_ended_is_no_loss() -> None:
     assert verdicts(made)["deletions"] == "pass"
 
 
+def test_of_two_settings_each_limit_is_the_stricter_one() -> None:
+    unusual = Guards(50.0, 3, True, (("a", "b"),), 7)
+    assert all(value != default for value, default in zip(unusual, Guards(), strict=True)), "say here what a new limit means"
+    assert stricter(unusual, unusual) == unusual
+    assert stricter(unusual, Guards()) == stricter(Guards(), unusual) == unusual._replace(max_deletions_percent=10.0)
+    many = Guards(max_administrators=None, separation_of_duties=(("b", "c"),), max_people_gaining=9)
+    assert stricter(unusual, many) == Guards(10.0, 3, True, (("a", "b"), ("b", "c")), 7)
+
+
 def test_a_plan_cannot_weaken_a_guard_and_use_it_at_once() -> None:
     everyone = users(9)
     before = actual(ALICE, ADMINS, Settings(guards=Guards(max_deletions_percent=10)), *everyone)
     weaker = Settings(guards=Guards(max_deletions_percent=100))
     made = plan(before, desired(ALICE, ADMINS, weaker, *everyone[6:]))
     assert verdicts(made)["deletions"] == "refuse"
+    stricter = Settings(guards=Guards(max_deletions_percent=5))
+    (refusal,) = plan(before, desired(ALICE, ADMINS, stricter, *everyone[6:])).refusals
+    assert refusal.message == "users: 6 of 10 would go; at most 5 may in one plan (5 %, never fewer than 5)"
     unsaid = plan(
         actual(ALICE, ADMINS, Settings(guards=Guards(max_people_gaining=0)), PUBLIC),
         desired(ALICE, team_for(ALICE), ADMINS, PUBLIC),

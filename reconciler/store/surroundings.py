@@ -15,8 +15,9 @@ from reconciler.store.tables import TABLES
 
 
 def settings_in_force(connection: Connection) -> list[Settings]:
-    """The declared settings: one, or none."""
-    return [read_settings(row) for row in select_rows(connection, COLUMNS["settings"], "settings", "id", None)]
+    """The declared settings: one, or none. Others were written by hand: they come last, to stand in for nothing."""
+    rows = select_rows(connection, COLUMNS["settings"], "settings", "id", None)
+    return sorted(map(read_settings, rows), key=lambda settings: settings.name != "default")
 
 
 def names_existing(connection: Connection, kind: Kind, names: Collection[str]) -> frozenset[str]:

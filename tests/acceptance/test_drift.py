@@ -20,6 +20,7 @@ SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
 SOON = "2099-06-30T12:00:00.000000Z"
 BOB = "(SELECT id FROM users WHERE name = 'bob')"
 MANY = [f"p{number}" for number in range(8)]
+GUARDS = "replace(guards, '5', '99')"
 DECLARED: dict[str, Any] = {
     **ADMINISTRATORS,
     **{f"users/{name}.yaml": user(name, initialPassword="none") for name in ("alice", "bob", "carol", *MANY)},
@@ -211,6 +212,17 @@ def test_a_foreign_team_that_gives_nothing_is_no_drift(accord: Accord, repositor
     by_hand(accord, "INSERT INTO teams (name, administrator) VALUES ('empty', true)", permission("empty", "vpn"))
     by_hand(accord, "INSERT INTO teams (name) VALUES ('harmless')", member("harmless", "alice"))
     assert accord.json("drift")["foreignAccess"] == {"access": [], "powers": []}
+
+
+@SQLITE
+def test_other_settings_written_by_hand_stand_in_for_nothing(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    columns = "guards, policies FROM settings"
+    by_hand(accord, f"INSERT INTO settings (id, name, guards, policies) SELECT 0, 'aaa', {columns.replace('guards', GUARDS, 1)}")
+    document = accord.json("drift")
+    assert (document["differences"], document["foreign"]) == ([], [{"kind": "Settings", "name": "aaa"}])
+    assert accord.json("plan")["changes"] == []
 
 
 @SQLITE

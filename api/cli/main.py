@@ -1,0 +1,107 @@
+"""The `accord-api` program: finds the command, and turns every error into one message and one exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from api.cli.groups import Group
+from reconciler import __version__
+
+OK, ERROR, UNREACHABLE, INTERRUPTED = 0, 1, 6, 130
+"""The exit codes. What they have in common with `accord` means the same there."""
+COMMANDS = {
+    "serve": "Serve the API until SIGTERM or Ctrl-C.",
+    "user": "Act on an account: its password, failed logins, the administrators' switch.",
+    "token": "List and revoke API tokens and sessions.",
+    "completion": "Print the shell completion script.",
+}
+_EPILOG = """\b
+Examples:
+  accord-api user set-password alice
+  accord-api serve --listen 127.0.0.1:8080
+  accord-api token list alice
+
+\b
+Exit codes: 0 done; 1 error; 6 database unreachable; 130 interrupted.
+"""
+
+
+class Commands(Group):
+    """The commands by name; a command's module is imported only when it runs, so that help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a first day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"api.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="accord-api")
+def accord_api() -> None:
+    """Accord at runtime: logins, tokens and decisions, over the database that `accord` keeps in accord with Git.
+
+    Settings come from options, from environment variables (ACCORD_DATABASE_URL, ACCORD_LISTEN and others) and from the TOML file
+    that ACCORD_CONFIG names, in this order.
+    """
+
+
+def main() -> NoReturn:
+    """Run the program. No traceback reaches the user, unless ACCORD_DEBUG asks for it."""
+    sys.exit(run(accord_api))
+
+
+def run(command: Callable[..., Any]) -> int:
+    """Run a command to its exit code."""
+    try:
+        command(standalone_mode=False, prog_name="accord-api")
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        if error.format_message().startswith("Usage:"):  # a group by itself: its help is the message
+            click.echo(error.format_message(), err=True)
+            return ERROR
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        return _say(error.format_message() + (f"\nTry `{context.command_path} --help`." if context else ""), ERROR)
+    except Exception as error:
+        if os.environ.get("ACCORD_DEBUG"):
+            raise
+        return _explain(error)
+    return OK
+
+
+def _explain(error: Exception) -> int:
+    from api.errors import Problem
+    from api.settings import Misconfigured
+    from reconciler.store.errors import DatabaseUnreachable, StoreError
+
+    if isinstance(error, DatabaseUnreachable):
+        return _say(str(error), UNREACHABLE)
+    if isinstance(error, StoreError | Misconfigured | Problem):
+        return _say(str(error), ERROR)
+    if isinstance(error, OSError):
+        return _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", ERROR)
+    return _say(f"a fault of Accord's ({type(error).__name__}); ACCORD_DEBUG=1 shows where", ERROR)
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"accord-api: {message}", err=True)
+    return code

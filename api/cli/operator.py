@@ -1,0 +1,49 @@
+"""What the operator's commands share: the database, opened and looked at, and who acts when."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Operator(NamedTuple):
+    """Somebody on the host itself, at work on the database."""
+
+    settings: Any
+    database: Any
+    act: dict[str, Any]
+    """Who acts and when, as the acts on accounts take it."""
+
+
+def database_option(command: _Command) -> _Command:
+    """`--database`."""
+    text = "The database; else ACCORD_DATABASE_URL, else sqlite:///accord.db."
+    return click.option("--database", "database_url", metavar="URL", help=text)(command)
+
+
+@contextmanager
+def at_work(options: Mapping[str, str | None]) -> Iterator[Operator]:
+    """Open the database, whose tables must be this Accord's. Raises Misconfigured or StoreError."""
+    from api.settings import read_settings
+    from reconciler.store import schema
+    from reconciler.store.engine import open_database
+
+    settings = read_settings(options)
+    with open_database(settings.database_url) as database:
+        schema.check(database)
+        yield Operator(settings, database, {"actor": f"operator:{_user()}", "now": datetime.now(UTC)})
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

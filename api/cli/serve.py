@@ -1,0 +1,51 @@
+"""accord-api serve."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import click
+
+from api.cli.operator import database_option
+
+
+@click.command(
+    "serve",
+    epilog="""\b
+Examples:
+  accord-api serve
+  accord-api serve --database postgresql://accord_api@db.example.org/accord --listen 0.0.0.0:8080
+  accord-api serve --server granian --workers 2
+  ACCORD_TRUSTED_PROXIES=10.0.0.0/8 accord-api serve --log-format json
+""",
+)
+@database_option
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Where to listen; else ACCORD_LISTEN, else 127.0.0.1:8080. Port 0: a free one."
+)
+@click.option("--server", type=click.Choice(["waitress", "granian"]), default="waitress", show_default=True)
+@click.option("--threads", metavar="NUMBER", help="Threads that answer; else ACCORD_THREADS, else 8.")
+@click.option("--workers", metavar="NUMBER", help="Processes, with granian; else ACCORD_WORKERS, else 1.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Else ACCORD_LOG_FORMAT, else text.")
+@click.option("--verbose", is_flag=True, help="Log every request.")
+def command(server: str, verbose: bool, **options: str | None) -> None:
+    """Serve the API until SIGTERM or Ctrl-C; requests that were accepted by then are finished."""
+    from api import logs
+    from api import server as servers
+    from api.settings import Misconfigured, read_settings
+
+    settings = read_settings(options)
+    logs.configure(settings.log_format, logging.DEBUG if verbose else logging.INFO)
+
+    def ready(url: str) -> None:
+        logging.getLogger("accord.api").info("listening on %s", url)
+
+    if server == "waitress":
+        servers.serve_waitress(settings, ready)
+        return
+    os.environ.update({f"ACCORD_{name.upper()}": value for name, value in options.items() if value})
+    try:
+        servers.serve_granian(settings, ready)
+    except ModuleNotFoundError:
+        raise Misconfigured("granian needs the extra `fast`: pip install 'accord-access[fast]'") from None

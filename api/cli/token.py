@@ -1,0 +1,92 @@
+"""accord-api token."""
+
+from __future__ import annotations
+
+import click
+
+from api.cli.groups import Group
+from api.cli.operator import at_work, database_option
+
+
+@click.group(
+    "token",
+    cls=Group,
+    epilog="""\b
+Examples:
+  accord-api token list alice
+  accord-api token revoke alice --all
+""",
+)
+def command() -> None:
+    """List and revoke API tokens and sessions."""
+
+
+@command.command(
+    "list",
+    epilog="""\b
+Examples:
+  accord-api token list alice
+  accord-api token list alice --format json
+""",
+)
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@database_option
+def list_tokens(name: str, form: str, **options: str | None) -> None:
+    """List the live API tokens and sessions of an account; never a secret."""
+    import orjson
+
+    from api import accounts
+    from api.authentication import credentials
+    from api.reader import Reader
+
+    with at_work(options) as (_, database, act):
+        with database.reading() as connection:
+            account = accounts.require(accounts.find(connection, name), name)
+        reader = Reader(database)
+        found = [
+            {"kind": kind, **each}
+            for kind in ("token", "session")
+            for each in credentials.list_credentials(reader, account.id, act["now"], kind)
+        ]
+        reader.close()
+    if form == "json":
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return
+    for each in found:
+        used = f"last used {each['lastUsedAt']} from {each['lastUsedAddress']}" if each["lastUsedAt"] else "never used"
+        click.echo(f"{each['id']}  {each['kind']:<7}  until {each['expiresAt']}  {used}  {each['name']}".rstrip())
+    if not found:
+        click.echo(f"{name} has no live token and no session.")
+
+
+@command.command(
+    "revoke",
+    epilog="""\b
+Examples:
+  accord-api token revoke alice 5f0c9d2b7a6e4c11
+  accord-api token revoke alice --all
+""",
+)
+@click.argument("name")
+@click.argument("ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All tokens and sessions of the account.")
+@database_option
+def revoke_tokens(name: str, ids: tuple[str, ...], everything: bool, **options: str | None) -> None:
+    """Revoke tokens or sessions of an account by their ids, or all of them."""
+    from api import accounts
+    from api.authentication import credentials
+    from reconciler.store.audit import append
+
+    if bool(ids) is everything:
+        raise click.UsageError("name the ids to revoke (`accord-api token list`), or say --all")
+    with at_work(options) as (_, database, act), database.recording() as connection:
+        account = accounts.require(accounts.find(connection, name), name)
+        ended: list[str] = []
+        for each in ids or (None,):
+            revoked = credentials.revoke(connection, account.id, act["now"], accessor=each)
+            if each is not None and not revoked:
+                raise click.ClickException(f"{name} has no live token or session `{each}`; nothing was revoked")
+            ended += revoked
+        append(connection, credentials.revoked_events(name, ended, "operator"), at=act["now"], actor=act["actor"])
+    click.echo(f"Revoked {len(ended)}.")

@@ -1,0 +1,173 @@
+"""`accord-api` on the host itself: help, what it does to accounts, errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from client import PASSWORD, World
+from served import command
+from test_sessions import login
+
+from api.cli.main import accord_api
+
+ALL = [
+    (),
+    ("serve",),
+    ("user",),
+    *[("user", name) for name in ("set-password", "unlock", "require-password-change", "disable", "enable")],
+    ("token",),
+    ("token", "list"),
+    ("token", "revoke"),
+    ("completion",),
+]
+ON_ACCOUNTS = [words for words in ALL if len(words) == 2]
+
+
+def walk(group: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [words]
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            child = group.get_command(context, name)
+            assert child is not None
+            found += walk(child, (*words, name))
+    return found
+
+
+def test_there_are_these_commands() -> None:
+    assert walk(accord_api) == ALL
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
+    shown = command(*words, "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Example" in shown.stdout
+    assert f"  accord-api {' '.join(words)}" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("serv",), "there is no command `serv`; did you mean `serve`?\nTry `accord-api --help`."),
+        (("user", "unlokc"), "there is no command `unlokc`; did you mean `unlock`?\nTry `accord-api user --help`."),
+        (("xyz",), "there is no command `xyz`; there are serve, user, token, completion\nTry `accord-api --help`."),
+        (("serve", "--thread", "1"), "No such option"),
+        (("serve", "--listen", "8080"), "`8080` is not where one can listen; write `127.0.0.1:8080` or `[::1]:8080`"),
+        (("serve", "--threads", "0"), "ACCORD_THREADS is a number from 4 to 512, not `0`"),
+        (("token", "revoke", "alice"), "name the ids to revoke (`accord-api token list`), or say --all"),
+        (("completion", "tcsh"), "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
+    ],
+)
+def test_what_is_mistyped_is_said_and_exits_with_1(words: tuple[str, ...], said: str) -> None:
+    done = command(*words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("accord-api: ")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_each_shell(shell: str) -> None:
+    done = command("completion", shell)
+    assert done.returncode == 0
+    assert "_ACCORD_API_COMPLETE" in done.stdout
+    assert "serve" in command(_ACCORD_API_COMPLETE="bash_complete", COMP_WORDS="accord-api se", COMP_CWORD="1").stdout
+
+
+@pytest.mark.parametrize("words", [("serve",), *ON_ACCOUNTS], ids=" ".join)
+def test_a_database_without_tables_is_one_clear_error_and_none_is_made(words: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "accord.db"
+    name = ["alice"] if words != ("serve",) else []
+    more = ["--all"] if words == ("token", "revoke") else []
+    done = command(*words, *name, *more, url=f"sqlite:///{file}", given=f"{PASSWORD}\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"accord-api: the database sqlite:///{file} has no tables yet; `accord db upgrade` makes them\n"
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("words", [("serve",), ("user", "unlock", "alice")], ids=" ".join)
+def test_a_database_that_cannot_be_reached_is_one_clear_error_with_a_code_of_its_own(words: tuple[str, ...]) -> None:
+    done = command(*words, url="postgresql://who:sesame@127.0.0.1:1/accord")
+    assert done.returncode == 6
+    assert done.stderr == "accord-api: the database postgresql://who:***@127.0.0.1:1/accord cannot be reached\n"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("words", ON_ACCOUNTS, ids=" ".join)
+def test_an_account_that_does_not_exist_is_an_error(world: World, words: tuple[str, ...]) -> None:
+    done = command(*words, "alise", *(["--all"] if "revoke" in words else []), url=world.url, given=f"{PASSWORD}\n")
+    assert (done.returncode, done.stderr) == (1, "accord-api: there is no account `alise`\n")
+
+
+def test_a_password_is_read_from_standard_input_and_changed_at_the_next_login(world: World) -> None:
+    done = command("user", "set-password", "alice", url=world.url, given=f"{PASSWORD}\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Set the password of alice. It must be changed at the next login.\n"
+    assert login(world, "alice")["passwordChangeRequired"] is True
+    assert command("user", "set-password", "alice", "--no-change-required", url=world.url, given=PASSWORD).returncode == 0
+    assert login(world, "alice")["passwordChangeRequired"] is False
+    assert {entry["actor"].partition(":")[0] for entry in world.audit("password.set")} == {"operator"}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [("", "too short"), ("sesame", "too short"), ("aaaaaaaaaaaaaaaaaaaa", "repeats"), ("x" * 300, "too long")],
+)
+def test_a_password_that_is_not_accepted_is_refused_and_not_repeated(world: World, password: str, said: str) -> None:
+    done = command("user", "set-password", "alice", url=world.url, given=f"{password}\n")
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not password or password not in done.stderr
+
+
+def test_disabling_ends_what_an_account_has_and_enabling_lets_it_in_again(world: World) -> None:
+    world.set_password("alice")
+    alice = world.caller("alice")
+    assert command("user", "disable", "alice", url=world.url).stdout == "Disabled alice.\n"
+    alice("GET", "/me", 401)
+    login(world, "alice", code=401)
+    assert command("user", "enable", "alice", url=world.url).stdout == "Enabled alice again.\n"
+    login(world, "alice")
+    alice("GET", "/me", 401)
+
+
+def test_unlocking_ends_the_delay_after_failures(world: World) -> None:
+    world.set_password("alice")
+    for _ in range(6):
+        login(world, "alice", "wrong password entirely", 401)
+    login(world, "alice", code=401)
+    assert command("user", "unlock", "alice", url=world.url).stdout == "Unlocked alice.\n"
+    login(world, "alice")
+
+
+def test_a_change_of_password_can_be_required(world: World) -> None:
+    world.set_password("alice")
+    done = command("user", "require-password-change", "alice", url=world.url)
+    assert done.stdout == "alice must change the password next.\n"
+    assert login(world, "alice")["passwordChangeRequired"] is True
+
+
+def test_tokens_and_sessions_are_listed_without_their_secrets_and_revoked(world: World) -> None:
+    second = world.mint("alice", "session")
+    made = world.with_secret(second.secret)("POST", "/me/tokens", 201, json={"name": "for the pipeline", "validFor": "90d"})
+    shown = command("token", "list", "alice", url=world.url).stdout
+    assert f"{made['id']}  token " in shown
+    assert "for the pipeline" in shown
+    assert f"{second.accessor}  session" in shown
+    assert "accord_" not in shown
+    listed = json.loads(command("token", "list", "alice", "--format", "json", url=world.url).stdout)
+    assert [each["id"] for each in listed] == [made["id"], second.accessor]
+    unknown = command("token", "revoke", "alice", made["id"], "0123456789abcdef", url=world.url)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "nothing was revoked" in unknown.stderr
+    world.with_secret(made["token"])("GET", "/me", 200)
+    assert command("token", "revoke", "alice", made["id"], url=world.url).stdout == "Revoked 1.\n"
+    world.with_secret(made["token"])("GET", "/me", 401)
+    world.with_secret(second.secret)("GET", "/me", 200)
+    assert command("token", "revoke", "alice", "--all", url=world.url).stdout == "Revoked 1.\n"
+    world.with_secret(second.secret)("GET", "/me", 401)
+    assert command("token", "list", "alice", url=world.url).stdout == "alice has no live token and no session.\n"

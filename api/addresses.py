@@ -9,6 +9,9 @@ from functools import lru_cache
 from api.errors import Problem
 from reconciler.access.permitted_ips import Address, Rule, matching, parse_address, parse_rule
 
+LONGEST = 2_048
+"""Characters of a forwarding header. It is read for every request, and kept with its answer."""
+
 
 def parse_proxies(texts: Sequence[str]) -> tuple[Rule, ...]:
     """Trusted proxies, as addresses or CIDR networks. Raises ValueError."""
@@ -26,9 +29,11 @@ def client_address(
     not. A forwarding header from anybody else is not believed, and its request never counts as one from this machine; nor does
     one that is `relayed`, as other headers tell.
 
-    Raises Problem where the two headers disagree.
+    Raises Problem where the two headers disagree, or one is too long.
     """
     carried = forwarded is not None or x_forwarded_for is not None
+    if max(len(forwarded or ""), len(x_forwarded_for or "")) > LONGEST:
+        raise Problem("a forwarding header is longer than any list of proxies")
     try:
         caller = parse_address(peer.strip("[]"), direct=not (carried or relayed))
     except ValueError:
@@ -45,20 +50,24 @@ def client_address(
     return told[0]
 
 
-_PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*')
-
-
 def _forwarded_for(header: str) -> list[str]:
-    """The `for` of each element of a `Forwarded` header, in order; an element that cannot be read is an unknown one."""
+    """The `for` of each element of a `Forwarded` header, in order; one that does not tell exactly one is unknown."""
     found = []
-    for element in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', header):
-        pairs = {}
-        for part in element.split(";"):
-            read = _PAIR.fullmatch(part)
-            if read is not None:
-                pairs[read[1].lower()] = re.sub(r"\\(.)", r"\1", read[2].strip('"'))
-        found.append(pairs.get("for", "unknown"))
+    for element in _elements(header):
+        pairs = [part.partition("=") for part in element.split(";")]
+        told = [value.strip().strip('"') for name, _, value in pairs if name.strip().lower() == "for"]
+        found.append(told[0] if len(told) == 1 else "unknown")
     return found
+
+
+def _elements(header: str) -> list[str]:
+    """The elements, without the commas and semicolons that are quoted, which no address holds.
+
+    Quotes are counted from the right, where the proxies write: one that the caller leaves open swallows nothing of theirs.
+    """
+    pieces = re.sub(r'\\[\\"]', " ", header).split('"')
+    pieces[-2::-2] = [re.sub("[,;]", " ", quoted) for quoted in pieces[-2::-2]]
+    return '"'.join(pieces).split(",")
 
 
 def _right_most_untrusted(texts: Sequence[str], trusted: Sequence[Rule]) -> Address | None:

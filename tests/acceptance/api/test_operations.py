@@ -1,0 +1,205 @@
+"""Every operation of the API, against everybody who may not call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from client import PASSWORD, Caller, World
+from scenario import everything, user
+from schemathesis import openapi as schemathesis
+
+from api.authentication.tokens import new_secret
+from api.openapi import METHODS, document, operations
+from api.operations import FORM, Operation, Resource
+from api.routes import ROUTES
+
+BODIES: dict[str | None, dict[str, Any]] = {
+    None: {},
+    "Login": {"json": {"username": "alice", "password": PASSWORD}},
+    "OwnPasswordChange": {"json": {"currentPassword": PASSWORD, "newPassword": "another long passphrase"}},
+    "PasswordSet": {"json": {"password": "another long passphrase"}},
+    "TokenRequest": {"json": {"name": "ci", "validFor": "1h"}},
+    "DecisionQuestion": {"json": {"issuer": "tls"}},
+    "IntrospectionRequest": {"body": "token=accord_x", "headers": {"Content-Type": FORM}},
+}
+"""A body that each schema accepts."""
+
+
+class Each(NamedTuple):
+    """An operation, with a request of it that fits."""
+
+    method: str
+    path: str
+    declared: Operation
+
+    def __call__(self, caller: Caller) -> Any:
+        return caller.send(self.method, self.path, **BODIES[self.declared.body])
+
+
+def each_operation(*who: str) -> Iterator[Each]:
+    for path, method, declared, _ in operations(ROUTES):
+        if declared.who in who:
+            name = {"users": "alice", "teams": "web", "issuers": "tls"}.get(path.split("/")[3] if "{name}" in path else "")
+            filled = path.format(name=name, token_id="0123456789abcdef")
+            yield Each(method.upper(), filled.removeprefix("/api/v1"), declared)
+
+
+def assert_all_refuse(world: World, caller: Caller, status: int, reason: str | None = None, *, who: str = "account") -> None:
+    """Every operation that is not for everybody is refused with a problem, and none changes anything."""
+    before = without_uses(world)
+    for operation in each_operation("administrator") if who == "administrator" else each_operation("account", "administrator"):
+        answer = operation(caller)
+        assert (answer.status_code, answer.json.get("reason")) == (status, reason), (operation, answer.text)
+        assert ("www-authenticate" in answer.headers) is (status == 401)
+        assert answer.headers["cache-control"] == "no-store"
+    assert without_uses(world) == before
+
+
+def without_uses(world: World) -> dict[str, list[Any]]:
+    """All rows, but for tokens: when one was last used may be written at any time."""
+    return {name: rows for name, rows in everything(world.accord).items() if name != "tokens"}
+
+
+def test_every_operation_answers_whom_it_is_for(world: World) -> None:
+    for operation in each_operation("anybody", "account", "administrator"):
+        for name in ("root", "alice"):
+            world.set_password(name)
+        secret = world.mint("root" if operation.declared.who == "administrator" else "alice", "session").secret
+        answer = operation(world.with_secret(secret))
+        changed_here = operation.path.startswith(("/users", "/teams", "/issuers")) and answer.status_code == 409
+        missing = operation.path.endswith("/0123456789abcdef") and answer.status_code == 404
+        assert answer.status_code == operation.declared.status or changed_here or missing, (operation, answer.text)
+        world.execute("UPDATE account_states SET disabled_by_administrator = FALSE")
+
+
+def test_without_a_credential(world: World) -> None:
+    assert_all_refuse(world, world.caller(), 401)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Bearer accord_", "Basic cm9vdDpyb290", "Bearer null", "accord_\x7f"]
+)
+def test_with_what_is_no_credential(world: World, header: str) -> None:
+    assert_all_refuse(world, world.with_secret(None, Authorization=header), 401)
+
+
+def test_with_a_credential_with_a_typo_and_with_one_that_was_never_issued(world: World) -> None:
+    secret = world.mint("root").secret
+    for wrong in (secret[:-1], secret + "0", secret.swapcase(), secret[:10] + ("A" if secret[10] != "A" else "B") + secret[11:]):
+        assert_all_refuse(world, world.with_secret(wrong), 401)
+    assert_all_refuse(world, world.with_secret(new_secret()), 401)
+
+
+def test_with_two_credentials(world: World) -> None:
+    one, other = world.mint("root").secret, world.mint("root").secret
+    assert_all_refuse(world, world.with_secret(None, Authorization=f"Bearer {one}, Bearer {other}"), 400)
+
+
+@pytest.mark.parametrize("kind", ["session", "token"])
+def test_with_an_expired_credential(world: World, kind: str) -> None:
+    assert_all_refuse(world, world.caller("root", kind=kind, lives=timedelta(seconds=-1)), 401)
+
+
+def test_with_a_revoked_credential(world: World) -> None:
+    minted = world.mint("root")
+    caller = world.with_secret(minted.secret)
+    world.caller("root")("DELETE", f"/users/root/tokens/{minted.accessor}", 204)
+    assert_all_refuse(world, caller, 401)
+
+
+@pytest.mark.parametrize("switch", ["directory", "administrator"])
+def test_with_a_credential_of_a_disabled_account(world: World, switch: str) -> None:
+    caller = world.caller("root")
+    world.execute(f"INSERT INTO account_states (user_id, disabled_by_{switch}) SELECT id, TRUE FROM users WHERE name = 'root'")
+    assert_all_refuse(world, caller, 401)
+
+
+def test_with_a_credential_of_an_account_that_git_disables_or_deletes(world: World) -> None:
+    caller = world.caller("alice")
+    world.apply({"users/alice.yaml": user("alice", enabled=False)})
+    assert_all_refuse(world, caller, 401)
+    caller = world.caller("nobody")
+    world.apply({"users/nobody.yaml": None})
+    assert_all_refuse(world, caller, 401)
+
+
+def test_with_a_session_that_must_change_its_password(world: World) -> None:
+    caller = world.caller("root", kind="session", password_change_required=True)
+    for operation in each_operation("account", "administrator"):
+        if operation.declared.restricted:
+            continue
+        answer = operation(caller)
+        assert (answer.status_code, answer.json["reason"]) == (403, "password-change"), operation
+    allowed = {(each.method, each.path) for each in each_operation("account", "administrator") if each.declared.restricted}
+    assert allowed == {
+        ("GET", "/me"),
+        ("PUT", "/me/password"),
+        ("DELETE", "/sessions/current"),
+        ("GET", "/certdog/api/logouthere"),
+    }
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody", "portal", "broker"])
+def test_by_somebody_who_is_no_administrator(world: World, name: str) -> None:
+    assert_all_refuse(world, world.caller(name), 403, "not-administrator", who="administrator")
+
+
+def test_by_an_administrator_with_a_token_that_is_narrowed_to_issuers(world: World) -> None:
+    assert_all_refuse(world, world.caller("root", issuers=["tls"]), 403, "not-administrator", who="administrator")
+
+
+def test_by_an_administrator_whose_membership_has_ended(world: World) -> None:
+    caller = world.caller("root")
+    world.execute(
+        "UPDATE memberships SET until = '2020-01-01T00:00:00.000000Z' WHERE user_id IN (SELECT id FROM users WHERE name = 'root')"
+    )
+    world.execute("UPDATE state SET generation = generation + 1")
+    assert_all_refuse(world, caller, 403, "not-administrator", who="administrator")
+
+
+@pytest.mark.parametrize("address", ["10.21.0.1", "2001:db8::1", "127.0.0.2.example", "::ffff:10.21.0.1", ""])
+def test_from_an_address_that_no_team_permits(world: World, address: str) -> None:
+    assert_all_refuse(world, world.caller("bob", address), 403, "address-not-permitted")
+
+
+def test_from_an_address_that_the_token_does_not_permit(world: World) -> None:
+    caller = world.caller("root", "203.0.113.7", permitted_ips=["10.20.0.0/16"])
+    assert_all_refuse(world, caller, 403, "address-not-permitted")
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_from_this_machine_but_on_behalf_of_somebody(world: World, header: str) -> None:
+    caller = world.with_secret(world.mint("bob").secret, "127.0.0.1", **{header: "10.20.0.1"})
+    assert_all_refuse(world, caller, 403, "address-not-permitted")
+
+
+def test_every_responder_is_declared() -> None:
+    listed = {resource for _, resource in ROUTES}
+    assert listed == set(Resource.__subclasses__())
+    for resource in listed:
+        responders = [name for name in vars(resource) if name.startswith("on_")]
+        assert responders
+        for name in responders:
+            assert name.removeprefix("on_") in METHODS
+            assert isinstance(vars(resource)[name].operation, Operation), (resource, name)
+
+
+def test_the_document_is_openapi_and_is_what_is_served(world: World) -> None:
+    served = world.caller()("GET", "/openapi.json", 200)
+    assert served == document(ROUTES)
+    assert served["openapi"] == "3.1.0"
+    schemathesis.from_dict(served).validate()
+    ids = [operation["operationId"] for path in served["paths"].values() for operation in path.values()]
+    assert len(ids) == len(set(ids)) == len(list(operations(ROUTES)))
+
+
+def test_the_page_to_read_names_every_path_and_needs_nothing_from_elsewhere(world: World) -> None:
+    page = world.caller()("GET", "/docs", 200)
+    for path, _ in ROUTES:
+        assert path in page
+    assert "http://" not in page.replace("http://127.0.0.1", "")
+    assert "https://" not in page
+    assert "<script" not in page

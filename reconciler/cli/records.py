@@ -103,7 +103,7 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
 _POWERS = {
     "administrator": "administrators through",
     "permittedIPs": "bound to the permitted IPs of",
-    "mayDecideFor": "may ask for decisions through",
+    "mayDecideFor": "may ask for decisions, where they are applications, through",
 }
 
 

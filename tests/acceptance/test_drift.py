@@ -187,7 +187,7 @@ def test_a_foreign_team_that_gives_anything_is_drift_and_everybody_is_named(acco
             "2 people use vpn through gang: carol, robot",
             "administrators through gang: carol, robot",
             "bound to the permitted IPs of gang: carol, robot",
-            "may ask for decisions through gang: carol, robot",
+            "may ask for decisions, where they are applications, through gang: carol, robot",
             "accord apply --adopt",
         ):
             assert words in text

@@ -63,6 +63,8 @@ class _Found(NamedTuple):
 def problems_of(loaded: Loaded, now: datetime) -> list[Problem]:
     """All problems of what was loaded, within and between documents, by place."""
     declarations = [*loaded.declarations, *loaded.partial]
+    if not declarations and any(problem.severity == "error" for problem in loaded.problems):
+        return sorted(loaded.problems)  # that nothing is declared follows from them
     between = check(declarations, now, Surroundings(broken=loaded.broken), locate=loaded.locate)
     return sorted([*loaded.problems, *between])
 

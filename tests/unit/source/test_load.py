@@ -16,7 +16,7 @@ from reconciler.source.cache import BlobCache, open_cache
 from reconciler.source.errors import SourceError
 from reconciler.source.load import Loaded, load_folder, load_revision
 from reconciler.source.repository import Repository
-from reconciler.source.rules import check
+from reconciler.source.rules import check, problems_of
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NOTHING = BlobCache(None)
@@ -95,6 +95,11 @@ def test_a_blob_in_two_files_is_parsed_once_and_found_in_both(tmp_path: Path, pa
 def test_a_broken_file_that_is_there_twice_is_a_problem_twice(tmp_path: Path) -> None:
     loaded = load_folder(write(tmp_path, {"a.yaml": b"a: [\n", "b.yaml": b"a: [\n"}), cache=NOTHING)
     assert [(problem.file, problem.rule) for problem in loaded.problems] == [("a.yaml", "yaml-syntax"), ("b.yaml", "yaml-syntax")]
+
+
+def test_where_nothing_can_be_read_it_is_not_said_that_there_is_nothing(tmp_path: Path) -> None:
+    (problem,) = problems_of(load_folder(write(tmp_path, {"a.yaml": b"a: [\n"}), cache=NOTHING), NOW)
+    assert problem.rule == "yaml-syntax"
 
 
 def test_what_is_remembered_is_never_parsed_and_gives_the_same(tmp_path: Path, parsed: list[bytes]) -> None:

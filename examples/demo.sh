@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A first look at Accord: a config repository, a plan, an apply; then one change, reviewed and applied. Leaves everything in .demo/.
+# A first look at Accord: a config repository, a plan, an apply; one change, reviewed and applied; then the API, asked with curl.
+# Leaves everything in .demo/. On a terminal the API goes on until Ctrl-C; elsewhere it stops at the end.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 demo=$top/.demo
 export PATH="$top/${VENV:-.venv}/bin:$PATH" ACCORD_CACHE=$demo/cache
 rm -rf "$demo" && mkdir -p "$demo" && cp -r "$top/examples/config-repo" "$demo/config" && cd "$demo"
 export GIT_AUTHOR_NAME="Alice Jones" GIT_AUTHOR_EMAIL=alice@example.org GIT_COMMITTER_NAME="Alice Jones" GIT_COMMITTER_EMAIL=alice@example.org
-export ACCORD_REPOSITORY=config ACCORD_DATABASE_URL=sqlite:///accord.db ACCORD_APPLIED_BY=demo
+export ACCORD_REPOSITORY=config ACCORD_DATABASE_URL=sqlite:///accord.db ACCORD_APPLIED_BY=demo no_proxy=127.0.0.1 GIT_PAGER=cat
 
 title() { printf '\n\033[1m── %s\033[0m\n' "$*"; }
 run() { printf '\033[36m$ %s\033[0m\n' "$*"; "$@"; }
@@ -45,4 +46,58 @@ run accord explain alice vpn --address 10.20.1.1
 title "What was applied, and is the audit log whole?"
 run accord history
 run accord audit verify
-printf '\nEverything is in .demo/: the repository in config, the database in accord.db. Try: accord --help\n'
+
+title "The API answers from this database. Alice gets a password, from standard input"
+printf '\033[36m$ accord-api user set-password alice --no-change-required\033[0m\n'
+printf 'a passphrase for the demo\n' | accord-api user set-password alice --no-change-required
+printf '\033[36m$ accord-api serve --listen 127.0.0.1:0 &\033[0m\n'
+accord-api serve --listen 127.0.0.1:0 2>api.log &
+server=$!
+stop() { kill "$server" 2>/dev/null && wait "$server" || true; }
+trap stop EXIT
+until grep -o 'listening on .*' api.log; do
+  kill -0 "$server" 2>/dev/null || { cat api.log >&2; exit 1; }
+  sleep 0.05
+done
+url=$(sed -n 's/.*listening on //p' api.log)/api/v1
+
+command -v curl >/dev/null || curl() { python -c '
+import sys, urllib.error, urllib.request
+_, _, url, *more = sys.argv
+headers = dict(value.split(": ", 1) for option, value in zip(more[::2], more[1::2]) if option == "-H")
+body = next((value.encode() for option, value in zip(more[::2], more[1::2]) if option == "-d"), None)
+try:
+    answer = urllib.request.urlopen(urllib.request.Request(url, body, headers))
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.read().decode(), end="")' "$@"; }  # as much of it as is used here
+call() { printf '\033[36m$ %s\033[0m\n' "$1"; answer=$(eval "$1"); printf '%s\n' "$answer"; }
+secret() { printf '%s' "$answer" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'; }
+json="-H 'Content-Type: application/json'"
+
+title "Log in"
+call "curl -s $url/sessions $json -d '{\"username\": \"alice\", \"password\": \"a passphrase for the demo\"}'"
+session="-H 'Authorization: Bearer $(secret)'"
+
+title "What may I use?"
+call "curl -s $url/me/access $session"
+
+title "Mint a token for a pipeline: for 90 days, and for two issuers only. Its secret is shown this once"
+call "curl -s $url/me/tokens $session $json -d '{\"name\": \"pipeline\", \"validFor\": \"90d\", \"issuers\": [\"tls-public\", \"vpn\"]}'"
+token="-H 'Authorization: Bearer $(secret)'"
+
+title "Use it: who am I?"
+call "curl -s $url/me $token"
+
+title "May it use the VPN's issuer, from here, now? Allowed, through web-platform"
+call "curl -s $url/decisions $token $json -d '{\"issuer\": \"vpn\"}'"
+
+title "And Alice the one for signing documents? Denied, and why"
+call "curl -s $url/decisions $session $json -d '{\"issuer\": \"document-signing\"}'"
+
+printf '\nEverything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'
+if [ -t 0 ] && [ -t 1 ]; then
+  printf 'The API is described at %s/docs and runs until Ctrl-C.\n' "${url%/api/v1}"
+  trap : INT
+  wait "$server" || true
+fi

@@ -1,0 +1,134 @@
+"""`make demo`: it shows what it says it shows, and leaves no server behind."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from docs.examples import TOP, masked
+
+pytestmark = pytest.mark.slow
+_COLOURS = re.compile(r"\x1b\[\d*m")
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """The demo's script in a checkout of its own."""
+    for part in ("reconciler", "api", "schemas"):
+        (tmp_path / part).symlink_to(TOP / part)
+    shutil.copytree(TOP / "examples", tmp_path / "examples")
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, module in (("accord", "reconciler.cli.main"), ("accord-api", "api.cli.main")):
+        (programs / name).write_text(f"#!{sys.executable}\nfrom {module} import main\nmain()\n")
+        (programs / name).chmod(0o755)
+    (programs / "python").symlink_to(sys.executable)
+    return tmp_path / "examples" / "demo.sh"
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
+    return {**kept, "VENV": ".venv", "PYTHONPATH": str(TOP), **more}
+
+
+def run(demo: Path, **more: str) -> list[str]:
+    done = subprocess.run(
+        [demo], env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return _COLOURS.sub("", done.stdout).splitlines()
+
+
+def url_of(lines: list[str]) -> str:
+    (url,) = [line.partition("listening on ")[2] for line in lines if line.startswith("listening on ")]
+    return url
+
+
+def answers(lines: list[str]) -> dict[str, object]:
+    """What each call of curl printed, by its path."""
+    found = {}
+    for line, following in itertools.pairwise(lines):
+        if line.startswith("$ curl"):
+            path = re.search(r"/api/v1(\S+)", line)
+            assert path is not None
+            found[f"{path[1]} {len(found)}"] = json.loads(following)
+    return found
+
+
+def insist_on_the_answers(lines: list[str]) -> None:
+    login, access, minted, me, allowed, denied = answers(lines).values()
+    assert isinstance(login, dict) and login["user"] == "alice"
+    assert isinstance(access, list) and [each["issuer"] for each in access] == ["tls-internal", "tls-public", "vpn"]
+    assert isinstance(minted, dict) and minted["name"] == "pipeline"
+    assert isinstance(me, dict) and me["credential"]["id"] == minted["id"]
+    assert isinstance(allowed, dict) and (allowed["allow"], allowed["path"]["team"]) == (True, "web-platform")
+    assert isinstance(denied, dict) and (denied["allow"], denied["reason"]) == (False, "no-permission")
+
+
+def is_answering(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/readyz", timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+def test_the_demo_runs_to_its_end_and_leaves_no_server(demo: Path) -> None:
+    lines = run(demo)
+    shown = list(map(masked, lines))
+    for wanted in (
+        "20 resources in 19 files: 0 errors, 0 warnings",
+        "  + grace gains document-signing through auditors",
+        "8 accounts, 12 permissions: as it is at MOMENT",
+        "  + 3 people gain vpn through web-platform until 2030-12-31: alice, bob, deploy-bot",
+        "alice       vpn     web-platform  2030-12-31",
+        "alice may use vpn from 10.20.1.1 through web-platform, until 2030-12-31",
+        "The audit log holds: 23 entries, the last one HASH",
+    ):
+        assert wanted in shown, wanted
+    insist_on_the_answers(lines)
+    assert (demo.parents[1] / ".demo" / "accord.db").is_file()
+    assert not is_answering(url_of(lines))
+
+
+def test_the_demo_needs_no_curl(demo: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "few"
+    programs.mkdir()
+    for name in ("bash", "env", "git", "mkdir", "cp", "rm", "sed", "grep", "sleep", "cat", "dirname"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    insist_on_the_answers(run(demo, PATH=str(programs)))
+
+
+def test_on_a_terminal_the_api_goes_on_until_it_is_interrupted(demo: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(demo, [str(demo)], environment(TERM="dumb"))
+    seen, deadline = b"", time.monotonic() + 120
+    try:
+        while b"until Ctrl-C" not in seen and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 1)[0]:
+                seen += os.read(terminal, 65536)
+        url = url_of(_COLOURS.sub("", seen.decode()).splitlines())
+        assert is_answering(url)
+        os.write(terminal, b"\x03")
+        _, status = os.waitpid(pid, 0)
+    except BaseException:
+        os.kill(pid, 15)
+        raise
+    finally:
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not is_answering(url)

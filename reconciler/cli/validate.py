@@ -43,7 +43,7 @@ def command(
     from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
     from reconciler.plan.render.words import count
     from reconciler.run.deployment import read_deployment
-    from reconciler.run.validating import validate_folder, validate_revision
+    from reconciler.run.validating import validate_folder, validate_revision, working_folder
 
     if rev is not None and folder is not None:
         raise click.UsageError("give a PATH or --rev, not both; --path names a folder inside the repository")
@@ -52,7 +52,7 @@ def command(
         if rev is not None:
             found = validate_revision(deployment, rev, now=utc_now(), progress=progress)
         else:
-            where = folder if folder is not None else Path(deployment.repository) / deployment.path
+            where = folder if folder is not None else working_folder(deployment)
             found = validate_folder(where, deployment.cache, now=utc_now(), progress=progress)
     if format_ == "json":
         write_json(problems_json(found.problems))

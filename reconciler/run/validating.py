@@ -21,6 +21,16 @@ class Validation(NamedTuple):
     files: int
 
 
+def working_folder(deployment: Deployment) -> Path:
+    """The folder that holds the resources. Raises SourceError where the repository is not on this machine."""
+    from reconciler.source.errors import SourceError
+    from reconciler.source.location import is_remote
+
+    if is_remote(deployment.repository):
+        raise SourceError("a remote repository has no working folder; name a revision, as in --rev main")
+    return Path(deployment.repository) / deployment.path
+
+
 def validate_folder(folder: Path, cache: Path, *, now: datetime, progress: Progress = None) -> Validation:
     """Check a working folder, or one file. Raises SourceError where it cannot be read."""
     from reconciler.source.cache import open_cache

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler.plan.problems import Problem
 from reconciler.source.errors import SourceError
+from reconciler.source.location import without_credentials
 from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, shown_path
 
 
@@ -20,7 +21,7 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
     if folder.is_file():
         return [(shown_path(top.as_posix()), folder)], []
     if not folder.is_dir():
-        raise SourceError(f"there is no folder `{folder}`")
+        raise SourceError(f"there is no folder `{without_credentials(str(folder))}`")
     ignore = folder / IGNORE_FILE
     is_regular = ignore.is_file() and not ignore.is_symlink()
     ignored = ignored_by(ignore.read_text("utf-8", "replace") if is_regular else None)

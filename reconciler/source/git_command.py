@@ -17,6 +17,7 @@ from git.exc import CommandError, GitCommandNotFound
 from reconciler.plan.render.words import printable
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, SourceError
+from reconciler.source.location import without_credentials
 from reconciler.source.selection import shown_path
 
 _ENVIRONMENT = {
@@ -40,9 +41,6 @@ _CONFIG = (
     "protocol.ext.allow=never",
     "uploadpack.packObjectsHook=",
 )
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@|(?<![^\s'\"`])[^/\s:@'\"`]+:[^/\s'\"`]+@")
-"""`alice:secret@`, or `secret@` in a URL; the user of `git@host:path` is none."""
-_PARAMETER = re.compile(r"(?<=[?&])([^=&\s'\"`]+)=[^&\s'\"`]+")
 _MOST_SAID = 500
 
 
@@ -65,11 +63,6 @@ class GitCommand:
             raise SourceError("git is not installed; Accord reads the config repository with it") from None
         except CommandError as error:
             raise _git_error(_said(error), self.origin) from None
-
-
-def without_credentials(text: str) -> str:
-    """A text in which no URL, or what stands for one, shows a password or a token."""
-    return _PARAMETER.sub(r"\1=***", _CREDENTIALS.sub("", text))
 
 
 def _said(error: CommandError) -> str:

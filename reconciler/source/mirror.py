@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
@@ -14,14 +13,7 @@ from reconciler.source.git_command import FETCHING, GitCommand
 
 _REMOTE_TIMEOUT = 300
 """Seconds that a remote may take."""
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^-]")
 _REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-
-
-def is_remote(location: str) -> bool:
-    """Whether a location is a URL, or what ssh takes for one."""
-    return bool(_URL.match(location) or (_SCP.match(location) and not Path(location).exists()))
 
 
 def fetch_mirror(url: str, cache: Path) -> Path:

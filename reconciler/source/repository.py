@@ -19,8 +19,9 @@ from reconciler.plan.problems import Problem
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
 from reconciler.source.folder import link_warning, submodule_warning
-from reconciler.source.git_command import GitCommand, without_credentials
-from reconciler.source.mirror import fetch_mirror, is_remote
+from reconciler.source.git_command import GitCommand
+from reconciler.source.location import is_remote, without_credentials
+from reconciler.source.mirror import fetch_mirror
 from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, is_visible, shown_path
 
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE")

@@ -14,8 +14,8 @@ from work_tree import ALICE, BOB, Work, contents, opened
 from reconciler.source.cache import BlobCache
 from reconciler.source.errors import RepositoryUnreachable, SourceError, UnknownRevision
 from reconciler.source.folder import list_files
-from reconciler.source.git_command import without_credentials
 from reconciler.source.load import load_revision
+from reconciler.source.location import without_credentials
 from reconciler.source.repository import Repository
 
 # What a repository brings is never run

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from api.policies import Policies, read_policies
-from api.reader import Reader
+from api.reader import Reader, Row
 from reconciler.access.resources import Issuer, Membership, Permission, Team
 from reconciler.access.state import AccessState, teams_of
 from reconciler.store.rows import COLUMNS, read_issuer, read_team, read_until
@@ -51,29 +51,46 @@ class CurrentAccess:
         """The teams that an account is a member of at an instant, by name."""
         return teams_of(self.state, name, now)
 
-    def read(self, reader: Reader, name: str) -> bool:
-        """Read an account's part, in the caller's snapshot of the same stamp. False where there is no such account."""
-        row = reader.row(_ACCOUNT, name)
-        if row is None:
-            return False
-        account = Account(*row[:4])
-        link = "memberships" if account.source == "declared" else "directory_memberships"
-        columns = "until, reason" if link == "memberships" else "NULL, NULL"
-        found: dict[str, Membership] = {}
-        for team_id, end, reason in reader.rows(f"SELECT team_id, {columns} FROM {link} WHERE user_id = ?", account.id):
+    def read(self, reader: Reader, name: str) -> None:
+        """Read an account's part; does nothing where there is no such account. Raises Moved or StoreError.
+
+        Each statement also says of when it reads, so that no transaction is needed to know that all of it is of one moment.
+        """
+        rows = reader.rows(_ACCOUNT, name)
+        if not rows:
+            return
+        self._check(rows)
+        account, disabled = Account(*rows[0][2:6]), any(rows[0][6:9])
+        links = [(row[9], row[10], row[11]) for row in rows if row[9] is not None]
+        if account.source == "directory":
+            found = reader.rows(_DIRECTORY_TEAMS, account.id)
+            self._check(found)
+            links = [(row[2], None, None) for row in found if row[2] is not None]
+        memberships = {}
+        for team_id, until, reason in links:
             team = self._teams_by_id.get(team_id) or self._read_team(reader, team_id)
-            found[team.name] = Membership(name, read_until(end), reason)
-        self._memberships[name] = found
-        self._enabled[name] = not any(row[4:])
+            memberships[team.name] = Membership(name, read_until(until), reason)
+        self._memberships[name] = memberships
+        self._enabled[name] = not disabled
         self.accounts[name] = account  # last: who finds it here finds the rest
-        return True
 
     def _read_team(self, reader: Reader, team_id: int) -> Team:
-        row = reader.row(f"SELECT {COLUMNS['teams']} FROM teams WHERE id = ?", team_id)
-        permissions = tuple(Permission(issuer, read_until(end)) for issuer, end in reader.rows(_PERMISSIONS, team_id))
-        team = read_team(row, (), permissions)
+        rows = reader.rows(_TEAM, team_id)
+        self._check(rows)
+        granted = reader.rows(_PERMISSIONS, team_id)
+        self._check(granted)
+        permissions = tuple(Permission(issuer, read_until(end)) for _, _, issuer, end in granted if issuer is not None)
+        team = read_team(rows[0][2:], (), permissions)
         self._teams[team.name] = self._teams_by_id[team_id] = team
         return team
+
+    def _check(self, rows: list[Row]) -> None:
+        if not rows or rows[0][:2] != self.stamp:
+            raise Moved
+
+
+class Moved(Exception):
+    """What is read is of another stamp by now."""
 
 
 class AccessKeeper:
@@ -86,42 +103,53 @@ class AccessKeeper:
 
     def at(self, stamp: Stamp, *names: str) -> CurrentAccess:
         """The access state of a stamp just read, or of a later one, with the parts of these accounts. Raises StoreError."""
-        current = self._current
-        if current is not None and current.stamp == stamp and all(name in current.accounts for name in names):
-            return current
-        with self._lock, self._reader.snapshot():
-            current = self._of_snapshot()
-            for name in names:
-                if name not in current.accounts:
-                    current.read(self._reader, name)
-        return current
+        while True:
+            current = self._current
+            if current is None or current.stamp != stamp:
+                current = self._renewed()
+            try:
+                for name in names:
+                    if name not in current.accounts:
+                        current.read(self._reader, name)
+            except Moved:
+                stamp = read_stamp(self._reader)
+            else:
+                return current
 
     def now(self, *names: str) -> CurrentAccess:
         """The access state of this moment, with the parts of these accounts. Raises StoreError."""
         return self.at(read_stamp(self._reader), *names)
 
-    def _of_snapshot(self) -> CurrentAccess:
-        stamp = read_stamp(self._reader)
-        if self._current is None or self._current.stamp != stamp:
-            issuers = [read_issuer(row) for row in self._reader.rows(f"SELECT {COLUMNS['issuers']} FROM issuers")]
-            commit = self._reader.row("SELECT commit_sha FROM revisions WHERE id = ?", stamp.revision_id)
-            policies = self._reader.row("SELECT policies FROM settings")
-            self._current = CurrentAccess(
-                stamp,
-                commit[0] if commit else None,
-                read_policies(policies[0] if policies else None),
-                {issuer.name: issuer for issuer in issuers},
-            )
-        return self._current
+    def _renewed(self) -> CurrentAccess:
+        with self._lock, self._reader.snapshot():
+            stamp = read_stamp(self._reader)
+            if self._current is None or self._current.stamp != stamp:
+                issuers = [read_issuer(row) for row in self._reader.rows(f"SELECT {COLUMNS['issuers']} FROM issuers")]
+                commit = self._reader.row("SELECT commit_sha FROM revisions WHERE id = ?", stamp.revision_id)
+                policies = self._reader.row("SELECT policies FROM settings")
+                self._current = CurrentAccess(
+                    stamp,
+                    commit[0] if commit else None,
+                    read_policies(policies[0] if policies else None),
+                    {issuer.name: issuer for issuer in issuers},
+                )
+            return self._current
+
+
+_STAMP = "(SELECT generation FROM state), (SELECT max(id) FROM revisions)"
 
 
 def read_stamp(reader: Reader) -> Stamp:
     """The stamp of this moment, or of the snapshot. Raises StoreError."""
-    row = reader.row("SELECT generation, (SELECT max(id) FROM revisions) FROM state")
-    return Stamp(*row) if row else Stamp(0, None)
+    return Stamp(*reader.rows(f"SELECT {_STAMP}")[0])
 
 
-_ACCOUNT = """SELECT u.id, u.name, u.type, u.source, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator
-FROM users u LEFT JOIN account_states a ON a.user_id = u.id WHERE u.name = ?"""
-_PERMISSIONS = """SELECT i.name, p.until FROM permissions p JOIN issuers i ON i.id = p.issuer_id
-WHERE p.team_id = ? ORDER BY i.name"""
+_ACCOUNT = f"""SELECT {_STAMP},
+u.id, u.name, u.type, u.source, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
+m.team_id, m.until, m.reason
+FROM users u LEFT JOIN account_states a ON a.user_id = u.id
+LEFT JOIN memberships m ON m.user_id = u.id AND u.source = 'declared' WHERE u.name = ?"""
+_DIRECTORY_TEAMS = f"SELECT {_STAMP}, team_id FROM directory_memberships WHERE user_id = ? UNION ALL SELECT {_STAMP}, NULL"
+_TEAM = f"SELECT {_STAMP}, {COLUMNS['teams']} FROM teams WHERE id = ?"
+_PERMISSIONS = f"""SELECT {_STAMP}, i.name, p.until FROM teams t LEFT JOIN permissions p ON p.team_id = t.id
+LEFT JOIN issuers i ON i.id = p.issuer_id WHERE t.id = ? ORDER BY i.name"""

@@ -9,7 +9,7 @@ from api.access import AccessKeeper, Account, CurrentAccess
 from api.authentication import credentials
 from api.authentication.credentials import Credential
 from api.authentication.tokens import is_well_formed
-from api.authentication.uses import Uses
+from api.authentication.uses import INTERVAL, Uses
 from api.errors import Forbidden, Problem, Unauthenticated
 from api.reader import Reader
 from reconciler.access.decide import permits
@@ -73,7 +73,9 @@ class Authenticator:
         credential, teams = found.credential, access.teams(found.name, now)
         if not (_permits(credential.rules, address) and permits(teams, address)[0]):
             raise Forbidden("calls from this address are not permitted for this account", reason="address-not-permitted")
-        self._uses.note(credential.id, credential.last_used_at, moment, address and address.text)
+        interval = min(INTERVAL, access.policies.session_idle / 4) if credential.kind == "session" else INTERVAL
+        if credential.last_used_at is None or credential.last_used_at <= instant_text(now - interval):
+            self._uses.note(credential.id, moment, address and address.text)
         return Principal(access.accounts[found.name], credential, address, access, now, teams)
 
     def fault(self, found: credentials.Found, access: CurrentAccess, now: datetime, moment: str) -> str | None:
@@ -88,8 +90,8 @@ class Authenticator:
         if credential.expires_at <= moment:
             return "expired"
         if credential.kind == "session":
-            used = max(credential.last_used_at or credential.created_at, self._uses.last(credential.id) or "")
-            return "idle" if used <= instant_text(now - access.policies.session_idle) else None
+            idle_since = instant_text(now - access.policies.session_idle)
+            return "idle" if (credential.last_used_at or credential.created_at) <= idle_since else None
         return None
 
 

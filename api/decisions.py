@@ -33,7 +33,8 @@ def decide_all(keeper: AccessKeeper, principal: Principal, questions: Sequence[Q
     for subject in subjects:
         if not may_decide_for(principal, subject, access):
             raise Forbidden(f"this account may not ask for decisions about `{subject}`", reason="may-not-decide-for")
-    if any("address" in question for question in questions) and not may_decide_for(principal, principal.name, access):
+    elsewhere = any("address" in question and question.get("subject", principal.name) == principal.name for question in questions)
+    if elsewhere and not may_decide_for(principal, principal.name, access):
         raise Forbidden("this account may not ask for decisions from another address", reason="may-not-decide-for")
     return [_answer(principal, access, question) for question in questions]
 

@@ -152,10 +152,20 @@ def _validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
 def _check(validator: jsonschema_rs.Draft202012Validator, value: Any, where: str) -> None:
     if validator.is_valid(value):
         return
-    error = next(iter(validator.iter_errors(value)))
+    errors = _nearest(next(iter(validator.iter_errors(value))))
     # the value itself stays out of the message: it may be a password
-    at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
-    raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {_expected(error)}")
+    at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in errors[0].instance_path)
+    expected = ", or ".join(dict.fromkeys(map(_expected, errors)))
+    raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {expected}")
+
+
+def _nearest(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:
+    """The error itself; where one of several forms was needed, the first error of each form that the value is nearest to."""
+    forms = getattr(error.kind, "context", None)
+    if not forms:
+        return [error]
+    fewest = min(map(len, forms))
+    return [form[0] for form in forms if len(form) == fewest]
 
 
 def _expected(error: jsonschema_rs.ValidationError) -> str:

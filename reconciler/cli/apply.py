@@ -58,7 +58,7 @@ def command(
 
     Applying the same revision again changes nothing.
     """
-    from reconciler.cli.output import progress_bar
+    from reconciler.cli.output import keep, progress_bar
     from reconciler.cli.reports import load_plan, reporting_problems, showing_refused, write_outcome
     from reconciler.run.applying import Order, apply_revision
     from reconciler.run.deployment import current_user, read_deployment
@@ -76,6 +76,7 @@ def command(
             outcome = apply_revision(
                 deployment, agreed, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
             )
+    keep(outcome)
     write_outcome(outcome.plan, "Applied" if outcome.revision_id is not None else "Already applied")
     return OK
 

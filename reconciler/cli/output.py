@@ -27,6 +27,13 @@ _COLOURS: dict[Style, dict[str, Any]] = {
 _PATIENCE = 1.0
 """Seconds after which a bar appears."""
 
+_kept: list[object] = []
+
+
+def keep(value: object) -> None:
+    """Keep a value, instead of the one before, until the process ends: a large plan takes long to be taken apart."""
+    _kept[:] = [value]
+
 
 def colour_wanted() -> bool:
     """Whether to colour: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise; FORCE_COLOR insists."""

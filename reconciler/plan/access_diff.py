@@ -22,6 +22,9 @@ def access_diff(before: AccessState, after: AccessState, changes: Iterable[Chang
     access_before, access_after = access_at(before, now), access_at(after, now)
     for user in sorted(affected_accounts(before, after, changes)):
         was, has = access_before(user), access_after(user)
+        if not was:
+            gained += [has[issuer] for issuer in sorted(has)]
+            continue
         gained += [has[issuer] for issuer in sorted(has.keys() - was)]
         lost += [was[issuer] for issuer in sorted(was.keys() - has)]
         changed += [AccessChange(was[issuer], has[issuer]) for issuer in sorted(was.keys() & has) if was[issuer] != has[issuer]]

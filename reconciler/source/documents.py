@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from yaml._yaml import CParser
+from yaml.nodes import ScalarNode, SequenceNode
 
 LARGEST_FILE = 16 << 20
 LARGEST_DOCUMENT = 1 << 20
@@ -30,8 +31,11 @@ _NUMBER = re.compile(
     r"[-+]?(?:0|[1-9][0-9]*|[0-9]+)|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 )
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-_WORDS_TRUE, _WORDS_FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 """Control characters, those that turn the direction of writing, and line breaks that libyaml sees and a reviewer does not."""
 _LONE_RETURN = re.compile(r"\r(?!\n)")
@@ -223,7 +227,7 @@ class _Builder:
             self._count(node)
         if node.tag or (self._tags and _TAG.match(self._text, node.start_mark.index)):
             raise _at(node, "tag", f"tags (`{(node.tag or '!')[:80]}`) are not read; leave it out")
-        if isinstance(node, yaml.ScalarNode):
+        if node.__class__ is ScalarNode:
             value = node.value
             if node.style:
                 if self._escapes and node.style == '"':
@@ -233,11 +237,7 @@ class _Builder:
         if depth > DEEPEST:
             raise _at(node, "too-deep", f"it nests deeper than {DEEPEST} levels")
         self._open.add(id(node))
-        built: Any
-        if isinstance(node, yaml.MappingNode):
-            built = self._mapping(node, depth)
-        else:
-            built = [self.build(item, depth + 1) for item in node.value]
+        built = self._collection(node, depth + 1)
         self._open.remove(id(node))
         return built
 
@@ -252,17 +252,20 @@ class _Builder:
         if self._aliased > MOST_ALIASED:
             raise _at(node, "alias", f"aliases stand for more than {MOST_ALIASED:,} nodes")
 
-    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
+    def _collection(self, node: yaml.Node, depth: int) -> dict[str, Any] | list[Any]:
+        build = self.build
+        if node.__class__ is SequenceNode:
+            return [build(item, depth) for item in node.value]
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self.build(key_node, depth + 1)
+            key = build(key_node, depth)
             if key.__class__ is not str:
                 raise _at(key_node, "key", "a key must be a text; write it in quotes")
             if key in found:
                 raise _at(key_node, "duplicate-key", f"the key `{key[:80]}` stands here twice")
             if key == "<<" and not key_node.style:
                 raise _at(key_node, "merge-key", "merge keys (`<<`) are not read; write it out")
-            found[key] = self.build(value_node, depth + 1)
+            found[key] = build(value_node, depth)
         return found
 
     def _refuse_hidden(self, node: yaml.ScalarNode) -> None:
@@ -279,9 +282,9 @@ def _plain(node: yaml.ScalarNode) -> Any:
     """A plain scalar by YAML 1.2's core schema (10.3.2)."""
     value = node.value
     if value in _WORDS:
-        return None
-    if value in _WORDS_TRUE or value in _WORDS_FALSE:
-        return value in _WORDS_TRUE
+        return _WORDS[value]
+    if value[0].isalpha():
+        return value
     if _NOT_A_NUMBER.fullmatch(value):
         raise _at(node, "number", f"`{value}` is no number Accord knows; write it in quotes if it is a text")
     if not _NUMBER.fullmatch(value):

@@ -1,20 +1,29 @@
 """The access state that requests are decided by: of one generation, and filled in account by account as they are asked for.
 
-Building it whole would take seconds for a hundred thousand accounts, after every change; reading one account takes
-three indexed look-ups, once a generation.
+Building it whole would take seconds for a hundred thousand accounts, after every change, and no request shall wait for that:
+reading one account takes an indexed look-up, once a generation, and in the background the others are read ahead.
 """
 
 from __future__ import annotations
 
 import threading
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from api.policies import Policies, read_policies
 from api.reader import Reader, Row
 from reconciler.access.resources import Issuer, Membership, Permission, Team
 from reconciler.access.state import AccessState, teams_of
+from reconciler.store.errors import StoreError
 from reconciler.store.rows import COLUMNS, read_issuer, read_team, read_until
+
+MOST = 250_000
+"""Accounts that are read ahead; beyond so many, each is read when it is first asked for."""
+_SETTLED = 0.2
+_PAUSE = 0.006
+"""Seconds before reading ahead begins, since changes come together, and between one piece and the next."""
 
 
 class Stamp(NamedTuple):
@@ -57,9 +66,22 @@ class CurrentAccess:
         Each statement also says of when it reads, so that no transaction is needed to know that all of it is of one moment.
         """
         rows = reader.rows(_ACCOUNT, name)
+        if rows:
+            self._check(rows)
+            self._take(reader, rows)
+
+    def read_some(self, reader: Reader, after: int) -> int | None:
+        """Read the next accounts behind an id; the last one's id, or None where there are no more. Raises Moved or StoreError."""
+        rows = reader.rows(_ACCOUNTS, after)
         if not rows:
-            return
+            return None
         self._check(rows)
+        for _, of_one in groupby(rows, key=itemgetter(2)):
+            self._take(reader, list(of_one))
+        last: int = rows[-1][2]
+        return last
+
+    def _take(self, reader: Reader, rows: list[Row]) -> None:
         account, disabled = Account(*rows[0][2:6]), any(rows[0][6:9])
         links = [(row[9], row[10], row[11]) for row in rows if row[9] is not None]
         if account.source == "directory":
@@ -69,10 +91,10 @@ class CurrentAccess:
         memberships = {}
         for team_id, until, reason in links:
             team = self._teams_by_id.get(team_id) or self._read_team(reader, team_id)
-            memberships[team.name] = Membership(name, read_until(until), reason)
-        self._memberships[name] = memberships
-        self._enabled[name] = not disabled
-        self.accounts[name] = account  # last: who finds it here finds the rest
+            memberships[team.name] = Membership(account.name, read_until(until), reason)
+        self._memberships[account.name] = memberships
+        self._enabled[account.name] = not disabled
+        self.accounts[account.name] = account  # last: who finds it here finds the rest
 
     def _read_team(self, reader: Reader, team_id: int) -> Team:
         rows = reader.rows(_TEAM, team_id)
@@ -100,6 +122,28 @@ class AccessKeeper:
         self._reader = reader
         self._current: CurrentAccess | None = None
         self._lock = threading.Lock()
+        self._new = threading.Event()
+
+    def fill(self, stopping: threading.Event) -> None:
+        """Read the accounts of each new state before they are asked for, a few at a time so that requests hardly notice."""
+        while not stopping.is_set():
+            self._new.wait()
+            if stopping.wait(_SETTLED):
+                return
+            self._new.clear()
+            current, after = self._current, 0
+            while current is self._current and current is not None and len(current.accounts) < MOST and not stopping.wait(_PAUSE):
+                try:
+                    last = current.read_some(self._reader, after)
+                except (Moved, StoreError):
+                    break  # a request that needs it makes the next state, or says that the database is away
+                if last is None:
+                    break
+                after = last
+
+    def stop(self) -> None:
+        """Let `fill` see that it shall stop."""
+        self._new.set()
 
     def at(self, stamp: Stamp, *names: str) -> CurrentAccess:
         """The access state of a stamp just read, or of a later one, with the parts of these accounts. Raises StoreError."""
@@ -126,13 +170,14 @@ class AccessKeeper:
             if self._current is None or self._current.stamp != stamp:
                 issuers = [read_issuer(row) for row in self._reader.rows(f"SELECT {COLUMNS['issuers']} FROM issuers")]
                 commit = self._reader.row("SELECT commit_sha FROM revisions WHERE id = ?", stamp.revision_id)
-                policies = self._reader.row("SELECT policies FROM settings")
+                policies = self._reader.row("SELECT policies FROM settings WHERE name = 'default'")
                 self._current = CurrentAccess(
                     stamp,
                     commit[0] if commit else None,
                     read_policies(policies[0] if policies else None),
                     {issuer.name: issuer for issuer in issuers},
                 )
+                self._new.set()
             return self._current
 
 
@@ -144,11 +189,13 @@ def read_stamp(reader: Reader) -> Stamp:
     return Stamp(*reader.rows(f"SELECT {_STAMP}")[0])
 
 
-_ACCOUNT = f"""SELECT {_STAMP},
+_ACCOUNTS_OF = f"""SELECT {_STAMP},
 u.id, u.name, u.type, u.source, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
 m.team_id, m.until, m.reason
-FROM users u LEFT JOIN account_states a ON a.user_id = u.id
-LEFT JOIN memberships m ON m.user_id = u.id AND u.source = 'declared' WHERE u.name = ?"""
+FROM {{}} u LEFT JOIN account_states a ON a.user_id = u.id
+LEFT JOIN memberships m ON m.user_id = u.id AND u.source = 'declared'"""
+_ACCOUNT = _ACCOUNTS_OF.format("users") + " WHERE u.name = ?"
+_ACCOUNTS = _ACCOUNTS_OF.format("(SELECT * FROM users WHERE id > ? ORDER BY id LIMIT 200)") + " ORDER BY u.id"
 _DIRECTORY_TEAMS = f"SELECT {_STAMP}, team_id FROM directory_memberships WHERE user_id = ? UNION ALL SELECT {_STAMP}, NULL"
 _TEAM = f"SELECT {_STAMP}, {COLUMNS['teams']} FROM teams WHERE id = ?"
 _PERMISSIONS = f"""SELECT {_STAMP}, i.name, p.until FROM teams t LEFT JOIN permissions p ON p.team_id = t.id

@@ -47,19 +47,25 @@ class Reader:
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Row]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self.database.driver_connection()
-            self._opened.append(connection)
+            connection = self._local.connection = self._connect()
         if not self.database.is_sqlite:
             statement = statement.replace("?", "%s")
         try:
-            with self.database.translated():
-                cursor = connection.execute(statement, values)
-                found: list[Row] = cursor.fetchall() if cursor.description else []
-                return found
+            cursor = connection.execute(statement, values)
+            found: list[Row] = cursor.fetchall() if cursor.description else []
         except BaseException:
             del self._local.connection
             self._close(connection)
-            raise
+            with self.database.translated():
+                raise
+        return found
+
+    def _connect(self) -> Any:
+        connection = self.database.driver_connection()
+        self._opened.append(connection)
+        if self.database.is_sqlite:
+            connection.execute("PRAGMA cache_size = -8192")  # KiB, and each thread has its own
+        return connection
 
     def close(self) -> None:
         """Close every thread's connection; none reads any more."""

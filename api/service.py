@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from api.access import AccessKeeper
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
@@ -24,6 +26,8 @@ class Service:
         self.passwords = Passwords(settings.hashes)
         self.uses = Uses(self.database)
         self.metrics = Metrics()
+        self._stopping = threading.Event()
+        self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses)
 
     def start(self) -> None:
@@ -31,8 +35,13 @@ class Service:
         schema.check(self.database)
         self.keeper.now()
         self.uses.start()
+        self._filling.start()
 
     def stop(self) -> None:
         """Write what waits."""
+        self._stopping.set()
+        self.keeper.stop()
+        if self._filling.is_alive():
+            self._filling.join(timeout=10)
         self.uses.stop()
         self.reader.close()

@@ -74,7 +74,8 @@ class Authenticator:
         if not (_permits(credential.rules, address) and permits(teams, address)[0]):
             raise Forbidden("calls from this address are not permitted for this account", reason="address-not-permitted")
         interval = min(INTERVAL, access.policies.session_idle / 4) if credential.kind == "session" else INTERVAL
-        if credential.last_used_at is None or credential.last_used_at <= instant_text(now - interval):
+        used = credential.last_used_at
+        if used is None or ((used[:_MINUTE] != moment[:_MINUTE] or interval < INTERVAL) and used <= instant_text(now - interval)):
             self._uses.note(credential.id, moment, address and address.text)
         return Principal(access.accounts[found.name], credential, address, access, now, teams)
 
@@ -100,4 +101,6 @@ def _permits(rules: tuple[Rule, ...] | None, address: Address | None) -> bool:
     return rules is None or (address is not None and (address.is_local or matching(rules, address) is not None))
 
 
+_MINUTE = len("2026-12-31T18:00")
+"""What two instants share that are of the same minute, and so not further apart than that."""
 _DEAD = "this session or API token does not count any more, or never did; log in again or use another token"

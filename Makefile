@@ -30,7 +30,7 @@ bench: $(READY) ## Measure Accord against PyYAML on generated config repositorie
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.run
 
-docs: $(READY) ## Write the command reference anew from the commands
+docs: $(READY) ## Write the references anew from the programs, and the outputs on all pages
 	$(BIN)/python -m docs.reference
 
 lock: $(READY) ## Pin the newest permitted versions of everything, with hashes
@@ -41,14 +41,18 @@ lock: $(READY) ## Pin the newest permitted versions of everything, with hashes
 clean: ## Remove everything that make made
 	rm -rf $(VENV) .demo dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-# PostgreSQL's server for the tests: installed where we are root on Debian, else said by the tests that are skipped.
+# What the tests need of the system: installed where we are root on Debian, else said by the tests that are skipped.
 .PHONY: system-packages
 system-packages:
-	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "installing PostgreSQL for the tests"; \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } >/dev/null; \
-	  else echo "PostgreSQL is not installed: the tests that need it will be skipped"; fi; fi
+	@missing=; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="$$missing postgresql"; \
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	if [ -z "$$missing" ]; then exit; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing for the tests:$$missing"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null; \
+	else echo "not installed:$$missing; the tests that need them will be skipped"; fi
 
 $(READY): requirements.lock pyproject.toml
 	@echo "setting up $(VENV)"

@@ -2,6 +2,7 @@
 
 A page's ```console blocks are run in order in one shell and one folder of their own. `$ ` begins a command, `> ` goes on with
 it, a line `…` stands for any lines left out. A comment `<!-- run: COMMANDS -->` is run too, and is not seen by readers.
+There, `example` makes the repository of `make demo`, and `serve` starts the API on a free port, whose address is `$ACCORD` then.
 """
 
 from __future__ import annotations
@@ -38,15 +39,26 @@ _WORLD = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
 }
+_RANDOM = re.compile(r'accord_[0-9A-Za-z]{49}|"(?:id|jti|requestId)": ?"[0-9a-f-]+"|"(?:exp|iat)": ?\d+')
 _PROGRAMS = {
     "accord": "from reconciler.cli.main import main\nmain()\n",
+    "accord-api": "from api.cli.main import main\nmain()\n",
+    "jq": "import json, sys\n*options, path = sys.argv[1:]\nvalue = json.load(sys.stdin)\n"
+    "for key in filter(None, path.split('.')):\n    value = value[key]\n"
+    "print(value if '-r' in options else json.dumps(value, indent=2, ensure_ascii=False))\n",
     "sqlite3": "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as base:\n"
     "    for row in base.execute(sys.argv[2]):\n        print(*row, sep='|')\n",
 }
-"""What a page may call beside the system's own: this very Accord, and as much of `sqlite3` as the examples use."""
-_EXAMPLE = """example() {  # the repository of `make demo`, with one commit
+"""What a page may call beside the system's own: this very Accord, and as much of `sqlite3` and `jq` as the examples use."""
+_PRELUDE = """example() {  # the repository of `make demo`, with one commit
   cp -r "$EXAMPLES/config-repo" "${1:-config}" && git -C "${1:-config}" init -q -b main && git -C "${1:-config}" add -A &&
   git -C "${1:-config}" commit -q -m "Who may use what"
+}
+serve() {  # the API over the page's database; it ends with the page
+  accord-api serve --listen 127.0.0.1:0 "$@" >"$HOME/api.log" 2>&1 & server=$!
+  trap 'kill $server; wait $server' EXIT
+  until grep -q 'listening on' "$HOME/api.log"; do kill -0 $server || { cat "$HOME/api.log"; return 1; }; sleep 0.05; done
+  ACCORD=$(sed -n 's/.*listening on //p' "$HOME/api.log")
 }
 """
 
@@ -102,7 +114,7 @@ def examples(text: str) -> Iterator[Example]:
 def run(text: str) -> list[Ran]:
     """Run a page's examples in a folder made for it."""
     wanted = list(examples(text))
-    script = _EXAMPLE + "".join(f"eval {shlex.quote(item.command)}\nprintf '\\036%s\\036' $?\n" for item in wanted)
+    script = _PRELUDE + "".join(f"eval {shlex.quote(item.command)}\nprintf '\\036%s\\036' $?\n" for item in wanted)
     with tempfile.TemporaryDirectory(prefix="accord-page-") as name:
         world = Path(name)
         for folder in ("bin", "home", "work"):
@@ -117,6 +129,7 @@ def run(text: str) -> list[Ran]:
             "HOME": str(world / "home"),
             "ACCORD_CACHE": str(world / "cache"),
             "EXAMPLES": str(TOP / "examples"),
+            "no_proxy": "127.0.0.1",
         }
         bash = ["bash", "-c", f"exec 2>&1 </dev/null\n{script}"]
         done = subprocess.run(bash, cwd=world / "work", env=environment, stdout=subprocess.PIPE, check=False, timeout=300)
@@ -125,12 +138,12 @@ def run(text: str) -> list[Ran]:
 
 
 def masked(line: str) -> str:
-    """A line without what differs from day to day: instants, commits, digests, hashes."""
+    """A line without what differs from day to day: instants, commits, digests, hashes, secrets."""
     return _ID.sub("ID", _moments_masked(line)).rstrip()
 
 
 def _moments_masked(line: str) -> str:
-    return _HASH.sub("HASH", _MOMENT.sub("MOMENT", line))
+    return _HASH.sub("HASH", _MOMENT.sub("MOMENT", _RANDOM.sub("RANDOM", line)))
 
 
 def _alignment(shown: list[str], output: list[str]) -> list[str] | None:
@@ -152,7 +165,7 @@ def _alignment(shown: list[str], output: list[str]) -> list[str] | None:
 
 
 def renewed(text: str, ran: list[Ran]) -> str:
-    """The page with what its examples really print. What is only another instant stays, and so do lines left out."""
+    """The page with what its examples really print. What is only another instant or secret stays, and so do lines left out."""
     results = iter(item for item in ran if not item.example.hidden)
 
     def block(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the program: the commands as click knows them, the resources as their schemas describe them.
+"""Write docs/reference/ from the programs: commands as click knows them, resources as their schemas, the API as its operations.
 
 `python -m docs.reference` (`make docs`) also writes the outputs of all examples anew.
 """
@@ -11,6 +11,9 @@ from typing import Any
 
 import click
 
+from api.cli.main import accord_api
+from api.openapi import document
+from api.routes import ROUTES
 from docs.examples import TOP, pages, renew
 from reconciler.cli.main import accord
 from reconciler.source.schema import FILES
@@ -21,11 +24,21 @@ _WRITTEN = "<!-- Written by `make docs`; changes by hand are lost. -->"
 
 def documents() -> dict[str, str]:
     """The reference's pages by file name."""
-    return {"commands.md": "\n".join(_commands()) + "\n", "resources.md": "\n".join(_resources()) + "\n"}
+    return {
+        "commands.md": "\n".join(_commands()) + "\n",
+        "resources.md": "\n".join(_resources()) + "\n",
+        "openapi.json": json.dumps(document(ROUTES), indent=2, ensure_ascii=False) + "\n",
+    }
 
 
-def commands(group: click.Command = accord, name: str = "accord") -> Iterator[tuple[str, click.Command]]:
-    """Every command by its full name, `accord` itself first."""
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """Every command of both programs by its full name."""
+    yield from commands(accord, "accord")
+    yield from commands(accord_api, "accord-api")
+
+
+def commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command of a program or group by its full name, itself first."""
     yield name, group
     if isinstance(group, click.Group):
         context = _context(group, name)
@@ -42,9 +55,9 @@ def _context(command: click.Command, name: str) -> click.Context:
 
 def _commands() -> Iterator[str]:
     yield from ("# Commands", "", _WRITTEN, "", "What `--help` says, on one page.", "")
-    for name, _ in commands():
+    for name, _ in every_command():
         yield f"- [`{name}`](#{name.replace(' ', '-')})"
-    for name, command in commands():
+    for name, command in every_command():
         context = _context(command, name)
         yield from ("", f"## {name}", "", _paragraphs(command.help or ""), "")
         yield from ("```text", " ".join([name, *command.collect_usage_pieces(context)]), "```")

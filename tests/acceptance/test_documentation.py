@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,8 @@ import jsonschema
 import pytest
 from postgresql_server import PostgresqlServer
 
+from api.errors import Problem
+from api.schemas import COMPONENTS
 from docs import examples, reference
 from docs.examples import TOP, Ran, pages
 from reconciler.access.resources import KINDS
@@ -66,6 +69,9 @@ def prose(name: str) -> str:
 @cache
 def all_ran() -> dict[str, list[Ran]]:
     """Every page's examples, run; several pages at a time."""
+    if shutil.which("curl") is None:
+        reason = "curl is not installed (Debian: apt-get install curl); the examples of the documentation are not tested"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         slowest_first = sorted(WITH_EXAMPLES, key=lambda name: PAGES[name].read_text().count("accord "), reverse=True)
         return dict(zip(slowest_first, pool.map(lambda name: examples.run(PAGES[name].read_text()), slowest_first), strict=True))
@@ -92,7 +98,10 @@ def test_no_fenced_block_is_ended_by_what_it_shows() -> None:
 def test_the_pages_for_every_reader_have_examples() -> None:
     readers = (
         "README.md",
-        *(f"docs/{page}.md" for page in ("pull-request-author", "ci-owner", "operator", "application-developer")),
+        *(
+            f"docs/{page}.md"
+            for page in ("pull-request-author", "ci-owner", "operator", "application-developer", "command-output")
+        ),
     )
     assert set(readers) <= set(WITH_EXAMPLES)
 
@@ -293,12 +302,33 @@ def test_every_guard_is_documented_and_no_other() -> None:
 
 def test_every_reason_of_a_decision_is_documented_and_no_other() -> None:
     schema = json.loads((TOP / "schemas" / "explanation.schema.json").read_bytes())
-    documented = table_keys("docs/application-developer.md", "One decision, and why")
+    documented = table_keys("docs/command-output.md", "One decision, and why")
     assert sorted(documented) == sorted(schema["properties"]["reason"]["enum"])
 
 
+def test_every_reason_of_the_api_s_decisions_is_documented_and_no_other() -> None:
+    documented = table_keys("docs/application-developer.md", "Decisions")
+    assert sorted(documented) == sorted(COMPONENTS["Decision"]["properties"]["reason"]["enum"])
+
+
+def test_every_problem_of_the_api_is_documented_with_its_status_and_no_other() -> None:
+    def kinds(of: type[Problem]) -> Iterator[tuple[str, int]]:
+        yield of.name, of.status
+        for child in of.__subclasses__():
+            yield from kinds(child)
+
+    source = "".join(file.read_text() for file in (TOP / "api").rglob("*.py"))
+    reasons = set(re.findall(r'Forbidden\([^)]*?reason="([a-z-]+)"', source, re.DOTALL))
+    documented = table_keys("docs/application-developer.md", "Errors")
+    problems = {*kinds(Problem), ("method-not-allowed", 405), ("failure", 500)}
+    assert len(reasons) > 5
+    assert sorted(documented) == sorted({name for name, _ in problems} | reasons)
+    for name, status in problems:
+        assert f"| `{name}` | {status} |" in prose("docs/application-developer.md")
+
+
 def test_every_output_for_programs_is_documented() -> None:
-    page = PAGES["docs/application-developer.md"].read_text()
+    page = PAGES["docs/command-output.md"].read_text()
     for command, schema in _OUTPUTS.items():
         assert f"| `{command} --format json`" in page
         assert f"schemas/{schema}.schema.json" in page
@@ -330,13 +360,13 @@ def test_every_setting_of_a_deployment_is_documented_with_its_default() -> None:
 
 
 def test_every_command_that_is_mentioned_exists_with_the_options_it_is_given() -> None:
-    known = dict(reference.commands())
+    known = dict(reference.every_command())
     unknown = []
     for name, page in PAGES.items():
         if name == "docs/reference/commands.md":
             continue
         text = re.sub(r"\$\(.*?\)|-->", "", page.read_text())
-        for line in re.findall(r"(?:^\$ |^ *run: |`|^ *- |&& |\| |; |^)(accord [a-z][^`\n]*)", text, re.MULTILINE):
+        for line in re.findall(r"(?:^\$ |^ *run: |`|^ *- |&& |\| |; |^)(accord(?:-api)? [a-z][^`\n]*)", text, re.MULTILINE):
             for part in re.split(r" (?:&&|\|\||\||;) |; ", line):
                 unknown += [f"{name}: {problem}" for problem in misspelt(part, known)]
     assert unknown == []
@@ -345,15 +375,15 @@ def test_every_command_that_is_mentioned_exists_with_the_options_it_is_given() -
 def misspelt(line: str, known: dict[str, click.Command]) -> Iterator[str]:
     """What there is not in a command line: its command, or one of its options."""
     words = line.split()
-    if words[0] != "accord" or len(words) < 2 or "/" in line.split()[1]:
+    if words[0] not in ("accord", "accord-api") or len(words) < 2 or "/" in line.split()[1]:
         return
-    full = f"accord {words[1]}"
+    full = f"{words[0]} {words[1]}"
     if full not in known:
         yield full
         return
     if len(words) > 2 and f"{full} {words[2]}" in known:
         full = f"{full} {words[2]}"
-    options = {"--help", *(option for parameter in known[full].params for option in parameter.opts)}
+    options = {"--help", *(option for parameter in known[full].params for option in [*parameter.opts, *parameter.secondary_opts])}
     for word in words:
         option = word.split("=")[0].rstrip(".,;:)")
         if option.startswith("--") and option not in options:
@@ -361,20 +391,21 @@ def misspelt(line: str, known: dict[str, click.Command]) -> Iterator[str]:
 
 
 def test_a_command_that_is_misspelt_is_found() -> None:
-    known = dict(reference.commands())
+    known = dict(reference.every_command())
     assert list(misspelt("accord plna", known)) == ["accord plna"]
+    assert list(misspelt("accord-api user unlokc --databas X", known)) == ["accord-api user --databas"]
     assert list(misspelt("accord audit verify --haed X", known)) == ["accord audit verify --haed"]
     assert list(misspelt("accord plan --rev X --format json", known)) == []
 
 
-@pytest.mark.parametrize("name", ["commands.md", "resources.md"])
+@pytest.mark.parametrize("name", ["commands.md", "resources.md", "openapi.json"])
 def test_the_reference_is_what_the_program_says(name: str) -> None:
     assert (reference.FOLDER / name).read_text() == reference.documents()[name], "`make docs` writes it anew"
 
 
 def test_the_reference_names_every_command_option_kind_and_property() -> None:
     commands, resources = (reference.documents()[name] for name in ("commands.md", "resources.md"))
-    for name, command in reference.commands():
+    for name, command in reference.every_command():
         section = commands.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         assert command.epilog and "Example" in section, name
         for parameter in command.params:

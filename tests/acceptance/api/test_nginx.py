@@ -1,0 +1,254 @@
+"""docs/nginx.conf with a real nginx: it asks Accord before it lets a request through, and nobody talks it into anything."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from client import PASSWORD, World
+from scenario import team
+from served import TOP, Server, free_port, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("database_kind", ["sqlite"])]
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+_AROUND = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log info;
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+{site}
+}}
+"""
+
+
+class Application(BaseHTTPRequestHandler):
+    """What is behind nginx: it answers with what it got."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = json.dumps({"path": self.path, "headers": [[name.lower(), value] for name, value in self.headers.items()]})
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Site(NamedTuple):
+    """nginx, Accord behind it, and the application."""
+
+    world: World
+    accord: Server
+    accord_port: int
+    application_port: int
+
+    def get(self, path: str, secret: str | None = None, address: str = "127.0.0.1", *more: tuple[str, str]) -> tuple[int, Any]:
+        """The status, and what the application got, if it got anything."""
+        headers = [*more] if secret is None else [("Authorization", f"Bearer {secret}"), *more]
+        status, body = request(self.application_port, "GET", path, headers, address)
+        return status, json.loads(body) if status == 200 else None
+
+
+def request(
+    port: int, method: str, path: str, headers: list[tuple[str, str]], address: str = "127.0.0.1", body: bytes = b""
+) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(address, 0))
+    try:
+        connection.putrequest(method, path)
+        for name, value in headers:
+            connection.putheader(name, value)
+        if body:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body or None)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def site(world: World, tmp_path: Path) -> Iterator[Site]:
+    if NGINX is None:
+        reason = "nginx is not installed (Debian: apt-get install nginx-light); docs/nginx.conf is not tested"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    world.apply({"teams/web.yaml": team("web", members=["alice"], issuers=["tls", "vpn"], permittedIPs=["127.0.0.5"])})
+    application = ThreadingHTTPServer(("127.0.0.1", 0), Application)
+    thread = threading.Thread(target=application.serve_forever)
+    thread.start()
+    ports = [free_port(), free_port()]
+    try:
+        with serving(world.url, tmp_path, ACCORD_TRUSTED_PROXIES="127.0.0.1") as accord:
+            written = _configuration(accord.port, application.server_address[1], ports)
+            (tmp_path / "nginx.conf").write_text(_AROUND.format(folder=tmp_path, site=written))
+            nginx = subprocess.Popen([NGINX, "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"])
+            try:
+                _wait(ports, nginx, tmp_path / "error.log")
+                yield Site(world, accord, *ports)
+            finally:
+                nginx.terminate()
+                nginx.wait(timeout=20)
+    finally:
+        application.shutdown()
+        thread.join()
+        application.server_close()
+
+
+def _configuration(accord: int, application: int, ports: list[int]) -> str:
+    """The documented configuration with ports of this test, and without TLS."""
+    text = (TOP / "docs" / "nginx.conf").read_text()
+    for documented, here in (("127.0.0.1:8080", accord), ("127.0.0.1:9000", application)):
+        text, count = re.subn(documented, f"127.0.0.1:{here}", text)
+        assert count == 1
+    left = iter(ports)
+    text, count = re.subn(r"listen 443 ssl;", lambda _: f"listen 127.0.0.1:{next(left)};", text)
+    assert count == 2
+    return re.sub(r"^ *ssl_certificate.*\n", "", text, flags=re.MULTILINE)
+
+
+def _wait(ports: list[int], nginx: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 20
+    for port in ports:
+        while True:
+            assert nginx.poll() is None and time.monotonic() < deadline, log.read_text()
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+
+
+def values(seen: Any, name: str) -> list[str]:
+    return [value for key, value in seen["headers"] if key == name]
+
+
+def test_who_is_permitted_passes_and_the_application_learns_who_it_is(site: Site) -> None:
+    status, seen = site.get("/issuers/vpn/new?days=90", site.world.mint("alice").secret, "127.0.0.5")
+    assert (status, seen["path"]) == (200, "/issuers/vpn/new?days=90")
+    assert values(seen, "x-accord-user") == ["alice"]
+    assert values(seen, "x-accord-teams") == ["web"]
+    assert values(seen, "x-accord-issuer") == ["vpn"]
+    assert values(seen, "authorization") == []
+
+
+def test_who_is_not_permitted_or_is_nobody_does_not_pass(site: Site) -> None:
+    alice, nobody = site.world.mint("alice"), site.world.mint("nobody")
+    assert site.get("/issuers/old/new", alice.secret, "127.0.0.5") == (403, None)
+    assert site.get("/issuers/unheard-of/new", alice.secret, "127.0.0.5") == (403, None)
+    assert site.get("/issuers/vpn/new", nobody.secret) == (403, None)
+    assert site.get("/issuers/vpn/new") == (401, None)
+    assert site.get("/issuers/vpn/new", "accord_nonsense") == (401, None)
+
+
+def test_a_revoked_token_does_not_pass_at_the_next_request(site: Site) -> None:
+    alice = site.world.mint("alice")
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5")[0] == 200
+    site.world.execute(f"UPDATE tokens SET revoked_at = '2020-01-01T00:00:00.000000Z' WHERE accessor = '{alice.accessor}'")
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5") == (401, None)
+
+
+def test_the_address_rule_is_judged_by_the_address_that_nginx_sees(site: Site) -> None:
+    alice = site.world.mint("alice")
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5")[0] == 200
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.6") == (403, None)
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.1") == (
+        403,
+        None,
+    )  # not from this machine: it came through a proxy
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        ("X-Forwarded-For", "127.0.0.5"),
+        ("Forwarded", "for=127.0.0.5"),
+        ("X-Real-IP", "127.0.0.5"),
+        ("X_Forwarded_For", "127.0.0.5"),
+        ("X-Accord-Issuer", "vpn"),
+    ],
+    ids=lambda header: header[0],
+)
+def test_nobody_forges_an_address_or_an_issuer(site: Site, forged: tuple[str, str]) -> None:
+    alice = site.world.mint("alice")
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.6", forged) == (403, None)
+    assert site.get("/issuers/old/new", alice.secret, "127.0.0.5", forged) == (403, None)
+    status, seen = site.get("/issuers/vpn/new", alice.secret, "127.0.0.5", forged, forged)
+    assert status == 200
+    assert values(seen, "x-forwarded-for") == ["127.0.0.5"]
+    assert values(seen, "forwarded") == []
+    assert values(seen, "x-accord-issuer") == ["vpn"]
+
+
+def test_nobody_forges_a_name(site: Site) -> None:
+    forged = (("X-Accord-User", "root"), ("x-accord-user", "root"), ("X-Accord-Teams", "admins"), ("X_Accord_User", "root"))
+    status, seen = site.get("/issuers/vpn/new", site.world.mint("alice").secret, "127.0.0.5", *forged)
+    assert status == 200
+    assert values(seen, "x-accord-user") == ["alice"]
+    assert values(seen, "x-accord-teams") == ["web"]
+    assert values(seen, "x_accord_user") == []
+    assert site.get("/issuers/vpn/new", None, "127.0.0.5", *forged) == (401, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "got"),
+    [
+        ("/issuers/old/../vpn/new", 200, "/issuers/vpn/new"),
+        ("/issuers/vpn/../old/new", 403, None),
+        ("/issuers/vpn/%2e%2e/old/new", 403, None),
+        ("/issuers/vpn/..%2fold/new", 403, None),
+        ("//issuers//vpn/new", 200, "/issuers/vpn/new"),
+        ("/issuers/vpn%26issuer=old/new", 404, None),
+        ("/issuers/vpn%3Fissuer=old/new", 404, None),
+        ("/issuers/vpn/a%0d%0aX-Accord-User:%20root", 404, None),
+        ("/issuers/VPN/new", 404, None),
+        ("/_accord", 404, None),
+        ("/", 404, None),
+    ],
+)
+def test_the_application_gets_the_address_that_was_asked_about(site: Site, path: str, status: int, got: str | None) -> None:
+    found, seen = site.get(path, site.world.mint("alice").secret, "127.0.0.5")
+    assert (found, seen and seen["path"]) == (status, got)
+
+
+def test_two_credentials_are_refused(site: Site) -> None:
+    alice, root = site.world.mint("alice"), site.world.mint("root")
+    status, _ = site.get("/issuers/vpn/new", alice.secret, "127.0.0.5", ("Authorization", f"Bearer {root.secret}"))
+    assert status in (400, 401)
+
+
+def test_nobody_passes_while_accord_is_away(site: Site) -> None:
+    alice = site.world.mint("alice")
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5")[0] == 200
+    assert site.accord.stop() == 0
+    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5") == (500, None)
+
+
+def test_accord_itself_is_reached_through_nginx_and_sees_its_callers(site: Site) -> None:
+    site.world.set_password("alice")
+    body = json.dumps({"username": "alice", "password": PASSWORD}).encode()
+    headers = [("Content-Type", "application/json"), ("X-Forwarded-For", "127.0.0.5"), ("Forwarded", "for=127.0.0.5")]
+    assert request(site.accord_port, "POST", "/api/v1/sessions", headers, "127.0.0.6", body)[0] == 401
+    status, answer = request(site.accord_port, "POST", "/api/v1/sessions", headers[:1], "127.0.0.5", body)
+    assert status == 201
+    secret = json.loads(answer)["token"]
+    authorization = [("Authorization", f"Bearer {secret}"), *headers[1:]]
+    status, answer = request(site.accord_port, "GET", "/api/v1/me", authorization, "127.0.0.5")
+    assert (status, json.loads(answer)["address"]) == (200, "127.0.0.5")
+    assert request(site.accord_port, "GET", "/api/v1/me", authorization, "127.0.0.6")[0] == 403
+    assert request(site.accord_port, "GET", "/metrics", [])[0] == 404

@@ -6,6 +6,7 @@ cannot weaken a guard and use it at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -84,13 +85,10 @@ def _beyond(scope: str, gone: int, of: int, guards: Guards) -> list[str]:
 
 
 def _deletions(judged: Judged, guards: Guards) -> list[str]:
-    gone: dict[Kind, int] = {}
-    for change in judged.changes:
-        if _goes(change):
-            gone[change.kind] = gone.get(change.kind, 0) + 1
-    found = _beyond("users", gone.get("User", 0), judged.totals.users, guards)
-    found += _beyond("teams", gone.get("Team", 0), judged.totals.teams, guards)
-    found += _beyond("issuers", gone.get("Issuer", 0), judged.totals.issuers, guards)
+    gone = Counter(change.kind for change in judged.changes if _goes(change))
+    found = _beyond("users", gone["User"], judged.totals.users, guards)
+    found += _beyond("teams", gone["Team"], judged.totals.teams, guards)
+    found += _beyond("issuers", gone["Issuer"], judged.totals.issuers, guards)
     for change in judged.changes:
         if isinstance(change.before, Team):
             found += _beyond(f"members of team {change.name}", *_removed(_members(change, judged)), guards)
@@ -101,6 +99,8 @@ def _deletions(judged: Judged, guards: Guards) -> list[str]:
 def _goes(change: Change) -> bool:
     """Whether a resource goes away, or is switched off, which takes as much access away."""
     before, after = change.before, change.after
+    if before is None:
+        return False
     switched_off = isinstance(before, User | Issuer) and isinstance(after, User | Issuer) and before.enabled > after.enabled
     return change.action == "delete" or switched_off
 
@@ -199,7 +199,7 @@ def _emptying(judged: Judged, _guards: Guards) -> list[str]:
     before = dict(balance)
     for change in judged.changes:
         if change.kind in balance:
-            balance[change.kind] += -1 if _goes(change) else {"create": 1, "adopt": 1}.get(change.action, 0)
+            balance[change.kind] += -1 if _goes(change) else change.action in ("create", "adopt")
     words: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
     return [f"all {before[kind]} {words[kind]} would go" for kind in balance if before[kind] > 0 and balance[kind] <= 0]
 

@@ -79,7 +79,7 @@ def guards_renamed(guards: Guards, renames: Renames) -> Guards:
 
 
 def _without_ad_members(runtime: Runtime, changes: Iterable[Change]) -> Runtime:
-    left = {change.name for change in changes if loses_ad_group(change.before, change.after)}
+    left = {change.name for change in changes if change.before is not None and loses_ad_group(change.before, change.after)}
     members = {team: names for team, names in runtime.directory_members.items() if team not in left}
     return runtime._replace(directory_members=members) if left else runtime
 

@@ -19,6 +19,7 @@ from reconciler.store.tables import TABLES
 RUNTIME = {
     "directory_memberships",
     "account_states",
+    "login_failures",
     "tokens",
     "audit",
     "outbox",

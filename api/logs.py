@@ -26,9 +26,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure(form: str, level: int) -> None:
-    """Log to standard error from now on."""
+def configure(form: str, level: str) -> None:
+    """Log to standard error from now on, what is of a level or above."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)

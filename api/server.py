@@ -64,6 +64,10 @@ def _listen(settings: Settings) -> socket.socket:
     return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
 
 
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class _Waitress:
     """A waitress server that finishes what it accepted before it stops."""
 
@@ -91,7 +95,7 @@ class _Waitress:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         host, port = self._server.socket.getsockname()[:2]
-        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        ready(_url(host, port))
         while not self._stopping:
             self._turn(0.5)
         self._server.del_channel()  # no more connections; those that are there go on
@@ -112,23 +116,26 @@ class _Waitress:
 
 
 def serve_granian(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve with Granian's workers, each a process of its own, until a signal. Raises ModuleNotFoundError."""
+    """Serve with Granian's workers, each a process of its own, until a signal. Raises ModuleNotFoundError or OSError."""
     from granian import Granian
     from granian.constants import Interfaces
 
+    with _listen(settings) as probe:  # says what is wrong with the address, and finds a free port where any will do
+        host, port = probe.getsockname()[:2]
     with tempfile.TemporaryDirectory(prefix="accord-metrics-") as folder:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         server = Granian(
             "api.wsgi:app",
-            address=settings.host,
-            port=settings.port,
+            address=host,
+            port=port,
             interface=Interfaces.WSGI,
             workers=settings.workers,
-            blocking_threads=max(1, settings.threads // settings.workers),
+            blocking_threads=settings.threads,
             backlog=1024,
             log_access=False,
+            log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}},
             websockets=False,
         )
-        ready(f"http://{settings.host}:{settings.port}")
+        ready(_url(host, port))
         server.serve()

@@ -20,7 +20,11 @@ DEFAULTS = {
     "workers": "1",
     "hashes": "",
     "log_format": "text",
+    "log_level": "info",
 }
+_ELSEWHERE = ("repository", "branch", "path", "cache", "smtp", "directory")
+"""Keys of the same TOML file that `accord` reads, or other parts of this."""
+_CHOICES = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
 
 
 class Misconfigured(Exception):
@@ -35,9 +39,12 @@ class Settings(NamedTuple):
     port: int
     trusted_proxies: tuple[Rule, ...]
     threads: int
+    """In each process, as are `hashes`."""
     workers: int
     hashes: int
+    """Passwords that are hashed at a time."""
     log_format: str
+    log_level: str
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -56,17 +63,26 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         proxies = parse_proxies([text.strip() for text in setting("trusted_proxies").split(",") if text.strip()])
     except ValueError as error:
         raise Misconfigured(f"ACCORD_TRUSTED_PROXIES: {error}") from None
-    if setting("log_format") not in ("text", "json"):
-        raise Misconfigured("ACCORD_LOG_FORMAT is `text` or `json`")
+    for name, choices in _CHOICES.items():
+        if setting(name) not in choices:
+            raise Misconfigured(f"ACCORD_{name.upper()} is one of {', '.join(choices)}, not `{setting(name)}`")
+    threads = _count(setting("threads"), "ACCORD_THREADS", 4)
+    workers = _count(setting("workers"), "ACCORD_WORKERS", 1)
+    hashes = _count(setting("hashes") or str(max(1, len(os.sched_getaffinity(0)) // workers)), "ACCORD_HASHES", 1)
+    if hashes >= threads:
+        raise Misconfigured(
+            f"ACCORD_HASHES must be less than ACCORD_THREADS ({threads}), or logins would leave decisions no thread"
+        )
     return Settings(
         setting("database_url"),
         host,
         port,
         proxies,
-        _count(setting("threads"), "ACCORD_THREADS", 4),
-        _count(setting("workers"), "ACCORD_WORKERS", 1),
-        _count(setting("hashes") or str(len(os.sched_getaffinity(0))), "ACCORD_HASHES", 1),
+        threads,
+        workers,
+        hashes,
         setting("log_format"),
+        setting("log_level"),
     )
 
 
@@ -85,8 +101,16 @@ def _count(text: str, name: str, least: int) -> int:
 
 def _read_file(name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        content = tomllib.loads(Path(name).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"ACCORD_CONFIG names `{name}`, which cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"`{name}` is not TOML: {error}") from None
+    known = (*DEFAULTS, *_ELSEWHERE)
+    for key, value in content.items():
+        if key not in known:
+            raise Misconfigured(f"`{name}` sets `{key}`, which is no setting; there are {', '.join(known)}")
+        fits = isinstance(value, str | int) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+        if key in DEFAULTS and not fits:
+            raise Misconfigured(f"`{name}` sets `{key}` to something that is no text, no number and no list of texts")
+    return content

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 
 from api import logs
 from api.app import create_app
@@ -11,7 +10,7 @@ from api.service import Service
 from api.settings import read_settings
 
 _settings = read_settings({})
-logs.configure(_settings.log_format, logging.INFO)
+logs.configure(_settings.log_format, _settings.log_level)
 _service = Service(_settings)
 _service.start()
 atexit.register(_service.stop)

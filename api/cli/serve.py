@@ -7,7 +7,7 @@ import os
 
 import click
 
-from api.cli.operator import database_option
+from api.cli.operator import at_work, database_option
 
 
 @click.command(
@@ -25,18 +25,18 @@ Examples:
     "--listen", metavar="HOST:PORT", help="Where to listen; else ACCORD_LISTEN, else 127.0.0.1:8080. Port 0: a free one."
 )
 @click.option("--server", type=click.Choice(["waitress", "granian"]), default="waitress", show_default=True)
-@click.option("--threads", metavar="NUMBER", help="Threads that answer; else ACCORD_THREADS, else 8.")
+@click.option("--threads", metavar="NUMBER", help="Threads that answer, in each process; else ACCORD_THREADS, else 8.")
 @click.option("--workers", metavar="NUMBER", help="Processes, with granian; else ACCORD_WORKERS, else 1.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Else ACCORD_LOG_FORMAT, else text.")
-@click.option("--verbose", is_flag=True, help="Log every request.")
-def command(server: str, verbose: bool, **options: str | None) -> None:
+@click.option("--verbose", "log_level", flag_value="debug", help="Log every request; else ACCORD_LOG_LEVEL, else info.")
+def command(server: str, **options: str | None) -> None:
     """Serve the API until SIGTERM or Ctrl-C; requests that were accepted by then are finished."""
     from api import logs
     from api import server as servers
     from api.settings import Misconfigured, read_settings
 
     settings = read_settings(options)
-    logs.configure(settings.log_format, logging.DEBUG if verbose else logging.INFO)
+    logs.configure(settings.log_format, settings.log_level)
 
     def ready(url: str) -> None:
         logging.getLogger("accord.api").info("listening on %s", url)
@@ -44,6 +44,8 @@ def command(server: str, verbose: bool, **options: str | None) -> None:
     if server == "waitress":
         servers.serve_waitress(settings, ready)
         return
+    with at_work(options):
+        pass  # what is wrong with the database is said here, once, and not by each of the workers
     os.environ.update({f"ACCORD_{name.upper()}": value for name, value in options.items() if value})
     try:
         servers.serve_granian(settings, ready)

@@ -13,7 +13,8 @@ from reconciler.plan.nearest import did_you_mean
 from reconciler.run.errors import Misconfigured
 
 DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": "sqlite:///accord.db"}
-_ELSEWHERE = ("listen", "trusted_proxies", "cache", "smtp", "directory")
+_OF_THE_API = ("listen", "trusted_proxies", "threads", "workers", "hashes", "log_format", "log_level")
+_ELSEWHERE = (*_OF_THE_API, "cache", "smtp", "directory")
 """Keys of the same TOML file that other programs, or other parts of this one, read."""
 
 

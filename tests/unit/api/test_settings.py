@@ -1,0 +1,73 @@
+"""The API's settings: where they come from, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import DEFAULTS, Misconfigured, read_settings
+from reconciler.run import deployment
+
+
+def test_an_option_goes_before_the_environment_that_before_the_file_and_that_before_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "accord.toml"
+    file.write_text('listen = "127.0.0.1:3"\nthreads = 12\ntrusted_proxies = ["10.0.0.1", "10.1.0.0/16"]\nrepository = "."\n')
+    variables = {"ACCORD_CONFIG": str(file), "ACCORD_LISTEN": "127.0.0.1:2"}
+    assert read_settings({"listen": "127.0.0.1:1"}, variables).port == 1
+    assert read_settings({"listen": None}, variables).port == 2
+    assert read_settings({}, {**variables, "ACCORD_LISTEN": ""}).port == 3
+    assert read_settings({}, {}).port == 8080
+    found = read_settings({}, variables)
+    assert found.threads == 12
+    assert len(found.trusted_proxies) == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ACCORD_LISTEN": "8080"}, "`8080` is not where one can listen"),
+        ({"ACCORD_LISTEN": "127.0.0.1:65536"}, "is not where one can listen"),
+        ({"ACCORD_LISTEN": "::1:80"}, "is not where one can listen"),
+        ({"ACCORD_TRUSTED_PROXIES": "10.0.0.0/8, nonsense"}, "ACCORD_TRUSTED_PROXIES: "),
+        ({"ACCORD_THREADS": "3"}, "ACCORD_THREADS is a number from 4 to 512, not `3`"),
+        ({"ACCORD_WORKERS": "many"}, "ACCORD_WORKERS is a number"),
+        ({"ACCORD_HASHES": "0"}, "ACCORD_HASHES is a number"),
+        ({"ACCORD_LOG_FORMAT": "xml"}, "ACCORD_LOG_FORMAT is one of text, json, not `xml`"),
+        ({"ACCORD_LOG_LEVEL": "loud"}, "ACCORD_LOG_LEVEL is one of debug, info, warning, error, not `loud`"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(variables: dict[str, str], said: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        read_settings({}, variables)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("threads = 8\nlog_fromat = 'json'\n", "sets `log_fromat`, which is no setting; there are database_url, listen"),
+        ("threads = {many = true}\n", "sets `threads` to something that is no text, no number and no list of texts"),
+        ("threads 8\n", "is not TOML"),
+    ],
+)
+def test_a_file_with_what_is_no_setting_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "accord.toml").write_text(text)
+    with pytest.raises(Misconfigured) as caught:
+        read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})
+    assert said in str(caught.value)
+    with pytest.raises(Misconfigured):
+        read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_one_file_serves_both_programs(tmp_path: Path) -> None:
+    from api import settings
+
+    lines = [f"{key} = '{value}'" for key, value in DEFAULTS.items() if value]
+    lines += [f"{key} = '{value}'" for key, value in deployment.DEFAULTS.items() if value and key not in DEFAULTS]
+    (tmp_path / "accord.toml").write_text("\n".join([*lines, "hashes = 2", 'cache = "c"', "smtp = {}", "directory = {}"]))
+    variables = {"ACCORD_CONFIG": str(tmp_path / "accord.toml")}
+    assert read_settings({}, variables).hashes == 2
+    assert deployment.read_deployment({}, variables).branch == "main"
+    assert set(deployment.DEFAULTS) <= {*DEFAULTS, *settings._ELSEWHERE}
+    assert DEFAULTS["database_url"] == deployment.DEFAULTS["database_url"]

@@ -189,18 +189,17 @@ def _body(request: falcon.Request, form: bool, limit: int, check: jsonschema_rs.
     if len(raw) > limit:
         raise TooLarge(f"the body may have at most {limit:,} bytes")
     value = _read_form(raw) if form else _read_json(raw)
-    _check(check, value, "the body")
+    _check(check, value, "the body")  # first, for it also bounds how deep the value is
+    if b"u0000" in raw and _has_nul(value):
+        raise Problem("the body holds a NUL character")
     return value
 
 
 def _read_json(raw: bytes) -> Any:
     try:
-        value = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Problem(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    if b"u0000" in raw and _has_nul(value):
-        raise Problem("the body holds a NUL character")
-    return value
 
 
 def _has_nul(value: Any) -> bool:

@@ -23,7 +23,7 @@ class Service:
         self.database: Database = open_database(settings.database_url)
         self.reader = Reader(self.database)
         self.keeper = AccessKeeper(self.reader)
-        self.passwords = Passwords(settings.hashes)
+        self.passwords = Passwords(settings.hashes, waiting=(settings.threads - settings.hashes) // 2)  # the others decide
         self.uses = Uses(self.database)
         self.metrics = Metrics()
         self._stopping = threading.Event()

@@ -16,11 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
@@ -30,6 +32,7 @@ from reconciler.store.bulk import insert_rows
 from reconciler.store.engine import open_database
 from reconciler.store.tables import instant_text
 
+PASSWORD = "a rather long passphrase"
 BARE = """
 import falcon
 class Handler:
@@ -82,11 +85,12 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--folder", type=Path, help="where the database is kept, for another run to find it")
     parser.add_argument("--database", help="a PostgreSQL URL of an empty database, instead of SQLite")
     parser.add_argument("--server", choices=["waitress", "granian"], action="append")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(arguments.folder or Path(temporary), arguments)
         bench.prepare()
         for server in arguments.server or ["waitress", "granian"]:
             bench.measure(server)
@@ -103,7 +107,14 @@ class Bench:
         (folder / "bare.py").write_text(BARE)
 
     def prepare(self) -> None:
-        """Apply a generated repository, and give every user a token."""
+        """Apply a generated repository, and give every user a token; unless an earlier run did."""
+        if not (self.folder / "tokens").exists():
+            self._make()
+        self.secrets = (self.folder / "tokens").read_text().split()
+        with open_database(self.url).reading() as connection:
+            self.issuers = list(connection.execute(select(tables.issuers.c.name)).scalars())
+
+    def _make(self) -> None:
         repository = make_repository(self.folder / "config.git", self.arguments.users)
         command = [sys.executable, "-m", "reconciler.cli", "apply", "--yes", "--repository", str(repository)]
         subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL)
@@ -126,9 +137,7 @@ class Bench:
             ]
             columns = ("user_id", "kind", "accessor", "sha256", "name", "created_at", "expires_at")
             insert_rows(connection, tables.tokens, rows, columns)
-            self.issuers = list(connection.execute(select(tables.issuers.c.name)).scalars())
         (self.folder / "tokens").write_text("\n".join(secrets) + "\n")
-        self.secrets = secrets
 
     def measure(self, server: str) -> None:
         """One table."""
@@ -148,13 +157,37 @@ class Bench:
             bare = self.wrk(port, Load("bare Falcon handler", "POST", "/", single))
             row("bare Falcon handler", bare, bare)
         with self.accord(server) as (port, ready, process):
+            time.sleep(self.arguments.users / 20_000)  # until the accounts have been read ahead
             for load in loads:
                 self.wrk(port, load, seconds=2)
                 found = self.wrk(port, load)
                 row(load.name, found, bare)
                 if load.name.startswith("batch"):
                     print(f"{'  decisions/s':<24}{found.rate * 1000:>12,.0f}")
+            self.logins(port)
             print(f"ready after {ready:.2f} s; resident {resident(process):.0f} MiB")
+
+    def logins(self, port: int) -> None:
+        """Logins of many accounts, against bare argon2 verifications in as many threads as hash here."""
+        hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        kept, threads = hasher.hash(PASSWORD), len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(threads) as pool:
+            began = time.monotonic()
+            list(pool.map(lambda _: hasher.verify(kept, PASSWORD), range(40 * threads)))
+            bare = 40 * threads / (time.monotonic() - began)
+        database = open_database(self.url)
+        with database.recording() as connection:
+            connection.execute(tables.account_states.delete())
+            rows = [(number, kept) for number in range(1, 501)]
+            insert_rows(connection, tables.account_states, rows, ("user_id", "password_hash"))
+            query = select(tables.users.c.name).where(tables.users.c.id <= 500)
+            names = list(connection.execute(query).scalars())
+        bodies = [f'{{"username":"{name}","password":"{PASSWORD}"}}' for name in names]
+        found = self.wrk(port, Load("login", "POST", "/api/v1/sessions", bodies), connections=2 * threads)
+        rate = found.rate - found.errors / self.arguments.seconds
+        print(
+            f"{'logins':<24}{rate:>12,.0f}{rate / bare:>9.0%} of {bare:,.0f} bare argon2 verifications/s{found.errors:>8} errors"
+        )
 
     @contextmanager
     def bare(self, server: str) -> Iterator[int]:
@@ -164,7 +197,7 @@ class Bench:
             [sys.executable, "-c", f"import bare, waitress; waitress.serve(bare.app, listen='127.0.0.1:{port}', threads=8)"]
             if server == "waitress"
             else [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--workers", "2", "bare:app",
-                  "--blocking-threads", "4"]
+                  "--blocking-threads", "8"]
         )  # fmt: skip
         environment = {**self.environment, "PYTHONPATH": f"{self.folder}:{self.environment.get('PYTHONPATH', '')}"}
         with running(command, environment, port, "/") as _:
@@ -181,7 +214,7 @@ class Bench:
         with running(command, self.environment, port, "/readyz") as process:
             yield port, time.monotonic() - began, process
 
-    def wrk(self, port: int, load: Load, seconds: int | None = None) -> Result:
+    def wrk(self, port: int, load: Load, seconds: int | None = None, connections: int | None = None) -> Result:
         """Put a load on a port."""
         bodies = self.folder / "bodies"
         bodies.write_text("\n".join(load.bodies) + "\n")
@@ -190,7 +223,14 @@ class Bench:
             SCRIPT
             % {"tokens": self.folder / "tokens", "bodies": bodies, "method": load.method, "path": load.path, "type": load.type}
         )
-        command = ["wrk", "-t1", f"-c{self.arguments.connections}", f"-d{seconds or self.arguments.seconds}s", "-s", str(script)]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections or self.arguments.connections}",
+            f"-d{seconds or self.arguments.seconds}s",
+            "-s",
+            str(script),
+        ]
         ended = subprocess.run([*command, f"http://127.0.0.1:{port}"], capture_output=True, text=True, check=True)
         match = re.search(r"RESULT (\S+) (\S+) (\d+)", ended.stdout)
         if match is None:
@@ -200,10 +240,8 @@ class Bench:
 
 def row(name: str, found: Result, bare: Result) -> None:
     """One line of the table."""
-    print(
-        f"{name:<24}{found.rate:>12,.0f}{found.rate / bare.rate:>9.0%}{found.p99:>9.1f}{found.p99 / bare.p99:>8.1f}x{found.errors:>8}",
-        flush=True,
-    )
+    rate, p99 = found.rate / bare.rate, found.p99 / bare.p99
+    print(f"{name:<24}{found.rate:>12,.0f}{rate:>9.0%}{found.p99:>9.1f}{p99:>8.1f}x{found.errors:>8}", flush=True)
 
 
 def resident(process: subprocess.Popen[bytes]) -> float:

@@ -24,10 +24,10 @@ class Passwords:
     A few more may wait for their turn; who comes when even those places are taken is told to come again.
     """
 
-    def __init__(self, parallel: int, *, waiting: int | None = None) -> None:
+    def __init__(self, parallel: int, *, waiting: int = 0) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._turns = threading.BoundedSemaphore(parallel)
-        self._places = threading.BoundedSemaphore(parallel + (2 * parallel if waiting is None else waiting))
+        self._places = threading.BoundedSemaphore(parallel + waiting)
         self._nobodys = self._hasher.hash("nobody has this password")
 
     def hash(self, password: str) -> str:

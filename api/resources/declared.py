@@ -105,6 +105,8 @@ class Team(Resource):
         """A team is changed in the config repository, and nowhere else."""
         refuse(self.service.reader, "Team", name)
 
+    on_put = on_patch
+
     @operation("Delete a team", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=_PATH)
     def on_delete(self, call: Call, name: str) -> None:
         """A team is deleted in the config repository, and nowhere else."""
@@ -164,6 +166,8 @@ class Issuer(Resource):
     def on_patch(self, call: Call, name: str) -> None:
         """An issuer is changed in the config repository, and nowhere else."""
         refuse(self.service.reader, "Issuer", name)
+
+    on_put = on_patch
 
     @operation("Delete an issuer", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=_PATH)
     def on_delete(self, call: Call, name: str) -> None:

@@ -138,6 +138,8 @@ class User(Resource):
         """What is declared of a user is changed in the config repository, and nowhere else."""
         refuse(self.service.reader, "User", name)
 
+    on_put = on_patch
+
     @operation("Delete a user", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=USER_PATH)
     def on_delete(self, call: Call, name: str) -> None:
         """Users are deleted in the config repository, and nowhere else."""

@@ -1,12 +1,10 @@
-"""Serving the application: waitress in this process, or Granian with several workers."""
+"""Serving the application with waitress, in this process."""
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +16,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 
 from api.app import create_app
+from api.listening import listen, url_of
 from api.service import Service
 from api.settings import Settings
 
@@ -53,19 +52,10 @@ def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
     service = Service(settings)
     service.start()
     try:
-        with _listen(settings) as listening:
+        with listen(settings) as listening:
             _Waitress(create_app(service), settings, listening).run(ready)
     finally:
         service.stop()
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Waitress:
@@ -94,11 +84,11 @@ class _Waitress:
         """Serve until a signal."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        host, port = self._server.socket.getsockname()[:2]
-        ready(_url(host, port))
+        ready(url_of(self._server.socket))
         while not self._stopping:
             self._turn(0.5)
-        self._server.del_channel()  # no more connections; those that are there go on
+        self._server.del_channel()
+        self._server.socket.close()  # whoever comes now is refused at once; the connections that are there go on
         deadline = time.monotonic() + PATIENCE
         while self._busy() and time.monotonic() < deadline:
             self._turn(0.05)
@@ -113,29 +103,3 @@ class _Waitress:
     def _stop(self, *_: Any) -> None:
         self._stopping = True
         self._server.pull_trigger()
-
-
-def serve_granian(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve with Granian's workers, each a process of its own, until a signal. Raises ModuleNotFoundError or OSError."""
-    from granian import Granian
-    from granian.constants import Interfaces
-
-    with _listen(settings) as probe:  # says what is wrong with the address, and finds a free port where any will do
-        host, port = probe.getsockname()[:2]
-    with tempfile.TemporaryDirectory(prefix="accord-metrics-") as folder:
-        if settings.workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        server = Granian(
-            "api.wsgi:app",
-            address=host,
-            port=port,
-            interface=Interfaces.WSGI,
-            workers=settings.workers,
-            blocking_threads=settings.threads,
-            backlog=1024,
-            log_access=False,
-            log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}},
-            websockets=False,
-        )
-        ready(_url(host, port))
-        server.serve()

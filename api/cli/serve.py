@@ -32,7 +32,6 @@ Examples:
 def command(server: str, **options: str | None) -> None:
     """Serve the API until SIGTERM or Ctrl-C; requests that were accepted by then are finished."""
     from api import logs
-    from api import server as servers
     from api.settings import Misconfigured, read_settings
 
     settings = read_settings(options)
@@ -42,12 +41,16 @@ def command(server: str, **options: str | None) -> None:
         logging.getLogger("accord.api").info("listening on %s", url)
 
     if server == "waitress":
-        servers.serve_waitress(settings, ready)
+        from api.server import serve_waitress
+
+        serve_waitress(settings, ready)
         return
+    from api.workers import serve_granian
+
     with at_work(options):
         pass  # what is wrong with the database is said here, once, and not by each of the workers
     os.environ.update({f"ACCORD_{name.upper()}": value for name, value in options.items() if value})
     try:
-        servers.serve_granian(settings, ready)
+        serve_granian(settings, ready)
     except ModuleNotFoundError:
         raise Misconfigured("granian needs the extra `fast`: pip install 'accord-access[fast]'") from None

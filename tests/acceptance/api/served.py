@@ -64,15 +64,15 @@ class Server:
         finally:
             connection.close()
 
-    def raw(self, text: bytes, seconds: float = 10) -> bytes:
-        """What comes back for these very bytes until the server closes, or says nothing for so long."""
+    def raw(self, text: bytes, seconds: float = 10, *, whole: bool = True) -> bytes:
+        """What comes back for these bytes: one `whole` answer, or all until the server closes or says nothing for so long."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
             connection.sendall(text)
             found = b""
             try:
                 while part := connection.recv(65536):
                     found += part
-                    if _is_whole(found):
+                    if whole and _is_whole(found):
                         break
             except TimeoutError:
                 pass

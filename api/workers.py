@@ -1,0 +1,39 @@
+"""Serving the application with Granian's workers. Nothing here imports the application: the workers do, each for itself.
+
+Where they are several, prometheus-client must find out before it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+
+from api.listening import listen, url_of
+from api.settings import Settings
+
+
+def serve_granian(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve with Granian's workers, each a process of its own, until a signal. Raises ModuleNotFoundError or OSError."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    with listen(settings) as probe:  # says what is wrong with the address, and finds a free port where any will do
+        (host, port), url = probe.getsockname()[:2], url_of(probe)
+    with tempfile.TemporaryDirectory(prefix="accord-metrics-") as folder:
+        if settings.workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        server = Granian(
+            "api.wsgi:app",
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=settings.workers,
+            blocking_threads=settings.threads,
+            backlog=1024,
+            log_access=False,
+            log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}},
+            websockets=False,
+        )
+        ready(url)
+        server.serve()

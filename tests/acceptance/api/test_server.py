@@ -1,0 +1,259 @@
+"""`accord-api serve` as a process of its own: starting, stopping, what it refuses, and who slows whom down."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client import PASSWORD, World
+from scenario import everything
+from served import Answer, Server, command, free_port, serving
+
+from reconciler.store.engine import open_database
+
+pytestmark = pytest.mark.slow
+SERVERS: list[tuple[str, ...]] = [(), ("--server", "granian"), ("--server", "granian", "--workers", "2")]
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+ON_EACH_SERVER = pytest.mark.parametrize("options", SERVERS[:2], ids=["waitress", "granian"])
+
+
+@pytest.fixture
+def options() -> tuple[str, ...]:
+    return ()
+
+
+@pytest.fixture
+def server(world: World, options: tuple[str, ...], tmp_path: Path) -> Iterator[Server]:
+    with serving(world.url, tmp_path, *options) as found:
+        yield found
+
+
+def log_in(server: Server, name: str = "alice", password: str = PASSWORD) -> Answer:
+    return server.call("POST", "/api/v1/sessions", body={"username": name, "password": password})
+
+
+@pytest.mark.parametrize("options", SERVERS, ids=["waitress", "granian", "granian with two workers"])
+def test_a_server_starts_is_ready_and_decides(world: World, server: Server) -> None:
+    world.set_password("alice")
+    ready = server.call("GET", "/readyz")
+    assert (ready.status, ready.json["revision"]) == (200, world.repository.head())
+    secret = log_in(server).json["token"]
+    decided = server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"})
+    assert (decided.status, decided.json["allow"]) == (200, True)
+    for _ in range(20):  # whichever worker answers
+        assert server.call("GET", "/api/v1/auth?issuer=vpn", secret).headers["x-accord-user"] == "alice"
+    assert server.call("DELETE", "/api/v1/sessions/current", secret).status == 204
+    for _ in range(20):
+        assert server.call("GET", "/api/v1/me", secret).status == 401
+    assert b'accord_logins_total{outcome="succeeded"} 1.0' in server.call("GET", "/metrics").body
+    assert server.stop() == 0
+
+
+@ON_SQLITE
+@ON_EACH_SERVER
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_request_that_was_accepted_is_finished_before_the_server_stops(
+    world: World, server: Server, number: signal.Signals
+) -> None:
+    world.set_password("alice")
+    with ThreadPoolExecutor() as pool, open_database(world.url) as database:
+        with database.writing():  # whoever logs in waits for this
+            waiting = pool.submit(log_in, server)
+            time.sleep(1)
+            assert not waiting.done()
+            server.process.send_signal(number)
+            time.sleep(1)
+            assert server.process.poll() is None
+            with pytest.raises(OSError):
+                server.call("GET", "/healthz")
+        assert waiting.result(timeout=20).status == 201
+    assert server.process.wait(timeout=20) == 0
+
+
+@ON_SQLITE
+def test_uses_that_wait_to_be_written_are_written_when_the_server_stops(world: World, server: Server) -> None:
+    token = world.mint("alice")
+    assert server.call("GET", "/api/v1/me", token.secret).status == 200
+    assert server.stop() == 0
+    (listed,) = json.loads(command("token", "list", "alice", "--format", "json", url=world.url).stdout)
+    assert (listed["id"], listed["lastUsedAddress"]) == (token.accessor, "127.0.0.1")
+
+
+@ON_SQLITE
+def test_half_open_and_trickling_connections_slow_nobody_down(world: World, server: Server) -> None:
+    secret = world.mint("alice").secret
+    stop = threading.Event()
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(500)]
+        for each in slow[:250]:
+            each.sendall(b"POST /api/v1/decisions HTTP/1.1\r\nHost: accord\r\nContent-Length: 1000\r\n")
+        trickling = threading.Thread(target=trickle, args=(slow[250:], stop))
+        trickling.start()
+        try:
+            took = []
+            for _ in range(200):
+                began = time.perf_counter()
+                assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
+                took.append(time.perf_counter() - began)
+        finally:
+            stop.set()
+            trickling.join()
+    assert statistics.quantiles(took, n=100)[98] < 1.5, f"{max(took):.3f} s at worst"
+    assert server.stop() == 0
+
+
+def trickle(connections: list[socket.socket], stop: threading.Event) -> None:
+    """A byte of an endless request on each connection every now and then."""
+    text = b"GET /healthz HTTP/1.1\r\nX-Slow: " + b"z" * 10_000
+    for position in range(len(text)):
+        for each in connections:
+            with suppress(OSError):  # the server has had enough of it, as it should
+                each.sendall(text[position : position + 1])
+        if stop.wait(0.25):
+            return
+
+
+def status_of(answer: bytes) -> int:
+    found = re.match(rb"HTTP/1\.[01] (\d+)", answer)
+    return int(found[1]) if found else 0
+
+
+@ON_SQLITE
+@ON_EACH_SERVER
+def test_what_could_be_read_in_two_ways_is_refused(world: World, server: Server, options: tuple[str, ...]) -> None:
+    token = f"Authorization: Bearer {world.mint('alice').secret}\r\n".encode()
+    root = f"Authorization: Bearer {world.mint('root').secret}\r\n".encode()
+    body = b'{"issuer": "tls"}'
+
+    def post(headers: bytes, sent: bytes, path: bytes = b"/api/v1/decisions") -> int:
+        head = b"POST " + path + b" HTTP/1.1\r\nHost: accord\r\nContent-Type: application/json\r\n" + headers
+        return status_of(server.raw(head + b"\r\n" + sent))
+
+    def length(sent: bytes) -> bytes:
+        return b"Content-Length: %d\r\n" % len(sent)
+
+    chunked = b"Transfer-Encoding: chunked\r\n"
+    in_chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    assert post(token + length(body), body) == 200
+    assert post(token + chunked, in_chunks) == 200
+    for both in (length(body) + chunked, chunked + length(body)):
+        if "granian" in options:  # it takes the chunks alone, and hangs up, as RFC 9112, section 6.3, permits: nothing can follow
+            head = b"POST /api/v1/decisions HTTP/1.1\r\nHost: accord\r\nContent-Type: application/json\r\n" + token + both
+            answers = server.raw(head + b"\r\n" + in_chunks + b"GET /healthz HTTP/1.1\r\nHost: accord\r\n\r\n", whole=False)
+            assert answers.count(b"HTTP/1.1 ") == 1
+            assert b"connection: close" in answers
+        else:
+            assert post(token + both, in_chunks) == 400
+    assert post(token + length(body) + length(body + b" "), body) == 400
+    assert post(token + root + length(body), body) in (400, 401)
+    assert post(token + token + length(body), body) in (400, 401)
+    for sent in (
+        b'{"issuer": "tl\\u0000s"}',
+        b'{"issuer": "tl\\ud800s"}',
+        b'{"issuer": "tl\xffs"}',
+        b'{"issuer": "tl\xed\xa0\x80s"}',
+    ):
+        assert post(token + length(sent), sent) in (400, 422), sent
+    assert post(token + length(body), body, b"/api/v1/decisions%00") in (400, 404)
+    assert post(token + length(body), body, b"/api/v1/decisions?x=%00") in (400, 422)
+    assert post(token + b"X-Nul: a\0b\r\n" + length(body), body) in (200, 400)  # no header is read as text but ours
+    assert server.call("GET", "/readyz").status == 200
+
+
+@ON_SQLITE
+@ON_EACH_SERVER
+def test_what_is_too_large_is_refused_and_the_server_lives(world: World, server: Server) -> None:
+    secret = world.mint("alice").secret
+    large = {"requests": [{"issuer": "x" * 60}] * 1000, "more": "y" * 300_000}
+    assert refused(server, "/api/v1/decisions", secret, large) in (413, None)
+    assert refused(server, "/api/v1/me/tokens", secret, {"name": "z" * 70_000}) in (413, None)
+    head = b"GET /healthz HTTP/1.1\r\nHost: accord\r\nX-Large: " + b"z" * 1_000_000 + b"\r\n\r\n"
+    with suppress(OSError):  # it may be hung up on while it is still talking
+        assert status_of(server.raw(head)) in (0, 400, 413, 431)
+    many = b"GET /healthz HTTP/1.1\r\nHost: accord\r\n" + b"".join(b"X-%d: z\r\n" % each for each in range(20_000)) + b"\r\n"
+    with suppress(OSError):
+        assert status_of(server.raw(many)) in (0, 400, 413, 431)
+    assert server.call("GET", "/readyz").status == 200
+
+
+def refused(server: Server, path: str, secret: str, body: Any) -> int | None:
+    """The status; None where the server hung up before the body was sent."""
+    try:
+        return server.call("POST", path, secret, body).status
+    except OSError:
+        return None
+
+
+@ON_EACH_SERVER
+def test_neither_logs_nor_the_database_hold_a_secret(world: World, options: tuple[str, ...], tmp_path: Path) -> None:
+    wrong, changed = "a wrong but long passphrase", "another rather long passphrase"
+    with serving(world.url, tmp_path, *options, "--verbose", "--log-format", "json") as server:
+        set_it = command("user", "set-password", "alice", url=world.url, given=f"{PASSWORD}\n")
+        session = log_in(server).json["token"]
+        log_in(server, password=wrong)
+        log_in(server, name=f"alice {wrong}")
+        server.call("PUT", "/api/v1/me/password", session, {"currentPassword": PASSWORD, "newPassword": changed})
+        minted = server.call("POST", "/api/v1/me/tokens", session, {"name": "pipeline", "validFor": "1d"}).json["token"]
+        server.call("GET", f"/api/v1/me?token={minted}", minted)
+        server.call("GET", f"/api/v1/me/{minted}", minted)
+        server.call("GET", "/api/v1/users", minted + "x")
+        server.call("POST", "/certdog/api/login", body={"username": "alice", "password": changed})
+        server.raw(f"GET /api/v1/me HTTP/1.1\r\nAuthorization: {minted}\r\nX-Bad\r\n\r\n".encode())
+        assert server.stop() == 0
+    lines = server.log.read_text().splitlines()
+    logged = [json.loads(line) for line in lines]
+    assert all({"at", "level", "logger", "message"} <= set(each) for each in logged)
+    assert any(each["message"].startswith("POST /api/v1/sessions 201") for each in logged) or "--server" in options
+    kept = repr(everything(world.accord))
+    for secret in (PASSWORD, wrong, changed, session, minted):
+        for place in ("\n".join(lines), kept, set_it.stdout + set_it.stderr):
+            assert secret not in place
+
+
+@ON_SQLITE
+@ON_EACH_SERVER
+def test_a_port_in_use_is_one_clear_error(world: World, options: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command("serve", "--listen", f"127.0.0.1:{port}", *options, url=world.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(rf"accord-api: .*[Aa]ddress already in use.*{port}.*\n", done.stderr)
+
+
+@ON_EACH_SERVER
+def test_a_database_without_tables_is_one_clear_error(options: tuple[str, ...], tmp_path: Path) -> None:
+    done = command("serve", "--listen", f"127.0.0.1:{free_port()}", *options, url=f"sqlite:///{tmp_path}/none.db")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == f"accord-api: the database sqlite:///{tmp_path}/none.db has no tables yet; `accord db upgrade` makes them\n"
+    )
+
+
+@ON_SQLITE
+def test_a_database_that_goes_away_is_503_and_comes_back(world: World, server: Server, tmp_path: Path) -> None:
+    secret = world.mint("alice").secret
+    assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
+    world.execute("ALTER TABLE tokens RENAME TO elsewhere")
+    gone = server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"})
+    assert (gone.status, gone.json["type"], gone.headers["retry-after"]) == (503, "urn:accord:problem:unavailable", "1")
+    assert server.call("GET", "/healthz").status == 200
+    world.execute("ALTER TABLE elsewhere RENAME TO tokens")
+    assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
+
+
+@ON_SQLITE
+def test_a_port_of_its_own_choice_is_said(world: World, tmp_path: Path) -> None:
+    with serving(world.url, tmp_path) as server:
+        assert f"listening on http://127.0.0.1:{server.port}" in server.log.read_text()

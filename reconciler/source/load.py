@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,8 +30,10 @@ Progress = Callable[[int, int], None] | None
 
 _FEW = 2_000
 """So many blobs are parsed here; more are worth the start of worker processes."""
-_SHARE = 8_000
-"""How many blobs a worker takes at a time."""
+_WORTH = 1_000
+"""So many are worth another one."""
+_SHARE = 14_000
+"""At most so many blobs a worker takes at a time: each start of git costs, and it knows none of what it unpacked before."""
 
 Place = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
 
@@ -132,8 +135,10 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
     if len(blobs) <= _FEW:
         yield read_share(repository.location, blobs)
         return
-    shares = [blobs[start : start + _SHARE] for start in range(0, len(blobs), _SHARE)]
-    workers = min(len(shares), os.cpu_count() or 1)
+    workers = min(ceil(len(blobs) / _WORTH), os.cpu_count() or 1)
+    turns = ceil(len(blobs) / workers / _SHARE)
+    size = ceil(len(blobs) / workers / turns)
+    shares = [blobs[start : start + size] for start in range(0, len(blobs), size)]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "reconciler.source.repository"])
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker) as pool:

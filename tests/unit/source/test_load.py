@@ -133,7 +133,7 @@ def test_worker_processes_give_what_this_process_gives(tmp_path: Path, monkeypat
     monkeypatch.setattr(reconciler.source.load, "_SHARE", 800)
     steps: list[tuple[int, int]] = []
     by_workers = load_revision(repository, head, "", cache=NOTHING, progress=lambda *step: steps.append(step))
-    assert len(steps) == 4 and steps[-1] == (2_602, 2_602)
+    assert len(steps) >= 4 and steps[-1] == (2_602, 2_602)
     monkeypatch.setattr(reconciler.source.load, "_FEW", 10_000)
     here = load_revision(repository, head, "", cache=NOTHING)
     assert said(by_workers) == said(here) == said(load_folder(write(tmp_path / "folder", files), cache=NOTHING))

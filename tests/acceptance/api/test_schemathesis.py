@@ -1,0 +1,74 @@
+"""Schemathesis: requests made up from the OpenAPI document, with all of its checks on the answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import schemathesis
+from client import World
+from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from werkzeug.serving import make_server
+
+CONFIG = {
+    "seed": 1,
+    "continue-on-failure": True,
+    "generation": {"mode": "all", "max-examples": 10, "database": "none", "no-shrink": True, "deterministic": True},
+    "phases": {"stateful": {"generation": {"max-examples": 20}}},
+}
+"""Requests made up for each operation, beside those that go through its schema keyword by keyword."""
+
+
+schemathesis.openapi.format(
+    "permitted-ip", st.sampled_from(["10.20.0.0/16", "192.168.15.*", "10.0.0.1-10.0.0.9", "2001:db8::/32"])
+)
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The application behind a real server: Schemathesis' engine leaves checks out where it calls one in this process."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_no_request_that_can_be_made_up_is_answered_otherwise_than_the_document_says(world: World) -> None:
+    with served(world.app) as url:
+        schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=SchemathesisConfig.from_dict(CONFIG))
+
+        @schema.auth(refresh_interval=None)
+        class Administrator:
+            """With a session of its own for each request: some of them end it."""
+
+            def get(self, case: Any, context: Any) -> str:
+                return world.mint("root", "session").secret
+
+            def set(self, case: Any, data: str, context: Any) -> None:
+                case.headers["Authorization"] = f"Bearer {data}"
+
+        failures = [failure for event in from_schema(schema).execute() for failure in failures_of(event)]
+    assert not failures, "\n\n".join(failures)
+
+
+def failures_of(event: events.EngineEvent) -> Iterator[str]:
+    """What an event of Schemathesis' engine tells of that went wrong."""
+    if isinstance(event, events.ScenarioFinished):
+        for case, checks in event.recorder.checks.items():
+            for check in checks:
+                if check.failure_info is not None:
+                    yield f"{event.label}: {check.failure_info.failure}\n{check.failure_info.code_sample}\n{event.recorder.interactions[case].response.text}"
+    if isinstance(event, events.NonFatalError | events.FatalError):
+        yield str(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import socket
 import time
@@ -58,6 +59,17 @@ def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
         service.stop()
 
 
+def _possible_connections() -> int:
+    """As many as are wanted, or as the system has file descriptors for: without one, nobody could be accepted any more."""
+    spare = 256  # for the database, of which each thread has its own connection, and whatever else is open
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + spare
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(soft // 2, min(CONNECTIONS, soft - spare))
+
+
 class _Waitress:
     """A waitress server that finishes what it accepted before it stops."""
 
@@ -66,7 +78,7 @@ class _Waitress:
             app,
             sockets=[listening],
             threads=settings.threads,
-            connection_limit=CONNECTIONS,
+            connection_limit=_possible_connections(),
             channel_timeout=IDLE,
             cleanup_interval=5,
             max_request_body_size=MAX_BODY,

@@ -91,14 +91,16 @@ def _is_whole(answer: bytes) -> bool:
 
 
 @contextmanager
-def serving(url: str, folder: Path, *options: str, **environment: str) -> Iterator[Server]:
-    """A server over a database, that answers; ended at the end."""
+def serving(url: str, folder: Path, *options: str, descriptors: int = 0, **environment: str) -> Iterator[Server]:
+    """A server over a database, that answers; ended at the end. It begins with so many file descriptors, where that is said."""
     port = free_port()
     log = folder / f"server-{port}.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
     env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"127.0.0.1:{port}", **environment}
     with log.open("wb") as written:
-        process = subprocess.Popen([sys.executable, "-m", "api", "serve", *options], env=env, stdout=written, stderr=written)
+        limited = ["sh", "-c", f'ulimit -S -n {descriptors}; exec "$@"', "sh"] if descriptors else []
+        program = [*limited, sys.executable, "-m", "api", "serve", *options]
+        process = subprocess.Popen(program, env=env, stdout=written, stderr=written)
         server = Server(process, log, port)
         try:
             _wait(server)

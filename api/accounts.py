@@ -11,7 +11,7 @@ from sqlalchemy import Row, select
 
 from api.authentication import credentials
 from api.authentication.passwords import Passwords, objection
-from api.errors import Conflict, Invalid, NotFound
+from api.errors import Conflict, NotFound
 from api.policies import PasswordPolicy
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
@@ -72,11 +72,11 @@ def _refuse_directory(account: Row[Any]) -> None:
 
 
 def check_password(password: str, account: Row[Any], policy: PasswordPolicy) -> None:
-    """Raise Invalid where a new password is not accepted."""
+    """Raise Conflict where a new password is not accepted."""
     known = (account.name, account.email, account.email.partition("@")[0], account.full_name or "")
     refused = objection(password, policy, identity=known)
     if refused is not None:
-        raise Invalid(refused)
+        raise Conflict(refused)
 
 
 def set_password(
@@ -91,7 +91,7 @@ def set_password(
     change_required: bool,
     revoke_tokens: bool = False,
 ) -> None:
-    """Set an account's password and end its sessions. Raises NotFound, Conflict, Invalid, Busy or StoreError."""
+    """Set an account's password and end its sessions. Raises NotFound, Conflict, Busy or StoreError."""
     hashed = passwords.hash(password)
     with _acting(database, name) as (connection, account):
         _refuse_directory(account)

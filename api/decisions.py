@@ -10,10 +10,10 @@ import orjson
 
 from api.access import AccessKeeper, CurrentAccess
 from api.authentication.principal import Principal
-from api.errors import Forbidden, Invalid
+from api.errors import Forbidden
 from reconciler.access.decide import decide
 from reconciler.access.instants import format_instant, parse_instant
-from reconciler.access.permitted_ips import Address, parse_address
+from reconciler.access.permitted_ips import parse_address
 from reconciler.access.state import Path
 
 _NARROWED = (False, "credential-not-permitted", None, None)
@@ -27,7 +27,7 @@ def decide_own(principal: Principal, issuer: str, action: str) -> bytes:
 
 
 def decide_all(keeper: AccessKeeper, principal: Principal, questions: Sequence[Question]) -> list[bytes]:
-    """The answers in order. Raises Forbidden where the caller may not ask one of them, Invalid or StoreError."""
+    """The answers in order. Raises Forbidden where the caller may not ask one of them, or StoreError."""
     subjects = {question["subject"] for question in questions if "subject" in question} - {principal.name}
     access = keeper.at(principal.access.stamp, principal.name, *subjects) if subjects else principal.access
     for subject in subjects:
@@ -56,19 +56,12 @@ def _answer(principal: Principal, access: CurrentAccess, question: Question) -> 
     own = subject == principal.name
     address = principal.address if own else None
     if "address" in question:
-        address = _address(question["address"])
+        address = parse_address(question["address"])
     only = principal.credential.only_issuers
     if only is not None and issuer not in only:
         return _shown(_NARROWED, access, subject, issuer, action)
     at = max(principal.now, parse_instant(question["at"])) if "at" in question else principal.now
     return _shown(decide(access.state, subject, issuer, address, at), access, subject, issuer, action)
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise Invalid(str(error)) from None
 
 
 def _shown(

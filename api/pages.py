@@ -6,27 +6,27 @@ import base64
 import binascii
 from typing import Any
 
-from api.errors import Invalid
+from api.errors import NotFound
 
 
 def start(cursor: str | None) -> str:
-    """The key that the page begins behind; empty: the first page. Raises Invalid."""
+    """The key that the page begins behind; empty: the first page. Raises NotFound."""
     try:
         found = base64.urlsafe_b64decode((cursor or "") + "=" * (-len(cursor or "") % 4)).decode()
     except (binascii.Error, UnicodeDecodeError):
         found = "\0"
     if "\0" in found:
-        raise Invalid("the cursor is none of ours; begin without one")
+        raise NotFound("there is no page at this cursor; begin without one")
     return found
 
 
 def start_number(cursor: str | None) -> int:
-    """The number that the page begins before; very large: the first page. Raises Invalid."""
+    """The number that the page begins before; very large: the first page. Raises NotFound."""
     found = start(cursor)
     if found == "":
         return 2**31 - 1
     if not (found.isascii() and found.isdigit() and len(found) < 10):
-        raise Invalid("the cursor is none of ours; begin without one")
+        raise NotFound("there is no page at this cursor; begin without one")
     return int(found)
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 Schema = dict[str, Any]
 
+NO_NUL = "^[^\\u0000]*$"
 NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$", "examples": ["alice"]}
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-12-31T18:00:00Z"]}
-ADDRESS: Schema = {"type": "string", "minLength": 2, "maxLength": 64, "examples": ["10.20.1.7"]}
-PASSWORD: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "writeOnly": True}
+ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}
+PASSWORD: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL, "writeOnly": True}
 NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 
 
@@ -94,7 +95,7 @@ COMPONENTS: dict[str, Schema] = {
     },
     "Login": _object(
         {
-            "username": {"type": "string", "minLength": 1, "maxLength": 256, "examples": ["alice"]},
+            "username": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": NO_NUL, "examples": ["alice"]},
             "password": PASSWORD,
         }
     ),
@@ -165,7 +166,7 @@ COMPONENTS: dict[str, Schema] = {
             },
             "permittedIPs": {
                 "type": "array",
-                "items": {"type": "string", "minLength": 1, "maxLength": 100},
+                "items": {"type": "string", "format": "permitted-ip", "minLength": 1, "maxLength": 100},
                 "minItems": 1,
                 "maxItems": 100,
                 "examples": [["10.20.0.0/16"]],
@@ -305,8 +306,8 @@ COMPONENTS: dict[str, Schema] = {
     },
     "IntrospectionRequest": _object(
         {
-            "token": {"type": "string", "minLength": 1, "maxLength": 1024},
-            "token_type_hint": {"type": "string", "maxLength": 64},
+            "token": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL},
+            "token_type_hint": {"type": "string", "maxLength": 64, "pattern": NO_NUL},
         },
         optional=("token_type_hint",),
     ),

@@ -124,6 +124,13 @@ def live_tokens(connection: Connection, user_id: int, now: datetime) -> int:
     return int(connection.execute(select(func.count()).where(alive)).scalar_one())
 
 
+def is_revoked(connection: Connection, credential_id: int) -> bool:
+    """Whether a credential that was good when its request began is so no more: what outlives it must not be made by it."""
+    columns = tables.tokens.c
+    live = (columns.id == credential_id) & columns.revoked_at.is_(None)
+    return connection.execute(select(columns.id).where(live)).first() is None
+
+
 def revoke(
     connection: Connection, user_id: int, now: datetime, *, kind: str | None = None, accessor: str | None = None, but: str = ""
 ) -> list[str]:

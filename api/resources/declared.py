@@ -45,7 +45,7 @@ def refuse(reader: Reader, kind: Kind, name: str | None) -> NoReturn:
 class Teams(Resource):
     """All teams."""
 
-    @operation("List teams", who="administrator", tag=TAG, answer="TeamPage", query=_PAGE)
+    @operation("List teams", who="administrator", tag=TAG, answer="TeamPage", also={404: ""}, query=_PAGE)
     def on_get(self, call: Call) -> Any:
         """By name, with how many members they have now and what these may use."""
         reader, limit, now = self.service.reader, call.query.get("limit", 100), instant_text(call.now)
@@ -138,7 +138,7 @@ def _issuer(reader: Reader, row: Any, now: str) -> dict[str, Any]:
 class Issuers(Resource):
     """All issuers."""
 
-    @operation("List issuers", who="administrator", tag=TAG, answer="IssuerPage", query=_PAGE)
+    @operation("List issuers", who="administrator", tag=TAG, answer="IssuerPage", also={404: ""}, query=_PAGE)
     def on_get(self, call: Call) -> Any:
         """By name, with the teams that may use them now."""
         reader, limit, now = self.service.reader, call.query.get("limit", 100), instant_text(call.now)
@@ -178,7 +178,7 @@ class Issuer(Resource):
 class Revisions(Resource):
     """The revisions that were applied."""
 
-    @operation("List applied revisions", who="administrator", tag=TAG, answer="RevisionPage", query=_PAGE)
+    @operation("List applied revisions", who="administrator", tag=TAG, answer="RevisionPage", also={404: ""}, query=_PAGE)
     def on_get(self, call: Call) -> Any:
         """The newest first."""
         limit = call.query.get("limit", 100)
@@ -200,6 +200,7 @@ class Audit(Resource):
         who="administrator",
         tag=TAG,
         answer="AuditPage",
+        also={404: ""},
         query={
             **_PAGE,
             "kind": {"enum": ["User", "Team", "Issuer", "EmailTemplate", "Settings"]},

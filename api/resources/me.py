@@ -8,7 +8,7 @@ from typing import Any
 from api import accounts
 from api.access import CurrentAccess
 from api.authentication import credentials
-from api.errors import Conflict, Forbidden, Invalid, NotFound
+from api.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from api.operations import Call, Resource, operation
 from api.service import Service
 from reconciler.access.instants import format_instant, parse_duration, parse_instant
@@ -103,7 +103,7 @@ class MyPassword(Resource):
     def _change(self, connection: Any, call: Call, account: Any, hashed: str) -> None:
         caller = call.caller
         if call.body["newPassword"] == call.body["currentPassword"]:
-            raise Invalid("the new password is the current one")
+            raise Conflict("the new password is the current one")
         accounts.check_password(call.body["newPassword"], account, caller.access.policies.passwords)
         accounts.replace_password(connection, account, hashed, now=call.now, change_required=False)
         kind = None if call.body.get("revokeTokens") else "session"
@@ -114,19 +114,18 @@ class MyPassword(Resource):
 
 
 def mint_token(service: Service, call: Call, access: CurrentAccess, name: str) -> dict[str, Any]:
-    """Make an API token for an account, as the body asks. Raises Invalid, NotFound or Conflict."""
-    body, now = call.body, call.now
+    """Make an API token for an account, as the body asks. Raises Unauthenticated, Forbidden, Invalid, NotFound or Conflict."""
+    body, now, minter = call.body, call.now, call.caller.credential
+    if minter.issuers is not None or minter.permitted_ips is not None:
+        raise Forbidden("a token that is narrowed cannot mint others", reason="narrowed")
     longest = access.policies.token_max_lifetime
-    try:
-        ends = parse_instant(body["expiresAt"]) if "expiresAt" in body else now + parse_duration(body["validFor"])
-    except (ValueError, OverflowError) as error:
-        raise Invalid(str(error)) from None
+    ends = parse_instant(body["expiresAt"]) if "expiresAt" in body else now + parse_duration(body["validFor"])
     if ends <= now:
-        raise Invalid("the token would have expired already")
+        raise Conflict("the token would have expired already")
     if ends > now + longest + timedelta(seconds=60):  # a minute for clocks that differ
-        raise Invalid(f"a token may be valid for at most {longest.days} days here")
-    if call.caller.credential.kind == "token" and ends > read_instant(call.caller.credential.expires_at):
-        raise Invalid("a token cannot mint one that outlives it; log in")
+        raise Conflict(f"a token may be valid until {format_instant((now + longest).replace(microsecond=0))} at most")
+    if minter.kind == "token" and ends > read_instant(minter.expires_at):
+        raise Conflict("a token cannot mint one that outlives it; log in")
     for text in body.get("permittedIPs", []):
         try:
             parse_rule(text)
@@ -134,8 +133,10 @@ def mint_token(service: Service, call: Call, access: CurrentAccess, name: str) -
             raise Invalid(str(error)) from None
     unknown = sorted(set(body.get("issuers", [])) - set(access.state.issuers))
     if unknown:
-        raise Invalid(f"there is no issuer `{unknown[0]}`")
+        raise Conflict(f"there is no issuer `{unknown[0]}`")
     with service.database.recording() as connection:
+        if credentials.is_revoked(connection, minter.id):
+            raise Unauthenticated("this session or API token was revoked meanwhile")
         account = accounts.find(connection, name)
         if account is None:
             raise NotFound(f"there is no account `{name}`")
@@ -179,8 +180,6 @@ class MyTokens(Resource):
     def on_post(self, call: Call) -> Any:
         """A new API token with the account's own permissions, or narrower. Its secret is shown this once."""
         caller = call.caller
-        if caller.credential.issuers is not None or caller.credential.permitted_ips is not None:
-            raise Forbidden("a token that is narrowed cannot mint others", reason="narrowed")
         return mint_token(self.service, call, caller.access, caller.name)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from api import accounts
 from api.access import CurrentAccess
 from api.authentication import credentials
-from api.errors import Conflict, Invalid, NotFound
+from api.errors import Conflict, NotFound
 from api.operations import CURSOR, LIMIT, USER_PATH, Call, Resource, operation
 from api.pages import cut, start
 from api.reader import Row
@@ -52,6 +52,7 @@ class Users(Resource):
         who="administrator",
         tag=TAG,
         answer="UserPage",
+        also={404: ""},
         query={
             "search": {
                 "type": "string",
@@ -101,10 +102,7 @@ class Users(Resource):
 
 
 def _instant(text: str) -> str:
-    try:
-        return instant_text(parse_instant(text))
-    except ValueError as error:
-        raise Invalid(str(error)) from None
+    return instant_text(parse_instant(text))
 
 
 class User(Resource):

@@ -67,8 +67,8 @@ def failures_of(event: events.EngineEvent) -> Iterator[str]:
     """What an event of Schemathesis' engine tells of that went wrong."""
     if isinstance(event, events.ScenarioFinished):
         for case, checks in event.recorder.checks.items():
-            for check in checks:
-                if check.failure_info is not None:
-                    yield f"{event.label}: {check.failure_info.failure}\n{check.failure_info.code_sample}\n{event.recorder.interactions[case].response.text}"
+            for info in filter(None, (check.failure_info for check in checks)):
+                answer = event.recorder.interactions[case].response
+                yield f"{event.label}: {info.failure}\n{info.code_sample}\n{answer and answer.text}"
     if isinstance(event, events.NonFatalError | events.FatalError):
         yield str(event)

@@ -1,0 +1,282 @@
+"""API tokens: what they may do, how narrow they are, and how they end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from client import PASSWORD, Caller, World
+from scenario import resource, user
+
+from api.authentication import credentials
+from api.authentication.tokens import is_well_formed
+from reconciler.store.engine import Database
+
+
+def session(world: World, name: str) -> Caller:
+    return world.caller(name, kind="session")
+
+
+def mint(caller: Caller, code: int = 201, path: str = "/me/tokens", **more: Any) -> Any:
+    return caller("POST", path, code, json={"name": "ci", "validFor": "1h", **more})
+
+
+def test_a_token_is_shown_once_and_kept_only_as_a_hash(world: World, database: Database) -> None:
+    alice = session(world, "alice")
+    minted = mint(alice, name="pipeline")
+    assert is_well_formed(minted["token"])
+    assert world.with_secret(minted["token"])("GET", "/me", 200)["credential"]["kind"] == "token"
+    listed = alice("GET", "/me/tokens", 200)
+    assert [(each["id"], each["name"]) for each in listed] == [(minted["id"], "pipeline")]
+    assert "token" not in listed[0]
+    with database.reading() as connection:
+        stored = connection.exec_driver_sql("SELECT * FROM tokens").fetchall()
+        audit = connection.exec_driver_sql("SELECT * FROM audit").fetchall()
+    assert minted["token"] not in repr(stored) + repr(audit)
+    assert minted["id"] in repr(audit)
+
+
+def test_a_token_has_an_end_and_the_settings_say_how_far_off(world: World) -> None:
+    alice = session(world, "alice")
+    mint(alice, validFor="365d")
+    assert "until" in mint(alice, 409, validFor="366d")["detail"]
+    alice("POST", "/me/tokens", 422, json={"name": "endless"})
+    alice("POST", "/me/tokens", 422, json={"name": "both", "validFor": "1h", "expiresAt": "2026-12-31T18:00:00Z"})
+    for past in ("0s", "0d"):
+        mint(alice, 409, validFor=past)
+    policy = resource("Settings", "default", {"tokens": {"maxLifetime": "2h"}})
+    world.apply({"settings.yaml": policy})
+    mint(alice, 409, validFor="3h")
+    mint(alice, validFor="2h")
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2026-12-31",
+        "2026-12-31T18:00:00",
+        "2026-12-31T23:59:60Z",
+        "2026-13-01T00:00:00Z",
+        "9999-12-31T23:59:59-01:00",
+        "0000-01-01T00:00:00Z",
+        "tomorrow",
+    ],
+)
+def test_an_end_that_is_no_instant_is_refused(world: World, instant: str) -> None:
+    body = {"name": "ci", "expiresAt": instant}
+    assert "date-time" in session(world, "alice")("POST", "/me/tokens", 422, json=body)["detail"]
+
+
+def test_a_token_narrowed_to_issuers_is_for_these_alone(world: World) -> None:
+    token = world.with_secret(mint(session(world, "alice"), issuers=["tls"])["token"])
+    assert [each["issuer"] for each in token("GET", "/me/access", 200)] == ["tls"]
+    assert token("GET", "/certdog/api/currentuser/myissuers", 200) == ["Public TLS"]
+    assert token("POST", "/decisions", 200, json={"issuer": "tls"})["allow"] is True
+    denied = token("POST", "/decisions", 200, json={"issuer": "vpn"})
+    assert (denied["allow"], denied["reason"]) == (False, "credential-not-permitted")
+    batch = token("POST", "/decisions", 200, json={"requests": [{"issuer": "tls"}, {"issuer": "vpn"}]})
+    assert [each["allow"] for each in batch["decisions"]] == [True, False]
+    token("GET", "/auth", 403, params={"issuer": "vpn"})
+    token("GET", "/auth", 200, params={"issuer": "tls"})
+
+
+def test_narrowing_to_an_issuer_never_adds_one(world: World) -> None:
+    token = world.with_secret(mint(session(world, "nobody"), issuers=["tls"])["token"])
+    assert token("POST", "/decisions", 200, json={"issuer": "tls"})["reason"] == "no-team"
+    assert mint(session(world, "nobody"), 409, issuers=["nonsense"])["detail"] == "there is no issuer `nonsense`"
+
+
+def test_a_narrowed_decider_learns_of_its_own_issuers_alone(world: World) -> None:
+    portal = world.caller("portal", issuers=["vpn"])
+    asked = portal("POST", "/decisions", 200, json={"issuer": "tls", "subject": "alice"})
+    assert (asked["allow"], asked["reason"]) == (False, "credential-not-permitted")
+
+
+def test_a_token_narrowed_to_addresses_works_from_these_alone(world: World) -> None:
+    secret = mint(session(world, "alice"), permittedIPs=["10.20.0.0/16", "2001:db8::/32"])["token"]
+    for address in ("10.20.1.1", "2001:db8::1", "::ffff:10.20.1.1"):
+        world.with_secret(secret, address)("GET", "/me", 200)
+    for address in ("10.21.1.1", "2001:db9::1", "", "0.0.0.0"):
+        assert world.with_secret(secret, address)("GET", "/me", 403)["reason"] == "address-not-permitted"
+
+
+def test_a_token_and_a_team_must_both_permit_an_address(world: World) -> None:
+    secret = mint(session(world, "bob"), permittedIPs=["10.20.7.0/24", "10.30.0.0/16"])["token"]
+    world.with_secret(secret, "10.20.7.1")("GET", "/me", 200)
+    world.with_secret(secret, "10.30.0.1")("GET", "/me", 403)
+    world.with_secret(secret, "10.20.8.1")("GET", "/me", 403)
+
+
+@pytest.mark.parametrize("rule", ["10.20.0.0/33", "10.0.0.9-10.0.0.1", "*", "example.org", "10.0.0.1/8", " "])
+def test_addresses_that_cannot_be_read_are_refused(world: World, rule: str) -> None:
+    mint(session(world, "alice"), 422, permittedIPs=[rule])
+
+
+@pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": ["127.0.0.1"]}])
+def test_a_narrowed_token_mints_no_other(world: World, narrowing: dict[str, Any]) -> None:
+    assert mint(world.caller("alice", **narrowing), 403)["reason"] == "narrowed"
+    administrator = world.caller("root", **narrowing)
+    assert mint(administrator, 403, "/users/root/tokens")["reason"] in ("narrowed", "not-administrator")
+    assert mint(administrator, 403, "/users/alice/tokens")["reason"] in ("narrowed", "not-administrator")
+
+
+def test_a_token_mints_none_that_outlives_it(world: World) -> None:
+    token = world.with_secret(mint(session(world, "alice"), validFor="2h")["token"])
+    mint(token, validFor="1h")
+    assert "outlives" in mint(token, 409, validFor="3h")["detail"]
+
+
+def test_an_account_has_so_many_live_tokens_and_no_more(world: World) -> None:
+    alice = session(world, "alice")
+    ids = [world.mint("alice").accessor for _ in range(credentials.MOST_TOKENS - 1)]
+    mint(alice)
+    assert "100" in mint(alice, 409)["detail"]
+    alice("DELETE", f"/me/tokens/{ids[0]}", 204)
+    mint(alice)
+
+
+def test_a_token_is_revoked_by_its_owner_one_by_one(world: World) -> None:
+    alice = session(world, "alice")
+    one, other = mint(alice), mint(alice)
+    alice("DELETE", f"/me/tokens/{one['id']}", 204)
+    world.with_secret(one["token"])("GET", "/me", 401)
+    world.with_secret(other["token"])("GET", "/me", 200)
+    alice("DELETE", f"/me/tokens/{one['id']}", 404)
+    assert [entry["detail"]["accessor"] for entry in world.audit("credential.revoke")] == [one["id"]]
+
+
+def test_nobody_revokes_the_token_of_another(world: World) -> None:
+    minted = world.mint("alice")
+    for path in (f"/me/tokens/{minted.accessor}", f"/me/tokens/{minted.secret}", "/me/tokens/%25", "/me/tokens/'%20OR%201=1"):
+        session(world, "bob")("DELETE", path, 404)
+    world.caller("root")("DELETE", f"/users/bob/tokens/{minted.accessor}", 404)
+    world.with_secret(minted.secret)("GET", "/me", 200)
+
+
+def test_an_administrator_mints_and_revokes_for_others(world: World) -> None:
+    root = session(world, "root")
+    minted = mint(root, path="/users/portal/tokens", name="portal", issuers=["vpn"])
+    portal = world.with_secret(minted["token"])
+    assert portal("GET", "/me", 200)["name"] == "portal"
+    assert [each["id"] for each in root("GET", "/users/portal/tokens", 200)] == [minted["id"]]
+    assert [each["id"] for each in root("GET", "/users/portal", 200)["tokens"]] == [minted["id"]]
+    root("DELETE", f"/users/portal/tokens/{minted['id']}", 204)
+    portal("GET", "/me", 401)
+    mint(root, 404, "/users/who/tokens")
+
+
+def test_no_token_is_minted_for_a_disabled_account(world: World) -> None:
+    root = session(world, "root")
+    root("PUT", "/users/alice/disabled", 204)
+    mint(root, 409, "/users/alice/tokens")
+    root("DELETE", "/users/alice/disabled", 204)
+    world.apply({"users/alice.yaml": user("alice", enabled=False)})
+    mint(root, 409, "/users/alice/tokens")
+
+
+def test_disabling_ends_tokens_and_sessions_and_enabling_does_not_revive_them(world: World) -> None:
+    root = session(world, "root")
+    callers = [world.caller("alice"), session(world, "alice")]
+    root("PUT", "/users/alice/disabled", 204)
+    for caller in callers:
+        caller("GET", "/me", 401)
+    root("DELETE", "/users/alice/disabled", 204)
+    for caller in callers:
+        caller("GET", "/me", 401)
+    assert world.caller("alice")("GET", "/me", 200)["name"] == "alice"
+
+
+def test_git_ends_tokens_and_sessions_and_does_not_revive_them_either(world: World) -> None:
+    callers = [world.caller("alice"), session(world, "alice")]
+    world.apply({"users/alice.yaml": user("alice", enabled=False)})
+    for caller in callers:
+        caller("GET", "/me", 401)
+    world.apply({"users/alice.yaml": user("alice")})
+    for caller in callers:
+        caller("GET", "/me", 401)
+
+
+def test_a_deleted_account_takes_its_tokens_along_also_from_its_namesake(world: World) -> None:
+    caller = world.caller("nobody")
+    world.apply({"users/nobody.yaml": None})
+    caller("GET", "/me", 401)
+    world.apply({"users/nobody.yaml": user("nobody")})
+    caller("GET", "/me", 401)
+
+
+def test_a_renamed_account_keeps_its_tokens(world: World) -> None:
+    caller = world.caller("nobody")
+    renamed = user("somebody")
+    renamed["metadata"]["previously"] = ["nobody"]
+    world.apply({"users/nobody.yaml": renamed})
+    assert caller("GET", "/me", 200)["name"] == "somebody"
+
+
+def test_a_password_change_ends_sessions_and_where_asked_tokens(world: World) -> None:
+    world.set_password("alice")
+    here, elsewhere, token = session(world, "alice"), session(world, "alice"), world.caller("alice")
+    here("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
+    elsewhere("GET", "/me", 401)
+    token("GET", "/me", 200)
+    here(
+        "PUT",
+        "/me/password",
+        204,
+        json={"currentPassword": "another long passphrase", "newPassword": PASSWORD, "revokeTokens": True},
+    )
+    token("GET", "/me", 401)
+    here("GET", "/me", 200)
+
+
+def test_logging_out_with_a_token_ends_that_token_alone(world: World) -> None:
+    one, other = world.caller("alice"), world.caller("alice")
+    one("DELETE", "/sessions/current", 204)
+    one("GET", "/me", 401)
+    other("GET", "/me", 200)
+
+
+def test_a_session_that_is_revoked_while_it_mints_mints_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    minted = world.mint("alice", "session")
+    admitted = world.service.authenticator.authenticate
+
+    def revoked_meanwhile(*arguments: Any) -> Any:
+        principal = admitted(*arguments)
+        world.execute(f"UPDATE tokens SET revoked_at = created_at WHERE accessor = '{minted.accessor}'")
+        return principal
+
+    monkeypatch.setattr(world.service, "authenticator", type("Slow", (), {"authenticate": staticmethod(revoked_meanwhile)}))
+    mint(world.with_secret(minted.secret), 401)
+    assert world.audit("token.create") == []
+
+
+def used(world: World, accessor: str) -> tuple[Any, Any]:
+    root = session(world, "root")
+    found = next(each for each in root("GET", "/users/alice", 200)["tokens"] if each["id"] == accessor)
+    return found["lastUsedAt"], found["lastUsedAddress"]
+
+
+def test_when_a_token_was_last_used_is_written_at_most_once_a_minute(world: World) -> None:
+    world.service.uses.stop()  # this test says when what is due is written
+    minted = world.mint("alice")
+    assert used(world, minted.accessor) == (None, None)
+    world.with_secret(minted.secret, "198.51.100.1")("GET", "/me", 200)
+    world.service.uses.flush()
+    first = used(world, minted.accessor)
+    assert first[1] == "198.51.100.1"
+    world.with_secret(minted.secret, "198.51.100.2")("GET", "/me", 200)
+    world.service.uses.flush()
+    assert used(world, minted.accessor) == first
+    past = (datetime.now(UTC) - timedelta(seconds=61)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    world.execute(f"UPDATE tokens SET last_used_at = '{past}' WHERE accessor = '{minted.accessor}'")
+    world.service.uses._due = (datetime.now(UTC) - timedelta(seconds=60)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    world.with_secret(minted.secret, "198.51.100.2")("GET", "/me", 200)
+    world.service.uses.flush()
+    assert used(world, minted.accessor)[1] == "198.51.100.2"
+
+
+def test_a_refused_call_is_no_use(world: World) -> None:
+    minted = world.mint("alice", permitted_ips=["10.20.0.0/16"])
+    world.with_secret(minted.secret, "203.0.113.7")("GET", "/me", 403)
+    world.service.uses.flush()
+    assert used(world, minted.accessor) == (None, None)

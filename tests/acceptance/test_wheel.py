@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -45,10 +48,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(installed: Path, folder: Path, *arguments: str) -> str:
+def outside(installed: Path, folder: Path) -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    environment.update(ACCORD_CACHE=str(folder / "cache"), PATH=f"{installed / 'bin'}:{environment['PATH']}")
-    ended = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return {**environment, "ACCORD_CACHE": str(folder / "cache"), "PATH": f"{installed / 'bin'}:{environment['PATH']}"}
+
+
+def run(installed: Path, folder: Path, *arguments: str) -> str:
+    ended = subprocess.run(arguments, cwd=folder, env=outside(installed, folder), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -59,7 +65,9 @@ def test_the_wheel_brings_what_the_program_reads(wheel: Path) -> None:
         assert f"reconciler/_schemas/{path.name}" in names
     for path in sorted(path for path in (CHECKOUT / "examples" / "starter").rglob("*") if path.is_file()):
         assert f"reconciler/_starter/{path.relative_to(CHECKOUT / 'examples' / 'starter')}" in names
-    assert not [name for name in names if name.split("/")[0] not in ("reconciler",) and ".dist-info/" not in name]
+    for path in sorted(path for path in (CHECKOUT / "api" / "templates").rglob("*") if path.is_file()):
+        assert str(path.relative_to(CHECKOUT)) in names
+    assert not [name for name in names if name.split("/")[0] not in ("reconciler", "api") and ".dist-info/" not in name]
 
 
 def test_the_wheel_works_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
@@ -75,3 +83,31 @@ def test_the_wheel_works_away_from_the_checkout(installed: Path, tmp_path: Path)
         run(installed, tmp_path, *git, *command)
     assert "Applied" in run(installed, tmp_path, "accord", "apply", "--yes", "--repository", "new")
     assert "alice" in run(installed, tmp_path, "accord", "access")
+    serve(installed, tmp_path)
+
+
+def serve(installed: Path, folder: Path) -> None:
+    """The API away from the checkout: it finds its templates and the schemas, whose defaults are policies."""
+    where = run(installed, folder, "python", "-c", "import api; print(api.__file__)").strip()
+    assert Path(where).is_relative_to(installed)
+    assert "serve" in run(installed, folder, "accord-api", "--help")
+    run(installed, folder, "accord-api", "user", "disable", "alice")
+    run(installed, folder, "accord-api", "user", "enable", "alice")
+    with (folder / "log").open("wb") as log:
+        program = [installed / "bin" / "accord-api", "serve", "--listen", "127.0.0.1:0"]
+        process = subprocess.Popen(program, cwd=folder, env=outside(installed, folder), stdout=log, stderr=log)
+    try:
+        while not (found := re.search(r"listening on (\S+)", (folder / "log").read_text())):
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        for path, sign in (
+            ("/readyz", b"ready"),
+            ("/openapi.json", b"/api/v1/decisions"),
+            ("/docs", b"<h1>Accord: the API</h1>"),
+        ):
+            with opener.open(found[1] + path, timeout=20) as answer:
+                assert sign in answer.read()
+    finally:
+        process.terminate()
+        assert process.wait(timeout=45) == 0

@@ -62,8 +62,10 @@ class Edge:
         key = request.method, request.uri_template, response.status
         latency = self._latencies.get(key)
         if latency is None:
-            operation = f"{key[0]} {key[1]}" if key[1] else "none"
-            latency = self._latencies[key] = self._metrics.latency.labels(operation, str(key[2])[:3])
+            known = key[1] and key[0] in falcon.HTTP_METHODS  # what callers make up must not grow anything
+            latency = self._metrics.latency.labels(f"{key[0]} {key[1]}" if known else "none", str(key[2])[:3])
+            if known:
+                self._latencies[key] = latency
         took = time.perf_counter() - request.env["accord.began"]
         latency.observe(took)
         if _log.isEnabledFor(logging.DEBUG):

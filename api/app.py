@@ -68,6 +68,8 @@ class Edge:
                 self._latencies[key] = latency
         took = time.perf_counter() - request.env["accord.began"]
         latency.observe(took)
+        if "accord.problem" in request.env:
+            self._metrics.refusals.labels(request.env["accord.problem"]).inc()
         if _log.isEnabledFor(logging.DEBUG):
             more = {"requestId": request.env["accord.request_id"], "milliseconds": round(took * 1000, 2)}
             _log.debug("%s %s %s", *key, extra=more)
@@ -90,6 +92,7 @@ def problem_body(status: int, name: str, title: str, detail: str, request: falco
 def _answer(
     request: falcon.Request, response: falcon.Response, status: int, name: str, title: str, detail: str, more: Mapping[str, Any]
 ) -> None:
+    request.env["accord.problem"] = name
     response.status = falcon.code_to_http_status(status)
     response.content_type = "application/problem+json"
     response.data = problem_body(status, name, title, detail, request, more)

@@ -21,12 +21,16 @@ _NARROWED = (False, "credential-not-permitted", None, None)
 Question = Mapping[str, Any]
 
 
-def decide_own(principal: Principal, issuer: str, action: str) -> bytes:
+Answer = tuple[str, bytes]
+"""The reason of a decision, and all of it as JSON."""
+
+
+def decide_own(principal: Principal, issuer: str, action: str) -> Answer:
     """The answer to the caller about itself, from where it calls, now."""
     return _answer(principal, principal.access, {"issuer": issuer, "action": action})
 
 
-def decide_all(keeper: AccessKeeper, principal: Principal, questions: Sequence[Question]) -> list[bytes]:
+def decide_all(keeper: AccessKeeper, principal: Principal, questions: Sequence[Question]) -> list[Answer]:
     """The answers in order. Raises Forbidden where the caller may not ask one of them, or StoreError."""
     subjects = {question["subject"] for question in questions if "subject" in question} - {principal.name}
     access = keeper.at(principal.access.stamp, principal.name, *subjects) if subjects else principal.access
@@ -49,7 +53,7 @@ def may_decide_for(principal: Principal, subject: str, access: CurrentAccess) ->
     return any(team.may_decide_for == "everyone" or not of_subject.isdisjoint(team.may_decide_for) for team in principal.teams)
 
 
-def _answer(principal: Principal, access: CurrentAccess, question: Question) -> bytes:
+def _answer(principal: Principal, access: CurrentAccess, question: Question) -> Answer:
     subject: str = question.get("subject", principal.name)
     issuer: str = question["issuer"]
     action: str = question.get("action", "request")
@@ -66,9 +70,9 @@ def _answer(principal: Principal, access: CurrentAccess, question: Question) -> 
 
 def _shown(
     decision: tuple[bool, str, Path | None, str | None], access: CurrentAccess, subject: str, issuer: str, action: str
-) -> bytes:
+) -> Answer:
     allow, reason, path, rule = decision
-    return orjson.dumps(
+    return reason, orjson.dumps(
         {
             "allow": allow,
             "reason": reason,

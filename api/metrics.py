@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter as Tally
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -13,9 +15,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.decisions = Counter(
+        self._decisions = Counter(
             "accord_decisions", "Decisions by verdict and reason.", ("verdict", "reason"), registry=self.registry
         )
+        self._by_reason: dict[str, Counter] = {}
         self.logins = Counter("accord_logins", "Logins by outcome.", ("outcome",), registry=self.registry)
         self.refusals = Counter("accord_refusals", "Refused requests by problem.", ("problem",), registry=self.registry)
         self.latency = Histogram(
@@ -30,6 +33,19 @@ class Metrics:
 
     def _gauge(self, name: str, description: str) -> Gauge:
         return Gauge(name, description, registry=self.registry, multiprocess_mode="mostrecent")
+
+    def count_decision(self, reason: str, number: int = 1) -> None:
+        """Count decisions of a reason."""
+        counter = self._by_reason.get(reason)
+        if counter is None:
+            verdict = "allow" if reason == "permitted" else "deny"
+            counter = self._by_reason[reason] = self._decisions.labels(verdict, reason)
+        counter.inc(number)
+
+    def count_decisions(self, reasons: Iterable[str]) -> None:
+        """Count many at once."""
+        for reason, number in Tally(reasons).items():
+            self.count_decision(reason, number)
 
     def exposition(self) -> str:
         """All figures in Prometheus' text format; those of all worker processes where there are several."""

@@ -26,10 +26,14 @@ class Decisions(Resource):
         body, caller = call.body, call.caller
         if "requests" in body:
             answers = decide_all(self.service.keeper, caller, body["requests"])
-            return b'{"decisions":[' + b",".join(answers) + b"]}"
+            self.service.metrics.count_decisions(reason for reason, _ in answers)
+            return b'{"decisions":[' + b",".join([answer for _, answer in answers]) + b"]}"
         if "subject" not in body and "address" not in body and "at" not in body:
-            return decide_own(caller, body["issuer"], body.get("action", "request"))
-        return decide_all(self.service.keeper, caller, [body])[0]
+            reason, answer = decide_own(caller, body["issuer"], body.get("action", "request"))
+        else:
+            ((reason, answer),) = decide_all(self.service.keeper, caller, [body])
+        self.service.metrics.count_decision(reason)
+        return answer
 
 
 class Introspection(Resource):
@@ -79,8 +83,9 @@ class ForwardAuth(Resource):
         caller = call.caller
         issuer = call.query.get("issuer") or call.request.get_header("X-Accord-Issuer")
         if issuer is not None:
-            answer = decide_own(caller, issuer, "request")
-            if not answer.startswith(b'{"allow":true'):
+            reason, _ = decide_own(caller, issuer, "request")
+            self.service.metrics.count_decision(reason)
+            if reason != "permitted":
                 raise Forbidden(f"this caller may not use `{issuer[:64]}` now", reason="denied")
         call.response.set_header("X-Accord-User", caller.name)
         call.response.set_header("X-Accord-Teams", ",".join(team.name for team in caller.teams))

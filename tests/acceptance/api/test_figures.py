@@ -1,0 +1,50 @@
+"""What is counted for Prometheus."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from client import World
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+def figures(world: World) -> dict[str, float]:
+    text = world.caller()("GET", "/metrics", 200)
+    return {name: float(value) for name, value in re.findall(r"^(accord_\w+(?:{[^}]*})?) (\S+)$", text, re.MULTILINE)}
+
+
+def test_decisions_are_counted_by_reason_wherever_they_were_asked_for(world: World) -> None:
+    alice = world.caller("alice")
+    for _ in range(2):
+        alice("POST", "/decisions", 200, json={"issuer": "tls"})
+    alice("POST", "/decisions", 200, json={"requests": [{"issuer": "tls"}, {"issuer": "vpn"}, {"issuer": "old"}]})
+    alice("POST", "/decisions", 200, json={"issuer": "tls", "at": "2999-01-01T00:00:00Z"})
+    alice("GET", "/auth", 200, params={"issuer": "vpn"})
+    alice("GET", "/auth", 403, params={"issuer": "unheard-of"})
+    alice("GET", "/auth", 200)
+    counted = {name: value for name, value in figures(world).items() if name.startswith("accord_decisions_total")}
+    assert counted == {
+        'accord_decisions_total{reason="permitted",verdict="allow"}': 6,
+        'accord_decisions_total{reason="issuer-disabled",verdict="deny"}': 1,
+        'accord_decisions_total{reason="unknown-issuer",verdict="deny"}': 1,
+    }
+
+
+def test_refusals_are_counted_by_their_problem(world: World) -> None:
+    alice = world.caller("alice")
+    world.caller()("GET", "/me", 401)
+    alice("GET", "/users", 403)
+    alice("GET", "/nowhere", 404)
+    alice("POST", "/decisions", 422, json={})
+    counted = {name: value for name, value in figures(world).items() if name.startswith("accord_refusals_total")}
+    assert counted == {
+        f'accord_refusals_total{{problem="{name}"}}': 1 for name in ("unauthenticated", "forbidden", "not-found", "invalid")
+    }
+
+
+def test_the_generation_and_the_age_of_the_revision_are_shown(world: World) -> None:
+    found = figures(world)
+    assert found["accord_generation"] == 1
+    assert 0 <= found["accord_revision_age_seconds"] < 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import json
 import os
 import re
@@ -23,7 +24,10 @@ import pytest
 from postgresql_server import PostgresqlServer
 
 from api.errors import Problem
+from api.metrics import Metrics
 from api.schemas import COMPONENTS
+from api.server import PATIENCE
+from api.settings import DEFAULTS as SETTINGS
 from docs import examples, reference
 from docs.examples import TOP, Ran, pages
 from reconciler.access.resources import KINDS
@@ -185,7 +189,7 @@ def test_the_toml_example_is_a_deployment(tmp_path: Path) -> None:
 @pytest.mark.postgresql
 @pytest.mark.slow
 def test_the_privileges_for_postgresql_are_enough_and_not_more(postgresql_server: PostgresqlServer, tmp_path: Path) -> None:
-    roles, privileges = (body for _, _, body in fences("sql"))
+    roles, privileges, _of_the_api = (body for _, _, body in fences("sql"))
     repository = tmp_path / "config"
     subprocess.run(["cp", "-r", str(TOP / "examples" / "config-repo"), str(repository)], check=True)
     git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.org"]
@@ -357,6 +361,33 @@ def test_every_setting_of_a_deployment_is_documented_with_its_default() -> None:
         row = next(line for line in prose("docs/operator.md").splitlines() if line.startswith(f"| `ACCORD_{name.upper()}`"))
         assert f"| `{name}` |" in row
         assert f"| {f'`{default}`' if default else 'its root'} |" in row
+
+
+def test_every_setting_of_the_api_is_documented_with_its_default() -> None:
+    documented = table_keys("docs/operator.md", "Settings of the API")
+    assert sorted(documented) == sorted({*(f"ACCORD_{name.upper()}" for name in SETTINGS), "ACCORD_CONFIG", "ACCORD_DEBUG"})
+    section = prose("docs/operator.md").partition("\n## Settings of the API\n")[2]
+    for name, default in SETTINGS.items():
+        row = next(line for line in section.splitlines() if line.startswith(f"| `ACCORD_{name.upper()}`"))
+        assert f"| `{name}` |" in row
+        assert f"| {f'`{default}`' if default else {'trusted_proxies': 'none', 'hashes': 'the processors'}[name]} |" in row
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    documented = table_keys("docs/operator.md", "Health, metrics, logs")
+    counted = {sample.name + ("_total" if sample.type == "counter" else "") for sample in Metrics().registry.collect()}
+    assert {word for word in documented if word.startswith("accord_")} == counted
+
+
+def test_the_unit_of_the_api_runs_a_command_that_there_is() -> None:
+    ((_, _, unit),) = fences("ini")
+    started = configparser.ConfigParser()
+    started.optionxform = str  # type: ignore[assignment, method-assign]
+    started.read_string(unit)
+    command = started["Service"]["ExecStart"].removeprefix("/opt/accord/bin/")
+    assert command.startswith("accord-api serve")
+    assert list(misspelt(command, dict(reference.every_command()))) == []
+    assert int(started["Service"]["TimeoutStopSec"]) > PATIENCE
 
 
 def test_every_command_that_is_mentioned_exists_with_the_options_it_is_given() -> None:

@@ -1,0 +1,64 @@
+"""The privileges that docs/operator.md gives the API's account are enough for what it does, and not for what Git declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from client import PASSWORD, World
+from postgresql_server import PostgresqlServer
+from served import TOP, command, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql, pytest.mark.parametrize("database_kind", ["postgresql"])]
+
+
+@pytest.fixture
+def restricted(world: World, postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """The URL by which the API's account reaches the world's database."""
+    (statements,) = re.findall(r"```sql\n(CREATE ROLE accord_api.*?)```", (TOP / "docs" / "operator.md").read_text(), re.DOTALL)
+    name = world.url.rpartition("/")[2]
+    postgresql_server.execute(statements, name)
+    yield postgresql_server.url(name, "accord_api")
+    postgresql_server.execute("DROP OWNED BY accord_api; DROP ROLE accord_api", name)
+
+
+def test_the_privileges_of_the_api_are_enough_and_not_more(
+    world: World, restricted: str, postgresql_server: PostgresqlServer, tmp_path: Path
+) -> None:
+    for name in ("alice", "root"):
+        done = command("user", "set-password", name, "--no-change-required", url=restricted, given=PASSWORD)
+        assert done.returncode == 0, done.stderr
+    with serving(restricted, tmp_path) as server:
+
+        def log_in(name: str, password: str = PASSWORD, status: int = 201) -> str:
+            answer = server.call("POST", "/api/v1/sessions", body={"username": name, "password": password})
+            assert answer.status == status
+            return str(answer.json.get("token"))
+
+        log_in("alice", "wrong password entirely", 401)
+        alice, root = log_in("alice"), log_in("root")
+        assert server.call("POST", "/api/v1/decisions", alice, {"issuer": "tls"}).json["allow"] is True
+        minted = server.call("POST", "/api/v1/me/tokens", alice, {"name": "pipeline", "validFor": "1d"}).json
+        assert server.call("GET", "/api/v1/users/alice", root).status == 200
+        assert server.call("DELETE", f"/api/v1/users/alice/tokens/{minted['id']}", root).status == 204
+        assert server.call("POST", "/api/v1/users/alice/password-reset", root).status == 204
+        assert server.call("PUT", "/api/v1/users/alice/disabled", root).status == 204
+        assert server.call("GET", "/api/v1/me", alice).status == 401
+        for path in ("/api/v1/teams", "/api/v1/issuers", "/api/v1/revisions", "/api/v1/audit"):
+            assert server.call("GET", path, root).status == 200
+        assert server.call("GET", "/readyz").status == 200
+        assert server.stop() == 0
+    name = world.url.rpartition("/")[2]
+    for forbidden in (
+        "UPDATE users SET email = 'x'",
+        "DELETE FROM memberships",
+        "INSERT INTO issuers (name) VALUES ('x')",
+        "UPDATE audit SET actor = 'x'",
+        "DELETE FROM audit",
+        "DELETE FROM revisions",
+        "UPDATE settings SET policies = 'x'",
+    ):
+        with pytest.raises(Exception, match="permission denied"):
+            postgresql_server.execute(f"SET ROLE accord_api; {forbidden}", name)

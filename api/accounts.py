@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+import orjson
+from sqlalchemy import Row, func, select
 
 from api.authentication import credentials
 from api.authentication.passwords import Passwords, objection
@@ -106,6 +107,14 @@ def replace_password(connection: Connection, account: Row[Any], hashed: str, *, 
     """Write a new password's hash; whoever has a new password may try it at once."""
     values = {"password_hash": hashed, "password_set_at": now, "password_change_required": change_required}
     write(connection, account.id, values | NO_FAILURES)
+
+
+def failed_changes(connection: Connection, name: str, session: str) -> int:
+    """How often a session has named a wrong current password, by the audit log."""
+    columns = tables.audit.c
+    entries = (columns.kind == "User") & (columns.name == name) & (columns.action == "password.change-fail")
+    by_it = columns.detail == orjson.dumps({"session": session}).decode()
+    return int(connection.execute(select(func.count()).where(entries & by_it)).scalar_one())
 
 
 def reset_password(database: Database, name: str, *, actor: str, now: datetime) -> None:

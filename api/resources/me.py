@@ -15,6 +15,7 @@ from reconciler.access.instants import format_instant, parse_duration, parse_ins
 from reconciler.access.permitted_ips import parse_rule
 from reconciler.access.state import access_of
 from reconciler.store.audit import Event, append
+from reconciler.store.engine import Connection
 from reconciler.store.tables import read_instant
 
 TAG = "Me"
@@ -94,11 +95,20 @@ class MyPassword(Resource):
             if account is None or account.id != caller.account.id or account.source == "directory":
                 raise Conflict("this account has no password here")
             if not verified or kept is None or account.password_hash != kept[0]:
-                append(connection, [Event("password.change-fail", "User", caller.name, {})], at=call.now, actor=caller.name)
+                self._count_failure(connection, call)
             else:
                 self._change(connection, call, account, hashed)
                 return
         raise Forbidden("the current password is wrong", reason="wrong-password")
+
+    def _count_failure(self, connection: Connection, call: Call) -> None:
+        """A session that does not know its password again and again is in other hands: it ends, and so do the guesses."""
+        caller, accessor = call.caller, call.caller.credential.accessor
+        events = [Event("password.change-fail", "User", caller.name, {"session": accessor})]
+        if 1 + accounts.failed_changes(connection, caller.name, accessor) >= caller.access.policies.max_failures:
+            ended = credentials.revoke(connection, caller.account.id, call.now, accessor=accessor)
+            events += credentials.revoked_events(caller.name, ended, "wrong-password")
+        append(connection, events, at=call.now, actor=caller.name)
 
     def _change(self, connection: Any, call: Call, account: Any, hashed: str) -> None:
         caller = call.caller

@@ -8,7 +8,7 @@ import orjson
 
 from api.operations import Call, Resource, operation
 from api.resources.sessions import close_session, open_session
-from reconciler.access.state import access_of
+from reconciler.access.state import access_of, ended
 
 TAG = "Existing clients"
 
@@ -43,7 +43,8 @@ class MyTeams(Resource):
         found = []
         for team in caller.teams:
             row = self.service.reader.row("SELECT id, ad_groups FROM teams WHERE name = ?", team.name)
-            issuers = [caller.access.state.issuers[permission.issuer] for permission in team.permissions]
+            permitted = [each.issuer for each in team.permissions if not ended(each.until, call.now)]
+            issuers = [caller.access.state.issuers[name] for name in permitted]
             found.append(
                 {
                     "id": str(row[0]) if row else "",

@@ -79,9 +79,14 @@ class Users(Resource):
             values.extend(more)
 
         if query.get("search"):
-            pattern = "%" + query["search"].lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            pattern = "%" + query["search"].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             columns = ("u.name", "lower(u.email)", "lower(COALESCE(u.full_name, ''))")
-            narrow("(" + " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in columns) + ")", pattern, pattern, pattern)
+            narrow(
+                "(" + " OR ".join(f"{column} LIKE lower(CAST(? AS TEXT)) ESCAPE '\\'" for column in columns) + ")",
+                pattern,
+                pattern,
+                pattern,
+            )
         if "team" in query:
             narrow(_IN_TEAM, query["team"], instant_text(call.now), query["team"])
         if "source" in query:

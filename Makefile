@@ -26,9 +26,10 @@ format: $(READY) ## Put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure Accord against PyYAML on generated config repositories (takes minutes)
+bench: $(READY) ## Measure Accord against PyYAML on generated config repositories, and the API among slow clients (takes minutes)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.slow_clients
 
 docs: $(READY) ## Write the references anew from the programs, and the outputs on all pages
 	$(BIN)/python -m docs.reference

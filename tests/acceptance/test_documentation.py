@@ -461,12 +461,15 @@ def test_every_file_that_the_architecture_names_is_there_and_every_room() -> Non
         found = next((place for place in places if place.exists()), None)
         assert found is not None, path
         folder = found if path.endswith("/") else found.parent
-    for room in (path.parent.name for path in (TOP / "reconciler").glob("*/__init__.py")):
-        assert f"`reconciler/{room}/`" in page
+    for package in ("reconciler", "api"):
+        for room in (path.parent.name for path in (TOP / package).glob("*/__init__.py")):
+            assert f"`{package}/{room}/`" in page, room
 
 
 def test_every_module_of_a_run_is_on_the_map() -> None:
     page = PAGES["docs/architecture.md"].read_text()
+    for file in [*(TOP / "api").glob("*.py"), *(TOP / "api" / "authentication").glob("*.py")]:
+        assert file.name in page or file.name in ("__init__.py", "__main__.py", "pages.py", "listening.py"), file
     for file in (TOP / "reconciler" / "run").glob("*.py"):
         assert file.name in page or file.name in ("__init__.py", "errors.py"), file
 

@@ -46,7 +46,14 @@ class Reader:
 
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Row]:
         connection = getattr(self._local, "connection", None)
+        file = self.database.file_number
+        if connection is not None and self._local.file != file:
+            # SQLite would go on reading the file that was there: a backup was put in its place, or nothing
+            del self._local.connection
+            self._close(connection)
+            connection = None
         if connection is None:
+            self._local.file = file
             connection = self._local.connection = self._connect()
         if not self.database.is_sqlite:
             statement = statement.replace("?", "%s")

@@ -68,15 +68,28 @@ class Database:
         return Path(self._engine.url.database or "")
 
     @property
+    def file_number(self) -> int:
+        """What tells a SQLite file from another of its name; 0 where there is none. An open file goes on when it is replaced."""
+        if not self.is_sqlite:
+            return 0
+        try:
+            return os.stat(self._engine.url.database or "").st_ino  # noqa: PTH116 - for each request, and a Path costs twice as much
+        except OSError:
+            return 0
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether this is SQLite."""
         return self._engine.dialect.name == "sqlite"
 
+    def _require_file(self) -> None:
+        if self.is_missing_file:
+            raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent snapshot; nothing can be written. Raises StoreError."""
-        if self.is_missing_file:
-            raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
+        self._require_file()
         still = _stamp(self._file) if self.is_sqlite and self.read_only and _lies_still(self._file) else None
         engine = self._engine if still is None else _sqlite(self._engine.url, self._wait, read_only=True, still=True)
         with self.translated(), engine.connect() as connection:
@@ -104,6 +117,7 @@ class Database:
 
         The head of the audit log is taken first, as an apply does before it writes, so that the two never wait for each other.
         """
+        self._require_file()
         with self._transaction(text("SELECT id FROM state FOR UPDATE")) as connection:
             yield connection
 
@@ -131,8 +145,7 @@ class Database:
 
         Its owner closes it, and reads errors with `translated`. Raises StoreError.
         """
-        if self.is_missing_file:
-            raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
+        self._require_file()
         with self.translated():
             proxy = self._engine.raw_connection()
             connection: Any = proxy.driver_connection

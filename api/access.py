@@ -56,6 +56,11 @@ class CurrentAccess:
         self._memberships: dict[str, dict[str, Membership]] = {}
         self.state = AccessState(self._enabled, self._teams, issuers, self._memberships)
 
+    def is_directory_account(self, name: str) -> bool:
+        """Whether an account that was read lives in a directory; the reason of its memberships is the group that gave them."""
+        account = self.accounts.get(name)
+        return account is not None and account.source == "directory"
+
     def teams(self, name: str, now: datetime) -> list[Team]:
         """The teams that an account is a member of at an instant, by name."""
         return teams_of(self.state, name, now)
@@ -87,7 +92,7 @@ class CurrentAccess:
         if account.source == "directory":
             found = reader.rows(_DIRECTORY_TEAMS, account.id)
             self._check(found)
-            links = [(row[2], None, None) for row in found if row[2] is not None]
+            links = [(row[2], None, row[3]) for row in found if row[2] is not None]  # the reason is the AD group
         memberships = {}
         for team_id, until, reason in links:
             team = self._teams_by_id.get(team_id) or self._read_team(reader, team_id)
@@ -196,7 +201,9 @@ FROM {{}} u LEFT JOIN account_states a ON a.user_id = u.id
 LEFT JOIN memberships m ON m.user_id = u.id AND u.source = 'declared'"""
 _ACCOUNT = _ACCOUNTS_OF.format("users") + " WHERE u.name = ?"
 _ACCOUNTS = _ACCOUNTS_OF.format("(SELECT * FROM users WHERE id > ? ORDER BY id LIMIT 200)") + " ORDER BY u.id"
-_DIRECTORY_TEAMS = f"SELECT {_STAMP}, team_id FROM directory_memberships WHERE user_id = ? UNION ALL SELECT {_STAMP}, NULL"
+_DIRECTORY_TEAMS = (
+    f"SELECT {_STAMP}, team_id, ad_group FROM directory_memberships WHERE user_id = ? UNION ALL SELECT {_STAMP}, NULL, NULL"
+)
 _TEAM = f"SELECT {_STAMP}, {COLUMNS['teams']} FROM teams WHERE id = ?"
 _PERMISSIONS = f"""SELECT {_STAMP}, i.name, p.until FROM teams t LEFT JOIN permissions p ON p.team_id = t.id
 LEFT JOIN issuers i ON i.id = p.issuer_id WHERE t.id = ? ORDER BY i.name"""

@@ -82,6 +82,7 @@ def _shown(
             "path": path
             and {
                 "team": path.team,
+                "adGroup": path.membership.reason if access.is_directory_account(subject) else None,
                 "membershipUntil": _instant(path.membership.until),
                 "permissionUntil": _instant(path.permission.until),
                 "until": _instant(path.until),

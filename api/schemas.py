@@ -8,7 +8,8 @@ Schema = dict[str, Any]
 
 NO_NUL = "^[^\\u0000]*$"
 NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
-NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$", "examples": ["alice"]}
+NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._@-]{0,63}$", "examples": ["alice"]}
+"""A declared name; of an account in another than the first directory, also `name@domain`."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-12-31T18:00:00Z"]}
 ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}
@@ -276,6 +277,7 @@ COMPONENTS: dict[str, Schema] = {
                 _object(
                     {
                         "team": {"type": "string"},
+                        "adGroup": nullable({"type": "string", "description": "The directory's group that gave the team."}),
                         "membershipUntil": nullable(INSTANT),
                         "permissionUntil": nullable(INSTANT),
                         "until": nullable(INSTANT),

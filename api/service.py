@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 
 from api.access import AccessKeeper
+from api.authentication.logins import LoggedIn, log_in
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
 from api.authentication.uses import Uses
+from api.directory.domains import Domains
+from api.directory.logins import is_for_directory
+from api.directory.logins import log_in as log_in_with_directory
 from api.metrics import Metrics
 from api.reader import Reader
 from api.settings import Settings
+from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
 
@@ -24,6 +30,7 @@ class Service:
         self.reader = Reader(self.database)
         self.keeper = AccessKeeper(self.reader)
         self.passwords = Passwords(settings.hashes, waiting=(settings.threads - settings.hashes) // 2)  # the others decide
+        self.domains = Domains(settings.directories)
         self.uses = Uses(self.database)
         self.metrics = Metrics()
         self._stopping = threading.Event()
@@ -37,6 +44,12 @@ class Service:
         self.uses.start()
         self._filling.start()
 
+    def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
+        """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
+        if is_for_directory(self.domains, self.reader, name):
+            return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
+        return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+
     def stop(self) -> None:
         """Write what waits."""
         self._stopping.set()
@@ -44,4 +57,5 @@ class Service:
         if self._filling.is_alive():
             self._filling.join(timeout=10)
         self.uses.stop()
+        self.domains.close()
         self.reader.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from api.addresses import parse_proxies
+from api.directory.settings import BadDirectory, DirectorySettings, read_directories
 from reconciler.access.permitted_ips import Rule
 
 DEFAULTS = {
@@ -45,6 +46,7 @@ class Settings(NamedTuple):
     """Passwords that are hashed at a time."""
     log_format: str
     log_level: str
+    directories: tuple[DirectorySettings, ...] = ()
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -66,6 +68,10 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
     for name, choices in _CHOICES.items():
         if setting(name) not in choices:
             raise Misconfigured(f"ACCORD_{name.upper()} is one of {', '.join(choices)}, not `{setting(name)}`")
+    try:
+        directories = read_directories(file.get("directory", {}), env)
+    except BadDirectory as error:
+        raise Misconfigured(str(error)) from None
     threads = _count(setting("threads"), "ACCORD_THREADS", 4)
     workers = _count(setting("workers"), "ACCORD_WORKERS", 1)
     hashes = _count(setting("hashes") or str(max(1, len(os.sched_getaffinity(0)) // workers)), "ACCORD_HASHES", 1)
@@ -83,6 +89,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         hashes,
         setting("log_format"),
         setting("log_level"),
+        directories,
     )
 
 

@@ -50,7 +50,7 @@ def log_in(
     name = name.lower()
     policies = keeper.now().policies
     with passwords.turn():
-        _refuse_address(reader, address, now)
+        refuse_address(reader, address, now)
         kept = reader.row(_KEPT_HASH, name)
         verified = passwords.verify(kept[0] if kept else None, password)
         rehashed = passwords.rehash(kept[0], password) if verified and kept else None
@@ -59,9 +59,9 @@ def log_in(
         account = accounts.find(connection, name)
         refusal = _refusal(account, verified, kept, current, address, now)
         if account is None or refusal is not None:
-            _record_failure(connection, account, refusal or "", address, policies, now)
+            record_failure(connection, account, refusal or "", address, policies, now)
         else:
-            return _open_session(connection, account, rehashed, address, policies, now)
+            return open_session(connection, account, rehashed, address, policies, now)
     raise Unauthenticated(REFUSED)
 
 
@@ -88,16 +88,22 @@ def _refusal(  # noqa: PLR0911 - a reason a check
         return "wrong-password"
     if accounts.is_disabled(account):
         return "account-disabled"
-    if account.next_login_at is not None and account.next_login_at > now and account.last_login_address != _text(address):
+    if is_delayed(account, address, now):
         return "too-many-failures"
     if not permits(current.teams(account.name, now), address)[0]:
         return "address-not-permitted"
     return None
 
 
-def _open_session(
+def is_delayed(account: Row[Any], address: Address | None, now: datetime) -> bool:
+    """Whether an account's failures make it wait; not where it last logged in from."""
+    return account.next_login_at is not None and account.next_login_at > now and account.last_login_address != _text(address)
+
+
+def open_session(
     connection: Connection, account: Row[Any], rehashed: str | None, address: Address | None, policies: Policies, now: datetime
 ) -> LoggedIn:
+    """Open a session for an account that has proved who it is."""
     required = accounts.must_change_password(account, now)
     session = credentials.mint(
         connection,
@@ -119,9 +125,10 @@ def _open_session(
     return LoggedIn(account.name, session, required)
 
 
-def _record_failure(
+def record_failure(
     connection: Connection, account: Row[Any] | None, refusal: str, address: Address | None, policies: Policies, now: datetime
 ) -> None:
+    """Count a login that failed, and write down why."""
     # what was typed for an unknown account is not kept: it may be a password
     name = "" if account is None else account.name
     if account is not None and refusal not in ("too-many-failures", "address-not-permitted", "account-disabled"):
@@ -156,7 +163,8 @@ def _next_login(failures: int, permitted: int, policies: Policies, now: datetime
     return now + min(policies.max_delay, delay)
 
 
-def _refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:
+def refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:
+    """Raise TooManyFailures where logins from an address have to wait."""
     if address is not None and address.is_local:
         return
     row = reader.row("SELECT next_login_at FROM login_failures WHERE address = ?", _key(address))

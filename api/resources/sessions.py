@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.authentication import credentials
-from api.authentication.logins import LoggedIn, log_in
+from api.authentication.logins import LoggedIn
 from api.errors import Problem
 from api.operations import Call, Resource, address_of, operation
 from api.service import Service
@@ -19,9 +19,7 @@ def open_session(service: Service, call: Call) -> LoggedIn:
     """Log in with the body's user name and password. Raises a Problem or StoreError."""
     address = address_of(service, call.request.env)
     try:
-        found = log_in(
-            service.reader, service.keeper, service.passwords, call.body["username"], call.body["password"], address, call.now
-        )
+        found = service.log_in(call.body["username"], call.body["password"], address, call.now)
     except Problem as problem:
         service.metrics.logins.labels(problem.name).inc()
         raise

@@ -167,7 +167,25 @@ directory_memberships = Table(
     metadata,
     Column("team_id", Integer, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("ad_group", Text),  # as the team names it
     sqlite_with_rowid=False,
+)
+directory_accounts = Table(
+    "directory_accounts",
+    metadata,
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("guid", String(36), nullable=False, unique=True),
+    Column("domain", String(255), nullable=False),
+    Column("dn", Text, nullable=False),
+    Column("read_at", Instant, nullable=False, index=True),
+    Column("missing_since", Instant),
+)
+directory_groups = Table(
+    "directory_groups",
+    metadata,
+    Column("name", Text, primary_key=True),  # as teams write it
+    Column("sid", String(184), nullable=False),
+    Column("resolved_at", Instant, nullable=False),
 )
 previous_names = Table(
     "previous_names",

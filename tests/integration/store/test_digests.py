@@ -18,6 +18,8 @@ from reconciler.store.tables import TABLES
 
 RUNTIME = {
     "directory_memberships",
+    "directory_accounts",
+    "directory_groups",
     "account_states",
     "login_failures",
     "tokens",

@@ -1,0 +1,176 @@
+"""Directory accounts in the database: they appear at their first login, and follow what their directory says of them.
+
+An account is its `objectGUID`, whatever it is called and wherever it lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import delete, select
+
+from api import accounts
+from api.authentication import credentials
+from api.directory.domains import Domains
+from api.directory.entries import Entry
+from api.reader import Reader
+from api.schemas import NAME
+from reconciler.store import tables
+from reconciler.store.audit import Event
+from reconciler.store.bulk import new_ids
+from reconciler.store.engine import Connection, Database
+
+_NAME = re.compile(NAME["pattern"])
+_users, _links, _known = tables.users.c, tables.directory_memberships.c, tables.directory_accounts.c
+
+
+class Known(NamedTuple):
+    """A directory account that appeared here."""
+
+    user_id: int
+    name: str
+    guid: str
+    domain: str
+    missing_since: datetime | None
+
+
+def find(connection: Connection, *, guid: str | None = None, name: str | None = None) -> Known | None:
+    """A directory account by its GUID or its name here."""
+    chosen = _known.guid == guid if guid is not None else _users.name == name
+    columns = (_known.user_id, _users.name, _known.guid, _known.domain, _known.missing_since)
+    row = connection.execute(select(*columns).join_from(tables.directory_accounts, tables.users).where(chosen)).first()
+    return None if row is None else Known(*row)
+
+
+def appear(connection: Connection, name: str, domain: str, entry: Entry, now: datetime) -> Known | str:
+    """Make an account of an entry that was not known before, or say why not."""
+    if not _NAME.fullmatch(name):
+        return "name-not-usable"
+    if connection.execute(select(_users.id).where(_users.name == name)).first() is not None:
+        return "name-taken"
+    (user_id,) = new_ids(connection, tables.users, 1)
+    connection.execute(tables.users.insert().values(id=user_id, name=name, source="directory", email=entry.mail))
+    connection.execute(
+        tables.directory_accounts.insert().values(user_id=user_id, guid=entry.guid, domain=domain, dn=entry.dn, read_at=now)
+    )
+    return Known(user_id, name, entry.guid, domain, None)
+
+
+def follow(connection: Connection, known: Known, name: str, entry: Entry, teams: Mapping[int, str], now: datetime) -> list[Event]:
+    """Write what the directory says of an account now: name, teams by the group that gives them, and whether it has ended."""
+    events = _follow_name(connection, known, name)
+    name = name if events else known.name
+    values = {"email": entry.mail, "full_name": entry.full_name}
+    connection.execute(tables.users.update().where(_users.id == known.user_id).values(**values))
+    seen = {"dn": entry.dn, "read_at": now, "missing_since": None}
+    connection.execute(tables.directory_accounts.update().where(_known.user_id == known.user_id).values(**seen))
+    events += _follow_teams(connection, known.user_id, name, teams)
+    events += switch(connection, known.user_id, name, entry.ended(now), now)
+    if events:
+        accounts.raise_generation(connection)
+    return events
+
+
+def _follow_name(connection: Connection, known: Known, name: str) -> list[Event]:
+    taken = select(_users.id).where(_users.name == name)
+    if name == known.name or not _NAME.fullmatch(name) or connection.execute(taken).first() is not None:
+        return []
+    connection.execute(tables.users.update().where(_users.id == known.user_id).values(name=name))
+    return [Event("account.rename", "User", name, {"previousName": known.name})]
+
+
+def _follow_teams(connection: Connection, user_id: int, name: str, teams: Mapping[int, str]) -> list[Event]:
+    had = teams_of_account(connection, user_id)
+    if had == dict(teams):
+        return []
+    connection.execute(delete(tables.directory_memberships).where(_links.user_id == user_id))
+    for team_id, group in teams.items():
+        connection.execute(tables.directory_memberships.insert().values(team_id=team_id, user_id=user_id, ad_group=group))
+    columns = tables.teams.c
+    rows = connection.execute(select(columns.id, columns.name).where(columns.id.in_({*had, *teams})))
+    names = {row[0]: row[1] for row in rows}
+
+    def called(ids: Iterable[int]) -> list[str]:
+        return sorted(names[each] for each in ids)
+
+    detail = {"joined": called(teams.keys() - had.keys()), "left": called(had.keys() - teams.keys())}
+    return [Event("account.teams", "User", name, detail)]
+
+
+def switch(connection: Connection, user_id: int, name: str, ended: str | None, now: datetime) -> list[Event]:
+    """The directory's own switch: off where an account has ended there, and its sessions and tokens with it."""
+    states = tables.account_states.c
+    was = bool(connection.execute(select(states.disabled_by_directory).where(states.user_id == user_id)).scalar())
+    if was is (ended is not None):
+        return []
+    accounts.write(connection, user_id, {"disabled_by_directory": ended is not None})
+    if ended is None:
+        return [Event("account.enable", "User", name, {"by": "directory"})]
+    revoked = credentials.revoke(connection, user_id, now)
+    return [Event("account.disable", "User", name, {"by": "directory", "reason": ended, "revokedCredentials": len(revoked)})]
+
+
+def remove(connection: Connection, known: Known, why: str) -> list[Event]:
+    """Delete an account with its sessions, tokens and teams."""
+    connection.execute(delete(tables.users).where(_users.id == known.user_id))
+    accounts.raise_generation(connection)
+    return [Event("account.delete", "User", known.name, {"why": why, "guid": known.guid})]
+
+
+def teams_of_groups(connection: Connection, sids: frozenset[str]) -> dict[int, str]:
+    """The teams that groups give, each with the first group that does, as the team names it."""
+    groups = tables.directory_groups.c
+    sid_of = {row[0]: row[1] for row in connection.execute(select(groups.name, groups.sid))}
+    found: dict[int, str] = {}
+    for team_id, names in _teams_with_groups(connection):
+        giving = next((name for name in names if sid_of.get(name) in sids), None)
+        if giving is not None:
+            found[team_id] = giving
+    return found
+
+
+def teams_of_account(connection: Connection, user_id: int) -> dict[int, str]:
+    """The teams that an account's groups give it, as they were read last."""
+    rows = connection.execute(select(_links.team_id, _links.ad_group).where(_links.user_id == user_id))
+    return {row[0]: row[1] for row in rows}
+
+
+def _teams_with_groups(connection: Connection) -> Iterable[tuple[int, list[str]]]:
+    columns = tables.teams.c
+    for team_id, text in connection.execute(select(columns.id, columns.ad_groups).where(columns.ad_groups != "[]")):
+        yield team_id, orjson.loads(text)
+
+
+def resolve_groups(reader: Reader, database: Database, domains: Domains, now: datetime) -> list[str]:
+    """Find the SIDs of groups that teams name and that were not found yet; those that cannot be found.
+
+    A group is resolved once: one that is made anew under the same name is another, and inherits nothing. What no team names
+    any more is forgotten. Raises DirectoryUnavailable or StoreError.
+    """
+    named: set[str] = set()
+    for (text,) in reader.rows("SELECT ad_groups FROM teams WHERE ad_groups <> '[]'"):
+        named.update(orjson.loads(text))
+    known = {name for (name,) in reader.rows("SELECT name FROM directory_groups")}
+    found = {name: domains.group_sid(name) for name in sorted(named - known)}
+    resolved = {name: sid for name, sid in found.items() if sid is not None}
+    if resolved or known - named:
+        with database.recording() as connection:
+            groups = tables.directory_groups
+            connection.execute(delete(groups).where(groups.c.name.in_((known - named) | resolved.keys())))
+            for name, sid in resolved.items():
+                connection.execute(groups.insert().values(name=name, sid=sid, resolved_at=now))
+    return sorted(found.keys() - resolved.keys())
+
+
+def live(reader: Reader, moment: str) -> list[tuple[Any, ...]]:
+    """Directory accounts that have a live session or token: user id, GUID, domain, when it was read, since when it is missing."""
+    return reader.rows(_LIVE, moment)
+
+
+_LIVE = """SELECT d.user_id, d.guid, d.domain, d.read_at, d.missing_since FROM directory_accounts d
+WHERE EXISTS (SELECT 1 FROM tokens t WHERE t.user_id = d.user_id AND t.revoked_at IS NULL AND t.expires_at > ?)
+ORDER BY d.user_id"""

@@ -1,0 +1,296 @@
+"""Asking a domain's controllers, in order, each for a while and all for not much longer; those that failed lately come last.
+
+ldap3's own pool sleeps, or hangs, when all controllers are down, so this loop is ours. Referrals are never followed: ldap3
+would send the password along.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+from ldap3 import BASE, NONE, SUBTREE, SYNC, Connection, Server, Tls
+from ldap3.core.exceptions import LDAPException
+
+from api.directory.settings import Controller, DirectorySettings
+from api.errors import Unavailable
+
+_log = logging.getLogger("accord.api")
+_T = TypeVar("_T")
+SUCCESS, NO_SUCH_OBJECT, INVALID_CREDENTIALS, SIZE_LIMIT = 0, 32, 49, 4
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_IDLE = 30.0
+"""Seconds after which an idle connection is not used again: firewalls on the way forget it about as soon."""
+
+
+class DirectoryUnavailable(Unavailable):
+    """No controller answered, so nothing is known: neither a wrong password nor a lost account."""
+
+    name = "directory-unavailable"
+
+
+class NotAnswered(Exception):
+    """A controller did not answer, or not wholly."""
+
+
+class Found(NamedTuple):
+    """An entry as the controller sent it."""
+
+    dn: str
+    attributes: dict[str, list[bytes]]
+
+
+class Controllers:
+    """One domain's controllers."""
+
+    def __init__(self, settings: DirectorySettings) -> None:
+        self.settings = settings
+        self._tls = Tls(validate=ssl.CERT_REQUIRED, version=ssl.PROTOCOL_TLS_CLIENT, ca_certs_file=settings.ca_file)
+        self._places = threading.BoundedSemaphore(settings.waiting)
+        self._failures: dict[Controller, tuple[int, float]] = {}
+        """How often in a row a controller failed, and when it may be tried again."""
+        self._idle: dict[Controller, list[tuple[Connection, float]]] = {}
+
+    def ask(self, question: Callable[[Session], _T]) -> _T:
+        """The answer of the first controller that has one. Raises DirectoryUnavailable."""
+        return self._first(lambda controller, seconds: self._as_service(controller, seconds, question))
+
+    def accepts(self, dn: str, password: str) -> bool:
+        """Whether the directory takes a password for an account, on a connection of its own. Raises DirectoryUnavailable."""
+
+        def attempt(controller: Controller, seconds: float) -> bool:
+            with _Deadline(seconds) as deadline:
+                connection = self._connect(controller, dn, password, seconds, deadline)
+                try:
+                    return _bind(connection)
+                finally:
+                    _close(connection)
+
+        return self._first(attempt)
+
+    def each(self, question: Callable[[Session], _T]) -> list[tuple[Controller, _T | Exception, float]]:
+        """Every controller's own answer or failure, and how many seconds it took."""
+        found: list[tuple[Controller, _T | Exception, float]] = []
+        for controller in self.settings.controllers:
+            began = time.monotonic()
+            answer: _T | Exception
+            try:
+                answer = self._as_service(controller, self.settings.try_time, question)
+            except (NotAnswered, DirectoryUnavailable) as error:
+                answer = error
+            found.append((controller, answer, time.monotonic() - began))
+        return found
+
+    def close(self) -> None:
+        """Close what is idle."""
+        for kept in self._idle.values():
+            while kept:
+                _close(kept.pop()[0])
+
+    def _first(self, attempt: Callable[[Controller, float], _T]) -> _T:
+        if not self._places.acquire(blocking=False):
+            raise DirectoryUnavailable(f"too many wait for the directory {self.settings.dns_name}; try again in a second")
+        try:
+            deadline = time.monotonic() + self.settings.total_time
+            for controller in self._in_order():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                try:
+                    found = attempt(controller, min(left, self.settings.try_time))
+                except NotAnswered as error:
+                    self._failed(controller, error)
+                else:
+                    self._failures.pop(controller, None)
+                    return found
+        finally:
+            self._places.release()
+        raise DirectoryUnavailable(f"no controller of {self.settings.dns_name} answers; try again later")
+
+    def _in_order(self) -> list[Controller]:
+        """Those that may be tried now, in the configured order."""
+        now = time.monotonic()
+        return [each for each in self.settings.controllers if self._failures.get(each, (0, 0.0))[1] <= now]
+
+    def _failed(self, controller: Controller, error: NotAnswered) -> None:
+        count = self._failures.get(controller, (0, 0.0))[0]
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**count)
+        self._failures[controller] = count + 1, time.monotonic() + pause
+        _log.warning("%s did not answer (%s); not asked for %.0f s", controller.shown, error, pause)
+
+    def _as_service(self, controller: Controller, seconds: float, question: Callable[[Session], _T]) -> _T:
+        with _Deadline(seconds) as deadline:
+            connection = self._reusable(controller, deadline)
+            if connection is not None:
+                try:
+                    found = question(Session(connection, self.settings))
+                except NotAnswered:
+                    _close(connection)  # perhaps only this connection was lost, while it was idle
+                else:
+                    self._keep(controller, connection)
+                    return found
+            connection = self._connect(controller, self.settings.service_account, self.settings.secret, seconds, deadline)
+            try:
+                if not _bind(connection):
+                    raise NotAnswered("it refuses the service account")
+                found = question(Session(connection, self.settings))
+            except BaseException:
+                _close(connection)
+                raise
+            self._keep(controller, connection)
+            return found
+
+    def _reusable(self, controller: Controller, deadline: _Deadline) -> Connection | None:
+        kept = self._idle.get(controller, [])
+        while kept:
+            connection, since = kept.pop()
+            if time.monotonic() - since < _IDLE:
+                deadline.watch(connection)
+                return connection
+            _close(connection)
+        return None
+
+    def _keep(self, controller: Controller, connection: Connection) -> None:
+        self._idle.setdefault(controller, []).append((connection, time.monotonic()))
+
+    def _connect(self, controller: Controller, user: str, password: str, seconds: float, deadline: _Deadline) -> Connection:
+        server = Server(
+            controller.host, controller.port, use_ssl=controller.tls, tls=self._tls, get_info=NONE, connect_timeout=seconds
+        )
+        connection = Connection(
+            server,
+            user,
+            password,
+            client_strategy=SYNC,
+            auto_referrals=False,
+            receive_timeout=math.ceil(seconds),
+            check_names=False,
+        )
+        deadline.watch(connection)
+        try:
+            connection.open(read_server_info=False)
+            connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else Nagle costs 40 ms a bind
+            if not controller.tls and not connection.start_tls(read_server_info=False):
+                raise NotAnswered("it refuses StartTLS")
+        except (LDAPException, OSError) as error:
+            _close(connection)
+            raise NotAnswered(_reason(error)) from None
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
+
+
+class _Deadline:
+    """Cuts a connection when its time is over, however slowly it trickles: time limits of sockets begin anew with each byte."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._watched: list[Connection] = []
+
+    def watch(self, connection: Connection) -> None:
+        self._watched.append(connection)
+
+    def _cut(self) -> None:
+        for connection in self._watched:
+            with suppress(Exception):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+class Session:
+    """A bound connection to one controller."""
+
+    def __init__(self, connection: Connection, settings: DirectorySettings) -> None:
+        self._connection = connection
+        self.settings = settings
+
+    def search(self, base: str, condition: str, attributes: list[str], *, most: int = 0) -> list[Found] | None:
+        """What matches below a base, all of it; None where there is more than `most`. Raises NotAnswered."""
+        code, entries = self._search(base, condition, SUBTREE, attributes, most + 1 if most else 0)
+        if most and (code == SIZE_LIMIT or len(entries) > most):
+            return None
+        if code == NO_SUCH_OBJECT:
+            return []
+        if code != SUCCESS:
+            raise NotAnswered(f"it ended a search with code {code}")
+        return entries
+
+    def pages(self, base: str, condition: str, attributes: list[str]) -> list[Found]:
+        """What matches below a base, page by page; all of it or NotAnswered."""
+        found: list[Found] = []
+        cookie: Any = None
+        while True:
+            code, entries = self._search(base, condition, SUBTREE, attributes, 0, cookie, self.settings.results)
+            if code != SUCCESS:
+                raise NotAnswered(f"it ended a search with code {code}")
+            found += entries
+            controls = (self._connection.result or {}).get("controls") or {}
+            cookie = controls.get("1.2.840.113556.1.4.319", {}).get("value", {}).get("cookie")
+            if not cookie:
+                return found
+
+    def read(self, dn: str, attributes: list[str]) -> Found | None:
+        """One entry by its name; None where there is none. Raises NotAnswered."""
+        code, entries = self._search(dn, "(objectClass=*)", BASE, attributes, 0)
+        if code == NO_SUCH_OBJECT:
+            return None
+        if code != SUCCESS or len(entries) != 1:
+            raise NotAnswered(f"it ended a read with code {code}")
+        return entries[0]
+
+    def _search(
+        self, base: str, condition: str, scope: Any, attributes: list[str], most: int, cookie: Any = None, page: int | None = None
+    ) -> tuple[int, list[Found]]:
+        try:
+            self._connection.search(
+                base, condition, scope, attributes=attributes, size_limit=most, paged_size=page, paged_cookie=cookie,
+                time_limit=int(self.settings.try_time) + 1,
+            )  # fmt: skip
+        except (LDAPException, OSError, ValueError) as error:
+            raise NotAnswered(_reason(error)) from None
+        result = self._connection.result or {}
+        entries = [
+            Found(each["dn"], {name.lower(): values for name, values in each["raw_attributes"].items()})
+            for each in self._connection.response or []
+            if each["type"] == "searchResEntry"  # continuation references are skipped, never followed
+        ]
+        return int(result.get("result", -1)), entries
+
+
+def _bind(connection: Connection) -> bool:
+    """Whether the directory takes the name and the password. Raises NotAnswered where it says neither."""
+    try:
+        if connection.bind(read_server_info=False):
+            return True
+    except (LDAPException, OSError) as error:
+        raise NotAnswered(_reason(error)) from None
+    if (connection.result or {}).get("result") == INVALID_CREDENTIALS:
+        return False
+    raise NotAnswered(f"it ended a bind with code {(connection.result or {}).get('result')}")
+
+
+def _close(connection: Connection) -> None:
+    with suppress(Exception):
+        connection.strategy.close()
+    with suppress(Exception):
+        connection.socket.close()  # which ldap3 leaves open where opening it failed half-way
+
+
+def _reason(error: Exception) -> str:
+    """A library's words without what was sent."""
+    return f"{type(error).__name__}: {str(error)[:120]}"

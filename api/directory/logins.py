@@ -1,0 +1,161 @@
+"""Logging in with a directory account."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Row, delete, select
+
+from api import accounts
+from api.access import AccessKeeper
+from api.authentication.logins import REFUSED, LoggedIn, is_delayed, open_session, record_failure, refuse_address
+from api.directory import accounts as directory_accounts
+from api.directory.domains import Domain, Domains, can_be_password, is_near_lock_out
+from api.directory.entries import Entry
+from api.errors import Unauthenticated
+from api.policies import Policies
+from api.reader import Reader
+from reconciler.access.decide import permits
+from reconciler.access.permitted_ips import Address
+from reconciler.access.resources import Team
+from reconciler.store import tables
+from reconciler.store.audit import append
+from reconciler.store.engine import Connection
+
+
+class _Verified(NamedTuple):
+    """What the directory says of whoever logs in."""
+
+    domain: Domain
+    entry: Entry
+    sids: frozenset[str]
+    previous: Entry | None
+    """The account that had this name here before, as it is in the directory now; None where it is gone, or there was none."""
+
+
+def is_for_directory(domains: Domains, reader: Reader, name: str) -> bool:
+    """Whether a login name is one for the directories. One that a declared account has is never tried there."""
+    if not domains:
+        return False
+    if "\\" in name or "@" in name:
+        return True
+    return reader.row("SELECT id FROM users WHERE name = ? AND source = 'declared'", name.lower()) is None
+
+
+def log_in(
+    domains: Domains, reader: Reader, keeper: AccessKeeper, name: str, password: str, address: Address | None, now: datetime
+) -> LoggedIn:
+    """Open a session. Raises Unauthenticated, TooManyFailures, DirectoryUnavailable or StoreError."""
+    policies = keeper.now().policies
+    refuse_address(reader, address, now)
+    verified = _verify(domains, reader, name, password, now)
+    if isinstance(verified, _Verified):
+        directory_accounts.resolve_groups(reader, reader.database, domains, now)
+    with reader.database.recording() as connection:
+        found = _account(connection, domains, verified, now) if isinstance(verified, _Verified) else verified
+        if isinstance(found, directory_accounts.Known):
+            account = accounts.require(accounts.find(connection, found.name), found.name)
+            refusal = _standing(connection, account, address, now)
+            if refusal is None:
+                return open_session(connection, account, None, address, policies, now)
+            found = refusal
+        _fail(connection, verified, found, address, policies, now)
+    raise Unauthenticated(REFUSED)
+
+
+def _verify(domains: Domains, reader: Reader, name: str, password: str, now: datetime) -> _Verified | str:
+    """What the directory says, or why the login is refused. Raises DirectoryUnavailable."""
+    target = domains.target(name)
+    if target is None or not can_be_password(password):
+        return "unknown-account" if target is None else "password-not-sent"
+    domain = target.domain
+    entry = domain.find(target.condition)
+    if entry is None:
+        return "unknown-account"
+    failures = reader.row("SELECT failures, last_failed_at FROM login_failures WHERE address = ?", _key(entry))
+    ours, last = (failures[0], tables.read_instant(failures[1])) if failures else (0, None)
+    if is_near_lock_out(domain.lock_out(), entry, ours, last, now):
+        return "near-lock-out-in-directory"
+    if not domain.controllers.accepts(entry.dn, password):
+        _count(reader, entry, now)
+        return "wrong-password"
+    found = domain.read(entry.guid)  # after the bind: it may have locked, or unlocked, the account
+    if found is None:
+        return "unknown-account"
+    refusal = found[0].refusal(now)
+    return refusal or _Verified(domain, *found, _previous(domains, reader, domain, found[0]))
+
+
+def _key(entry: Entry) -> str:
+    return f"guid:{entry.guid}"
+
+
+def _count(reader: Reader, entry: Entry, now: datetime) -> None:
+    """Count a wrong password that the directory has counted, too."""
+    with reader.database.recording() as connection:
+        columns = tables.login_failures.c
+        mine = columns.address == _key(entry)
+        failures = (connection.execute(select(columns.failures).where(mine)).scalar() or 0) + 1
+        connection.execute(delete(tables.login_failures).where(mine))
+        row = {"address": _key(entry), "failures": failures, "last_failed_at": now, "next_login_at": now}
+        connection.execute(tables.login_failures.insert().values(**row))
+
+
+def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) -> Entry | None:
+    row = reader.row(
+        "SELECT d.guid FROM directory_accounts d JOIN users u ON u.id = d.user_id WHERE u.name = ? AND d.guid <> ?",
+        domains.account_name(domain, entry),
+        entry.guid,
+    )
+    found = domain.read(row[0]) if row is not None else None
+    return found and found[0]
+
+
+def _account(connection: Connection, domains: Domains, verified: _Verified, now: datetime) -> directory_accounts.Known | str:
+    """The account of whoever logs in, as its directory has it now; or why it cannot be."""
+    domain, entry = verified.domain, verified.entry
+    name = domains.account_name(domain, entry)
+    other = directory_accounts.find(connection, name=name)
+    events = []
+    if other is not None and other.guid != entry.guid:
+        if verified.previous is None:
+            events += directory_accounts.remove(connection, other, "another account of its name is in its place")
+        else:
+            renamed = domains.account_name(domain, verified.previous)
+            teams = directory_accounts.teams_of_account(connection, other.user_id)
+            events += directory_accounts.follow(connection, other, renamed, verified.previous, teams, now)
+    known = directory_accounts.find(connection, guid=entry.guid)
+    if known is None:
+        appeared = directory_accounts.appear(connection, name, domain.settings.dns_name, entry, now)
+        if isinstance(appeared, str):
+            return appeared
+        known = appeared
+    teams = directory_accounts.teams_of_groups(connection, verified.sids)
+    events += directory_accounts.follow(connection, known, name, entry, teams, now)
+    connection.execute(delete(tables.login_failures).where(tables.login_failures.c.address == _key(entry)))
+    append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
+    return directory_accounts.find(connection, guid=entry.guid) or "unknown-account"
+
+
+def _standing(connection: Connection, account: Row[Any], address: Address | None, now: datetime) -> str | None:
+    """Why an account that its directory lets in may not log in here."""
+    if accounts.is_disabled(account):
+        return "account-disabled"
+    if is_delayed(account, address, now):
+        return "too-many-failures"
+    query = select(tables.teams.c.permitted_ips).join(tables.directory_memberships)
+    lists = connection.execute(query.where(tables.directory_memberships.c.user_id == account.id)).scalars()
+    teams = [Team("", permitted_ips=tuple(orjson.loads(text))) for text in lists]
+    return None if permits(teams, address)[0] else "address-not-permitted"
+
+
+def _fail(
+    connection: Connection, verified: _Verified | str, refusal: str, address: Address | None, policies: Policies, now: datetime
+) -> None:
+    account = None
+    if isinstance(verified, _Verified):
+        known = directory_accounts.find(connection, guid=verified.entry.guid)
+        account = accounts.find(connection, known.name) if known else None
+    record_failure(connection, account, refusal, address, policies, now)

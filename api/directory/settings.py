@@ -1,0 +1,159 @@
+"""Where the directories are, and how long they may take: the `[directory.NAME]` tables of the file `ACCORD_CONFIG` names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from reconciler.access.instants import parse_duration
+
+
+class Controller(NamedTuple):
+    """One domain controller. Without `tls` from the start the connection is secured by StartTLS before anything is said."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def shown(self) -> str:
+        """As it is configured."""
+        return f"{'ldaps' if self.tls else 'ldap'}://{self.host}:{self.port}"
+
+
+class DirectorySettings(NamedTuple):
+    """One domain."""
+
+    name: str
+    netbios_name: str
+    dns_name: str
+    controllers: tuple[Controller, ...]
+    """In the order in which they are tried."""
+    ca_file: str
+    user_base: str
+    group_base: str
+    service_account: str
+    secret: str
+    try_time: float
+    """Seconds that one controller may take."""
+    total_time: float
+    """Seconds that all of them together may take."""
+    results: int
+    waiting: int
+    """Threads that may wait for this domain at a time."""
+    resync: timedelta
+    """How often accounts with sessions or tokens are read again."""
+    grace: timedelta
+    """How long access goes on while no controller answers."""
+    switch_off_share: float
+    """The share of the accounts read that one cycle may switch off, in percent; it may always switch off five."""
+
+
+class BadDirectory(Exception):
+    """The settings of a directory cannot be used; the message says which, and why."""
+
+
+_KNOWN = frozenset(
+    (
+        "netbios_name", "dns_name", "controllers", "ca_file", "user_base", "group_base", "service_account", "secret",
+        "secret_file", "try_time", "total_time", "results", "waiting", "resync", "grace", "switch_off_share",
+    )
+)  # fmt: skip
+
+
+def read_directories(tables: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[DirectorySettings, ...]:
+    """The domains in their order; the first is the one that a name without a domain means. Raises BadDirectory."""
+    if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
+        raise BadDirectory("`directory` is a table for each domain, as in `[directory.corp]`")
+    found = tuple(_read(name, table, environment) for name, table in tables.items())
+    for attribute in ("netbios_name", "dns_name"):
+        names = [getattr(each, attribute).lower() for each in found]
+        if len(set(names)) < len(names):
+            raise BadDirectory(f"two directories have the same `{attribute}`")
+    return found
+
+
+def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -> DirectorySettings:
+    def refuse(why: str) -> BadDirectory:
+        return BadDirectory(f"[directory.{name}]: {why}")
+
+    def text(key: str, default: str | None = None) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str) or not value.strip():
+            raise refuse(f"`{key}` is missing" if key not in table else f"`{key}` must be a text")
+        return value.strip()
+
+    def number(key: str, default: float, low: float, high: float) -> float:
+        value = table.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise refuse(f"`{key}` must be a number from {low:g} to {high:g}")
+        return float(value)
+
+    def duration(key: str, default: str) -> timedelta:
+        try:
+            return parse_duration(text(key, default))
+        except ValueError as error:
+            raise refuse(f"`{key}`: {error}") from None
+
+    unknown = sorted(set(table) - _KNOWN)
+    if unknown:
+        raise refuse(f"`{unknown[0]}` is no setting; there are {', '.join(sorted(_KNOWN))}")
+    dns_name = text("dns_name").lower()
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", dns_name):
+        raise refuse(f"`dns_name` must be a domain's full name, as in `corp.example.org`, not `{dns_name}`")
+    urls = table.get("controllers")
+    if not isinstance(urls, list) or not urls:
+        raise refuse("`controllers` must be a list of addresses, as in `ldaps://dc1.corp.example.org`")
+    try:
+        controllers = tuple(_controller(str(url)) for url in urls)
+    except ValueError as error:
+        raise refuse(str(error)) from None
+    ca_file = text("ca_file")
+    if not Path(ca_file).is_file():
+        raise refuse(f"`ca_file` names `{ca_file}`, which is no file")
+    base = ",".join(f"DC={part}" for part in dns_name.split("."))
+    return DirectorySettings(
+        name,
+        text("netbios_name"),
+        dns_name,
+        controllers,
+        ca_file,
+        text("user_base", base),
+        text("group_base", base),
+        text("service_account"),
+        _secret(name, table, environment, refuse),
+        number("try_time", 3, 0.1, 60),
+        number("total_time", 8, 0.1, 120),
+        int(number("results", 1000, 10, 10_000)),
+        int(number("waiting", 4, 1, 100)),
+        duration("resync", "5m"),
+        duration("grace", "4h"),
+        number("switch_off_share", 10, 0, 100),
+    )
+
+
+def _controller(url: str) -> Controller:
+    parts = urlsplit(url)
+    if parts.scheme not in ("ldaps", "ldap") or not parts.hostname or parts.path.strip("/") or parts.username:
+        raise ValueError(f"`{url}` is no domain controller; write `ldaps://HOST`, or `ldap://HOST` for StartTLS")
+    tls = parts.scheme == "ldaps"
+    return Controller(parts.hostname, parts.port or (636 if tls else 389), tls)
+
+
+def _secret(name: str, table: Mapping[str, Any], environment: Mapping[str, str], refuse: Any) -> str:
+    variable = f"ACCORD_DIRECTORY_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_SECRET"
+    if "secret" in table:
+        raise refuse(f"the secret does not belong in this file; name a `secret_file`, or set {variable}")
+    secret = environment.get(variable, "")
+    if not secret and isinstance(table.get("secret_file"), str):
+        try:
+            secret = Path(table["secret_file"]).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise refuse(f"`secret_file` names `{table['secret_file']}`, which cannot be read") from None
+    if not secret:
+        raise refuse(f"the service account's secret is missing; name a `secret_file`, or set {variable}")
+    return secret

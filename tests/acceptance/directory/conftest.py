@@ -1,0 +1,59 @@
+"""A real domain controller, and the API that asks it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import samba_domain
+from directory_world import DirectoryWorld
+from samba_domain import SambaDomain
+from scenario import Accord, ConfigRepository
+
+from reconciler.store.engine import Database
+
+
+def _worker() -> int:
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+@pytest.fixture(scope="session")
+def golden() -> Iterator[Path]:
+    """A domain to copy."""
+    if not samba_domain.is_installed():
+        reason = "Samba's domain controller is not installed, or we are not root; what needs Active Directory is not tested"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="accord-ad-", dir=memory if memory.is_dir() else None) as folder:
+        samba_domain.make_golden(Path(folder) / "golden")
+        yield Path(folder) / "golden"
+
+
+@pytest.fixture(scope="session")
+def domain(golden: Path) -> Iterator[SambaDomain]:
+    """A controller for everybody, whose lock-out threshold is 4; tests make accounts of their own."""
+    found = SambaDomain(golden, golden.parent / "dc", f"127.0.0.{10 + 10 * _worker()}")
+    try:
+        found.start()
+        minutes = str(-30 * 60 * 10**7)
+        policy = {"lockoutThreshold": "4", "lockoutDuration": minutes, "lockOutObservationWindow": minutes, "minPwdAge": "0"}
+        found.set(samba_domain.BASE, **policy, maxPwdAge=str(-42 * 86400 * 10**7), pwdProperties="0")
+        found.add_user("svc")
+        yield found
+    finally:
+        found.stop()
+        shutil.rmtree(found.folder)
+
+
+@pytest.fixture
+def world(accord: Accord, repository: ConfigRepository, database: Database, domain: SambaDomain) -> Iterator[DirectoryWorld]:
+    """A small organisation whose teams map groups of the domain."""
+    found = DirectoryWorld(accord, repository, database.url, domain)
+    yield found
+    found.service.stop()

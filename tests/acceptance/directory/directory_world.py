@@ -1,0 +1,64 @@
+"""The API over a database, and a domain that it asks."""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import samba_domain
+from samba_domain import SambaDomain
+from scenario import Accord, ConfigRepository, team
+
+sys.path.append(str(Path(__file__).parent.parent / "api"))
+
+from client import Caller, World, settings
+
+from api.app import create_app
+from api.directory.settings import read_directories
+from api.service import Service
+
+_NUMBERS = count(1)
+
+
+class DirectoryWorld(World):
+    """A world with a directory."""
+
+    def __init__(self, accord: Accord, repository: ConfigRepository, url: str, domain: SambaDomain) -> None:
+        self.domain = domain
+        self.options: dict[str, Any] = {}
+        super().__init__(accord, repository, url)
+
+    def start(self) -> None:
+        table = {
+            "netbios_name": samba_domain.NETBIOS,
+            "dns_name": samba_domain.REALM,
+            "controllers": [self.domain.url],
+            "ca_file": str(self.domain.ca_file),
+            "service_account": f"svc@{samba_domain.REALM}",
+        }
+        secret = {"ACCORD_DIRECTORY_CORP_SECRET": samba_domain.PASSWORD}
+        directories = read_directories({"corp": table | self.options}, secret)
+        self.service = Service(settings(self.url)._replace(directories=directories))
+        self.service.start()
+        self.app = create_app(self.service)
+
+    def person(self, **attributes: Any) -> tuple[str, str]:
+        """A new account in the domain: its name and its DN."""
+        name = f"person{next(_NUMBERS)}"
+        return name, self.domain.add_user(name, **attributes)
+
+    def map_group(self, group: str, name: str = "pki", **spec: Any) -> None:
+        """Declare a team that a group gives."""
+        self.apply({f"teams/{name}.yaml": team(name, adGroups=[group], issuers=["vpn"], **spec)})
+
+    def login(self, name: str, password: str = samba_domain.PASSWORD, code: int = 201) -> Caller:
+        """Log in; the caller with its session."""
+        answer = self.caller()("POST", "/sessions", code, json={"username": name, "password": password})
+        return self.with_secret(answer.get("token"))
+
+    def refused(self, name: str, password: str = samba_domain.PASSWORD) -> str:
+        """Log in without success; the reason that the audit log has."""
+        self.login(name, password, 401)
+        return str(self.audit("login.fail")[-1]["detail"]["reason"])

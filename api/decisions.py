@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from api.access import AccessKeeper, CurrentAccess
+from api.access import AccessKeeper, Account, CurrentAccess
 from api.authentication.principal import Principal
 from api.errors import Forbidden
 from reconciler.access.decide import decide
@@ -18,9 +18,9 @@ from reconciler.access.state import Path
 
 _NARROWED = (False, "credential-not-permitted", None, None)
 """A decision that the credential makes: it is narrowed to other issuers."""
+_UNREAD = (False, "directory-unread", None, None)
+"""A decision about an account whose directory has not been asked for too long."""
 Question = Mapping[str, Any]
-
-
 Answer = tuple[str, bytes]
 """The reason of a decision, and all of it as JSON."""
 
@@ -30,8 +30,13 @@ def decide_own(principal: Principal, issuer: str, action: str) -> Answer:
     return _answer(principal, principal.access, {"issuer": issuer, "action": action})
 
 
-def decide_all(keeper: AccessKeeper, principal: Principal, questions: Sequence[Question]) -> list[Answer]:
-    """The answers in order. Raises Forbidden where the caller may not ask one of them, or StoreError."""
+def decide_all(
+    keeper: AccessKeeper, principal: Principal, questions: Sequence[Question], is_stale: Callable[[Account], bool]
+) -> list[Answer]:
+    """The answers in order. Raises Forbidden where the caller may not ask one of them, or StoreError.
+
+    `is_stale` says whether what is known of a directory account is too old to count.
+    """
     subjects = {question["subject"] for question in questions if "subject" in question} - {principal.name}
     access = keeper.at(principal.access.stamp, principal.name, *subjects) if subjects else principal.access
     for subject in subjects:
@@ -40,7 +45,8 @@ def decide_all(keeper: AccessKeeper, principal: Principal, questions: Sequence[Q
     elsewhere = any("address" in question and question.get("subject", principal.name) == principal.name for question in questions)
     if elsewhere and not may_decide_for(principal, principal.name, access):
         raise Forbidden("this account may not ask for decisions from another address", reason="may-not-decide-for")
-    return [_answer(principal, access, question) for question in questions]
+    stale = {each for each in subjects if access.is_directory_account(each) and is_stale(access.accounts[each])}
+    return [_answer(principal, access, question, stale) for question in questions]
 
 
 def may_decide_for(principal: Principal, subject: str, access: CurrentAccess) -> bool:
@@ -53,7 +59,7 @@ def may_decide_for(principal: Principal, subject: str, access: CurrentAccess) ->
     return any(team.may_decide_for == "everyone" or not of_subject.isdisjoint(team.may_decide_for) for team in principal.teams)
 
 
-def _answer(principal: Principal, access: CurrentAccess, question: Question) -> Answer:
+def _answer(principal: Principal, access: CurrentAccess, question: Question, stale: Collection[str] = ()) -> Answer:
     subject: str = question.get("subject", principal.name)
     issuer: str = question["issuer"]
     action: str = question.get("action", "request")
@@ -64,6 +70,8 @@ def _answer(principal: Principal, access: CurrentAccess, question: Question) -> 
     only = principal.credential.only_issuers
     if only is not None and issuer not in only:
         return _shown(_NARROWED, access, subject, issuer, action)
+    if subject in stale:
+        return _shown(_UNREAD, access, subject, issuer, action)
     at = max(principal.now, parse_instant(question["at"])) if "at" in question else principal.now
     return _shown(decide(access.state, subject, issuer, address, at), access, subject, issuer, action)
 

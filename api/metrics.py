@@ -30,9 +30,18 @@ class Metrics:
         )
         self.generation = self._gauge("accord_generation", "The generation that decisions stand on.")
         self.revision_age = self._gauge("accord_revision_age_seconds", "Seconds since the last revision was applied.")
+        self.directory_age = self._gauge(
+            "accord_directory_oldest_reading_seconds", "Age of the oldest reading of an account with access.", "domain"
+        )
+        self.directory_bound = self._gauge(
+            "accord_directory_bound_seconds", "What ends in the directory ends here within this time.", "domain"
+        )
+        self.directory_stopped = self._gauge(
+            "accord_directory_stopped", "1 where the last cycle would have switched off too many accounts, and did not.", "domain"
+        )
 
-    def _gauge(self, name: str, description: str) -> Gauge:
-        return Gauge(name, description, registry=self.registry, multiprocess_mode="mostrecent")
+    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
+        return Gauge(name, description, labels, registry=self.registry, multiprocess_mode="mostrecent")
 
     def count_decision(self, reason: str, number: int = 1) -> None:
         """Count decisions of a reason."""

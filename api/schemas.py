@@ -268,6 +268,7 @@ COMPONENTS: dict[str, Schema] = {
                     "permission-ended",
                     "address-not-permitted",
                     "credential-not-permitted",
+                    "directory-unread",
                 ]
             },
             "subject": {"type": "string"},

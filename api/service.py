@@ -11,8 +11,10 @@ from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
 from api.authentication.uses import Uses
 from api.directory.domains import Domains
+from api.directory.freshness import Freshness
 from api.directory.logins import is_for_directory
 from api.directory.logins import log_in as log_in_with_directory
+from api.directory.resync import Resync, bound
 from api.metrics import Metrics
 from api.reader import Reader
 from api.settings import Settings
@@ -31,18 +33,24 @@ class Service:
         self.keeper = AccessKeeper(self.reader)
         self.passwords = Passwords(settings.hashes, waiting=(settings.threads - settings.hashes) // 2)  # the others decide
         self.domains = Domains(settings.directories)
+        self.freshness = Freshness(settings.directories)
         self.uses = Uses(self.database)
         self.metrics = Metrics()
         self._stopping = threading.Event()
         self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
-        self.authenticator = Authenticator(self.reader, self.keeper, self.uses)
+        self.resync = Resync(self.domains, self.reader, self.metrics)
+        self._resyncing = threading.Thread(target=self.resync.run, args=(self._stopping,), name="directory", daemon=True)
+        self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
 
     def start(self) -> None:
         """Check the database and read the first access state, so that the first request need not. Raises StoreError."""
         schema.check(self.database)
         self.keeper.now()
+        for directory in self.settings.directories:
+            self.metrics.directory_bound.labels(directory.dns_name).set(bound(directory).total_seconds())
         self.uses.start()
         self._filling.start()
+        self._resyncing.start()
 
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
@@ -54,8 +62,9 @@ class Service:
         """Write what waits."""
         self._stopping.set()
         self.keeper.stop()
-        if self._filling.is_alive():
-            self._filling.join(timeout=10)
+        for thread in (self._filling, self._resyncing):
+            if thread.is_alive():
+                thread.join(timeout=10)
         self.uses.stop()
         self.domains.close()
         self.reader.close()

@@ -56,6 +56,9 @@ class Found(NamedTuple):
     name: str
     enabled: bool
     stamp: Stamp
+    domain: str | None
+    """Of a directory account; `read_at` says when its directory was asked last."""
+    read_at: str | None
 
 
 class Minted(NamedTuple):
@@ -71,13 +74,14 @@ def find(reader: Reader, secret: str) -> Found | None:
     row = reader.row(_FIND, fingerprint(secret))
     if row is None:
         return None
-    return Found(Credential(*row[:10]), row[10], row[11], not any(row[12:15]), Stamp(row[15], row[16]))
+    return Found(Credential(*row[:10]), row[10], row[11], not any(row[12:15]), Stamp(row[15], row[16]), row[17], row[18])
 
 
 _FIND = """SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.issuers, t.permitted_ips,
 t.password_change_required, u.id, u.name, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
-s.generation, (SELECT max(id) FROM revisions)
-FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id, state s WHERE t.sha256 = ?"""
+s.generation, (SELECT max(id) FROM revisions), d.domain, d.read_at
+FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
+LEFT JOIN directory_accounts d ON d.user_id = u.id, state s WHERE t.sha256 = ?"""
 
 
 def mint(

@@ -10,6 +10,7 @@ from api.authentication import credentials
 from api.authentication.credentials import Credential
 from api.authentication.tokens import is_well_formed
 from api.authentication.uses import INTERVAL, Uses
+from api.directory.freshness import Freshness
 from api.errors import Forbidden, Problem, Unauthenticated
 from api.reader import Reader
 from reconciler.access.decide import permits
@@ -56,10 +57,11 @@ def secret_of(header: str | None) -> str:
 class Authenticator:
     """Finds out who is calling."""
 
-    def __init__(self, reader: Reader, keeper: AccessKeeper, uses: Uses) -> None:
+    def __init__(self, reader: Reader, keeper: AccessKeeper, uses: Uses, freshness: Freshness) -> None:
         self._reader = reader
         self._keeper = keeper
         self._uses = uses
+        self._freshness = freshness
 
     def authenticate(self, header: str | None, address: Address | None, now: datetime) -> Principal:
         """The principal of a request. Raises Unauthenticated, Forbidden, Problem or StoreError."""
@@ -79,13 +81,17 @@ class Authenticator:
             self._uses.note(credential.id, moment, address and address.text)
         return Principal(access.accounts[found.name], credential, address, access, now, teams)
 
-    def fault(self, found: credentials.Found, access: CurrentAccess, now: datetime, moment: str) -> str | None:
+    def fault(  # noqa: PLR0911 - a reason a check
+        self, found: credentials.Found, access: CurrentAccess, now: datetime, moment: str
+    ) -> str | None:
         """Why a credential does not count at an instant, which `moment` writes as the tables do; None where it does."""
         credential, account = found.credential, access.accounts.get(found.name)
         if account is None or account.id != found.user_id:
             return "unknown-account"  # deleted, or another of the same name, since it was read
         if not found.enabled or not access.state.accounts[found.name]:
             return "account-disabled"
+        if self._freshness.is_stale(found.domain, found.read_at, now):
+            return "directory-unread"
         if credential.revoked_at is not None:
             return "revoked"
         if credential.expires_at <= moment:

@@ -114,6 +114,18 @@ def switch(connection: Connection, user_id: int, name: str, ended: str | None, n
     return [Event("account.disable", "User", name, {"by": "directory", "reason": ended, "revokedCredentials": len(revoked)})]
 
 
+def miss(connection: Connection, known: Known, now: datetime, *, seen_missing: bool) -> list[Event]:
+    """Note that a complete reading did not have an account; it is gone when an earlier one did not have it either."""
+    mine = _known.user_id == known.user_id
+    if not seen_missing:
+        connection.execute(tables.directory_accounts.update().where(mine).values(missing_since=now))
+        return []
+    events = switch(connection, known.user_id, known.name, "gone-from-directory", now)
+    if events:
+        accounts.raise_generation(connection)
+    return events
+
+
 def remove(connection: Connection, known: Known, why: str) -> list[Event]:
     """Delete an account with its sessions, tokens and teams."""
     connection.execute(delete(tables.users).where(_users.id == known.user_id))
@@ -167,10 +179,11 @@ def resolve_groups(reader: Reader, database: Database, domains: Domains, now: da
 
 
 def live(reader: Reader, moment: str) -> list[tuple[Any, ...]]:
-    """Directory accounts that have a live session or token: user id, GUID, domain, when it was read, since when it is missing."""
+    """Directory accounts with a live session or token: id, name, GUID, domain, read at, missing since, switched off."""
     return reader.rows(_LIVE, moment)
 
 
-_LIVE = """SELECT d.user_id, d.guid, d.domain, d.read_at, d.missing_since FROM directory_accounts d
+_LIVE = """SELECT d.user_id, u.name, d.guid, d.domain, d.read_at, d.missing_since, a.disabled_by_directory
+FROM directory_accounts d JOIN users u ON u.id = d.user_id LEFT JOIN account_states a ON a.user_id = d.user_id
 WHERE EXISTS (SELECT 1 FROM tokens t WHERE t.user_id = d.user_id AND t.revoked_at IS NULL AND t.expires_at > ?)
 ORDER BY d.user_id"""

@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from api.access import Account
 from api.authentication import credentials
 from api.authentication.tokens import is_well_formed
 from api.decisions import decide_all, decide_own, may_decide_for
@@ -23,15 +24,19 @@ class Decisions(Resource):
     @operation("Decide", who="account", tag=TAG, body="DecisionQuestion", answer="DecisionAnswer", max_body=256 * 1024)
     def on_post(self, call: Call) -> Any:
         """One decision, or up to 1,000 at once: for the caller, or for accounts that it may decide for."""
-        body, caller = call.body, call.caller
+        body, caller, keeper = call.body, call.caller, self.service.keeper
+
+        def is_stale(account: Account) -> bool:
+            return self.service.freshness.is_stale_account(self.service.reader, account.id, call.now)
+
         if "requests" in body:
-            answers = decide_all(self.service.keeper, caller, body["requests"])
+            answers = decide_all(keeper, caller, body["requests"], is_stale)
             self.service.metrics.count_decisions(reason for reason, _ in answers)
             return b'{"decisions":[' + b",".join([answer for _, answer in answers]) + b"]}"
         if "subject" not in body and "address" not in body and "at" not in body:
             reason, answer = decide_own(caller, body["issuer"], body.get("action", "request"))
         else:
-            ((reason, answer),) = decide_all(self.service.keeper, caller, [body])
+            ((reason, answer),) = decide_all(keeper, caller, [body], is_stale)
         self.service.metrics.count_decision(reason)
         return answer
 

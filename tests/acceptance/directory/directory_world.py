@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class DirectoryWorld(World):
     def __init__(self, accord: Accord, repository: ConfigRepository, url: str, domain: SambaDomain) -> None:
         self.domain = domain
         self.options: dict[str, Any] = {}
+        self.later = timedelta(0)
         super().__init__(accord, repository, url)
 
     def start(self) -> None:

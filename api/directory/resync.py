@@ -1,0 +1,148 @@
+"""Reading directory accounts again while they have sessions or tokens, so that what ends in the directory ends here.
+
+Proof before punishment: only what a controller answered, whole and without an error, changes anything; an account is gone
+only when two readings say so; and a cycle that would switch off suspiciously many switches off none, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
+
+from api.directory import accounts
+from api.directory.accounts import Known
+from api.directory.controllers import DirectoryUnavailable
+from api.directory.domains import Domain, Domains
+from api.directory.entries import Entry
+from api.directory.settings import DirectorySettings
+from api.metrics import Metrics
+from api.reader import Reader
+from reconciler.store.audit import Event, append
+from reconciler.store.errors import StoreError
+from reconciler.store.tables import instant_text, read_instant
+
+_log = logging.getLogger("accord.api")
+_T = TypeVar("_T")
+_PAGE = 200
+_ALWAYS = 5
+"""So many accounts may be switched off in a cycle, whatever share of them that is."""
+
+
+def bound(settings: DirectorySettings) -> timedelta:
+    """The time within which what ends in a domain ends here, while its controllers answer.
+
+    A cycle begins every third of `resync` and reads what is older than that: a reading is at most two thirds of it old, and
+    what is gone needs another cycle.
+    """
+    return settings.resync + timedelta(seconds=settings.total_time)
+
+
+class Live(NamedTuple):
+    """A directory account that has access here: what of it is known."""
+
+    known: Known
+    read_at: datetime
+    is_off: bool
+
+
+class Reading(NamedTuple):
+    """What the directory said of a live account; None: it has none of that GUID."""
+
+    live: Live
+    entry: Entry | None
+    sids: frozenset[str]
+
+    def switches_off(self, now: datetime) -> str | None:
+        """Why this reading would switch the account off; None where it would not."""
+        if self.live.is_off:
+            return None
+        if self.entry is None:
+            return "gone-from-directory" if self.live.known.missing_since is not None else None
+        return self.entry.ended(now)
+
+
+def is_too_many(readings: Sequence[Reading], share: float, now: datetime) -> bool:
+    """Whether a cycle would switch off more accounts than a directory loses in so short a time; pure."""
+    off = sum(reading.switches_off(now) is not None for reading in readings)
+    return off > max(_ALWAYS, len(readings) * share / 100)
+
+
+class Resync:
+    """Reads the live accounts of all domains again, over and over."""
+
+    def __init__(self, domains: Domains, reader: Reader, metrics: Metrics) -> None:
+        self._domains = domains
+        self._reader = reader
+        self._metrics = metrics
+
+    def run(self, stopping: threading.Event) -> None:
+        """Cycle after cycle, as often as the most frequent domain asks for, until it shall stop."""
+        if not self._domains:
+            return
+        pause = min(domain.settings.resync for domain in self._domains.all).total_seconds() / 3
+        while not stopping.wait(pause):
+            for domain in self._domains.all:
+                try:
+                    self.cycle(domain, datetime.now(UTC))
+                except (DirectoryUnavailable, StoreError) as error:
+                    _log.warning("accounts of %s were not read again: %s", domain.settings.dns_name, error)
+                except Exception:  # noqa: BLE001 - it must go on: without it nothing that ends in the directory ends here
+                    _log.exception("reading accounts of %s again failed", domain.settings.dns_name)
+
+    def cycle(self, domain: Domain, now: datetime) -> None:
+        """Read all live accounts of a domain once. Raises DirectoryUnavailable or StoreError; then nothing was changed."""
+        live = self._live(domain, now)
+        self._tell_age(domain, live, now)
+        due = [each for each in live if now - each.read_at >= domain.settings.resync / 3]  # another replica may have read it
+        if not due:
+            return
+        unresolved = accounts.resolve_groups(self._reader, self._reader.database, self._domains, now)
+        if unresolved:
+            _log.warning("there are no groups %s, which teams name", ", ".join(unresolved))
+        readings = [reading for page in _pages(due, _PAGE) for reading in _read(domain, page)]
+        stopped = is_too_many(readings, domain.settings.switch_off_share, now)
+        self._metrics.directory_stopped.labels(domain.settings.dns_name).set(stopped)
+        if stopped:
+            _log.error("%s would switch off too many accounts at once; none was: look into it", domain.settings.dns_name)
+        for page in _pages(readings, _PAGE):
+            self._follow(domain, [each for each in page if not (stopped and each.switches_off(now))], now)
+        self._tell_age(domain, self._live(domain, now), now)
+
+    def _live(self, domain: Domain, now: datetime) -> list[Live]:
+        return [
+            Live(Known(user_id, name, guid, of, missing and read_instant(missing)), read_instant(read), bool(off))
+            for user_id, name, guid, of, read, missing, off in accounts.live(self._reader, instant_text(now))
+            if of == domain.settings.dns_name
+        ]
+
+    def _tell_age(self, domain: Domain, live: Sequence[Live], now: datetime) -> None:
+        oldest = min((each.read_at for each in live if not each.is_off), default=now)
+        self._metrics.directory_age.labels(domain.settings.dns_name).set(max(0.0, (now - oldest).total_seconds()))
+
+    def _follow(self, domain: Domain, readings: Sequence[Reading], now: datetime) -> None:
+        with self._reader.database.recording() as connection:
+            events: list[Event] = []
+            for live, entry, sids in readings:
+                known = accounts.find(connection, guid=live.known.guid)
+                if known is None:
+                    continue  # deleted meanwhile
+                if entry is None:
+                    events += accounts.miss(connection, known, now, seen_missing=live.known.missing_since is not None)
+                else:
+                    name = self._domains.account_name(domain, entry)
+                    teams = accounts.teams_of_groups(connection, sids)
+                    events += accounts.follow(connection, known, name, entry, teams, now)
+            append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
+
+
+def _read(domain: Domain, page: Sequence[Live]) -> Iterable[Reading]:
+    found = domain.read_all([live.known.guid for live in page])
+    for live in page:
+        yield Reading(live, *found.get(live.known.guid, (None, frozenset())))
+
+
+def _pages(items: Sequence[_T], size: int) -> Iterable[Sequence[_T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

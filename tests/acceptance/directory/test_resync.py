@@ -1,0 +1,142 @@
+"""What ends in the directory ends here; what only cannot be read changes nothing."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from directory_world import DirectoryWorld
+
+from api.directory.controllers import DirectoryUnavailable
+
+
+def cycle(world: DirectoryWorld) -> None:
+    """The next cycle, as it would run a while later than the one before."""
+    world.later += timedelta(minutes=3)
+    world.service.resync.cycle(world.service.domains.all[0], datetime.now(UTC) + world.later)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"userAccountControl": "514"}, {"accountExpires": "116444736000000001"}],
+    ids=["disabled", "expired"],
+)
+def test_an_account_that_ends_in_the_directory_ends_here(world: DirectoryWorld, attributes: dict[str, str]) -> None:
+    name, dn = world.person()
+    person = world.login(name)
+    token = world.with_secret(person("POST", "/me/tokens", 201, json={"name": "ci", "validFor": "1d"})["token"])
+    cycle(world)
+    token("GET", "/me", 200)
+    world.domain.set(dn, **attributes)
+    cycle(world)
+    token("GET", "/me", 401)
+    person("GET", "/me", 401)
+    assert world.caller("root")("GET", f"/users/{name}", 200)["disabledBy"] == ["directory"]
+
+
+def test_an_account_that_comes_back_can_log_in_again_and_its_old_tokens_stay_dead(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    person = world.login(name)
+    world.domain.set(dn, userAccountControl="514")
+    cycle(world)
+    world.domain.set(dn, userAccountControl="512")
+    world.login(name)("GET", "/me", 200)
+    person("GET", "/me", 401)
+
+
+def test_a_lost_group_ends_its_access_and_a_new_one_gives_some(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    group = world.domain.add_group(f"group-{name}", dn)
+    world.map_group(f"group-{name}")
+    person = world.login(name)
+    assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is True
+    world.domain.leave(group, dn)
+    cycle(world)
+    assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["reason"] == "no-team"
+    world.domain.join(group, dn)
+    cycle(world)
+    assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is True
+
+
+def test_gone_needs_two_readings(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    person = world.login(name)
+    world.domain.delete(dn)
+    cycle(world)
+    person("GET", "/me", 200)
+    cycle(world)
+    person("GET", "/me", 401)
+
+
+def test_a_group_made_anew_under_the_same_name_gives_nothing(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    group = world.domain.add_group(f"group-{name}", dn)
+    world.map_group(f"group-{name}")
+    person = world.login(name)
+    world.domain.delete(group)
+    world.domain.add_group(f"group-{name}", dn)
+    cycle(world)
+    assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is False
+
+
+def test_a_cycle_that_would_switch_off_too_many_switches_off_none(world: DirectoryWorld) -> None:
+    people = [world.person() for _ in range(8)]
+    sessions = [world.login(name) for name, _ in people]
+    for _, dn in people[:6]:
+        world.domain.set(dn, userAccountControl="514")
+    cycle(world)
+    for session in sessions:
+        session("GET", "/me", 200)
+    assert 'accord_directory_stopped{domain="corp.example.org"} 1.0' in world.caller()("GET", "/metrics", 200)
+    world.domain.set(people[0][1], userAccountControl="512")
+    cycle(world)  # five may always be
+    sessions[0]("GET", "/me", 200)
+    for session in sessions[1:6]:
+        session("GET", "/me", 401)
+
+
+def test_an_outage_changes_nothing_until_the_grace_is_over(world: DirectoryWorld) -> None:
+    name, _ = world.person()
+    person = world.login(name)
+    world.domain.pause()
+    try:
+        world.service.domains.close()
+        world.service.domains.all[0].controllers.settings = world.service.domains.all[0].settings._replace(
+            try_time=0.5, total_time=1.0
+        )
+        with pytest.raises(DirectoryUnavailable):
+            cycle(world)
+        person("GET", "/me", 200)
+    finally:
+        world.domain.go_on()
+    world.execute("UPDATE directory_accounts SET read_at = '2020-01-01T00:00:00.000000Z'")
+    person("GET", "/me", 401)
+
+
+def test_who_asks_about_an_account_that_was_not_read_for_long_is_told_so(world: DirectoryWorld) -> None:
+    name, _ = world.person()
+    world.login(name)
+    portal = world.caller("portal")
+    question = {"issuer": "vpn", "subject": name}
+    assert portal("POST", "/decisions", 200, json=question)["reason"] == "no-team"
+    world.execute("UPDATE directory_accounts SET read_at = '2020-01-01T00:00:00.000000Z'")
+    assert portal("POST", "/decisions", 200, json=question)["reason"] == "directory-unread"
+
+
+def test_what_ends_in_the_directory_ends_here_within_the_published_bound(world: DirectoryWorld) -> None:
+    world.service.stop()
+    world.options = {"resync": "3s"}
+    world.start()
+    name, dn = world.person()
+    person = world.login(name)
+    metrics = world.caller()("GET", "/metrics", 200)
+    bound = float(metrics.partition('accord_directory_bound_seconds{domain="corp.example.org"} ')[2].split()[0])
+    time.sleep(1.5)
+    person("GET", "/me", 200)
+    world.domain.set(dn, userAccountControl="514")
+    until = time.monotonic() + bound
+    while person.send("GET", "/me").status_code == 200:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    person("GET", "/me", 401)

@@ -97,7 +97,7 @@ call "curl -s $url/decisions $session $json -d '{\"issuer\": \"document-signing\
 
 printf '\nEverything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'
 if [ -t 0 ] && [ -t 1 ]; then
-  printf 'The API is described at %s/docs and runs until Ctrl-C.\n' "${url%/api/v1}"
   trap : INT
+  printf 'The API is described at %s/docs and runs until Ctrl-C.\n' "${url%/api/v1}"
   wait "$server" || true
 fi

@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+from terminals import on_a_terminal
 
 from docs.examples import TOP, masked
 
@@ -113,22 +111,14 @@ def test_the_demo_needs_no_curl(demo: Path, tmp_path: Path) -> None:
 
 
 def test_on_a_terminal_the_api_goes_on_until_it_is_interrupted(demo: Path) -> None:
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(demo, [str(demo)], environment(TERM="dumb"))
-    seen, deadline = b"", time.monotonic() + 120
-    try:
-        while b"until Ctrl-C" not in seen and time.monotonic() < deadline:
-            if select.select([terminal], [], [], 1)[0]:
-                seen += os.read(terminal, 65536)
+    seen = b""
+    with on_a_terminal([demo], environment(TERM="dumb")) as terminal:
+        while b"until Ctrl-C" not in seen:
+            shown = terminal.read()
+            assert shown, seen.decode()
+            seen += shown
         url = url_of(_COLOURS.sub("", seen.decode()).splitlines())
         assert is_answering(url)
-        os.write(terminal, b"\x03")
-        _, status = os.waitpid(pid, 0)
-    except BaseException:
-        os.kill(pid, 15)
-        raise
-    finally:
-        os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
+        terminal.type(b"\x03")
+        assert terminal.process.wait(timeout=60) == 0
     assert not is_answering(url)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import click
 import pytest
 from client import PASSWORD, World
-from served import command
+from served import TOP, command
+from terminals import on_a_terminal
 from test_sessions import login
 
 from api.cli.main import accord_api
@@ -122,6 +125,27 @@ def test_a_password_that_is_not_accepted_is_refused_and_not_repeated(world: Worl
     assert done.returncode == 1
     assert said in done.stderr
     assert not password or password not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(world: World) -> None:
+    environment = {**os.environ, "ACCORD_DATABASE_URL": world.url, "PYTHONPATH": str(TOP)}
+    seen = b""
+    with on_a_terminal([sys.executable, "-m", "api", "user", "set-password", "alice"], environment) as terminal:
+        for number, typed in enumerate((PASSWORD, "another one", PASSWORD, PASSWORD)):  # the first two differ
+            asked = (b"Password: ", b"confirmation: ")[number % 2]
+            while seen.count(asked) == number // 2:
+                shown = terminal.read()
+                assert shown, seen
+                seen += shown
+            terminal.type(f"{typed}\n".encode())
+        while shown := terminal.read():
+            seen += shown
+        assert terminal.process.wait(timeout=30) == 0
+    assert b"do not match" in seen
+    assert PASSWORD.encode() not in seen
+    assert login(world, "alice")["passwordChangeRequired"] is True
 
 
 def test_disabling_ends_what_an_account_has_and_enabling_lets_it_in_again(world: World) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from client import PASSWORD, World
+from postgresql_server import PostgresqlServer
 from scenario import everything
 from served import Answer, Server, command, free_port, serving
 
@@ -252,6 +253,31 @@ def test_a_database_that_goes_away_is_503_and_comes_back(world: World, server: S
     assert server.call("GET", "/healthz").status == 200
     world.execute("ALTER TABLE elsewhere RENAME TO tokens")
     assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+@ON_EACH_SERVER
+def test_a_postgresql_server_that_goes_away_is_503_and_comes_back(
+    world: World, server: Server, postgresql_server: PostgresqlServer
+) -> None:
+    secret = world.mint("alice").secret
+    assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
+    postgresql_server.execute("CHECKPOINT")  # it stops as in a crash, and forgets what is on no disk yet
+    postgresql_server.stop()
+    try:
+        for _ in range(3):
+            gone = server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"})
+            assert (gone.status, gone.json["type"]) == (503, "urn:accord:problem:unavailable")
+            assert log_in(server).status == 503
+            assert server.call("GET", "/readyz").status == 503
+            assert server.call("GET", "/healthz").status == 200
+    finally:
+        postgresql_server.start()
+    assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
+    assert server.call("GET", "/readyz").status == 200
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
 
 
 @ON_SQLITE

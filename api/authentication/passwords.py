@@ -38,7 +38,7 @@ class Passwords:
     def verify(self, kept: str | None, password: str) -> bool:
         """Whether a password is the one that was kept. It takes as long where none was. The caller has a turn."""
         try:
-            return self._hasher.verify(kept or self._nobodys, _normal(password)) and kept is not None
+            return self._hasher.verify(kept or self._nobodys, _normal(password)) and bool(kept)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -68,10 +68,11 @@ def objection(password: str, policy: PasswordPolicy, *, identity: tuple[str, ...
 
     `identity` are texts that others know of the owner: the login name, the address, the full name.
     """
-    folded = _normal(password).casefold()
-    if len(folded) < policy.min_length:
+    normal = _normal(password)
+    folded = normal.casefold()
+    if min(len(password), len(normal)) < policy.min_length:  # a ligature is one character, and so is a letter with its accent
         return f"the password is too short: it needs at least {policy.min_length} characters"
-    if len(folded) > MAX_LENGTH:
+    if len(normal) > MAX_LENGTH:
         return f"the password is too long: at most {MAX_LENGTH} characters"
     return _commonness(folded, identity) if policy.refuse_common else None
 

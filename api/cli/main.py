@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "Serve the API until SIGTERM or Ctrl-C.",
     "user": "Act on an account: its password, failed logins, the administrators' switch.",
     "token": "List and revoke API tokens and sessions.",
+    "directory": "Examine the domain controllers, and find groups to map.",
     "completion": "Print the shell completion script.",
 }
 _EPILOG = """\b
@@ -70,7 +71,7 @@ def main() -> NoReturn:
 def run(command: Callable[..., Any]) -> int:
     """Run a command to its exit code."""
     try:
-        command(standalone_mode=False, prog_name="accord-api")
+        code = command(standalone_mode=False, prog_name="accord-api")
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -85,7 +86,7 @@ def run(command: Callable[..., Any]) -> int:
         if os.environ.get("ACCORD_DEBUG"):
             raise
         return _explain(error)
-    return OK
+    return code if isinstance(code, int) else OK
 
 
 def _explain(error: Exception) -> int:

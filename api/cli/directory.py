@@ -1,0 +1,108 @@
+"""accord-api directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from api.cli.groups import Group
+
+if TYPE_CHECKING:
+    from api.directory.domains import Domains
+
+_format = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+
+
+@click.group(
+    "directory",
+    cls=Group,
+    epilog="""\b
+Examples:
+  accord-api directory doctor
+  accord-api directory groups --search pki
+""",
+)
+def command() -> None:
+    """Examine the domain controllers, and find groups to map. The domains are configured in the file that ACCORD_CONFIG names."""
+
+
+@contextmanager
+def _domains() -> Iterator[Domains]:
+    from api.directory.domains import Domains
+    from api.settings import Misconfigured, read_settings
+
+    domains = Domains(read_settings({}).directories)
+    if not domains:
+        raise Misconfigured("no directory is configured: name a file in ACCORD_CONFIG that has a `[directory.NAME]` table")
+    try:
+        yield domains
+    finally:
+        domains.close()
+
+
+@command.command(
+    "doctor",
+    epilog="""\b
+Examples:
+  accord-api directory doctor
+  accord-api directory doctor --format json
+
+\b
+Exit codes: 0 all is well; 1 something is not.
+""",
+)
+@_format
+def doctor(form: str) -> int:
+    """Look at each controller: reachable, certificate, clock, service account, what it may read, latency; and what to do."""
+    from datetime import UTC, datetime
+
+    import orjson
+
+    from api.directory.doctor import examine
+
+    with _domains() as domains:
+        found = [finding for domain in domains.all for finding in examine(domain, datetime.now(UTC))]
+    if form == "json":
+        click.echo(orjson.dumps([each._asdict() for each in found], option=orjson.OPT_INDENT_2).decode())
+    else:
+        for controller, check, ok, detail, advice in found:
+            mark = click.style("ok  ", fg="green") if ok else click.style("FAIL", fg="red")
+            click.echo(f"{mark}  {controller}  {check}: {detail}")
+            if not ok and advice:
+                click.echo(f"      → {advice}")
+    return 0 if all(each.ok for each in found) else 1
+
+
+@command.command(
+    "groups",
+    epilog="""\b
+Examples:
+  accord-api directory groups --search pki
+  accord-api directory groups --search "certificate admins" --format json
+""",
+)
+@click.option("--search", "text", required=True, metavar="TEXT", help="A part of the group's name.")
+@_format
+def groups(text: str, form: str) -> None:
+    """Find groups by a part of their name, to write into a team's `adGroups`."""
+    import orjson
+
+    from api.directory.doctor import find_groups
+
+    with _domains() as domains:
+        first = domains.all[0]
+        found = [
+            (name if domain is first else f"{domain.settings.netbios_name}\\{name}", dn)
+            for domain in domains.all
+            for name, dn in find_groups(domain, text)
+        ]
+    if form == "json":
+        click.echo(orjson.dumps([{"name": name, "dn": dn} for name, dn in found], option=orjson.OPT_INDENT_2).decode())
+        return
+    for name, dn in found:
+        click.echo(f"{name}  {dn}")
+    if not found:
+        click.echo(f"No group has `{text}` in its name.")

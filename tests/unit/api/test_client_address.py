@@ -180,9 +180,9 @@ def test_a_proxy_that_tells_of_loopback_makes_nobody_local(claimed: str) -> None
 @pytest.mark.parametrize("piece", [",", '",', '"",', ',"a"', "\\", 'for="', ";"])
 def test_no_header_takes_long_to_read(piece: str) -> None:
     header = (piece * LONGEST)[:LONGEST]
-    began = time.perf_counter()
+    began = time.thread_time()
     assert told(header) is None
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
     with pytest.raises(Problem, match="longer"):
         address(PROXY, forwarded=header + ",")
     with pytest.raises(Problem, match="longer"):

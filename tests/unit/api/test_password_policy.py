@@ -1,0 +1,115 @@
+"""Which new passwords are accepted, and how they are kept and checked."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from argon2 import PasswordHasher
+
+from api.authentication.passwords import MAX_LENGTH, Passwords, objection
+from api.errors import Busy
+from api.policies import PasswordPolicy
+
+POLICY = PasswordPolicy(min_length=15, refuse_common=True)
+IDENTITY = ("alice", "alice.jones@example.org", "alice.jones", "Alice Jones")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "a rather long passphrase",
+        "correct horse battery staple",
+        "    spaces   count   too   ",
+        "\u6f22\u5b57\u304b\u306a\u4ea4\u3058\u308a\u6587\u306e\u9577\u3044\u8a00\u8449\u3067\u3059",
+        "ALL CAPITALS AND NO DIGIT",
+        "x" * (MAX_LENGTH - 4) + "yz!?",
+    ],
+)
+def test_any_long_one_that_is_not_common_is_accepted(password: str) -> None:
+    assert objection(password, POLICY, identity=IDENTITY) is None
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("", "too short"),
+        ("fourteen chars", "too short"),
+        ("\ufb03" * 6, "too short"),  # a ligature is one character, however many letters it stands for
+        ("\u00df" * 8 + "abc", "too short"),
+        ("x" * (MAX_LENGTH + 1), "too long"),
+        ("passwordpassword", "list of common"),
+        ("PasswordPassword", "list of common"),
+        ("123456123456123456", "list of common"),
+        ("qwertyuiopqwertyuiop", "list of common"),
+        ("aaaaaaaaaaaaaaaaaaa", "repeats"),
+        ("abababababababab", "repeats"),
+        ("alice.jones@example.org", "your name"),
+        ("Alice.Jones@Example.ORG1", "your name"),
+        ("alicealicealicealice", "your name"),
+        ("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "list of common"),
+    ],
+)
+def test_a_poor_one_is_refused_with_the_reason(password: str, why: str) -> None:
+    found = objection(password, POLICY, identity=IDENTITY)
+    assert found is not None and why in found
+
+
+def test_the_settings_may_accept_common_ones_but_never_short_ones() -> None:
+    lax = PasswordPolicy(min_length=8, refuse_common=False)
+    assert objection("password", lax, identity=IDENTITY) is None
+    assert "too short" in (objection("passwor", lax, identity=IDENTITY) or "")
+
+
+def test_a_password_is_verified_by_its_hash_alone() -> None:
+    passwords = Passwords(1)
+    kept = passwords.hash("a rather long passphrase")
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert passwords.verify(kept, "a rather long passphrase")
+    for wrong in ("A rather long passphrase", "a rather long passphrase ", "", "\0"):
+        assert not passwords.verify(kept, wrong)
+    assert passwords.hash("a rather long passphrase") != kept
+
+
+@pytest.mark.parametrize("kept", [None, "", "nonsense", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "!"])
+def test_where_no_password_is_kept_none_is_right(kept: str | None) -> None:
+    assert not Passwords(1).verify(kept, "nobody has this password")
+
+
+def test_the_same_characters_from_another_keyboard_are_the_same_password() -> None:
+    passwords = Passwords(1)
+    assert passwords.verify(
+        passwords.hash("caf\u00e9 au lait, s'il vous pla\u00eet"), "cafe\u0301 au lait, s'il vous plai\u0302t"
+    )
+
+
+def test_a_hash_of_other_parameters_is_made_anew() -> None:
+    passwords = Passwords(1)
+    old = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash("a rather long passphrase")
+    new = passwords.rehash(old, "a rather long passphrase")
+    assert new is not None and passwords.verify(new, "a rather long passphrase")
+    assert passwords.rehash(new, "a rather long passphrase") is None
+
+
+def test_so_many_hash_at_once_so_many_wait_and_the_others_come_again() -> None:
+    passwords = Passwords(1, waiting=1)
+    inside, leave = threading.Event(), threading.Event()
+
+    def take_a_turn() -> None:
+        with passwords.turn():
+            inside.set()
+            leave.wait(10)
+
+    threads = [threading.Thread(target=take_a_turn) for _ in range(2)]
+    threads[0].start()
+    assert inside.wait(10)
+    threads[1].start()
+    while passwords._places._value:  # until the second one waits
+        pass
+    with pytest.raises(Busy), passwords.turn():
+        pass
+    leave.set()
+    for thread in threads:
+        thread.join()
+    with passwords.turn():
+        pass

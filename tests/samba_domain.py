@@ -63,9 +63,9 @@ def _certificates(folder: Path) -> None:
 
     key = ("-newkey", "rsa:2048", "-nodes")
     usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test CA", *usage)
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "90", "-subj", "/CN=Test CA", *usage)
     openssl("req", *key, "-keyout", "dc.key", "-out", "dc.csr", "-subj", f"/CN={HOST}.{REALM}")
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "dc.ext")
+    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "90", "-extfile", "dc.ext")
     openssl("x509", "-req", "-in", "dc.csr", *signing, "-out", "dc.pem")
     for name in ("dc.key", "ca.key"):
         (folder / name).chmod(0o600)  # Samba refuses a key that others can read

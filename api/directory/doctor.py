@@ -91,10 +91,8 @@ def _ask(session: Session, now: datetime) -> Iterator[tuple[str, bool, str, str]
     for name, base in (("user base", session.settings.user_base), ("group base", session.settings.group_base)):
         there = session.read(base, ["objectClass"]) is not None
         yield name, there, base, "" if there else f"correct `{name.replace(' ', '_')}`, or let the service account read it"
-    account = session.settings.service_account
-    condition = f"(|(userPrincipalName={escape_filter_chars(account)})(distinguishedName={escape_filter_chars(account)}))"
-    own = session.search(session.settings.user_base, condition, ["objectSid"], most=1)
-    if not own:
+    own = _own_entry(session)
+    if own is None:
         yield (
             "tokenGroups",
             False,
@@ -102,12 +100,23 @@ def _ask(session: Session, now: datetime) -> Iterator[tuple[str, bool, str, str]
             "name it by its user principal name",
         )
         return
-    entry = session.read(own[0].dn, ["tokenGroups"])
+    entry = session.read(own, ["tokenGroups"])
     readable = entry is not None and "tokengroups" in entry.attributes
     advice = (
         "" if readable else "put it into `Windows Authorization Access Group`; until then nested groups are searched for, slowly"
     )
     yield "tokenGroups", readable, "readable" if readable else "not readable", advice
+
+
+def _own_entry(session: Session) -> str | None:
+    """The DN of the service account, which is configured as a DN, as `name@domain` or as `DOMAIN\\name`."""
+    account = session.settings.service_account
+    if "=" in account:
+        return account
+    name = account.rpartition("\\")[2].partition("@")[0]
+    condition = f"(|(userPrincipalName={escape_filter_chars(account)})(sAMAccountName={escape_filter_chars(name)}))"
+    found = session.search(session.settings.user_base, condition, ["objectSid"], most=1)
+    return found[0].dn if found else None
 
 
 def find_groups(domain: Domain, text: str) -> list[tuple[str, str]]:

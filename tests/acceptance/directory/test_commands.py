@@ -45,7 +45,8 @@ def accord_api_command(configuration: Path, *arguments: str) -> Result:
 def test_a_domain_that_is_well_is_said_to_be(configuration: Path) -> None:
     result = accord_api_command(configuration, "directory", "doctor", "--format", "json")
     found = json.loads(result.output)
-    assert result.exit_code == 0, found
+    assert [each for each in found if not each["ok"]] == []
+    assert result.exit_code == 0
     assert {each["check"] for each in found} >= {"reachable", "certificate", "clock", "service account", "tokenGroups", "latency"}
 
 
@@ -57,7 +58,7 @@ def test_what_is_wrong_is_said_with_what_to_do(configuration: Path) -> None:
     result = accord_api_command(configuration, "directory", "doctor")
     assert result.exit_code == 1
     assert "FAIL" in result.output
-    assert "name the CA that issued its certificate in `ca_file`" in result.output
+    assert "name the CA that issued the controller's certificate in `ca_file`" in result.output
 
 
 def text_of_another_ca(folder: Path) -> str:

@@ -43,10 +43,18 @@ class LoggedIn(NamedTuple):
     password_change_required: bool
 
 
+class LoginRefused(Unauthenticated):
+    """A login that failed. The reason is for figures; the answer is the same for all."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(REFUSED)
+        self.reason = reason
+
+
 def log_in(
     reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
 ) -> LoggedIn:
-    """Open a session for a declared account. Raises Unauthenticated, TooManyFailures, Busy or StoreError."""
+    """Open a session for a declared account. Raises LoginRefused, TooManyFailures, Busy or StoreError."""
     name = name.lower()
     policies = keeper.now().policies
     with passwords.turn():
@@ -62,7 +70,7 @@ def log_in(
             record_failure(connection, account, refusal or "", address, policies, now)
         else:
             return open_session(connection, account, rehashed, address, policies, now)
-    raise Unauthenticated(REFUSED)
+    raise LoginRefused(refusal or "unknown-account")
 
 
 _KEPT_HASH = """SELECT a.password_hash FROM users u JOIN account_states a ON a.user_id = u.id

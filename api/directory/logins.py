@@ -10,11 +10,10 @@ from sqlalchemy import Row, delete, select
 
 from api import accounts
 from api.access import AccessKeeper
-from api.authentication.logins import REFUSED, LoggedIn, is_delayed, open_session, record_failure, refuse_address
+from api.authentication.logins import LoggedIn, LoginRefused, is_delayed, open_session, record_failure, refuse_address
 from api.directory import accounts as directory_accounts
 from api.directory.domains import Domain, Domains, can_be_password, is_near_lock_out
 from api.directory.entries import Entry
-from api.errors import Unauthenticated
 from api.policies import Policies
 from api.reader import Reader
 from reconciler.access.decide import permits
@@ -47,7 +46,7 @@ def is_for_directory(domains: Domains, reader: Reader, name: str) -> bool:
 def log_in(
     domains: Domains, reader: Reader, keeper: AccessKeeper, name: str, password: str, address: Address | None, now: datetime
 ) -> LoggedIn:
-    """Open a session. Raises Unauthenticated, TooManyFailures, DirectoryUnavailable or StoreError."""
+    """Open a session. Raises LoginRefused, TooManyFailures, DirectoryUnavailable or StoreError."""
     policies = keeper.now().policies
     refuse_address(reader, address, now)
     verified = _verify(domains, reader, name, password, now)
@@ -62,7 +61,7 @@ def log_in(
                 return open_session(connection, account, None, address, policies, now)
             found = refusal
         _fail(connection, verified, found, address, policies, now)
-    raise Unauthenticated(REFUSED)
+    raise LoginRefused(found)
 
 
 def _verify(domains: Domains, reader: Reader, name: str, password: str, now: datetime) -> _Verified | str:

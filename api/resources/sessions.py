@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.authentication import credentials
-from api.authentication.logins import LoggedIn
+from api.authentication.logins import LoggedIn, LoginRefused
 from api.errors import Problem
 from api.operations import Call, Resource, address_of, operation
 from api.service import Service
@@ -21,7 +21,7 @@ def open_session(service: Service, call: Call) -> LoggedIn:
     try:
         found = service.log_in(call.body["username"], call.body["password"], address, call.now)
     except Problem as problem:
-        service.metrics.logins.labels(problem.name).inc()
+        service.metrics.logins.labels(problem.reason if isinstance(problem, LoginRefused) else problem.name).inc()
         raise
     service.metrics.logins.labels("succeeded").inc()
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from client import World
+from client import PASSWORD, World
+from test_sessions import login
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -41,6 +42,28 @@ def test_refusals_are_counted_by_their_problem(world: World) -> None:
     counted = {name: value for name, value in figures(world).items() if name.startswith("accord_refusals_total")}
     assert counted == {
         f'accord_refusals_total{{problem="{name}"}}': 1 for name in ("unauthenticated", "forbidden", "not-found", "invalid")
+    }
+
+
+def test_logins_are_counted_by_outcome_though_the_answer_is_the_same_for_all(world: World) -> None:
+    for name in ("alice", "bob", "nobody"):
+        world.set_password(name)
+    world.caller("root")("PUT", "/users/nobody/disabled", 204)
+    login(world, "alice")
+    for name, password in (("alice", "wrong password entirely"), ("who", PASSWORD), ("nobody", PASSWORD), ("portal", PASSWORD)):
+        login(world, name, password, 401)
+    login(world, "bob", address="203.0.113.9", code=401)
+    counted = {name: value for name, value in figures(world).items() if name.startswith("accord_logins_total")}
+    assert counted == {
+        f'accord_logins_total{{outcome="{outcome}"}}': 1
+        for outcome in (
+            "succeeded",
+            "wrong-password",
+            "unknown-account",
+            "account-disabled",
+            "no-password",
+            "address-not-permitted",
+        )
     }
 
 

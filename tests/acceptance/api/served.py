@@ -23,7 +23,7 @@ def command(*arguments: str, url: str = "", given: str = "", **environment: str)
     """Run a command to its end."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
     env = {**kept, "PYTHONPATH": str(TOP), **({"ACCORD_DATABASE_URL": url} if url else {}), **environment}
-    program = [sys.executable, "-W", "error", "-m", "api", *arguments]
+    program = [sys.executable, "-m", "api", *arguments]
     done = subprocess.run(program, input=given, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert "Traceback" not in done.stdout + done.stderr
     return done

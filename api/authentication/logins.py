@@ -55,7 +55,13 @@ def log_in(
     reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
 ) -> LoggedIn:
     """Open a session for a declared account. Raises LoginRefused, TooManyFailures, Busy or StoreError."""
-    name = name.lower()
+    with passwords.place():  # until the end: who waits for the database to be written takes a thread, too
+        return _log_in(reader, keeper, passwords, name.lower(), password, address, now)
+
+
+def _log_in(
+    reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
+) -> LoggedIn:
     policies = keeper.now().policies
     with passwords.turn():
         refuse_address(reader, address, now)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -32,7 +33,7 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """What is kept of a password. Raises Busy."""
-        with self.turn():
+        with self.place(), self.turn():
             return self._hasher.hash(_normal(password))
 
     def verify(self, kept: str | None, password: str) -> bool:
@@ -47,15 +48,18 @@ class Passwords:
         return self._hasher.hash(_normal(password)) if self._hasher.check_needs_rehash(kept) else None
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One's turn to hash. Raises Busy where too many wait already."""
+    def place(self) -> Iterator[None]:
+        """A place among those who wait, to hash and then for the database. Raises Busy where all are taken."""
         if not self._places.acquire(blocking=False):
             raise Busy("too many logins at once; try again in a second")
         try:
-            with self._turns:
-                yield
+            yield
         finally:
             self._places.release()
+
+    def turn(self) -> AbstractContextManager[Any]:
+        """One's turn to hash. The caller has a place."""
+        return self._turns
 
 
 def _normal(password: str) -> str:

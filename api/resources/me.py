@@ -87,7 +87,7 @@ class MyPassword(Resource):
         if caller.credential.kind != "session":
             raise Forbidden("an API token cannot change the password; log in", reason="session-needed")
         kept = self.service.reader.row("SELECT password_hash FROM account_states WHERE user_id = ?", caller.account.id)
-        with passwords.turn():
+        with passwords.place(), passwords.turn():
             verified = passwords.verify(kept[0] if kept else None, call.body["currentPassword"])
         hashed = passwords.hash(call.body["newPassword"])
         with self.service.database.recording() as connection:

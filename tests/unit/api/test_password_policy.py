@@ -96,7 +96,7 @@ def test_so_many_hash_at_once_so_many_wait_and_the_others_come_again() -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def take_a_turn() -> None:
-        with passwords.turn():
+        with passwords.place(), passwords.turn():
             inside.set()
             leave.wait(10)
 
@@ -106,10 +106,10 @@ def test_so_many_hash_at_once_so_many_wait_and_the_others_come_again() -> None:
     threads[1].start()
     while passwords._places._value:  # until the second one waits
         pass
-    with pytest.raises(Busy), passwords.turn():
+    with pytest.raises(Busy), passwords.place():
         pass
     leave.set()
     for thread in threads:
         thread.join()
-    with passwords.turn():
+    with passwords.place(), passwords.turn():
         pass

@@ -23,6 +23,7 @@ import jsonschema
 import pytest
 from postgresql_server import PostgresqlServer
 
+from api.directory.settings import read_directories
 from api.errors import Problem
 from api.metrics import Metrics
 from api.schemas import COMPONENTS
@@ -179,11 +180,16 @@ def test_every_json_example_is_a_valid_resource(name: str, _about: str, body: st
     jsonschema.Draft202012Validator(schema_of(value["kind"])).validate(value)
 
 
-def test_the_toml_example_is_a_deployment(tmp_path: Path) -> None:
-    ((_, _, body),) = fences("toml")
-    (tmp_path / "accord.toml").write_text(body)
+def test_the_toml_examples_are_settings(tmp_path: Path) -> None:
+    about_directories, deployment = sorted((body for _, _, body in fences("toml")), key=lambda body: "[directory" not in body)
+    (tmp_path / "accord.toml").write_text(deployment)
     found = read_deployment({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})
-    assert found.database_url == tomllib.loads(body)["database_url"]
+    assert found.database_url == tomllib.loads(deployment)["database_url"]
+    (tmp_path / "file").write_text("what is in it is not read here")
+    tables = tomllib.loads(about_directories)["directory"]
+    tables["corp"] |= dict.fromkeys(("ca_file", "secret_file"), str(tmp_path / "file"))
+    (directory,) = read_directories(tables, {})
+    assert [controller.tls for controller in directory.controllers] == [True, False]
 
 
 @pytest.mark.postgresql

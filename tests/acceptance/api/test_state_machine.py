@@ -13,7 +13,16 @@ import pytest
 from client import Caller, World, settings
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, issuer, team, user
 
 from api.app import create_app
@@ -62,8 +71,8 @@ class Model:
     """What should be."""
 
     accounts: dict[str, Account]
-    members: dict[tuple[str, str], Link] = field(default_factory=lambda: {(each, who): "none" for each in TEAMS for who in USERS})
-    grants: dict[tuple[str, str], Link] = field(default_factory=lambda: {(each, to): "none" for each in TEAMS for to in ISSUERS})
+    members: dict[tuple[str, str], Link] = field(default_factory=lambda: dict.fromkeys(product(TEAMS, USERS), "for good"))
+    grants: dict[tuple[str, str], Link] = field(default_factory=lambda: dict.fromkeys(product(TEAMS, ISSUERS), "for good"))
     issuers: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(ISSUERS, True))
     credentials: list[Credential] = field(default_factory=list)
 
@@ -122,6 +131,7 @@ class Runtime(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.model = Model({who: Account(next(self.passwords)) for who in USERS})
+        self.model.members[RESTRICTED, "alice"] = "none"
         self.world.apply({**ADMINISTRATORS, "issuers/spare.yaml": issuer("spare"), **self.model.files()})
         self.services = [Service(settings(self.url)) for _ in range(2)]
         for service in self.services:
@@ -205,12 +215,18 @@ class Runtime(RuleBasedStateMachine):
         )
         credential.ended = True
 
-    @rule(who=users, at=replicas, switch=st.booleans())
-    def disable_or_enable(self, who: str, at: int, switch: bool) -> None:
-        self.root[at]("PUT" if switch else "DELETE", f"/users/{who}/disabled", 204)
-        self.model.accounts[who].disabled_by_administrator = switch
-        if switch:
-            self.model.end(who, "session", "token")
+    @rule(who=users, at=replicas)
+    def disable(self, who: str, at: int) -> None:
+        self.root[at]("PUT", f"/users/{who}/disabled", 204)
+        self.model.accounts[who].disabled_by_administrator = True
+        self.model.end(who, "session", "token")
+
+    @precondition(lambda self: any(account.disabled_by_administrator for account in self.model.accounts.values()))
+    @rule(at=replicas)
+    def enable(self, at: int) -> None:
+        for who, account in self.model.accounts.items():
+            self.root[at]("DELETE", f"/users/{who}/disabled", 204)
+            account.disabled_by_administrator = False
 
     @rule(credential=credentials, at=replicas, tokens=st.booleans())
     def change_password(self, credential: Credential, at: int, tokens: bool) -> None:
@@ -225,12 +241,12 @@ class Runtime(RuleBasedStateMachine):
 
     # ---- what Git declares
 
-    @rule(who=users, enabled=st.booleans())
-    def git_switches_an_account(self, who: str, enabled: bool) -> None:
+    @rule(who=users)
+    def git_switches_an_account(self, who: str) -> None:
         account = self.model.accounts[who]
-        if not enabled:
+        account.enabled_by_git = not account.enabled_by_git
+        if not account.enabled_by_git:
             self.model.end(who, "session", "token")
-        account.enabled_by_git = enabled
         self.reconcile()
 
     @rule(who=users, each=teams, link=links)
@@ -243,9 +259,9 @@ class Runtime(RuleBasedStateMachine):
         self.model.grants[each, to] = link
         self.reconcile()
 
-    @rule(to=issuers, enabled=st.booleans())
-    def git_switches_an_issuer(self, to: str, enabled: bool) -> None:
-        self.model.issuers[to] = enabled
+    @rule(to=issuers)
+    def git_switches_an_issuer(self, to: str) -> None:
+        self.model.issuers[to] = not self.model.issuers[to]
         self.reconcile()
 
     @rule(who=users)
@@ -270,6 +286,6 @@ def test_no_wrong_allow_and_no_wrong_deny(sqlite_template: Path, tmp_path: Path)
         return Runtime(sqlite_template, folder)
 
     bounds = hypothesis.settings(
-        max_examples=10, stateful_step_count=30, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=10, stateful_step_count=40, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(machine, settings=bounds)

@@ -51,8 +51,18 @@ def test_the_privileges_of_the_api_are_enough_and_not_more(
         assert server.call("GET", "/readyz").status == 200
         assert server.stop() == 0
     name = world.url.rpartition("/")[2]
+    for permitted in (  # what an account of a directory needs
+        "INSERT INTO users (name, source, email) VALUES ('zoe', 'directory', '')",
+        "UPDATE users SET name = 'zoey', email = 'zoe@example.org', full_name = 'Zoe' WHERE name = 'zoe'",
+        "DELETE FROM users WHERE name = 'zoey'",
+    ):
+        postgresql_server.execute(f"SET ROLE accord_api; {permitted}", name)
     for forbidden in (
-        "UPDATE users SET email = 'x'",
+        "UPDATE users SET disabled_by_git = true",
+        "UPDATE users SET type = 'application'",
+        "UPDATE teams SET administrator = true",
+        "INSERT INTO memberships (team_id, user_id) VALUES (1, 1)",
+        "UPDATE permissions SET until = NULL",
         "DELETE FROM memberships",
         "INSERT INTO issuers (name) VALUES ('x')",
         "UPDATE audit SET actor = 'x'",

@@ -20,6 +20,8 @@ class Reader:
         self.database = database
         self._local = threading.local()
         self._opened: list[Any] = []
+        self.losses = 0
+        """How often a connection was lost. It may be another database by now: a backup was put in its place."""
 
     def rows(self, statement: str, *values: Any) -> list[Row]:
         """The rows of a statement, whose places for values are written `?`. Raises StoreError."""
@@ -48,9 +50,7 @@ class Reader:
         connection = getattr(self._local, "connection", None)
         file = self.database.file_number
         if connection is not None and self._local.file != file:
-            # SQLite would go on reading the file that was there: a backup was put in its place, or nothing
-            del self._local.connection
-            self._close(connection)
+            self._lose(connection)  # SQLite would go on reading the file that was there
             connection = None
         if connection is None:
             self._local.file = file
@@ -61,11 +61,15 @@ class Reader:
             cursor = connection.execute(statement, values)
             found: list[Row] = cursor.fetchall() if cursor.description else []
         except BaseException:
-            del self._local.connection
-            self._close(connection)
+            self._lose(connection)
             with self.database.translated():
                 raise
         return found
+
+    def _lose(self, connection: Any) -> None:
+        del self._local.connection
+        self._close(connection)
+        self.losses += 1
 
     def _connect(self) -> Any:
         connection = self.database.driver_connection()

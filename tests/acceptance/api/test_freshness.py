@@ -171,6 +171,23 @@ def test_a_sqlite_file_that_was_put_in_its_place_is_the_one_that_counts(world: W
     alice("POST", "/decisions", 401, json={"issuer": "tls"})
 
 
+def test_a_database_that_was_put_in_its_place_counts_though_its_generation_is_the_same(
+    world: World, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    alice = world.caller("alice")
+    assert alice("POST", "/decisions", 200, json={"issuer": "tls"})["allow"] is True
+    world.execute("DELETE FROM memberships")  # past everything, so that the generation does not tell
+    if database_kind == "sqlite":
+        write_out(tmp_path / "accord.db")
+        shutil.copy(tmp_path / "accord.db", tmp_path / "restored.db")
+        (tmp_path / "restored.db").replace(tmp_path / "accord.db")
+    else:
+        server = request.getfixturevalue("postgresql_server")
+        name = world.url.rpartition("/")[2]
+        server.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+    assert alice("POST", "/decisions", 200, json={"issuer": "tls"})["allow"] is False
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_sqlite_file_that_is_corrupt_is_not_answered_from(world: World, tmp_path: Path) -> None:
     alice = world.caller("alice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -113,8 +114,10 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
     except ValueError as error:
         raise refuse(str(error)) from None
     ca_file = text("ca_file")
-    if not Path(ca_file).is_file():
-        raise refuse(f"`ca_file` names `{ca_file}`, which is no file")
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        raise refuse(f"`ca_file` names `{ca_file}`, which holds no certificates that can be read") from None
     base = ",".join(f"DC={part}" for part in dns_name.split("."))
     return DirectorySettings(
         name,

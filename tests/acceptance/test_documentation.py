@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import certifi
 import click
 import jsonschema
 import pytest
@@ -185,9 +186,8 @@ def test_the_toml_examples_are_settings(tmp_path: Path) -> None:
     (tmp_path / "accord.toml").write_text(deployment)
     found = read_deployment({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})
     assert found.database_url == tomllib.loads(deployment)["database_url"]
-    (tmp_path / "file").write_text("what is in it is not read here")
     tables = tomllib.loads(about_directories)["directory"]
-    tables["corp"] |= dict.fromkeys(("ca_file", "secret_file"), str(tmp_path / "file"))
+    tables["corp"] |= dict.fromkeys(("ca_file", "secret_file"), certifi.where())
     (directory,) = read_directories(tables, {})
     assert [controller.tls for controller in directory.controllers] == [True, False]
 

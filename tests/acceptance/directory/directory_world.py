@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class DirectoryWorld(World):
         self.domain = domain
         self.options: dict[str, Any] = {}
         self.later = timedelta(0)
+        self.password = samba_domain.PASSWORD
         super().__init__(accord, repository, url)
 
     def start(self) -> None:
@@ -45,6 +46,11 @@ class DirectoryWorld(World):
         self.service = Service(settings(self.url)._replace(directories=directories))
         self.service.start()
         self.app = create_app(self.service)
+
+    def cycle(self) -> None:
+        """The next re-sync, as it would run a while later than the one before. Raises DirectoryUnavailable."""
+        self.later += timedelta(minutes=3)
+        self.service.resync.cycle(self.service.domains.all[0], datetime.now(UTC) + self.later)
 
     def person(self, **attributes: Any) -> tuple[str, str]:
         """A new account in the domain: its name and its DN."""

@@ -94,7 +94,7 @@ def test_a_group_is_found_by_a_part_of_its_name(configuration: Path, domain: Sam
         ("controllers = []", "must be a list of addresses"),
         ('secret = "hunter22hunter22"', "the secret does not belong in this file"),
         ('dns_name = "corp"', "must be a domain's full name"),
-        ('ca_file = "nowhere.pem"', "which is no file"),
+        ('ca_file = "nowhere.pem"', "which holds no certificates"),
         ('secret_file = "nowhere"', "which cannot be read"),
         ("start_tls = false", "`start_tls` is no setting"),
         ("resync = 5", "`resync` must be a text"),

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from directory_world import DirectoryWorld
 
 from api.directory.controllers import DirectoryUnavailable
-
-
-def cycle(world: DirectoryWorld) -> None:
-    """The next cycle, as it would run a while later than the one before."""
-    world.later += timedelta(minutes=3)
-    world.service.resync.cycle(world.service.domains.all[0], datetime.now(UTC) + world.later)
 
 
 @pytest.mark.parametrize(
@@ -26,10 +19,10 @@ def test_an_account_that_ends_in_the_directory_ends_here(world: DirectoryWorld, 
     name, dn = world.person()
     person = world.login(name)
     token = world.with_secret(person("POST", "/me/tokens", 201, json={"name": "ci", "validFor": "1d"})["token"])
-    cycle(world)
+    world.cycle()
     token("GET", "/me", 200)
     world.domain.set(dn, **attributes)
-    cycle(world)
+    world.cycle()
     token("GET", "/me", 401)
     person("GET", "/me", 401)
     assert world.caller("root")("GET", f"/users/{name}", 200)["disabledBy"] == ["directory"]
@@ -39,7 +32,7 @@ def test_an_account_that_comes_back_can_log_in_again_and_its_old_tokens_stay_dea
     name, dn = world.person()
     person = world.login(name)
     world.domain.set(dn, userAccountControl="514")
-    cycle(world)
+    world.cycle()
     world.domain.set(dn, userAccountControl="512")
     world.login(name)("GET", "/me", 200)
     person("GET", "/me", 401)
@@ -52,10 +45,10 @@ def test_a_lost_group_ends_its_access_and_a_new_one_gives_some(world: DirectoryW
     person = world.login(name)
     assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is True
     world.domain.leave(group, dn)
-    cycle(world)
+    world.cycle()
     assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["reason"] == "no-team"
     world.domain.join(group, dn)
-    cycle(world)
+    world.cycle()
     assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is True
 
 
@@ -63,9 +56,9 @@ def test_gone_needs_two_readings(world: DirectoryWorld) -> None:
     name, dn = world.person()
     person = world.login(name)
     world.domain.delete(dn)
-    cycle(world)
+    world.cycle()
     person("GET", "/me", 200)
-    cycle(world)
+    world.cycle()
     person("GET", "/me", 401)
 
 
@@ -76,7 +69,7 @@ def test_a_group_made_anew_under_the_same_name_gives_nothing(world: DirectoryWor
     person = world.login(name)
     world.domain.delete(group)
     world.domain.add_group(f"group-{name}", dn)
-    cycle(world)
+    world.cycle()
     assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is False
 
 
@@ -85,12 +78,12 @@ def test_a_cycle_that_would_switch_off_too_many_switches_off_none(world: Directo
     sessions = [world.login(name) for name, _ in people]
     for _, dn in people[:6]:
         world.domain.set(dn, userAccountControl="514")
-    cycle(world)
+    world.cycle()
     for session in sessions:
         session("GET", "/me", 200)
     assert 'accord_directory_stopped{domain="corp.example.org"} 1.0' in world.caller()("GET", "/metrics", 200)
     world.domain.set(people[0][1], userAccountControl="512")
-    cycle(world)  # five may always be
+    world.cycle()  # five may always be
     sessions[0]("GET", "/me", 200)
     for session in sessions[1:6]:
         session("GET", "/me", 401)
@@ -106,7 +99,7 @@ def test_an_outage_changes_nothing_until_the_grace_is_over(world: DirectoryWorld
             try_time=0.5, total_time=1.0
         )
         with pytest.raises(DirectoryUnavailable):
-            cycle(world)
+            world.cycle()
         person("GET", "/me", 200)
     finally:
         world.domain.go_on()

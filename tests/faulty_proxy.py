@@ -1,0 +1,58 @@
+"""A TCP proxy before a server, which makes what networks and hosts make: silence, trickles, cuts."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import Literal
+
+Fault = Literal["none", "silence", "trickle", "cut", "refuse"]
+
+
+class FaultyProxy:
+    """Passes connections on; new ones, and those that are open, with the fault of the moment."""
+
+    def __init__(self, address: str, target: tuple[str, int]) -> None:
+        self.fault: Fault = "none"
+        self._target = target
+        self._listening = socket.create_server((address, 0), backlog=100)
+        self.port: int = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            if self.fault == "refuse":
+                client.close()
+                continue
+            server = socket.create_connection(self._target)
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                while self.fault == "silence":
+                    time.sleep(0.02)
+                if self.fault == "cut":
+                    other.sendall(data[: len(data) // 2])
+                    break
+                if self.fault == "trickle":
+                    for byte in data[:50]:
+                        other.sendall(bytes([byte]))
+                        time.sleep(0.1)
+                    break
+                other.sendall(data)
+        for each in (one, other):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()

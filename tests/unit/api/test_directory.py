@@ -1,0 +1,174 @@
+"""What a directory says, as values; and what is decided by it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import certifi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.directory.accounts import Known
+from api.directory.domains import Domains, LockOut, can_be_password, can_be_sent, is_near_lock_out
+from api.directory.entries import Entry, read_entry, read_sids
+from api.directory.resync import Live, Reading, is_too_many
+from api.directory.settings import Controller, DirectorySettings
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+GUID = uuid.UUID("48058897-9e08-4bf7-9fcb-8bbfd1fc9680")
+SID = bytes.fromhex("010500000000000515000000a065cf7ed0b00a84e8eed6c54e040000")
+ATTRIBUTES: dict[str, list[bytes]] = {
+    "objectguid": [GUID.bytes_le],
+    "objectsid": [SID],
+    "samaccountname": [b"Alice"],
+    "displayname": [b"Alice Test"],
+    "mail": [b"alice@example.org"],
+    "useraccountcontrol": [b"512"],
+    "accountexpires": [b"9223372036854775807"],
+    "pwdlastset": [b"134000000000000000"],
+    "msds-user-account-control-computed": [b"0"],
+    "badpwdcount": [b"0"],
+    "badpasswordtime": [b"0"],
+}
+
+
+def entry(**changes: Any) -> Entry:
+    found = read_entry("CN=Alice", ATTRIBUTES)
+    assert found is not None
+    return found._replace(**changes)
+
+
+def domain(name: str, dns_name: str) -> DirectorySettings:
+    controllers = (Controller("127.0.0.1", 636, True),)
+    minutes = timedelta(minutes=5)
+    return DirectorySettings(
+        name,
+        name.upper(),
+        dns_name,
+        controllers,
+        certifi.where(),
+        "base",
+        "base",
+        "svc",
+        "secret",
+        1,
+        2,
+        100,
+        2,
+        minutes,
+        minutes,
+        10,
+    )
+
+
+def test_an_entry_is_what_its_attributes_say() -> None:
+    found = entry()
+    assert (found.guid, found.name, found.full_name, found.mail) == (str(GUID), "alice", "Alice Test", "alice@example.org")
+    assert found.sid == "S-1-5-21-2127521184-2215293136-3319197416-1102"
+    assert found.refusal(NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("useraccountcontrol", b"514", "disabled-in-directory"),
+        ("accountexpires", b"116444736000000001", "expired-in-directory"),
+        ("pwdlastset", b"0", "must-change-password-in-directory"),
+        ("msds-user-account-control-computed", b"8388608", "must-change-password-in-directory"),
+        ("msds-user-account-control-computed", b"16", "locked-in-directory"),
+    ],
+)
+def test_why_an_account_may_not_log_in(name: str, value: bytes, reason: str) -> None:
+    found = read_entry("CN=Alice", ATTRIBUTES | {name: [value]})
+    assert found is not None
+    assert found.refusal(NOW) == reason
+    assert (found.ended(NOW) is not None) is (reason in ("disabled-in-directory", "expired-in-directory"))
+
+
+@given(st.dictionaries(st.sampled_from([*ATTRIBUTES]), st.lists(st.binary(max_size=30), max_size=2)))
+def test_no_attribute_whatever_is_in_it_raises(changes: dict[str, list[bytes]]) -> None:
+    try:
+        found = read_entry("CN=Alice", ATTRIBUTES | changes)
+    except Exception as error:  # noqa: BLE001
+        pytest.fail(f"{changes}: {error!r}")
+    if found is not None:
+        found.refusal(NOW)
+
+
+@pytest.mark.parametrize(
+    "name", ["objectguid", "objectsid", "samaccountname", "useraccountcontrol", "msds-user-account-control-computed"]
+)
+def test_an_entry_that_is_not_all_there_is_none(name: str) -> None:
+    assert read_entry("CN=Alice", {key: value for key, value in ATTRIBUTES.items() if key != name}) is None
+
+
+def test_groups_that_were_not_told_are_not_no_groups() -> None:
+    assert read_sids({}) is None
+    assert read_sids({"tokengroups": []}) == frozenset()
+    assert read_sids({"tokengroups": [SID]}) == {"S-1-5-21-2127521184-2215293136-3319197416-1102"}
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "condition"),
+    [
+        ("alice", "corp", "(sAMAccountName=alice)"),
+        ("BRANCH\\alice", "branch", "(sAMAccountName=alice)"),
+        ("alice@branch.example.org", "branch", "(|(userPrincipalName=alice@branch.example.org)(sAMAccountName=alice))"),
+        ("a*)(b", "corp", "(sAMAccountName=a\\2a\\29\\28b)"),
+        ("OTHER\\alice", None, ""),
+        ("alice@other.example.org", None, ""),
+        ("", None, ""),
+        ("a\0b", None, ""),
+        ("x" * 300, None, ""),
+    ],
+)
+def test_whom_a_login_name_means(name: str, of: str | None, condition: str) -> None:
+    domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
+    target = domains.target(name)
+    assert (target and (target.domain.settings.name, target.condition)) == (of and (of, condition))
+
+
+def test_an_account_of_another_than_the_first_domain_carries_its_domain() -> None:
+    domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
+    assert [domains.account_name(each, entry()) for each in domains.all] == ["alice", "alice@branch.example.org"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t", "a\nb", "a\x7fb", "a\ud800", "x" * 257])
+def test_what_no_directory_is_asked(text: str) -> None:
+    assert not can_be_sent(text)
+    assert not can_be_password(text)
+
+
+@pytest.mark.parametrize(
+    ("ours", "ago", "theirs", "near"),
+    [(0, 0, 0, False), (3, 1, 0, False), (4, 1, 0, True), (4, 31, 0, False), (0, 0, 4, True), (0, 0, 3, False)],
+)
+def test_a_login_that_could_lock_the_account_is_not_tried(ours: int, ago: int, theirs: int, near: bool) -> None:
+    policy = LockOut(5, timedelta(minutes=30))
+    account = entry(bad_passwords=theirs, bad_password_at=NOW - timedelta(minutes=1) if theirs else None)
+    assert is_near_lock_out(policy, account, ours, NOW - timedelta(minutes=ago), NOW) is near
+    assert not is_near_lock_out(LockOut(0, timedelta(0)), account, 99, NOW, NOW)
+
+
+def reading(found: Entry | None, *, missing: bool = False, off: bool = False) -> Reading:
+    known = Known(1, "alice", str(GUID), "corp.example.org", NOW if missing else None)
+    return Reading(Live(known, NOW, off), found, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("off", "of", "stopped"), [(5, 10, False), (6, 10, True), (10, 100, False), (11, 100, True), (0, 0, False)]
+)
+def test_so_many_may_be_switched_off_at_once(off: int, of: int, stopped: bool) -> None:
+    readings = [reading(entry(disabled=True))] * off + [reading(entry())] * (of - off)
+    assert is_too_many(readings, 10, NOW) is stopped
+
+
+def test_what_a_reading_switches_off() -> None:
+    assert reading(entry()).switches_off(NOW) is None
+    assert reading(entry(disabled=True)).switches_off(NOW) == "disabled-in-directory"
+    assert reading(entry(disabled=True), off=True).switches_off(NOW) is None
+    assert reading(None).switches_off(NOW) is None
+    assert reading(None, missing=True).switches_off(NOW) == "gone-from-directory"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
+
+from reconciler.access.decide import Reason
 
 Schema = dict[str, Any]
 
@@ -255,22 +257,7 @@ COMPONENTS: dict[str, Schema] = {
     "Decision": _object(
         {
             "allow": {"type": "boolean"},
-            "reason": {
-                "enum": [
-                    "permitted",
-                    "unknown-account",
-                    "account-disabled",
-                    "unknown-issuer",
-                    "issuer-disabled",
-                    "no-team",
-                    "no-permission",
-                    "membership-ended",
-                    "permission-ended",
-                    "address-not-permitted",
-                    "credential-not-permitted",
-                    "directory-unread",
-                ]
-            },
+            "reason": {"enum": [*get_args(Reason), "credential-not-permitted", "directory-unread"]},
             "subject": {"type": "string"},
             "issuer": {"type": "string"},
             "action": {"enum": ["request", "revoke", "view"]},

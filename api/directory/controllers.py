@@ -24,7 +24,9 @@ from api.errors import Unavailable
 
 _log = logging.getLogger("accord.api")
 _T = TypeVar("_T")
-SUCCESS, NO_SUCH_OBJECT, INVALID_CREDENTIALS, SIZE_LIMIT = 0, 32, 49, 4
+SUCCESS, NO_SUCH_OBJECT, SIZE_LIMIT = 0, 32, 4
+_NO_ANSWER = frozenset((1, 2, 3, 7, 8, 10, 11, 13, 51, 52, 80))
+"""Result codes of a bind (RFC 4511, appendix A) that say something of the controller, and nothing of the account."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _IDLE = 30.0
 """Seconds after which an idle connection is not used again: firewalls on the way forget it about as soon."""
@@ -279,9 +281,10 @@ def _bind(connection: Connection) -> bool:
             return True
     except (LDAPException, OSError) as error:
         raise NotAnswered(_reason(error)) from None
-    if (connection.result or {}).get("result") == INVALID_CREDENTIALS:
-        return False
-    raise NotAnswered(f"it ended a bind with code {(connection.result or {}).get('result')}")
+    code = (connection.result or {}).get("result")
+    if code is None or code in _NO_ANSWER:
+        raise NotAnswered(f"it ended a bind with code {code}")
+    return False
 
 
 def _close(connection: Connection) -> None:

@@ -20,7 +20,7 @@ from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address
 from reconciler.access.resources import Team
 from reconciler.store import tables
-from reconciler.store.audit import append
+from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection
 
 
@@ -131,6 +131,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
         if isinstance(appeared, str):
             return appeared
         known = appeared
+        events.append(Event("account.appear", "User", name, {"domain": domain.settings.dns_name, "guid": entry.guid}))
     teams = directory_accounts.teams_of_groups(connection, verified.sids)
     events += directory_accounts.follow(connection, known, name, entry, teams, now)
     connection.execute(delete(tables.login_failures).where(tables.login_failures.c.address == _key(entry)))

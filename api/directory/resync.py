@@ -26,7 +26,8 @@ from reconciler.store.tables import instant_text, read_instant
 
 _log = logging.getLogger("accord.api")
 _T = TypeVar("_T")
-_PAGE = 200
+_PAGE = 25
+"""Accounts that are read at a time: groups are read one by one, all within the time that a controller may take."""
 _ALWAYS = 5
 """So many accounts may be switched off in a cycle, whatever share of them that is."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,19 @@ from scenario import Accord, ConfigRepository
 from reconciler.store.engine import Database
 
 
-def _worker() -> int:
-    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+def _free_address() -> str:
+    """A loopback address whose LDAP ports, which Samba cannot choose, nobody has; each worker looks in a range of its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in range(10 + 10 * (worker % 4), 50):
+        address = f"127.0.0.{number}"
+        try:
+            for port in (389, 636):
+                with socket.socket() as probe:
+                    probe.bind((address, port))
+        except OSError:
+            continue
+        return address
+    raise AssertionError("no loopback address is free for a domain controller")
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +50,7 @@ def golden() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def domain(golden: Path) -> Iterator[SambaDomain]:
     """A controller for everybody, whose lock-out threshold is 4; tests make accounts of their own."""
-    found = SambaDomain(golden, golden.parent / "dc", f"127.0.0.{10 + 10 * _worker()}")
+    found = SambaDomain(golden, golden.parent / "dc", _free_address())
     try:
         found.start()
         minutes = str(-30 * 60 * 10**7)

@@ -22,6 +22,7 @@ def test_who_logs_in_appears_with_the_teams_of_its_groups(world: DirectoryWorld)
     shown = world.caller("root")("GET", f"/users/{name}", 200)
     assert (shown["source"], shown["fullName"], shown["email"]) == ("directory", f"{name} Test", f"{name}@{samba_domain.REALM}")
     assert shown["lastLoginAddress"] == "127.0.0.1"
+    assert [entry["name"] for entry in world.audit("account.appear")] == [name]
 
 
 @pytest.mark.parametrize("form", ["{}", "CORP\\{}", "corp\\{}", "{}@corp.example.org", "{}@CORP.Example.ORG"])

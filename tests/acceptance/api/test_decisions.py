@@ -37,6 +37,7 @@ def test_an_answer_says_why_and_by_which_path_and_revision(world: World) -> None
     assert (decided["allow"], decided["reason"], decided["subject"], decided["action"]) == (True, "permitted", "alice", "request")
     assert decided["path"] == {
         "team": "web",
+        "adGroup": None,
         "membershipUntil": "2999-01-02T00:00:00Z",
         "permissionUntil": until,
         "until": until,

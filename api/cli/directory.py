@@ -106,3 +106,33 @@ def groups(text: str, form: str) -> None:
         click.echo(f"{name}  {dn}")
     if not found:
         click.echo(f"No group has `{text}` in its name.")
+
+
+@command.command(
+    "resolve",
+    epilog="""\b
+Examples:
+  accord-api directory resolve PKI-Web "BRANCH\\\\PKI"
+  accord-api directory resolve --format json < names
+
+\b
+Exit codes: 0 all are there; 1 one is not, or none can be asked for.
+""",
+)
+@click.argument("names", nargs=-1)
+@_format
+def resolve(names: tuple[str, ...], form: str) -> int:
+    """Find the SIDs of groups as teams name them, given here or one a line on standard input."""
+    import sys
+
+    import orjson
+
+    with _domains() as domains:
+        asked = names or [line for line in sys.stdin.read().split("\n") if line]
+        found = {name: domains.group_sid(name) for name in asked}
+    if form == "json":
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for name, sid in found.items():
+            click.echo(f"{name}  {sid or 'not found'}")
+    return 0 if None not in found.values() else 1

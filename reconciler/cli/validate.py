@@ -27,6 +27,7 @@ Exit codes: 0 valid (there may be warnings); 1 errors.
 @click.argument("folder", required=False, metavar="[PATH]", type=click.Path(path_type=Path))
 @repository_options
 @click.option("--rev", metavar="REV", help="Check this revision of the repository instead of a folder.")
+@click.option("--check-directory", is_flag=True, help="Warn of AD groups that do not exist; asks the domain controllers.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @format_option("text", "json", "sarif", "github")
 def command(
@@ -35,6 +36,7 @@ def command(
     branch: str | None,
     path: str | None,
     rev: str | None,
+    check_directory: bool,
     strict: bool,
     format_: str,
 ) -> int:
@@ -48,12 +50,13 @@ def command(
     if rev is not None and folder is not None:
         raise click.UsageError("give a PATH or --rev, not both; --path names a folder inside the repository")
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path})
+    now = utc_now()
     with progress_bar("Checking") as progress:
         if rev is not None:
-            found = validate_revision(deployment, rev, now=utc_now(), progress=progress)
+            found = validate_revision(deployment, rev, now=now, check_directory=check_directory, progress=progress)
         else:
             where = folder if folder is not None else working_folder(deployment)
-            found = validate_folder(where, deployment.cache, now=utc_now(), progress=progress)
+            found = validate_folder(where, deployment.cache, now=now, check_directory=check_directory, progress=progress)
     if format_ == "json":
         write_json(problems_json(found.problems))
     elif format_ == "sarif":

@@ -11,6 +11,7 @@ from reconciler.run.deployment import Deployment
 
 if TYPE_CHECKING:
     from reconciler.run.gather import Progress
+    from reconciler.source.load import Loaded
 
 
 class Validation(NamedTuple):
@@ -31,24 +32,38 @@ def working_folder(deployment: Deployment) -> Path:
     return Path(deployment.repository) / deployment.path
 
 
-def validate_folder(folder: Path, cache: Path, *, now: datetime, progress: Progress = None) -> Validation:
-    """Check a working folder, or one file. Raises SourceError where it cannot be read."""
+def validate_folder(
+    folder: Path, cache: Path, *, now: datetime, check_directory: bool = False, progress: Progress = None
+) -> Validation:
+    """Check a working folder, or one file. Raises SourceError where it cannot be read, Misconfigured for the directories."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_folder
-    from reconciler.source.rules import problems_of
 
     loaded = load_folder(folder, cache=open_cache(cache), progress=progress)
-    return Validation(problems_of(loaded, now), len(loaded.declarations), loaded.files)
+    return _validation(loaded, now, check_directory)
 
 
-def validate_revision(deployment: Deployment, rev: str, *, now: datetime, progress: Progress = None) -> Validation:
-    """Check a revision of the config repository, or a tree in it. Raises SourceError where it cannot be read."""
+def validate_revision(
+    deployment: Deployment, rev: str, *, now: datetime, check_directory: bool = False, progress: Progress = None
+) -> Validation:
+    """Check a revision of the config repository, or a tree in it. Raises SourceError, or Misconfigured for the directories."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository
-    from reconciler.source.rules import problems_of
 
     repository = Repository.open(deployment.repository, deployment.cache)
     tree = repository.tree(rev)
     loaded = load_revision(repository, tree, deployment.path, cache=open_cache(deployment.cache), progress=progress)
-    return Validation(problems_of(loaded, now), len(loaded.declarations), loaded.files)
+    return _validation(loaded, now, check_directory)
+
+
+def _validation(loaded: Loaded, now: datetime, check_directory: bool) -> Validation:
+    from reconciler.source.rules import groups_named, problems_of, unknown_groups
+
+    problems = problems_of(loaded, now)
+    if check_directory:
+        from reconciler.run.directory import missing_groups
+
+        named = groups_named(loaded)
+        problems = sorted([*problems, *unknown_groups(loaded, missing_groups(named) if named else ())])
+    return Validation(problems, len(loaded.declarations), loaded.files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -96,6 +96,24 @@ def check(
     if not declarations and not surroundings.names and not surroundings.broken:
         problems.append(Problem(".", 1, 1, "nothing-declared", "warning", "no resources were found; is the path right?"))
     return [*problems, *_left_behind(surroundings)]
+
+
+def unknown_groups(loaded: Loaded, missing: Collection[str]) -> list[Problem]:
+    """A warning where a team names a group that no directory has."""
+    return [
+        _problem(_Found(declaration, ("spec", "adGroups", name), "unknown-ad-group", message, None, "warning"), loaded.locate)
+        for declaration in [*loaded.declarations, *loaded.partial]
+        if isinstance(declaration.resource, Team)
+        for name in declaration.resource.ad_groups
+        if name in missing
+        for message in (f"no directory has a group `{name}`; `accord-api directory groups --search` finds the names there are",)
+    ]
+
+
+def groups_named(loaded: Loaded) -> set[str]:
+    """The AD groups that teams name."""
+    teams = (each.resource for each in [*loaded.declarations, *loaded.partial] if isinstance(each.resource, Team))
+    return {name for team in teams for name in team.ad_groups}
 
 
 def _problem(found: _Found, locate: Locate) -> Problem:

@@ -11,6 +11,7 @@ import pytest
 import samba_domain
 from click.testing import CliRunner, Result
 from samba_domain import SambaDomain
+from scenario import Accord
 
 from api.cli.main import accord_api, run
 
@@ -115,3 +116,31 @@ def test_without_a_directory_there_is_nothing_to_examine(tmp_path: Path) -> None
     (tmp_path / "accord.toml").write_text("")
     result = accord_api_command(tmp_path / "accord.toml", "directory", "doctor")
     assert (result.exit_code, "no directory is configured" in result.stderr) == (1, True)
+
+
+def test_groups_are_resolved(configuration: Path) -> None:
+    result = accord_api_command(configuration, "directory", "resolve", "Domain Admins", "No Such Group", "CORP\\Domain Users")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert lines[0].startswith("Domain Admins  S-1-5-21-")
+    assert lines[1] == "No Such Group  not found"
+    assert lines[2].endswith("-513")
+
+
+def test_validate_warns_of_groups_that_do_not_exist_and_runs_nothing_of_what_it_checks(
+    configuration: Path, accord: Accord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "config"
+    (folder / "api").mkdir(parents=True)
+    (folder / "api" / "__main__.py").write_text("raise SystemExit('run')")
+    (folder / "teams.yaml").write_text(
+        "apiVersion: accord/v1\nkind: Team\nmetadata: {name: web}\nspec:\n  adGroups:\n    - Domain Admins\n    - No Such Group\n"
+    )
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("ACCORD_CONFIG", str(configuration))
+    found = accord("validate", str(folder), "--check-directory", "--format", "json").output
+    (problem,) = [each for each in json.loads(found) if each["rule"] == "unknown-ad-group"]
+    assert (problem["severity"], problem["line"], problem["column"]) == ("warning", 7, 7)
+    assert "`No Such Group`" in problem["message"]
+    monkeypatch.delenv("ACCORD_CONFIG")
+    assert "no directory is configured" in accord("validate", str(folder), "--check-directory", code=1).stderr

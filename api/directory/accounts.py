@@ -36,14 +36,27 @@ class Known(NamedTuple):
     guid: str
     domain: str
     missing_since: datetime | None
+    told: tuple[str, str | None, str]
+    """What the directory said of it last: mail, full name, DN."""
+    is_off: bool
+    """Whether its directory has switched it off."""
 
 
 def find(connection: Connection, *, guid: str | None = None, name: str | None = None) -> Known | None:
     """A directory account by its GUID or its name here."""
     chosen = _known.guid == guid if guid is not None else _users.name == name
-    columns = (_known.user_id, _users.name, _known.guid, _known.domain, _known.missing_since)
-    row = connection.execute(select(*columns).join_from(tables.directory_accounts, tables.users).where(chosen)).first()
-    return None if row is None else Known(*row)
+    row = connection.execute(_FIND.where(chosen)).first()
+    return None if row is None else Known(*row[:5], tuple(row[5:8]), bool(row[8]))
+
+
+_FIND = (
+    select(
+        _known.user_id, _users.name, _known.guid, _known.domain, _known.missing_since, _users.email, _users.full_name, _known.dn,
+        tables.account_states.c.disabled_by_directory,
+    )
+    .join_from(tables.directory_accounts, tables.users)
+    .outerjoin(tables.account_states, tables.account_states.c.user_id == _known.user_id)
+)  # fmt: skip
 
 
 def appear(connection: Connection, name: str, domain: str, entry: Entry, now: datetime) -> Known | str:
@@ -57,19 +70,19 @@ def appear(connection: Connection, name: str, domain: str, entry: Entry, now: da
     connection.execute(
         tables.directory_accounts.insert().values(user_id=user_id, guid=entry.guid, domain=domain, dn=entry.dn, read_at=now)
     )
-    return Known(user_id, name, entry.guid, domain, None)
+    return Known(user_id, name, entry.guid, domain, None, (entry.mail, None, entry.dn), False)
 
 
 def follow(connection: Connection, known: Known, name: str, entry: Entry, teams: Mapping[int, str], now: datetime) -> list[Event]:
     """Write what the directory says of an account now: name, teams by the group that gives them, and whether it has ended."""
     events = _follow_name(connection, known, name)
     name = name if events else known.name
-    values = {"email": entry.mail, "full_name": entry.full_name}
-    connection.execute(tables.users.update().where(_users.id == known.user_id).values(**values))
-    seen = {"dn": entry.dn, "read_at": now, "missing_since": None}
-    connection.execute(tables.directory_accounts.update().where(_known.user_id == known.user_id).values(**seen))
+    if (entry.mail, entry.full_name, entry.dn) != known.told:
+        values = {"email": entry.mail, "full_name": entry.full_name}
+        connection.execute(tables.users.update().where(_users.id == known.user_id).values(**values))
+        connection.execute(tables.directory_accounts.update().where(_known.user_id == known.user_id).values(dn=entry.dn))
     events += _follow_teams(connection, known.user_id, name, teams)
-    events += switch(connection, known.user_id, name, entry.ended(now), now)
+    events += switch(connection, known, name, entry.ended(now), now)
     if events:
         accounts.raise_generation(connection)
     return events
@@ -101,12 +114,17 @@ def _follow_teams(connection: Connection, user_id: int, name: str, teams: Mappin
     return [Event("account.teams", "User", name, detail)]
 
 
-def switch(connection: Connection, user_id: int, name: str, ended: str | None, now: datetime) -> list[Event]:
+def seen(connection: Connection, user_ids: Iterable[int], now: datetime) -> None:
+    """Note that accounts were read, whole, at an instant."""
+    read = _known.user_id.in_(list(user_ids))
+    connection.execute(tables.directory_accounts.update().where(read).values(read_at=now, missing_since=None))
+
+
+def switch(connection: Connection, known: Known, name: str, ended: str | None, now: datetime) -> list[Event]:
     """The directory's own switch: off where an account has ended there, and its sessions and tokens with it."""
-    states = tables.account_states.c
-    was = bool(connection.execute(select(states.disabled_by_directory).where(states.user_id == user_id)).scalar())
-    if was is (ended is not None):
+    if known.is_off is (ended is not None):
         return []
+    user_id = known.user_id
     accounts.write(connection, user_id, {"disabled_by_directory": ended is not None})
     if ended is None:
         return [Event("account.enable", "User", name, {"by": "directory"})]
@@ -120,7 +138,7 @@ def miss(connection: Connection, known: Known, now: datetime, *, seen_missing: b
     if not seen_missing:
         connection.execute(tables.directory_accounts.update().where(mine).values(missing_since=now))
         return []
-    events = switch(connection, known.user_id, known.name, "gone-from-directory", now)
+    events = switch(connection, known, known.name, "gone-from-directory", now)
     if events:
         accounts.raise_generation(connection)
     return events
@@ -133,15 +151,24 @@ def remove(connection: Connection, known: Known, why: str) -> list[Event]:
     return [Event("account.delete", "User", known.name, {"why": why, "guid": known.guid})]
 
 
-def teams_of_groups(connection: Connection, sids: frozenset[str]) -> dict[int, str]:
-    """The teams that groups give, each with the first group that does, as the team names it."""
+def read_mapping(connection: Connection) -> Mapping[str, Mapping[int, str]]:
+    """SID of a group -> the teams that it gives, and how each names it."""
     groups = tables.directory_groups.c
     sid_of = {row[0]: row[1] for row in connection.execute(select(groups.name, groups.sid))}
-    found: dict[int, str] = {}
+    found: dict[str, dict[int, str]] = {}
     for team_id, names in _teams_with_groups(connection):
-        giving = next((name for name in names if sid_of.get(name) in sids), None)
-        if giving is not None:
-            found[team_id] = giving
+        for name in names:
+            if name in sid_of:
+                found.setdefault(sid_of[name], {}).setdefault(team_id, name)
+    return found
+
+
+def teams_of(sids: frozenset[str], mapping: Mapping[str, Mapping[int, str]]) -> dict[int, str]:
+    """The teams that groups give, each with the group that does."""
+    found: dict[int, str] = {}
+    for sid in sorted(sids & mapping.keys()):
+        for team_id, name in mapping[sid].items():
+            found.setdefault(team_id, name)
     return found
 
 

@@ -28,6 +28,7 @@ _log = logging.getLogger("accord.api")
 _T = TypeVar("_T")
 _PAGE = 25
 """Accounts that are read at a time: groups are read one by one, all within the time that a controller may take."""
+_WRITTEN = 200
 _ALWAYS = 5
 """So many accounts may be switched off in a cycle, whatever share of them that is."""
 
@@ -46,7 +47,6 @@ class Live(NamedTuple):
 
     known: Known
     read_at: datetime
-    is_off: bool
 
 
 class Reading(NamedTuple):
@@ -58,7 +58,7 @@ class Reading(NamedTuple):
 
     def switches_off(self, now: datetime) -> str | None:
         """Why this reading would switch the account off; None where it would not."""
-        if self.live.is_off:
+        if self.live.known.is_off:
             return None
         if self.entry is None:
             return "gone-from-directory" if self.live.known.missing_since is not None else None
@@ -108,24 +108,26 @@ class Resync:
         self._metrics.directory_stopped.labels(domain.settings.dns_name).set(stopped)
         if stopped:
             _log.error("%s would switch off too many accounts at once; none was: look into it", domain.settings.dns_name)
-        for page in _pages(readings, _PAGE):
+        for page in _pages(readings, _WRITTEN):
             self._follow(domain, [each for each in page if not (stopped and each.switches_off(now))], now)
         self._tell_age(domain, self._live(domain, now), now)
 
     def _live(self, domain: Domain, now: datetime) -> list[Live]:
         return [
-            Live(Known(user_id, name, guid, of, missing and read_instant(missing)), read_instant(read), bool(off))
+            Live(Known(user_id, name, guid, of, missing and read_instant(missing), ("", None, ""), bool(off)), read_instant(read))
             for user_id, name, guid, of, read, missing, off in accounts.live(self._reader, instant_text(now))
             if of == domain.settings.dns_name
         ]
 
     def _tell_age(self, domain: Domain, live: Sequence[Live], now: datetime) -> None:
-        oldest = min((each.read_at for each in live if not each.is_off), default=now)
+        oldest = min((each.read_at for each in live if not each.known.is_off), default=now)
         self._metrics.directory_age.labels(domain.settings.dns_name).set(max(0.0, (now - oldest).total_seconds()))
 
     def _follow(self, domain: Domain, readings: Sequence[Reading], now: datetime) -> None:
         with self._reader.database.recording() as connection:
             events: list[Event] = []
+            read: list[int] = []
+            mapping = accounts.read_mapping(connection)
             for live, entry, sids in readings:
                 known = accounts.find(connection, guid=live.known.guid)
                 if known is None:
@@ -133,9 +135,10 @@ class Resync:
                 if entry is None:
                     events += accounts.miss(connection, known, now, seen_missing=live.known.missing_since is not None)
                 else:
-                    name = self._domains.account_name(domain, entry)
-                    teams = accounts.teams_of_groups(connection, sids)
+                    name, teams = self._domains.account_name(domain, entry), accounts.teams_of(sids, mapping)
                     events += accounts.follow(connection, known, name, entry, teams, now)
+                    read.append(known.user_id)
+            accounts.seen(connection, read, now)
             append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
 
 

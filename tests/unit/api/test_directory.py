@@ -154,8 +154,8 @@ def test_a_login_that_could_lock_the_account_is_not_tried(ours: int, ago: int, t
 
 
 def reading(found: Entry | None, *, missing: bool = False, off: bool = False) -> Reading:
-    known = Known(1, "alice", str(GUID), "corp.example.org", NOW if missing else None)
-    return Reading(Live(known, NOW, off), found, frozenset())
+    known = Known(1, "alice", str(GUID), "corp.example.org", NOW if missing else None, ("", None, ""), off)
+    return Reading(Live(known, NOW), found, frozenset())
 
 
 @pytest.mark.parametrize(

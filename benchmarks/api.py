@@ -44,6 +44,12 @@ class Handler:
 app = falcon.App()
 app.add_route("/", Handler())
 """
+SERVE_BARE = """
+import socket, sys, bare
+from api.server import _Waitress
+from api.settings import read_settings
+_Waitress(bare.app, read_settings({}, {}), socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=1024)).run(print)
+"""
 SCRIPT = """
 local tokens = {}
 for line in io.lines("%(tokens)s") do tokens[#tokens + 1] = line end
@@ -194,7 +200,7 @@ class Bench:
         """The bare handler on a port."""
         port = free_port()
         command = (
-            [sys.executable, "-c", f"import bare, waitress; waitress.serve(bare.app, listen='127.0.0.1:{port}', threads=8)"]
+            [sys.executable, "-c", SERVE_BARE, str(port)]
             if server == "waitress"
             else [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--workers", "2", "bare:app",
                   "--blocking-threads", "8"]
@@ -257,7 +263,7 @@ def resident(process: subprocess.Popen[bytes]) -> float:
 @contextmanager
 def running(command: list[str], environment: dict[str, str], port: int, path: str) -> Iterator[subprocess.Popen[bytes]]:
     """A server from when it answers."""
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(3000):
             try:

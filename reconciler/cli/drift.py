@@ -24,7 +24,7 @@ Examples:
   accord drift --format json
   accord drift --repair                       # put all of it right; asks first
   accord drift --repair --only Team/web-platform --yes
-  accord drift --patch > adopt.patch && git apply adopt.patch   # keep it, in Git
+  accord drift --patch > adopt.patch; git apply adopt.patch   # keep it, in Git
 
 \b
 Exit codes: 0 no drift, or it was put right; 2 drift, or rows that Git never declared give

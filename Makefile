@@ -12,7 +12,7 @@ demo: $(READY) ## Make a config repository, plan and apply it to SQLite, change 
 	@VENV=$(VENV) examples/demo.sh
 
 test: $(READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report= --durations=10
+	$(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal --cov --cov-report= --durations=10
 	$(BIN)/coverage report --include='reconciler/access/*' --fail-under=95
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
 

@@ -27,6 +27,7 @@ ALL = [
     ("directory",),
     ("directory", "doctor"),
     ("directory", "groups"),
+    ("directory", "resolve"),
     ("completion",),
 ]
 ON_ACCOUNTS = [words for words in ALL if len(words) == 2 and words[0] != "directory"]

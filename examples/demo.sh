@@ -51,7 +51,8 @@ title "The API answers from this database. Alice gets a password, from standard 
 printf '\033[36m$ accord-api user set-password alice --no-change-required\033[0m\n'
 printf 'a passphrase for the demo\n' | accord-api user set-password alice --no-change-required
 printf '\033[36m$ accord-api serve --listen 127.0.0.1:0 &\033[0m\n'
-accord-api serve --listen 127.0.0.1:0 2>api.log &
+: >api.log # it is looked into at once
+accord-api serve --listen 127.0.0.1:0 2>>api.log &
 server=$!
 stop() { kill "$server" 2>/dev/null && wait "$server" || true; }
 trap stop EXIT

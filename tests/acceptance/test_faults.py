@@ -396,7 +396,7 @@ def test_an_apply_that_is_killed_leaves_the_database_as_before_or_as_planned(
     repository: ConfigRepository, durable_url: str, tmp_path: Path
 ) -> None:
     accord = Accord(repository.path, durable_url, tmp_path / "cache")
-    interrupted = Interrupted(accord, repository, 2000)
+    interrupted = Interrupted(accord, repository, 1000)
     moments = random.Random(7)
     ends = [interrupted.once(signal.SIGKILL, moments.uniform(0, interrupted.whole_time)) for _ in range(50)]
     killed = [ended for ended in ends if ended.code == -signal.SIGKILL]

@@ -176,6 +176,15 @@ def test_from_this_machine_but_on_behalf_of_somebody(world: World, header: str) 
     assert_all_refuse(world, caller, 403, "address-not-permitted")
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE"])
+@pytest.mark.parametrize("path", [path for path, _ in ROUTES])
+def test_no_method_that_no_operation_declares_is_ever_a_yes(world: World, path: str, method: str) -> None:
+    at = path.removeprefix("/api/v1").format(name="alice", token_id="x") + ("?issuer=tls" if path.endswith("/auth") else "")
+    for caller in (world.caller(), world.caller("root")):
+        result = caller.send(method, at.partition("?")[0], query_string=at.partition("?")[2])
+        assert result.status_code in (400, 405), (method, path, result.status)
+
+
 def test_every_responder_is_declared() -> None:
     listed = {resource for _, resource in ROUTES}
     assert listed == set(Resource.__subclasses__())

@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 
 from api import accounts
 from api.authentication import credentials
-from api.directory.domains import Domains
+from api.directory.domains import Domain, Domains
 from api.directory.entries import Entry
 from api.reader import Reader
 from api.schemas import NAME
@@ -151,14 +151,14 @@ def remove(connection: Connection, known: Known, why: str) -> list[Event]:
     return [Event("account.delete", "User", known.name, {"why": why, "guid": known.guid})]
 
 
-def read_mapping(connection: Connection) -> Mapping[str, Mapping[int, str]]:
-    """SID of a group -> the teams that it gives, and how each names it."""
+def read_mapping(connection: Connection, domains: Domains, domain: Domain) -> Mapping[str, Mapping[int, str]]:
+    """SID of one of a domain's groups -> the teams that it gives, and how each names it."""
     groups = tables.directory_groups.c
     sid_of = {row[0]: row[1] for row in connection.execute(select(groups.name, groups.sid))}
     found: dict[str, dict[int, str]] = {}
     for team_id, names in _teams_with_groups(connection):
         for name in names:
-            if name in sid_of:
+            if name in sid_of and domains.domain_of_group(name) is domain:
                 found.setdefault(sid_of[name], {}).setdefault(team_id, name)
     return found
 

@@ -185,14 +185,24 @@ class Domains:
         """The SID of a group as a team names it: a SID, a DN, `DOMAIN\\name`, or a name in the first domain."""
         if text.upper().startswith("S-1-"):
             return text.upper()
-        before, backslash, after = text.partition("\\")
+        domain = self.domain_of_group(text)
+        if domain is None:
+            return None
+        return domain.group_sid(text if "=" in text else text.rpartition("\\")[2])
+
+    def domain_of_group(self, text: str) -> Domain | None:
+        """The domain whose group a team names, and whose accounts alone get the team by it: a controller of another could
+        say of its own accounts that they are in it. A SID is taken for one of the first domain's."""
+        if text.upper().startswith("S-1-"):
+            return self.all[0]
+        before, backslash, _ = text.partition("\\")
         for domain in self.all:
             base = ",".join(f"DC={part}" for part in domain.settings.dns_name.split("."))
             if "=" in text and not text.lower().replace(" ", "").endswith("," + base.lower()):
                 continue
             if "=" not in text and backslash and domain.settings.netbios_name.lower() != before.lower():
                 continue
-            return domain.group_sid(text if "=" in text or not backslash else after)
+            return domain
         return None
 
     def close(self) -> None:

@@ -132,7 +132,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
             return appeared
         known = appeared
         events.append(Event("account.appear", "User", name, {"domain": domain.settings.dns_name, "guid": entry.guid}))
-    teams = directory_accounts.teams_of(verified.sids, directory_accounts.read_mapping(connection))
+    teams = directory_accounts.teams_of(verified.sids, directory_accounts.read_mapping(connection, domains, domain))
     events += directory_accounts.follow(connection, known, name, entry, teams, now)
     directory_accounts.seen(connection, [known.user_id], now)
     connection.execute(delete(tables.login_failures).where(tables.login_failures.c.address == _key(entry)))

@@ -127,7 +127,7 @@ class Resync:
         with self._reader.database.recording() as connection:
             events: list[Event] = []
             read: list[int] = []
-            mapping = accounts.read_mapping(connection)
+            mapping = accounts.read_mapping(connection, self._domains, domain)
             for live, entry, sids in readings:
                 known = accounts.find(connection, guid=live.known.guid)
                 if known is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.directory.accounts import Known
+from api.directory.accounts import Known, read_mapping, teams_of
 from api.directory.domains import Domains, LockOut, can_be_password, can_be_sent, is_near_lock_out
 from api.directory.entries import Entry, read_entry, read_sids
 from api.directory.resync import Live, Reading, is_too_many
 from api.directory.settings import Controller, DirectorySettings
+from reconciler.store import tables
+from reconciler.store.engine import Database
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 GUID = uuid.UUID("48058897-9e08-4bf7-9fcb-8bbfd1fc9680")
@@ -134,6 +137,30 @@ def test_whom_a_login_name_means(name: str, of: str | None, condition: str) -> N
 def test_an_account_of_another_than_the_first_domain_carries_its_domain() -> None:
     domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
     assert [domains.account_name(each, entry()) for each in domains.all] == ["alice", "alice@branch.example.org"]
+
+
+@pytest.mark.parametrize(
+    ("text", "of"),
+    [
+        ("PKI", "corp"),
+        ("BRANCH\\PKI", "branch"),
+        ("CN=PKI,DC=branch,DC=example,DC=org", "branch"),
+        ("CN=PKI, DC=corp, DC=example, DC=org", "corp"),
+        ("S-1-5-21-1-2-3-4", "corp"),
+        ("OTHER\\PKI", None),
+        ("CN=PKI,DC=other,DC=org", None),
+    ],
+)
+def test_a_group_gives_its_teams_to_accounts_of_its_own_domain_alone(text: str, of: str | None, database: Database) -> None:
+    domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
+    found = domains.domain_of_group(text)
+    assert (found and found.settings.name) == of
+    with database.writing() as connection:
+        connection.execute(tables.teams.insert().values(id=1, name="pki", ad_groups=json.dumps([text])))
+        connection.execute(tables.directory_groups.insert().values(name=text, sid="S-1-5-21-1-2-3-4", resolved_at=NOW))
+        sids = frozenset(["S-1-5-21-1-2-3-4"])
+        given = [bool(teams_of(sids, read_mapping(connection, domains, each))) for each in domains.all]
+    assert given == [of == "corp", of == "branch"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t", "a\nb", "a\x7fb", "a\ud800", "x" * 257])

@@ -14,7 +14,7 @@ import falcon
 import orjson
 
 from api.errors import Problem, Unavailable
-from api.openapi import METHODS
+from api.operations import Resource
 from api.routes import ROUTES
 from api.service import Service
 from reconciler.store.errors import StoreError
@@ -58,11 +58,11 @@ class Edge:
         if "\0" in request.path or "%00" in request.query_string:
             raise Problem("the address holds a NUL character")
 
-    def process_resource(self, request: falcon.Request, response: falcon.Response, resource: object, params: object) -> None:
-        """Refuse OPTIONS, which Falcon answers with 200 for whoever asks: a proxy that passes a request's own method on to
-        `/api/v1/auth` would take that for a yes. Raises HTTPMethodNotAllowed."""
-        if request.method == "OPTIONS":
-            raise falcon.HTTPMethodNotAllowed([method.upper() for method in METHODS if hasattr(resource, f"on_{method}")])
+    def process_resource(self, request: falcon.Request, response: falcon.Response, resource: Resource, params: object) -> None:
+        """Refuse what is not declared. OPTIONS, too, which Falcon answers with 200 for whoever asks: a proxy that passes a
+        request's own method on would take that for a yes. Raises HTTPMethodNotAllowed."""
+        if request.method not in resource.methods:
+            raise falcon.HTTPMethodNotAllowed(resource.methods)
 
     def process_response(self, request: falcon.Request, response: falcon.Response, resource: object, succeeded: bool) -> None:
         """Count."""

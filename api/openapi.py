@@ -11,7 +11,8 @@ from api.schemas import COMPONENTS, ref
 from reconciler import __version__
 
 Routes = Sequence[tuple[str, type[Resource]]]
-METHODS = ("get", "post", "put", "patch", "delete")
+METHODS = ("get", "post", "put", "patch", "delete", "options", "trace")
+"""Of HEAD the document says once, for all, that it is GET without a body."""
 _PROBLEMS = {
     400: "The request cannot be understood.",
     401: "No credential, or none that counts.",
@@ -28,7 +29,8 @@ _PROBLEMS = {
 
 def operations(routes: Routes) -> Iterator[tuple[str, str, Operation, str]]:
     """Path, method, declaration and description of every operation."""
-    for path, resource in routes:
+    for template, resource in routes:
+        path = template.replace(":path}", "}")
         for method in METHODS:
             responder = getattr(resource, f"on_{method}", None)
             if responder is not None:
@@ -45,7 +47,8 @@ def document(routes: Routes) -> dict[str, Any]:
         "info": {
             "title": "Accord",
             "version": __version__,
-            "description": "Logins, tokens and decisions: may this caller use that certificate issuer, from this address, now?",
+            "description": "Logins, tokens and decisions: may this caller use that certificate issuer, from this address, now? "
+            "HEAD is answered as GET is, without the body.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,

@@ -64,8 +64,14 @@ class Call(NamedTuple):
 class Resource:
     """What has operations."""
 
+    def __init_subclass__(cls) -> None:
+        """HEAD is answered as GET is, and Falcon leaves the body out (RFC 9110, section 9.3.2)."""
+        if hasattr(cls, "on_get") and not hasattr(cls, "on_head"):
+            cls.on_head = cls.on_get  # type: ignore[attr-defined]
+
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.methods = [name for name in falcon.COMBINED_METHODS if callable(getattr(self, f"on_{name.lower()}", None))]
 
 
 def operation(
@@ -83,10 +89,12 @@ def operation(
     max_body: int = MAX_BODY,
     restricted: bool = False,
     media: str = JSON,
+    reads_query: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Declare a responder. It gets a `Call` and returns what is answered as JSON: an object, JSON bytes, or None.
 
     `restricted`: a session that must change its password may call it, too. What is answered as a text is of the type `media`.
+    Where the query is read, a parameter that is not declared is refused.
     """
     declared = Operation(
         summary, who, tag, body, form, status, answer, also or {}, query or {}, path or {}, max_body, restricted, media
@@ -107,7 +115,7 @@ def operation(
                 response,
                 principal,
                 None if body_check is None else _body(request, form, max_body, body_check),
-                _query(request, declared.query, checks) if declared.query or request.query_string else {},
+                _query(request, declared.query, checks) if reads_query and (declared.query or request.query_string) else {},
                 now,
             )
             result = responder(self, call, **path_values)

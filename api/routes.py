@@ -31,6 +31,7 @@ ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/decisions", decisions.Decisions),
     ("/api/v1/introspect", decisions.Introspection),
     ("/api/v1/auth", decisions.ForwardAuth),
+    ("/api/v1/auth/issuers/{issuer}/{rest:path}", decisions.PrefixedAuth),
     ("/certdog/api/login", predecessor.Login),
     ("/certdog/api/logouthere", predecessor.Logout),
     ("/certdog/api/currentuser/myteams", predecessor.MyTeams),

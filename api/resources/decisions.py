@@ -12,7 +12,8 @@ from api.authentication.tokens import is_well_formed
 from api.decisions import decide_all, decide_own, may_decide_for
 from api.errors import Forbidden
 from api.operations import Call, Resource, operation
-from api.schemas import NO_CONTROL
+from api.schemas import NO_CONTROL, Schema
+from api.service import Service
 from reconciler.store.tables import instant_text, read_instant
 
 TAG = "Decisions"
@@ -72,26 +73,51 @@ class Introspection(Resource):
         }
 
 
-class ForwardAuth(Resource):
-    """What nginx's `auth_request`, Traefik's ForwardAuth and Envoy's `ext_authz` ask."""
+_ISSUER: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL}
 
-    @operation(
-        "May this request pass?",
-        who="account",
-        tag=TAG,
-        also={403: ""},
-        query={"issuer": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL}},
-    )
+
+class ForwardAuth(Resource):
+    """What nginx's `auth_request` and Traefik's ForwardAuth ask."""
+
+    @operation("May this request pass?", who="account", tag=TAG, also={403: ""}, query={"issuer": _ISSUER})
     def on_get(self, call: Call) -> None:
         """200 with `X-Accord-User` and `X-Accord-Teams`, 401 or 403; with an issuer (parameter, or header `X-Accord-Issuer`)
         only where the caller may use it."""
-        caller = call.caller
-        issuer = call.query.get("issuer") or call.request.get_header("X-Accord-Issuer")
-        if issuer is not None:
-            reason, _ = decide_own(caller, issuer, "request")
-            self.service.metrics.count_decision(reason)
-            if reason != "permitted":
-                raise Forbidden(f"this caller may not use `{issuer[:64]}` now", reason="denied")
-        call.response.set_header("X-Accord-User", caller.name)
-        call.response.set_header("X-Accord-Teams", ",".join(team.name for team in caller.teams))
-        call.response.content_type = falcon.MEDIA_TEXT
+        let_pass(self.service, call, call.query.get("issuer") or call.request.get_header("X-Accord-Issuer"))
+
+
+class PrefixedAuth(Resource):
+    """What Envoy's `ext_authz` asks: with the method of the request that is to pass, and its path behind a prefix.
+
+    The issuer is what the prefix says. All that the caller chose is behind it, and neither that nor a body is looked at: nothing
+    is taken out of a path here, so `..` and empty parts move no issuer.
+    """
+
+    @operation(
+        "May this request pass, whose path and query follow?",
+        who="account",
+        tag=TAG,
+        also={403: ""},
+        path={"issuer": _ISSUER, "rest": {"type": "string"}},
+        reads_query=False,
+    )
+    def on_get(self, call: Call, issuer: str, rest: str) -> None:
+        """With any method, decided as `GET /api/v1/auth` with this issuer is. What follows the issuer is not looked at."""
+        let_pass(self.service, call, issuer)
+
+
+for _method in set(falcon.COMBINED_METHODS) - {"WEBSOCKET"}:
+    setattr(PrefixedAuth, f"on_{_method.lower()}", PrefixedAuth.on_get)
+
+
+def let_pass(service: Service, call: Call, issuer: str | None) -> None:
+    """Answer a proxy with who is calling. Raises Forbidden where an issuer is named that the caller may not use."""
+    caller = call.caller
+    if issuer is not None:
+        reason, _ = decide_own(caller, issuer, "request")
+        service.metrics.count_decision(reason)
+        if reason != "permitted":
+            raise Forbidden(f"this caller may not use `{issuer[:64]}` now", reason="denied")
+    call.response.set_header("X-Accord-User", caller.name)
+    call.response.set_header("X-Accord-Teams", ",".join(team.name for team in caller.teams))
+    call.response.content_type = falcon.MEDIA_TEXT

@@ -32,6 +32,8 @@ class Logout(Resource):
         close_session(self.service, call)
         return {"username": call.caller.name}
 
+    on_head = None  # whoever asks for no more than the head expects that nothing changes
+
 
 class MyTeams(Resource):
     """`GET /certdog/api/currentuser/myteams`."""

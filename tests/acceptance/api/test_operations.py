@@ -43,7 +43,7 @@ def each_operation(*who: str) -> Iterator[Each]:
     for path, method, declared, _ in operations(ROUTES):
         if declared.who in who:
             name = {"users": "alice", "teams": "web", "issuers": "tls"}.get(path.split("/")[3] if "{name}" in path else "")
-            filled = path.format(name=name, token_id="0123456789abcdef")
+            filled = path.format(name=name, token_id="0123456789abcdef", issuer="tls", rest="certificates/7")
             yield Each(method.upper(), filled.removeprefix("/api/v1"), declared)
 
 
@@ -176,23 +176,43 @@ def test_from_this_machine_but_on_behalf_of_somebody(world: World, header: str) 
     assert_all_refuse(world, caller, 403, "address-not-permitted")
 
 
-@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE"])
-@pytest.mark.parametrize("path", [path for path, _ in ROUTES])
+@pytest.mark.filterwarnings("ignore:Unknown REQUEST_METHOD")
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", [path for path, resource in ROUTES if not hasattr(resource, "on_options")])
 def test_no_method_that_no_operation_declares_is_ever_a_yes(world: World, path: str, method: str) -> None:
     at = path.removeprefix("/api/v1").format(name="alice", token_id="x") + ("?issuer=tls" if path.endswith("/auth") else "")
     for caller in (world.caller(), world.caller("root")):
         result = caller.send(method, at.partition("?")[0], query_string=at.partition("?")[2])
-        assert result.status_code in (400, 405), (method, path, result.status)
+        assert result.status_code == 405
+        assert not {method, "OPTIONS"} & set(result.headers["allow"].split(", "))
+
+
+def test_head_is_answered_as_get_is_without_the_body(world: World) -> None:
+    for operation in each_operation("anybody", "account", "administrator"):
+        if operation.method != "GET" or operation.path.endswith("/logouthere"):
+            continue
+        for caller in (world.caller("root"), world.caller("nobody"), world.caller()):
+            head, get = caller.send("HEAD", operation.path), caller.send("GET", operation.path)
+            assert (head.status, head.text) == (get.status, ""), operation
+            assert head.headers.get("content-type") == get.headers.get("content-type")
+            assert "content-length" in head.headers or get.status_code == 200
+
+
+def test_head_does_nothing_where_get_does_something(world: World) -> None:
+    caller = world.caller("alice", kind="session")
+    result = caller.send("HEAD", "/certdog/api/logouthere")
+    assert (result.status_code, result.headers["allow"]) == (405, "GET")
+    caller("GET", "/me", 200)
 
 
 def test_every_responder_is_declared() -> None:
     listed = {resource for _, resource in ROUTES}
     assert listed == set(Resource.__subclasses__())
     for resource in listed:
-        responders = [name for name in vars(resource) if name.startswith("on_")]
+        responders = [name for name, value in vars(resource).items() if name.startswith("on_") and value is not None]
         assert responders
         for name in responders:
-            assert name.removeprefix("on_") in METHODS
+            assert name.removeprefix("on_") in METHODS or vars(resource)[name] is vars(resource)["on_get"]
             assert isinstance(vars(resource)[name].operation, Operation), (resource, name)
 
 
@@ -207,7 +227,7 @@ def test_the_document_is_openapi_and_is_what_is_served(world: World) -> None:
 
 def test_the_page_to_read_names_every_path_and_needs_nothing_from_elsewhere(world: World) -> None:
     page = world.caller()("GET", "/docs", 200)
-    for path, _ in ROUTES:
+    for path, _, _, _ in operations(ROUTES):
         assert path in page
     assert "http://" not in page.replace("http://127.0.0.1", "")
     assert "https://" not in page

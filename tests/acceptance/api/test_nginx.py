@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
 import shutil
-import socket
-import subprocess
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from client import PASSWORD, World
+from proxied import a_proxy, an_application, request, values
 from scenario import team
 from served import TOP, Server, free_port, serving
 
@@ -35,22 +30,6 @@ http {{
 """
 
 
-class Application(BaseHTTPRequestHandler):
-    """What is behind nginx: it answers with what it got."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        body = json.dumps({"path": self.path, "headers": [[name.lower(), value] for name, value in self.headers.items()]})
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 class Site(NamedTuple):
     """nginx, Accord behind it, and the application."""
 
@@ -66,48 +45,19 @@ class Site(NamedTuple):
         return status, json.loads(body) if status == 200 else None
 
 
-def request(
-    port: int, method: str, path: str, headers: list[tuple[str, str]], address: str = "127.0.0.1", body: bytes = b""
-) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(address, 0))
-    try:
-        connection.putrequest(method, path)
-        for name, value in headers:
-            connection.putheader(name, value)
-        if body:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body or None)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
 @pytest.fixture
 def site(world: World, tmp_path: Path) -> Iterator[Site]:
     if NGINX is None:
         reason = "nginx is not installed (Debian: apt-get install nginx-light); docs/nginx.conf is not tested"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     world.apply({"teams/web.yaml": team("web", members=["alice"], issuers=["tls", "vpn"], permittedIPs=["127.0.0.5"])})
-    application = ThreadingHTTPServer(("127.0.0.1", 0), Application)
-    thread = threading.Thread(target=application.serve_forever)
-    thread.start()
     ports = [free_port(), free_port()]
-    try:
-        with serving(world.url, tmp_path, ACCORD_TRUSTED_PROXIES="127.0.0.1") as accord:
-            written = _configuration(accord.port, application.server_address[1], ports)
-            (tmp_path / "nginx.conf").write_text(_AROUND.format(folder=tmp_path, site=written))
-            nginx = subprocess.Popen([NGINX, "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"])
-            try:
-                _wait(ports, nginx, tmp_path / "error.log")
-                yield Site(world, accord, *ports)
-            finally:
-                nginx.terminate()
-                nginx.wait(timeout=20)
-    finally:
-        application.shutdown()
-        thread.join()
-        application.server_close()
+    with an_application() as application, serving(world.url, tmp_path, ACCORD_TRUSTED_PROXIES="127.0.0.1") as accord:
+        written = _configuration(accord.port, application, ports)
+        (tmp_path / "nginx.conf").write_text(_AROUND.format(folder=tmp_path, site=written))
+        program = [NGINX, "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"]
+        with a_proxy(program, ports, tmp_path / "output.log"):
+            yield Site(world, accord, *ports)
 
 
 def _configuration(accord: int, application: int, ports: list[int]) -> str:
@@ -120,22 +70,6 @@ def _configuration(accord: int, application: int, ports: list[int]) -> str:
     text, count = re.subn(r"listen 443 ssl;", lambda _: f"listen 127.0.0.1:{next(left)};", text)
     assert count == 2
     return re.sub(r"^ *ssl_certificate.*\n", "", text, flags=re.MULTILINE)
-
-
-def _wait(ports: list[int], nginx: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    for port in ports:
-        while True:
-            assert nginx.poll() is None and time.monotonic() < deadline, log.read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-
-
-def values(seen: Any, name: str) -> list[str]:
-    return [value for key, value in seen["headers"] if key == name]
 
 
 def test_who_is_permitted_passes_and_the_application_learns_who_it_is(site: Site) -> None:

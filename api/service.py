@@ -55,7 +55,8 @@ class Service:
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
         if is_for_directory(self.domains, self.reader, name):
-            return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
+            with self.passwords.place():  # of as many threads as log in at all, whatever domains there are
+                return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
         return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
 
     def stop(self) -> None:

@@ -184,8 +184,8 @@ def _teams_with_groups(connection: Connection) -> Iterable[tuple[int, list[str]]
         yield team_id, orjson.loads(text)
 
 
-def resolve_groups(reader: Reader, database: Database, domains: Domains, now: datetime) -> list[str]:
-    """Find the SIDs of groups that teams name and that were not found yet; those that cannot be found.
+def resolve_groups(reader: Reader, database: Database, domains: Domains, domain: Domain, now: datetime) -> list[str]:
+    """Find the SIDs of a domain's groups that teams name and that were not found yet; those that cannot be found.
 
     A group is resolved once: one that is made anew under the same name is another, and inherits nothing. What no team names
     any more is forgotten. Raises DirectoryUnavailable or StoreError.
@@ -194,7 +194,8 @@ def resolve_groups(reader: Reader, database: Database, domains: Domains, now: da
     for (text,) in reader.rows("SELECT ad_groups FROM teams WHERE ad_groups <> '[]'"):
         named.update(orjson.loads(text))
     known = {name for (name,) in reader.rows("SELECT name FROM directory_groups")}
-    found = {name: domains.group_sid(name) for name in sorted(named - known)}
+    unresolved = [name for name in sorted(named - known) if domains.domain_of_group(name) in (domain, None)]
+    found = {name: domains.group_sid(name) for name in unresolved}
     resolved = {name: sid for name, sid in found.items() if sid is not None}
     if resolved or known - named:
         with database.recording() as connection:

@@ -12,9 +12,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from ldap3 import BASE, NONE, SUBTREE, SYNC, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
@@ -24,7 +24,8 @@ from api.errors import Unavailable
 
 _log = logging.getLogger("accord.api")
 _T = TypeVar("_T")
-SUCCESS, NO_SUCH_OBJECT, SIZE_LIMIT = 0, 32, 4
+Work = Literal["reading", "binding"]
+_SUCCESS, _NO_SUCH_OBJECT = 0, 32
 _NO_ANSWER = frozenset((1, 2, 3, 7, 8, 10, 11, 13, 51, 52, 80))
 """Result codes of a bind (RFC 4511, appendix A) that say something of the controller, and nothing of the account."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -38,8 +39,16 @@ class DirectoryUnavailable(Unavailable):
     name = "directory-unavailable"
 
 
+class Undecided(DirectoryUnavailable):
+    """A password was sent, and no answer came: the directory may have counted it as wrong. It is sent to no other controller."""
+
+
 class NotAnswered(Exception):
     """A controller did not answer, or not wholly."""
+
+
+class _Lost(NotAnswered):
+    """What became of a bind is not known."""
 
 
 class Found(NamedTuple):
@@ -56,16 +65,22 @@ class Controllers:
         self.settings = settings
         self._tls = Tls(validate=ssl.CERT_REQUIRED, version=ssl.PROTOCOL_TLS_CLIENT, ca_certs_file=settings.ca_file)
         self._places = threading.BoundedSemaphore(settings.waiting)
-        self._failures: dict[Controller, tuple[int, float]] = {}
-        """How often in a row a controller failed, and when it may be tried again."""
+        self._failures: dict[tuple[Controller, Work], tuple[int, float]] = {}
+        """How often in a row a controller failed at something, and when it may be tried again."""
         self._idle: dict[Controller, list[tuple[Connection, float]]] = {}
 
-    def ask(self, question: Callable[[Session], _T]) -> _T:
-        """The answer of the first controller that has one. Raises DirectoryUnavailable."""
-        return self._first(lambda controller, seconds: self._as_service(controller, seconds, question))
+    def ask(self, question: Callable[[Session], _T], *, in_background: bool = False) -> _T:
+        """The answer of the first controller that has one. Raises DirectoryUnavailable.
+
+        Whoever logs in takes one of the few places, and is told to come again where there is none; `in_background` takes none.
+        """
+        with nullcontext() if in_background else self._place():
+            return self._first("reading", lambda controller, seconds: self._as_service(controller, seconds, question))
 
     def accepts(self, dn: str, password: str) -> bool:
-        """Whether the directory takes a password for an account, on a connection of its own. Raises DirectoryUnavailable."""
+        """Whether the directory takes a password for an account, on a connection of its own. Raises DirectoryUnavailable, and
+        Undecided where the password was sent.
+        """
 
         def attempt(controller: Controller, seconds: float) -> bool:
             with _Deadline(seconds) as deadline:
@@ -75,7 +90,8 @@ class Controllers:
                 finally:
                     _close(connection)
 
-        return self._first(attempt)
+        with self._place():
+            return self._first("binding", attempt)
 
     def each(self, question: Callable[[Session], _T]) -> list[tuple[Controller, _T | Exception, float]]:
         """Every controller's own answer or failure, and how many seconds it took."""
@@ -96,35 +112,41 @@ class Controllers:
             while kept:
                 _close(kept.pop()[0])
 
-    def _first(self, attempt: Callable[[Controller, float], _T]) -> _T:
+    @contextmanager
+    def _place(self) -> Iterator[None]:
         if not self._places.acquire(blocking=False):
             raise DirectoryUnavailable(f"too many wait for the directory {self.settings.dns_name}; try again in a second")
         try:
-            deadline = time.monotonic() + self.settings.total_time
-            for controller in self._in_order():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                try:
-                    found = attempt(controller, min(left, self.settings.try_time))
-                except NotAnswered as error:
-                    self._failed(controller, error)
-                else:
-                    self._failures.pop(controller, None)
-                    return found
+            yield
         finally:
             self._places.release()
+
+    def _first(self, work: Work, attempt: Callable[[Controller, float], _T]) -> _T:
+        deadline = time.monotonic() + self.settings.total_time
+        for controller in self._in_order(work):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                found = attempt(controller, min(left, self.settings.try_time))
+            except NotAnswered as error:
+                self._failed(controller, work, error)
+                if work == "binding" and isinstance(error, _Lost):
+                    raise Undecided(f"no controller of {self.settings.dns_name} answers; try again later") from None
+            else:
+                self._failures.pop((controller, work), None)
+                return found
         raise DirectoryUnavailable(f"no controller of {self.settings.dns_name} answers; try again later")
 
-    def _in_order(self) -> list[Controller]:
+    def _in_order(self, work: Work) -> list[Controller]:
         """Those that may be tried now, in the configured order."""
         now = time.monotonic()
-        return [each for each in self.settings.controllers if self._failures.get(each, (0, 0.0))[1] <= now]
+        return [each for each in self.settings.controllers if self._failures.get((each, work), (0, 0.0))[1] <= now]
 
-    def _failed(self, controller: Controller, error: NotAnswered) -> None:
-        count = self._failures.get(controller, (0, 0.0))[0]
+    def _failed(self, controller: Controller, work: Work, error: NotAnswered) -> None:
+        count = self._failures.get((controller, work), (0, 0.0))[0]
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**count)
-        self._failures[controller] = count + 1, time.monotonic() + pause
+        self._failures[controller, work] = count + 1, time.monotonic() + pause
         _log.warning("%s did not answer (%s); not asked for %.0f s", controller.shown, error, pause)
 
     def _as_service(self, controller: Controller, seconds: float, question: Callable[[Session], _T]) -> _T:
@@ -221,14 +243,12 @@ class Session:
         self._connection = connection
         self.settings = settings
 
-    def search(self, base: str, condition: str, attributes: list[str], *, most: int = 0) -> list[Found] | None:
+    def search(self, base: str, condition: str, attributes: list[str], *, most: int) -> list[Found] | None:
         """What matches below a base, all of it; None where there is more than `most`. Raises NotAnswered."""
-        code, entries = self._search(base, condition, SUBTREE, attributes, most + 1 if most else 0)
-        if most and (code == SIZE_LIMIT or len(entries) > most):
+        code, entries = self._search(base, condition, SUBTREE, attributes, most + 1)
+        if len(entries) > most:
             return None
-        if code == NO_SUCH_OBJECT:
-            return []
-        if code != SUCCESS:
+        if code != _SUCCESS:
             raise NotAnswered(f"it ended a search with code {code}")
         return entries
 
@@ -238,7 +258,7 @@ class Session:
         cookie: Any = None
         while True:
             code, entries = self._search(base, condition, SUBTREE, attributes, 0, cookie, self.settings.results)
-            if code != SUCCESS:
+            if code != _SUCCESS:
                 raise NotAnswered(f"it ended a search with code {code}")
             found += entries
             controls = (self._connection.result or {}).get("controls") or {}
@@ -249,9 +269,9 @@ class Session:
     def read(self, dn: str, attributes: list[str]) -> Found | None:
         """One entry by its name; None where there is none. Raises NotAnswered."""
         code, entries = self._search(dn, "(objectClass=*)", BASE, attributes, 0)
-        if code == NO_SUCH_OBJECT:
+        if code == _NO_SUCH_OBJECT:
             return None
-        if code != SUCCESS or len(entries) != 1:
+        if code != _SUCCESS or len(entries) != 1:
             raise NotAnswered(f"it ended a read with code {code}")
         return entries[0]
 
@@ -280,7 +300,7 @@ def _bind(connection: Connection) -> bool:
         if connection.bind(read_server_info=False):
             return True
     except (LDAPException, OSError) as error:
-        raise NotAnswered(_reason(error)) from None
+        raise _Lost(_reason(error)) from None
     code = (connection.result or {}).get("result")
     if code is None or code in _NO_ANSWER:
         raise NotAnswered(f"it ended a bind with code {code}")

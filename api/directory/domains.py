@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 import unicodedata
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from ldap3.core.exceptions import LDAPException
-from ldap3.protocol.formatters.formatters import format_sid
 from ldap3.protocol.sasl.sasl import validate_simple_password
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
-from api.directory.controllers import Controllers, Session
-from api.directory.entries import ATTRIBUTES, Entry, read_entry, read_sids
+from api.directory.controllers import Controllers, NotAnswered, Session
+from api.directory.entries import (
+    ATTRIBUTES,
+    Account,
+    Entry,
+    read_entry,
+    read_guid,
+    read_instant,
+    read_number,
+    read_sids,
+    read_text,
+)
+from api.directory.lock_out import STRICTEST, Policy, Told
 from api.directory.settings import DirectorySettings
 
+_log = logging.getLogger("accord.api")
 LONGEST = 256
 _PEOPLE = "(objectCategory=person)(objectClass=user)"
 _POLICY_FOR = 300.0
-"""Seconds for which a domain's lock-out policy is remembered."""
-
-
-class LockOut(NamedTuple):
-    """When the domain locks an account: after so many wrong passwords within a while; 0: never."""
-
-    threshold: int
-    window: timedelta
+"""Seconds for which a lock-out policy is remembered."""
+_LONGEST_WINDOW = timedelta(days=100)
+"""The domain's own limit is 99,999 minutes."""
 
 
 class Target(NamedTuple):
@@ -45,7 +53,8 @@ class Domain:
     def __init__(self, settings: DirectorySettings) -> None:
         self.settings = settings
         self.controllers = Controllers(settings)
-        self._policy: tuple[float, LockOut] | None = None
+        self._policies: dict[str, tuple[float, Policy]] = {}
+        """By the DN of what holds each: the domain itself, or a password settings object."""
 
     def find(self, condition: str) -> Entry | None:
         """The one account that a condition means; None where there is none, or more than one. Raises DirectoryUnavailable."""
@@ -56,25 +65,33 @@ class Domain:
 
         return self.controllers.ask(question)
 
-    def read(self, guid: str) -> tuple[Entry, frozenset[str]] | None:
-        """An account as it is now, and all the groups it is in; None where it is gone. Raises DirectoryUnavailable."""
+    def read(self, guid: str) -> Account | None:
+        """An account as it is now; None where it is gone. Raises DirectoryUnavailable."""
 
-        def question(session: Session) -> tuple[Entry, frozenset[str]] | None:
-            found = session.search(self.settings.user_base, f"(&{_PEOPLE}{_is(guid)})", ATTRIBUTES, most=1)
-            entry = read_entry(*found[0]) if found else None
-            return None if entry is None else (entry, groups_of(session, entry.dn))
-
-        return self.controllers.ask(question)
-
-    def read_all(self, guids: Sequence[str]) -> dict[str, tuple[Entry, frozenset[str]]]:
-        """Those of the accounts that are there, each as it is now. All of it, or DirectoryUnavailable."""
-
-        def question(session: Session) -> dict[str, tuple[Entry, frozenset[str]]]:
-            condition = f"(&{_PEOPLE}(|{''.join(_is(guid) for guid in guids)}))"
-            entries = [read_entry(*each) for each in session.pages(self.settings.user_base, condition, ATTRIBUTES)]
-            return {entry.guid: (entry, groups_of(session, entry.dn)) for entry in entries if entry is not None}
+        def question(session: Session) -> Account | None:
+            found = self._read_all(session, [guid])
+            if guid in found and found[guid] is None:
+                raise NotAnswered("it does not tell all of an account")
+            return found.get(guid)
 
         return self.controllers.ask(question)
+
+    def read_all(self, guids: Sequence[str]) -> dict[str, Account | None]:
+        """Those of the accounts that are there, each as it is now; None for one of which not all is told. All of it, or
+        DirectoryUnavailable. It takes no place from those who log in, so that they cannot keep it from being done.
+        """
+        return self.controllers.ask(lambda session: self._read_all(session, guids), in_background=True)
+
+    def _read_all(self, session: Session, guids: Sequence[str]) -> dict[str, Account | None]:
+        condition = f"(&{_PEOPLE}(|{''.join(_is(guid) for guid in guids)}))"
+        found: dict[str, Account | None] = {}
+        for dn, attributes in session.pages(self.settings.user_base, condition, ATTRIBUTES):
+            entry = read_entry(dn, attributes)
+            guid = read_guid(attributes)
+            if guid is None:
+                raise NotAnswered("it does not tell which account one is")
+            found[guid] = None if entry is None else Account(entry, groups_of(session, dn))
+        return found
 
     def group_sid(self, text: str) -> str | None:
         """The SID of a group by its sAMAccountName or DN; None where there is none, or more. Raises DirectoryUnavailable."""
@@ -90,24 +107,40 @@ class Domain:
                 found = session.search(self.settings.group_base, condition, ["objectSid", "objectClass"], most=1) or []
             if not found or b"group" not in found[0].attributes.get("objectclass", []):
                 return None
-            return str(format_sid(found[0].attributes["objectsid"][0]))
+            return next(iter(read_sids(found[0].attributes, "objectSid")), None)
 
         return self.controllers.ask(question)
 
-    def lock_out(self) -> LockOut:
-        """The domain's policy. Raises DirectoryUnavailable."""
-        if self._policy is None or time.monotonic() - self._policy[0] > _POLICY_FOR:
-            self._policy = time.monotonic(), self.controllers.ask(_read_lock_out)
-        return self._policy[1]
+    def lock_out(self, dn: str) -> Told:
+        """When an account is locked there, and how near it is. Raises DirectoryUnavailable."""
+
+        def question(session: Session) -> Told:
+            found = session.read(dn, ["badPwdCount", "badPasswordTime", "msDS-ResultantPSO"])
+            if found is None:
+                raise NotAnswered("an account was moved")
+            settings_object = read_text(found.attributes, "msDS-ResultantPSO")
+            wrong, last = read_number(found.attributes, "badPwdCount"), read_number(found.attributes, "badPasswordTime")
+            return Told(self._policy(session, settings_object), wrong or 0, read_instant(last or 0))
+
+        return self.controllers.ask(question)
+
+    def _policy(self, session: Session, settings_object: str) -> Policy:
+        """The domain's policy, or that of a password settings object."""
+        read_at, policy = self._policies.get(settings_object, (-math.inf, STRICTEST))
+        if time.monotonic() - read_at > _POLICY_FOR:
+            policy = _read_policy(session, settings_object) if settings_object else _read_policy(session, self.settings.base, "")
+            self._policies[settings_object] = time.monotonic(), policy
+        return policy
 
 
-def _read_lock_out(session: Session) -> LockOut:
-    base = ",".join(f"DC={part}" for part in session.settings.dns_name.split("."))
-    found = session.read(base, ["lockoutThreshold", "lockOutObservationWindow"])
-    attributes = {} if found is None else found.attributes
-    threshold = int((attributes.get("lockoutthreshold") or [b"0"])[0])
-    window = int((attributes.get("lockoutobservationwindow") or [b"0"])[0])
-    return LockOut(threshold, timedelta(microseconds=abs(window) // 10))
+def _read_policy(session: Session, dn: str, prefix: str = "msDS-") -> Policy:
+    names = [f"{prefix}LockoutThreshold", f"{prefix}LockoutObservationWindow"]
+    found = session.read(dn, names)
+    threshold, window = (read_number(found.attributes if found else {}, name) for name in names)
+    if threshold is None or window is None:
+        _log.warning("%s may not be read, so a wrong password is sent once a day at most where it holds", dn)
+        return STRICTEST
+    return Policy(threshold, min(timedelta(microseconds=abs(window) // 10), _LONGEST_WINDOW))
 
 
 def groups_of(session: Session, dn: str) -> frozenset[str]:
@@ -117,12 +150,14 @@ def groups_of(session: Session, dn: str) -> frozenset[str]:
     nested ones.
     """
     found = session.read(dn, ["tokenGroups"])
-    sids = None if found is None else read_sids(found.attributes)
-    if sids is not None:
+    if found is None:
+        raise NotAnswered("an account was moved")
+    sids = read_sids(found.attributes, "tokenGroups")
+    if sids:
         return sids
     condition = f"(&(objectClass=group)(member:1.2.840.113556.1.4.1941:={escape_filter_chars(dn)}))"
     groups = session.pages(session.settings.group_base, condition, ["objectSid"])
-    return frozenset(str(format_sid(group.attributes["objectsid"][0])) for group in groups)
+    return frozenset(sid for group in groups for sid in read_sids(group.attributes, "objectSid"))
 
 
 def _is_dn(text: str) -> bool:
@@ -197,8 +232,7 @@ class Domains:
             return self.all[0]
         before, backslash, _ = text.partition("\\")
         for domain in self.all:
-            base = ",".join(f"DC={part}" for part in domain.settings.dns_name.split("."))
-            if "=" in text and not text.lower().replace(" ", "").endswith("," + base.lower()):
+            if "=" in text and not text.lower().replace(" ", "").endswith("," + domain.settings.base.lower()):
                 continue
             if "=" not in text and backslash and domain.settings.netbios_name.lower() != before.lower():
                 continue
@@ -226,12 +260,3 @@ def can_be_password(text: str) -> bool:
         return can_be_sent(text) and bool(validate_simple_password(text))
     except LDAPException:
         return False
-
-
-def is_near_lock_out(policy: LockOut, entry: Entry, own_failures: int, last_own: datetime | None, now: datetime) -> bool:
-    """Whether one more wrong password could lock an account in its directory; `own_failures` are those that came through here."""
-    if policy.threshold == 0:
-        return False
-    ours = own_failures if last_own is not None and last_own > now - policy.window else 0
-    recent = entry.bad_password_at is not None and entry.bad_password_at > now - policy.window
-    return max(ours, entry.bad_passwords if recent else 0) >= policy.threshold - 1

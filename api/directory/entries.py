@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ldap3.protocol.formatters.formatters import format_sid, format_uuid_le
 
 ATTRIBUTES = [
-    "objectGUID", "objectSid", "sAMAccountName", "displayName", "mail", "userAccountControl", "accountExpires", "pwdLastSet",
-    "msDS-User-Account-Control-Computed", "badPwdCount", "badPasswordTime",
+    "objectGUID", "sAMAccountName", "displayName", "mail", "userAccountControl", "accountExpires", "pwdLastSet",
+    "msDS-User-Account-Control-Computed",
 ]  # fmt: skip
 _DISABLED, _LOCKED, _PASSWORD_EXPIRED = 0x2, 0x10, 0x800000
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _NEVER = (0, 2**63 - 1)
+Attributes = dict[str, list[bytes]]
+"""As a controller sent them, by their names in lower case."""
 
 
 class Entry(NamedTuple):
     """An account in its directory. What is not known for certain counts against it."""
 
     guid: str
-    sid: str
     name: str
     """Its sAMAccountName in lower case."""
     dn: str
@@ -30,8 +32,6 @@ class Entry(NamedTuple):
     expires_at: datetime | None
     locked: bool
     must_change_password: bool
-    bad_passwords: int
-    bad_password_at: datetime | None
 
     def ended(self, now: datetime) -> str | None:
         """Why the account has no access at all, whatever it had before; None where it has."""
@@ -46,54 +46,64 @@ class Entry(NamedTuple):
         return self.ended(now) or ("must-change-password-in-directory" if self.must_change_password else None)
 
 
-def read_entry(dn: str, attributes: dict[str, list[bytes]]) -> Entry | None:
-    """An entry out of the attributes as a controller sent them; None where they are not those of an account, or not all there."""
+class Account(NamedTuple):
+    """An account, and the SIDs of all groups that it is in."""
 
-    def text(name: str) -> str:
-        values = attributes.get(name.lower()) or [b""]
-        return values[0].decode("utf-8", "replace").strip()
+    entry: Entry
+    sids: frozenset[str]
 
-    def number(name: str) -> int | None:
-        found = text(name)
-        return int(found) if found.lstrip("-").isdigit() else None
 
-    guid, sid, control, computed = (
-        attributes.get("objectguid"),
-        attributes.get("objectsid"),
-        number("userAccountControl"),
-        number("msDS-User-Account-Control-Computed"),
+def read_entry(dn: str, attributes: Attributes) -> Entry | None:
+    """An entry out of its attributes; None where they are not those of an account, or not all there."""
+    guid, name = read_guid(attributes), read_text(attributes, "sAMAccountName")
+    control, computed = (
+        read_number(attributes, "userAccountControl"),
+        read_number(attributes, "msDS-User-Account-Control-Computed"),
     )
-    name = text("sAMAccountName").lower()
-    if not guid or not sid or not name or control is None or computed is None:
+    expires, changed = read_number(attributes, "accountExpires"), read_number(attributes, "pwdLastSet")
+    if not dn or not guid or not name or control is None or computed is None or expires is None or changed is None:
         return None
-    expires, changed = number("accountExpires"), number("pwdLastSet")
     return Entry(
-        str(format_uuid_le(guid[0])).strip("{}").lower(),
-        str(format_sid(sid[0])),
-        name,
+        guid,
+        name.lower() if name.isascii() else name,  # some letters that are not ASCII have a small one that is
         dn,
-        text("displayName") or None,
-        text("mail"),
+        read_text(attributes, "displayName") or None,
+        read_text(attributes, "mail"),
         bool(control & _DISABLED),
-        None if expires is None or expires in _NEVER else _instant(expires),
+        read_instant(expires),
         bool(computed & _LOCKED),
         changed == 0 or bool(computed & _PASSWORD_EXPIRED),
-        number("badPwdCount") or 0,
-        _instant(number("badPasswordTime") or 0),
     )
 
 
-def read_sids(attributes: dict[str, list[bytes]]) -> frozenset[str] | None:
-    """The groups in `tokenGroups`; None where they were not told."""
-    found = attributes.get("tokengroups")
-    return None if found is None else frozenset(str(format_sid(sid)) for sid in found)
+def read_guid(attributes: Attributes) -> str | None:
+    """An entry's `objectGUID`."""
+    found = attributes.get("objectguid")
+    return str(format_uuid_le(found[0])).strip("{}").lower() if found else None
 
 
-def _instant(filetime: int) -> datetime | None:
+def read_sids(attributes: Attributes, name: str) -> frozenset[str]:
+    """The SIDs in an attribute; none where it was not told."""
+    return frozenset(str(format_sid(sid)) for sid in attributes.get(name.lower(), ()))
+
+
+def read_text(attributes: Attributes, name: str) -> str:
+    """An attribute's first value; empty where there is none."""
+    values = attributes.get(name.lower()) or [b""]
+    return values[0].decode("utf-8", "replace").strip()
+
+
+def read_number(attributes: Attributes, name: str) -> int | None:
+    """An attribute that is a number; None where it is none."""
+    found = read_text(attributes, name)
+    return int(found) if re.fullmatch(r"-?[0-9]{1,20}", found) else None
+
+
+def read_instant(filetime: int) -> datetime | None:
     """A number of 100 ns since 1601; None for never, and for what no calendar holds."""
     if filetime in _NEVER:
         return None
     try:
         return _EPOCH + timedelta(microseconds=filetime // 10)
     except OverflowError:
-        return None
+        return None if filetime > 0 else _EPOCH

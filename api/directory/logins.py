@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, select
 
 from api import accounts
 from api.access import AccessKeeper
 from api.authentication.logins import LoggedIn, LoginRefused, is_delayed, open_session, record_failure, refuse_address
 from api.directory import accounts as directory_accounts
-from api.directory.domains import Domain, Domains, can_be_password, is_near_lock_out
+from api.directory import lock_out
+from api.directory.controllers import Undecided
+from api.directory.domains import Domain, Domains, can_be_password
 from api.directory.entries import Entry
 from api.policies import Policies
 from api.reader import Reader
@@ -51,7 +53,7 @@ def log_in(
     refuse_address(reader, address, now)
     verified = _verify(domains, reader, name, password, now)
     if isinstance(verified, _Verified):
-        directory_accounts.resolve_groups(reader, reader.database, domains, now)
+        directory_accounts.resolve_groups(reader, reader.database, domains, verified.domain, now)
     with reader.database.recording() as connection:
         found = _account(connection, domains, verified, now) if isinstance(verified, _Verified) else verified
         if isinstance(found, directory_accounts.Known):
@@ -73,33 +75,30 @@ def _verify(domains: Domains, reader: Reader, name: str, password: str, now: dat
     entry = domain.find(target.condition)
     if entry is None:
         return "unknown-account"
-    failures = reader.row("SELECT failures, last_failed_at FROM login_failures WHERE address = ?", _key(entry))
-    ours, last = (failures[0], tables.read_instant(failures[1])) if failures else (0, None)
-    if is_near_lock_out(domain.lock_out(), entry, ours, last, now):
-        return "near-lock-out-in-directory"
-    if not domain.controllers.accepts(entry.dn, password):
-        _count(reader, entry, now)
-        return "wrong-password"
+    refusal = _send(domain, reader, entry, password, now)
+    if refusal is not None:
+        return refusal
     found = domain.read(entry.guid)  # after the bind: it may have locked, or unlocked, the account
     if found is None:
         return "unknown-account"
-    refusal = found[0].refusal(now)
-    return refusal or _Verified(domain, *found, _previous(domains, reader, domain, found[0]))
+    refusal = found.entry.refusal(now)
+    return refusal or _Verified(domain, *found, _previous(domains, reader, domain, found.entry))
 
 
-def _key(entry: Entry) -> str:
-    return f"guid:{entry.guid}"
-
-
-def _count(reader: Reader, entry: Entry, now: datetime) -> None:
-    """Count a wrong password that the directory has counted, too."""
-    with reader.database.recording() as connection:
-        columns = tables.login_failures.c
-        mine = columns.address == _key(entry)
-        failures = (connection.execute(select(columns.failures).where(mine)).scalar() or 0) + 1
-        connection.execute(delete(tables.login_failures).where(mine))
-        row = {"address": _key(entry), "failures": failures, "last_failed_at": now, "next_login_at": now}
-        connection.execute(tables.login_failures.insert().values(**row))
+def _send(domain: Domain, reader: Reader, entry: Entry, password: str, now: datetime) -> str | None:
+    """Send a password for an account, if that cannot lock it; why it is refused. Raises DirectoryUnavailable."""
+    with lock_out.under_way(reader, entry.guid, now) as others:
+        told = domain.lock_out(entry.dn)
+        if lock_out.could_lock(told, others, now):
+            return "near-lock-out-in-directory"
+        try:
+            if domain.controllers.accepts(entry.dn, password):
+                return None
+        except Undecided:
+            lock_out.count_wrong(reader, entry.guid, told.policy.window, now)
+            raise
+        lock_out.count_wrong(reader, entry.guid, told.policy.window, now)
+        return "wrong-password"
 
 
 def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) -> Entry | None:
@@ -109,7 +108,7 @@ def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) ->
         entry.guid,
     )
     found = domain.read(row[0]) if row is not None else None
-    return found and found[0]
+    return found and found.entry
 
 
 def _account(connection: Connection, domains: Domains, verified: _Verified, now: datetime) -> directory_accounts.Known | str:
@@ -135,7 +134,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
     teams = directory_accounts.teams_of(verified.sids, directory_accounts.read_mapping(connection, domains, domain))
     events += directory_accounts.follow(connection, known, name, entry, teams, now)
     directory_accounts.seen(connection, [known.user_id], now)
-    connection.execute(delete(tables.login_failures).where(tables.login_failures.c.address == _key(entry)))
+    lock_out.forget(connection, entry.guid)
     append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
     return directory_accounts.find(connection, guid=entry.guid) or "unknown-account"
 

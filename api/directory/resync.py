@@ -16,7 +16,7 @@ from api.directory import accounts
 from api.directory.accounts import Known
 from api.directory.controllers import DirectoryUnavailable
 from api.directory.domains import Domain, Domains
-from api.directory.entries import Entry
+from api.directory.entries import Account
 from api.directory.settings import DirectorySettings
 from api.metrics import Metrics
 from api.reader import Reader
@@ -53,16 +53,15 @@ class Reading(NamedTuple):
     """What the directory said of a live account; None: it has none of that GUID."""
 
     live: Live
-    entry: Entry | None
-    sids: frozenset[str]
+    account: Account | None
 
     def switches_off(self, now: datetime) -> str | None:
         """Why this reading would switch the account off; None where it would not."""
         if self.live.known.is_off:
             return None
-        if self.entry is None:
+        if self.account is None:
             return "gone-from-directory" if self.live.known.missing_since is not None else None
-        return self.entry.ended(now)
+        return self.account.entry.ended(now)
 
 
 def is_too_many(readings: Sequence[Reading], share: float, now: datetime) -> bool:
@@ -100,9 +99,7 @@ class Resync:
         due = [each for each in live if now - each.read_at >= domain.settings.resync / 3]  # another replica may have read it
         if not due:
             return
-        unresolved = accounts.resolve_groups(self._reader, self._reader.database, self._domains, now)
-        if unresolved:
-            _log.warning("there are no groups %s, which teams name", ", ".join(unresolved))
+        self._resolve_groups(domain, now)
         readings = [reading for page in _pages(due, _PAGE) for reading in _read(domain, page)]
         stopped = is_too_many(readings, domain.settings.switch_off_share, now)
         self._metrics.directory_stopped.labels(domain.settings.dns_name).set(stopped)
@@ -111,6 +108,15 @@ class Resync:
         for page in _pages(readings, _WRITTEN):
             self._follow(domain, [each for each in page if not (stopped and each.switches_off(now))], now)
         self._tell_age(domain, self._live(domain, now), now)
+
+    def _resolve_groups(self, domain: Domain, now: datetime) -> None:
+        try:
+            unresolved = accounts.resolve_groups(self._reader, self._reader.database, self._domains, domain, now)
+        except DirectoryUnavailable as error:  # perhaps those who log in wait; to read who has access matters more
+            _log.warning("groups of %s were not looked for: %s", domain.settings.dns_name, error)
+            return
+        if unresolved:
+            _log.warning("there are no groups %s, which teams name", ", ".join(unresolved))
 
     def _live(self, domain: Domain, now: datetime) -> list[Live]:
         return [
@@ -128,15 +134,15 @@ class Resync:
             events: list[Event] = []
             read: list[int] = []
             mapping = accounts.read_mapping(connection, self._domains, domain)
-            for live, entry, sids in readings:
+            for live, account in readings:
                 known = accounts.find(connection, guid=live.known.guid)
                 if known is None:
                     continue  # deleted meanwhile
-                if entry is None:
+                if account is None:
                     events += accounts.miss(connection, known, now, seen_missing=live.known.missing_since is not None)
                 else:
-                    name, teams = self._domains.account_name(domain, entry), accounts.teams_of(sids, mapping)
-                    events += accounts.follow(connection, known, name, entry, teams, now)
+                    name, teams = self._domains.account_name(domain, account.entry), accounts.teams_of(account.sids, mapping)
+                    events += accounts.follow(connection, known, name, account.entry, teams, now)
                     read.append(known.user_id)
             accounts.seen(connection, read, now)
             append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
@@ -145,7 +151,9 @@ class Resync:
 def _read(domain: Domain, page: Sequence[Live]) -> Iterable[Reading]:
     found = domain.read_all([live.known.guid for live in page])
     for live in page:
-        yield Reading(live, *found.get(live.known.guid, (None, frozenset())))
+        account = found.get(live.known.guid)
+        if account is not None or live.known.guid not in found:  # one of which not all was told is neither read nor gone
+            yield Reading(live, account)
 
 
 def _pages(items: Sequence[_T], size: int) -> Iterable[Sequence[_T]]:

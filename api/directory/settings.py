@@ -53,6 +53,11 @@ class DirectorySettings(NamedTuple):
     switch_off_share: float
     """The share of the accounts read that one cycle may switch off, in percent; it may always switch off five."""
 
+    @property
+    def base(self) -> str:
+        """The domain's own DN."""
+        return _base(self.dns_name)
+
 
 class BadDirectory(Exception):
     """The settings of a directory cannot be used; the message says which, and why."""
@@ -118,7 +123,7 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
         ssl.create_default_context(cafile=ca_file)
     except OSError:
         raise refuse(f"`ca_file` names `{ca_file}`, which holds no certificates that can be read") from None
-    base = ",".join(f"DC={part}" for part in dns_name.split("."))
+    base = _base(dns_name)
     return DirectorySettings(
         name,
         text("netbios_name"),
@@ -137,6 +142,10 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
         duration("grace", "4h"),
         number("switch_off_share", 10, 0, 100),
     )
+
+
+def _base(dns_name: str) -> str:
+    return ",".join(f"DC={part}" for part in dns_name.split("."))
 
 
 def _controller(url: str) -> Controller:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.directory.accounts import Known, read_mapping, teams_of
-from api.directory.domains import Domains, LockOut, can_be_password, can_be_sent, is_near_lock_out
-from api.directory.entries import Entry, read_entry, read_sids
+from api.directory.domains import Domains, can_be_password, can_be_sent
+from api.directory.entries import Account, Entry, read_entry, read_sids
+from api.directory.lock_out import Others, Policy, Told, could_lock
 from api.directory.resync import Live, Reading, is_too_many
 from api.directory.settings import Controller, DirectorySettings
 from reconciler.store import tables
@@ -25,7 +26,6 @@ GUID = uuid.UUID("48058897-9e08-4bf7-9fcb-8bbfd1fc9680")
 SID = bytes.fromhex("010500000000000515000000a065cf7ed0b00a84e8eed6c54e040000")
 ATTRIBUTES: dict[str, list[bytes]] = {
     "objectguid": [GUID.bytes_le],
-    "objectsid": [SID],
     "samaccountname": [b"Alice"],
     "displayname": [b"Alice Test"],
     "mail": [b"alice@example.org"],
@@ -33,8 +33,6 @@ ATTRIBUTES: dict[str, list[bytes]] = {
     "accountexpires": [b"9223372036854775807"],
     "pwdlastset": [b"134000000000000000"],
     "msds-user-account-control-computed": [b"0"],
-    "badpwdcount": [b"0"],
-    "badpasswordtime": [b"0"],
 }
 
 
@@ -70,7 +68,6 @@ def domain(name: str, dns_name: str) -> DirectorySettings:
 def test_an_entry_is_what_its_attributes_say() -> None:
     found = entry()
     assert (found.guid, found.name, found.full_name, found.mail) == (str(GUID), "alice", "Alice Test", "alice@example.org")
-    assert found.sid == "S-1-5-21-2127521184-2215293136-3319197416-1102"
     assert found.refusal(NOW) is None
 
 
@@ -102,16 +99,35 @@ def test_no_attribute_whatever_is_in_it_raises(changes: dict[str, list[bytes]]) 
 
 
 @pytest.mark.parametrize(
-    "name", ["objectguid", "objectsid", "samaccountname", "useraccountcontrol", "msds-user-account-control-computed"]
+    "name",
+    ["objectguid", "samaccountname", "useraccountcontrol", "msds-user-account-control-computed", "accountexpires", "pwdlastset"],
 )
 def test_an_entry_that_is_not_all_there_is_none(name: str) -> None:
     assert read_entry("CN=Alice", {key: value for key, value in ATTRIBUTES.items() if key != name}) is None
 
 
-def test_groups_that_were_not_told_are_not_no_groups() -> None:
-    assert read_sids({}) is None
-    assert read_sids({"tokengroups": []}) == frozenset()
-    assert read_sids({"tokengroups": [SID]}) == {"S-1-5-21-2127521184-2215293136-3319197416-1102"}
+def test_an_entry_without_a_name_in_the_directory_is_none() -> None:
+    assert read_entry("", ATTRIBUTES) is None  # a bind as nobody succeeds with any password
+
+
+def test_a_letter_that_only_looks_like_one_stays_what_it_is() -> None:
+    found = read_entry(
+        "CN=Kim", ATTRIBUTES | {"samaccountname": ["\u212aim".encode()]}
+    )  # Kelvin; its small letter is k
+    assert found is not None
+    assert found.name == "\u212aim"
+
+
+@pytest.mark.parametrize(("value", "ended"), [(b"9223372036854775806", False), (b"-9223372036854775808", True), (b"1", True)])
+def test_an_expiry_that_no_calendar_holds(value: bytes, ended: bool) -> None:
+    found = read_entry("CN=Alice", ATTRIBUTES | {"accountexpires": [value]})
+    assert found is not None
+    assert (found.ended(NOW) is not None) is ended
+
+
+def test_sids_are_read() -> None:
+    assert read_sids({"tokengroups": [SID]}, "tokenGroups") == {"S-1-5-21-2127521184-2215293136-3319197416-1102"}
+    assert read_sids({}, "tokenGroups") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -170,19 +186,33 @@ def test_what_no_directory_is_asked(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "ago", "theirs", "near"),
-    [(0, 0, 0, False), (3, 1, 0, False), (4, 1, 0, True), (4, 31, 0, False), (0, 0, 4, True), (0, 0, 3, False)],
+    ("ours", "under_way", "theirs", "minutes", "near"),
+    [
+        (0, 0, 0, 0, False),
+        (3, 0, 0, 0, False),
+        (4, 0, 0, 0, True),
+        (0, 4, 0, 0, True),
+        (2, 2, 0, 0, True),
+        (0, 0, 4, 1, True),
+        (0, 0, 4, 34, True),  # the directory's clock may be behind
+        (0, 0, 4, 36, False),
+        (0, 0, 3, 1, False),
+        (0, 1, 3, 1, True),
+        (3, 0, 3, 1, False),  # the same ones
+    ],
 )
-def test_a_login_that_could_lock_the_account_is_not_tried(ours: int, ago: int, theirs: int, near: bool) -> None:
-    policy = LockOut(5, timedelta(minutes=30))
-    account = entry(bad_passwords=theirs, bad_password_at=NOW - timedelta(minutes=1) if theirs else None)
-    assert is_near_lock_out(policy, account, ours, NOW - timedelta(minutes=ago), NOW) is near
-    assert not is_near_lock_out(LockOut(0, timedelta(0)), account, 99, NOW, NOW)
+def test_a_password_that_could_lock_the_account_is_not_sent(
+    ours: int, under_way: int, theirs: int, minutes: int, near: bool
+) -> None:
+    told = Told(Policy(5, timedelta(minutes=30)), theirs, NOW - timedelta(minutes=minutes) if theirs else None)
+    assert could_lock(told, Others(ours, under_way), NOW) is near
+    assert not could_lock(told._replace(policy=Policy(0, timedelta(0))), Others(99, 99), NOW)
+    assert could_lock(told._replace(policy=Policy(1, timedelta(0))), Others(0, 0), NOW)
 
 
 def reading(found: Entry | None, *, missing: bool = False, off: bool = False) -> Reading:
     known = Known(1, "alice", str(GUID), "corp.example.org", NOW if missing else None, ("", None, ""), off)
-    return Reading(Live(known, NOW), found, frozenset())
+    return Reading(Live(known, NOW), found and Account(found, frozenset()))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, which makes what networks and hosts make: silence, trickles, cuts."""
+"""A TCP proxy before a server, which makes what networks and hosts make: silence, delays, trickles, cuts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
-Fault = Literal["none", "silence", "trickle", "cut", "refuse"]
+Fault = Literal["none", "silence", "slow", "trickle", "cut", "refuse"]
 
 
 class FaultyProxy:
@@ -43,6 +43,8 @@ class FaultyProxy:
             while data := one.recv(65536):
                 while self.fault == "silence":
                     time.sleep(0.02)
+                if self.fault == "slow":
+                    time.sleep(0.1)
                 if self.fault == "cut":
                     other.sendall(data[: len(data) // 2])
                     break

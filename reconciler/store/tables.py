@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     text,
 )
 
@@ -200,6 +201,7 @@ account_states = Table(
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("password_hash", Text),
     Column("password_set_at", Instant),
+    Column("password_expires_at", Instant),  # of a generated password that nobody has used yet
     _flag("password_change_required"),
     _flag("disabled_by_directory"),
     _flag("disabled_by_administrator"),
@@ -250,16 +252,54 @@ audit = Table(
     Column("hash", String(64), nullable=False),
     Index("ix_audit_kind_name", "kind", "name"),
 )
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # what is gone leaves its name on its certificates
+    Column("issuer_id", Integer, ForeignKey("issuers.id", ondelete="SET NULL")),
+    Column("issuer_name", String(64), nullable=False),
+    Column("team_id", Integer, ForeignKey("teams.id", ondelete="SET NULL"), index=True),
+    Column("team_name", String(64), nullable=False),
+    Column("owner_id", Integer, ForeignKey("users.id", ondelete="SET NULL"), index=True),
+    Column("owner_name", String(64), nullable=False),
+    Column("serial", String(64), nullable=False),  # hexadecimal digits, lower case, no leading zeros
+    Column("sha256", String(64), nullable=False),  # of the DER
+    Column("subject", Text, nullable=False),
+    Column("names", Text, nullable=False, server_default="[]"),  # subject alternative names
+    Column("not_before", Instant, nullable=False),
+    Column("not_after", Instant, nullable=False, index=True),
+    Column("pem", Text, nullable=False),
+    Column("url", Text),
+    Column("renewal_url", Text),
+    Column("extra_addresses", Text, nullable=False, server_default="[]"),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("tracked", Boolean, nullable=False, server_default="1"),
+    Column("registered_at", Instant, nullable=False),
+    Column("renews_id", Integer, ForeignKey("certificates.id", ondelete="SET NULL"), index=True),
+    Column("renewed_at", Instant),
+    Column("revoked_at", Instant),
+    UniqueConstraint("issuer_id", "serial"),
+)
+_WAITING = text("sent_at IS NULL AND ended_at IS NULL")
 outbox = Table(
     "outbox",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("template", String(32), nullable=False),
-    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), index=True),
+    Column("certificate_id", Integer, ForeignKey("certificates.id", ondelete="CASCADE"), index=True),
+    Column("recipient", Text),  # NULL: the user's address, as it is when the mail is delivered
     Column("created_at", Instant, nullable=False),
-    Column("sent_at", Instant, index=True),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Instant),  # NULL: at once. While somebody delivers it: when others may, should that one die
+    Column("claim", String(32)),  # whoever delivers it, or did last
+    Column("message_id", Text),
+    Column("sent_at", Instant, index=True),
+    Column("ended_at", Instant),  # never to be sent: given up, or no longer wanted; `last_error` says why
+    Column("last_error", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
+    Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
 )
 state = Table(
     "state",
@@ -268,6 +308,7 @@ state = Table(
     Column("generation", Integer, nullable=False),
     Column("audit_count", Integer, nullable=False),
     Column("audit_head", String(64), nullable=False),
+    Column("reminded_until", Instant),  # what became due by then has been put into the outbox
     CheckConstraint("id = 1", name="one_row"),
 )
 digests = Table(

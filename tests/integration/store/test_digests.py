@@ -23,6 +23,7 @@ RUNTIME = {
     "account_states",
     "login_failures",
     "tokens",
+    "certificates",
     "audit",
     "outbox",
     "state",

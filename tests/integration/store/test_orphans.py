@@ -87,6 +87,23 @@ def test_a_new_account_gets_nothing_of_a_deleted_directory_account(database: Dat
     assert runtime.directory_members == {}
 
 
+def test_a_new_account_gets_no_certificate_of_a_deleted_one(database: Database, tmp_path: Path) -> None:
+    bring(database, SMALL)
+    in_the_shell(
+        tmp_path,
+        "INSERT INTO users (name, email, source) VALUES ('dora', 'd@corp.example.org', 'directory')",
+        "INSERT INTO certificates (issuer_name, team_name, owner_name, owner_id, serial, sha256, subject, not_before, not_after,"
+        " pem, registered_at) SELECT 'tls', 'web', 'dora', id, '1', '', '', '', '', '', '' FROM users WHERE name = 'dora'",
+        "DELETE FROM users WHERE name = 'dora'",
+    )
+    mallory = User("mallory", "m@example.org", initial_password="none")
+    bring(database, SMALL._replace(users={**SMALL.users, "mallory": mallory}), "beef")
+    assert query(database, "SELECT users.name FROM certificates JOIN users ON users.id = owner_id") == []
+    with database.writing() as connection:
+        assert remove_orphans(connection) == 1
+    assert query(database, "SELECT owner_name, owner_id FROM certificates") == [("dora", None)]
+
+
 def test_rows_that_refer_to_something_are_kept(database: Database) -> None:
     bring(database, SMALL)
     with database.writing() as connection:

@@ -16,6 +16,7 @@ from api.directory.logins import is_for_directory
 from api.directory.logins import log_in as log_in_with_directory
 from api.directory.resync import Resync, bound
 from api.metrics import Metrics
+from api.purge import purge_on
 from api.reader import Reader
 from api.settings import Settings
 from reconciler.access.permitted_ips import Address
@@ -40,6 +41,7 @@ class Service:
         self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
         self.resync = Resync(self.domains, self.reader, self.metrics)
         self._resyncing = threading.Thread(target=self.resync.run, args=(self._stopping,), name="directory", daemon=True)
+        self._purging = threading.Thread(target=purge_on, args=(self.reader, self._stopping), name="purge", daemon=True)
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
 
     def start(self) -> None:
@@ -51,6 +53,7 @@ class Service:
         self.uses.start()
         self._filling.start()
         self._resyncing.start()
+        self._purging.start()
 
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
@@ -63,7 +66,7 @@ class Service:
         """Write what waits."""
         self._stopping.set()
         self.keeper.stop()
-        for thread in (self._filling, self._resyncing):
+        for thread in (self._filling, self._resyncing, self._purging):
             if thread.is_alive():
                 thread.join(timeout=10)
         self.uses.stop()

@@ -98,7 +98,7 @@ class World:
             self.service.database, self.service.passwords, policy, name, password, change_required=change_required, **act
         )
 
-    def mint(self, name: str, kind: Any = "token", lives: timedelta = timedelta(days=1), **more: Any) -> credentials.Minted:
+    def mint(self, name: str, /, kind: Any = "token", lives: timedelta = timedelta(days=1), **more: Any) -> credentials.Minted:
         """A credential for an account, straight into the database."""
         with self.service.database.recording() as connection:
             account = accounts.require(accounts.find(connection, name), name)

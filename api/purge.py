@@ -1,0 +1,68 @@
+"""Deleting what is long over: sessions and tokens that nobody can use any more, failed logins that nobody counts any more.
+
+The audit log keeps what it says of them. Processes that purge at the same time do each other no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, or_
+
+from api.authentication.logins import forget_failures
+from api.reader import Reader
+from reconciler.store import tables
+from reconciler.store.engine import Database
+from reconciler.store.errors import StoreError
+from reconciler.store.tables import instant_text
+
+KEPT = {"token": timedelta(days=30), "session": timedelta(days=7)}
+"""How long a credential is kept after its end. Of sessions there are many, and a login looks through its account's."""
+_EVERY = 3600.0
+_PAUSE = 0.1
+"""Seconds from one purge to the next, and from one piece to the next: a purge is in no hurry, and requests are."""
+_AT_A_TIME = 1_000
+_SOME = """SELECT id, kind, CASE WHEN revoked_at < expires_at THEN revoked_at ELSE expires_at END
+FROM tokens WHERE id > ? ORDER BY id LIMIT ?"""
+_log = logging.getLogger("accord.api")
+
+
+def purge_on(reader: Reader, stopping: threading.Event) -> None:
+    """Purge every hour; the first time within one, so that processes that start together do not all begin at once."""
+    wait = random.uniform(60, _EVERY)  # noqa: S311 - no secret
+    while not stopping.wait(wait):
+        try:
+            purge(reader, datetime.now(UTC), stopping)
+        except StoreError as error:
+            _log.warning("what is long over could not be deleted yet: %s", error)
+        wait = _EVERY
+
+
+def purge(reader: Reader, now: datetime, stopping: threading.Event) -> None:
+    """Delete what was over long before an instant. Raises StoreError."""
+    with reader.database.recording() as connection:
+        forget_failures(connection, now)
+    limits = {kind: now - kept for kind, kept in KEPT.items()}
+    after = 0
+    while not stopping.is_set():
+        rows = reader.rows(_SOME, after, _AT_A_TIME)
+        over = [number for number, kind, ended in rows if ended <= instant_text(limits[kind])]
+        if over:
+            _delete(reader.database, over, limits)
+        if len(rows) < _AT_A_TIME:
+            return
+        after = rows[-1][0]
+        stopping.wait(_PAUSE)
+
+
+def _delete(database: Database, numbers: list[int], limits: dict[str, datetime]) -> None:
+    columns = tables.tokens.c
+    # looked at again: another process may have deleted it, and SQLite gives the number of a deleted row to a new one
+    over = [
+        (columns.kind == kind) & ((columns.expires_at <= limit) | (columns.revoked_at <= limit)) for kind, limit in limits.items()
+    ]
+    with database.recording() as connection:
+        connection.execute(delete(tables.tokens).where(columns.id.in_(numbers), or_(*over)))

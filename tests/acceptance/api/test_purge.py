@@ -1,0 +1,120 @@
+"""What is long over is deleted, whoever else deletes at the same time; what counts, and what the audit log says, stays."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from client import World
+from scenario import everything
+
+from api import purge
+from reconciler.store.engine import open_database
+from reconciler.store.errors import DatabaseUnreachable
+
+DAY = timedelta(days=1)
+
+
+def purge_all(world: World) -> None:
+    purge.purge(world.service.reader, datetime.now(UTC), threading.Event())
+
+
+def names(world: World, table: str = "tokens", column: str = "name") -> list[str]:
+    with open_database(world.url) as database, database.reading() as connection:
+        return list(connection.exec_driver_sql(f"SELECT {column} FROM {table} ORDER BY 1").scalars())
+
+
+def mint(world: World, name: str, kind: str = "token", *, ended: timedelta = -DAY, revoked: timedelta | None = None) -> Any:
+    """A credential that ended, or was revoked, so long ago."""
+    minted = world.mint("alice", kind, lives=-ended, name=name)
+    if revoked is not None:
+        at = (datetime.now(UTC) - revoked).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        world.execute(f"UPDATE tokens SET revoked_at = '{at}' WHERE accessor = '{minted.accessor}'")
+    return minted
+
+
+def test_what_has_ended_is_kept_for_a_while_and_then_deleted(world: World) -> None:
+    live = mint(world, "live")
+    mint(world, "expired lately", ended=29 * DAY)
+    mint(world, "expired long ago", ended=31 * DAY)
+    mint(world, "revoked lately", revoked=29 * DAY)
+    mint(world, "revoked long ago", revoked=31 * DAY)
+    mint(world, "session lately", "session", ended=6 * DAY)
+    mint(world, "session long ago", "session", ended=8 * DAY)
+    mint(world, "session revoked long ago", "session", revoked=8 * DAY)
+    before = {name: rows for name, rows in everything(world.accord).items() if name != "tokens"}
+    purge_all(world)
+    assert names(world) == ["expired lately", "live", "revoked lately", "session lately"]
+    assert {name: rows for name, rows in everything(world.accord).items() if name != "tokens"} == before
+    world.with_secret(live.secret)("GET", "/me", 200)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_it_goes_on_piece_by_piece_until_all_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "_AT_A_TIME", 2)
+    monkeypatch.setattr(purge, "_PAUSE", 0)
+    for number in range(7):
+        mint(world, f"live {number}")
+        mint(world, f"over {number}", ended=40 * DAY)
+    purge_all(world)
+    assert names(world) == [f"live {number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_credential_that_took_a_deleted_one_s_number_meanwhile_is_not_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mint(world, "over", ended=40 * DAY)
+    delete = purge._delete
+
+    def after_somebody_else(*arguments: Any) -> None:
+        world.execute("DELETE FROM tokens")
+        mint(world, "live")
+        delete(*arguments)
+
+    monkeypatch.setattr(purge, "_delete", after_somebody_else)
+    purge_all(world)
+    assert names(world) == ["live"]
+
+
+def test_processes_that_purge_at_once_do_each_other_no_harm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "_AT_A_TIME", 3)
+    monkeypatch.setattr(purge, "_PAUSE", 0)
+    for number in range(10):
+        mint(world, f"over {number}", ended=40 * DAY)
+        mint(world, f"live {number}")
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(purge_all, world) for _ in range(4)]:
+            done.result()
+    assert names(world) == [f"live {number}" for number in range(10)]
+
+
+def test_failed_logins_that_nobody_counts_any_more_are_deleted(world: World) -> None:
+    past, future = "2020-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"
+    for address, failed, until in (("old", past, past), ("waiting", past, future), ("new", future, past)):
+        world.execute(f"INSERT INTO login_failures VALUES ('{address}', 7, '{failed}', '{until}')")
+    purge_all(world)
+    assert names(world, "login_failures", "address") == ["new", "waiting"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_purge_that_fails_is_tried_again_and_stopping_ends_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopping, tries = threading.Event(), []
+
+    def fail(*_: Any) -> None:
+        tries.append(1)
+        if len(tries) == 2:
+            stopping.set()
+        raise DatabaseUnreachable("gone")
+
+    monkeypatch.setattr(purge, "purge", fail)
+    monkeypatch.setattr(purge, "_EVERY", 0.01)
+    monkeypatch.setattr(purge.random, "uniform", lambda *_: 0.01)
+    purge.purge_on(world.service.reader, stopping)
+    assert len(tries) == 2
+    assert "could not be deleted yet: gone" in caplog.text

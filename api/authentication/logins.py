@@ -18,6 +18,7 @@ from api.access import AccessKeeper, CurrentAccess
 from api.authentication import credentials
 from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords
+from api.authentication.sessions import make_room
 from api.errors import TooManyFailures, Unauthenticated
 from api.policies import Policies
 from api.reader import Reader
@@ -119,6 +120,7 @@ def open_session(
 ) -> LoggedIn:
     """Open a session for an account that has proved who it is."""
     required = accounts.must_change_password(account, now)
+    ended = make_room(connection, account, policies, now)
     session = credentials.mint(
         connection,
         account.id,
@@ -135,7 +137,7 @@ def open_session(
     }
     accounts.write(connection, account.id, values if rehashed is None else values | {"password_hash": rehashed})
     detail = {"address": _text(address), "session": session.accessor, "passwordChangeRequired": required}
-    append(connection, [Event("login.succeed", "User", account.name, detail)], at=now, actor=account.name)
+    append(connection, [*ended, Event("login.succeed", "User", account.name, detail)], at=now, actor=account.name)
     return LoggedIn(account.name, session, required)
 
 
@@ -168,6 +170,14 @@ def _record_address(connection: Connection, address: Address | None, policies: P
         connection.execute(tables.login_failures.insert().values(address=_key(address), **values))
     else:
         connection.execute(tables.login_failures.update().where(mine).values(**values))
+
+
+def forget_failures(connection: Connection, now: datetime) -> None:
+    """Delete the failures of addresses that are forgotten and make nobody wait any more."""
+    columns = tables.login_failures.c
+    connection.execute(
+        delete(tables.login_failures).where(columns.last_failed_at <= now - FORGOTTEN, columns.next_login_at <= now)
+    )
 
 
 def _next_login(failures: int, permitted: int, policies: Policies, now: datetime) -> datetime | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from client import PASSWORD, World
 from scenario import user
+
+from api.authentication import sessions
+from reconciler.store.tables import instant_text
 
 
 def login(world: World, name: str, password: str = PASSWORD, code: int = 201, address: str = "127.0.0.1") -> Any:
@@ -133,3 +137,31 @@ def test_a_session_ends_when_it_is_idle_and_when_its_time_is_over(world: World) 
     over = world.with_secret(login(world, "alice")["token"])
     world.execute("UPDATE tokens SET expires_at = '2020-01-01T00:00:00.000000Z'")
     over("GET", "/me", 401)
+
+
+def test_a_login_beyond_the_most_sessions_ends_the_one_that_was_used_longest_ago(world: World) -> None:
+    world.set_password("alice")
+    world.mint("alice", "session", lives=timedelta(seconds=-1))  # these three count for nothing here
+    world.mint("alice")
+    world.mint("bob", "session")
+    minted = [world.mint("alice", "session") for _ in range(sessions.MOST)]
+    now = datetime.now(UTC)
+    for number, each in enumerate(minted):  # used one after the other, but for the first, which goes on being used
+        used = instant_text(now - timedelta(seconds=1 if number == 0 else 500 - number))
+        world.execute(f"UPDATE tokens SET last_used_at = '{used}' WHERE accessor = '{each.accessor}'")
+    world.with_secret(login(world, "alice")["token"])("GET", "/me", 200)
+    assert [entry["detail"] for entry in world.audit("credential.revoke")] == [
+        {"accessor": minted[1].accessor, "why": "too-many-sessions"}
+    ]
+    world.with_secret(minted[1].secret)("GET", "/me", 401)
+    for each in (minted[0], minted[2], minted[-1]):
+        world.with_secret(each.secret)("GET", "/me", 200)
+
+
+def test_sessions_that_are_idle_take_nobody_s_place(world: World) -> None:
+    world.set_password("alice")
+    for _ in range(sessions.MOST):
+        world.mint("alice", "session")
+    world.execute("UPDATE tokens SET created_at = '2020-01-01T00:00:00.000000Z'")
+    login(world, "alice")
+    assert world.audit("credential.revoke") == []

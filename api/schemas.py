@@ -298,8 +298,13 @@ COMPONENTS: dict[str, Schema] = {
         {
             "token": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL},
             "token_type_hint": {"type": "string", "maxLength": 64, "pattern": NO_NUL},
+            "address": {
+                **ADDRESS,
+                "description": "Where the token was used. Needs the right to decide for its account. Without it, `active` says "
+                "nothing of addresses.",
+            },
         },
-        optional=("token_type_hint",),
+        optional=("token_type_hint", "address"),
     ),
     "Health": _object({"status": {"enum": ["ok"]}}),
     "Readiness": _object(

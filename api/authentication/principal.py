@@ -14,7 +14,7 @@ from api.directory.freshness import Freshness
 from api.errors import Forbidden, Problem, Unauthenticated
 from api.reader import Reader
 from reconciler.access.decide import permits
-from reconciler.access.permitted_ips import Address, Rule, matching
+from reconciler.access.permitted_ips import Address, matching
 from reconciler.access.resources import Team
 from reconciler.store.tables import instant_text
 
@@ -73,7 +73,7 @@ class Authenticator:
         if self.fault(found, access, now, moment) is not None:
             raise Unauthenticated(_DEAD)
         credential, teams = found.credential, access.teams(found.name, now)
-        if not (_permits(credential.rules, address) and permits(teams, address)[0]):
+        if not permits_call(credential, teams, address):
             raise Forbidden("calls from this address are not permitted for this account", reason="address-not-permitted")
         interval = min(INTERVAL, access.policies.session_idle / 4) if credential.kind == "session" else INTERVAL
         used = credential.last_used_at
@@ -102,9 +102,11 @@ class Authenticator:
         return None
 
 
-def _permits(rules: tuple[Rule, ...] | None, address: Address | None) -> bool:
-    """Whether the addresses that a credential is narrowed to include one."""
-    return rules is None or (address is not None and (address.is_local or matching(rules, address) is not None))
+def permits_call(credential: Credential, teams: list[Team], address: Address | None) -> bool:
+    """Whether a credential of a member of these teams may be used from an address: its own rules and theirs permit it."""
+    rules = credential.rules
+    narrow = rules is None or (address is not None and (address.is_local or matching(rules, address) is not None))
+    return narrow and permits(teams, address)[0]
 
 
 _MINUTE = len("2026-12-31T18:00")

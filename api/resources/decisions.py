@@ -6,14 +6,18 @@ from typing import Any
 
 import falcon
 
-from api.access import Account
+from api.access import Account, CurrentAccess
 from api.authentication import credentials
+from api.authentication.credentials import Found
+from api.authentication.principal import permits_call
 from api.authentication.tokens import is_well_formed
 from api.decisions import decide_all, decide_own, may_decide_for
 from api.errors import Forbidden
 from api.operations import Call, Resource, operation
 from api.schemas import NO_CONTROL, Schema
 from api.service import Service
+from reconciler.access.permitted_ips import parse_address
+from reconciler.access.resources import Team
 from reconciler.store.tables import instant_text, read_instant
 
 TAG = "Decisions"
@@ -47,19 +51,17 @@ class Introspection(Resource):
 
     @operation("Introspect a token", who="account", tag=TAG, body="IntrospectionRequest", form=True, answer="Introspection")
     def on_post(self, call: Call) -> Any:
-        """Inactive is also a token of an account that the caller may not decide for."""
-        secret, caller = call.body["token"], call.caller
+        """Inactive is also a token of an account that the caller may not decide for, and, where `address` is given (which is
+        Accord's own addition), one that may not be used from there."""
+        secret = call.body["token"]
         found = credentials.find(self.service.reader, secret) if is_well_formed(secret) else None
         if found is None:
             return {"active": False}
         access = self.service.keeper.at(found.stamp, found.name)
-        if found.name != caller.name and not may_decide_for(caller, found.name, access):
+        teams = access.teams(found.name, call.now)
+        if not self._counts(call, found, access, teams):
             return {"active": False}
-        fault = self.service.authenticator.fault(found, access, call.now, instant_text(call.now))
-        if fault is not None or found.credential.password_change_required:
-            return {"active": False}
-        credential = found.credential
-        only = credential.only_issuers
+        credential, only = found.credential, found.credential.only_issuers
         return {
             "active": True,
             "sub": found.name,
@@ -68,9 +70,21 @@ class Introspection(Resource):
             "exp": int(read_instant(credential.expires_at).timestamp()),
             "iat": int(read_instant(credential.created_at).timestamp()),
             "jti": credential.accessor,
-            "teams": [team.name for team in access.teams(found.name, call.now)],
+            "teams": [team.name for team in teams],
             "issuers": None if only is None else sorted(only),
         }
+
+    def _counts(self, call: Call, found: Found, access: CurrentAccess, teams: list[Team]) -> bool:
+        """Whether a token counts, and the caller may know it."""
+        address = call.body.get("address")
+        own = found.name == call.caller.name and address is None
+        if not own and not may_decide_for(call.caller, found.name, access):
+            return False
+        if self.service.authenticator.fault(found, access, call.now, instant_text(call.now)) is not None:
+            return False
+        if found.credential.password_change_required:
+            return False
+        return address is None or permits_call(found.credential, teams, parse_address(address))
 
 
 _ISSUER: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL}

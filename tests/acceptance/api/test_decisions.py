@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from client import Caller, World
@@ -16,8 +17,9 @@ def decide(caller: Caller, code: int = 200, **question: Any) -> Any:
     return caller("POST", "/decisions", code, json=question)
 
 
-def introspect(caller: Caller, token: str, code: int = 200) -> Any:
-    return caller("POST", "/introspect", code, body=f"token={token}", headers={"Content-Type": FORM})
+def introspect(caller: Caller, token: str, code: int = 200, **more: str) -> Any:
+    body = urlencode({"token": token, **more})
+    return caller("POST", "/introspect", code, body=body, headers={"Content-Type": FORM})
 
 
 def text(instant: datetime) -> str:
@@ -246,6 +248,40 @@ def test_introspection_tells_nothing_of_a_token_that_does_not_count(world: World
     assert introspect(portal, disabled.secret)["active"] is True
     world.apply({"users/alice.yaml": user("alice", enabled=False)})
     assert introspect(portal, disabled.secret) == {"active": False}
+
+
+def test_introspection_judges_an_address_where_one_is_given(world: World) -> None:
+    portal, broker = world.caller("portal"), world.caller("broker")
+    bobs = world.mint("bob").secret
+    narrowed = world.mint("bob", permitted_ips=["10.20.7.0/24"]).secret
+    free = world.mint("alice", permitted_ips=["2001:db8::/32"]).secret
+    asked = {
+        (name, address): introspect(asker, secret, address=address)["active"]
+        for name, asker, secret, addresses in (
+            ("bob's", portal, bobs, ("10.20.1.7", "10.21.1.7", "::ffff:10.20.1.7", "127.0.0.1")),
+            ("bob's narrowed", broker, narrowed, ("10.20.7.1", "10.20.1.7")),
+            ("alice's", portal, free, ("2001:db8::1", "2001:db9::1", "10.20.1.7")),
+            ("alice's, not the broker's to ask about", broker, free, ("2001:db8::1",)),
+        )
+        for address in addresses
+    }
+    assert [key for key, active in asked.items() if active] == [
+        ("bob's", "10.20.1.7"),
+        ("bob's", "::ffff:10.20.1.7"),
+        ("bob's narrowed", "10.20.7.1"),
+        ("alice's", "2001:db8::1"),
+    ]
+    assert introspect(portal, bobs)["active"] is True  # which says nothing of addresses
+    introspect(portal, bobs, 422, address="somewhere")
+    introspect(portal, bobs, 422, address="")
+
+
+def test_whose_token_it_is_may_not_try_out_addresses_with_it(world: World) -> None:
+    alice = world.mint("alice").secret
+    assert introspect(world.with_secret(alice), alice)["active"] is True
+    assert introspect(world.with_secret(alice), alice, address="10.20.1.7") == {"active": False}
+    roots = world.mint("root").secret
+    assert introspect(world.with_secret(roots), roots, address="10.20.1.7")["active"] is True
 
 
 def test_introspection_tells_nobody_of_tokens_that_are_not_its_to_ask_about(world: World) -> None:

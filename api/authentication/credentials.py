@@ -155,13 +155,12 @@ def revoked_events(name: str, accessors: Iterable[str], why: str) -> list[Event]
     return [Event("credential.revoke", "User", name, {"accessor": accessor, "why": why}) for accessor in accessors]
 
 
-_LIST = """SELECT kind, accessor, name, created_at, expires_at, last_used_at, last_used_address, revoked_at, issuers,
-permitted_ips FROM tokens WHERE user_id = ? ORDER BY id"""
+_LIST = """SELECT accessor, name, created_at, expires_at, last_used_at, last_used_address, issuers, permitted_ips FROM tokens
+WHERE user_id = ? AND kind = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY id"""
 
 
 def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "token") -> list[dict[str, Any]]:
     """An account's live credentials of a kind as the API shows them, oldest first; never a secret. Raises StoreError."""
-    moment = instant_text(now)
     return [
         {
             "id": accessor,
@@ -173,8 +172,7 @@ def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "t
             "issuers": issuers and orjson.loads(issuers),
             "permittedIPs": ips and orjson.loads(ips),
         }
-        for found, accessor, name, created, expires, used, address, revoked, issuers, ips in reader.rows(_LIST, user_id)
-        if found == kind and revoked is None and expires > moment
+        for accessor, name, created, expires, used, address, issuers, ips in reader.rows(_LIST, user_id, kind, instant_text(now))
     ]
 
 

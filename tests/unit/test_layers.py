@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-SHARED = {"access", "store", "shipped"}
+SHARED = {"access", "mail", "store", "shipped"}
 """What the API may import of the reconciler."""
 
 

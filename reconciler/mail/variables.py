@@ -1,0 +1,94 @@
+"""What a mail's template may speak of: every variable with its meaning and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Type: TypeAlias = Literal["text", "link", "number", "instant", "list"]
+"""A link is an http or https address, an instant an aware datetime, a list one of texts."""
+
+
+class Variable(NamedTuple):
+    """One variable, `group.part` or by itself. `optional`: it may be None, as where a person has no full name."""
+
+    name: str
+    type: Type
+    meaning: str
+    sample: Any
+    optional: bool = False
+
+
+_PEM = """\
+-----BEGIN CERTIFICATE-----
+MIIBeTCCAR+gAwIBAgIUT3Bhc2sncyBzYW1wbGUsIG5vIGNlcnQwCgYIKoZIzj0E
+AwIwGzEZMBcGA1UEAwwQc2FtcGxlIG9mIGEgdGV4dDAeFw0yNjAxMDEwMDAwMDBa
+-----END CERTIFICATE-----
+"""
+_USER = (
+    Variable("user.name", "text", "The account's login name", "alice"),
+    Variable("user.fullName", "text", "The account's full name", "Alice Jones", optional=True),
+    Variable("user.email", "text", "The account's e-mail address", "alice@example.org", optional=True),
+)
+_URL = Variable("url", "link", "Where Accord is reached, as the deployment says", "https://accord.example.org/", optional=True)
+_ACCOUNT = (
+    *_USER,
+    Variable(
+        "password", "text", "The new password, made for this very mail; to be changed at the first login", "k7Qm-4wTz-R9xe-Vb2N"
+    ),
+    Variable("passwordExpires", "instant", "Until when it can be used", datetime(2026, 12, 2, 9, 30, tzinfo=UTC)),
+    _URL,
+)
+_CERTIFICATE = (
+    *(variable._replace(meaning=variable.meaning.replace("The account's", "The requester's")) for variable in _USER),
+    Variable("certificate.subject", "text", "Whom or what the certificate is for", "CN=shop.example.org,O=Example"),
+    Variable("certificate.names", "list", "Its alternative names, perhaps none", ("shop.example.org", "www.shop.example.org")),
+    Variable("certificate.issuer", "text", "The display name of its issuer", "Public TLS"),
+    Variable("certificate.team", "text", "The team through which it was requested", "web-platform"),
+    Variable("certificate.serialNumber", "text", "Its serial number, in hexadecimal digits", "3f9a5b20c41d77e8"),
+    Variable("certificate.validFrom", "instant", "When its validity begins", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)),
+    Variable("certificate.validTo", "instant", "When it expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
+    Variable("certificate.daysToExpiry", "number", "Whole days until then, as the mail is sent; never below 0", 30),
+    Variable(
+        "certificate.url",
+        "link",
+        "Where it can be fetched, as the requesting application says",
+        "https://ca.example.org/certificates/4711",
+        optional=True,
+    ),
+    Variable(
+        "certificate.renewalUrl",
+        "link",
+        "Where it can be renewed, as the requesting application says",
+        "https://ca.example.org/certificates/4711/renew",
+        optional=True,
+    ),
+    Variable(
+        "certificate.note", "text", "What the requesting application wrote about it", "Ordered for the winter sale", optional=True
+    ),
+    Variable("certificate.pem", "text", "The certificate itself, as PEM", _PEM),
+    _URL,
+)
+VARIABLES: Mapping[str, tuple[Variable, ...]] = {
+    "welcome": _ACCOUNT,
+    "password-reset": _ACCOUNT,
+    "certificate-issued": _CERTIFICATE,
+    "certificate-expiring": _CERTIFICATE,
+}
+"""By the template's name."""
+
+
+def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by dotted name, as templates see them: `user.name` is the `name` in `user`."""
+    found: dict[str, Any] = {}
+    for name, value in values:
+        group, _, part = name.rpartition(".")
+        (found.setdefault(group, {}) if group else found)[part] = value
+    return found
+
+
+SAMPLES: Mapping[str, dict[str, Any]] = {
+    template: nested((variable.name, variable.sample) for variable in variables) for template, variables in VARIABLES.items()
+}
+"""A value for each variable there is, by the template's name: what a preview shows, and the shape of what is rendered."""

@@ -5,7 +5,7 @@ same declaration admits the caller, checks the request and describes the operati
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -36,7 +36,7 @@ class Operation(NamedTuple):
     form: bool
     status: int
     answer: str | None
-    also: Mapping[int, str]
+    also: Collection[int]
     query: Mapping[str, Schema]
     path: Mapping[str, Schema]
     max_body: int
@@ -83,7 +83,7 @@ def operation(
     form: bool = False,
     status: int = 200,
     answer: str | None = None,
-    also: Mapping[int, str] | None = None,
+    also: Collection[int] = (),
     query: Mapping[str, Schema] | None = None,
     path: Mapping[str, Schema] | None = None,
     max_body: int = MAX_BODY,
@@ -94,10 +94,10 @@ def operation(
     """Declare a responder. It gets a `Call` and returns what is answered as JSON: an object, JSON bytes, or None.
 
     `restricted`: a session that must change its password may call it, too. What is answered as a text is of the type `media`.
-    Where the query is read, a parameter that is not declared is refused.
+    Where the query is read, a parameter that is not declared is refused. `also`: statuses beside those that follow from the rest.
     """
     declared = Operation(
-        summary, who, tag, body, form, status, answer, also or {}, query or {}, path or {}, max_body, restricted, media
+        summary, who, tag, body, form, status, answer, also, query or {}, path or {}, max_body, restricted, media
     )
     checks = {name: _validator(schema) for name, schema in {**declared.query, **declared.path}.items()}
     body_check = None if body is None else _validator(ref(body))
@@ -237,7 +237,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _query(request: falcon.Request, schemas: Mapping[str, Schema], checks: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    found = {name: schema["default"] for name, schema in schemas.items() if "default" in schema}
     for name, text in request.params.items():
         if name not in schemas:
             known = f"there are: {', '.join(schemas)}" if schemas else "this takes none"
@@ -257,6 +257,5 @@ def _typed(text: Any, schema: Schema) -> Any:
     return text
 
 
-USER_PATH: Mapping[str, Schema] = {"name": NAME}
-LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}
-CURSOR: Schema = {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"}
+NAMED: Mapping[str, Schema] = {"name": NAME}
+"""The path of what has a name."""

@@ -7,6 +7,13 @@ import binascii
 from typing import Any
 
 from api.errors import NotFound
+from api.schemas import Schema
+
+PAGE: dict[str, Schema] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
+    "cursor": {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"},
+}
+"""The parameters by which a page is asked for."""
 
 
 def start(cursor: str | None) -> str:

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from api.operations import Resource
-from api.resources import decisions, declared, documentation, health, me, predecessor, sessions, users
+from api.resources import decisions, declared, documentation, health, history, me, passwords, predecessor, sessions, tokens, users
 
 ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/sessions", sessions.Sessions),
     ("/api/v1/sessions/current", sessions.CurrentSession),
     ("/api/v1/me", me.Me),
     ("/api/v1/me/access", me.MyAccess),
-    ("/api/v1/me/password", me.MyPassword),
-    ("/api/v1/me/tokens", me.MyTokens),
-    ("/api/v1/me/tokens/{token_id}", me.MyToken),
+    ("/api/v1/me/password", passwords.MyPassword),
+    ("/api/v1/me/tokens", tokens.MyTokens),
+    ("/api/v1/me/tokens/{token_id}", tokens.MyToken),
     ("/api/v1/users", users.Users),
     ("/api/v1/users/{name}", users.User),
-    ("/api/v1/users/{name}/tokens", users.UserTokens),
-    ("/api/v1/users/{name}/tokens/{token_id}", users.UserToken),
-    ("/api/v1/users/{name}/password", users.UserPassword),
-    ("/api/v1/users/{name}/password-reset", users.UserPasswordReset),
-    ("/api/v1/users/{name}/require-password-change", users.UserPasswordChange),
+    ("/api/v1/users/{name}/tokens", tokens.UserTokens),
+    ("/api/v1/users/{name}/tokens/{token_id}", tokens.UserToken),
+    ("/api/v1/users/{name}/password", passwords.UserPassword),
+    ("/api/v1/users/{name}/password-reset", passwords.UserPasswordReset),
+    ("/api/v1/users/{name}/require-password-change", passwords.UserPasswordChange),
     ("/api/v1/users/{name}/disabled", users.UserDisabled),
     ("/api/v1/users/{name}/unlock", users.UserUnlock),
     ("/api/v1/teams", declared.Teams),
     ("/api/v1/teams/{name}", declared.Team),
     ("/api/v1/issuers", declared.Issuers),
     ("/api/v1/issuers/{name}", declared.Issuer),
-    ("/api/v1/revisions", declared.Revisions),
-    ("/api/v1/audit", declared.Audit),
+    ("/api/v1/revisions", history.Revisions),
+    ("/api/v1/audit", history.Audit),
     ("/api/v1/decisions", decisions.Decisions),
     ("/api/v1/introspect", decisions.Introspection),
     ("/api/v1/auth", decisions.ForwardAuth),

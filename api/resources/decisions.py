@@ -93,7 +93,7 @@ _ISSUER: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern":
 class ForwardAuth(Resource):
     """What nginx's `auth_request` and Traefik's ForwardAuth ask."""
 
-    @operation("May this request pass?", who="account", tag=TAG, also={403: ""}, query={"issuer": _ISSUER})
+    @operation("May this request pass?", who="account", tag=TAG, query={"issuer": _ISSUER})
     def on_get(self, call: Call) -> None:
         """200 with `X-Accord-User` and `X-Accord-Teams`, 401 or 403; with an issuer (parameter, or header `X-Accord-Issuer`)
         only where the caller may use it."""
@@ -111,7 +111,6 @@ class PrefixedAuth(Resource):
         "May this request pass, whose path and query follow?",
         who="account",
         tag=TAG,
-        also={403: ""},
         path={"issuer": _ISSUER, "rest": {"type": "string"}},
         reads_query=False,
     )

@@ -25,7 +25,7 @@ class Health(Resource):
 class Readiness(Resource):
     """Readiness."""
 
-    @operation("Is it ready?", who="anybody", tag=TAG, answer="Readiness", also={503: ""})
+    @operation("Is it ready?", who="anybody", tag=TAG, answer="Readiness")
     def on_get(self, call: Call) -> Any:
         """The database answers, its tables are of this version, and a revision was applied."""
         row = self.service.reader.row("SELECT version_num FROM alembic_version")

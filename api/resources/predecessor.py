@@ -16,7 +16,7 @@ TAG = "Existing clients"
 class Login(Resource):
     """`POST /certdog/api/login`."""
 
-    @operation("Log in", who="anybody", tag=TAG, body="Login", answer="ExistingLogin", also={401: "", 429: ""})
+    @operation("Log in", who="anybody", tag=TAG, body="Login", answer="ExistingLogin", also=(401, 429))
     def on_post(self, call: Call) -> Any:
         """As `POST /api/v1/sessions`."""
         found = open_session(self.service, call)

@@ -38,7 +38,7 @@ def close_session(service: Service, call: Call) -> None:
 class Sessions(Resource):
     """The sessions."""
 
-    @operation("Log in", who="anybody", tag=TAG, body="Login", status=201, answer="Session", also={401: "", 429: "", 503: ""})
+    @operation("Log in", who="anybody", tag=TAG, body="Login", status=201, answer="Session", also=(401, 429))
     def on_post(self, call: Call) -> Any:
         """A new session for a declared account."""
         found = open_session(self.service, call)

@@ -8,11 +8,11 @@ from api import accounts
 from api.access import CurrentAccess
 from api.authentication import credentials
 from api.errors import Conflict, NotFound
-from api.operations import CURSOR, LIMIT, USER_PATH, Call, Resource, operation
-from api.pages import cut, start
+from api.operations import NAMED, Call, Resource, operation
+from api.pages import PAGE, cut, start
 from api.reader import Row
-from api.resources.declared import declared_at, refuse
-from api.resources.me import mint_token, revoke_token, shown_access
+from api.resources.declared import declared_at, refusal
+from api.resources.me import shown_access
 from api.schemas import INSTANT, NAME, NO_CONTROL
 from api.service import Service
 from reconciler.access.instants import format_instant, parse_instant
@@ -52,7 +52,7 @@ class Users(Resource):
         who="administrator",
         tag=TAG,
         answer="UserPage",
-        also={404: ""},
+        also=(404,),
         query={
             "search": {
                 "type": "string",
@@ -65,13 +65,12 @@ class Users(Resource):
             "enabled": {"type": "boolean"},
             "lastLoginBefore": {**INSTANT, "description": "Also those who never logged in."},
             "lastLoginAfter": INSTANT,
-            "limit": LIMIT,
-            "cursor": CURSOR,
+            **PAGE,
         },
     )
     def on_get(self, call: Call) -> Any:
         """By name; `next` is the `cursor` of the next page."""
-        query, limit = call.query, call.query.get("limit", 100)
+        query, limit = call.query, call.query["limit"]
         where, values = ["u.name > ?"], [start(query.get("cursor"))]
 
         def narrow(condition: str, *more: Any) -> None:
@@ -100,10 +99,7 @@ class Users(Resource):
         rows = self.service.reader.rows(f"{_SUMMARY} WHERE {' AND '.join(where)} ORDER BY u.name LIMIT ?", *values, limit + 1)
         return cut([_summary(row) for row in rows], limit, "name")
 
-    @operation("Create a user", who="administrator", tag=TAG, status=201, also={409: ""})
-    def on_post(self, call: Call) -> None:
-        """Users are declared in the config repository, and nowhere else."""
-        refuse(self.service.reader, "User", None)
+    on_post = refusal("Create", "User", TAG)
 
 
 def _instant(text: str) -> str:
@@ -113,10 +109,10 @@ def _instant(text: str) -> str:
 class User(Resource):
     """One of them."""
 
-    @operation("Show a user", who="administrator", tag=TAG, answer="User", also={404: ""}, path=USER_PATH)
+    @operation("Show a user", who="administrator", tag=TAG, answer="User", also=(404,), path=NAMED)
     def on_get(self, call: Call, name: str) -> Any:
         """Teams, issuers, where it is declared, logins and tokens."""
-        access = _access(self.service, name)
+        access = access_with(self.service, name)
         row = self.service.reader.row(f"{_SUMMARY} WHERE u.name = ?", name)
         with self.service.database.reading() as connection:
             account = accounts.find(connection, name)
@@ -136,124 +132,29 @@ class User(Resource):
             "tokens": credentials.list_credentials(self.service.reader, account.id, call.now),
         }
 
-    @operation("Change a user", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=USER_PATH)
-    def on_patch(self, call: Call, name: str) -> None:
-        """What is declared of a user is changed in the config repository, and nowhere else."""
-        refuse(self.service.reader, "User", name)
-
-    on_put = on_patch
-
-    @operation("Delete a user", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=USER_PATH)
-    def on_delete(self, call: Call, name: str) -> None:
-        """Users are deleted in the config repository, and nowhere else."""
-        refuse(self.service.reader, "User", name)
+    on_patch = on_put = refusal("Change", "User", TAG)
+    on_delete = refusal("Delete", "User", TAG)
 
 
-def _access(service: Service, name: str) -> CurrentAccess:
+def access_with(service: Service, name: str) -> CurrentAccess:
+    """The access state of this moment, with an account that must be there. Raises NotFound or StoreError."""
     access = service.keeper.now(name)
     if name not in access.accounts:
         raise NotFound(f"there is no account `{name}`")
     return access
 
 
-class UserTokens(Resource):
-    """The API tokens of one account."""
-
-    @operation("List a user's tokens", who="administrator", tag=TAG, answer="TokenList", also={404: ""}, path=USER_PATH)
-    def on_get(self, call: Call, name: str) -> Any:
-        """The live ones."""
-        return credentials.list_credentials(self.service.reader, _access(self.service, name).accounts[name].id, call.now)
-
-    @operation(
-        "Mint a token for a user",
-        who="administrator",
-        tag=TAG,
-        body="TokenRequest",
-        status=201,
-        answer="NewToken",
-        also={404: "", 409: ""},
-        path=USER_PATH,
-    )
-    def on_post(self, call: Call, name: str) -> Any:
-        """For a declared account; its secret is shown this once."""
-        access = _access(self.service, name)
-        if access.accounts[name].source == "directory":
-            raise Conflict(f"`{name}` is a directory account: its owner mints its tokens")
-        return mint_token(self.service, call, access, name)
-
-
-class UserToken(Resource):
-    """One API token of an account."""
-
-    @operation(
-        "Revoke a user's token",
-        who="administrator",
-        tag=TAG,
-        status=204,
-        also={404: ""},
-        path={**USER_PATH, "token_id": {"type": "string"}},
-    )
-    def on_delete(self, call: Call, name: str, token_id: str) -> None:
-        """It counts for nothing from the next call on."""
-        revoke_token(self.service, call, name, token_id)
-
-
-class UserPassword(Resource):
-    """An account's password."""
-
-    @operation(
-        "Set a user's password",
-        who="administrator",
-        tag=TAG,
-        body="PasswordSet",
-        status=204,
-        also={404: "", 409: ""},
-        path=USER_PATH,
-    )
-    def on_put(self, call: Call, name: str) -> None:
-        """Its sessions end, and it must be changed at the next login unless the request says otherwise."""
-        accounts.set_password(
-            self.service.database,
-            self.service.passwords,
-            call.caller.access.policies.passwords,
-            name,
-            call.body["password"],
-            actor=call.caller.name,
-            now=call.now,
-            change_required=call.body.get("changeRequired", True),
-            revoke_tokens=call.body.get("revokeTokens", False),
-        )
-
-
-class UserPasswordReset(Resource):
-    """A new password by mail."""
-
-    @operation("Mail a new password", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=USER_PATH)
-    def on_post(self, call: Call, name: str) -> None:
-        """Generated and mailed; until the mail is delivered, the old one stays."""
-        accounts.reset_password(self.service.database, name, actor=call.caller.name, now=call.now)
-
-
-class UserPasswordChange(Resource):
-    """A change of password at the next login."""
-
-    @operation("Require a new password", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=USER_PATH)
-    def on_post(self, call: Call, name: str) -> None:
-        """The session of the next login can do nothing but change it."""
-        accounts.require_password_change(self.service.database, name, actor=call.caller.name, now=call.now)
-
-
 class UserDisabled(Resource):
     """The administrators' own switch, for emergencies; Git's is declared."""
 
-    @operation("Disable a user", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=USER_PATH)
+    @operation("Disable a user", who="administrator", tag=TAG, status=204, also=(404, 409), path=NAMED)
     def on_put(self, call: Call, name: str) -> None:
         """At once: its sessions and tokens end. Only the same switch takes it back."""
         if name == call.caller.name:
             raise Conflict("you would disable yourself; let another administrator do it")
         accounts.set_disabled(self.service.database, name, True, actor=call.caller.name, now=call.now)
 
-    @operation("Enable a user", who="administrator", tag=TAG, status=204, also={404: "", 409: ""}, path=USER_PATH)
+    @operation("Enable a user", who="administrator", tag=TAG, status=204, also=(404, 409), path=NAMED)
     def on_delete(self, call: Call, name: str) -> None:
         """Takes the administrators' switch back; what Git or the directory switched off stays off."""
         accounts.set_disabled(self.service.database, name, False, actor=call.caller.name, now=call.now)
@@ -262,7 +163,7 @@ class UserDisabled(Resource):
 class UserUnlock(Resource):
     """Failed logins."""
 
-    @operation("Unlock a user", who="administrator", tag=TAG, status=204, also={404: ""}, path=USER_PATH)
+    @operation("Unlock a user", who="administrator", tag=TAG, status=204, also=(404,), path=NAMED)
     def on_post(self, call: Call, name: str) -> None:
         """Forget the account's failed logins, so that the next may follow at once."""
         accounts.unlock(self.service.database, name, actor=call.caller.name, now=call.now)

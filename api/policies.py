@@ -24,6 +24,8 @@ class Policies(NamedTuple):
     """All of them."""
 
     passwords: PasswordPolicy
+    generated_lifetime: timedelta
+    """How long a password that was mailed can be used."""
     max_failures: int
     delay: timedelta
     max_delay: timedelta
@@ -42,6 +44,7 @@ def read_policies(stored: str | None) -> Policies:
 
     return Policies(
         PasswordPolicy(value("passwords", "minLength"), value("passwords", "refuseCommon")),
+        parse_duration(value("passwords", "generatedLifetime")),
         value("logins", "maxFailures"),
         parse_duration(value("logins", "delay")),
         parse_duration(value("logins", "maxDelay")),

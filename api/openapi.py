@@ -99,7 +99,9 @@ def _responses(declared: Operation) -> dict[str, Any]:
     if declared.query or declared.path:
         statuses.add(422)
     problem = {"application/problem+json": {"schema": ref("Problem")}}
+    again = {} if declared.again is None else {str(declared.again): {**success, "description": "It was done before."}}
     return {
         str(declared.status): success,
+        **again,
         **{str(status): {"description": _PROBLEMS[status], "content": problem} for status in sorted(statuses)},
     }

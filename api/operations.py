@@ -35,6 +35,7 @@ class Operation(NamedTuple):
     body: str | None
     form: bool
     status: int
+    again: int | None
     answer: str | None
     also: Collection[int]
     query: Mapping[str, Schema]
@@ -82,6 +83,7 @@ def operation(
     body: str | None = None,
     form: bool = False,
     status: int = 200,
+    again: int | None = None,
     answer: str | None = None,
     also: Collection[int] = (),
     query: Mapping[str, Schema] | None = None,
@@ -94,10 +96,11 @@ def operation(
     """Declare a responder. It gets a `Call` and returns what is answered as JSON: an object, JSON bytes, or None.
 
     `restricted`: a session that must change its password may call it, too. What is answered as a text is of the type `media`.
-    Where the query is read, a parameter that is not declared is refused. `also`: statuses beside those that follow from the rest.
+    Where the query is read, a parameter that is not declared is refused. `again`: the status where all was done before, which
+    the responder sets. `also`: statuses of problems beside those that follow from the rest.
     """
     declared = Operation(
-        summary, who, tag, body, form, status, answer, also, query or {}, path or {}, max_body, restricted, media
+        summary, who, tag, body, form, status, again, answer, also, query or {}, path or {}, max_body, restricted, media
     )
     checks = {name: _validator(schema) for name, schema in {**declared.query, **declared.path}.items()}
     body_check = None if body is None else _validator(ref(body))
@@ -118,8 +121,8 @@ def operation(
                 _query(request, declared.query, checks) if reads_query and (declared.query or request.query_string) else {},
                 now,
             )
-            result = responder(self, call, **path_values)
             response.status = status_line
+            result = responder(self, call, **path_values)
             if isinstance(result, str):
                 response.content_type, response.text = media, result
             elif result is not None:

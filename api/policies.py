@@ -20,6 +20,16 @@ class PasswordPolicy(NamedTuple):
     refuse_common: bool
 
 
+class MailPolicy(NamedTuple):
+    """Which mails about certificates are sent."""
+
+    on_issue: bool
+    on_expiry: bool
+    days_before_expiry: tuple[int, ...]
+    """Ascending, each once."""
+    always_send_to: tuple[str, ...]
+
+
 class Policies(NamedTuple):
     """All of them."""
 
@@ -32,6 +42,7 @@ class Policies(NamedTuple):
     session_lifetime: timedelta
     session_idle: timedelta
     token_max_lifetime: timedelta
+    mail: MailPolicy
 
 
 @cache
@@ -51,6 +62,12 @@ def read_policies(stored: str | None) -> Policies:
         parse_duration(value("sessions", "lifetime")),
         parse_duration(value("sessions", "idle")),
         parse_duration(value("tokens", "maxLifetime")),
+        MailPolicy(
+            value("mail", "onIssue"),
+            value("mail", "onExpiry"),
+            tuple(sorted(set(value("mail", "daysBeforeExpiry")))),
+            tuple(value("mail", "alwaysSendTo")),
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.errors import NotFound
-from api.pages import cut, start, start_number
+from api.pages import cut, start, start_instant, start_number
 
 
 def after(items: list[str], limit: int) -> list[str]:
@@ -51,3 +51,16 @@ def test_a_name_is_no_number(text: str) -> None:
     name = cut([{"id": text}, {"id": ""}], 1, "id")["next"]
     with pytest.raises(NotFound):
         start_number(name)
+
+
+def test_an_instant_and_a_number_are_carried_together() -> None:
+    items = [{"at": "2026-12-31T18:00:00.000000Z", "id": 7}, {"at": "2026-12-31T18:00:00.000000Z", "id": 8}]
+    page = cut(items, 1, lambda item: f"{item['at']} {item['id']}")
+    assert start_instant(page["next"]) == ("2026-12-31T18:00:00.000000Z", 7)
+    assert start_instant(None) == start_instant("") == ("", 0)
+
+
+@pytest.mark.parametrize("text", ["x", "2026-12-31T18:00:00.000000Z", "2026-12-31 18:00:00 7", "2026-12-31T18:00:00.000000Z -1"])
+def test_a_name_is_no_instant(text: str) -> None:
+    with pytest.raises(NotFound):
+        start_instant(cut([{"id": text}, {"id": ""}], 1, "id")["next"])

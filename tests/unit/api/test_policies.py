@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from api.policies import read_policies
+from api.policies import MailPolicy, read_policies
 
 
 def stored(**sections: dict[str, Any]) -> str:
@@ -22,10 +22,14 @@ def test_what_is_not_declared_has_its_default_from_the_schema() -> None:
     assert (policies.max_failures, policies.delay, policies.max_delay) == (5, timedelta(seconds=1), timedelta(seconds=60))
     assert (policies.session_lifetime, policies.session_idle) == (timedelta(hours=12), timedelta(minutes=30))
     assert policies.token_max_lifetime == timedelta(days=365)
+    assert policies.mail == MailPolicy(on_issue=True, on_expiry=True, days_before_expiry=(10, 30), always_send_to=())
 
 
 def test_what_is_declared_counts_value_by_value() -> None:
-    policies = read_policies(stored(passwords={"minLength": 20, "generatedLifetime": "48h"}, sessions={"idle": "5m"}, mail={"onIssue": False}))
+    policies = read_policies(
+        stored(passwords={"minLength": 20, "generatedLifetime": "48h"}, sessions={"idle": "5m"}, mail={"onIssue": False})
+    )
     assert (policies.passwords.min_length, policies.passwords.refuse_common) == (20, True)
     assert policies.generated_lifetime == timedelta(days=2)
     assert (policies.session_idle, policies.session_lifetime) == (timedelta(minutes=5), timedelta(hours=12))
+    assert (policies.mail.on_issue, policies.mail.on_expiry) == (False, True)

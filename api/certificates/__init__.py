@@ -1,0 +1,1 @@
+"""The register of certificates, who is mailed about them, and reminders before they expire."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from desk import Desk
 from scenario import Accord, ConfigRepository
 
 from reconciler.store.engine import Database
@@ -19,3 +20,19 @@ def repository(tmp_path: Path) -> ConfigRepository:
 def accord(repository: ConfigRepository, database: Database, tmp_path: Path) -> Accord:
     """On a database of each kind, unless the test says `@pytest.mark.parametrize("database_kind", ["sqlite"])`."""
     return Accord(repository.path, database.url, tmp_path / "cache")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, database_url: str) -> Desk:
+    """With no database at all, as on a first day."""
+    return Desk(tmp_path, database_url)
+
+
+@pytest.fixture
+def begun(desk: Desk) -> Desk:
+    """The starter, committed and applied."""
+    desk.accord("init", str(desk.config), "--administrator", "alice", "--email", "alice@example.org")
+    desk.git("init", "-q", "-b", "main")
+    desk.commit("Who may use what")
+    desk.accord("apply", "--yes")
+    return desk

@@ -82,27 +82,15 @@ class Edge:
             _log.debug("%s %s %s", *key, extra=more)
 
 
-def problem_body(status: int, name: str, title: str, detail: str, request: falcon.Request, more: Mapping[str, Any]) -> bytes:
-    """Problem details (RFC 9457). A type is a name, not an address to follow."""
-    return orjson.dumps(
-        {
-            "type": f"urn:accord:problem:{name}",
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "requestId": request.env.get("accord.request_id", ""),
-            **more,
-        }
-    )
-
-
 def _answer(
     request: falcon.Request, response: falcon.Response, status: int, name: str, title: str, detail: str, more: Mapping[str, Any]
 ) -> None:
+    """With problem details (RFC 9457). A type is a name, not an address to follow."""
     request.env["accord.problem"] = name
     response.status = falcon.code_to_http_status(status)
     response.content_type = "application/problem+json"
-    response.data = problem_body(status, name, title, detail, request, more)
+    told = {"type": f"urn:accord:problem:{name}", "title": title, "status": status, "detail": detail}
+    response.data = orjson.dumps({**told, "requestId": request.env.get("accord.request_id", ""), **more})
 
 
 def _answer_problem(request: falcon.Request, response: falcon.Response, problem: Problem, _: Any) -> None:

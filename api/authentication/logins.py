@@ -129,12 +129,7 @@ def open_session(
         expires_at=now + policies.session_lifetime,
         password_change_required=required,
     )
-    values: dict[str, Any] = {
-        "last_login_at": now,
-        "last_login_address": _text(address),
-        "failed_logins": 0,
-        "next_login_at": None,
-    }
+    values = {"last_login_at": now, "last_login_address": _text(address), **accounts.NO_FAILURES}
     accounts.write(connection, account.id, values if rehashed is None else values | {"password_hash": rehashed})
     detail = {"address": _text(address), "session": session.accessor, "passwordChangeRequired": required}
     append(connection, [*ended, Event("login.succeed", "User", account.name, detail)], at=now, actor=account.name)

@@ -122,6 +122,13 @@ class Database:
             yield connection
 
     @contextmanager
+    def noting(self) -> Iterator[Connection]:
+        """One transaction for what neither the audit log nor a decision speaks of. On PostgreSQL it locks only what it touches."""
+        self._require_file()
+        with self._transaction() as connection:
+            yield connection
+
+    @contextmanager
     def _transaction(self, *locks: TextClause) -> Iterator[Connection]:
         if self.is_missing_file:
             _make_private(self._file)

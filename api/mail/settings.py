@@ -1,0 +1,181 @@
+"""Where mail goes and how: the table `[smtp]`, the environment variables `ACCORD_SMTP_*`, and what is beside them."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
+
+from reconciler.access.instants import parse_duration
+
+Security = Literal["starttls", "tls", "none"]
+SMTP_DEFAULTS = {
+    "host": "",
+    "port": "",
+    "security": "starttls",
+    "username": "",
+    "password": "",
+    "password_file": "",
+    "ca_file": "",
+    "from": "",
+    "timeout": "60s",
+    "give_up": "3d",
+}
+"""The keys of `[smtp]`; each is an environment variable, too, as in `ACCORD_SMTP_HOST`."""
+_PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
+_LONGEST = timedelta(minutes=4)
+"""A message must have ended, well or not, while it is still whose it was: `outbox.LEASE` is longer."""
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+class BadMail(Exception):
+    """The settings of mail cannot be used; the message says which, and why."""
+
+
+class SmtpServer(NamedTuple):
+    """A mail server, and who we are to it."""
+
+    host: str
+    port: int
+    security: Security
+    username: str
+    password: str
+    ca_file: str
+    """Empty: the system's own."""
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        return f"{self.host}:{self.port}"
+
+
+class MailSettings(NamedTuple):
+    """How this deployment sends mail."""
+
+    delivers: bool
+    """Whether this process does; otherwise it leaves that to others."""
+    server: SmtpServer | None
+    maildir: Path
+    """Where messages become files, without a server."""
+    sender: str
+    timeout: float
+    """Seconds that one message may take, all in all."""
+    give_up: timedelta
+    public_url: str
+    """Where people reach Accord; empty: nobody said."""
+
+    @property
+    def shown(self) -> str:
+        """Where mail goes, for people."""
+        return f"the folder {self.maildir}" if self.server is None else f"the mail server {self.server.shown}"
+
+
+def read_mail(
+    file: Any, environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str
+) -> MailSettings:
+    """The settings in force: an environment variable goes before the file's table, that before the default. Raises BadMail."""
+    if not isinstance(file, Mapping):
+        raise BadMail("`smtp` is a table, as in `[smtp]`")
+    unknown = sorted(set(file) - set(SMTP_DEFAULTS))
+    if unknown:
+        raise BadMail(f"[smtp]: `{unknown[0]}` is no setting; there are {', '.join(SMTP_DEFAULTS)}")
+    if "password" in file:
+        raise BadMail("[smtp]: the password does not belong in this file; name a `password_file`, or set ACCORD_SMTP_PASSWORD")
+    for key, value in file.items():
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise BadMail(f"[smtp]: `{key}` is no text and no number")
+
+    def setting(name: str) -> str:
+        return str(environment.get(f"ACCORD_SMTP_{name.upper()}") or file.get(name) or SMTP_DEFAULTS[name])
+
+    if mail not in ("on", "off"):
+        raise BadMail(f"ACCORD_MAIL is on or off, not `{mail}`")
+    if public_url and not re.fullmatch(r"https?://[^\s<>\"'`\\]+", public_url):
+        raise BadMail(f"ACCORD_PUBLIC_URL is an address such as `https://accord.example.org`, not `{public_url}`")
+    timeout = _duration("timeout", setting("timeout"))
+    if not timedelta(seconds=1) <= timeout <= _LONGEST:
+        raise BadMail(f"ACCORD_SMTP_TIMEOUT is from 1s to 4m, not `{setting('timeout')}`")
+    sender = setting("from") or f"accord@{_own_name()}"
+    _check_sender(sender)
+    if setting("host") and not setting("from"):
+        raise BadMail("ACCORD_SMTP_FROM is missing: whom messages are from, as in `accord@example.org`")
+    return MailSettings(
+        mail == "on",
+        _server(setting) if setting("host") else None,
+        Path(maildir),
+        sender,
+        timeout.total_seconds(),
+        _duration("give_up", setting("give_up")),
+        public_url,
+    )
+
+
+def _server(setting: Any) -> SmtpServer:
+    host, security = setting("host"), setting("security")
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host):
+        raise BadMail(f"ACCORD_SMTP_HOST is a name or an address, not `{host}`")
+    if security not in _PORTS:
+        raise BadMail(f"ACCORD_SMTP_SECURITY is one of {', '.join(_PORTS)}, not `{security}`")
+    port = setting("port") or str(_PORTS[cast(Security, security)])
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise BadMail(f"ACCORD_SMTP_PORT is a number from 1 to 65535, not `{port}`")
+    if security == "none" and not _is_loopback(host):
+        raise BadMail(
+            "ACCORD_SMTP_SECURITY is `none`, but the mail server is not on this machine: passwords would travel for all to read"
+        )
+    username, password = setting("username"), setting("password")
+    if setting("password_file") and not password:
+        try:
+            password = Path(setting("password_file")).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise BadMail(f"ACCORD_SMTP_PASSWORD_FILE names `{setting('password_file')}`, which cannot be read") from None
+    if bool(username) is not bool(password):
+        raise BadMail("ACCORD_SMTP_USERNAME and the password belong together: one is there, the other is not")
+    if username and security == "none":
+        raise BadMail("ACCORD_SMTP_USERNAME is set, but ACCORD_SMTP_SECURITY is `none`: a password is only sent over TLS")
+    if any(mark in username + password for mark in "\0\r\n"):
+        raise BadMail("ACCORD_SMTP_USERNAME and the password are one line of text each")
+    if setting("ca_file"):
+        try:
+            ssl.create_default_context(cafile=setting("ca_file"))
+        except OSError:
+            message = f"ACCORD_SMTP_CA_FILE names `{setting('ca_file')}`, which holds no certificates that can be read"
+            raise BadMail(message) from None
+    return SmtpServer(host, int(port), cast(Security, security), username, password, setting("ca_file"))
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a connection stays on this machine. A name is believed only where it can be no other's."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _duration(name: str, text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise BadMail(f"ACCORD_SMTP_{name.upper()}: {error}") from None
+
+
+def _own_name() -> str:
+    name = socket.gethostname()
+    return name if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?", name) else "localhost"
+
+
+def _check_sender(sender: str) -> None:
+    if not is_address(sender):
+        raise BadMail(f"ACCORD_SMTP_FROM is an address such as `accord@example.org`, not `{sender}`")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address that any mail server can be given: ASCII, and nothing else beside it."""
+    return _ADDRESS.fullmatch(text) is not None and len(text) <= 254 and ".." not in text.partition("@")[2]

@@ -39,6 +39,8 @@ class Metrics:
         self.directory_stopped = self._gauge(
             "accord_directory_stopped", "1 where the last cycle would have switched off too many accounts, and did not.", "domain"
         )
+        self.reminders = Counter("accord_reminders", "Reminders put into the outbox.", registry=self.registry)
+        self.reminded_until = self._gauge("accord_reminded_until_seconds", "Until when what is due was reminded of; Unix time.")
 
     def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
         return Gauge(name, description, labels, registry=self.registry, multiprocess_mode="mostrecent")

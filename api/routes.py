@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from api.operations import Resource
-from api.resources import decisions, declared, documentation, health, history, me, passwords, predecessor, sessions, tokens, users
+from api.resources import (
+    certificates,
+    decisions,
+    declared,
+    documentation,
+    health,
+    history,
+    me,
+    passwords,
+    predecessor,
+    sessions,
+    tokens,
+    users,
+)
 
 ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/sessions", sessions.Sessions),
@@ -26,6 +39,9 @@ ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/teams/{name}", declared.Team),
     ("/api/v1/issuers", declared.Issuers),
     ("/api/v1/issuers/{name}", declared.Issuer),
+    ("/api/v1/certificates", certificates.Certificates),
+    ("/api/v1/certificates/{certificate_id}", certificates.Certificate),
+    ("/api/v1/certificates/{certificate_id}/revoked", certificates.CertificateRevoked),
     ("/api/v1/revisions", history.Revisions),
     ("/api/v1/audit", history.Audit),
     ("/api/v1/decisions", decisions.Decisions),

@@ -15,6 +15,27 @@ NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._@-]{0,63}$", "ex
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-12-31T18:00:00Z"]}
 ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}
+EMAIL: Schema = {
+    "type": "string",
+    "maxLength": 254,
+    "pattern": "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    "(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
+    "examples": ["alice@example.org"],
+}
+LINK: Schema = {
+    "type": "string",
+    "maxLength": 2000,
+    "pattern": "^https://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?([/?#][A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=%-]*)?$",
+    "examples": ["https://ca.example.org/certificates/4711"],
+}
+"""An address that people may follow; Accord never does."""
+NOTE: Schema = {
+    "type": "string",
+    "maxLength": 2000,
+    "pattern": "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$",
+    "description": "Lines of text, without control characters.",
+}
+NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 PASSWORD: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL, "writeOnly": True}
 NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 
@@ -75,6 +96,44 @@ _ACCOUNT: dict[str, Schema] = {
     "disabledBy": {"type": "array", "items": {"enum": ["git", "directory", "administrator"]}},
     "lastLoginAt": nullable(INSTANT),
     "lastLoginAddress": nullable({"type": "string"}),
+}
+_FOLLOWED: dict[str, Schema] = {
+    "url": nullable({**LINK, "description": "Where it can be fetched."}),
+    "renewalUrl": nullable({**LINK, "description": "Where it can be renewed."}),
+    "extraAddresses": {
+        "type": "array",
+        "items": EMAIL,
+        "maxItems": 20,
+        "uniqueItems": True,
+        "description": "They get every mail about it, too.",
+    },
+    "note": {**NOTE, "description": "Stands in the mails about it."},
+    "tracked": {"type": "boolean", "description": "Whether there are reminders before it expires."},
+    "renews": nullable(
+        {**NUMBER, "description": "The certificate that this one renews; of that one there are no more reminders."}
+    ),
+}
+_CERTIFICATE: dict[str, Schema] = {
+    "id": {"type": "integer"},
+    "issuer": {"type": "string", "description": "As it is called now; of what is gone, as it was when this was registered."},
+    "team": {"type": "string"},
+    "owner": {"type": "string"},
+    "serial": {"type": "string", "description": "Hexadecimal digits, without leading zeros."},
+    "sha256": {"type": "string"},
+    "subject": {"type": "string"},
+    "names": {**NAMES, "description": "Alternative names."},
+    "notBefore": INSTANT,
+    "notAfter": INSTANT,
+    "url": nullable({"type": "string"}),
+    "renewalUrl": nullable({"type": "string"}),
+    "extraAddresses": NAMES,
+    "note": {"type": "string"},
+    "tracked": {"type": "boolean"},
+    "registeredAt": INSTANT,
+    "renews": nullable({"type": "integer"}),
+    "renewedBy": nullable({"type": "integer"}),
+    "renewedAt": nullable(INSTANT),
+    "revokedAt": nullable(INSTANT),
 }
 _DECLARED_AT: Schema = nullable(
     _object(
@@ -249,6 +308,24 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "AuditPage": page("AuditEntry"),
+    "CertificateRequest": _object(
+        {
+            "pem": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The certificate by itself, as PEM: no chain, and never a private key.",
+            },
+            "issuer": NAME,
+            "team": NAME,
+            "owner": {**NAME, "description": "Another account, which the caller may decide for. Default: the caller."},
+            **_FOLLOWED,
+        },
+        optional=("owner", *_FOLLOWED),
+    ),
+    "CertificateChange": _object(_FOLLOWED, optional=tuple(_FOLLOWED), minProperties=1),
+    "CertificateSummary": _object(_CERTIFICATE),
+    "CertificatePage": page("CertificateSummary"),
+    "Certificate": _object({**_CERTIFICATE, "pem": {"type": "string"}}),
     "DecisionRequest": _object(_DECISION_REQUEST, optional=("action", "at", "subject", "address")),
     "DecisionBatch": _object(
         {"requests": {"type": "array", "items": ref("DecisionRequest"), "minItems": 1, "maxItems": 1000}},

@@ -10,6 +10,7 @@ from api.authentication.logins import LoggedIn, log_in
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
 from api.authentication.uses import Uses
+from api.certificates.reminders import remind_on
 from api.directory.domains import Domains
 from api.directory.freshness import Freshness
 from api.directory.logins import is_for_directory
@@ -42,6 +43,8 @@ class Service:
         self.resync = Resync(self.domains, self.reader, self.metrics)
         self._resyncing = threading.Thread(target=self.resync.run, args=(self._stopping,), name="directory", daemon=True)
         self._purging = threading.Thread(target=purge_on, args=(self.reader, self._stopping), name="purge", daemon=True)
+        reminding = (self.database, self.metrics, self._stopping)
+        self._reminding = threading.Thread(target=remind_on, args=reminding, name="reminders", daemon=True)
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
 
     def start(self) -> None:
@@ -54,6 +57,7 @@ class Service:
         self._filling.start()
         self._resyncing.start()
         self._purging.start()
+        self._reminding.start()
 
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
@@ -66,7 +70,7 @@ class Service:
         """Write what waits."""
         self._stopping.set()
         self.keeper.stop()
-        for thread in (self._filling, self._resyncing, self._purging):
+        for thread in (self._filling, self._resyncing, self._purging, self._reminding):
             if thread.is_alive():
                 thread.join(timeout=10)
         self.uses.stop()

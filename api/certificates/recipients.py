@@ -180,7 +180,7 @@ def still_wanted(connection: Connection, row: Row[Any]) -> str | None:
     return reason or (GONE if row.recipient is None and not _is_reached(connection, row.user_id) else None)
 
 
-def _unwanted(template: str, certificate: Row[Any], policy: MailPolicy) -> str | None:  # noqa: PLR0911 - a reason a check
+def _unwanted(template: str, certificate: Any, policy: MailPolicy) -> str | None:  # noqa: PLR0911 - a reason a check
     if certificate.revoked_at is not None:
         return "the certificate was revoked"
     if template == ISSUED:

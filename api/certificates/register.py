@@ -1,0 +1,258 @@
+"""Writing the register: each act one transaction, with its mails and its audit entry.
+
+Writers of what decisions stand on wait for that transaction, so what it decides by is so until it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import select
+
+from api.authentication import credentials
+from api.authentication.principal import Principal
+from api.certificates import search
+from api.certificates.reading import Certificate, read_certificate
+from api.certificates.recipients import CONCERNED, ISSUED, JOINED, Concerned, put
+from api.certificates.search import Standing
+from api.decisions import may_decide_for
+from api.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from api.service import Service
+from reconciler.access.state import AccessState, paths
+from reconciler.store import tables
+from reconciler.store.audit import Event, append
+from reconciler.store.engine import Connection
+
+_certificates = tables.certificates.c
+_COLUMNS = {"tracked": "tracked", "note": "note", "url": "url", "renewalUrl": "renewal_url", "extraAddresses": "extra_addresses"}
+"""What can be changed of a certificate, and where it stands."""
+
+
+class Place(NamedTuple):
+    """Whose a certificate is to be."""
+
+    issuer_id: int
+    team_id: int
+    owner_id: int
+    owner: str
+
+
+def register(service: Service, caller: Principal, request: Mapping[str, Any], now: datetime) -> tuple[int, bool]:
+    """Register a certificate: its id, and whether it is new. Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict or
+    StoreError."""
+    certificate = read_certificate(request["pem"])
+    owner = request.get("owner", caller.name)
+    with _acting(service, caller, owner) as (connection, principal):
+        place = _place(service, connection, principal, request["issuer"], request["team"], owner)
+        known = _known(connection, certificate, place)
+        if known is not None:
+            return known, False
+        renewed = request.get("renews")
+        if renewed is not None:
+            _check_renewable(service, principal, renewed, place.team_id)
+        values = _values(request, certificate, place, now)
+        number = int(connection.execute(tables.certificates.insert().values(values).returning(_certificates.id)).scalar_one())
+        if renewed is not None:
+            _mark_renewed(connection, renewed, now)
+        mails = _tell(connection, principal, number, certificate, now)
+        detail = {key: values[key] for key in ("serial", "sha256")} | {key: request[key] for key in ("issuer", "team")}
+        detail |= {"owner": owner, "mails": mails} | ({} if renewed is None else {"renews": renewed})
+        append(connection, [_event("register", number, detail)], at=now, actor=caller.name)
+    return number, True
+
+
+@contextmanager
+def _acting(service: Service, caller: Principal, *names: str) -> Iterator[tuple[Connection, Principal]]:
+    """One transaction, and the caller by what is so until it ends. Raises Unauthenticated where it is nobody any more."""
+    with service.database.recording() as connection:
+        access = service.keeper.now(caller.name, *names)
+        account = access.accounts.get(caller.name)
+        is_there = account is not None and account.id == caller.account.id and access.state.accounts[caller.name]
+        if not is_there or credentials.is_revoked(connection, caller.credential.id):
+            raise Unauthenticated("this account was switched off, or this session or API token revoked meanwhile")
+        yield connection, caller._replace(access=access, teams=access.teams(caller.name, caller.now))
+
+
+def _place(service: Service, connection: Connection, caller: Principal, issuer: str, team: str, owner: str) -> Place:
+    """Where the certificate may be registered. Raises Forbidden."""
+    access = caller.access
+    if owner != caller.name and not may_decide_for(caller, owner, access):
+        raise Forbidden(f"this account may not register certificates of `{owner}`", reason="may-not-decide-for")
+    only = caller.credential.only_issuers
+    is_stale = access.is_directory_account(owner) and service.freshness.is_stale_account(
+        service.reader, access.accounts[owner].id, caller.now
+    )
+    if (only is not None and issuer not in only) or is_stale or not may_use(access.state, owner, issuer, team, caller.now):
+        raise Forbidden(f"`{owner}` may not use `{issuer}` through `{team}` now, or this token may not", reason="denied")
+    issuer_id, team_id = (
+        connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
+        for table, name in ((tables.issuers, issuer), (tables.teams, team))
+    )
+    return Place(issuer_id, team_id, access.accounts[owner].id, owner)
+
+
+def may_use(state: AccessState, user: str, issuer: str, team: str, now: datetime) -> bool:
+    """Whether an account may use an issuer through this very team at an instant."""
+    declared = state.issuers.get(issuer)
+    if not state.accounts.get(user) or declared is None or not declared.enabled:
+        return False
+    return any(way.team == team and way.holds_at(now) for way in paths(state, user, issuer))
+
+
+def _known(connection: Connection, certificate: Certificate, place: Place) -> int | None:
+    """The id of this very registration, where it was made before. Raises Conflict where it was another.
+
+    Whoever may not see that one learns no more than that the serial number is taken.
+    """
+    here = (_certificates.issuer_id == place.issuer_id) & (_certificates.serial == certificate.serial)
+    columns = _certificates.id, _certificates.sha256, _certificates.team_id, _certificates.owner_id
+    found = connection.execute(select(*columns).where(here)).first()
+    if found is None:
+        return None
+    if tuple(found)[1:] != (certificate.sha256, place.team_id, place.owner_id):
+        raise Conflict(
+            f"a certificate with the serial number {certificate.serial} of this issuer is registered already, and it is another,"
+            " or of another team or owner"
+        )
+    return int(found.id)
+
+
+def _check_renewable(service: Service, caller: Principal, number: int, team_id: int) -> None:
+    """Raise NotFound where there is no such certificate of the same team, which the owner is a member of, and so sees."""
+    only = caller.credential.only_issuers
+    row = service.reader.row(
+        "SELECT c.team_id, i.name FROM certificates c LEFT JOIN issuers i ON i.id = c.issuer_id WHERE c.id = ?", number
+    )
+    if row is None or row[0] != team_id or (only is not None and row[1] not in only):
+        raise NotFound(f"there is no certificate {number} of this team that it could renew")
+
+
+def _mark_renewed(connection: Connection, number: int, now: datetime) -> None:
+    still = (_certificates.id == number) & _certificates.renewed_at.is_(None)
+    connection.execute(tables.certificates.update().where(still).values(renewed_at=now))
+
+
+def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "issuer_id": place.issuer_id,
+        "issuer_name": request["issuer"],
+        "team_id": place.team_id,
+        "team_name": request["team"],
+        "owner_id": place.owner_id,
+        "owner_name": place.owner,
+        "serial": certificate.serial,
+        "sha256": certificate.sha256,
+        "subject": certificate.subject,
+        "names": orjson.dumps(certificate.names).decode(),
+        "not_before": certificate.not_before,
+        "not_after": certificate.not_after,
+        "pem": certificate.pem,
+        "url": request.get("url"),
+        "renewal_url": request.get("renewalUrl"),
+        "extra_addresses": orjson.dumps(request.get("extraAddresses", [])).decode(),
+        "note": request.get("note", ""),
+        "tracked": request.get("tracked", True),
+        "registered_at": now,
+        "renews_id": request.get("renews"),
+    }
+
+
+def _tell(connection: Connection, caller: Principal, number: int, certificate: Certificate, now: datetime) -> int:
+    """Put the mails that say it was issued into the outbox; how many. Of one that has expired already nobody need hear."""
+    policy = caller.access.policies.mail
+    query = select(*CONCERNED, tables.teams.c.suppress_issued_emails).select_from(JOINED).where(_certificates.id == number)
+    *concerned, suppressed = connection.execute(query).one()
+    if suppressed or not policy.on_issue or certificate.not_after <= now:
+        return 0
+    return put(connection, ISSUED, [(Concerned(*concerned), {})], policy.always_send_to, now)
+
+
+def change(service: Service, caller: Principal, number: int, request: Mapping[str, Any], now: datetime) -> None:
+    """Change what can be changed of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
+    with _acting(service, caller) as (connection, principal):
+        standing = _changeable(service, principal, number)
+        before = search.find(service.reader, principal, number)
+        changed = {name: value for name, value in request.items() if value != before[name]}
+        if not changed:
+            return
+        values = {_COLUMNS[name]: value for name, value in changed.items() if name in _COLUMNS}
+        if "extra_addresses" in values:
+            values["extra_addresses"] = orjson.dumps(values["extra_addresses"]).decode()
+        if values:
+            _write(connection, number, values)
+        if "renews" in changed:
+            renewed = None if changed["renews"] is None else _changeable(service, principal, changed["renews"])
+            _link(connection, standing, before["renews"], renewed, now)
+        append(connection, [_event("change", number, changed)], at=now, actor=caller.name)
+
+
+def set_revoked(service: Service, caller: Principal, number: int, revoked: bool, now: datetime) -> None:
+    """Mark a certificate as revoked, or take that back. Raises Unauthenticated, Forbidden, NotFound or StoreError."""
+    with _acting(service, caller) as (connection, principal):
+        _changeable(service, principal, number)
+        was = search.find(service.reader, principal, number)["revokedAt"] is not None
+        if was is revoked:
+            return
+        _write(connection, number, {"revoked_at": now if revoked else None})
+        append(connection, [_event("revoke" if revoked else "restore", number, {})], at=now, actor=caller.name)
+
+
+def _changeable(service: Service, caller: Principal, number: int) -> Standing:
+    """Where a certificate stands that the caller may change. Raises NotFound where it may not see it, else Forbidden."""
+    found = search.standing(service.reader, caller, number)
+    if not may_change(caller, found):
+        raise Forbidden(
+            "this certificate may be changed by its owner, by administrators, and by members of its team who may use its issuer"
+            " through that team now",
+            reason="denied",
+        )
+    return found
+
+
+def may_change(caller: Principal, found: Standing) -> bool:
+    """Whether the caller may change a certificate that it may see."""
+    if caller.is_administrator or found.owner_id == caller.account.id:
+        return True
+    if found.team is None or found.issuer is None:
+        return False
+    return may_use(caller.access.state, caller.name, found.issuer, found.team, caller.now)
+
+
+def _link(connection: Connection, standing: Standing, before: int | None, renewed: Standing | None, now: datetime) -> None:
+    """Say which certificate one renews, or that it renews none. Raises Conflict."""
+    if renewed is not None:
+        if renewed.team_id is None or renewed.team_id != standing.team_id:
+            raise Conflict(f"certificate {renewed.id} is of another team, or its team is gone; it cannot be renewed by this one")
+        if standing.id in _renewed_by(connection, renewed.id):
+            raise Conflict(f"certificate {renewed.id} is this one or renews it, so it cannot be renewed by it")
+    _write(connection, standing.id, {"renews_id": renewed and renewed.id})
+    if renewed is not None:
+        _mark_renewed(connection, renewed.id, now)
+    if before is not None and not _is_renewed(connection, before):
+        _write(connection, before, {"renewed_at": None})
+
+
+def _is_renewed(connection: Connection, number: int) -> bool:
+    return connection.execute(select(_certificates.id).where(_certificates.renews_id == number)).first() is not None
+
+
+def _renewed_by(connection: Connection, number: int) -> list[int]:
+    """A certificate, the one that it renews, and so on."""
+    found: list[int] = []
+    following: int | None = number
+    while following is not None:
+        found.append(following)
+        following = connection.execute(select(_certificates.renews_id).where(_certificates.id == following)).scalar()
+    return found
+
+
+def _write(connection: Connection, number: int, values: Mapping[str, Any]) -> None:
+    connection.execute(tables.certificates.update().where(_certificates.id == number).values(values))
+
+
+def _event(action: str, number: int, detail: Mapping[str, Any]) -> Event:
+    return Event(f"certificate.{action}", "Certificate", str(number), dict(detail))

@@ -1,0 +1,107 @@
+"""Reminders before certificates expire: each instant at which one is due lies in the window of exactly one scan.
+
+A scan takes what became due since the one before, under the lock that all writers take, and says in the same transaction how
+far it came. So it does not matter how many processes scan, when, or that none did for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, false, func, select
+
+from api.certificates.recipients import CONCERNED, EXPIRING, JOINED, Concerned, mail_policy, put
+from api.metrics import Metrics
+from reconciler.store import tables
+from reconciler.store.audit import Event, append
+from reconciler.store.engine import Connection, Database
+from reconciler.store.errors import StoreError
+
+EVERY = 60.0
+"""Seconds from one scan to the next."""
+_DAY = timedelta(days=1)
+_AHEAD = timedelta(minutes=5)
+"""How far clocks may differ before somebody should look at them."""
+_certificates, _state = tables.certificates.c, tables.state.c
+_log = logging.getLogger("accord.api")
+
+
+class Scan(NamedTuple):
+    """What a scan did, and until when everything has been reminded of."""
+
+    certificates: int
+    mails: int
+    until: datetime
+
+
+def remind_on(database: Database, metrics: Metrics, stopping: threading.Event) -> None:
+    """Scan every minute. Nothing but `stopping` ends it, for then certificates would expire unnoticed."""
+    while not stopping.wait(EVERY + random.uniform(0, 5)):  # noqa: S311 - no secret
+        now = datetime.now(UTC)
+        try:
+            done = scan(database, now)
+        except StoreError as error:
+            _log.warning("what is due to be reminded of could not be looked for, and will be: %s", error)
+        except Exception as error:  # noqa: BLE001
+            _log.error("what is due to be reminded of could not be looked for, and will be", exc_info=error)
+        else:
+            metrics.reminders.inc(done.mails)
+            metrics.reminded_until.set(done.until.timestamp())
+            if done.until > now + _AHEAD:
+                _log.error("no reminders before %s: this clock is slow, or another was fast", done.until.isoformat())
+
+
+def scan(database: Database, now: datetime) -> Scan:
+    """Put what became due since the last scan into the outbox. The first scan ever only says when it was. Raises StoreError."""
+    with database.recording() as connection:
+        since = connection.execute(select(_state.reminded_until)).scalar_one()
+        if since is not None and now <= since:
+            return Scan(0, 0, since)
+        certificates, mails = (0, 0) if since is None else _remind(connection, since, now)
+        connection.execute(tables.state.update().values(reminded_until=now))
+        return Scan(certificates, mails, now)
+
+
+def _remind(connection: Connection, since: datetime, now: datetime) -> tuple[int, int]:
+    policy = mail_policy(connection)
+    if not policy.on_expiry:
+        return 0, 0
+    due = nearest((days, _expiring(connection, since, now, days)) for days in policy.days_before_expiry)
+    mails = put(connection, EXPIRING, due, policy.always_send_to, now)
+    if due:
+        made = Event("certificate.remind", "Certificate", "", {"certificates": len(due), "mails": mails})
+        append(connection, [made], at=now, actor="accord-api")
+    return len(due), mails
+
+
+def _expiring(connection: Connection, since: datetime, now: datetime, days: int) -> Iterator[Row[Any]]:
+    """What is so many days from its end at an instant after `since` and until `now`, and has been registered by then."""
+    before = days * _DAY
+    query = (
+        select(*CONCERNED, _certificates.not_after, _certificates.registered_at)
+        .select_from(JOINED)
+        .where(
+            _certificates.not_after > since + before,
+            _certificates.not_after <= now + before,
+            _certificates.tracked,
+            _certificates.renewed_at.is_(None),
+            _certificates.revoked_at.is_(None),
+            ~func.coalesce(tables.teams.c.suppress_reminder_emails, false()),
+        )
+        .order_by(_certificates.not_after, _certificates.id)
+    )
+    return (row for row in connection.execute(query) if row.registered_at < row.not_after - before)
+
+
+def nearest(due: Iterable[tuple[int, Iterable[Row[Any]]]]) -> list[tuple[Concerned, Mapping[str, int]]]:
+    """Of each certificate the reminder with the fewest days, which come first; each with its detail."""
+    found: dict[int, tuple[Concerned, Mapping[str, int]]] = {}
+    for days, rows in due:
+        for row in rows:
+            found.setdefault(row.id, (Concerned(*row[: len(CONCERNED)]), {"days": days}))
+    return list(found.values())

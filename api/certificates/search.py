@@ -1,0 +1,135 @@
+"""Finding certificates: those that a caller may see, and no other. Who may see one is told by ids, which no new resource of an
+old name ever has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from api.authentication.principal import Principal
+from api.errors import NotFound
+from api.pages import cut, start_instant
+from api.reader import Reader, Row
+from reconciler.access.instants import parse_duration
+from reconciler.store.tables import instant_text
+
+_COLUMNS = """c.id, COALESCE(i.name, c.issuer_name), COALESCE(t.name, c.team_name), COALESCE(u.name, c.owner_name),
+c.serial, c.sha256, c.subject, c.names, c.not_before, c.not_after, c.url, c.renewal_url, c.extra_addresses, c.note, c.tracked,
+c.registered_at, c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at"""
+_TABLES = """certificates c LEFT JOIN issuers i ON i.id = c.issuer_id LEFT JOIN teams t ON t.id = c.team_id
+LEFT JOIN users u ON u.id = c.owner_id"""
+_TEAMS_OF = {
+    "declared": "SELECT team_id FROM memberships WHERE user_id = ? AND (until IS NULL OR until > ?)",
+    "directory": "SELECT team_id FROM directory_memberships WHERE user_id = ?",
+}
+_OWNER = "(c.owner_id = (SELECT id FROM users WHERE name = ?) OR (c.owner_id IS NULL AND c.owner_name = ?))"
+_TEAM = "(c.team_id = (SELECT id FROM teams WHERE name = ?) OR (c.team_id IS NULL AND c.team_name = ?))"
+_ISSUER = "(c.issuer_id = (SELECT id FROM issuers WHERE name = ?) OR (c.issuer_id IS NULL AND c.issuer_name = ?))"
+_SUBJECT = "(lower(c.subject) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\' OR lower(c.names) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\')"
+
+
+class Condition(NamedTuple):
+    """A part of a WHERE, and the values for its places."""
+
+    text: str
+    values: tuple[Any, ...] = ()
+
+
+class Standing(NamedTuple):
+    """Where a certificate stands: what says who may change it. None: gone, or of no name any more that may be asked about."""
+
+    id: int
+    owner_id: int | None
+    team_id: int | None
+    team: str | None
+    issuer: str | None
+
+
+def find(reader: Reader, caller: Principal, certificate_id: int) -> dict[str, Any]:
+    """A certificate as the API shows it, with its PEM. Raises NotFound, also where the caller may not see it, or StoreError."""
+    row = _one(reader, caller, certificate_id, f"{_COLUMNS}, c.pem")
+    return {**_shown(row[:-1]), "pem": row[-1]}
+
+
+def find_any(reader: Reader, certificate_id: int) -> dict[str, Any]:
+    """The same for whoever just registered it, on behalf of another perhaps."""
+    (row,) = _rows(reader, f"{_COLUMNS}, c.pem", [Condition("c.id = ?", (certificate_id,))])
+    return {**_shown(row[:-1]), "pem": row[-1]}
+
+
+def standing(reader: Reader, caller: Principal, certificate_id: int) -> Standing:
+    """Where a certificate stands. Raises NotFound, also where the caller may not see it, or StoreError."""
+    return Standing(*_one(reader, caller, certificate_id, "c.id, c.owner_id, c.team_id, t.name, i.name"))
+
+
+def _one(reader: Reader, caller: Principal, certificate_id: int, columns: str) -> Row:
+    rows = _rows(reader, columns, [Condition("c.id = ?", (certificate_id,)), *visible_to(caller)])
+    if not rows:
+        raise NotFound(f"there is no certificate {certificate_id}, or none that you may see")
+    return rows[0]
+
+
+def list_certificates(reader: Reader, caller: Principal, query: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """A page of what the caller may see and asks for, the one that expires first to begin with. Raises NotFound or StoreError."""
+    instant, number = start_instant(query.get("cursor"))
+    behind = Condition("c.not_after >= ? AND (c.not_after > ? OR c.id > ?)", (instant, instant, number))
+    conditions = [behind, *visible_to(caller), *_asked_for(query, now)]
+    rows = _rows(reader, _COLUMNS, conditions, "ORDER BY c.not_after, c.id LIMIT ?", query["limit"] + 1)
+    return cut([_shown(row) for row in rows], query["limit"], lambda item: f"{item['notAfter']} {item['id']}")
+
+
+def _rows(reader: Reader, columns: str, conditions: Iterable[Condition], end: str = "", *values: Any) -> list[Row]:
+    texts, chosen = zip(*conditions, strict=True)
+    statement = f"SELECT {columns} FROM {_TABLES} WHERE {' AND '.join(texts)} {end}"
+    return reader.rows(statement, *(value for each in chosen for value in each), *values)
+
+
+def visible_to(caller: Principal) -> list[Condition]:
+    """What the caller may see: its own, its teams', an administrator all; with a narrowed token only what is of its issuers."""
+    found = []
+    if not caller.is_administrator:
+        account = caller.account
+        moment = (instant_text(caller.now),) if account.source == "declared" else ()
+        mine = f"(c.owner_id = ? OR c.team_id IN ({_TEAMS_OF[account.source]}))"
+        found.append(Condition(mine, (account.id, account.id, *moment)))
+    only = caller.credential.only_issuers
+    if only is not None:
+        found.append(Condition(f"i.name IN ({', '.join('?' * len(only))})", tuple(sorted(only))))
+    return found
+
+
+def _asked_for(query: Mapping[str, Any], now: datetime) -> list[Condition]:
+    found = [
+        Condition(text, (query[name], query[name]))
+        for name, text in (("owner", _OWNER), ("team", _TEAM), ("issuer", _ISSUER))
+        if name in query
+    ]
+    if "subject" in query:
+        pattern = "%" + query["subject"].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        found.append(Condition(_SUBJECT, (pattern, pattern)))
+    if "serial" in query:
+        found.append(Condition("c.serial = ?", (query["serial"].replace(":", "").lower().lstrip("0"),)))
+    if "expiringWithin" in query:
+        until = now + parse_duration(query["expiringWithin"])
+        found.append(Condition("c.not_after > ? AND c.not_after <= ?", (instant_text(now), instant_text(until))))
+    for name, column in (("revoked", "revoked_at"), ("renewed", "renewed_at")):
+        if name in query:
+            found.append(Condition(f"c.{column} IS {'NOT ' if query[name] else ''}NULL"))
+    return found
+
+
+_NAMES = (
+    *("id", "issuer", "team", "owner", "serial", "sha256", "subject", "names", "notBefore", "notAfter", "url", "renewalUrl"),
+    *("extraAddresses", "note", "tracked", "registeredAt", "renews", "renewedBy", "renewedAt", "revokedAt"),
+)
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    shown = dict(zip(_NAMES, row, strict=True))
+    shown["names"], shown["extraAddresses"] = orjson.loads(shown["names"]), orjson.loads(shown["extraAddresses"])
+    shown["tracked"] = bool(shown["tracked"])
+    return shown

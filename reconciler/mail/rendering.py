@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from html import escape
-from typing import Any, Literal, NamedTuple, TypeAlias
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from reconciler.access.resources import EmailTemplate
+from reconciler.mail.filters import BUDGET, FILTERS, Budget, TooMuchWork, shown
+from reconciler.mail.grammar import Field, faults_of
+from reconciler.mail.markup import html_of, whole_page
+from reconciler.mail.variables import VARIABLES
 
-Field: TypeAlias = Literal["subject", "text", "html"]
+LONGEST_SUBJECT = 200
+"""Characters; a longer subject is cut."""
+LONGEST_PART = 1_048_576
+"""Characters of a text or HTML part; a template that makes more is refused."""
+_WORK = 8_000_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAK = re.compile(r"\s+")
+_LINK = re.compile(r"https?://[^\s<>\"'`\\]+", re.IGNORECASE)
 
 
 class Rendered(NamedTuple):
@@ -26,23 +41,123 @@ class BadTemplate(Exception):
     """
 
     def __init__(self, message: str, field: Field, line: int | None = None) -> None:
-        super().__init__(message)
+        super().__init__(f"{field}{'' if line is None else f', line {line}'}: {message}")
         self.message = message
         self.field = field
         self.line = line
 
 
 def render(template: EmailTemplate, variables: Mapping[str, Any]) -> Rendered:
-    """Render a template with its variables (in the shape of `SAMPLES[template.name]`). Raises BadTemplate."""
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    """Render a template with its variables, in the shape of `SAMPLES[template.name]`.
 
-    plain = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    escaping = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=True)
+    Values may hold anything: control characters are taken out of them, and links that are none are missing. Raises BadTemplate,
+    and ValueError where a variable is not given.
+    """
+    values = _values(template.name, variables)
+    subject = _render(template, "subject", template.subject, _map(values, lambda text: _BREAK.sub(" ", text))).strip()
+    text = _render(template, "text", template.text, values)
+    html = html_of(text) if template.html is None else _render(template, "html", template.html, values)
+    if not subject:
+        raise BadTemplate("the subject comes out empty", "subject")
+    if "\n" in subject or "\r" in subject:
+        raise BadTemplate("the subject comes out as several lines", "subject")
+    if len(subject) > LONGEST_SUBJECT:
+        subject = subject[: LONGEST_SUBJECT - 1].rstrip() + "…"
+    return Rendered(subject, text, whole_page(html))
+
+
+def _render(template: EmailTemplate, field: Field, source: str, values: Mapping[str, Any]) -> str:
+    pieces: list[str] = []
+    length = 0
     try:
-        subject = plain.from_string(template.subject).render(variables)
-        text = plain.from_string(template.text).render(variables)
-        html = f"<pre>{escape(text)}</pre>" if template.html is None else escaping.from_string(template.html).render(variables)
-    except TemplateError as error:
-        raise BadTemplate(str(error), "text") from error
-    return Rendered(" ".join(subject.split()), text, html)
+        for piece in _compiled(template.name, field, source).generate({**values, BUDGET: Budget(_WORK)}):
+            pieces.append(piece)
+            length += len(piece)
+            if length > LONGEST_PART:
+                raise BadTemplate(f"it comes out longer than {LONGEST_PART:,} characters", field)
+    except TooMuchWork:
+        raise BadTemplate("its filters have too much to do", field) from None
+    except (TemplateError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        raise BadTemplate(f"it cannot be rendered: {type(error).__name__}", field) from None
+    text = "".join(pieces)
+    found = _CONTROL.search(text)
+    if found:
+        raise BadTemplate(f"it holds a control character, U+{ord(found[0]):04X}", field)
+    return text
+
+
+@lru_cache(maxsize=64)
+def _compiled(name: str, field: Field, source: str) -> Template:
+    """The template, once it was judged: nothing else may reach Jinja's compiler."""
+    if name not in VARIABLES:
+        raise BadTemplate(f"there is no mail `{name}`", field)
+    for fault in faults_of(name, field, source):
+        if fault.severity == "error":
+            raise BadTemplate(fault.message, field, fault.line)
+    try:
+        return _environment(field == "html").from_string(source)
+    except (TemplateError, SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        raise BadTemplate("it cannot be read", field) from error
+
+
+@cache
+def _environment(escaping: bool) -> ImmutableSandboxedEnvironment:
+    """Jinja's sandbox with our filters, and with nothing of Jinja's own that a template could reach."""
+    environment = ImmutableSandboxedEnvironment(
+        autoescape=escaping,
+        undefined=StrictUndefined,
+        finalize=shown,
+        optimized=False,
+        cache_size=0,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.clear()
+    environment.filters.clear()
+    environment.filters.update((name, known.function) for name, known in FILTERS.items())
+    environment.tests.clear()
+    environment.tests.update(
+        defined=lambda value: value is not None,
+        undefined=lambda value: value is None,
+        none=lambda value: value is None,
+    )
+    return environment
+
+
+def _values(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a mail and no others, each as harmless as its type says."""
+    found: dict[str, Any] = {}
+    for variable in VARIABLES.get(name, ()):
+        group, _, part = variable.name.rpartition(".")
+        try:
+            value = (variables[group] if group else variables)[part]
+        except KeyError:
+            raise ValueError(f"the variable `{variable.name}` of mail `{name}` is not given") from None
+        if variable.type == "link" and not (isinstance(value, str) and _LINK.fullmatch(value)):
+            value = None
+        elif variable.type == "text" and value is not None:
+            value = _harmless(str(value), lines=variable.lines)
+        elif variable.type == "list":
+            value = tuple(_harmless(str(item)) for item in value)
+        (found.setdefault(group, {}) if group else found)[part] = value
+    return found
+
+
+def _harmless(text: str, *, lines: bool = False) -> str:
+    """A text without control characters; in one line, unless it may have several."""
+    text = _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return text if lines else text.replace("\n", " ")
+
+
+def _map(values: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Values with every text in them changed."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found[name] = _map(value, change)
+        elif isinstance(value, tuple):
+            found[name] = tuple(map(change, value))
+        else:
+            found[name] = change(value) if isinstance(value, str) else value
+    return found

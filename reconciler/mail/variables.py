@@ -11,13 +11,17 @@ Type: TypeAlias = Literal["text", "link", "number", "instant", "list"]
 
 
 class Variable(NamedTuple):
-    """One variable, `group.part` or by itself. `optional`: it may be None, as where a person has no full name."""
+    """One variable, `group.part` or by itself.
+
+    `optional`: it may be None, as where a person has no full name. `lines`: a text that may have several lines.
+    """
 
     name: str
     type: Type
     meaning: str
     sample: Any
     optional: bool = False
+    lines: bool = False
 
 
 _PEM = """\
@@ -67,7 +71,7 @@ _CERTIFICATE = (
     Variable(
         "certificate.note", "text", "What the requesting application wrote about it", "Ordered for the winter sale", optional=True
     ),
-    Variable("certificate.pem", "text", "The certificate itself, as PEM", _PEM),
+    Variable("certificate.pem", "text", "The certificate itself, as PEM", _PEM, lines=True),
     _URL,
 )
 VARIABLES: Mapping[str, tuple[Variable, ...]] = {

@@ -1,0 +1,397 @@
+"""What a template may be made of. A template comes from anybody's pull request, so what is not known here is refused.
+
+Judged is Jinja's syntax tree, before anything of it runs: text, values of declared variables, filters, `if`, and `for` over a
+list. That leaves nothing that could call, import, define, calculate or loop without end. Every branch is judged, so one that no
+sample takes can hide nothing; and types are, so that what passes here does not fail when a mail is due.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
+from typing import Literal, NamedTuple, TypeAlias
+
+from jinja2 import TemplateError, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from reconciler.mail.filters import FILTERS
+from reconciler.mail.variables import VARIABLES, Type
+from reconciler.plan.nearest import did_you_mean, nearest
+
+Field: TypeAlias = Literal["subject", "text", "html"]
+FIELDS: tuple[Field, ...] = ("subject", "text", "html")
+Rule: TypeAlias = Literal[
+    "template-syntax", "template-forbidden", "template-variable", "template-missing-value", "template-password", "template-result"
+]
+MOST_FAULTS = 50
+"""Of one part; who made more than these has seen enough."""
+_MOST_NODES = 2_000
+_MOST_LOOPED = 300
+_DEEPEST = 50
+_LONGEST = {"subject": 512, "text": 65_536, "html": 262_144}
+_TAG = re.compile(r"\{[{%].*?(?:[%}]\}|$)")
+_LOCAL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Fault(NamedTuple):
+    """What is wrong with a part of a template, where (line and column from 1, in its text), and what to write instead."""
+
+    field: Field
+    line: int
+    column: int
+    rule: Rule
+    message: str
+    suggestion: str | None = None
+    severity: Literal["error", "warning"] = "error"
+
+
+class _Value(NamedTuple):
+    """What is known of an expression before it is rendered. `missing`: it may be None."""
+
+    type: Type | Literal["truth", "none", "mixed", "unknown"]
+    missing: bool = False
+
+
+_UNKNOWN = _Value("unknown")
+_Present: TypeAlias = frozenset[str]
+"""Optional variables that are not None here, since a condition around says so."""
+_NOTHING: _Present = frozenset()
+_STATEMENTS: Mapping[str, str] = {
+    "Assign": "set",
+    "AssignBlock": "set",
+    "Block": "block",
+    "CallBlock": "call",
+    "Extends": "extends",
+    "FilterBlock": "filter",
+    "FromImport": "from",
+    "Import": "import",
+    "Include": "include",
+    "Macro": "macro",
+    "With": "with",
+}
+_EXPRESSIONS: Mapping[str, str] = {
+    "Call": "a template can call nothing; what it can do with a value are filters, such as `{{ user.name | upper }}`",
+    "Concat": "`~` is not permitted; write the values beside each other",
+    "Getitem": "brackets are not permitted; write `user.name`, or `certificate.names | first`",
+    "List": "a list can only stand behind `in`",
+    "Tuple": "a list can only stand behind `in`",
+    "Dict": "a template cannot make a mapping",
+    **dict.fromkeys(
+        ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Neg", "Pos"),
+        "a template cannot calculate; it shows what there is",
+    ),
+}
+_LOOP: Mapping[str, _Value] = {
+    "loop.first": _Value("truth"),
+    "loop.last": _Value("truth"),
+    "loop.index": _Value("number"),
+    "loop.length": _Value("number"),
+}
+_SECRET = "password"  # noqa: S105 - the variable's name
+_TESTS = ("defined", "undefined", "none")
+
+
+@cache
+def _reader() -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+
+
+def faults_of(name: str, field: Field, source: str) -> list[Fault]:
+    """What is wrong with one part of the template of a name, by its text alone; warnings too. The first comes first."""
+    if len(source) > _LONGEST[field]:
+        return [Fault(field, 1, 1, "template-forbidden", f"it is longer than {_LONGEST[field]:,} characters")]
+    try:
+        tree = _reader().parse(source)
+    except TemplateSyntaxError as error:
+        reason = str(error.message).split("\n", maxsplit=1)[0][:200]
+        return [Fault(field, error.lineno, 1, "template-syntax", f"the template cannot be read: {reason}")]
+    except (TemplateError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        reason = "a number in it is too large" if isinstance(error, ValueError | OverflowError) else "it nests too deep"
+        return [Fault(field, 1, 1, "template-syntax", f"the template cannot be read: {reason}")]
+    judge = _Judge(name, field, source)
+    found = judge.size(tree) or list(islice(judge.body(tree.body, {}, _NOTHING), MOST_FAULTS))
+    return sorted(dict.fromkeys(found), key=lambda fault: (fault.line, fault.column))
+
+
+class _Judge:
+    """The judgement of one part of a template."""
+
+    def __init__(self, name: str, field: Field, source: str) -> None:
+        self._field: Field = field
+        self._lines = source.split("\n")
+        self._known = {variable.name: _Value(variable.type, variable.optional) for variable in VARIABLES[name]}
+
+    def _fault(
+        self,
+        node: nodes.Node,
+        rule: Rule,
+        message: str,
+        near: str = "",
+        suggestion: str | None = None,
+        severity: Literal["error", "warning"] = "error",
+    ) -> Fault:
+        """A fault at a node. `near`: what stands on its line, by which to find the column."""
+        line = min(node.lineno, len(self._lines))
+        column = _column(self._lines[line - 1], near) if near else 1
+        return Fault(self._field, line, column, rule, message, suggestion, severity)
+
+    def _refusal(self, node: nodes.Node, message: str, near: str = "") -> Fault:
+        return self._fault(node, "template-forbidden", message, near)
+
+    def size(self, tree: nodes.Template) -> list[Fault]:
+        """Whether it is small and flat enough for the rest, and for Python. Does not recur."""
+        waiting: list[tuple[nodes.Node, int, bool]] = [(tree, 0, False)]
+        count = looped = 0
+        while waiting:
+            node, depth, inside = waiting.pop()
+            count += 1
+            looped += inside
+            if depth > _DEEPEST:
+                return [self._refusal(node, f"it nests deeper than {_DEEPEST} levels")]
+            if count > _MOST_NODES:
+                return [self._refusal(node, f"it has more than {_MOST_NODES:,} parts; a mail needs fewer")]
+            if looped > _MOST_LOOPED:
+                return [self._refusal(node, f"it has more than {_MOST_LOOPED} parts in loops; a mail needs fewer")]
+            if isinstance(node, nodes.For) and inside:
+                return [self._refusal(node, "a loop cannot stand in a loop", "for")]
+            below = inside or isinstance(node, nodes.For)
+            branches = node.elif_ if isinstance(node, nodes.If) else []  # to Python each `elif` is nested in the one before
+            waiting += ((branch, depth + step, below) for step, branch in enumerate(branches, 2))
+            waiting += ((child, depth + 1, below) for child in node.iter_child_nodes(exclude=("elif_",)))
+        return []
+
+    def body(self, body: Sequence[nodes.Node], local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
+        """Faults of statements in order."""
+        for node in body:
+            if isinstance(node, nodes.Output):
+                for part in node.nodes:
+                    yield from self._output(part, local, present)
+            elif isinstance(node, nodes.If):
+                yield from self._if(node, local, present)
+            elif isinstance(node, nodes.For):
+                yield from self._for(node, local, present)
+            else:
+                word = _STATEMENTS.get(type(node).__name__, type(node).__name__.lower())
+                message = f"`{{% {word} %}}` is not permitted; a template has only text, values, `if`, and `for` over a list"
+                yield self._refusal(node, message, word)
+
+    def _output(self, node: nodes.Expr, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
+        if isinstance(node, nodes.TemplateData):
+            return
+        path = _path(node) or ""
+        if path == _SECRET and _SECRET in self._known and _SECRET not in local and self._field != "subject":
+            return
+        value, faults = self._value(node, local, present)
+        yield from faults
+        if value.missing:
+            what = f"`{path}`" if path else "this value"
+            remedy = f"write it within `{{% if {path} %}}`, or" if path else "give"
+            message = f'{what} may be missing, and nothing would stand here; {remedy} something instead: `or "…"`'
+            yield self._fault(node, "template-missing-value", message, path, severity="warning")
+        if value.type == "list":
+            message = f'`{path}` is a list; write `{path} | join(", ")`, or `{{% for … in {path} %}}`'
+            yield self._refusal(node, message, path)
+
+    def _if(self, node: nodes.If, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
+        for branch in (node, *node.elif_):
+            yield from self._value(branch.test, local, present)[1]
+            yes, no = _facts(branch.test)
+            yield from self.body(branch.body, local, present | yes)
+            present |= no
+        yield from self.body(node.else_, local, present)
+
+    def _for(self, node: nodes.For, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
+        value, faults = self._value(node.iter, local, present)
+        yield from faults
+        if value.type != "unknown" and (value.type != "list" or _path(node.iter) is None):
+            lists = ", ".join(f"`{name}`" for name, known in self._known.items() if known.type == "list") or "none in this mail"
+            yield self._refusal(node, f"only a list can be gone through; there is {lists}", "for")
+        if not isinstance(node.target, nodes.Name) or not _LOCAL.fullmatch(node.target.name) or node.target.name == "loop":
+            yield self._refusal(node, "what is gone through needs one name, of ASCII letters and digits", "for")
+            return
+        if node.recursive:
+            yield self._refusal(node, "a loop cannot be recursive", "recursive")
+        within = {**local, node.target.name: _Value("text")}
+        if node.test is not None:
+            yield from self._value(node.test, within, present)[1]
+        yield from self.body(node.body, {**within, **_LOOP}, present)
+        yield from self.body(node.else_, local, present)
+
+    def _value(  # noqa: PLR0911 - a kind of expression each
+        self, node: nodes.Node, local: Mapping[str, _Value], present: _Present
+    ) -> tuple[_Value, list[Fault]]:
+        """What an expression comes to, and what is wrong with it."""
+        if isinstance(node, nodes.Const):
+            return self._constant(node)
+        if isinstance(node, nodes.Name | nodes.Getattr):
+            return self._variable(node, local, present)
+        if isinstance(node, nodes.Filter) and node.node is not None:
+            return self._filter(node, local, present)
+        if isinstance(node, nodes.Test):
+            return self._test(node, local, present)
+        if isinstance(node, nodes.Compare):
+            return self._comparison(node, local, present)
+        if isinstance(node, nodes.Not):
+            return _Value("truth"), self._value(node.node, local, present)[1]
+        if isinstance(node, nodes.And | nodes.Or):
+            yes, no = _facts(node.left)
+            left, faults = self._value(node.left, local, present)
+            right, more = self._value(node.right, local, present | (yes if isinstance(node, nodes.And) else no))
+            missing = right.missing or (left.missing and isinstance(node, nodes.And))
+            return _either(left, right, missing), [*faults, *more]
+        if isinstance(node, nodes.CondExpr):
+            return self._choice(node, local, present)
+        message = _EXPRESSIONS.get(type(node).__name__, "this is not permitted in a template")
+        return _UNKNOWN, [self._refusal(node, message)]
+
+    def _constant(self, node: nodes.Const) -> tuple[_Value, list[Fault]]:
+        if isinstance(node.value, str):
+            bad = _CONTROL.search(node.value) or (self._field == "subject" and "\n" in node.value)
+            message = "a text in it holds a line break or a control character"
+            return _Value("text"), [self._refusal(node, message)] if bad else []
+        if node.value is None:
+            return _Value("none", missing=True), []
+        return _Value("truth" if isinstance(node.value, bool) else "number"), []
+
+    def _variable(
+        self, node: nodes.Name | nodes.Getattr, local: Mapping[str, _Value], present: _Present
+    ) -> tuple[_Value, list[Fault]]:
+        path = _path(node)
+        if path is None:
+            return _UNKNOWN, [self._refusal(node, "only a variable has parts, as in `user.name`")]
+        top = path.partition(".")[0]
+        if path == _SECRET and _SECRET in self._known and _SECRET not in local:
+            subject = "the subject cannot show the password: programs and servers show and log subjects"
+            alone = "the password can only be shown as it is, `{{ password }}`"
+            return _UNKNOWN, [self._fault(node, "template-password", subject if self._field == "subject" else alone, path)]
+        known = local if top in local or (top == "loop" and "loop.index" in local) else self._known
+        if path in known:
+            value = known[path]
+            return value._replace(missing=value.missing and path not in present), []
+        return _UNKNOWN, [self._unknown(node, path[:100], known)]
+
+    def _unknown(self, node: nodes.Node, path: str, known: Mapping[str, _Value]) -> Fault:
+        parts = [name for name in known if name.startswith(f"{path}.")]
+        if parts:
+            message = f"`{path}` has parts; write which of them: {', '.join(f'`{part}`' for part in parts)}"
+            return self._fault(node, "template-variable", message, path)
+        top, _, _ = path.rpartition(".")
+        if top in known:
+            return self._fault(node, "template-variable", f"`{top}` has no parts; unknown variable `{path}`", path, top)
+        last = {name.rpartition(".")[2]: name for name in reversed([*known])}
+        suggestion = last.get(path) or nearest(path, known) or last.get(nearest(path.rpartition(".")[2], last) or "")
+        hint = f"; did you mean `{suggestion}`?" if suggestion else f"; there are {', '.join(f'`{name}`' for name in known)}"
+        return self._fault(node, "template-variable", f"unknown variable `{path}`{hint}", path, suggestion)
+
+    def _filter(self, node: nodes.Filter, local: Mapping[str, _Value], present: _Present) -> tuple[_Value, list[Fault]]:
+        assert node.node is not None
+        value, faults = self._value(node.node, local, present)
+        known = FILTERS.get(node.name)
+        if known is None:
+            hint = did_you_mean(node.name, FILTERS) or f"; there are {', '.join(FILTERS)}"
+            return _UNKNOWN, [*faults, self._refusal(node, f"there is no filter `{node.name[:40]}`{hint}", node.name)]
+        if value.type not in (*known.takes, "unknown"):
+            faults.append(self._refusal(node, f"`{node.name}` cannot be applied to a {value.type}", node.name))
+        positional = not node.kwargs and node.dyn_args is None and node.dyn_kwargs is None
+        if not positional or not known.needs <= len(node.args) <= len(known.arguments):
+            return _UNKNOWN, [*faults, self._refusal(node, f"`{node.name}` takes other arguments: {known.meaning}", node.name)]
+        if node.name == "default":
+            instead, more = self._value(node.args[0], local, present)
+            return _either(value, instead, instead.missing), [*faults, *more]
+        for wanted, argument in zip(known.arguments, node.args, strict=False):
+            faults += self._argument(node, argument, wanted)
+        gone = (value.missing and known.gives == "text") or node.name == "first"
+        return _Value(known.gives, missing=gone), faults
+
+    def _argument(self, node: nodes.Filter, argument: nodes.Expr, wanted: type) -> list[Fault]:
+        given = argument.value if isinstance(argument, nodes.Const) else None
+        if type(given) is not wanted or (given == "" and argument is node.args[0] and node.name == "replace"):
+            words = "a text" if wanted is str else "a number"
+            return [self._refusal(node, f"`{node.name}` takes {words}, written out", node.name)]
+        if isinstance(given, int) and not 0 < given <= 1_000:
+            return [self._refusal(node, f"`{node.name}` takes a number from 1 to 1,000", node.name)]
+        return self._constant(argument)[1] if isinstance(argument, nodes.Const) else []
+
+    def _test(self, node: nodes.Test, local: Mapping[str, _Value], present: _Present) -> tuple[_Value, list[Fault]]:
+        faults = self._value(node.node, local, present)[1]
+        if node.name not in _TESTS or node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
+            faults.append(self._refusal(node, f"the only tests are: {', '.join(f'`is {name}`' for name in _TESTS)}", node.name))
+        return _Value("truth"), faults
+
+    def _comparison(self, node: nodes.Compare, local: Mapping[str, _Value], present: _Present) -> tuple[_Value, list[Fault]]:
+        left, faults = self._value(node.expr, local, present)
+        for operand in node.ops:
+            if operand.op in ("in", "notin"):
+                if not isinstance(operand.expr, nodes.List | nodes.Tuple):
+                    faults.append(self._refusal(node, 'behind `in` stands a list that is written out: `in ["a", "b"]`', "in"))
+                    continue
+                for item in operand.expr.items:
+                    good = isinstance(item, nodes.Const)
+                    faults += self._value(item, local, present)[1] if good else [self._refusal(item, "a list holds plain texts")]
+                continue
+            right, more = self._value(operand.expr, local, present)
+            faults += more
+            types = {left.type, right.type}
+            if types & {"list", "mixed"}:
+                faults.append(self._refusal(node, "a list cannot be compared; compare its `length`"))
+            elif operand.op not in ("eq", "ne") and (left.missing or right.missing or not types <= {"number", "unknown"}):
+                faults.append(self._refusal(node, "only numbers can be greater or less than another"))
+            left = right
+        return _Value("truth"), faults
+
+    def _choice(self, node: nodes.CondExpr, local: Mapping[str, _Value], present: _Present) -> tuple[_Value, list[Fault]]:
+        yes, no = _facts(node.test)
+        faults = self._value(node.test, local, present)[1]
+        first, more = self._value(node.expr1, local, present | yes)
+        faults += more
+        if node.expr2 is None:
+            return _UNKNOWN, [*faults, self._refusal(node, "this `if` needs an `else`: nothing would stand here without", "if")]
+        second, more = self._value(node.expr2, local, present | no)
+        return _either(first, second, first.missing or second.missing), [*faults, *more]
+
+
+def _column(line: str, near: str) -> int:
+    """Where in a line a word of a template's code stands, from 1; the line's beginning where it does not."""
+    words = re.compile(rf"(?<![\w.]){re.escape(near)}(?![\w])")
+    places = (match for tag in _TAG.finditer(line) if (match := words.search(line, tag.start(), tag.end())))
+    found = next(places, None) or words.search(line)
+    return found.start() + 1 if found else 1
+
+
+def _either(first: _Value, second: _Value, missing: bool) -> _Value:
+    """What one of two values is: where their types differ, only something to show."""
+    types = {first.type, second.type} - {"none"}
+    if types & {"list", "mixed"} and len(types) > 1:
+        return _Value("mixed", missing)
+    return _Value(types.pop() if len(types) == 1 else "text", missing)
+
+
+def _path(node: nodes.Node) -> str | None:
+    """`user.name`, of a variable; None of anything else."""
+    parts: list[str] = []
+    while isinstance(node, nodes.Getattr):
+        parts.append(node.attr)
+        node = node.node
+    return ".".join([node.name, *reversed(parts)]) if isinstance(node, nodes.Name) else None
+
+
+def _facts(test: nodes.Node) -> tuple[_Present, _Present]:
+    """Which variables are there where a condition holds, and which where it does not."""
+    path = _path(test)
+    if path is not None:
+        return frozenset({path}), _NOTHING
+    if isinstance(test, nodes.Not):
+        yes, no = _facts(test.node)
+        return no, yes
+    if isinstance(test, nodes.And | nodes.Or):
+        (left, not_left), (right, not_right) = _facts(test.left), _facts(test.right)
+        both = isinstance(test, nodes.And)
+        return (left | right, not_left & not_right) if both else (left & right, not_left | not_right)
+    if isinstance(test, nodes.Test):
+        path = _path(test.node)
+        known = frozenset({path}) if path is not None else _NOTHING
+        return (known, _NOTHING) if test.name == "defined" else (_NOTHING, known)
+    return _NOTHING, _NOTHING

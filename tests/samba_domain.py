@@ -10,21 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ldap3 import BASE as ONE
 from ldap3 import MODIFY_ADD, MODIFY_DELETE, MODIFY_REPLACE, NONE, Connection, Server, Tls
-from ldap3.core.exceptions import LDAPException
+from ldap3.core.exceptions import LDAPException, LDAPInvalidCredentialsResult
+from ldap3.protocol.formatters.formatters import format_sid
 
 REALM, NETBIOS, HOST = "corp.example.org", "CORP", "dc1"
 BASE = "DC=corp,DC=example,DC=org"
+POLICIES = "CN=Password Settings Container,CN=System"
 ADMINISTRATOR, PASSWORD = "Passw0rd-Admin!", "Passw0rd-User1"
 PACKAGES = ("samba", "samba-ad-provision", "samba-dsdb-modules", "samba-vfs-modules", "python3-samba")
 _PASSWORD_TOO_OLD = """
 import glob, sys, time, ldb
-raw = ldb.Ldb(glob.glob(sys.argv[1] + '/sam.ldb.d/DC=CORP*.ldb')[0])
+raw = ldb.Ldb(glob.glob(sys.argv[1] + '/sam.ldb.d/DC=*.ldb')[0])
 message = ldb.Message(ldb.Dn(raw, sys.argv[2]))
 value = str(int((time.time() - 100 * 86400 + 11644473600) * 10**7))
 message['pwdLastSet'] = ldb.MessageElement(value, ldb.FLAG_MOD_REPLACE, 'pwdLastSet')
@@ -37,22 +39,36 @@ def is_installed() -> bool:
     return shutil.which("samba") is not None and shutil.which("samba-tool") is not None and os.geteuid() == 0
 
 
-def make_golden(folder: Path) -> None:
+def make_golden(folder: Path, realm: str = REALM) -> None:
     """Provision a domain with certificates for a range of loopback addresses; it is copied for each controller."""
     folder.mkdir(parents=True)
-    _certificates(folder / "certs")
+    _certificates(folder / "certs", realm)
     empty = folder / "empty.conf"
     empty.write_text("[global]\n")
-    command = ["samba-tool", "domain", "provision", "-q", "-s", str(empty), f"--realm={REALM.upper()}", f"--domain={NETBIOS}"]
+    command = [
+        "samba-tool",
+        "domain",
+        "provision",
+        "-q",
+        "-s",
+        str(empty),
+        f"--realm={realm.upper()}",
+        f"--domain={netbios(realm)}",
+    ]
     options = ["--server-role=dc", "--dns-backend=NONE", f"--host-name={HOST}", "--host-ip=127.0.0.10"]
     subprocess.run(
         [*command, *options, f"--adminpass={ADMINISTRATOR}", f"--targetdir={folder}/dc"], check=True, capture_output=True
     )
 
 
-def _certificates(folder: Path) -> None:
+def netbios(realm: str) -> str:
+    """A domain's short name."""
+    return realm.partition(".")[0].upper()
+
+
+def _certificates(folder: Path, realm: str) -> None:
     folder.mkdir()
-    names = ",".join([f"DNS:{HOST}.{REALM}", "DNS:localhost", *(f"IP:127.0.0.{number}" for number in range(10, 60))])
+    names = ",".join([f"DNS:{HOST}.{realm}", "DNS:localhost", *(f"IP:127.0.0.{number}" for number in range(10, 60))])
     (folder / "dc.ext").write_text(
         f"subjectAltName={names}\nbasicConstraints=critical,CA:FALSE\n"
         "keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\n"
@@ -64,7 +80,7 @@ def _certificates(folder: Path) -> None:
     key = ("-newkey", "rsa:2048", "-nodes")
     usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "90", "-subj", "/CN=Test CA", *usage)
-    openssl("req", *key, "-keyout", "dc.key", "-out", "dc.csr", "-subj", f"/CN={HOST}.{REALM}")
+    openssl("req", *key, "-keyout", "dc.key", "-out", "dc.csr", "-subj", f"/CN={HOST}.{realm}")
     signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "90", "-extfile", "dc.ext")
     openssl("x509", "-req", "-in", "dc.csr", *signing, "-out", "dc.pem")
     for name in ("dc.key", "ca.key"):
@@ -74,8 +90,10 @@ def _certificates(folder: Path) -> None:
 class SambaDomain:
     """One controller of the domain, with its own copy of it."""
 
-    def __init__(self, golden: Path, folder: Path, address: str) -> None:
+    def __init__(self, golden: Path, folder: Path, address: str, realm: str = REALM) -> None:
         self.address = address
+        self.realm = realm
+        self.base = ",".join(f"DC={part}" for part in realm.split("."))
         self.folder = folder
         self.ca_file = folder / "certs" / "ca.pem"
         subprocess.run(["cp", "-a", "--sparse=always", str(golden), str(folder)], check=True)
@@ -87,8 +105,8 @@ class SambaDomain:
     def _configuration(self) -> str:
         folder = self.folder
         options = {
-            "workgroup": NETBIOS,
-            "realm": REALM.upper(),
+            "workgroup": netbios(self.realm),
+            "realm": self.realm.upper(),
             "netbios name": HOST.upper(),
             "server role": "active directory domain controller",
             "server services": "ldap",
@@ -156,11 +174,14 @@ class SambaDomain:
             self._process.wait(timeout=20)
             self._process = None
 
+    def _administrator(self) -> AbstractContextManager[Connection]:
+        return self._bound(f"Administrator@{self.realm}", ADMINISTRATOR)
+
     @contextmanager
-    def _administrator(self) -> Iterator[Connection]:
+    def _bound(self, user: str, password: str) -> Iterator[Connection]:
         tls = Tls(validate=ssl.CERT_REQUIRED, version=ssl.PROTOCOL_TLS_CLIENT, ca_certs_file=str(self.ca_file))
         server = Server(self.address, 636, use_ssl=True, tls=tls, connect_timeout=5, get_info=NONE)
-        connection = Connection(server, f"Administrator@{REALM}", ADMINISTRATOR, raise_exceptions=True, check_names=False)
+        connection = Connection(server, user, password, raise_exceptions=True, check_names=False)
         try:
             connection.bind()
             yield connection
@@ -173,15 +194,15 @@ class SambaDomain:
 
     def add_user(self, name: str, **attributes: Any) -> str:
         """A new account with the password that all have; its DN."""
-        dn = attributes.pop("dn", f"CN={name},CN=Users,{BASE}")
-        given = {"sAMAccountName": name, "displayName": f"{name} Test", "mail": f"{name}@{REALM}"} | attributes
+        dn = attributes.pop("dn", f"CN={name},CN=Users,{self.base}")
+        given = {"sAMAccountName": name, "displayName": f"{name} Test", "mail": f"{name}@{self.realm}"} | attributes
         with self._administrator() as connection:
             connection.add(dn, ["user"], given | {"unicodePwd": f'"{PASSWORD}"'.encode("utf-16-le"), "userAccountControl": "512"})
         return dn
 
     def add_group(self, name: str, *members: str) -> str:
         """A new group; its DN. Members are DNs."""
-        dn = f"CN={name},CN=Users,{BASE}"
+        dn = f"CN={name},CN=Users,{self.base}"
         with self._administrator() as connection:
             connection.add(dn, ["group"], {"sAMAccountName": name} | ({"member": list(members)} if members else {}))
         return dn
@@ -211,7 +232,7 @@ class SambaDomain:
 
     def add_unit(self, name: str) -> str:
         """An organizational unit; its DN."""
-        dn = f"OU={name},{BASE}"
+        dn = f"OU={name},{self.base}"
         with self._administrator() as connection:
             connection.add(dn, ["organizationalUnit"])
         return dn
@@ -221,6 +242,41 @@ class SambaDomain:
         with self._administrator() as connection:
             connection.search(dn, "(objectClass=*)", ONE, attributes=list(attributes))
             return dict(connection.response[0]["attributes"])
+
+    def bind(self, dn: str, password: str) -> bool:
+        """Whether a password is right, asked past everything else."""
+        with suppress(LDAPInvalidCredentialsResult), self._bound(dn, password):
+            return True
+        return False
+
+    def add_password_settings(self, name: str, threshold: int, *applies_to: str) -> str:
+        """A password settings object with a lock-out threshold of its own, for some accounts or groups by DN; its DN."""
+        dn, minutes = f"CN={name},{POLICIES},{self.base}", str(-30 * 60 * 10**7)
+        attributes = {
+            "msDS-PasswordSettingsPrecedence": "1",
+            "msDS-PasswordReversibleEncryptionEnabled": "FALSE",
+            "msDS-PasswordHistoryLength": "0",
+            "msDS-PasswordComplexityEnabled": "FALSE",
+            "msDS-MinimumPasswordLength": "1",
+            "msDS-MinimumPasswordAge": "0",
+            "msDS-MaximumPasswordAge": str(-42 * 86400 * 10**7),
+            "msDS-LockoutThreshold": str(threshold),
+            "msDS-LockoutObservationWindow": minutes,
+            "msDS-LockoutDuration": minutes,
+            "msDS-PSOAppliesTo": list(applies_to),
+        }
+        with self._administrator() as connection:
+            connection.add(dn, ["msDS-PasswordSettings"], attributes)
+        return dn
+
+    def change_rights(self, dn: str, entry: str, name: str) -> None:
+        """Add an entry to the access control list of something, in SDDL, for an account: `{}` stands for its SID."""
+        with self._administrator() as connection:
+            connection.search(f"CN={name},CN=Users,{self.base}", "(objectClass=*)", ONE, attributes=["objectSid"])
+            sid = format_sid(connection.response[0]["raw_attributes"]["objectSid"][0])
+        where = ["-H", f"{self.folder}/dc/private/sam.ldb", "-s", f"{self.folder}/smb.conf"]
+        change = ["samba-tool", "dsacl", "set", *where, f"--objectdn={dn}", f"--sddl={entry.format(sid)}"]
+        subprocess.run(change, check=True, capture_output=True)
 
     def make_password_too_old(self, dn: str) -> None:
         """Write-protected in the directory, so written below it, with the Python that Samba came with."""

@@ -17,7 +17,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from ldap3 import BASE, NONE, SUBTREE, SYNC, Connection, Server, Tls
-from ldap3.core.exceptions import LDAPException
 
 from api.directory.settings import Controller, DirectorySettings
 from api.errors import Unavailable
@@ -25,7 +24,7 @@ from api.errors import Unavailable
 _log = logging.getLogger("accord.api")
 _T = TypeVar("_T")
 Work = Literal["reading", "binding"]
-_SUCCESS, _NO_SUCH_OBJECT = 0, 32
+_SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT = 0, 4, 32
 _NO_ANSWER = frozenset((1, 2, 3, 7, 8, 10, 11, 13, 51, 52, 80))
 """Result codes of a bind (RFC 4511, appendix A) that say something of the controller, and nothing of the account."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -93,18 +92,9 @@ class Controllers:
         with self._place():
             return self._first("binding", attempt)
 
-    def each(self, question: Callable[[Session], _T]) -> list[tuple[Controller, _T | Exception, float]]:
-        """Every controller's own answer or failure, and how many seconds it took."""
-        found: list[tuple[Controller, _T | Exception, float]] = []
-        for controller in self.settings.controllers:
-            began = time.monotonic()
-            answer: _T | Exception
-            try:
-                answer = self._as_service(controller, self.settings.try_time, question)
-            except (NotAnswered, DirectoryUnavailable) as error:
-                answer = error
-            found.append((controller, answer, time.monotonic() - began))
-        return found
+    def ask_one(self, controller: Controller, question: Callable[[Session], _T]) -> _T:
+        """One controller's own answer. Raises NotAnswered."""
+        return self._as_service(controller, self.settings.try_time, question)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -130,8 +120,9 @@ class Controllers:
             try:
                 found = attempt(controller, min(left, self.settings.try_time))
             except NotAnswered as error:
-                self._failed(controller, work, error)
-                if work == "binding" and isinstance(error, _Lost):
+                sent = work == "binding" and isinstance(error, _Lost)
+                self._failed(controller, "binding" if sent else "reading", error)
+                if sent:
                     raise Undecided(f"no controller of {self.settings.dns_name} answers; try again later") from None
             else:
                 self._failures.pop((controller, work), None)
@@ -139,9 +130,10 @@ class Controllers:
         raise DirectoryUnavailable(f"no controller of {self.settings.dns_name} answers; try again later")
 
     def _in_order(self, work: Work) -> list[Controller]:
-        """Those that may be tried now, in the configured order."""
-        now = time.monotonic()
-        return [each for each in self.settings.controllers if self._failures.get((each, work), (0, 0.0))[1] <= now]
+        """Those that may be tried now, in the configured order. Where nothing can be read, nobody can bind, either."""
+        now, works = time.monotonic(), {"reading", work}
+        paused = {each for (each, failed), (_, until) in self._failures.copy().items() if failed in works and until > now}
+        return [each for each in self.settings.controllers if each not in paused]
 
     def _failed(self, controller: Controller, work: Work, error: NotAnswered) -> None:
         count = self._failures.get((controller, work), (0, 0.0))[0]
@@ -153,23 +145,21 @@ class Controllers:
         with _Deadline(seconds) as deadline:
             connection = self._reusable(controller, deadline)
             if connection is not None:
-                try:
-                    found = question(Session(connection, self.settings))
-                except NotAnswered:
-                    _close(connection)  # perhaps only this connection was lost, while it was idle
-                else:
-                    self._keep(controller, connection)
-                    return found
+                with suppress(NotAnswered):  # perhaps only this connection was lost, while it was idle
+                    return self._on(connection, controller, question)
             connection = self._connect(controller, self.settings.service_account, self.settings.secret, seconds, deadline)
-            try:
-                if not _bind(connection):
-                    raise NotAnswered("it refuses the service account")
-                found = question(Session(connection, self.settings))
-            except BaseException:
-                _close(connection)
-                raise
-            self._keep(controller, connection)
-            return found
+            return self._on(connection, controller, question, bind=True)
+
+    def _on(self, connection: Connection, controller: Controller, question: Callable[[Session], _T], *, bind: bool = False) -> _T:
+        try:
+            if bind and not _bind(connection):
+                raise NotAnswered("it refuses the service account")
+            found = question(Session(connection, self.settings))
+        except BaseException:
+            _close(connection)
+            raise
+        self._idle.setdefault(controller, []).append((connection, time.monotonic()))
+        return found
 
     def _reusable(self, controller: Controller, deadline: _Deadline) -> Connection | None:
         kept = self._idle.get(controller, [])
@@ -180,9 +170,6 @@ class Controllers:
                 return connection
             _close(connection)
         return None
-
-    def _keep(self, controller: Controller, connection: Connection) -> None:
-        self._idle.setdefault(controller, []).append((connection, time.monotonic()))
 
     def _connect(self, controller: Controller, user: str, password: str, seconds: float, deadline: _Deadline) -> Connection:
         server = Server(
@@ -203,12 +190,9 @@ class Controllers:
             connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else Nagle costs 40 ms a bind
             if not controller.tls and not connection.start_tls(read_server_info=False):
                 raise NotAnswered("it refuses StartTLS")
-        except (LDAPException, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as below
             _close(connection)
             raise NotAnswered(_reason(error)) from None
-        except BaseException:
-            _close(connection)
-            raise
         return connection
 
 
@@ -252,6 +236,13 @@ class Session:
             raise NotAnswered(f"it ended a search with code {code}")
         return entries
 
+    def any(self, base: str, condition: str, attributes: list[str]) -> Found | None:
+        """One of what matches below a base; None where nothing does. Raises NotAnswered."""
+        code, entries = self._search(base, condition, SUBTREE, attributes, 1)
+        if code not in (_SUCCESS, _SIZE_LIMIT):
+            raise NotAnswered(f"it ended a search with code {code}")
+        return entries[0] if entries else None
+
     def pages(self, base: str, condition: str, attributes: list[str]) -> list[Found]:
         """What matches below a base, page by page; all of it or NotAnswered."""
         found: list[Found] = []
@@ -283,7 +274,7 @@ class Session:
                 base, condition, scope, attributes=attributes, size_limit=most, paged_size=page, paged_cookie=cookie,
                 time_limit=int(self.settings.try_time) + 1,
             )  # fmt: skip
-        except (LDAPException, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - ldap3 raises KeyError, and more, for bytes that it does not expect
             raise NotAnswered(_reason(error)) from None
         result = self._connection.result or {}
         entries = [
@@ -299,7 +290,7 @@ def _bind(connection: Connection) -> bool:
     try:
         if connection.bind(read_server_info=False):
             return True
-    except (LDAPException, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - as above
         raise _Lost(_reason(error)) from None
     code = (connection.result or {}).get("result")
     if code is None or code in _NO_ANSWER:

@@ -34,8 +34,8 @@ def _free_address() -> str:
 
 
 @pytest.fixture(scope="session")
-def golden() -> Iterator[Path]:
-    """A domain to copy."""
+def domains_folder() -> Iterator[Path]:
+    """Where domains are kept."""
     if not samba_domain.is_installed():
         reason = "Samba's domain controller is not installed, or we are not root; what needs Active Directory is not tested"
         if os.environ.get("CI") == "true":
@@ -43,24 +43,35 @@ def golden() -> Iterator[Path]:
         pytest.skip(reason)
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="accord-ad-", dir=memory if memory.is_dir() else None) as folder:
-        samba_domain.make_golden(Path(folder) / "golden")
-        yield Path(folder) / "golden"
+        yield Path(folder)
 
 
-@pytest.fixture(scope="session")
-def domain(golden: Path) -> Iterator[SambaDomain]:
-    """A controller for everybody, whose lock-out threshold is 4; tests make accounts of their own."""
-    found = SambaDomain(golden, golden.parent / "dc", _free_address())
+def _running(folder: Path, realm: str) -> Iterator[SambaDomain]:
+    samba_domain.make_golden(folder / "golden", realm)
+    found = SambaDomain(folder / "golden", folder / "dc", _free_address(), realm)
     try:
         found.start()
         minutes = str(-30 * 60 * 10**7)
         policy = {"lockoutThreshold": "4", "lockoutDuration": minutes, "lockOutObservationWindow": minutes, "minPwdAge": "0"}
-        found.set(samba_domain.BASE, **policy, maxPwdAge=str(-42 * 86400 * 10**7), pwdProperties="0")
+        found.set(found.base, **policy, maxPwdAge=str(-42 * 86400 * 10**7), pwdProperties="0")
         found.add_user("svc")
+        found.change_rights(f"{samba_domain.POLICIES},{found.base}", "(A;CI;RPLCLORC;;;{})", "svc")
         yield found
     finally:
         found.stop()
-        shutil.rmtree(found.folder)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def domain(domains_folder: Path) -> Iterator[SambaDomain]:
+    """A controller for everybody, whose lock-out threshold is 4; tests make accounts of their own."""
+    yield from _running(domains_folder / "corp", samba_domain.REALM)
+
+
+@pytest.fixture(scope="session")
+def branch(domains_folder: Path) -> Iterator[SambaDomain]:
+    """The controller of another domain."""
+    yield from _running(domains_folder / "branch", "branch.example.org")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import samba_domain
+from fake_controller import FakeController
 from samba_domain import SambaDomain
 from scenario import Accord, ConfigRepository, team
 
@@ -26,31 +27,48 @@ _NUMBERS = count(1)
 class DirectoryWorld(World):
     """A world with a directory."""
 
-    def __init__(self, accord: Accord, repository: ConfigRepository, url: str, domain: SambaDomain) -> None:
-        self.domain = domain
+    def __init__(self, accord: Accord, repository: ConfigRepository, url: str, domain: SambaDomain | FakeController) -> None:
+        self.domain: Any = domain
         self.options: dict[str, Any] = {}
+        self.others: list[SambaDomain] = []
+        """More domains, behind the first."""
         self.later = timedelta(0)
         self.password = samba_domain.PASSWORD
         super().__init__(accord, repository, url)
 
     def start(self) -> None:
-        table = {
-            "netbios_name": samba_domain.NETBIOS,
-            "dns_name": samba_domain.REALM,
-            "controllers": [self.domain.url],
-            "ca_file": str(self.domain.ca_file),
-            "service_account": f"svc@{samba_domain.REALM}",
-        }
-        secret = {"ACCORD_DIRECTORY_CORP_SECRET": samba_domain.PASSWORD}
-        directories = read_directories({"corp": table | self.options}, secret)
+        tables = {samba_domain.netbios(each.realm).lower(): self._table(each) for each in self.others}
+        secrets = {f"ACCORD_DIRECTORY_{name.upper()}_SECRET": samba_domain.PASSWORD for name in ("corp", *tables)}
+        directories = read_directories({"corp": self._table(self.domain) | self.options, **tables}, secrets)
         self.service = Service(settings(self.url)._replace(directories=directories))
         self.service.start()
         self.app = create_app(self.service)
 
+    def _table(self, domain: Any) -> dict[str, Any]:
+        return {
+            "netbios_name": samba_domain.netbios(domain.realm),
+            "dns_name": domain.realm,
+            "controllers": [domain.url],
+            "ca_file": str(domain.ca_file),
+            "service_account": f"svc@{domain.realm}",
+        }
+
+    def with_more(self, *domains: SambaDomain, **options: Any) -> None:
+        """Start anew, with more domains and other settings of the first."""
+        self.service.stop()
+        self.others, self.options = list(domains), options
+        self.start()
+
     def cycle(self) -> None:
         """The next re-sync, as it would run a while later than the one before. Raises DirectoryUnavailable."""
         self.later += timedelta(minutes=3)
+        self.forget_failures()
         self.service.resync.cycle(self.service.domains.all[0], datetime.now(UTC) + self.later)
+
+    def forget_failures(self) -> None:
+        """As when the pauses of controllers that failed are over."""
+        for each in self.service.domains.all:
+            each.controllers._failures.clear()
 
     def person(self, **attributes: Any) -> tuple[str, str]:
         """A new account in the domain: its name and its DN."""

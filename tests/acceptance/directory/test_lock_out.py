@@ -1,0 +1,157 @@
+"""Logins through here never lock an account in its directory; an account that is locked there cannot log in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from directory_world import DirectoryWorld
+from faulty_proxy import FaultyProxy
+from samba_domain import POLICIES
+
+from api.directory.domains import Domain
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+THRESHOLD = 4
+
+
+def wrong_passwords(world: DirectoryWorld, dn: str) -> int:
+    """What the directory has counted."""
+    found = world.domain.read(dn, "badPwdCount")["badPwdCount"]
+    return int(found[0] if isinstance(found, list) else found)
+
+
+def is_locked(world: DirectoryWorld, dn: str) -> bool:
+    return not world.domain.bind(dn, world.password)
+
+
+def test_an_account_that_others_locked_in_the_directory_is_refused_and_unlocks(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    session = world.login(name)
+    for _ in range(THRESHOLD):
+        assert not world.domain.bind(dn, "wrong")
+    assert int(world.domain.read(dn, "lockoutTime")["lockoutTime"][0]) > 0
+    assert is_locked(world, dn)
+    refused = world.caller().send("POST", "/sessions", json={"username": name, "password": world.password})
+    unknown = world.caller().send("POST", "/sessions", json={"username": "person-unknown", "password": world.password})
+    assert (refused.status_code, refused.json["detail"]) == (401, unknown.json["detail"])
+    world.cycle()
+    session("GET", "/me", 200)  # whoever types wrong passwords elsewhere does not end the access that somebody has
+    world.domain.set(dn, lockoutTime="0")
+    world.login(name)("GET", "/me", 200)
+
+
+def test_an_account_that_is_locked_between_the_bind_and_the_reading_is_refused(
+    world: DirectoryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, dn = world.person()
+    read = Domain.read
+
+    def read_late(domain: Domain, guid: str) -> object:
+        for _ in range(THRESHOLD):
+            world.domain.bind(dn, "wrong")
+        return read(domain, guid)
+
+    monkeypatch.setattr(Domain, "read", read_late)
+    assert world.refused(name) == "locked-in-directory"
+
+
+def test_wrong_passwords_at_the_same_moment_do_not_lock_the_account_together(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    world.with_more(waiting=50)
+
+    def fail() -> None:
+        world.caller().send("POST", "/sessions", json={"username": name, "password": "wrong"})
+
+    for _ in range(3):
+        threads = [threading.Thread(target=fail) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 0 < wrong_passwords(world, dn) < THRESHOLD
+    assert not is_locked(world, dn)
+
+
+def test_wrong_passwords_that_came_elsewhere_count(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    for _ in range(THRESHOLD - 1):
+        world.domain.bind(dn, "wrong")
+    assert world.refused(name, "wrong") == "near-lock-out-in-directory"
+    assert not is_locked(world, dn)
+
+
+def test_who_is_near_the_lock_out_can_log_in_once_the_directory_has_forgotten(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    for _ in range(THRESHOLD):
+        world.login(name, "wrong", 401)
+    assert world.refused(name) == "near-lock-out-in-directory"
+    world.domain.set(dn, lockoutTime="0")  # which sets the count back
+    world.execute("UPDATE login_failures SET next_login_at = '2020-01-01T00:00:00.000000Z'")
+    world.login(name)
+
+
+@pytest.fixture
+def lost_answers(world: DirectoryWorld) -> Iterator[FaultyProxy]:
+    """A controller in front of which a bind's answer can be lost, while the service account's own connection goes on."""
+    proxy = FaultyProxy(f"{world.domain.address}", (world.domain.address, 636))
+    yield proxy
+    proxy.close()
+
+
+def test_a_password_whose_answer_was_lost_counts_and_is_sent_to_no_other_controller(
+    world: DirectoryWorld, lost_answers: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, dn = world.person()
+    first = f"ldaps://{world.domain.address}:{lost_answers.port}"
+    world.with_more(controllers=[first, world.domain.url], total_time=4, try_time=1)
+    from api.directory import controllers
+
+    bind = controllers._bind
+
+    def lose(connection: object) -> bool:
+        taken = bind(connection)  # type: ignore[arg-type]
+        if getattr(connection, "user", "") == dn:
+            raise controllers._Lost("the answer was lost")
+        return taken
+
+    monkeypatch.setattr(controllers, "_bind", lose)
+    for sent in range(1, THRESHOLD):
+        world.login(name, "wrong", 503)
+        assert wrong_passwords(world, dn) == sent
+        world.service.domains.all[0].controllers._failures.clear()
+    assert world.audit("login.fail") == []
+    assert world.refused(name, "wrong") == "near-lock-out-in-directory"
+    monkeypatch.undo()
+    assert not is_locked(world, dn)
+
+
+def test_an_account_with_password_settings_of_its_own_is_never_locked_by_these(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    world.domain.add_password_settings(f"strict-{name}", THRESHOLD - 2, dn)
+    world.login(name, "wrong", 401)
+    assert world.refused(name) == "near-lock-out-in-directory"
+    assert wrong_passwords(world, dn) == 1
+    assert not is_locked(world, dn)
+
+
+def test_password_settings_of_a_group_count_for_its_members_also_where_they_are_laxer(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    group = world.domain.add_group(f"lax-{name}", dn)
+    world.domain.add_password_settings(f"lax-{name}", THRESHOLD + 2, group)
+    for sent in range(1, THRESHOLD + 2):
+        assert world.refused(name, "wrong") == "wrong-password"
+        assert wrong_passwords(world, dn) == sent
+    assert world.refused(name, "wrong") == "near-lock-out-in-directory"
+    assert not is_locked(world, dn)
+
+
+def test_password_settings_that_may_not_be_read_are_taken_for_strict_ones(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    settings_object = world.domain.add_password_settings(f"hidden-{name}", 2, dn)
+    world.domain.change_rights(settings_object, "(D;;RP;;;{})", "svc")
+    assert world.refused(name, "wrong") == "wrong-password"
+    assert world.refused(name) == "near-lock-out-in-directory"
+    assert not is_locked(world, dn)
+    assert POLICIES in settings_object

@@ -1,0 +1,209 @@
+"""Controllers that do what Samba never would: referrals, truncated pages, limits, and more groups than anybody has."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from client import Caller
+from directory_world import DirectoryWorld
+from fake_controller import Authority, FakeController, Fault, sid
+from scenario import Accord, ConfigRepository
+
+from api.directory.controllers import DirectoryUnavailable
+from reconciler.store.engine import Database
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority") / "ca")
+
+
+@pytest.fixture
+def controller(authority: Authority) -> Iterator[FakeController]:
+    found = FakeController(authority.file, authority.issue())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def world(
+    accord: Accord, repository: ConfigRepository, database: Database, controller: FakeController
+) -> Iterator[DirectoryWorld]:
+    found = DirectoryWorld(accord, repository, database.url, controller)
+    yield found
+    found.service.stop()
+
+
+class Stranger:
+    """A listener to whom nobody may come."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"ldap://127.0.0.1:{self._listening.getsockname()[1]}/DC=corp,DC=example,DC=org"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            self.visits += 1
+            client.close()
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    found = Stranger()
+    yield found
+    found.close()
+
+
+def two_sessions(world: DirectoryWorld, controller: FakeController) -> list[Caller]:
+    """Two accounts with access, the second of which is deleted in the directory thereafter."""
+    controller.add_account("ann")
+    dn = controller.add_account("ben")
+    sessions = [world.login(name) for name in ("ann", "ben")]
+    del controller.entries[dn]
+    return sessions
+
+
+def test_a_bind_that_is_referred_elsewhere_is_503_and_the_password_goes_nowhere(
+    world: DirectoryWorld, controller: FakeController, stranger: Stranger
+) -> None:
+    controller.add_account("ann")
+    controller.bind_fault = Fault(10, stranger.url)
+    world.login("ann", code=503)
+    assert (stranger.visits, world.audit("login.fail")) == (0, [])
+
+
+def test_a_search_that_is_referred_elsewhere_is_never_followed(
+    world: DirectoryWorld, controller: FakeController, stranger: Stranger
+) -> None:
+    controller.add_account("ann")
+    controller.search_fault = Fault(10, stranger.url)
+    world.login("ann", code=503)
+    assert (stranger.visits, world.audit("login.fail")) == (0, [])
+
+
+def test_where_a_directory_says_there_is_more_nobody_looks(
+    world: DirectoryWorld, controller: FakeController, stranger: Stranger
+) -> None:
+    controller.add_account("ann")
+    controller.continuation = stranger.url
+    world.login("ann")("GET", "/me", 200)
+    world.cycle()
+    assert stranger.visits == 0
+
+
+FAULTS = {
+    "end": Fault(cut=True),
+    "busy": Fault(51),
+    "size limit": Fault(4),
+    "time limit": Fault(3),
+    "limit": Fault(11),
+    "referral": Fault(10, "ldap://127.0.0.1:9/"),
+    "unavailable": Fault(52),
+    "no such base": Fault(32),
+}
+
+
+@pytest.mark.parametrize("page", [None, 1], ids=["whole", "page"])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_an_answer_that_is_not_whole_changes_nothing(
+    world: DirectoryWorld, controller: FakeController, fault: Fault, page: int | None
+) -> None:
+    first, second = two_sessions(world, controller)
+    if page is not None:
+        controller.add_account("cleo")
+        world.login("cleo")
+        controller.page = page
+    controller.search_fault = fault
+    for _ in range(3):
+        with pytest.raises(DirectoryUnavailable):
+            world.cycle()
+    for session in (first, second):
+        session("GET", "/me", 200)
+    assert world.audit("account.disable") == []
+    assert world.service.reader.rows("SELECT user_id FROM directory_accounts WHERE missing_since IS NOT NULL") == []
+    controller.search_fault = None
+    world.cycle()
+    second("GET", "/me", 200)
+    world.cycle()
+    second("GET", "/me", 401)
+    first("GET", "/me", 200)
+
+
+def test_an_account_that_is_replaced_is_not_removed_by_an_answer_that_is_not_whole(
+    world: DirectoryWorld, controller: FakeController
+) -> None:
+    dn = controller.add_account("ann")
+    session = world.login("ann")
+    del controller.entries[dn]
+    controller.add_account("ann")
+    controller.search_fault = Fault(4)
+    world.login("ann", code=503)
+    session("GET", "/me", 200)
+    assert world.audit("account.delete") == []
+
+
+@pytest.mark.parametrize("attribute", ["userAccountControl", "accountExpires", "msDS-User-Account-Control-Computed"])
+def test_an_account_of_which_not_all_is_told_is_neither_gone_nor_read(
+    world: DirectoryWorld, controller: FakeController, attribute: str
+) -> None:
+    dn = controller.add_account("ann")
+    session = world.login("ann")
+    value = controller.entries[dn].pop(attribute)
+    before = world.service.reader.rows("SELECT read_at, missing_since FROM directory_accounts")
+    for _ in range(3):
+        world.cycle()
+    session("GET", "/me", 200)
+    assert world.service.reader.rows("SELECT read_at, missing_since FROM directory_accounts") == before
+    assert world.refused("ann") == "unknown-account"
+    controller.entries[dn][attribute] = value
+    world.cycle()
+    assert world.service.reader.rows("SELECT read_at FROM directory_accounts")[0][0] > before[0][0]
+
+
+@pytest.mark.parametrize("told_at_a_time", [None, 1500])
+def test_an_account_in_five_thousand_groups_has_the_right_teams(
+    world: DirectoryWorld, controller: FakeController, told_at_a_time: int | None
+) -> None:
+    controller.range = told_at_a_time
+    controller.add_account("ann", *(sid(number) for number in range(1000, 6000)))
+    for number in (1000, 5999, 6000):
+        controller.add_group(f"g{number}", number)
+        world.map_group(f"g{number}", f"team{number}")
+    world.map_group("S-1-5-21-1-1-1-3456", "team3456")
+    session = world.login("ann")
+    assert session("GET", "/me", 200)["teams"] == ["team1000", "team3456", "team5999"]
+    world.cycle()
+    assert session("GET", "/me", 200)["teams"] == ["team1000", "team3456", "team5999"]
+
+
+def test_a_name_with_more_than_one_account_means_none(world: DirectoryWorld, controller: FakeController) -> None:
+    dn = controller.add_account("ann")
+    controller.entries[f"CN=other,{dn}"] = controller.entries[dn] | {"objectGUID": [b"0123456789abcdef"]}
+    assert world.refused("ann") == "unknown-account"
+    assert [name for name in controller.binds if not name.startswith("svc")] == []
+
+
+def test_logins_that_wait_keep_nobody_from_reading_accounts_again(world: DirectoryWorld, controller: FakeController) -> None:
+    dn = controller.add_account("ann")
+    session = world.login("ann")
+    controller.entries[dn]["userAccountControl"] = [b"514"]
+    places = world.service.domains.all[0].controllers._places
+    while places.acquire(blocking=False):
+        pass  # as many as may wait
+    world.login("ann", code=503)
+    world.cycle()
+    session("GET", "/me", 401)

@@ -11,6 +11,8 @@ from reconciler.store.engine import Database
 from reconciler.store.errors import DatabaseUnreachable
 
 Row = tuple[Any, ...]
+_PATIENCE = 1000
+"""Milliseconds. Readers of SQLite wait for nobody but a recovery, and who asks for a decision is better told no than kept."""
 
 
 class Reader:
@@ -76,6 +78,7 @@ class Reader:
         self._opened.append(connection)
         if self.database.is_sqlite:
             connection.execute("PRAGMA cache_size = -8192")  # KiB, and each thread has its own
+            connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
         return connection
 
     def close(self) -> None:

@@ -78,7 +78,7 @@ class Authenticator:
         interval = min(INTERVAL, access.policies.session_idle / 4) if credential.kind == "session" else INTERVAL
         used = credential.last_used_at
         if used is None or ((used[:_MINUTE] != moment[:_MINUTE] or interval < INTERVAL) and used <= instant_text(now - interval)):
-            self._uses.note(credential.id, moment, address and address.text)
+            self._uses.note(credential.id, moment, address and address.text, interval)
         return Principal(access.accounts[found.name], credential, address, access, now, teams)
 
     def fault(  # noqa: PLR0911 - a reason a check

@@ -1,9 +1,11 @@
-"""When and from where a credential was last used: written within a second, and at most once a minute."""
+"""When and from where a credential was last used: written soon after, many at once, and at most once a minute."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from datetime import timedelta
 
 import orjson
@@ -13,7 +15,8 @@ from reconciler.store.engine import Database
 from reconciler.store.errors import StoreError
 
 INTERVAL = timedelta(seconds=60)
-_FLUSH = 1.0
+_SOON = 1 / 6
+"""Of the interval after which a use is written again: so long it may wait for others, with which it costs much less."""
 _UPDATE = "UPDATE tokens SET last_used_at = v.at, last_used_address = v.address FROM ({}) AS v WHERE tokens.id = v.id"
 _IN_SQLITE = _UPDATE.format(
     "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at, json_extract(value, '$[2]') AS address"
@@ -32,12 +35,14 @@ class Uses:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: dict[int, tuple[str, str | None]] = {}
+        self._due = math.inf
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="uses", daemon=True)
 
-    def note(self, credential_id: int, moment: str, address: str | None) -> None:
-        """A use at an instant, as the tables write it, of a credential whose last written use is old."""
+    def note(self, credential_id: int, moment: str, address: str | None, interval: timedelta = INTERVAL) -> None:
+        """A use at an instant, as the tables write it, of a credential whose last written use is an interval old."""
         self._waiting[credential_id] = moment, address
+        self._due = min(self._due, time.monotonic() + interval.total_seconds() * _SOON)
 
     def start(self) -> None:
         """Write from now on."""
@@ -52,6 +57,7 @@ class Uses:
 
     def flush(self) -> None:
         """Write what waits. What cannot be written now waits on."""
+        self._due = math.inf
         waiting, self._waiting = self._waiting, {}
         rows = [(each, *noted) for each, noted in waiting.copy().items()]
         if not rows:
@@ -64,7 +70,9 @@ class Uses:
         except StoreError as error:
             _log.warning("the last use of %d credentials could not be written yet: %s", len(rows), error)
             self._waiting = waiting | self._waiting
+            self._due = 0.0
 
     def _write_on(self) -> None:
-        while not self._stop.wait(_FLUSH):
-            self.flush()
+        while not self._stop.wait(1.0):
+            if self._due <= time.monotonic():
+                self.flush()

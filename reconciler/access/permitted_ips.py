@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from itertools import pairwise
 from typing import NamedTuple
 
 _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
 _MAPPED = 0xFFFF << 32
+_LOOPBACK = {4: (127 << 24, (128 << 24) - 1), 6: (1, 1)}
+"""127.0.0.0/8 and ::1 (RFC 6890), first and last."""
 
 
 class Rule(NamedTuple):
@@ -36,11 +38,7 @@ class Address(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Whether the caller is on this machine, for certain."""
-        return self.direct and ip_address(_text(self.version, self.value)).is_loopback
-
-
-def _text(version: int, value: int) -> str:
-    return str(IPv4Address(value) if version == 4 else IPv6Address(value))
+        return self.direct and _LOOPBACK[self.version][0] <= self.value <= _LOOPBACK[self.version][1]
 
 
 def _number(text: str) -> tuple[int, int]:

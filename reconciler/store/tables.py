@@ -55,7 +55,8 @@ class Instant(TypeDecorator[datetime]):
 @lru_cache(maxsize=4_096)
 def instant_text(value: datetime) -> str:
     """An instant as the tables hold it."""
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def read_instant(text: str) -> datetime:

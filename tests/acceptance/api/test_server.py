@@ -44,6 +44,25 @@ def log_in(server: Server, name: str = "alice", password: str = PASSWORD) -> Ans
     return server.call("POST", "/api/v1/sessions", body={"username": name, "password": password})
 
 
+@ON_SQLITE
+def test_a_decision_waits_behind_nothing_that_others_wait_for(world: World, server: Server) -> None:
+    world.set_password("alice")
+    secret = log_in(server).json["token"]
+    with ThreadPoolExecutor(12) as pool, open_database(world.url) as database:
+        with database.writing():  # whoever mints a token waits for this, in every thread that there is
+            minted = [
+                pool.submit(server.call, "POST", "/api/v1/me/tokens", secret, {"name": f"t{n}", "validFor": "1d"})
+                for n in range(12)
+            ]
+            time.sleep(1)
+            began = time.monotonic()
+            assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"]
+            assert server.call("GET", "/api/v1/auth?issuer=tls", secret).status == 200
+            assert time.monotonic() - began < 2
+            assert [each.result() for each in minted if each.done()] == []
+        assert [each.result().status for each in minted] == [201] * 12
+
+
 @pytest.mark.parametrize("options", SERVERS, ids=["waitress", "granian", "granian with two workers"])
 def test_a_server_starts_is_ready_and_decides(world: World, server: Server) -> None:
     world.set_password("alice")

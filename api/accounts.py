@@ -13,6 +13,7 @@ from sqlalchemy import Row, func, select
 from api.authentication import credentials
 from api.authentication.passwords import Passwords, objection
 from api.errors import Conflict, NotFound
+from api.mail.outbox import end_password_mails
 from api.policies import PasswordPolicy
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
@@ -28,6 +29,11 @@ _JOINED = select(tables.users, *[column for column in _states if column.name != 
 def find(connection: Connection, name: str) -> Row[Any] | None:
     """An account with all that is known of it; what runtime never wrote is None."""
     return connection.execute(_JOINED.where(_users.name == name)).first()
+
+
+def find_by_id(connection: Connection, user_id: int | None) -> Row[Any] | None:
+    """The same by the account's number."""
+    return connection.execute(_JOINED.where(_users.id == user_id)).first()
 
 
 def require(account: Row[Any] | None, name: str) -> Row[Any]:
@@ -98,14 +104,28 @@ def set_password(
         _refuse_directory(account)
         check_password(password, account, policy)
         replace_password(connection, account, hashed, now=now, change_required=change_required)
+        end_password_mails(connection, account.id, "a password was set since", now)
         ended = credentials.revoke(connection, account.id, now, kind=None if revoke_tokens else "session")
         detail = {"changeRequired": change_required, "revokedCredentials": len(ended)}
         append(connection, [Event("password.set", "User", name, detail)], at=now, actor=actor)
 
 
-def replace_password(connection: Connection, account: Row[Any], hashed: str, *, now: datetime, change_required: bool) -> None:
-    """Write a new password's hash; whoever has a new password may try it at once."""
-    values = {"password_hash": hashed, "password_set_at": now, "password_change_required": change_required}
+def replace_password(
+    connection: Connection,
+    account: Row[Any],
+    hashed: str,
+    *,
+    now: datetime,
+    change_required: bool,
+    expires_at: datetime | None = None,
+) -> None:
+    """Write a new password's hash; whoever has a new password may try it at once. One that was generated expires."""
+    values = {
+        "password_hash": hashed,
+        "password_set_at": now,
+        "password_change_required": change_required,
+        "password_expires_at": expires_at,
+    }
     write(connection, account.id, values | NO_FAILURES)
 
 

@@ -30,6 +30,26 @@ class Metrics:
         )
         self.generation = self._gauge("accord_generation", "The generation that decisions stand on.")
         self.revision_age = self._gauge("accord_revision_age_seconds", "Seconds since the last revision was applied.")
+        self.mails_waiting = self._gauge("accord_mails_waiting", "Messages in the outbox that wait to be sent.")
+        self.mail_oldest = self._gauge(
+            "accord_mail_oldest_seconds", "Age of the oldest message that waits, but for those of disabled accounts."
+        )
+        self.mails_sent = Counter("accord_mails_sent", "Messages sent, by template.", ("template",), registry=self.registry)
+        self.mail_failures = Counter(
+            "accord_mail_failures",
+            "Tries to send a message that failed, by whose fault it was.",
+            ("fault",),
+            registry=self.registry,
+        )
+        self.mails_given_up = Counter(
+            "accord_mails_given_up", "Messages that were given up: somebody does not get a mail.", registry=self.registry
+        )
+        self.mail_templates_unusable = Counter(
+            "accord_mail_templates_unusable",
+            "Messages sent by the built-in template, since the declared one could not be used.",
+            ("template",),
+            registry=self.registry,
+        )
         self.directory_age = self._gauge(
             "accord_directory_oldest_reading_seconds", "Age of the oldest reading of an account with access.", "domain"
         )

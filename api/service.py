@@ -16,6 +16,7 @@ from api.directory.freshness import Freshness
 from api.directory.logins import is_for_directory
 from api.directory.logins import log_in as log_in_with_directory
 from api.directory.resync import Resync, bound
+from api.mail.delivery import Delivery
 from api.metrics import Metrics
 from api.purge import purge_on
 from api.reader import Reader
@@ -45,6 +46,7 @@ class Service:
         self._purging = threading.Thread(target=purge_on, args=(self.reader, self._stopping), name="purge", daemon=True)
         reminding = (self.database, self.metrics, self._stopping)
         self._reminding = threading.Thread(target=remind_on, args=reminding, name="reminders", daemon=True)
+        self.delivery = Delivery(settings.mail, self.reader, lambda: self.keeper.now().policies, self.passwords, self.metrics)
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
 
     def start(self) -> None:
@@ -57,6 +59,7 @@ class Service:
         self._filling.start()
         self._resyncing.start()
         self._purging.start()
+        self.delivery.start()
         self._reminding.start()
 
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
@@ -70,6 +73,7 @@ class Service:
         """Write what waits."""
         self._stopping.set()
         self.keeper.stop()
+        self.delivery.stop()
         for thread in (self._filling, self._resyncing, self._purging, self._reminding):
             if thread.is_alive():
                 thread.join(timeout=10)

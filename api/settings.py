@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from api.addresses import parse_proxies
 from api.directory.settings import BadDirectory, DirectorySettings, read_directories
+from api.mail.settings import BadMail, MailSettings, read_mail
 from reconciler.access.permitted_ips import Rule
 
 DEFAULTS = {
@@ -22,6 +23,9 @@ DEFAULTS = {
     "hashes": "",
     "log_format": "text",
     "log_level": "info",
+    "mail": "on",
+    "maildir": "mail",
+    "public_url": "",
 }
 _ELSEWHERE = ("repository", "branch", "path", "cache", "smtp", "directory")
 """Keys of the same TOML file that `accord` reads, or other parts of this."""
@@ -46,6 +50,7 @@ class Settings(NamedTuple):
     """Passwords that are hashed at a time."""
     log_format: str
     log_level: str
+    mail: MailSettings
     directories: tuple[DirectorySettings, ...] = ()
 
 
@@ -70,7 +75,14 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
             raise Misconfigured(f"ACCORD_{name.upper()} is one of {', '.join(choices)}, not `{setting(name)}`")
     try:
         directories = read_directories(file.get("directory", {}), env)
-    except BadDirectory as error:
+        mail = read_mail(
+            file.get("smtp", {}),
+            env,
+            mail=setting("mail"),
+            maildir=setting("maildir"),
+            public_url=setting("public_url"),
+        )
+    except (BadDirectory, BadMail) as error:
         raise Misconfigured(str(error)) from None
     threads = _count(setting("threads"), "ACCORD_THREADS", 4)
     workers = _count(setting("workers"), "ACCORD_WORKERS", 1)
@@ -89,6 +101,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         hashes,
         setting("log_format"),
         setting("log_level"),
+        mail,
         directories,
     )
 

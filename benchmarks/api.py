@@ -109,7 +109,12 @@ class Bench:
         self.folder = folder
         self.arguments = arguments
         self.url = arguments.database or f"sqlite:///{folder}/accord.db"
-        self.environment = {**os.environ, "ACCORD_DATABASE_URL": self.url, "ACCORD_CACHE": str(folder / "cache")}
+        self.environment = {
+            **os.environ,
+            "ACCORD_MAIL": "off",
+            "ACCORD_DATABASE_URL": self.url,
+            "ACCORD_CACHE": str(folder / "cache"),
+        }
         (folder / "bare.py").write_text(BARE)
 
     def prepare(self) -> None:

@@ -38,7 +38,7 @@ def main() -> None:
         url = f"sqlite:///{folder}/accord.db"
         with open_database(url) as database:
             upgrade(database)
-        settings = read_settings({"database_url": url}, dict(os.environ))
+        settings = read_settings({"database_url": url}, {**os.environ, "ACCORD_MAIL": "off"})
         slow = settings.directories[0]._replace(resync=timedelta(days=1))
         service = Service(settings._replace(directories=(slow,)))
         service.start()

@@ -125,6 +125,7 @@ resync = "{RESYNC:.0f}s"
         **os.environ,
         "ACCORD_CONFIG": str(folder / "accord.toml"),
         "ACCORD_DATABASE_URL": f"sqlite:///{folder}/accord.db",
+        "ACCORD_MAIL": "off",
         "ACCORD_CACHE": str(folder / "cache"),
         "ACCORD_DIRECTORY_CORP_SECRET": PASSWORD,
     }

@@ -68,7 +68,12 @@ def served(folder: Path, server: str) -> Iterator[tuple[int, str]]:
     shutil.copytree(EXAMPLE, folder / "config")
     for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "Who may use what"]):
         subprocess.run([*git, *arguments], check=True)
-    environment = {**os.environ, "ACCORD_DATABASE_URL": f"sqlite:///{folder}/accord.db", "ACCORD_CACHE": str(folder / "cache")}
+    environment = {
+        **os.environ,
+        "ACCORD_MAIL": "off",
+        "ACCORD_DATABASE_URL": f"sqlite:///{folder}/accord.db",
+        "ACCORD_CACHE": str(folder / "cache"),
+    }
     apply = ["reconciler.cli", "apply", "--yes", "--repository", str(folder / "config")]
     set_password = ["api", "user", "set-password", "alice", "--no-change-required"]
     for module in (apply, set_password):

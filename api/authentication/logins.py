@@ -101,6 +101,8 @@ def _refusal(  # noqa: PLR0911 - a reason a check
         return "no-password"
     if not verified or kept is None or kept[0] != account.password_hash:
         return "wrong-password"
+    if account.password_expires_at is not None and account.password_expires_at <= now:
+        return "password-expired"
     if accounts.is_disabled(account):
         return "account-disabled"
     if is_delayed(account, address, now):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 Fault: TypeAlias = Literal["server", "connection", "temporary", "permanent"]
-"""`server`: nothing was said of this message, and the next would fare no better. `connection`: it was lost, or took too long, in the
-middle of this message. `temporary`, `permanent`: the server refused this message, for now (4xx) or for good (5xx)."""
+"""`server`: nothing was said of this message, and the next would fare no better. `connection`: it was lost, or took too long, in
+the middle of this message. `temporary`, `permanent`: the server refused this message, for now (4xx) or for good (5xx)."""
 
 
 class Undelivered(Exception):

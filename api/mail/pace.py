@@ -53,4 +53,5 @@ def spread(wait: timedelta, chance: float) -> timedelta:
 
 
 def _doubled(first: timedelta, number: int, longest: timedelta) -> timedelta:
-    return min(first * 2 ** min(number - 1, 32), longest)
+    doubled: timedelta = first * 2 ** min(number - 1, 24)
+    return min(doubled, longest)

@@ -75,9 +75,7 @@ class MailSettings(NamedTuple):
         return f"the folder {self.maildir}" if self.server is None else f"the mail server {self.server.shown}"
 
 
-def read_mail(
-    file: Any, environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str
-) -> MailSettings:
+def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str) -> MailSettings:
     """The settings in force: an environment variable goes before the file's table, that before the default. Raises BadMail."""
     if not isinstance(file, Mapping):
         raise BadMail("`smtp` is a table, as in `[smtp]`")

@@ -14,7 +14,8 @@ from reconciler.run.errors import Misconfigured
 
 DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": "sqlite:///accord.db"}
 _OF_THE_API = ("listen", "trusted_proxies", "threads", "workers", "hashes", "log_format", "log_level")
-_ELSEWHERE = (*_OF_THE_API, "cache", "smtp", "directory")
+_OF_MAIL = ("mail", "maildir", "public_url", "smtp")
+_ELSEWHERE = (*_OF_THE_API, *_OF_MAIL, "cache", "directory")
 """Keys of the same TOML file that other programs, or other parts of this one, read."""
 
 

@@ -123,7 +123,7 @@ class Database:
 
     @contextmanager
     def noting(self) -> Iterator[Connection]:
-        """One transaction for what neither the audit log nor a decision speaks of. On PostgreSQL it locks only what it touches."""
+        """One transaction for what neither the audit log nor a decision speaks of. On PostgreSQL it locks what it touches."""
         self._require_file()
         with self._transaction() as connection:
             yield connection

@@ -180,11 +180,12 @@ def _runtime(
     now: datetime,
 ) -> Runtime:
     # names are looked up with care: an account may have appeared since the users were read, for a writer reads no snapshot
-    columns = "user_id, password_hash IS NOT NULL, disabled_by_directory, disabled_by_administrator"
+    # a password that was mailed counts until it expires unused, and a mail until it was given up
+    counts = f"password_hash IS NOT NULL AND (password_expires_at IS NULL OR password_expires_at > '{instant_text(now)}')"
+    columns = f"user_id, {counts}, disabled_by_directory, disabled_by_administrator"
     states = [row for row in select_rows(connection, columns, "account_states", "user_id", part.users) if row[0] in user_names]
-    waiting = select_rows(
-        connection, "DISTINCT user_id", "outbox", "user_id", part.users, "sent_at IS NULL AND template = 'welcome'"
-    )
+    mailed = "sent_at IS NULL AND ended_at IS NULL AND template IN ('welcome', 'password-reset')"
+    waiting = select_rows(connection, "DISTINCT user_id", "outbox", "user_id", part.users, mailed)
     directory_members: dict[str, list[str]] = {}
     for team, user in _membership_rows(connection, part, "directory_memberships", "team_id, user_id"):
         if user in user_names and team in team_names:

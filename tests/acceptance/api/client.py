@@ -35,7 +35,7 @@ ORGANISATION: dict[str, Any] = {
 
 
 def settings(url: str, **environment: str) -> Settings:
-    return read_settings({"database_url": url}, {"ACCORD_TRUSTED_PROXIES": "192.0.2.0/24", **environment})
+    return read_settings({"database_url": url}, {"ACCORD_TRUSTED_PROXIES": "192.0.2.0/24", "ACCORD_MAIL": "off", **environment})
 
 
 class Caller:

@@ -96,7 +96,8 @@ def serving(url: str, folder: Path, *options: str, descriptors: int = 0, **envir
     port = free_port()
     log = folder / f"server-{port}.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
-    env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"127.0.0.1:{port}", **environment}
+    env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"127.0.0.1:{port}", "ACCORD_MAIL": "off"}
+    env |= environment
     with log.open("wb") as written:
         limited = ["sh", "-c", f'ulimit -S -n {descriptors}; exec "$@"', "sh"] if descriptors else []
         program = [*limited, sys.executable, "-m", "api", "serve", *options]

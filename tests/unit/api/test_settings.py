@@ -65,7 +65,9 @@ def test_one_file_serves_both_programs(tmp_path: Path) -> None:
 
     lines = [f"{key} = '{value}'" for key, value in DEFAULTS.items() if value]
     lines += [f"{key} = '{value}'" for key, value in deployment.DEFAULTS.items() if value and key not in DEFAULTS]
-    (tmp_path / "accord.toml").write_text("\n".join([*lines, "hashes = 2", 'cache = "c"', "smtp = {}", "directory = {}"]))
+    (tmp_path / "accord.toml").write_text(
+        "\n".join([*lines, "hashes = 2", 'public_url = "https://a.example"', 'cache = "c"', "smtp = {}", "directory = {}"])
+    )
     variables = {"ACCORD_CONFIG": str(tmp_path / "accord.toml")}
     assert read_settings({}, variables).hashes == 2
     assert deployment.read_deployment({}, variables).branch == "main"

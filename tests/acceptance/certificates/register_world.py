@@ -1,0 +1,76 @@
+"""The API over a database, and a register to fill."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from issued import pem
+from scenario import resource
+from sqlalchemy import select
+
+sys.path.append(str(Path(__file__).parent.parent / "api"))
+
+from client import Caller, World
+
+from api.certificates.recipients import still_wanted, tell_others
+from api.certificates.reminders import Scan, scan
+from reconciler.store import tables
+
+DAY = timedelta(days=1)
+Mail = tuple[str, str]
+"""Its template, and whom it goes to: an account's name, or an address."""
+
+
+class RegisterWorld(World):
+    """A world with certificates."""
+
+    def body(self, subject: str = "www.example.org", **more: Any) -> dict[str, Any]:
+        """What registers a new certificate of the team `web`."""
+        made = {name: more.pop(name) for name in ("serial", "begins", "lives", "names") if name in more}
+        return {"pem": pem(subject, **made), "issuer": "tls", "team": "web", **more}
+
+    def register(self, who: str | Caller = "alice", **more: Any) -> int:
+        """Register a new certificate; its id."""
+        caller = self.caller(who) if isinstance(who, str) else who
+        return int(caller("POST", "/certificates", 201, json=self.body(**more))["id"])
+
+    def settings(self, **mail: Any) -> None:
+        """Declare what the Settings say of mails."""
+        self.apply({"settings.yaml": resource("Settings", "default", {"mail": mail})})
+
+    def mails(self, certificate: int | None = None) -> list[Mail]:
+        """What is in the outbox about certificates, or about one."""
+        users, outbox = tables.users.c, tables.outbox.c
+        query = select(outbox.template, outbox.recipient, users.name)
+        query = query.select_from(tables.outbox.outerjoin(tables.users, users.id == outbox.user_id))
+        query = query.where(outbox.certificate_id.is_not(None) if certificate is None else outbox.certificate_id == certificate)
+        with self.service.database.reading() as connection:
+            return [(template, recipient or name) for template, recipient, name in connection.execute(query.order_by(outbox.id))]
+
+    def forget_mails(self) -> None:
+        self.execute("DELETE FROM outbox")
+
+    def scan(self, now: datetime) -> Scan:
+        return scan(self.service.database, now)
+
+    def unwanted(self) -> list[str | None]:
+        """Why each message that waits is not wanted any more, asked as its delivery would; None: it is wanted."""
+        with self.service.database.reading() as connection:
+            rows = connection.execute(select(tables.outbox).where(tables.outbox.c.certificate_id.is_not(None))).all()
+            return [still_wanted(connection, row) for row in rows]
+
+    def tell_others(self) -> int:
+        """Have others told in the place of whom each message that waits is for."""
+        with self.service.database.recording() as connection:
+            rows = connection.execute(select(tables.outbox).where(tables.outbox.c.certificate_id.is_not(None))).all()
+            return sum(tell_others(connection, row, datetime.now(UTC)) for row in rows)
+
+    def shown(self, certificate: int, who: str = "root") -> Any:
+        return self.caller(who)("GET", f"/certificates/{certificate}", 200)
+
+    def listed(self, who: str = "root", **query: Any) -> list[int]:
+        """The ids that somebody finds."""
+        return [item["id"] for item in self.caller(who)("GET", "/certificates", 200, params=query)["items"]]

@@ -210,6 +210,8 @@ def _body(request: falcon.Request, form: bool, limit: int, check: jsonschema_rs.
     if not length and "HTTP_TRANSFER_ENCODING" in request.env:
         length = limit + 1  # chunked: how long it is shows only at its end
     raw: bytes = request.env["wsgi.input"].read(length)
+    if len(raw) < (request.content_length or 0):
+        raise Problem("the body is shorter than its `Content-Length`")  # Granian hands on what came before a client hung up
     if len(raw) > limit:
         raise TooLarge(f"the body may have at most {limit:,} bytes")
     value = _read_form(raw) if form else _read_json(raw)

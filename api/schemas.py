@@ -9,7 +9,8 @@ from reconciler.access.decide import Reason
 Schema = dict[str, Any]
 
 NO_NUL = "^[^\\u0000]*$"
-NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$"
+"""Nor what makes a text look like another one where it is shown."""
 NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._@-]{0,63}$", "examples": ["alice"]}
 """A declared name; of an account in another than the first directory, also `name@domain`."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
@@ -32,7 +33,7 @@ LINK: Schema = {
 NOTE: Schema = {
     "type": "string",
     "maxLength": 2000,
-    "pattern": "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$",
+    "pattern": "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$",
     "description": "Lines of text, without control characters.",
 }
 NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 999_999_999}

@@ -43,11 +43,16 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        lines = [line.partition(b":")[0].strip().lower() for line in header_plus.split(b"\r\n")[1:]]
-        if b"transfer-encoding" in lines and b"content-length" in lines:
-            raise ParsingError("Content-Length beside Transfer-Encoding")
-        if lines.count(b"authorization") > 1:
-            raise ParsingError("more than one Authorization header")
+        headers = [line.partition(b":")[::2] for line in header_plus.split(b"\r\n")[1:]]
+        names = [name.strip().lower() for name, _ in headers]
+        if b"transfer-encoding" in names:
+            if b"content-length" in names:
+                raise ParsingError("Content-Length beside Transfer-Encoding")
+            if headers[names.index(b"transfer-encoding")][1].strip().lower() != b"chunked":
+                raise ParsingError("Transfer-Encoding other than chunked")
+        for once in (b"authorization", b"host", b"transfer-encoding"):
+            if names.count(once) > 1:
+                raise ParsingError(f"more than one {once.decode()} header")
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from api.access import Stamp
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
-from api.errors import Conflict
+from api.errors import Conflict, Unauthenticated
 from api.reader import Reader
 from reconciler.access.permitted_ips import Rule, parse_rule
 from reconciler.store import tables
@@ -133,6 +133,12 @@ def is_revoked(connection: Connection, credential_id: int) -> bool:
     columns = tables.tokens.c
     live = (columns.id == credential_id) & columns.revoked_at.is_(None)
     return connection.execute(select(columns.id).where(live)).first() is None
+
+
+def require_live(connection: Connection, credential_id: int) -> None:
+    """Raise Unauthenticated where a credential was revoked while its request went on."""
+    if is_revoked(connection, credential_id):
+        raise Unauthenticated("this session or API token was revoked meanwhile")
 
 
 def revoke(

@@ -35,6 +35,7 @@ class MyPassword(Resource):
             verified = passwords.verify(kept[0] if kept else None, call.body["currentPassword"])
         hashed = passwords.hash(call.body["newPassword"])
         with self.service.database.recording() as connection:
+            credentials.require_live(connection, caller.credential.id)
             account = accounts.find(connection, caller.name)
             if account is None or account.id != caller.account.id or account.source == "directory":
                 raise Conflict("this account has no password here")

@@ -8,7 +8,7 @@ from typing import Any
 from api import accounts
 from api.access import CurrentAccess
 from api.authentication import credentials
-from api.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.operations import NAMED, Call, Resource, operation
 from api.resources import me, users
 from api.resources.users import access_with
@@ -29,8 +29,7 @@ def mint_token(service: Service, call: Call, access: CurrentAccess, name: str) -
     ends = _end(call, access.policies.token_max_lifetime)
     _check_narrowing(body, access)
     with service.database.recording() as connection:
-        if credentials.is_revoked(connection, minter.id):
-            raise Unauthenticated("this session or API token was revoked meanwhile")
+        credentials.require_live(connection, minter.id)
         account = accounts.find(connection, name)
         if account is None:
             raise NotFound(f"there is no account `{name}`")

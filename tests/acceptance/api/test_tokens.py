@@ -236,18 +236,39 @@ def test_logging_out_with_a_token_ends_that_token_alone(world: World) -> None:
     other("GET", "/me", 200)
 
 
-def test_a_session_that_is_revoked_while_it_mints_mints_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    minted = world.mint("alice", "session")
+def revoke_after_admission(world: World, monkeypatch: pytest.MonkeyPatch, accessor: str) -> None:
+    """A credential is revoked when its request has been admitted, and before it does anything."""
     admitted = world.service.authenticator.authenticate
 
     def revoked_meanwhile(*arguments: Any) -> Any:
         principal = admitted(*arguments)
-        world.execute(f"UPDATE tokens SET revoked_at = created_at WHERE accessor = '{minted.accessor}'")
+        world.execute(f"UPDATE tokens SET revoked_at = created_at WHERE accessor = '{accessor}'")
         return principal
 
     monkeypatch.setattr(world.service, "authenticator", type("Slow", (), {"authenticate": staticmethod(revoked_meanwhile)}))
+
+
+def test_a_session_that_is_revoked_while_it_mints_mints_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    minted = world.mint("alice", "session")
+    revoke_after_admission(world, monkeypatch, minted.accessor)
     mint(world.with_secret(minted.secret), 401)
     assert world.audit("token.create") == []
+
+
+def test_a_session_that_is_revoked_while_it_changes_the_password_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.set_password("alice")
+    minted = world.mint("alice", "session")
+    revoke_after_admission(world, monkeypatch, minted.accessor)
+    change = {"currentPassword": PASSWORD, "newPassword": "another long passphrase"}
+    world.with_secret(minted.secret)("PUT", "/me/password", 401, json=change)
+    assert world.audit("password.change") == []
+
+
+@pytest.mark.parametrize("name", ["deploy\u202eyolped", "a\u2066b\u2069", "a\u2028b", "a\nb", "\x7f", "\x00", ""])
+def test_a_name_of_a_token_is_shown_as_it_is_written(world: World, name: str) -> None:
+    session(world, "alice")("POST", "/me/tokens", 422, json={"name": name, "validFor": "1h"})
 
 
 def used(world: World, accessor: str) -> tuple[Any, Any]:

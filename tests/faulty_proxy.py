@@ -19,10 +19,13 @@ class FaultyProxy:
         self._target = target
         self._listening = socket.create_server((address, 0), backlog=100)
         self.port: int = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def close(self) -> None:
-        """Accept no more."""
+        """Accept no more: whoever waits for that is woken, or would go on to hold the port."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listening.close()
 
     def _accept(self) -> None:

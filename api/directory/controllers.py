@@ -62,7 +62,7 @@ class Controllers:
 
     def __init__(self, settings: DirectorySettings) -> None:
         self.settings = settings
-        self._tls = Tls(validate=ssl.CERT_REQUIRED, version=ssl.PROTOCOL_TLS_CLIENT, ca_certs_file=settings.ca_file)
+        self._tls = _Tls(ca_certs_file=settings.ca_file)
         self._places = threading.BoundedSemaphore(settings.waiting)
         self._failures: dict[tuple[Controller, Work], tuple[int, float]] = {}
         """How often in a row a controller failed at something, and when it may be tried again."""
@@ -194,6 +194,16 @@ class Controllers:
             _close(connection)
             raise NotAnswered(_reason(error)) from None
         return connection
+
+
+class _Tls(Tls):  # type: ignore[misc]
+    """Names and dates are checked by OpenSSL; ldap3 would compare names itself, and leave the connection open."""
+
+    def wrap_socket(self, connection: Connection, do_handshake: bool = False) -> None:
+        context = ssl.create_default_context(cafile=self.ca_certs_file)
+        connection.socket = context.wrap_socket(
+            connection.socket, server_hostname=connection.server.host, do_handshake_on_connect=do_handshake
+        )
 
 
 class _Deadline:

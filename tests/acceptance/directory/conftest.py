@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import samba_domain
 from directory_world import DirectoryWorld
+from fake_controller import Authority
 from samba_domain import SambaDomain
 from scenario import Accord, ConfigRepository
 
@@ -72,6 +73,12 @@ def domain(domains_folder: Path) -> Iterator[SambaDomain]:
 def branch(domains_folder: Path) -> Iterator[SambaDomain]:
     """The controller of another domain."""
     yield from _running(domains_folder / "branch", "branch.example.org")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Issues certificates for controllers of our own."""
+    return Authority(tmp_path_factory.mktemp("authority") / "ca")
 
 
 @pytest.fixture

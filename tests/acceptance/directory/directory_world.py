@@ -59,11 +59,11 @@ class DirectoryWorld(World):
         self.others, self.options = list(domains), options
         self.start()
 
-    def cycle(self) -> None:
-        """The next re-sync, as it would run a while later than the one before. Raises DirectoryUnavailable."""
+    def cycle(self, number: int = 0) -> None:
+        """The next re-sync of a domain, as it would run a while later than the one before. Raises DirectoryUnavailable."""
         self.later += timedelta(minutes=3)
         self.forget_failures()
-        self.service.resync.cycle(self.service.domains.all[0], datetime.now(UTC) + self.later)
+        self.service.resync.cycle(self.service.domains.all[number], datetime.now(UTC) + self.later)
 
     def forget_failures(self) -> None:
         """As when the pauses of controllers that failed are over."""

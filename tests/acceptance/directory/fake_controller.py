@@ -75,6 +75,10 @@ class Search(NamedTuple):
     data: bytes
 
 
+class StartTls(list[bytes]):
+    """The answer before TLS, which is the only extended operation that is asked for."""
+
+
 class FakeController:
     """One controller, on a port of its own."""
 
@@ -100,7 +104,8 @@ class FakeController:
         self._context.load_cert_chain(certificate.chain, certificate.key)
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=50)
         self.url = f"{'ldaps' if tls else 'ldap'}://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def add_account(self, name: str, *groups: bytes, **attributes: bytes) -> str:
         """A new account with the password that all have; its DN."""
@@ -125,6 +130,9 @@ class FakeController:
         return dn
 
     def close(self) -> None:
+        """Accept no more: whoever waits for that is woken, or would go on to hold the port."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listening.close()
 
     def _accept(self) -> None:
@@ -136,13 +144,14 @@ class FakeController:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if self._tls:
                 client = self._context.wrap_socket(client, server_side=True)
             while (answers := self._answers(_receive(client))) is not None:
                 for answer in answers:
                     client.sendall(answer)
-                if answers == _TLS_STARTED:
+                if isinstance(answers, StartTls):
                     client = self._context.wrap_socket(client, server_side=True)
         except (OSError, EOFError):
             pass  # the client has had enough, or thinks nothing of our certificate
@@ -153,7 +162,7 @@ class FakeController:
         (_, message), *_ = _parts(data)
         (_, number), (kind, request), *controls = _parts(message)
         if kind == _EXTENDED:
-            return _TLS_STARTED
+            return StartTls([_message(number, _tlv(0x78, _result(0)))])
         if kind == _BIND:
             _, (_, name), (_, password) = _parts(request)
             return [_message(number, _tlv(0x61, self._bind(name.decode(), password.decode())))]
@@ -192,7 +201,9 @@ class FakeController:
         """Whether a search means an entry: it is its base, or the bytes of the filter name it."""
         if search.scope == 0:
             return dn == search.base
-        guids, names = (self.entries[dn].get(name, [b"-"]) for name in ("objectGUID", "sAMAccountName"))
+        if _ANYBODY in search.data:
+            return "objectGUID" in self.entries[dn]
+        guids, names = (self.entries[dn].get(name, [b"nobody is called so"]) for name in ("objectGUID", "sAMAccountName"))
         return _BY_GUID + guids[0] in search.data or _octets(b"sAMAccountName") + _octets(names[0]) in search.data
 
     def _entry(self, dn: str, wanted: list[str]) -> bytes:
@@ -268,6 +279,5 @@ def _tlv(tag: int, *content: bytes) -> bytes:
     return bytes([tag]) + (bytes([len(value)]) if len(value) < 0x80 else b"\x84" + length) + value
 
 
-_TLS_STARTED = [_message(b"\x01", _tlv(0x78, _result(0)))]
-"""StartTLS is the first, and the only, extended operation that is asked for."""
 _BY_GUID = _octets(b"objectGUID") + b"\x04\x10"
+_ANYBODY = _octets(b"adminCount")

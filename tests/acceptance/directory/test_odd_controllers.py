@@ -18,11 +18,6 @@ from reconciler.store.engine import Database
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority") / "ca")
-
-
 @pytest.fixture
 def controller(authority: Authority) -> Iterator[FakeController]:
     found = FakeController(authority.file, authority.issue())
@@ -46,7 +41,8 @@ class Stranger:
         self.visits = 0
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"ldap://127.0.0.1:{self._listening.getsockname()[1]}/DC=corp,DC=example,DC=org"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         while True:
@@ -58,6 +54,8 @@ class Stranger:
             client.close()
 
     def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listening.close()
 
 

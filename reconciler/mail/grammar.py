@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -27,6 +27,7 @@ Rule: TypeAlias = Literal[
 ]
 MOST_FAULTS = 50
 """Of one part; who made more than these has seen enough."""
+_MOST_TOKENS = 20_000
 _MOST_NODES = 2_000
 _MOST_LOOPED = 300
 _DEEPEST = 50
@@ -70,6 +71,7 @@ _STATEMENTS: Mapping[str, str] = {
     "Import": "import",
     "Include": "include",
     "Macro": "macro",
+    "Scope": "autoescape",
     "With": "with",
 }
 _EXPRESSIONS: Mapping[str, str] = {
@@ -103,7 +105,13 @@ def faults_of(name: str, field: Field, source: str) -> list[Fault]:
     """What is wrong with one part of the template of a name, by its text alone; warnings too. The first comes first."""
     if len(source) > _LONGEST[field]:
         return [Fault(field, 1, 1, "template-forbidden", f"it is longer than {_LONGEST[field]:,} characters")]
+    hidden = _CONTROL.search(source)
+    if hidden:
+        line = source.count("\n", 0, hidden.start()) + 1
+        return [Fault(field, line, 1, "template-syntax", f"it holds a control character, U+{ord(hidden[0]):04X}")]
     try:
+        if any(islice(_reader().lex(source), _MOST_TOKENS, None)):
+            return [Fault(field, 1, 1, "template-forbidden", "it has more code than any mail needs")]
         tree = _reader().parse(source)
     except TemplateSyntaxError as error:
         reason = str(error.message).split("\n", maxsplit=1)[0][:200]
@@ -134,7 +142,7 @@ class _Judge:
         severity: Literal["error", "warning"] = "error",
     ) -> Fault:
         """A fault at a node. `near`: what stands on its line, by which to find the column."""
-        line = min(node.lineno, len(self._lines))
+        line = min(node.lineno or 1, len(self._lines))
         column = _column(self._lines[line - 1], near) if near else 1
         return Fault(self._field, line, column, rule, message, suggestion, severity)
 
@@ -188,8 +196,8 @@ class _Judge:
         yield from faults
         if value.missing:
             what = f"`{path}`" if path else "this value"
-            remedy = f"write it within `{{% if {path} %}}`, or" if path else "give"
-            message = f'{what} may be missing, and nothing would stand here; {remedy} something instead: `or "…"`'
+            remedy = f"write it within `{{% if {path} %}}`, or as" if path else "write"
+            message = f'{what} may be missing, and nothing would stand here; {remedy} `{{{{ {path or "…"} or "…" }}}}`'
             yield self._fault(node, "template-missing-value", message, path, severity="warning")
         if value.type == "list":
             message = f'`{path}` is a list; write `{path} | join(", ")`, or `{{% for … in {path} %}}`'
@@ -282,7 +290,13 @@ class _Judge:
         if top in known:
             return self._fault(node, "template-variable", f"`{top}` has no parts; unknown variable `{path}`", path, top)
         last = {name.rpartition(".")[2]: name for name in reversed([*known])}
-        suggestion = last.get(path) or nearest(path, known) or last.get(nearest(path.rpartition(".")[2], last) or "")
+        like = [name for part, name in last.items() if path.casefold() in part.casefold()]
+        suggestion = (
+            last.get(path)
+            or nearest(path, known)
+            or last.get(nearest(path.rpartition(".")[2], last) or "")
+            or (like[0] if len(like) == 1 else None)
+        )
         hint = f"; did you mean `{suggestion}`?" if suggestion else f"; there are {', '.join(f'`{name}`' for name in known)}"
         return self._fault(node, "template-variable", f"unknown variable `{path}`{hint}", path, suggestion)
 
@@ -294,7 +308,8 @@ class _Judge:
             hint = did_you_mean(node.name, FILTERS) or f"; there are {', '.join(FILTERS)}"
             return _UNKNOWN, [*faults, self._refusal(node, f"there is no filter `{node.name[:40]}`{hint}", node.name)]
         if value.type not in (*known.takes, "unknown"):
-            faults.append(self._refusal(node, f"`{node.name}` cannot be applied to a {value.type}", node.name))
+            what = f"{'an' if value.type == 'instant' else 'a'} {value.type}" if value.type in get_args(Type) else "this"
+            faults.append(self._refusal(node, f"`{node.name}` cannot be applied to {what}", node.name))
         positional = not node.kwargs and node.dyn_args is None and node.dyn_kwargs is None
         if not positional or not known.needs <= len(node.args) <= len(known.arguments):
             return _UNKNOWN, [*faults, self._refusal(node, f"`{node.name}` takes other arguments: {known.meaning}", node.name)]

@@ -10,7 +10,10 @@ import yaml
 from reconciler.source.documents import Unreadable, compose
 
 Path = Sequence[str | int]
-"""Keys and indexes from a document's top; a list's item may be given by its name: ("spec", "members", "alice")."""
+"""Keys and indexes from a document's top; a list's item may be given by its name: ("spec", "members", "alice").
+
+A place within a text is its line and its column there, from 1: ("spec", "text", 3, 7).
+"""
 
 
 def locate(content: bytes, document_line: int, path: Path, *, key: bool = False) -> tuple[int, int]:
@@ -19,7 +22,7 @@ def locate(content: bytes, document_line: int, path: Path, *, key: bool = False)
     Where the path leads nowhere, the deepest part of it that is there.
     """
     places = _places(content, document_line)
-    return (document_line, 1) if places is None else places.find(path, key=key)
+    return (document_line, 1) if places is None else places.find(path, key=key, content=content)
 
 
 def stands_at(content: bytes, document_line: int, path: Path) -> bool:
@@ -35,11 +38,15 @@ class Places:
         self._node = node
         self._children: dict[int, dict[str | int, tuple[yaml.Node | None, yaml.Node]]] = {}
 
-    def find(self, path: Path, *, key: bool = False) -> tuple[int, int]:
-        """Line and column (from 1) of the value at a path, or of its key."""
-        mark = self._node.start_mark
+    def find(self, path: Path, *, key: bool = False, content: bytes = b"") -> tuple[int, int]:
+        """Line and column (from 1) of the value at a path, or of its key. `content`, the file's, shows places within texts."""
+        found, steps = self._node, 0
         for key_node, node in self._follow(path):
-            mark = (key_node if key and key_node is not None else node).start_mark
+            found = key_node if key and key_node is not None else node
+            steps += 1
+        mark, rest = found.start_mark, path[steps:]
+        if content and isinstance(found, yaml.ScalarNode) and len(rest) == 2:
+            return _within(found, content, *(int(step) for step in rest))
         return mark.line + 1, mark.column + 1
 
     def holds(self, path: Path) -> bool:
@@ -68,6 +75,22 @@ class Places:
                         found.setdefault(name, (None, named))
             self._children[id(node)] = found
         return self._children[id(node)]
+
+
+def _within(node: yaml.ScalarNode, content: bytes, line: int, column: int) -> tuple[int, int]:
+    """A place in a text: exact where its lines are the file's (`|`); where they are not, the text's beginning, or its line."""
+    mark = node.start_mark
+    lines = content.decode("utf-8-sig", "replace").split("\n")
+    if node.style == "|":
+        at = mark.line + line
+        written = lines[at] if at < len(lines) else ""
+        shown = node.value.split("\n")[line - 1] if line <= node.value.count("\n") + 1 else ""
+        return at + 1, len(written.removesuffix("\r")) - len(shown) + column
+    quotes = 1 if node.style in ("'", '"') else 0
+    start = mark.column + quotes
+    if node.end_mark.line == mark.line and lines[mark.line][start : start + len(node.value)] == node.value:
+        return mark.line + 1, start + column
+    return mark.line + 1, mark.column + 1
 
 
 @lru_cache(maxsize=1)

@@ -294,19 +294,10 @@ def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:
 
 
 def _template(declaration: Declaration) -> Iterator[_Found]:
-    """A template that cannot be parsed is found now, not when the mail is due."""
-    from jinja2 import TemplateError, TemplateSyntaxError
-    from jinja2.sandbox import SandboxedEnvironment
+    """What is wrong with a mail's template is found now, not when the mail is due."""
+    from reconciler.mail.checking import check as check_template  # brings Jinja, which nobody needs who declares no template
 
-    template = declaration.resource
-    assert isinstance(template, EmailTemplate)
-    environment = SandboxedEnvironment()
-    for field, text in (("subject", template.subject), ("text", template.text), ("html", template.html)):
-        try:
-            environment.parse(text or "")
-        except (TemplateError, ValueError, RecursionError) as error:
-            line = f" (line {error.lineno} of it)" if isinstance(error, TemplateSyntaxError) else ""
-            reason = "it nests too deep" if isinstance(error, RecursionError) else "a number in it is too large"
-            if isinstance(error, TemplateError):
-                reason = str(error.message).split("\n", maxsplit=1)[0]
-            yield _Found(declaration, ("spec", field), "template-syntax", f"the template cannot be read: {reason}{line}")
+    assert isinstance(declaration.resource, EmailTemplate)
+    for fault in check_template(declaration.resource):
+        path = ("spec", fault.field, fault.line, fault.column)
+        yield _Found(declaration, path, fault.rule, fault.message, fault.suggestion, fault.severity)

@@ -22,7 +22,7 @@ DECLARED: dict[str, Any] = {
     "issuers/vpn.yaml": issuer("vpn"),
     "teams/web.yaml": team("web", members=["alice", "bob"], issuers=["tls"]),
     "teams/many.yaml": team("many", members=MANY, issuers=["vpn"]),
-    "templates/welcome.yaml": resource("EmailTemplate", "welcome", {"subject": "Hello", "text": "Hello\n"}),
+    "templates/welcome.yaml": resource("EmailTemplate", "welcome", {"subject": "Hello", "text": "Hello {{ password }}\n"}),
     "settings.yaml": resource("Settings", "default", {"guards": {"maxAdministrators": 5}}),
 }
 
@@ -47,7 +47,7 @@ EDITS: dict[str, tuple[list[str], list[str]]] = {
     "a changed team": (["UPDATE teams SET administrator = true WHERE name = 'web'"], ["update Team/web"]),
     "permitted IPs": (["""UPDATE teams SET permitted_ips = '["0.0.0.0/0"]' WHERE name = 'web'"""], ["update Team/web"]),
     "a changed issuer": (["UPDATE issuers SET enabled = false WHERE name = 'tls'"], ["update Issuer/tls"]),
-    "a changed template": (["UPDATE email_templates SET text = 'Click here'"], ["update EmailTemplate/welcome"]),
+    "a changed template": (["UPDATE email_templates SET text = 'Click here, {{ password }}'"], ["update EmailTemplate/welcome"]),
     "a changed limit": (["UPDATE settings SET guards = replace(guards, '5', '50')"], ["update Settings/default"]),
     "a changed policy": (["UPDATE settings SET policies = replace(policies, '365d', '999d')"], ["update Settings/default"]),
     "a member added": ([member("web", "carol")], ["update Team/web"]),

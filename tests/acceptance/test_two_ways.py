@@ -54,7 +54,7 @@ class World:
         for kind, names in NAMES.items():
             for name in names[:-1]:
                 self._add(self._new(kind, name))
-        self._add(resource("EmailTemplate", "welcome", {"subject": "Hello", "text": "{{ name }}"}))
+        self._add(resource("EmailTemplate", "welcome", {"subject": "Hello", "text": "{{ password }}"}))
         for document in self._all("Team"):
             document["spec"]["members"] = [{"user": name} for name in NAMES["User"][:-1] if self.chance()]
             document["spec"]["issuers"] = [{"issuer": name} for name in NAMES["Issuer"][:-1] if self.chance()]
@@ -137,7 +137,9 @@ class World:
                 ]
             )
         else:
-            field, values = self.pick([("subject", ["Hi", "{{"]), ("text", ["new\n"]), ("html", ["<p>"])])
+            field, values = self.pick(
+                [("subject", ["Hi", "{{"]), ("text", ["new {{ password }}\n"]), ("html", ["<p>{{ password }}"])]
+            )
         spec[field] = self.pick(values)
 
     def _link(self) -> None:

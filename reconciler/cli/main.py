@@ -28,6 +28,7 @@ COMMANDS = {
     "history": "List the revisions that were applied.",
     "show": "Show one applied revision: who, when, what.",
     "audit": "List, verify or export the hash-chained audit log.",
+    "mail": "Show a mail as its readers will see it, with sample values.",
     "export": "Write the database's declared facts as a config repository.",
     "import": "Make a config repository from another tool's configuration.",
     "db": "Create, upgrade and check the database's tables.",

@@ -40,19 +40,20 @@ class Known(NamedTuple):
     """What the directory said of it last: mail, full name, DN."""
     is_off: bool
     """Whether its directory has switched it off."""
+    read_at: datetime
 
 
 def find(connection: Connection, *, guid: str | None = None, name: str | None = None) -> Known | None:
     """A directory account by its GUID or its name here."""
     chosen = _known.guid == guid if guid is not None else _users.name == name
     row = connection.execute(_FIND.where(chosen)).first()
-    return None if row is None else Known(*row[:5], tuple(row[5:8]), bool(row[8]))
+    return None if row is None else Known(*row[:5], tuple(row[5:8]), bool(row[8]), row[9])
 
 
 _FIND = (
     select(
         _known.user_id, _users.name, _known.guid, _known.domain, _known.missing_since, _users.email, _users.full_name, _known.dn,
-        tables.account_states.c.disabled_by_directory,
+        tables.account_states.c.disabled_by_directory, _known.read_at,
     )
     .join_from(tables.directory_accounts, tables.users)
     .outerjoin(tables.account_states, tables.account_states.c.user_id == _known.user_id)
@@ -70,7 +71,7 @@ def appear(connection: Connection, name: str, domain: str, entry: Entry, now: da
     connection.execute(
         tables.directory_accounts.insert().values(user_id=user_id, guid=entry.guid, domain=domain, dn=entry.dn, read_at=now)
     )
-    return Known(user_id, name, entry.guid, domain, None, (entry.mail, None, entry.dn), False)
+    return Known(user_id, name, entry.guid, domain, None, (entry.mail, None, entry.dn), False, now)
 
 
 def follow(connection: Connection, known: Known, name: str, entry: Entry, teams: Mapping[int, str], now: datetime) -> list[Event]:

@@ -213,7 +213,11 @@ class Domains:
         return next((each for each in self.all if each.settings.dns_name == domain_name), None)
 
     def account_name(self, domain: Domain, entry: Entry) -> str:
-        """What an account is called here: in the first domain by its name, in the others with the domain behind it."""
+        """What an account is called here: in the first domain by its name, in the others with the domain behind it; empty, which
+        nobody can be called, where its name could be taken for one of another domain.
+        """
+        if "@" in entry.name:
+            return ""
         return entry.name if domain is self.all[0] else f"{entry.name}@{domain.settings.dns_name}"
 
     def group_sid(self, text: str) -> str | None:

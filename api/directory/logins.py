@@ -116,6 +116,9 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
     domain, entry = verified.domain, verified.entry
     name = domains.account_name(domain, entry)
     other = directory_accounts.find(connection, name=name)
+    known = directory_accounts.find(connection, guid=entry.guid)
+    if any(each is not None and each.domain != domain.settings.dns_name for each in (other, known)):
+        return "account-of-another-domain"  # whose controllers say what they like, also of names and GUIDs
     events = []
     if other is not None and other.guid != entry.guid:
         if verified.previous is None:
@@ -124,7 +127,6 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
             renamed = domains.account_name(domain, verified.previous)
             teams = directory_accounts.teams_of_account(connection, other.user_id)
             events += directory_accounts.follow(connection, other, renamed, verified.previous, teams, now)
-    known = directory_accounts.find(connection, guid=entry.guid)
     if known is None:
         appeared = directory_accounts.appear(connection, name, domain.settings.dns_name, entry, now)
         if isinstance(appeared, str):

@@ -42,25 +42,18 @@ def bound(settings: DirectorySettings) -> timedelta:
     return settings.resync + timedelta(seconds=settings.total_time)
 
 
-class Live(NamedTuple):
-    """A directory account that has access here: what of it is known."""
+class Reading(NamedTuple):
+    """What the directory said of an account that has access here; None: it has none of that GUID."""
 
     known: Known
-    read_at: datetime
-
-
-class Reading(NamedTuple):
-    """What the directory said of a live account; None: it has none of that GUID."""
-
-    live: Live
     account: Account | None
 
     def switches_off(self, now: datetime) -> str | None:
         """Why this reading would switch the account off; None where it would not."""
-        if self.live.known.is_off:
+        if self.known.is_off:
             return None
         if self.account is None:
-            return "gone-from-directory" if self.live.known.missing_since is not None else None
+            return "gone-from-directory" if self.known.missing_since is not None else None
         return self.account.entry.ended(now)
 
 
@@ -118,15 +111,15 @@ class Resync:
         if unresolved:
             _log.warning("there are no groups %s, which teams name", ", ".join(unresolved))
 
-    def _live(self, domain: Domain, now: datetime) -> list[Live]:
+    def _live(self, domain: Domain, now: datetime) -> list[Known]:
         return [
-            Live(Known(user_id, name, guid, of, missing and read_instant(missing), ("", None, ""), bool(off)), read_instant(read))
+            Known(user_id, name, guid, of, missing and read_instant(missing), ("", None, ""), bool(off), read_instant(read))
             for user_id, name, guid, of, read, missing, off in accounts.live(self._reader, instant_text(now))
             if of == domain.settings.dns_name
         ]
 
-    def _tell_age(self, domain: Domain, live: Sequence[Live], now: datetime) -> None:
-        oldest = min((each.read_at for each in live if not each.known.is_off), default=now)
+    def _tell_age(self, domain: Domain, live: Sequence[Known], now: datetime) -> None:
+        oldest = min((each.read_at for each in live if not each.is_off), default=now)
         self._metrics.directory_age.labels(domain.settings.dns_name).set(max(0.0, (now - oldest).total_seconds()))
 
     def _follow(self, domain: Domain, readings: Sequence[Reading], now: datetime) -> None:
@@ -134,12 +127,12 @@ class Resync:
             events: list[Event] = []
             read: list[int] = []
             mapping = accounts.read_mapping(connection, self._domains, domain)
-            for live, account in readings:
-                known = accounts.find(connection, guid=live.known.guid)
-                if known is None:
-                    continue  # deleted meanwhile
+            for before, account in readings:
+                known = accounts.find(connection, guid=before.guid)
+                if known is None or known.read_at > now:
+                    continue  # deleted meanwhile, or it has logged in, and was read then
                 if account is None:
-                    events += accounts.miss(connection, known, now, seen_missing=live.known.missing_since is not None)
+                    events += accounts.miss(connection, known, now, seen_missing=before.missing_since is not None)
                 else:
                     name, teams = self._domains.account_name(domain, account.entry), accounts.teams_of(account.sids, mapping)
                     events += accounts.follow(connection, known, name, account.entry, teams, now)
@@ -148,12 +141,12 @@ class Resync:
             append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
 
 
-def _read(domain: Domain, page: Sequence[Live]) -> Iterable[Reading]:
-    found = domain.read_all([live.known.guid for live in page])
-    for live in page:
-        account = found.get(live.known.guid)
-        if account is not None or live.known.guid not in found:  # one of which not all was told is neither read nor gone
-            yield Reading(live, account)
+def _read(domain: Domain, page: Sequence[Known]) -> Iterable[Reading]:
+    found = domain.read_all([known.guid for known in page])
+    for known in page:
+        account = found.get(known.guid)
+        if account is not None or known.guid not in found:  # one of which not all was told is neither read nor gone
+            yield Reading(known, account)
 
 
 def _pages(items: Sequence[_T], size: int) -> Iterable[Sequence[_T]]:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 PASSWORD = "Passw0rd-User1"
 REALM = "corp.example.org"
-BASE = "DC=corp,DC=example,DC=org"
 _BIND, _SEARCH, _EXTENDED = 0x60, 0x63, 0x77
 _PAGED = b"1.2.840.113556.1.4.319"
 
@@ -82,11 +81,13 @@ class StartTls(list[bytes]):
 class FakeController:
     """One controller, on a port of its own."""
 
-    realm = REALM
-
-    def __init__(self, ca_file: Path, certificate: Certificate, *, tls: bool = True) -> None:
+    def __init__(self, ca_file: Path, certificate: Certificate, *, tls: bool = True, realm: str = REALM) -> None:
         self.ca_file = ca_file
-        self.entries: dict[str, dict[str, list[bytes]]] = {BASE: {"lockoutThreshold": [b"0"], "lockoutObservationWindow": [b"0"]}}
+        self.realm = realm
+        self.base = ",".join(f"DC={part}" for part in realm.split("."))
+        self.entries: dict[str, dict[str, list[bytes]]] = {
+            self.base: {"lockoutThreshold": [b"0"], "lockoutObservationWindow": [b"0"]}
+        }
         """By DN."""
         self.range: int | None = None
         """Values of an attribute that it tells at a time."""
@@ -109,7 +110,7 @@ class FakeController:
 
     def add_account(self, name: str, *groups: bytes, **attributes: bytes) -> str:
         """A new account with the password that all have; its DN."""
-        dn = f"CN={name},CN=Users,{BASE}"
+        dn = f"CN={name},CN=Users,{self.base}"
         self.entries[dn] = {
             "objectGUID": [uuid.uuid4().bytes_le],
             "sAMAccountName": [name.encode()],
@@ -125,7 +126,7 @@ class FakeController:
 
     def add_group(self, name: str, number: int) -> str:
         """A new group; its DN."""
-        dn = f"CN={name},CN=Users,{BASE}"
+        dn = f"CN={name},CN=Users,{self.base}"
         self.entries[dn] = {"sAMAccountName": [name.encode()], "objectClass": [b"group"], "objectSid": [sid(number)]}
         return dn
 

@@ -53,6 +53,18 @@ def test_groups_in_a_circle_end(world: DirectoryWorld) -> None:
     assert world.login(name)("GET", "/me", 200)["teams"] == ["pki"]
 
 
+def test_groups_are_searched_for_where_they_may_not_be_read_of_an_account(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    inner = world.domain.add_group(f"inner-{name}", dn)
+    world.domain.add_group(f"outer-{name}", inner)
+    world.map_group(f"outer-{name}")
+    world.domain.change_rights(dn, "(OD;;RP;b7c69e6d-2cc7-11d2-854e-00a0c983f608;;{})", "svc")  # tokenGroups
+    person = world.login(name)
+    assert person("GET", "/me", 200)["teams"] == ["pki"]
+    world.cycle()
+    assert person("GET", "/me", 200)["teams"] == ["pki"]
+
+
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [

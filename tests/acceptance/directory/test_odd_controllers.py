@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from client import Caller
@@ -13,6 +14,7 @@ from fake_controller import Authority, FakeController, Fault, sid
 from scenario import Accord, ConfigRepository
 
 from api.directory.controllers import DirectoryUnavailable
+from api.directory.domains import Domain
 from reconciler.store.engine import Database
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -205,3 +207,61 @@ def test_logins_that_wait_keep_nobody_from_reading_accounts_again(world: Directo
     world.login("ann", code=503)
     world.cycle()
     session("GET", "/me", 401)
+
+
+@pytest.fixture
+def branch(authority: Authority) -> Iterator[FakeController]:
+    """A controller of another domain, which says what it likes."""
+    found = FakeController(authority.file, authority.issue(), realm="branch.example.org")
+    yield found
+    found.close()
+
+
+def test_a_domain_cannot_say_that_its_account_is_one_of_another(
+    world: DirectoryWorld, controller: FakeController, branch: FakeController
+) -> None:
+    world.with_more(branch)
+    dn = controller.add_account("ann")
+    session = world.login("ann")
+    branch.entries[branch.add_account("eve")]["objectGUID"] = controller.entries[dn]["objectGUID"]
+    assert world.refused("BRANCH\\eve") == "account-of-another-domain"
+    session("GET", "/me", 200)
+    assert world.audit("account.rename") == []
+
+
+def test_a_name_with_a_domain_in_it_takes_no_account_of_that_domain(
+    world: DirectoryWorld, controller: FakeController, branch: FakeController
+) -> None:
+    world.with_more(branch)
+    branch.add_account("ann")
+    session = world.login("BRANCH\\ann")
+    controller.add_account("ann@branch.example.org")
+    assert world.refused("CORP\\ann@branch.example.org") == "name-not-usable"
+    dn = controller.add_account("eve")
+    impostor = world.login("eve")
+    controller.entries[dn]["sAMAccountName"] = [b"zoe@branch.example.org"]
+    world.cycle()
+    assert impostor("GET", "/me", 200)["name"] == "eve"
+    assert session("GET", "/me", 200)["name"] == "ann@branch.example.org"
+
+
+def test_a_reading_that_a_login_overtook_changes_nothing(
+    world: DirectoryWorld, controller: FakeController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dn = controller.add_account("ann")
+    world.login("ann")
+    world.execute("UPDATE directory_accounts SET read_at = '2026-01-01T00:00:00.000000Z'")
+    read_all = Domain.read_all
+    sessions: list[Caller] = []
+
+    def overtaken(domain: Domain, guids: list[str]) -> object:
+        controller.entries[dn]["userAccountControl"] = [b"514"]
+        found = read_all(domain, guids)
+        controller.entries[dn]["userAccountControl"] = [b"512"]
+        sessions.append(world.login("ann"))
+        return found
+
+    monkeypatch.setattr(Domain, "read_all", overtaken)
+    world.service.resync.cycle(world.service.domains.all[0], datetime.now(UTC))
+    sessions[0]("GET", "/me", 200)
+    assert world.audit("account.disable") == []

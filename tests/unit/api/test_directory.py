@@ -11,12 +11,13 @@ import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ldap3.operation.search import MATCH_EQUAL, parse_filter
 
 from api.directory.accounts import Known, read_mapping, teams_of
 from api.directory.domains import Domains, can_be_password, can_be_sent
 from api.directory.entries import Account, Entry, read_entry, read_sids
 from api.directory.lock_out import Others, Policy, Told, could_lock
-from api.directory.resync import Live, Reading, is_too_many
+from api.directory.resync import Reading, is_too_many
 from api.directory.settings import Controller, DirectorySettings
 from reconciler.store import tables
 from reconciler.store.engine import Database
@@ -111,9 +112,7 @@ def test_an_entry_without_a_name_in_the_directory_is_none() -> None:
 
 
 def test_a_letter_that_only_looks_like_one_stays_what_it_is() -> None:
-    found = read_entry(
-        "CN=Kim", ATTRIBUTES | {"samaccountname": ["\u212aim".encode()]}
-    )  # Kelvin; its small letter is k
+    found = read_entry("CN=Kim", ATTRIBUTES | {"samaccountname": ["\u212aim".encode()]})  # Kelvin; its small letter is k
     assert found is not None
     assert found.name == "\u212aim"
 
@@ -153,6 +152,22 @@ def test_whom_a_login_name_means(name: str, of: str | None, condition: str) -> N
 def test_an_account_of_another_than_the_first_domain_carries_its_domain() -> None:
     domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
     assert [domains.account_name(each, entry()) for each in domains.all] == ["alice", "alice@branch.example.org"]
+
+
+def test_an_account_whose_name_could_be_one_of_another_domain_cannot_be_called_anything() -> None:
+    domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
+    assert domains.account_name(domains.all[0], entry(name="alice@branch.example.org")) == ""
+
+
+@given(st.text(max_size=40))
+def test_no_name_whatever_is_in_it_makes_a_filter_of_something_else(name: str) -> None:
+    domains = Domains([domain("corp", "corp.example.org")])
+    for form in (name, f"CORP\\{name}", f"{name}@corp.example.org"):
+        target = domains.target(form)
+        if target is not None:
+            parsed = parse_filter(target.condition, None, True, None, None, False).elements[0]
+            parts = parsed.elements if "@" in form.partition("\\")[0] else [parsed]
+            assert [each.tag for each in parts] == [MATCH_EQUAL] * len(parts)
 
 
 @pytest.mark.parametrize(
@@ -211,8 +226,8 @@ def test_a_password_that_could_lock_the_account_is_not_sent(
 
 
 def reading(found: Entry | None, *, missing: bool = False, off: bool = False) -> Reading:
-    known = Known(1, "alice", str(GUID), "corp.example.org", NOW if missing else None, ("", None, ""), off)
-    return Reading(Live(known, NOW), found and Account(found, frozenset()))
+    known = Known(1, "alice", str(GUID), "corp.example.org", NOW if missing else None, ("", None, ""), off, NOW)
+    return Reading(known, found and Account(found, frozenset()))
 
 
 @pytest.mark.parametrize(

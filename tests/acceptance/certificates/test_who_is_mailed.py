@@ -1,0 +1,178 @@
+"""Whom messages about a certificate go to, when they are put into the outbox and asked again as they are delivered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from register_world import DAY, RegisterWorld
+from scenario import team, user
+
+ISSUED, EXPIRING = "certificate-issued", "certificate-expiring"
+
+
+def remind(world: RegisterWorld, days: int = 60) -> list[tuple[str, str]]:
+    """What a scan puts into the outbox that comes when certificates of 90 days have so many left, or fewer."""
+    now = datetime.now(UTC)
+    world.execute("UPDATE state SET reminded_until = NULL")
+    world.scan(now)
+    world.forget_mails()
+    world.scan(now + (90 - days) * DAY)
+    return world.mails()
+
+
+def test_the_owner_the_extra_addresses_and_those_of_the_settings_each_once(world: RegisterWorld) -> None:
+    world.settings(alwaysSendTo=["pki@example.org", "ALICE@example.org"])
+    number = world.register(extraAddresses=["team@example.org", "PKI@Example.org", "alice@EXAMPLE.org"])
+    told = ["alice", "team@example.org", "PKI@Example.org"]
+    assert world.mails(number) == [(ISSUED, each) for each in told]
+    assert remind(world, 9) == [(EXPIRING, each) for each in told]
+
+
+@pytest.mark.parametrize(
+    ("mail", "spec", "issued", "reminded"),
+    [
+        ({}, {}, True, True),
+        ({"onIssue": False}, {}, False, True),
+        ({"onExpiry": False}, {}, True, False),
+        ({}, {"suppressIssuedEmails": True}, False, True),
+        ({}, {"suppressReminderEmails": True}, True, False),
+        ({"daysBeforeExpiry": []}, {}, True, False),
+    ],
+)
+def test_the_settings_and_the_team_switch_mails_off(
+    world: RegisterWorld, mail: dict[str, Any], spec: dict[str, bool], issued: bool, reminded: bool
+) -> None:
+    world.settings(alwaysSendTo=["pki@example.org"], **mail)
+    world.apply({"teams/web.yaml": team("web", members=["alice"], issuers=["tls"], **spec)})
+    world.register()
+    assert world.mails() == ([(ISSUED, "alice"), (ISSUED, "pki@example.org")] if issued else [])
+    assert remind(world, 20) == ([(EXPIRING, "alice"), (EXPIRING, "pki@example.org")] if reminded else [])
+
+
+def test_of_a_certificate_that_has_expired_already_nobody_hears(world: RegisterWorld) -> None:
+    world.register(begins=datetime(2020, 1, 1, tzinfo=UTC))
+    assert world.mails() == remind(world) == []
+
+
+@pytest.mark.parametrize("act", ["untracked", "revoked", "renewed"])
+def test_there_are_no_reminders_of_what_is(world: RegisterWorld, act: str) -> None:
+    number = world.register(tracked=act != "untracked")
+    if act == "revoked":
+        world.caller("alice")("PUT", f"/certificates/{number}/revoked", 204)
+    if act == "renewed":
+        world.register(renews=number, lives=300 * DAY)
+    assert remind(world, 5) == []
+
+
+@pytest.mark.parametrize("gone", ["deleted", "disabled by git", "disabled here", "without an address"])
+def test_administrators_are_told_in_the_place_of_an_owner_who_is_gone(world: RegisterWorld, gone: str) -> None:
+    admins = {"users/carol.yaml": user("carol"), "teams/more.yaml": team("more", administrator=True, members=["carol", "bob"])}
+    world.apply(admins)
+    world.execute(
+        "INSERT INTO account_states (user_id, disabled_by_administrator) SELECT id, TRUE FROM users WHERE name = 'carol'"
+    )
+    world.register("alice", extraAddresses=["bob@example.org"])
+    if gone == "deleted":
+        world.apply({"users/alice.yaml": None, "teams/web.yaml": team("web", members=["bob"], issuers=["tls", "vpn"])})
+    elif gone == "disabled by git":
+        world.apply({"users/alice.yaml": user("alice", enabled=False)})
+    elif gone == "disabled here":
+        world.caller("root")("PUT", "/users/alice/disabled", 204)
+    else:
+        world.execute("UPDATE users SET email = '' WHERE name = 'alice'")
+    assert remind(world) == []
+    assert remind(world, 30) == [(EXPIRING, "bob")]  # of the team, and an administrator
+    if gone == "without an address":
+        return  # the reconciler puts that right
+    world.apply({"teams/web.yaml": team("web", members=["alice"] if gone != "deleted" else ["root"], issuers=["tls"])})
+    found = remind(world, 30)
+    if gone == "deleted":
+        assert found == [(EXPIRING, "root"), (EXPIRING, "bob@example.org")]
+    else:  # none of the team is one, so that all are told
+        assert sorted(found) == [(EXPIRING, "bob"), (EXPIRING, "root")]
+
+
+def test_a_team_that_is_gone_leaves_the_owner_and_then_all_administrators(world: RegisterWorld) -> None:
+    world.register("alice")
+    world.apply({"teams/web.yaml": None})
+    assert remind(world, 30) == [(EXPIRING, "alice")]
+    world.apply({"users/alice.yaml": None})
+    assert remind(world, 30) == [(EXPIRING, "root")]
+
+
+def test_an_administrator_whose_membership_has_ended_is_none(world: RegisterWorld) -> None:
+    ended = {"user": "bob", "until": "2020-01-01"}
+    world.apply({"teams/more.yaml": team("more", administrator=True, members=[ended, "portal"])})
+    world.register("alice")
+    world.apply({"users/alice.yaml": None, "teams/web.yaml": team("web", members=["bob"], issuers=["tls", "vpn"])})
+    assert sorted(remind(world, 30)) == [(EXPIRING, "portal"), (EXPIRING, "root")]
+
+
+def test_a_directory_account_is_told_at_its_directory_s_address(world: RegisterWorld) -> None:
+    world.execute("INSERT INTO users (name, source, email) VALUES ('zoe', 'directory', 'zoe@corp.example.org')")
+    world.execute(
+        "INSERT INTO directory_memberships (team_id, user_id) SELECT t.id, u.id FROM teams t, users u "
+        "WHERE t.name IN ('web', 'admins') AND u.name = 'zoe'"
+    )
+    number = world.register("alice")
+    world.execute("UPDATE certificates SET owner_id = (SELECT id FROM users WHERE name = 'zoe')")
+    assert remind(world, 30) == [(EXPIRING, "zoe")]
+    world.execute("UPDATE users SET email = '' WHERE name = 'zoe'")
+    assert remind(world, 30) == [(EXPIRING, "root")]  # who has no address can be told nothing, administrator or not
+    world.execute("UPDATE certificates SET owner_id = NULL")
+    world.execute("UPDATE users SET email = 'zoe@corp.example.org' WHERE name = 'zoe'")
+    assert remind(world, 30) == [(EXPIRING, "zoe")]
+    assert world.mails(number) == [(EXPIRING, "zoe")]
+
+
+@pytest.mark.parametrize(
+    ("act", "issued", "reminder"),
+    [
+        ("nothing", None, None),
+        ("untracked", None, "the certificate's expiry is not tracked any more"),
+        ("renewed", None, "the certificate was renewed"),
+        ("revoked", "the certificate was revoked", "the certificate was revoked"),
+        ("team", "the team suppresses mails about issued certificates", "the team suppresses reminders"),
+        ("settings", "the Settings switch off mails about issued certificates", "the Settings switch off reminders"),
+        ("disabled", "the account is gone, or switched off", "the account is gone, or switched off"),
+        ("no address", "the account is gone, or switched off", "the account is gone, or switched off"),
+    ],
+)
+def test_what_is_not_wanted_any_more_when_it_is_delivered(
+    world: RegisterWorld, act: str, issued: str | None, reminder: str | None
+) -> None:
+    number = world.register(extraAddresses=["x@example.org"])
+    world.scan(datetime.now(UTC))
+    world.scan(datetime.now(UTC) + 61 * DAY)
+    assert len(world.mails()) == 4
+    alice = world.caller("alice")
+    if act == "untracked":
+        alice("PATCH", f"/certificates/{number}", 200, json={"tracked": False})
+    elif act == "renewed":
+        other = world.register(lives=300 * DAY)
+        world.execute(f"DELETE FROM outbox WHERE certificate_id = {other}")
+        alice("PATCH", f"/certificates/{other}", 200, json={"renews": number})
+    elif act == "revoked":
+        alice("PUT", f"/certificates/{number}/revoked", 204)
+    elif act == "team":
+        spec = {"suppressIssuedEmails": True, "suppressReminderEmails": True}
+        world.apply({"teams/web.yaml": team("web", members=["alice"], issuers=["tls"], **spec)})
+    elif act == "settings":
+        world.settings(onIssue=False, onExpiry=False)
+    elif act == "disabled":
+        world.caller("root")("PUT", "/users/alice/disabled", 204)
+    elif act == "no address":
+        world.execute("UPDATE users SET email = '' WHERE name = 'alice'")
+    of_the_account = act in ("disabled", "no address")  # the other addresses are told nevertheless
+    assert world.unwanted() == [issued, None if of_the_account else issued, reminder, None if of_the_account else reminder]
+    assert world.tell_others() == (2 if of_the_account else 0)
+    assert world.mails()[4:] == ([(ISSUED, "root"), (EXPIRING, "root")] if of_the_account else [])
+    assert world.tell_others() == 0
+
+
+def test_who_was_told_already_is_not_told_in_anybody_s_place(world: RegisterWorld) -> None:
+    world.register(extraAddresses=["ROOT@example.org"])
+    world.caller("root")("PUT", "/users/alice/disabled", 204)
+    assert world.tell_others() == 0

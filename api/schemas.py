@@ -313,6 +313,7 @@ COMPONENTS: dict[str, Schema] = {
         {
             "pem": {
                 "type": "string",
+                "format": "pem-certificate",
                 "minLength": 1,
                 "description": "The certificate by itself, as PEM: no chain, and never a private key.",
             },

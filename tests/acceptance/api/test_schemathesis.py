@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from client import World
 from hypothesis import strategies as st
+from issued import pem
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from werkzeug.serving import make_server
@@ -27,6 +28,7 @@ CONFIG = {
 schemathesis.openapi.format(
     "permitted-ip", st.sampled_from(["10.20.0.0/16", "192.168.15.*", "10.0.0.1-10.0.0.9", "2001:db8::/32"])
 )
+schemathesis.openapi.format("pem-certificate", st.sampled_from([pem(f"{number}.example.org") for number in range(3)]))
 
 
 @contextmanager

@@ -113,11 +113,18 @@ def operation(
             principal = None if who == "anybody" else admit(self.service, request, now, who, restricted)
             for name, text in path_values.items():
                 _check(checks[name], text, f"`{name}` in the path")
+            value = None
+            if body_check is not None and who == "anybody":
+                # of strangers who send slowly no more wait than may log in: Granian gives each a thread before all has come
+                with self.service.passwords.place():
+                    value = _body(request, form, max_body, body_check)
+            elif body_check is not None:
+                value = _body(request, form, max_body, body_check)
             call = Call(
                 request,
                 response,
                 principal,
-                None if body_check is None else _body(request, form, max_body, body_check),
+                value,
                 _query(request, declared.query, checks) if reads_query and (declared.query or request.query_string) else {},
                 now,
             )

@@ -134,6 +134,27 @@ def test_half_open_and_trickling_connections_slow_nobody_down(world: World, tmp_
     assert statistics.quantiles(took, n=100)[98] < 1.5, f"{max(took):.3f} s at worst"
 
 
+@ON_SQLITE
+@ON_EACH_SERVER
+def test_strangers_who_never_send_their_bodies_leave_the_decisions_their_threads(world: World, server: Server) -> None:
+    world.set_password("alice")
+    secret = world.mint("alice").secret
+    head = b"POST /api/v1/sessions HTTP/1.1\r\nHost: accord\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port))).sendall(head)
+        for _ in range(20):
+            began = time.perf_counter()
+            assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
+            assert server.call("GET", "/api/v1/auth", secret).status == 200
+            assert time.perf_counter() - began < 5
+        assert log_in(server).status in (201, 503)
+    deadline = time.monotonic() + 10
+    while log_in(server).status != 201:  # they have gone
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def trickle(connections: list[socket.socket], stop: threading.Event) -> None:
     """A byte of an endless request on each connection every now and then."""
     text = b"GET /healthz HTTP/1.1\r\nX-Slow: " + b"z" * 10_000

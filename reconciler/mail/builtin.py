@@ -6,52 +6,167 @@ from collections.abc import Mapping
 
 from reconciler.access.resources import EmailTemplate
 
-_HELLO = "Hello {{ user.fullName or user.name }},"
+_NAME = "{{ user.fullName or user.name }}"
 _LOG_IN = """\
-    user name: {{ user.name }}
-    password:  {{ password }}
+    User name: {{ user.name }}
+    Password:  {{ password }}
 
-{% if url %}Log in at {{ url }}
+{% if url %}
+Log in at {{ url }}
 
-{% endif %}\
-You will be asked to choose a password of your own.
-The one above can be used until {{ passwordExpires }}.
+{% endif %}
+You will be asked to choose a password of your own. The one above can be
+used until {{ passwordExpires }}.
 
-Nobody will ever ask you for your password. If you did not expect this mail, tell an administrator.
+Nobody will ever ask you for your password. If you did not expect this mail,
+tell the people who run the certificate service.
 """
-_CERTIFICATE = """\
-    subject:       {{ certificate.subject }}
-{% if certificate.names %}\
-    names:         {{ certificate.names | join(", ") }}
-{% endif %}\
-    issuer:        {{ certificate.issuer }}
-    serial number: {{ certificate.serialNumber }}
-    valid from:    {{ certificate.validFrom }}
-    valid to:      {{ certificate.validTo }}
-    requested by:  {{ user.fullName or user.name }}, team {{ certificate.team }}
-{% if certificate.note %}\
-    note:          {{ certificate.note }}
-{% endif %}\
+_ROWS = (
+    ("Subject", "{{ certificate.subject }}", ""),
+    ("Names", '{{ certificate.names | join(", ") | truncate(1000) }}', "certificate.names"),
+    ("Issuer", "{{ certificate.issuer }}", ""),
+    ("Serial number", "{{ certificate.serialNumber }}", ""),
+    ("Valid from", "{{ certificate.validFrom }}", ""),
+    ("Valid to", "{{ certificate.validTo }}", ""),
+    ("Requested by", f"{_NAME}, team {{{{ certificate.team }}}}", ""),
+    ("Note", "{{ certificate.note }}", "certificate.note"),
+)
+"""What is said of a certificate: a label, a value, and the variable without which there is none."""
+_DAYS = (
+    "{% if certificate.daysToExpiry == 0 %}today{% elif certificate.daysToExpiry == 1 %}in 1 day"
+    "{% else %}in {{ certificate.daysToExpiry }} days{% endif %}"
+)
+
+_P = '<p style="margin: 0 0 16px">'
+_BOX = "border: 1px solid #8888; border-radius: 6px; border-spacing: 0; margin: 0 0 16px; padding: 8px 12px; width: 100%"
+_LABEL = "padding: 4px 16px 4px 0; text-align: left; vertical-align: top; white-space: nowrap; font-weight: normal; opacity: 0.75"
+_CELL = "padding: 4px 0; width: 100%; overflow-wrap: anywhere"
+_CODE = "font-family: ui-monospace, Consolas, Menlo, monospace; font-size: 15px"
+_BUTTON = (
+    "display: inline-block; padding: 8px 20px; border-radius: 6px; background: #1f5fbf; color: #ffffff; "
+    "font-weight: bold; text-decoration: none"
+)
+
+
+def _page(*paragraphs: str) -> str:
+    return "\n".join(paragraphs) + "\n"
+
+
+def _paragraph(text: str) -> str:
+    return f"{_P}{text}</p>"
+
+
+def _row(label: str, value: str, style: str = "") -> str:
+    return f'<tr><th style="{_LABEL}">{label}</th><td style="{_CELL}{style}">{value}</td></tr>'
+
+
+def _table(*rows: str) -> str:
+    return "\n".join((f'<table role="presentation" style="{_BOX}">', *rows, "</table>"))
+
+
+def _button(address: str, words: str) -> str:
+    """A link that looks like the one thing to do, and says where it leads."""
+    shown = f'<small style="opacity: 0.75">{{{{ {address} }}}}</small>'
+    return f'{_P}<a href="{{{{ {address} }}}}" style="{_BUTTON}">{words}</a><br>\n{shown}</p>'
+
+
+def _account(name: str, subject: str, what: str) -> EmailTemplate:
+    """A mail with a password."""
+    code = f"; {_CODE}"
+    return EmailTemplate(
+        name,
+        subject,
+        f"Hello {_NAME},\n\n{what}\n\n{_LOG_IN}",
+        _page(
+            _paragraph(f"Hello {_NAME},"),
+            _paragraph(what),
+            _table(_row("User name", "{{ user.name }}", code), _row("Password", "{{ password }}", code)),
+            "{% if url %}",
+            _button("url", "Log in"),
+            "{% endif %}",
+            _paragraph(
+                "You will be asked to choose a password of your own. "
+                "The one above can be used until <strong>{{ passwordExpires }}</strong>."
+            ),
+            _paragraph(
+                "Nobody will ever ask you for your password. "
+                "If you did not expect this mail, tell the people who run the certificate service."
+            ),
+        ),
+    )
+
+
+def _certificate(name: str, subject: str, what: str, text_end: str, html_end: str) -> EmailTemplate:
+    """A mail about a certificate."""
+    text, html = [], []
+    for label, value, needed in _ROWS:
+        row = _row(label, value, "; white-space: pre-wrap" if label == "Note" else "")
+        begin, end = ([f"{{% if {needed} %}}"], ["{% endif %}"]) if needed else ([], [])
+        text += [*begin, f"    {label + ':':<15}{value}", *end]
+        html += [*begin, row, *end]
+    return EmailTemplate(
+        name,
+        subject,
+        "\n".join(("Hello,", "", what, "", *text, "", text_end)),
+        _page(_paragraph("Hello,"), _paragraph(what), _table(*html), html_end),
+    )
+
+
+_FETCH = """\
+{% if certificate.url %}
+Fetch it at {{ certificate.url }}
+{% else %}
+{{ certificate.pem }}
+{% endif %}
+"""
+_RENEW = """\
+{% if certificate.renewalUrl %}
+Renew it at {{ certificate.renewalUrl }}
+{% endif %}
+{% if certificate.url %}
+It is kept at {{ certificate.url }}
+{% endif %}
 """
 BUILT_IN: Mapping[str, EmailTemplate] = {
     template.name: template
     for template in (
-        EmailTemplate(
+        _account(
             "welcome",
             "Your new account in the certificate service",
-            f"{_HELLO}\n\nan account has been made for you in the certificate service.\n\n{_LOG_IN}",
+            "an account has been made for you in the certificate service.",
         ),
-        EmailTemplate(
+        _account(
             "password-reset",
             "Your new password for the certificate service",
-            f"{_HELLO}\n\nan administrator has reset your password for the certificate service.\n\n{_LOG_IN}",
+            "an administrator has reset your password for the certificate service.",
         ),
-        EmailTemplate("certificate-issued", "Certificate issued: {{ certificate.subject }}", f"Hello,\n\n{_CERTIFICATE}"),
-        EmailTemplate(
+        _certificate(
+            "certificate-issued",
+            "Certificate issued: {{ certificate.subject }}",
+            "this certificate has been issued:",
+            _FETCH,
+            _page(
+                "{% if certificate.url %}",
+                _button("certificate.url", "Fetch it"),
+                "{% else %}",
+                f'<pre style="margin: 0 0 16px; overflow-x: auto; {_CODE}; font-size: 12px">{{{{ certificate.pem }}}}</pre>',
+                "{% endif %}",
+            ),
+        ),
+        _certificate(
             "certificate-expiring",
-            "Certificate expires in {{ certificate.daysToExpiry }} days: {{ certificate.subject }}",
-            f"Hello,\n\n{_CERTIFICATE}",
+            f"Certificate expires {_DAYS}: {{{{ certificate.subject }}}}",
+            f"this certificate expires {_DAYS}. Renew it in time,\nunless nothing uses it any more:",
+            _RENEW,
+            _page(
+                "{% if certificate.renewalUrl %}",
+                _button("certificate.renewalUrl", "Renew it"),
+                "{% endif %}",
+                "{% if certificate.url %}",
+                _paragraph('It is kept at <a href="{{ certificate.url }}">{{ certificate.url }}</a>'),
+                "{% endif %}",
+            ),
         ),
     )
 }
-"""By name. Each gives text and HTML that say the same."""
+"""By name. Text and HTML of each say the same; the HTML brings no pictures, and leaves colours to the reader's program."""

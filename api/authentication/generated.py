@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 
 _CHARACTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -9,6 +10,8 @@ _CHARACTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUP = 5
 _GROUPS = 6
 """31 characters, 30 times: 148 bits."""
+GENERATED = re.compile(rf"[{_CHARACTERS}]{{{_GROUP}}}(-[{_CHARACTERS}]{{{_GROUP}}})+")
+"""What may be one, to be taken out of texts that others wrote."""
 
 
 def generate_password(min_length: int) -> str:

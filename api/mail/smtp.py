@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
+from api.authentication.generated import GENERATED
 from api.mail.errors import Fault, Undelivered
 from api.mail.settings import SmtpServer
 
@@ -122,7 +123,6 @@ class _Conversation(smtplib.SMTP):
 
     def __init__(self, server: SmtpServer, deadline: float, timeout: float) -> None:
         super().__init__(local_hostname=_own_name(), timeout=timeout)
-        self._host = server.host  # what the certificate must be for
         self._server = server
         self._deadline = deadline
         self._handle: socket.socket | None = None
@@ -143,9 +143,8 @@ class _Conversation(smtplib.SMTP):
                     " where the port speaks TLS from the start, set ACCORD_SMTP_SECURITY=tls",
                     "server",
                 )
-            code, text = self.starttls(context=self._context())
-            if code != 220:
-                raise self._refusal("server", "refuses STARTTLS, so nothing was sent", code, text)
+            self.expect(220, "refuses STARTTLS, so nothing was sent", "STARTTLS", fault="server")
+            self._secure()
             self._greet()
         if self._server.username:
             self._log_in()
@@ -246,6 +245,15 @@ class _Conversation(smtplib.SMTP):
             return connection
         raise last
 
+    def _secure(self) -> None:
+        """Go on in TLS. What was said before counts for nothing: anybody could have said it (RFC 3207, section 4.2)."""
+        assert self.sock is not None and self.file is not None
+        self.sock = self._context().wrap_socket(self.sock, server_hostname=self._server.host)
+        self.file.close()
+        self.file = None
+        self.esmtp_features = {}
+        self.ehlo_resp = self.helo_resp = None
+
     def _context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._server.ca_file or None)
 
@@ -283,10 +291,11 @@ class _Conversation(smtplib.SMTP):
         if self._knows_secret:
             enhanced = re.match(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])", text)
             return f"{code} {enhanced[0].decode()}" if enhanced else str(code)
-        said = text.decode("ascii", "replace")
-        for secret in self._secrets:
+        said = _cleared(text.decode("ascii", "replace"), longest=None)
+        for secret in filter(None, (_cleared(each, longest=None) for each in self._secrets)):
             said = said.replace(secret, "***")
-        return f"{code} {_cleared(said)}".strip()
+        # it may have kept those of earlier messages
+        return f"{code} {GENERATED.sub('***', said)[:_SHOWN]}".strip()
 
 
 def _fault(code: int) -> Fault:
@@ -311,10 +320,10 @@ def _in_words(error: Exception) -> str:  # noqa: PLR0911 - a fault a line
     return "closed the connection"
 
 
-def _cleared(text: str) -> str:
-    """One short line in ASCII that a terminal only shows."""
+def _cleared(text: str, longest: int | None = _SHOWN) -> str:
+    """One line in ASCII, and a short one, that a terminal only shows."""
     visible = "".join(each if " " <= each <= "~" else " " for each in text)
-    return " ".join(visible.split())[:_SHOWN]
+    return " ".join(visible.split())[:longest]
 
 
 def _own_name() -> str:

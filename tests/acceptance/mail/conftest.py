@@ -1,0 +1,34 @@
+"""What the tests of mail start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mail_server import Authority, MailServer, serving_mail
+from mail_world import MailWorld
+from scenario import Accord, ConfigRepository
+
+from reconciler.store.engine import Database
+
+
+@pytest.fixture
+def world(accord: Accord, repository: ConfigRepository, database: Database, tmp_path: Path) -> Iterator[MailWorld]:
+    """A small organisation on a database of each kind, and nothing in its outbox."""
+    found = MailWorld(accord, repository, database.url)
+    found.folder = tmp_path
+    yield found
+    found.service.stop()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def server(authority: Authority) -> Iterator[MailServer]:
+    """A mail server as one should be: it asks for STARTTLS, and then for a login."""
+    with serving_mail(starttls=authority.context()) as found:
+        yield found

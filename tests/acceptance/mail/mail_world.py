@@ -1,0 +1,107 @@
+"""The API over a database whose outbox is delivered, when a test says so, by senders that do not wait long."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+sys.path.append(str(Path(__file__).parent.parent / "api"))
+
+from client import World
+from mail_server import PASSWORD, USERNAME, Received, parts
+
+from api.mail.delivery import Delivery
+from api.mail.pace import Pace
+from api.mail.settings import MailSettings, SmtpServer
+from reconciler.store import tables
+
+_NONE = timedelta(0)
+AT_ONCE = Pace(*(_NONE,) * 3, 3, *(timedelta(milliseconds=1),) * 2, 10)
+"""What failed is due again at once."""
+_SECRET = re.compile(r"\b([a-z2-9]{5}(?:-[a-z2-9]{5}){5,})\b")
+
+
+class MailWorld(World):
+    """A world whose first mails are forgotten."""
+
+    def start(self) -> None:
+        super().start()
+        self.folder = Path()
+        self.set_password("root")  # without an administrator who can log in nothing more could be applied
+        self.execute("DELETE FROM outbox")
+
+    def mail_settings(self, port: int = 0, ca_file: Path | None = None, **more: Any) -> MailSettings:
+        """As for a server on a port; without one for a maildir."""
+        server = SmtpServer("127.0.0.1", port, "starttls", USERNAME, PASSWORD, str(ca_file or "")) if port else None
+        server = server and server._replace(**{name: more.pop(name) for name in SmtpServer._fields if name in more})
+        settings = MailSettings(True, server, self.folder / "mail", "accord@example.org", 5.0, timedelta(days=3), "")
+        return settings._replace(**more)
+
+    def sender(self, settings: MailSettings, pace: Pace = AT_ONCE) -> Delivery:
+        """One that delivers when it is told to."""
+        service = self.service
+        return Delivery(
+            settings, service.reader, lambda: service.keeper.now().policies, service.passwords, service.metrics, pace=pace
+        )
+
+    def deliver(self, settings: MailSettings, pace: Pace = AT_ONCE, times: int = 1) -> None:
+        """Deliver what is due, so many times."""
+        sender = self.sender(settings, pace)
+        for _ in range(times):
+            sender.deliver(datetime.now(UTC))
+
+    def reset(self, name: str = "alice") -> None:
+        """Ask for a new password by mail, as an administrator does."""
+        self.caller("root")("POST", f"/users/{name}/password-reset", 204)
+
+    def put(self, template: str, name: str | None = None, **values: Any) -> int:
+        """A message straight into the outbox; its number."""
+        with self.service.database.noting() as connection:
+            user_id = connection.execute(select(tables.users.c.id).where(tables.users.c.name == (name or ""))).scalar()
+            values = {"template": template, "user_id": user_id, "created_at": datetime.now(UTC), **values}
+            found = connection.execute(tables.outbox.insert().values(**values))
+            return int(found.inserted_primary_key[0])
+
+    def row(self, number: int | None = None) -> Any:
+        """A message of the outbox; the newest where no number is given."""
+        query = select(tables.outbox).order_by(tables.outbox.c.id.desc())
+        with self.service.database.reading() as connection:
+            return connection.execute(query if number is None else query.where(tables.outbox.c.id == number)).first()
+
+    def rows(self) -> list[Any]:
+        with self.service.database.reading() as connection:
+            return list(connection.execute(select(tables.outbox).order_by(tables.outbox.c.id)))
+
+    def account(self, name: str) -> Any:
+        from api import accounts
+
+        with self.service.database.reading() as connection:
+            return accounts.find(connection, name)
+
+    def make_due(self) -> None:
+        """As when the time has come for all that waits."""
+        self.execute("UPDATE outbox SET next_attempt_at = NULL, claim = NULL WHERE sent_at IS NULL AND ended_at IS NULL")
+
+
+def in_maildir(folder: Path) -> list[EmailMessage]:
+    """The messages of a maildir."""
+    files = sorted((folder / "new").iterdir()) if (folder / "new").is_dir() else []
+    found = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+    assert all(isinstance(each, EmailMessage) for each in found)
+    return found  # type: ignore[return-value]
+
+
+def password_in(message: EmailMessage | Received) -> str:
+    """The password that a message brings, the same in both its parts."""
+    plain, html = parts(message.parsed if isinstance(message, Received) else message)
+    (found,) = _SECRET.findall(plain)
+    assert found in html
+    return str(found)

@@ -1,0 +1,171 @@
+"""Every kind of mail, handed to a real SMTP server, and read back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+from issued import pem
+from mail_server import Authority, MailServer, parts, serving_mail
+from mail_world import MailWorld, in_maildir, password_in
+from scenario import resource, user
+from test_sessions import login
+
+
+def test_a_new_user_gets_a_password_by_mail_and_logs_in_with_it(
+    world: MailWorld, server: MailServer, authority: Authority
+) -> None:
+    world.apply({"users/zoe.yaml": user("zoe", fullName="Zoë Ångström, PKI")})
+    settings = world.mail_settings(server.port, authority.file, public_url="https://accord.example.org")
+    world.deliver(settings)
+    (received,) = server.received
+    message = received.parsed
+    assert (received.recipient, received.secured, received.login) == ("zoe@example.org", True, "accord")
+    assert (message["To"].addresses[0].display_name, message["To"].addresses[0].addr_spec) == (
+        "Zoë Ångström, PKI",
+        "zoe@example.org",
+    )
+    assert message["From"].addresses[0].addr_spec == "accord@example.org"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert abs(parsedate_to_datetime(message["Date"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert message["Message-ID"] == world.row().message_id
+    assert message.get_content_type() == "multipart/alternative"
+    assert received.content.isascii() and max(map(len, received.content.split(b"\r\n"))) < 200
+    assert all("zoe" in part and "https://accord.example.org" in part for part in parts(message))
+    password = password_in(received)
+    session = login(world, "zoe", password)
+    assert session["passwordChangeRequired"] is True
+    zoe = world.with_secret(session["token"])
+    zoe("PUT", "/me/password", 204, json={"currentPassword": password, "newPassword": "a passphrase of my own"})
+    assert world.account("zoe").password_expires_at is None
+    login(world, "zoe", "a passphrase of my own")
+    (entry,) = world.audit("password.generate")
+    assert (entry["actor"], entry["name"], entry["detail"]["template"]) == ("mail", "zoe", "welcome")
+
+
+def test_a_reset_changes_the_password_once_its_mail_is_sent_and_ends_sessions(
+    world: MailWorld, server: MailServer, authority: Authority
+) -> None:
+    world.set_password("alice")
+    session = world.with_secret(login(world, "alice")["token"])
+    token = world.caller("alice")
+    world.reset()
+    login(world, "alice")
+    world.deliver(world.mail_settings(server.port, authority.file))
+    (received,) = server.received
+    assert received.recipient == "alice@example.org"
+    session("GET", "/me", 401)
+    token("GET", "/me", 200)
+    login(world, "alice", code=401)
+    assert login(world, "alice", password_in(received))["passwordChangeRequired"] is True
+    world.reset()
+    world.deliver(world.mail_settings(server.port, authority.file))
+    assert len({password_in(each) for each in server.received}) == 2, "sending again makes another"
+    assert len({each.parsed["Message-ID"] for each in server.received}) == 2
+
+
+def test_mails_about_a_certificate(world: MailWorld, server: MailServer, authority: Authority) -> None:
+    world.caller("alice")(
+        "POST",
+        "/certificates",
+        201,
+        json={
+            "pem": pem("www.example.org"),
+            "issuer": "tls",
+            "team": "web",
+            "extraAddresses": ["ops@example.com"],
+            "note": "for the <shop>",
+            "url": "https://ca.example.org/1",
+        },
+    )
+    number = world.row().certificate_id
+    world.put("certificate-expiring", "alice", certificate_id=number, detail='{"days": 30}')
+    world.deliver(world.mail_settings(server.port, authority.file))
+    assert sorted((each.recipient, each.parsed["Subject"].partition(":")[0]) for each in server.received) == [
+        ("alice@example.org", "Certificate expires in 89 days"),
+        ("alice@example.org", "Certificate issued"),
+        ("ops@example.com", "Certificate issued"),
+    ]
+    assert len({each.peer for each in server.received}) == 1, "one connection for all"
+    for each in server.received:
+        text, html = parts(each.parsed)
+        assert "Public TLS" in text and "Public TLS" in html
+        assert "for the <shop>" in text and "for the <shop>" not in html
+    assert [row.last_error for row in world.rows()] == [None] * 3
+    world.caller("alice")("POST", "/me", 405)
+
+
+def test_a_certificate_mail_that_nobody_wants_any_more_is_ended(
+    world: MailWorld, server: MailServer, authority: Authority
+) -> None:
+    number = world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"]
+    world.execute(f"UPDATE certificates SET revoked_at = registered_at WHERE id = {number}")
+    world.deliver(world.mail_settings(server.port, authority.file))
+    assert server.received == []
+    assert world.row().last_error == "the certificate was revoked"
+    assert world.row().ended_at is not None
+
+
+def test_administrators_are_told_in_the_place_of_an_owner_who_was_disabled(
+    world: MailWorld, server: MailServer, authority: Authority
+) -> None:
+    world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})
+    world.caller("root")("PUT", "/users/alice/disabled", 204)
+    world.deliver(world.mail_settings(server.port, authority.file))
+    assert [each.recipient for each in server.received] == ["root@example.org"]
+
+
+def test_declared_templates_are_used_and_where_one_fails_the_built_in_one(
+    world: MailWorld, server: MailServer, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = {"subject": "Hello {{ user.name }}", "text": "password: {{ password }}", "html": "<b>{{ password }}</b>"}
+    world.apply({"mail.yaml": resource("EmailTemplate", "password-reset", good)})
+    settings = world.mail_settings(server.port, authority.file)
+    world.reset()
+    world.deliver(settings)
+    assert server.received[0].parsed["Subject"] == "Hello alice"
+    password_in(server.received[0])
+    world.execute("UPDATE email_templates SET text = '{{ {}[password] }}'")
+    world.reset()
+    world.deliver(settings)
+    assert server.received[1].parsed["Subject"] == "Your new password for the certificate service"
+    password = password_in(server.received[1])
+    assert "the declared template password-reset cannot be used" in caplog.text
+    assert password not in caplog.text
+    assert 'accord_mail_templates_unusable_total{template="password-reset"} 1.0' in world.caller()("GET", "/metrics", 200)
+
+
+def test_implicit_tls(world: MailWorld, authority: Authority) -> None:
+    with serving_mail(tls=authority.context()) as server:
+        world.reset()
+        world.deliver(world.mail_settings(server.port, authority.file, security="tls"))
+        assert len(server.received) == 1
+        assert server.logins == 1
+
+
+def test_without_a_server_messages_are_files_that_only_their_owner_reads(world: MailWorld, tmp_path: Path) -> None:
+    world.apply({"users/zoe.yaml": user("zoe")})
+    world.deliver(world.mail_settings())
+    (message,) = in_maildir(tmp_path / "mail")
+    assert message["To"] == "zoe <zoe@example.org>"
+    login(world, "zoe", password_in(message))
+    for path in (tmp_path / "mail").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert list((tmp_path / "mail" / "tmp").iterdir()) == []
+
+
+def test_many_messages_go_over_one_connection(world: MailWorld, server: MailServer, authority: Authority) -> None:
+    for _ in range(20):
+        world.put("certificate-issued", recipient="ops@example.com", certificate_id=_certificate(world))
+    world.deliver(world.mail_settings(server.port, authority.file))
+    assert len(server.received) == 21
+    assert server.logins == 1
+
+
+def _certificate(world: MailWorld) -> int:
+    rows = world.service.reader.rows("SELECT id FROM certificates")
+    if rows:
+        return int(rows[0][0])
+    return int(world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"])

@@ -1,0 +1,303 @@
+"""Mail servers that refuse, fall silent, break off, lie about who they are: no mail is lost, none is sent in the clear."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from mail_server import PASSWORD, Authority, MailServer, ScriptedServer, serving_mail, talk, trickle
+from mail_world import AT_ONCE, MailWorld, password_in
+from test_sessions import login
+
+from api.mail.settings import MailSettings
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+HOUR = timedelta(hours=1)
+SECRET = re.compile(r"[a-z2-9]{5}(-[a-z2-9]{5}){5}")
+
+
+@pytest.fixture
+def waiting(world: MailWorld) -> MailWorld:
+    """A reset for alice waits to be mailed."""
+    world.set_password("alice")
+    world.reset()
+    return world
+
+
+@pytest.fixture
+def scripted(waiting: MailWorld) -> Iterator[list[ScriptedServer]]:
+    servers: list[ScriptedServer] = []
+    yield servers
+    for each in servers:
+        each.close()
+
+
+def plain(world: MailWorld, server: ScriptedServer, **more: object) -> MailSettings:
+    """As for a server on this machine, without TLS."""
+    return world.mail_settings(server.port, security="none", username="", password="", **more)
+
+
+def insist_on_nothing_changed(world: MailWorld, error: str, attempts: int = 0) -> None:
+    row = world.row()
+    assert (row.sent_at, row.ended_at, row.attempts) == (None, None, attempts)
+    assert re.search(error, row.last_error), row.last_error
+    assert not SECRET.search(row.last_error)
+    login(world, "alice")
+    assert world.audit("password.generate") == []
+
+
+def test_nobody_listens(waiting: MailWorld, authority: Authority) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    waiting.deliver(waiting.mail_settings(port, authority.file))
+    insist_on_nothing_changed(waiting, "the mail server 127.0.0.1:[0-9]+ refuses connections")
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "error"),
+    [
+        ("127.0.0.1", -1, "a certificate that is not trusted: certificate has expired"),
+        ("mail.example.org", 90, "a certificate that is not trusted: IP address mismatch"),
+    ],
+)
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_bad_certificate(waiting: MailWorld, authority: Authority, host: str, days: int, error: str, security: str) -> None:
+    with serving_mail(**{security: authority.context(host, days)}) as server:
+        waiting.deliver(waiting.mail_settings(server.port, authority.file, security=security))
+        insist_on_nothing_changed(waiting, error)
+        assert server.received == []
+        assert server.logins == 0
+
+
+def test_a_certificate_of_an_unknown_authority(waiting: MailWorld, server: MailServer, tmp_path: Path) -> None:
+    waiting.deliver(waiting.mail_settings(server.port, Authority(tmp_path / "another").file))
+    insist_on_nothing_changed(waiting, "a certificate that is not trusted: ")
+    waiting.deliver(waiting.mail_settings(server.port))
+    insist_on_nothing_changed(waiting, "a certificate that is not trusted")
+
+
+def test_no_starttls_no_mail(waiting: MailWorld, scripted: list[ScriptedServer], authority: Authority) -> None:
+    heard: list[bytes] = []
+    stripped = {"EHLO": b"250-hi\r\n250-XXXXXXXA\r\n250 AUTH PLAIN LOGIN\r\n"}
+    scripted.append(ScriptedServer(talk(stripped, heard=heard)))
+    waiting.deliver(waiting.mail_settings(scripted[0].port, authority.file))
+    insist_on_nothing_changed(waiting, "offers no STARTTLS, so nothing was sent")
+    refusing = {"EHLO": b"250-hi\r\n250 STARTTLS\r\n", "STARTTLS": b"454 not now\r\n"}
+    scripted.append(ScriptedServer(talk(refusing, heard=heard)))
+    waiting.deliver(waiting.mail_settings(scripted[1].port, authority.file))
+    insist_on_nothing_changed(waiting, "refuses STARTTLS, so nothing was sent: 454 not now")
+    time.sleep(0.1)
+    assert {line.split()[0].upper() for line in heard} <= {b"EHLO", b"STARTTLS"}
+
+
+def test_what_was_said_before_tls_counts_for_nothing(
+    waiting: MailWorld, scripted: list[ScriptedServer], authority: Authority
+) -> None:
+    # answers put in by somebody on the way, behind the one to STARTTLS, must not answer what is asked within
+    injected = {"EHLO": b"250-hi\r\n250 STARTTLS\r\n", "STARTTLS": b"220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n235 in\r\n"}
+    scripted.append(ScriptedServer(talk(injected)))
+    waiting.deliver(waiting.mail_settings(scripted[0].port, authority.file, timeout=1.0))
+    insist_on_nothing_changed(waiting, "did not finish within 1 seconds|speaks no TLS")
+
+
+def test_a_wrong_login(waiting: MailWorld, server: MailServer, authority: Authority) -> None:
+    settings = waiting.mail_settings(server.port, authority.file, password="wrong")
+    waiting.deliver(settings)
+    insist_on_nothing_changed(waiting, "does not accept our user name and password: 535 5.7.8$")
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "attempts", "error"),
+    [
+        ("MAIL", "450 4.7.1 later", 0, "does not take messages from us: 450 4.7.1 later"),
+        ("MAIL", "550 5.7.1 not you", 0, "does not take messages from us: 550 5.7.1 not you"),
+        ("RCPT", "450 4.2.0 greylisted", 1, "refuses the recipient: 450 4.2.0 greylisted"),
+        ("RCPT", "550 5.1.1 no such user", 1, "refuses the recipient: 550 5.1.1 no such user"),
+        ("RCPT", "421 4.3.2 going down", 1, "refuses the recipient: 421"),
+        ("DATA", "452 4.3.1 full", 1, "refuses the message: 452 4.3.1$"),
+        ("DATA", "554 5.7.1 spam", 1, "refuses the message: 554 5.7.1$"),
+    ],
+)
+def test_what_is_refused_is_tried_again(
+    waiting: MailWorld, server: MailServer, authority: Authority, command: str, answer: str, attempts: int, error: str
+) -> None:
+    settings = waiting.mail_settings(server.port, authority.file)
+    server.answers[command] = answer
+    waiting.deliver(settings, AT_ONCE._replace(first=HOUR, longest=HOUR, refused_first=HOUR))
+    insist_on_nothing_changed(waiting, error, attempts)
+    server.answers.clear()
+    waiting.make_due()
+    waiting.deliver(settings)
+    assert len(server.received) == 1
+    assert waiting.row().sent_at is not None
+
+
+def test_one_refused_message_keeps_no_other_and_the_connection_goes_on(
+    world: MailWorld, server: MailServer, authority: Authority
+) -> None:
+    for name in ("alice", "bob", "nobody"):
+        world.reset(name)
+    server.answers["RCPT"] = lambda address: "550 5.1.1 no" if address.startswith("bob") else None
+    world.deliver(world.mail_settings(server.port, authority.file), AT_ONCE._replace(refused_first=HOUR))
+    assert [each.recipient for each in server.received] == ["alice@example.org", "nobody@example.org"]
+    assert len({each.peer for each in server.received}) == 1
+
+
+def test_what_is_refused_for_good_is_given_up_after_a_few_tries_and_rings(
+    waiting: MailWorld, server: MailServer, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers["RCPT"] = "550 5.1.1 no such user"
+    waiting.deliver(waiting.mail_settings(server.port, authority.file))
+    row = waiting.row()
+    assert (row.attempts, row.sent_at) == (3, None)
+    assert row.ended_at is not None
+    assert row.last_error.startswith("given up: the mail server ")
+    figures = waiting.caller()("GET", "/metrics", 200)
+    assert "accord_mails_given_up_total 1.0" in figures
+    assert 'accord_mail_failures_total{fault="permanent"} 3.0' in figures
+    assert "1 messages were given up" in caplog.text
+    login(waiting, "alice")
+
+
+def test_what_fails_for_too_long_is_given_up(waiting: MailWorld, server: MailServer, authority: Authority) -> None:
+    server.answers["DATA"] = "451 4.3.0 later"
+    settings = waiting.mail_settings(server.port, authority.file, give_up=timedelta(minutes=10))
+    pace = AT_ONCE._replace(first=timedelta(minutes=1), longest=timedelta(hours=1))
+    for attempt in range(1, 5):
+        assert waiting.row().ended_at is None, attempt
+        waiting.deliver(settings, pace)
+        waiting.make_due()
+    assert waiting.row().ended_at is not None, "1 + 2 + 4 + 8 minutes are more than 10"
+    assert waiting.row().attempts == 4
+
+
+def test_a_server_that_is_away_uses_up_no_tries_and_is_not_asked_for_each_message(
+    world: MailWorld, scripted: list[ScriptedServer], authority: Authority
+) -> None:
+    for _ in range(5):
+        world.reset("nobody")
+    scripted.append(ScriptedServer(talk({}, greeting=b"554 away\r\n")))
+    sender = world.sender(plain(world, scripted[0]))
+    assert sender.deliver(datetime.now(UTC)) > 0, "a pause"
+    assert scripted[0].connections == 1
+    assert {row.attempts for row in world.rows()} == {0}
+    for _ in range(4):
+        sender.deliver(datetime.now(UTC))
+    assert scripted[0].connections == 5
+    assert {row.attempts for row in world.rows()} == {0}
+    assert all(row.ended_at is None for row in world.rows())
+
+
+def test_what_waits_for_a_server_that_is_away_for_too_long_is_given_up_and_can_be_taken_up_again(
+    world: MailWorld, authority: Authority, scripted: list[ScriptedServer]
+) -> None:
+    world.reset("bob")
+    world.caller("root")("PUT", "/users/bob/disabled", 204)
+    scripted.append(ScriptedServer(talk({}, greeting=b"554 away\r\n")))
+    sender = world.sender(plain(world, scripted[0], give_up=timedelta(seconds=0.2)))
+    sender.deliver(datetime.now(UTC))
+    assert [row.ended_at for row in world.rows()] == [None, None]
+    time.sleep(0.3)
+    world.reset("nobody")
+    sender.deliver(datetime.now(UTC))
+    ended = {row.template + str(row.user_id): row.ended_at is not None for row in world.rows()}
+    assert list(ended.values()) == [True, False, False], "not the disabled account's, and not the one just asked for"
+    assert "accord_mails_given_up_total 1.0" in world.caller()("GET", "/metrics", 200)
+
+
+def test_a_connection_that_breaks_off_after_the_message_is_tried_again_under_the_same_id(
+    waiting: MailWorld, server: MailServer, authority: Authority
+) -> None:
+    server.drops = 1
+    settings = waiting.mail_settings(server.port, authority.file)
+    waiting.deliver(settings)
+    insist_on_nothing_changed(waiting, "closed the connection", 1)
+    message_id = waiting.row().message_id
+    waiting.deliver(settings)
+    (received,) = server.received
+    assert received.parsed["Message-ID"] == message_id
+    login(waiting, "alice", password_in(received))
+
+
+def test_a_server_that_closes_an_idle_connection_costs_no_try(world: MailWorld, scripted: list[ScriptedServer]) -> None:
+    def one_a_connection(client: socket.socket) -> None:
+        client.sendall(b"220 hi\r\n")
+        file = client.makefile("rb")
+        for line in file:
+            if line.startswith(b"DATA"):
+                client.sendall(b"354 go\r\n")
+                while file.readline() != b".\r\n":
+                    pass
+                client.sendall(b"250 ok\r\n")
+                return
+            client.sendall(b"250 ok\r\n")
+
+    scripted.append(ScriptedServer(one_a_connection))
+    for name in ("bob", "nobody"):
+        world.reset(name)
+    world.deliver(plain(world, scripted[0]))
+    assert [(row.attempts, row.sent_at is not None) for row in world.rows()] == [(1, True)] * 3
+    assert scripted[0].connections == 3
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda client: time.sleep(20),
+        trickle(b"220-" + b"x" * 900 + b"\r\n", 0.01),
+        trickle(b"220-hi\r\n", 0.0002),
+        talk({"EHLO": b"250-" + b"x" * 2000 + b"\r\n"}),
+        talk({"EHLO": b"250-hi\r\n" * 200}),
+        talk({}, greeting=b"\x00\xff\xfe\r\n"),
+        talk({}, greeting=b"999 hi\r\n"),
+        talk({}, greeting=b"220"),
+        talk({"RCPT": b"250-hi\r\n"}),
+        talk({"BODY": b""}),
+    ],
+    ids=["silent", "trickles", "says-more-and-more", "long-line", "endless", "binary", "odd-code", "cut-off", "half", "no-end"],
+)
+def test_a_hostile_server_costs_no_more_than_the_time_limit(
+    waiting: MailWorld, scripted: list[ScriptedServer], script: object
+) -> None:
+    scripted.append(ScriptedServer(script))  # type: ignore[arg-type]
+    begun = time.monotonic()
+    waiting.deliver(plain(waiting, scripted[0], timeout=1.0))
+    assert time.monotonic() - begun < 3
+    insist_on_nothing_changed(waiting, "within 1 seconds|mail server does|closed|end of its answer", waiting.row().attempts)
+
+
+def test_what_a_server_says_is_cleared_and_kept_short(waiting: MailWorld, scripted: list[ScriptedServer]) -> None:
+    evil = b"550 5.7.1 \x1b[31mred\x1b]0;title\x07 \xe2\x80\xae" + b"long " * 100 + b"\r\n"
+    scripted.append(ScriptedServer(talk({"RCPT": evil})))
+    waiting.deliver(plain(waiting, scripted[0]), AT_ONCE._replace(refused_first=HOUR))
+    error = waiting.row().last_error
+    assert error.isascii() and error.isprintable()
+    assert len(error) < 300
+    assert "5.7.1 [31mred ]0;title" in error
+
+
+def test_no_secret_that_a_server_says_back_is_kept(
+    waiting: MailWorld, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[str] = []
+
+    def echo(_about: str) -> str:
+        return f"554 5.6.0 I read {seen[-1]} and {PASSWORD}" if seen else "450 later"
+
+    with serving_mail(starttls=authority.context()) as server:
+        received = server.received
+        settings = waiting.mail_settings(server.port, authority.file)
+        waiting.deliver(settings)
+        seen.append(password_in(received[-1]))
+        server.answers["DATA"] = server.answers["RCPT"] = echo
+        waiting.reset()
+        waiting.deliver(settings, AT_ONCE._replace(refused_first=HOUR))
+    assert waiting.row().last_error.startswith("the mail server ")
+    assert PASSWORD not in waiting.row().last_error + caplog.text
+    assert "***" in waiting.row().last_error

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 
 from api.authentication import credentials
 from api.authentication.passwords import Passwords, objection
@@ -24,11 +24,13 @@ _users, _states = tables.users.c, tables.account_states.c
 _JOINED = select(tables.users, *[column for column in _states if column.name != "user_id"]).select_from(
     tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)
 )
+_FIND = _JOINED.where(_users.name == bindparam("name"))
+_WRITE = tables.account_states.update().where(_states.user_id == bindparam("of_user"))
 
 
 def find(connection: Connection, name: str) -> Row[Any] | None:
     """An account with all that is known of it; what runtime never wrote is None."""
-    return connection.execute(_JOINED.where(_users.name == name)).first()
+    return connection.execute(_FIND, {"name": name}).first()
 
 
 def find_by_id(connection: Connection, user_id: int | None) -> Row[Any] | None:
@@ -58,7 +60,7 @@ def must_change_password(account: Row[Any], now: datetime) -> bool:
 
 def write(connection: Connection, user_id: int, values: dict[str, Any]) -> None:
     """Write runtime facts of an account."""
-    if connection.execute(tables.account_states.update().where(_states.user_id == user_id).values(values)).rowcount == 0:
+    if connection.execute(_WRITE, {"of_user": user_id, **values}).rowcount == 0:
         connection.execute(tables.account_states.insert().values(user_id=user_id, **values))
 
 

@@ -101,18 +101,19 @@ def mint(
         raise Conflict(f"the account has {MOST_TOKENS} live tokens, and may not have more; revoke one")
     minted = Minted(new_secret(), new_accessor(), expires_at)
     connection.execute(
-        tables.tokens.insert().values(
-            user_id=user_id,
-            kind=kind,
-            accessor=minted.accessor,
-            sha256=fingerprint(minted.secret),
-            name=name,
-            created_at=now,
-            expires_at=expires_at,
-            issuers=_json(issuers),
-            permitted_ips=_json(permitted_ips),
-            password_change_required=password_change_required,
-        )
+        tables.tokens.insert(),
+        {
+            "user_id": user_id,
+            "kind": kind,
+            "accessor": minted.accessor,
+            "sha256": fingerprint(minted.secret),
+            "name": name,
+            "created_at": now,
+            "expires_at": expires_at,
+            "issuers": _json(issuers),
+            "permitted_ips": _json(permitted_ips),
+            "password_change_required": password_change_required,
+        },
     )
     return minted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 
 from api.authentication import credentials
 from api.policies import Policies
@@ -17,15 +17,22 @@ MOST = 100
 """Live sessions of an account. Refusing one more would lock out whoever's program logs in without ever logging out."""
 
 
+_columns = tables.tokens.c
+_used_at = func.coalesce(_columns.last_used_at, _columns.created_at)
+_SURPLUS = (
+    select(_columns.accessor)
+    .where(_columns.user_id == bindparam("user_id"), _columns.kind == "session", _columns.revoked_at.is_(None))
+    .where(_columns.expires_at > bindparam("now", type_=tables.Instant), _used_at > bindparam("idle_since", type_=tables.Instant))
+    .order_by(_used_at.desc(), _columns.id.desc())
+    .offset(MOST - 1)
+)
+
+
 def make_room(connection: Connection, account: Row[Any], policies: Policies, now: datetime) -> list[Event]:
     """End the sessions that were used longest ago, so that there may be one more; what the audit log says of it."""
-    columns = tables.tokens.c
-    used_at = func.coalesce(columns.last_used_at, columns.created_at)
-    mine = (columns.user_id == account.id) & (columns.kind == "session") & columns.revoked_at.is_(None)
-    live = mine & (columns.expires_at > now) & (used_at > now - policies.session_idle)
-    surplus = select(columns.accessor).where(live).order_by(used_at.desc(), columns.id.desc()).offset(MOST - 1)
+    values = {"user_id": account.id, "now": now, "idle_since": now - policies.session_idle}
     events = []
-    for accessor in connection.execute(surplus).scalars().all():
+    for accessor in connection.execute(_SURPLUS, values).scalars().all():
         ended = credentials.revoke(connection, account.id, now, accessor=accessor)
         events += credentials.revoked_events(account.name, ended, "too-many-sessions")
     return events

@@ -79,13 +79,15 @@ def entry_hash(entry: Sequence[Any]) -> str:
     return hashlib.sha256(orjson.dumps(tuple(entry))).hexdigest()
 
 
+_HEAD = select(tables.state.c.audit_count, tables.state.c.audit_head).with_for_update()
+
+
 class Chain:
     """The log's end, to append to. The head in `state` is locked until the transaction ends."""
 
     def __init__(self, connection: Connection, *, at: datetime, actor: str, revision_id: int | None = None) -> None:
-        head = select(tables.state.c.audit_count, tables.state.c.audit_head).with_for_update()
         self._connection = connection
-        self._count, self._head = connection.execute(head).one()
+        self._count, self._head = connection.execute(_HEAD).one()
         self._common = instant_text(at), actor, revision_id
 
     def entries(self, events: Iterable[Event]) -> Iterator[list[tuple[Any, ...]]]:
@@ -105,7 +107,7 @@ class Chain:
 
     def end(self) -> None:
         """Write the new head, after all entries."""
-        self._connection.execute(tables.state.update().values(audit_count=self._count, audit_head=self._head))
+        self._connection.execute(tables.state.update(), {"audit_count": self._count, "audit_head": self._head})
 
 
 def append(connection: Connection, events: Iterable[Event], *, at: datetime, actor: str, revision_id: int | None = None) -> None:

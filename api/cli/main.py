@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "Serve the API until SIGTERM or Ctrl-C.",
     "user": "Act on an account: its password, failed logins, the administrators' switch.",
     "token": "List and revoke API tokens and sessions.",
+    "mail": "See what waits to be mailed, have it tried again, send a test message.",
     "directory": "Examine the domain controllers, and find groups to map.",
     "completion": "Print the shell completion script.",
 }

@@ -1,0 +1,160 @@
+"""accord-api mail."""
+
+from __future__ import annotations
+
+import click
+
+from api.cli.groups import Group
+from api.cli.operator import at_work, database_option
+
+_SHOWN = 50
+_format = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+
+
+@click.group(
+    "mail",
+    cls=Group,
+    epilog="""\b
+Examples:
+  accord-api mail status
+  accord-api mail test alice@example.org
+  accord-api mail retry --all
+""",
+)
+def command() -> None:
+    """See what waits to be mailed and why, have it tried again, and send a test message."""
+
+
+@command.command(
+    "status",
+    epilog="""\b
+Examples:
+  accord-api mail status
+  accord-api mail status --format json
+
+\b
+Exit codes: 0 nothing was given up; 1 something was.
+""",
+)
+@_format
+@database_option
+def status(form: str, **options: str | None) -> int:
+    """Say how many messages wait, since when, what went wrong with which, and what was given up."""
+    import orjson
+
+    from api.mail import outbox
+    from reconciler.access.instants import format_instant
+
+    with at_work(options) as (settings, database, _), database.reading() as connection:
+        found, trouble = outbox.read_status(connection), outbox.read_trouble(connection, _SHOWN)
+    if form == "json":
+        shown = {
+            "way": settings.mail.shown,
+            "waiting": found.waiting,
+            "heldBack": found.held_back,
+            "oldest": found.oldest and format_instant(found.oldest),
+            "givenUp": found.given_up,
+            "unwanted": found.unwanted,
+            "sent": found.sent,
+            "trouble": [
+                {
+                    "id": each.id,
+                    "template": each.template,
+                    "to": each.recipient,
+                    "attempts": each.attempts,
+                    "createdAt": format_instant(each.created_at),
+                    "nextAttemptAt": each.next_attempt_at and format_instant(each.next_attempt_at),
+                    "why": each.why,
+                }
+                for each in trouble
+            ],
+        }
+        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(f"Mail goes to {settings.mail.shown}.")
+        since = f", the oldest since {format_instant(found.oldest)}" if found.oldest else ""
+        held = f"; of them {found.held_back} until their accounts are enabled" if found.held_back else ""
+        click.echo(f"{found.waiting} wait{since}{held}.")
+        click.echo(f"{found.given_up} were given up, {found.unwanted} were not wanted any more.")
+        for template, number in found.sent.items():
+            click.echo(f"{number} sent: {template}")
+        for each in trouble:
+            after = f"next try {format_instant(each.next_attempt_at)}" if each.next_attempt_at else "never again"
+            click.echo(f"#{each.id}  {each.template} to {each.recipient}, {each.attempts} tries, {after}\n      {each.why}")
+    return 1 if found.given_up else 0
+
+
+@command.command(
+    "retry",
+    epilog="""\b
+Examples:
+  accord-api mail retry 17
+  accord-api mail retry --all
+""",
+)
+@click.argument("ids", nargs=-1, type=click.IntRange(1, 2**31 - 1))
+@click.option("--all", "everything", is_flag=True, help="All that failed and wait, and all that were given up.")
+@database_option
+def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None:
+    """Have messages that failed, or were given up, tried again at once. One that was sent, or is not wanted any more, is not."""
+    from api.mail import outbox
+    from reconciler.store.audit import Event, append
+
+    if bool(ids) is everything:
+        raise click.UsageError("name the numbers to try again (`accord-api mail status`), or say --all")
+    with at_work(options) as (_, database, act), database.recording() as connection:
+        found = outbox.retry(connection, None if everything else ids, act["now"])
+        missing = sorted(set(ids) - {number for number, _, _ in found})
+        if missing:
+            raise click.ClickException(f"message {missing[0]} neither failed nor was given up; nothing was changed")
+        events = [
+            Event("mail.retry", "User" if name else "", name or "", {"message": number, "template": template})
+            for number, template, name in found
+        ]
+        append(connection, events, at=act["now"], actor=act["actor"])
+    click.echo(f"{len(found)} will be tried again at once.")
+
+
+@command.command(
+    "test",
+    epilog="""\b
+Examples:
+  accord-api mail test alice@example.org
+  ACCORD_SMTP_HOST=mail.example.org ACCORD_SMTP_FROM=accord@example.org accord-api mail test alice@example.org
+""",
+)
+@click.argument("address")
+def test(address: str) -> None:
+    """Send a test message now, with the settings that the server has, and say what went wrong if something does."""
+    import secrets
+    from datetime import UTC, datetime
+
+    from api.mail.delivery import way_out
+    from api.mail.errors import Undelivered
+    from api.mail.message import Recipient, compose
+    from api.mail.settings import is_address
+    from api.mail.smtp import Smtp
+    from api.settings import read_settings
+    from reconciler.mail.rendering import Rendered
+
+    settings = read_settings({}).mail
+    if not is_address(address):
+        raise click.ClickException(f"`{address}` is no address that mail can be sent to")
+    text = "This is a test message of Accord. If you can read it, mail works."
+    content = compose(
+        Rendered("Test message of Accord", f"{text}\n", f"<p>{text}</p>\n"),
+        sender=settings.sender,
+        recipient=Recipient(address),
+        message_id=f"<{secrets.token_hex(16)}@{settings.sender.rpartition('@')[2]}>",
+        now=datetime.now(UTC),
+    )
+    way = way_out(settings)
+    try:
+        if isinstance(way, Smtp):
+            click.echo(f"Connected to {settings.shown}: {way.connect()}.")
+        way.send(Recipient(address).envelope, content, f"test {secrets.token_hex(16)}", secret=False)
+    except Undelivered as failure:
+        raise click.ClickException(f"nothing was sent: {failure}") from None
+    finally:
+        way.close()
+    click.echo(f"A test message to {address} went to {settings.shown}.")

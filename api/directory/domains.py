@@ -16,7 +16,7 @@ from ldap3.protocol.sasl.sasl import validate_simple_password
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
-from api.directory.controllers import Controllers, NotAnswered, Session
+from api.directory.controllers import Controllers, Found, NotAnswered, Session
 from api.directory.entries import (
     ATTRIBUTES,
     Account,
@@ -69,10 +69,11 @@ class Domain:
         """An account as it is now; None where it is gone. Raises DirectoryUnavailable."""
 
         def question(session: Session) -> Account | None:
-            found = self._read_all(session, [guid])
-            if guid in found and found[guid] is None:
+            found = session.search(self.settings.user_base, f"(&{_PEOPLE}{_is(guid)})", ATTRIBUTES, most=1)
+            account = _account(session, found[0]) if found else None
+            if found is None or (found and account is None):
                 raise NotAnswered("it does not tell all of an account")
-            return found.get(guid)
+            return account
 
         return self.controllers.ask(question)
 
@@ -80,18 +81,15 @@ class Domain:
         """Those of the accounts that are there, each as it is now; None for one of which not all is told. All of it, or
         DirectoryUnavailable. It takes no place from those who log in, so that they cannot keep it from being done.
         """
-        return self.controllers.ask(lambda session: self._read_all(session, guids), in_background=True)
 
-    def _read_all(self, session: Session, guids: Sequence[str]) -> dict[str, Account | None]:
-        condition = f"(&{_PEOPLE}(|{''.join(_is(guid) for guid in guids)}))"
-        found: dict[str, Account | None] = {}
-        for dn, attributes in session.pages(self.settings.user_base, condition, ATTRIBUTES):
-            entry = read_entry(dn, attributes)
-            guid = read_guid(attributes)
-            if guid is None:
+        def question(session: Session) -> dict[str, Account | None]:
+            condition = f"(&{_PEOPLE}(|{''.join(_is(guid) for guid in guids)}))"
+            found = {read_guid(each.attributes): each for each in session.pages(self.settings.user_base, condition, ATTRIBUTES)}
+            if None in found:
                 raise NotAnswered("it does not tell which account one is")
-            found[guid] = None if entry is None else Account(entry, groups_of(session, dn))
-        return found
+            return {str(guid): _account(session, each) for guid, each in found.items()}
+
+        return self.controllers.ask(question, in_background=True)
 
     def group_sid(self, text: str) -> str | None:
         """The SID of a group by its sAMAccountName or DN; None where there is none, or more. Raises DirectoryUnavailable."""
@@ -131,6 +129,11 @@ class Domain:
             policy = _read_policy(session, settings_object) if settings_object else _read_policy(session, self.settings.base, "")
             self._policies[settings_object] = time.monotonic(), policy
         return policy
+
+
+def _account(session: Session, found: Found) -> Account | None:
+    entry = read_entry(*found)
+    return None if entry is None else Account(entry, groups_of(session, found.dn))
 
 
 def _read_policy(session: Session, dn: str, prefix: str = "msDS-") -> Policy:

@@ -61,19 +61,21 @@ def could_lock(told: Told, others: Others, now: datetime) -> bool:
 def under_way(reader: Reader, guid: str, now: datetime) -> Iterator[Others]:
     """A password is being sent for an account; the others before it. Raises StoreError."""
     with reader.database.recording() as connection:
-        others = Others(_count(connection, _wrong(guid), now), _count(connection, _sent(guid), now))
+        others = Others(*_counts(connection, now, _wrong(guid), _sent(guid)))
         _write(connection, _sent(guid), others.under_way + 1, now, now + _ABANDONED)
     try:
         yield others
     finally:
         with reader.database.recording() as connection:
-            _write(connection, _sent(guid), _count(connection, _sent(guid), now) - 1, now, now + _ABANDONED)
+            (count,) = _counts(connection, now, _sent(guid))
+            _write(connection, _sent(guid), count - 1, now, now + _ABANDONED)
 
 
 def count_wrong(reader: Reader, guid: str, window: timedelta, now: datetime) -> None:
     """Count a password that the directory has counted, or may have, for as long as it does. Raises StoreError."""
     with reader.database.recording() as connection:
-        _write(connection, _wrong(guid), _count(connection, _wrong(guid), now) + 1, now, now + window)
+        (count,) = _counts(connection, now, _wrong(guid))
+        _write(connection, _wrong(guid), count + 1, now, now + window)
 
 
 def forget(connection: Connection, guid: str) -> None:
@@ -89,9 +91,10 @@ def _sent(guid: str) -> str:
     return f"sent:{guid}"
 
 
-def _count(connection: Connection, key: str, now: datetime) -> int:
-    query = select(_failures.failures).where(_failures.address == key, _failures.next_login_at > now)
-    return connection.execute(query).scalar() or 0
+def _counts(connection: Connection, now: datetime, *keys: str) -> list[int]:
+    query = select(_failures.address, _failures.failures).where(_failures.address.in_(keys), _failures.next_login_at > now)
+    found = {row[0]: row[1] for row in connection.execute(query)}
+    return [found.get(key, 0) for key in keys]
 
 
 def _write(connection: Connection, key: str, count: int, now: datetime, until: datetime) -> None:

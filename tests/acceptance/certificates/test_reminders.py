@@ -1,0 +1,212 @@
+"""Reminders: each that is due exactly once, whenever scans come, and however many there are at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from register_world import DAY, RegisterWorld
+
+from api.certificates import reminders
+from api.certificates.reminders import remind_on
+from api.metrics import Metrics
+from benchmarks.reminders import live_through
+from reconciler.store.engine import Database, open_database
+
+EXPIRING = "certificate-expiring"
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def now(world: RegisterWorld) -> datetime:
+    """The moment of the first scan ever."""
+    moment = datetime.now(UTC).replace(microsecond=0)
+    world.scan(moment)
+    return moment
+
+
+def days(world: RegisterWorld) -> list[int]:
+    """The days of all reminders there are, in the order in which they were made."""
+    with world.service.database.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT detail FROM outbox WHERE template = 'certificate-expiring' ORDER BY id")
+        return [int(detail.strip("{}").partition(":")[2]) for (detail,) in rows]
+
+
+def test_each_threshold_once_at_its_instant(world: RegisterWorld, now: datetime) -> None:
+    world.register(begins=now, lives=90 * DAY)
+    for at, made in (
+        (60 * DAY - SECOND, []),
+        (60 * DAY, [30]),
+        (60 * DAY, [30]),
+        (60 * DAY + SECOND, [30]),
+        (80 * DAY - SECOND, [30]),
+        (80 * DAY + SECOND, [30, 10]),
+        (89 * DAY, [30, 10]),
+        (200 * DAY, [30, 10]),
+    ):
+        world.scan(now + at)
+        assert days(world) == made
+    assert [entry["detail"] for entry in world.audit("certificate.remind")] == [{"certificates": 1, "mails": 1}] * 2
+    world.accord("audit", "verify")
+
+
+def test_after_an_outage_the_nearest_missed_one_is_made_and_not_all(world: RegisterWorld, now: datetime) -> None:
+    world.settings(daysBeforeExpiry=[60, 30, 10, 0])
+    world.register(begins=now, lives=90 * DAY)
+    world.scan(now + 85 * DAY)
+    assert days(world) == [10]
+    world.scan(now + 95 * DAY)
+    assert days(world) == [10, 0]
+
+
+def test_one_that_expired_during_an_outage_is_told_of_all_the_same(world: RegisterWorld, now: datetime) -> None:
+    world.register(begins=now, lives=90 * DAY)
+    world.scan(now + 300 * DAY)
+    assert days(world) == [10]
+
+
+def test_what_was_past_at_its_registration_is_not_made_up_for(world: RegisterWorld, now: datetime) -> None:
+    world.register(begins=now - 70 * DAY, lives=90 * DAY)
+    world.scan(now + DAY)
+    assert days(world) == []
+    world.scan(now + 11 * DAY)
+    assert days(world) == [10]
+
+
+def test_the_first_scan_ever_makes_none(world: RegisterWorld) -> None:
+    world.register(lives=30 * DAY)
+    world.scan(datetime.now(UTC) + 25 * DAY)
+    assert days(world) == []
+
+
+def test_what_is_switched_on_again_reminds_of_what_is_still_to_come(world: RegisterWorld, now: datetime) -> None:
+    number = world.register(begins=now, lives=90 * DAY)
+    alice = world.caller("alice")
+    alice("PATCH", f"/certificates/{number}", 200, json={"tracked": False})
+    world.scan(now + 65 * DAY)
+    alice("PATCH", f"/certificates/{number}", 200, json={"tracked": True})
+    world.scan(now + 66 * DAY)
+    assert days(world) == []
+    world.scan(now + 81 * DAY)
+    assert days(world) == [10]
+
+
+def test_a_link_or_mark_that_is_taken_back_brings_the_reminders_back(world: RegisterWorld, now: datetime) -> None:
+    number, other = world.register(begins=now, lives=90 * DAY), world.register(begins=now, lives=200 * DAY)
+    alice = world.caller("alice")
+    alice("PATCH", f"/certificates/{other}", 200, json={"renews": number})
+    alice("PUT", f"/certificates/{number}/revoked", 204)
+    world.scan(now + 61 * DAY)
+    alice("PATCH", f"/certificates/{other}", 200, json={"renews": None})
+    alice("DELETE", f"/certificates/{number}/revoked", 204)
+    world.scan(now + 81 * DAY)
+    assert days(world) == [10]
+
+
+def test_settings_that_change_in_between_count_from_the_next_scan(world: RegisterWorld, now: datetime) -> None:
+    world.register(begins=now, lives=90 * DAY)
+    world.scan(now + 65 * DAY)
+    assert days(world) == [30]
+    world.settings(daysBeforeExpiry=[40, 30, 20, 5])  # 40 days are past, and 30 were told of
+    world.scan(now + 66 * DAY)
+    assert days(world) == [30]
+    world.scan(now + 71 * DAY)
+    assert days(world) == [30, 20]
+    world.settings(onExpiry=False)
+    world.scan(now + 81 * DAY)
+    world.settings(daysBeforeExpiry=[10, 5])
+    world.scan(now + 82 * DAY)
+    assert days(world) == [30, 20]
+    world.scan(now + 86 * DAY)
+    assert days(world) == [30, 20, 5]
+
+
+def test_a_clock_that_goes_back_makes_nothing_twice_and_nothing_is_left_out(world: RegisterWorld, now: datetime) -> None:
+    world.register(begins=now, lives=90 * DAY)
+    world.scan(now + 61 * DAY)
+    assert world.scan(now + 59 * DAY).until == now + 61 * DAY
+    world.scan(now + 60 * DAY)
+    world.scan(now + 62 * DAY)
+    assert days(world) == [30]
+
+
+def test_a_scan_that_fails_is_made_up_for(world: RegisterWorld, now: datetime) -> None:
+    world.register(begins=now, lives=90 * DAY)
+    world.execute("ALTER TABLE outbox RENAME TO outbox_elsewhere")
+    with pytest.raises(Exception, match="outbox"):
+        world.scan(now + 61 * DAY)
+    world.execute("ALTER TABLE outbox_elsewhere RENAME TO outbox")
+    world.scan(now + 62 * DAY)
+    assert days(world) == [30]
+
+
+def test_the_year_9999_is_far_enough(world: RegisterWorld, now: datetime) -> None:
+    world.settings(daysBeforeExpiry=[3650, 0])
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    world.register(begins=now, lives=never - now)
+    world.scan(now + 3000 * DAY)
+    assert days(world) == []
+
+
+@contextmanager
+def scanning(world: RegisterWorld, metrics: Metrics) -> Iterator[None]:
+    """The thread that a service has, and nothing else of it."""
+    stopping = threading.Event()
+    thread = threading.Thread(target=remind_on, args=(world.service.database, metrics, stopping))
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_service_scans_by_itself_and_says_how_far_it_is(
+    world: RegisterWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reminders, "EVERY", 0.01)
+    monkeypatch.setattr(reminders.random, "uniform", lambda _one, _other: 0.0)
+    now = datetime.now(UTC)
+    world.scan(now - DAY)
+    number = world.register(begins=now - 61 * DAY, lives=91 * DAY - timedelta(hours=1))
+    world.execute(f"UPDATE certificates SET registered_at = '2020-01-01T00:00:00.000000Z' WHERE id = {number}")
+    metrics = Metrics()
+
+    def figures() -> dict[str, Any]:
+        lines = [line.split() for line in metrics.exposition().splitlines() if line.startswith("accord_remind")]
+        return {line[0]: float(line[1]) for line in lines}
+
+    with scanning(world, metrics):
+        until(lambda: figures()["accord_reminders_total"] == 1)
+        assert days(world) == [30]
+        assert figures()["accord_reminded_until_seconds"] >= now.timestamp()
+        world.execute("ALTER TABLE outbox RENAME TO outbox_elsewhere")
+        world.execute(f"UPDATE certificates SET not_after = '2026-01-01T00:00:00.000000Z' WHERE id = {number}")
+        world.execute("UPDATE state SET reminded_until = '2025-12-01T00:00:00.000000Z'")
+        until(lambda: "could not be looked for" in caplog.text)
+        world.execute("ALTER TABLE outbox_elsewhere RENAME TO outbox")
+        until(lambda: figures()["accord_reminders_total"] == 2)
+        world.execute("UPDATE state SET reminded_until = '2999-01-01T00:00:00.000000Z'")
+        until(lambda: "no reminders before 2999-01-01" in caplog.text)
+
+
+def until(holds: Any) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came about")
+
+
+@pytest.mark.slow
+def test_a_year_of_two_replicas_is_what_a_model_expects(database: Database) -> None:
+    with open_database(database.url) as other:
+        outcome = live_through([database, other], 1_000, seed=1)
+    assert outcome.reminders > 300
+    assert (outcome.missing, outcome.surplus) == ({}, {})

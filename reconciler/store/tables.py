@@ -229,6 +229,14 @@ tokens = Table(
     Column("permitted_ips", Text),
     _flag("password_change_required"),  # of a session: it may do nothing else
     CheckConstraint("kind IN ('session', 'token')", name="kind"),
+    # what ended is kept for a while, and an account's program may log in every minute
+    Index(
+        "ix_tokens_unrevoked",
+        "user_id",
+        "expires_at",
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
 )
 login_failures = Table(
     "login_failures",

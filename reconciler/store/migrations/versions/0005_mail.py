@@ -1,4 +1,4 @@
-"""The register of certificates, the delivery of mail, and generated passwords that end unused"""
+"""The register of certificates, the delivery of mail, generated passwords that end unused; live credentials by an index"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -80,3 +80,7 @@ def upgrade() -> None:
     op.create_index("ix_outbox_waiting", "outbox", ["next_attempt_at"], sqlite_where=waiting, postgresql_where=waiting)
     op.add_column("account_states", sa.Column("password_expires_at", _INSTANT, nullable=True))
     op.add_column("state", sa.Column("reminded_until", _INSTANT, nullable=True))
+    unrevoked = sa.text("revoked_at IS NULL")
+    op.create_index(
+        "ix_tokens_unrevoked", "tokens", ["user_id", "expires_at"], sqlite_where=unrevoked, postgresql_where=unrevoked
+    )

@@ -194,14 +194,17 @@ class _Judge:
             return
         value, faults = self._value(node, local, present)
         yield from faults
+        path = path or _path(_unfiltered(node)) or ""
         if value.missing:
             what = f"`{path}`" if path else "this value"
             remedy = f"write it within `{{% if {path} %}}`, or as" if path else "write"
             message = f'{what} may be missing, and nothing would stand here; {remedy} `{{{{ {path or "…"} or "…" }}}}`'
             yield self._fault(node, "template-missing-value", message, path, severity="warning")
         if value.type == "list":
-            message = f'`{path}` is a list; write `{path} | join(", ")`, or `{{% for … in {path} %}}`'
+            message = f'a list is no text; write `{path or "…"} | join(", ")`, or `{{% for … in {path or "…"} %}}`'
             yield self._refusal(node, message, path)
+        elif value.type == "mixed":
+            yield self._refusal(node, "this is now a list and now a text")
 
     def _if(self, node: nodes.If, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
         for branch in (node, *node.elif_):
@@ -391,6 +394,13 @@ def _path(node: nodes.Node) -> str | None:
         parts.append(node.attr)
         node = node.node
     return ".".join([node.name, *reversed(parts)]) if isinstance(node, nodes.Name) else None
+
+
+def _unfiltered(node: nodes.Node) -> nodes.Node:
+    """What goes into a chain of filters."""
+    while isinstance(node, nodes.Filter) and node.node is not None:
+        node = node.node
+    return node
 
 
 def _facts(test: nodes.Node) -> tuple[_Present, _Present]:

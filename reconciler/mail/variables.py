@@ -69,7 +69,12 @@ _CERTIFICATE = (
         optional=True,
     ),
     Variable(
-        "certificate.note", "text", "What the requesting application wrote about it", "Ordered for the winter sale", optional=True
+        "certificate.note",
+        "text",
+        "What the requesting application wrote about it",
+        "Ordered for the winter sale",
+        optional=True,
+        lines=True,
     ),
     Variable("certificate.pem", "text", "The certificate itself, as PEM", _PEM, lines=True),
     _URL,

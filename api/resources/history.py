@@ -40,7 +40,7 @@ class Audit(Resource):
         also=(404,),
         query={
             **PAGE,
-            "kind": {"enum": ["User", "Team", "Issuer", "EmailTemplate", "Settings"]},
+            "kind": {"enum": ["User", "Team", "Issuer", "EmailTemplate", "Settings", "Certificate"]},
             "name": NAME,
             "action": {"type": "string", "maxLength": 64, "pattern": NO_CONTROL},
         },

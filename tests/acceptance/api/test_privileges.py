@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from client import PASSWORD, World
+from issued import pem
 from postgresql_server import PostgresqlServer
 from served import TOP, command, serving
 
@@ -41,6 +42,9 @@ def test_the_privileges_of_the_api_are_enough_and_not_more(
         alice, root = log_in("alice"), log_in("root")
         assert server.call("POST", "/api/v1/decisions", alice, {"issuer": "tls"}).json["allow"] is True
         minted = server.call("POST", "/api/v1/me/tokens", alice, {"name": "pipeline", "validFor": "1d"}).json
+        body = {"pem": pem(), "issuer": "tls", "team": "web"}
+        assert server.call("POST", "/api/v1/certificates", alice, body).status == 201
+        assert server.call("PUT", "/api/v1/certificates/1/revoked", alice).status == 204
         assert server.call("GET", "/api/v1/users/alice", root).status == 200
         assert server.call("DELETE", f"/api/v1/users/alice/tokens/{minted['id']}", root).status == 204
         assert server.call("POST", "/api/v1/users/alice/password-reset", root).status == 204
@@ -67,6 +71,7 @@ def test_the_privileges_of_the_api_are_enough_and_not_more(
         "INSERT INTO issuers (name) VALUES ('x')",
         "UPDATE audit SET actor = 'x'",
         "DELETE FROM audit",
+        "DELETE FROM certificates",
         "DELETE FROM revisions",
         "UPDATE settings SET policies = 'x'",
     ):

@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(READY) ## Make a config repository, plan and apply it to SQLite, change one file, then serve the API and ask it
+demo: $(READY) ## Make a config repository, plan and apply it to SQLite, change one file, then serve the API, ask it, and read a mail
 	@VENV=$(VENV) examples/demo.sh
 
 test: $(READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL

@@ -221,7 +221,7 @@ def main() -> None:
                 inbox.close()
                 kind = "with a password" if passwords else "about a certificate"
                 print(
-                    f"{number} sender: {(passwords + certificates) / seconds:.0f} messages/s {kind};"
+                    f"{number} senders: {(passwords + certificates) / seconds:.0f} messages/s {kind};"
                     f" {sum(count > 1 for count in times.values())} more than once"
                 )
             with database.writing() as connection:

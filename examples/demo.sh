@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A first look at Accord: a config repository, a plan, an apply; one change, reviewed and applied; then the API, asked with curl.
+# A first look at Accord: a config repository, a plan, an apply; one change, reviewed and applied; then the API, asked with curl;
+# and a new colleague, who gets a password by mail.
 # Leaves everything in .demo/. On a terminal the API goes on until Ctrl-C; elsewhere it stops at the end.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -96,7 +97,25 @@ call "curl -s $url/decisions $token $json -d '{\"issuer\": \"vpn\"}'"
 title "And Alice the one for signing documents? Denied, and why"
 call "curl -s $url/decisions $session $json -d '{\"issuer\": \"document-signing\"}'"
 
-printf '\nEverything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'
+title "A new colleague: one commit. The API mails a password, here into a folder, since there is no mail server"
+cat >config/people/heidi.yaml <<END
+apiVersion: accord/v1
+kind: User
+metadata: {name: heidi}
+spec: {email: heidi@example.org, fullName: Heidi Lang}
+END
+git -C config add -A
+git -C config commit -q -m "Heidi joins"
+run accord apply --yes
+until mail=$(grep -l '^To: .*heidi@' mail/new/* 2>/dev/null); do sleep 0.1; done
+printf '\033[36m$ cat %s\033[0m\n' "$mail"
+sed '/text\/html/,$d' "$mail"
+
+title "Heidi logs in with it, once: it must be changed, and only its hash was kept"
+call "curl -s $url/sessions $json -d '{\"username\": \"heidi\", \"password\": \"$(sed -n 's/^ *password: *//p' "$mail")\"}'"
+
+printf '\nMails are in .demo/mail, a maildir, for any mail program: mutt -f .demo/mail\n'
+printf 'Everything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'
 if [ -t 0 ] && [ -t 1 ]; then
   trap : INT
   printf 'The API is described at %s/docs and runs until Ctrl-C.\n' "${url%/api/v1}"

@@ -66,13 +66,15 @@ def answers(lines: list[str]) -> dict[str, object]:
 
 
 def insist_on_the_answers(lines: list[str]) -> None:
-    login, access, minted, me, allowed, denied = answers(lines).values()
+    login, access, minted, me, allowed, denied, first = answers(lines).values()
     assert isinstance(login, dict) and login["user"] == "alice"
     assert isinstance(access, list) and [each["issuer"] for each in access] == ["tls-internal", "tls-public", "vpn"]
     assert isinstance(minted, dict) and minted["name"] == "pipeline"
     assert isinstance(me, dict) and me["credential"]["id"] == minted["id"]
     assert isinstance(allowed, dict) and (allowed["allow"], allowed["path"]["team"]) == (True, "web-platform")
     assert isinstance(denied, dict) and (denied["allow"], denied["reason"]) == (False, "no-permission")
+    assert isinstance(first, dict) and (first["user"], first["passwordChangeRequired"]) == ("heidi", True)
+    assert "To: Heidi Lang <heidi@example.org>" in lines
 
 
 def is_answering(url: str) -> bool:

@@ -163,11 +163,11 @@ def test_an_administrator_whose_generated_password_expired_counts_for_nothing(
     world.repository.commit(change)
     world.accord("plan")
     world.execute("UPDATE account_states SET password_expires_at = '2026-01-01T00:00:00.000000Z'")
-    assert "✗ last-administrator" in world.accord("plan", code=3).stdout
+    assert "✗ last-administrator" in world.accord("plan", code=4).stdout
     world.reset("root")
     world.accord("plan")
     world.execute("UPDATE outbox SET ended_at = created_at")
-    assert "✗ last-administrator" in world.accord("plan", code=3).stdout
+    assert "✗ last-administrator" in world.accord("plan", code=4).stdout
 
 
 @pytest.mark.parametrize(

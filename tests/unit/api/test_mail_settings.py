@@ -1,0 +1,92 @@
+"""The settings of mail: where they come from, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from api.mail.settings import is_address
+from api.settings import Misconfigured, read_settings
+
+HOST = {"ACCORD_SMTP_HOST": "mail.example.org", "ACCORD_SMTP_FROM": "accord@example.org"}
+
+
+def test_nothing_set_is_a_folder() -> None:
+    mail = read_settings({}, {}).mail
+    assert (mail.delivers, mail.server, mail.maildir, mail.give_up) == (True, None, Path("mail"), timedelta(days=3))
+    assert is_address(mail.sender)
+
+
+@pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465)])
+def test_the_port_goes_with_how_it_is_secured(security: str, port: int) -> None:
+    server = read_settings({}, {**HOST, "ACCORD_SMTP_SECURITY": security}).mail.server
+    assert server is not None
+    assert (server.security, server.port) == (security, port)
+    assert read_settings({}, HOST).mail.server == read_settings({}, {**HOST, "ACCORD_SMTP_SECURITY": "starttls"}).mail.server
+
+
+def test_the_environment_goes_before_the_file_and_the_password_is_never_in_that(tmp_path: Path) -> None:
+    secret, file = tmp_path / "secret", tmp_path / "accord.toml"
+    secret.write_text("the secret\n")
+    file.write_text(
+        'public_url = "https://a.example"\n[smtp]\nhost = "one.example"\nfrom = "a@b.example"\nport = 2525\n'
+        f'username = "u"\npassword_file = "{secret}"\ngive_up = "1d"\n'
+    )
+    mail = read_settings({}, {"ACCORD_CONFIG": str(file), "ACCORD_SMTP_HOST": "two.example"}).mail
+    assert mail.server is not None
+    assert (mail.server.host, mail.server.port, mail.server.password) == ("two.example", 2525, "the secret")
+    assert (mail.sender, mail.public_url, mail.give_up) == ("a@b.example", "https://a.example", timedelta(days=1))
+    file.write_text('[smtp]\npassword = "here"\n')
+    with pytest.raises(Misconfigured, match="the password does not belong in this file"):
+        read_settings({}, {"ACCORD_CONFIG": str(file)})
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
+def test_without_tls_only_to_this_machine(host: str) -> None:
+    server = read_settings({}, {**HOST, "ACCORD_SMTP_HOST": host, "ACCORD_SMTP_SECURITY": "none"}).mail.server
+    assert server is not None
+    assert server.port == 25
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ACCORD_SMTP_SECURITY": "none"}, "passwords would travel for all to read"),
+        ({"ACCORD_SMTP_HOST": "10.0.0.1", "ACCORD_SMTP_SECURITY": "none"}, "passwords would travel"),
+        ({"ACCORD_SMTP_HOST": "localhost.evil.example", "ACCORD_SMTP_SECURITY": "none"}, "passwords would travel"),
+        ({"ACCORD_SMTP_SECURITY": "ssl"}, "ACCORD_SMTP_SECURITY is one of starttls, tls, none, not `ssl`"),
+        ({"ACCORD_SMTP_HOST": "a b"}, "ACCORD_SMTP_HOST is a name or an address"),
+        ({"ACCORD_SMTP_PORT": "0"}, "ACCORD_SMTP_PORT is a number"),
+        ({"ACCORD_SMTP_PORT": "70000"}, "ACCORD_SMTP_PORT is a number"),
+        ({"ACCORD_SMTP_FROM": ""}, "ACCORD_SMTP_FROM is missing"),
+        ({"ACCORD_SMTP_FROM": "Accord <a@b>"}, "ACCORD_SMTP_FROM is an address"),
+        ({"ACCORD_SMTP_FROM": "a@b\r\nBcc: c@d"}, "ACCORD_SMTP_FROM is an address"),
+        ({"ACCORD_SMTP_USERNAME": "u"}, "belong together"),
+        ({"ACCORD_SMTP_PASSWORD": "p"}, "belong together"),
+        ({"ACCORD_SMTP_USERNAME": "u", "ACCORD_SMTP_PASSWORD": "a\nb"}, "one line of text"),
+        (
+            {"ACCORD_SMTP_HOST": "::1", "ACCORD_SMTP_SECURITY": "none", "ACCORD_SMTP_USERNAME": "u", "ACCORD_SMTP_PASSWORD": "p"},
+            "only sent over TLS",
+        ),
+        ({"ACCORD_SMTP_USERNAME": "u", "ACCORD_SMTP_PASSWORD_FILE": "/nonexistent"}, "cannot be read"),
+        ({"ACCORD_SMTP_CA_FILE": "/nonexistent"}, "ACCORD_SMTP_CA_FILE names `/nonexistent`"),
+        ({"ACCORD_SMTP_TIMEOUT": "5m"}, "ACCORD_SMTP_TIMEOUT is from 1s to 4m"),
+        ({"ACCORD_SMTP_TIMEOUT": "soon"}, "ACCORD_SMTP_TIMEOUT: `soon` is not a duration"),
+        ({"ACCORD_SMTP_GIVE_UP": "never"}, "ACCORD_SMTP_GIVE_UP"),
+        ({"ACCORD_PUBLIC_URL": "javascript:alert(1)"}, "ACCORD_PUBLIC_URL is an address"),
+        ({"ACCORD_MAIL": "maybe"}, "ACCORD_MAIL is on or off"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(variables: dict[str, str], said: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        read_settings({}, {**HOST, **variables})
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[smtp]\nhots = 'a'\n", "smtp = 1\n", "[smtp]\nhost = true\n", "[smtp]\nport = 25.0\n"])
+def test_a_table_with_what_is_no_setting_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "accord.toml").write_text(text)
+    with pytest.raises(Misconfigured, match="smtp"):
+        read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})

@@ -138,10 +138,12 @@ class Killed(NamedTuple):
 
     kills: int
     lost: int
-    twice: int
-    oftener: int
-    wrong_passwords: int
     unsent: int
+    copies: int
+    """Of messages that were under way when their sender was killed."""
+    surplus: int
+    """Copies of others."""
+    wrong_passwords: int
 
 
 def kill_senders(url: str, folder: Path, kills: int, messages: int, seed: int) -> Killed:
@@ -149,7 +151,7 @@ def kill_senders(url: str, folder: Path, kills: int, messages: int, seed: int) -
     chance = random.Random(seed)
     inbox = Inbox()
     senders = Senders(url, inbox.port, folder)
-    done = 0
+    done, under_way = 0, Counter[str]()
     try:
         with open_database(url) as database:
             fill(database, messages // 2, messages - messages // 2)
@@ -162,16 +164,26 @@ def kill_senders(url: str, folder: Path, kills: int, messages: int, seed: int) -
                 process.kill()
                 process.wait()
                 done += 1
-                with database.noting() as connection:
-                    connection.exec_driver_sql("UPDATE outbox SET next_attempt_at = NULL WHERE sent_at IS NULL")
+                under_way.update(_claimed(database))
             if waiting(database):
                 senders.until_sent(database)
-            return _judge(database, inbox, done)
+            return _judge(database, inbox, done, under_way)
     finally:
         inbox.close()
 
 
-def _judge(database: Database, inbox: Inbox, kills: int) -> Killed:
+def _claimed(database: Database) -> list[str]:
+    """The messages that a sender who is dead by now was delivering; their claims are ended, as by themselves after a while."""
+    rows = tables.outbox.c
+    mine = rows.claim.is_not(None) & rows.sent_at.is_(None)
+    with database.noting() as connection:
+        found = list(connection.execute(select(rows.message_id).where(mine)).scalars())
+        connection.execute(tables.outbox.update().where(mine).values(next_attempt_at=None, claim=None))
+    assert len(found) <= 1, found
+    return found
+
+
+def _judge(database: Database, inbox: Inbox, kills: int, under_way: Counter[str]) -> Killed:
     times = Counter(message_id for message_id, _, _ in inbox.messages)
     last = {recipient: password for _, recipient, password in inbox.messages if password}
     with database.reading() as connection:
@@ -185,11 +197,11 @@ def _judge(database: Database, inbox: Inbox, kills: int) -> Killed:
     wrong = sum(not _fits(hasher, kept, last.get(address)) for address, kept in hashes) + len(last) - len(hashes)
     return Killed(
         kills,
-        sum(times[each] == 0 for each in ids),
-        sum(number == 2 for number in times.values()),
-        sum(number > 2 for number in times.values()),
-        wrong,
-        waiting(database),
+        lost=sum(times[each] == 0 for each in ids),
+        unsent=waiting(database),
+        copies=sum(min(number - 1, under_way[each]) for each, number in times.items()),
+        surplus=sum(max(0, number - 1 - under_way[each]) for each, number in times.items()),
+        wrong_passwords=wrong,
     )
 
 

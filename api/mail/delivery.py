@@ -47,6 +47,7 @@ _TELL = 15.0
 """Seconds between looking for what is due, and between counting what waits."""
 _PATIENCE = 8.0
 """Seconds for the message under way when stopping."""
+_SPARE = timedelta(seconds=15)
 _MARKING = outbox.LEASE - timedelta(seconds=90)
 """For so long after a claim it is tried to write down that the message is sent."""
 _log = logging.getLogger("accord.api")
@@ -185,6 +186,8 @@ class Delivery:
         """The seconds for which to leave the server alone."""
         try:
             letter = self._written(message, now)
+            if datetime.now(UTC) - message.claimed_at > outbox.LEASE - timedelta(seconds=self._settings.timeout) - _SPARE:
+                raise Undelivered("it took too long to write it, and may be another's by now", "temporary")
             self._way.send(letter.recipient.envelope, letter.content, message.message_id, secret=message.brings_password)
         except Unwanted as reason:
             self._end(message, reason, now)
@@ -273,7 +276,8 @@ class Delivery:
         self._metrics.mails_sent.labels(message.template).inc()
 
     def _end(self, message: Claimed, reason: Unwanted, now: datetime) -> None:
-        with self._database.noting() as connection:
+        # where more than this row is touched, in the order in which an apply locks things
+        with self._database.recording() if reason.others else self._database.noting() as connection:
             ended = outbox.end(connection, message, str(reason), now)
             if ended and reason.others:
                 recipients.tell_others(connection, message, now)  # type: ignore[arg-type] # as above
@@ -310,7 +314,7 @@ class Delivery:
             return
         self._away_since = self._away_since or now
         if now - self._away_since >= self._settings.give_up:
-            with self._database.noting() as connection:
+            with self._database.recording() as connection:
                 number = outbox.give_up_older(connection, now - self._settings.give_up, str(failure), now)
             self._give_up(number, str(failure))
 

@@ -35,6 +35,11 @@ class Maildir:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         for each in (self._folder, *(self._folder / name for name in ("tmp", "new", "cur"))):
             each.mkdir(mode=0o700, exist_ok=True)
+            found = each.stat()
+            if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+                raise Undelivered(
+                    f"the folder {each} is somebody else's, or others may write to it; passwords go there", "server"
+                )
 
     def _write(self, file: Path, content: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def test_the_privileges_of_the_api_are_enough_and_not_more(
     for name in ("alice", "root"):
         done = command("user", "set-password", name, "--no-change-required", url=restricted, given=PASSWORD)
         assert done.returncode == 0, done.stderr
-    with serving(restricted, tmp_path) as server:
+    mailed = tmp_path / "mail" / "new"
+    with serving(restricted, tmp_path, ACCORD_MAIL="on", ACCORD_MAILDIR=str(mailed.parent)) as server:
 
         def log_in(name: str, password: str = PASSWORD, status: int = 201) -> str:
             answer = server.call("POST", "/api/v1/sessions", body={"username": name, "password": password})
@@ -53,6 +55,10 @@ def test_the_privileges_of_the_api_are_enough_and_not_more(
         for path in ("/api/v1/teams", "/api/v1/issuers", "/api/v1/revisions", "/api/v1/audit"):
             assert server.call("GET", path, root).status == 200
         assert server.call("GET", "/readyz").status == 200
+        deadline = time.monotonic() + 30
+        while not (mailed.is_dir() and len(list(mailed.iterdir())) >= 3):  # welcomes, and of the certificate
+            assert time.monotonic() < deadline, server.log.read_text()
+            time.sleep(0.1)
         assert server.stop() == 0
     name = world.url.rpartition("/")[2]
     for permitted in (  # what an account of a directory needs

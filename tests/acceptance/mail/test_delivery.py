@@ -156,6 +156,19 @@ def test_without_a_server_messages_are_files_that_only_their_owner_reads(world: 
     assert list((tmp_path / "mail" / "tmp").iterdir()) == []
 
 
+def test_no_password_is_put_into_a_folder_that_others_can_write_to(world: MailWorld, tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail").chmod(0o777)
+    world.reset()
+    world.deliver(world.mail_settings())
+    assert "others may write to it" in world.row().last_error
+    assert list((tmp_path / "mail").iterdir()) == []
+    (tmp_path / "mail").chmod(0o700)
+    world.make_due()
+    world.deliver(world.mail_settings())
+    assert len(in_maildir(tmp_path / "mail")) == 1
+
+
 def test_many_messages_go_over_one_connection(world: MailWorld, server: MailServer, authority: Authority) -> None:
     for _ in range(20):
         world.put("certificate-issued", recipient="ops@example.com", certificate_id=_certificate(world))

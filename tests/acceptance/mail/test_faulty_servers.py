@@ -149,6 +149,27 @@ def test_one_refused_message_keeps_no_other_and_the_connection_goes_on(
     assert len({each.peer for each in server.received}) == 1
 
 
+def test_where_every_message_fails_the_sender_takes_a_pause(world: MailWorld, server: MailServer, authority: Authority) -> None:
+    for name in ("alice", "bob", "nobody"):
+        world.reset(name)
+    server.answers["RCPT"] = "450 4.2.0 later"
+    sender = world.sender(world.mail_settings(server.port, authority.file), AT_ONCE._replace(patience=2))
+    assert sender.deliver(datetime.now(UTC)) > 0
+    assert sum(row.attempts for row in world.rows()) == 2
+
+
+def test_stopping_does_not_wait_for_a_server_that_is_silent(waiting: MailWorld, scripted: list[ScriptedServer]) -> None:
+    scripted.append(ScriptedServer(lambda client: time.sleep(30)))
+    waiting.service.delivery = waiting.sender(plain(waiting, scripted[0], timeout=60.0))
+    waiting.service.delivery.start()
+    while not scripted[0].connections:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    waiting.service.delivery.stop()
+    assert time.monotonic() - begun < 10
+    insist_on_nothing_changed(waiting, "closed the connection")
+
+
 def test_what_is_refused_for_good_is_given_up_after_a_few_tries_and_rings(
     waiting: MailWorld, server: MailServer, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,5 +17,4 @@ def test_no_message_is_lost_whenever_its_sender_is_killed(database_url: str, tmp
         upgrade(database)
     found = kill_senders(database_url, tmp_path, kills=4, messages=60, seed=4711)
     assert found.kills >= 3
-    assert (found.lost, found.unsent, found.oftener, found.wrong_passwords) == (0, 0, 0, 0)
-    assert found.twice <= found.kills
+    assert found == (found.kills, 0, 0, found.copies, 0, 0)

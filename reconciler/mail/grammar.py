@@ -143,7 +143,8 @@ class _Judge:
     ) -> Fault:
         """A fault at a node. `near`: what stands on its line, by which to find the column."""
         line = min(node.lineno or 1, len(self._lines))
-        column = _column(self._lines[line - 1], near) if near else 1
+        tag = "{{" if rule == "template-missing-value" else "{"  # what is shown, not the condition before it
+        column = _column(self._lines[line - 1], near, tag) if near else 1
         return Fault(self._field, line, column, rule, message, suggestion, severity)
 
     def _refusal(self, node: nodes.Node, message: str, near: str = "") -> Fault:
@@ -293,7 +294,7 @@ class _Judge:
         if top in known:
             return self._fault(node, "template-variable", f"`{top}` has no parts; unknown variable `{path}`", path, top)
         last = {name.rpartition(".")[2]: name for name in reversed([*known])}
-        like = [name for part, name in last.items() if path.casefold() in part.casefold()]
+        like = [name for part, name in last.items() if len(path) > 2 and path.casefold() in part.casefold()]
         suggestion = (
             last.get(path)
             or nearest(path, known)
@@ -371,12 +372,13 @@ class _Judge:
         return _either(first, second, first.missing or second.missing), [*faults, *more]
 
 
-def _column(line: str, near: str) -> int:
-    """Where in a line a word of a template's code stands, from 1; the line's beginning where it does not."""
+def _column(line: str, near: str, tag: str) -> int:
+    """Where in a line a word stands in tags that begin so, from 1; else anywhere, or the line's beginning."""
     words = re.compile(rf"(?<![\w.]){re.escape(near)}(?![\w])")
-    places = (match for tag in _TAG.finditer(line) if (match := words.search(line, tag.start(), tag.end())))
-    found = next(places, None) or words.search(line)
-    return found.start() + 1 if found else 1
+    tags = (found for found in _TAG.finditer(line) if found[0].startswith(tag))
+    places = (match for found in tags if (match := words.search(line, found.start(), found.end())))
+    place = next(places, None) or words.search(line)
+    return place.start() + 1 if place else 1
 
 
 def _either(first: _Value, second: _Value, missing: bool) -> _Value:

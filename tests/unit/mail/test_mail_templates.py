@@ -1,0 +1,358 @@
+"""Templates come from anybody's pull request: what is wrong is said with its place, and nothing in one gets out of its mail."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.access.resources import EmailTemplate
+from reconciler.mail.checking import _samples, check
+from reconciler.mail.filters import FILTERS
+from reconciler.mail.grammar import FIELDS, MOST_FAULTS, Fault, Field, faults_of
+from reconciler.mail.markup import text_of
+from reconciler.mail.rendering import BadTemplate, Rendered, render
+from reconciler.mail.variables import SAMPLES, VARIABLES
+
+CERTIFICATE = "certificate-issued"
+
+
+def faults(text: str, *, name: str = CERTIFICATE, field: Field = "text") -> list[tuple[int, int, str, str | None]]:
+    return [(each.line, each.column, each.rule, each.suggestion) for each in faults_of(name, field, text)]
+
+
+def welcome(text: str = "{{ password }}", html: str | None = None) -> list[Fault]:
+    return check(EmailTemplate("welcome", "Welcome", text, html))
+
+
+# What is wrong, and where
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ user.fulName }}", [(1, 4, "template-variable", "user.fullName")]),
+        ("days: {{ days }}", [(1, 10, "template-variable", "certificate.daysToExpiry")]),
+        ("{{ pem }}\n\n  {{ xyzzy }}", [(1, 4, "template-variable", "certificate.pem"), (3, 6, "template-variable", None)]),
+        ("{% if false %}\n{{ xyz.x }}\n{% endif %}", [(2, 4, "template-variable", None)]),
+        ("{% if url %}{% elif xyz %}{% else %}{{ url or user.name }}{% endif %}", [(1, 21, "template-variable", None)]),
+        ("{{ 'x' if user.nam else 'y' }}", [(1, 11, "template-variable", "user.name")]),
+        ("{{ user }}", [(1, 4, "template-variable", None)]),
+        ("{{ user.name.first }}", [(1, 4, "template-variable", "user.name")]),
+        ("{% for x in certificate.names %}{% endfor %}\n{{ x }}", [(2, 4, "template-variable", None)]),
+        ("{{ loop.index }}", [(1, 4, "template-variable", None)]),
+        ("{{ url }}", [(1, 4, "template-missing-value", None)]),
+        ("{% if not url %}{{ url }}{% endif %}", [(1, 20, "template-missing-value", None)]),
+        ("{{ url | upper }}", [(1, 4, "template-missing-value", None)]),
+        ("{{ url and user.name }}", [(1, 1, "template-missing-value", None)]),
+        ("x\n{{ user.name", [(2, 1, "template-syntax", None)]),
+        ("x\n{% endif %}", [(2, 1, "template-syntax", None)]),
+        ("a\n\x07", [(2, 1, "template-syntax", None)]),
+    ],
+)  # fmt: skip
+def test_a_fault_has_its_place_and_the_name_that_was_meant(text: str, expected: list[Any]) -> None:
+    assert faults(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% if url %}{{ url }}{% endif %}",
+        "{% if url and certificate.note %}{{ url }}{{ certificate.note }}{% endif %}",
+        "{% if not url or not certificate.note %}-{% else %}{{ url }}{{ certificate.note }}{% endif %}",
+        "{% if url is none %}-{% elif user.name %}{{ url }}{% endif %}",
+        "{% if url is defined %}{{ url }}{% endif %}",
+        "{{ url or 'none' }}{{ url | default('none') }}{{ url if url else 'none' }}",
+        "{% if url %}{% for name in certificate.names %}{{ name }}{{ url }}{% endfor %}{% endif %}",
+    ],
+)
+def test_what_a_condition_says_is_there_may_be_shown(text: str) -> None:
+    assert faults(text) == []
+
+
+def test_variables_of_another_mail_are_unknown() -> None:
+    assert [rule for _, _, rule, _ in faults("{{ certificate.subject }}{{ password }}", name="welcome")] == ["template-variable"]
+    assert [rule for _, _, rule, _ in faults("{{ password }}")] == ["template-variable"]
+
+
+def test_a_template_full_of_faults_says_no_more_of_them_than_anybody_reads() -> None:
+    assert len(faults("{{ a }}\n" * 500)) == MOST_FAULTS
+
+
+# The password
+
+
+@pytest.mark.parametrize(
+    ("text", "html", "place"),
+    [
+        ("Hello", None, ("text", 1, 1)),
+        ("{{ password }}", "<p>Hello</p>", ("html", 1, 1)),
+        ("a\nb {{ password | lower }}", None, ("text", 2, 6)),
+        ("{% if password == 'x' %}{{ password }}{% endif %}", None, ("text", 1, 7)),
+        ("{% if url %}{{ password }}{% endif %}", None, ("text", 1, 16)),
+        ("{{ password }}\nhttps://x.example/?p={{ password }}", None, ("text", 1, 4)),
+        ("{{ password }}", "{{ password }} https://x.example/{{ password }}", ("html", 1, 4)),
+        ("{{ password }}", "<b>{{ password }}</b><img src='https://x.example/?{{ password }}'>", ("html", 1, 7)),
+        ("{{ password }}", "<b>{{ password }}</b><img alt=x\" src=\"https://x.example/?>{{ password }}\">", ("html", 1, 7)),
+        ("{{ password }}", "<b>{{ password }}</b><img alt=\u00a0x src=https://x.example/?{{ password }}>", ("html", 1, 7)),
+        ("{{ password }}", "<b>{{ password }}</b><style>b{background:url(//x.example/{{ password }})}</style>", ("html", 1, 7)),
+        ("{{ password }}", "<b>{{ password }}</b><!-- {{ password }} -->", ("html", 1, 7)),
+        ("{{ password }}", "<b>{{ password }}</b><svg><![CDATA[><a b=\"]]><img src=\">{{ password }}\">", ("html", 1, 7)),
+    ],
+)  # fmt: skip
+def test_the_password_is_shown_and_goes_nowhere_else(text: str, html: str | None, place: tuple[str, int, int]) -> None:
+    found = welcome(text, html)
+    assert {fault.rule for fault in found} == {"template-password"}
+    assert place in [(fault.field, fault.line, fault.column) for fault in found]
+
+
+def test_the_subject_never_shows_the_password() -> None:
+    (fault,) = check(EmailTemplate("password-reset", "{{ password }}", "{{ password }}"))
+    assert (fault.field, fault.rule) == ("subject", "template-password")
+
+
+def test_ordinary_html_around_the_password_is_fine() -> None:
+    html = (
+        "<!DOCTYPE html><html><head><title>Welcome</title><style>b > i { color: red }</style></head><body>"
+        '<!-- logo --><img src="https://example.org/a>b.png" alt=\'a "logo"\'><br/><p class=a>1 < 2 & <b>{{ password }}</b></p>'
+    )
+    assert welcome(html=html) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("a<b>c</b>d", "acd"),
+        ("a &lt;b&gt; &amp; <", "a <b> & <"),
+        ("1 < 2 <3", "1 < 2 <3"),
+        ("<a href='x>y' b=\"z>\">t</a>", "t"),
+        ("<a b = c>t", "t"),
+        ("<a =b>t", "t"),
+        ("<a / >t", "t"),
+        ("<a b='", ""),
+        ("x<!-->y<!-- > -->z<!doctype x>", "xyz"),
+        ("<?a?>b</ c>d</>e", "bde"),
+        ("<STYLE>a</style >b<title>c</title>d<style>e", "bd"),
+        ("a<svg>b</svg>c<![CDATA[d]]>e", "ac"),
+    ],
+)
+def test_the_text_of_a_page_is_what_readers_see(page: str, text: str) -> None:
+    assert text_of(page) == text
+
+
+# What gets out
+
+
+PAYLOADS = [
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ user.__class__ }}",
+    "{{ user['__class__'] }}",
+    "{{ user|attr('__class__') }}",
+    "{{ user|attr('\\x5f\\x5fclass\\x5f\\x5f') }}",
+    "{{ self }}",
+    "{{ self.__init__.__globals__ }}",
+    "{{ self._TemplateReference__context }}",
+    "{{ config }}",
+    "{{ config.items() }}",
+    "{{ request.application.__globals__ }}",
+    "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "{{ lipsum.__globals__ }}",
+    "{{ joiner() }}",
+    "{{ namespace() }}",
+    "{{ dict() }}",
+    "{{ get_flashed_messages.__globals__ }}",
+    "{{ url_for.__globals__ }}",
+    "{{ range(10**9) }}",
+    "{{ 'x' * 10**9 }}",
+    "{{ ('x' * 10**5)|replace('x', 'x' * 10**5) }}",
+    "{{ 10 ** 10 ** 10 }}",
+    "{{ 7 * 7 }}",
+    "{{ -1 }}",
+    "{{ 'a' ~ 'b' }}",
+    "{{ 'a' + 'b' }}",
+    "{{ '%s' % user }}",
+    "{{ '{0.__class__}'.format(user) }}",
+    "{{ '{0.__class__}'|format(user) }}",
+    "{{ user.name.join(user.name) }}",
+    "{{ user.name()  }}",
+    "{{ password.__class__ }}",
+    "{{ ()|attr('__class__')|attr('__base__') }}",
+    "{{ [].append(1) }}",
+    "{{ {}.__class__ }}",
+    "{{ (1).__class__ }}",
+    "{{ true.__class__ }}",
+    "{{ none.__class__ }}",
+    "{{ user.name|map('upper') }}",
+    "{{ user.name|list }}",
+    "{{ user|pprint }}",
+    "{{ user|tojson }}",
+    "{{ user|xmlattr }}",
+    "{{ user.name|safe }}",
+    "{{ user.name|striptags }}",
+    "{{ user.name|center(1000000000) }}",
+    "{{ user.name|indent(1000000000) }}",
+    "{{ user.name|truncate(1000000000) }}",
+    "{{ certificate.names|join(user.name) }}",
+    "{{ certificate.names|batch(2) }}",
+    "{{ certificate.names|sum(start='') }}",
+    "{{ user.name is callable }}",
+    "{{ user.name is sameas(user.name) }}",
+    "{{ user.name[::-1] }}",
+    "{{ certificate.names[0] }}",
+    "{% for i in range(9) %}{% endfor %}",
+    "{% for c in user.name %}{% endfor %}",
+    "{% for k, v in user.items() %}{% endfor %}",
+    "{% for a in certificate.names %}{% for b in certificate.names %}{% endfor %}{% endfor %}",
+    "{% for a in certificate.names recursive %}{{ loop(certificate.names) }}{% endfor %}",
+    "{% for loop in certificate.names %}{% endfor %}",
+    "{% for a in certificate.names %}{{ loop.__class__ }}{{ loop.cycle('a') }}{% endfor %}",
+    "{% set x = user %}",
+    "{% set x %}y{% endset %}",
+    "{% with x = user %}{% endwith %}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{% call m() %}{% endcall %}",
+    "{% filter upper %}x{% endfilter %}",
+    "{% block b %}{% endblock %}",
+    "{% extends 'x' %}",
+    "{% extends user.name %}",
+    "{% include '/etc/passwd' %}",
+    "{% import 'os' as os %}",
+    "{% from 'os' import system %}",
+    "{% autoescape false %}{{ user.name }}{% endautoescape %}",
+    "{% do user.clear() %}",
+    "{% debug %}",
+    "{% trans %}x{% endtrans %}",
+    "{% if user.name.__class__ %}{% endif %}",
+    "{% if false %}{{ ''.__class__ }}{% endif %}",
+    "{{ '\\ud800' }}",
+    "{{ '\\x00' }}",
+    "{{ what filters may still do }}",
+]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_breaks_out_of_other_templates_is_refused_here(payload: str, field: Field) -> None:
+    for name in ("welcome", CERTIFICATE):
+        parts = {"subject": "s", "text": "{{ password }}" if name == "welcome" else "x", "html": None} | {field: payload}
+        template = EmailTemplate(name, parts["subject"] or "", parts["text"] or "", parts["html"])
+        found = [fault for fault in check(template) if fault.severity == "error"]
+        assert found and all(fault.field == field for fault in found)
+        with pytest.raises(BadTemplate):
+            render(template, SAMPLES[name])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{{ x }}" * 30_000, "{{ " + "a." * 120_000, "{{ " + "(" * 100_000),
+        *("{% if url %}" * 20_000, "{{ 'a'" + "|e" * 50_000),
+        *("<" * 262_000, "<a " * 80_000, "<!--" * 60_000, "<style>" * 30_000, "<a b='" * 40_000, "{{ '", "\\" * 200_000),
+        "{% for name in certificate.names %}" + "{% if name|upper|lower == 'x' %}x{% endif %}" * 30 + "{% endfor %}",
+        "{% for name in certificate.names %}{{ certificate.pem }}{% endfor %}",
+        "{{ 'a' | replace('a', '" + "a" * 1000 + "') " + "| replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') " * 40 + "}}",
+        "{% if url %}a" + "{% elif url %}a" * 5_000 + "{% endif %}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("field", ["text", "html"])
+def test_no_template_takes_long(text: str, field: Field) -> None:
+    parts = {"text": "x", "html": None} | {field: text}
+    template = EmailTemplate(CERTIFICATE, "s", parts["text"] or "", parts["html"])
+    began = time.process_time()
+    check(template)
+    for _, sample in _samples(CERTIFICATE):
+        outcome(template, {**sample, "certificate": {**sample["certificate"], "names": ["a.example"] * 9_000}})
+    assert time.process_time() - began < 2.5, "of five renderings; no single one may take a second"
+
+
+def outcome(template: EmailTemplate, sample: dict[str, Any]) -> Rendered | BadTemplate:
+    try:
+        return render(template, sample)
+    except BadTemplate as error:
+        return error
+
+
+# Whatever anybody writes
+
+
+def names_of(name: str) -> list[str]:
+    return [*(each.name for each in VARIABLES[name]), "x", "loop.last", "user", "nope", "user.__class__", "loop"]
+
+
+def expressions(name: str) -> st.SearchStrategy[str]:
+    constants = st.sampled_from(["'a'", "''", "'<b>'", "1", "0", "1.5", "none", "true", "[]", "['a', 'b']", "('a',)"])
+    leaves = st.one_of(st.sampled_from(names_of(name)), st.sampled_from(names_of(name)), constants)
+
+    def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        arguments = st.sampled_from(["", "", "", "('a')", "('a', 'bb')", "('', 'b')", "(3)", "(x)", "(none)"])
+        return st.one_of(
+            st.tuples(inner, st.sampled_from([*FILTERS, "safe", "list"]), arguments).map(lambda t: f"({t[0]}) | {t[1]}{t[2]}"),
+            st.tuples(inner, st.sampled_from(["and", "or", "==", "!=", "<", ">=", "in", "not in", "+", "~"]), inner).map(
+                lambda t: f"({t[0]}) {t[1]} ({t[2]})"
+            ),
+            st.tuples(inner, inner, inner).map(lambda t: f"({t[0]}) if ({t[1]}) else ({t[2]})"),
+            st.tuples(inner, st.sampled_from(["is none", "is defined", "is not undefined", "is string"])).map(" ".join),
+            inner.map(lambda text: f"not ({text})"),
+        )
+
+    return st.recursive(leaves, larger, max_leaves=5)
+
+
+def templates(name: str) -> st.SearchStrategy[str]:
+    values = expressions(name)
+    shown = values.map(lambda value: f"{{{{ {value} }}}}")
+    words = st.sampled_from(["a", " ", "\n", "<b>", "&", "é", "{# c #}", "{% raw %}{{{% endraw %}"])
+
+    def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        lists = st.sampled_from(["certificate.names", "certificate.names", "user.name", "x", "['a']"])
+        return st.one_of(
+            st.tuples(values, inner, inner).map(lambda t: f"{{% if {t[0]} %}}{t[1]}{{% else %}}{t[2]}{{% endif %}}"),
+            st.tuples(lists, inner).map(lambda t: f"{{% for x in {t[0]} %}}{t[1]}{{% endfor %}}"),
+            st.lists(inner, min_size=2, max_size=4).map("".join),
+        )
+
+    return st.recursive(st.one_of(shown, shown, words), larger, max_leaves=6)
+
+
+@pytest.mark.parametrize("name", ["welcome", CERTIFICATE])
+@pytest.mark.parametrize("field", FIELDS)
+@settings(deadline=1_000)
+@given(data=st.data())
+def test_what_passes_can_be_rendered_with_every_value_and_shows_only_them(name: str, field: Field, data: st.DataObject) -> None:
+    text = data.draw(templates(name))
+    template = EmailTemplate(name, "s", "x")._replace(**{field: text})
+    passes = not any(fault.severity == "error" for fault in faults_of(name, field, text))
+    for _, sample in _samples(name):
+        found = outcome(template, sample)
+        if not passes:
+            assert isinstance(found, BadTemplate)
+        elif isinstance(found, BadTemplate):
+            assert found.message.startswith(("the subject comes out", "it comes out longer"))
+        else:
+            assert not any(word in part for part in found for word in ("<class", " at 0x", "Undefined", "Budget", "datetime("))
+
+
+TOKENS = [
+    *("{{", "}}", "{%", "%}", "{#", "#}", "-", "+", "if", "endif", "for", "endfor", "in", "else", "elif", "raw", "endraw", "set"),
+    *("user", ".", "name", "password", "url", "certificate", "names", "loop", "|", "upper", "e"),
+    *("(", ")", "[", "]", "{", "}", ","),
+    *("'", '"', "a", " ", "\n", "0", "9" * 30, "1e999", "==", "not", "is", "none", "~", "*", "**", "\\", "\\u", "\x00", "é"),
+    *("__class__", "block", "macro", "include", "call", "filter", "with", "<", "<!--", "<style>", "\r\n", "\ud800"),
+]  # fmt: skip
+
+
+@settings(deadline=1_000)
+@given(st.lists(st.sampled_from(TOKENS), max_size=40).map("".join), st.sampled_from(FIELDS), st.sampled_from([*VARIABLES]))
+def test_whatever_is_written_is_a_mail_or_a_bad_template(text: str, field: Field, name: str) -> None:
+    template = EmailTemplate(name, "s", "x")._replace(**{field: text})
+    check(template)
+    outcome(template, SAMPLES[name])
+
+
+def test_a_template_of_no_mail_is_none() -> None:
+    assert check(EmailTemplate("farewell", "{{", "{{")) == []
+    with pytest.raises(BadTemplate, match="there is no mail `farewell`"):
+        render(EmailTemplate("farewell", "s", "x"), {})

@@ -107,7 +107,9 @@ END
 git -C config add -A
 git -C config commit -q -m "Heidi joins"
 run accord apply --yes
-until mail=$(grep -l '^To: .*heidi@' mail/new/* 2>/dev/null); do sleep 0.1; done
+until [[ $(accord-api mail status) == *$'\n0 wait.'* ]]; do sleep 0.1; done
+run accord-api mail status
+mail=$(grep -l '^To: .*heidi@' mail/new/*)
 printf '\033[36m$ cat %s\033[0m\n' "$mail"
 sed '/text\/html/,$d' "$mail"
 

@@ -14,6 +14,7 @@ import pytest
 from manual import OUTPUTS, PAGES, fences, prose
 
 from api.errors import Problem
+from api.mail.settings import SMTP_DEFAULTS as SMTP
 from api.metrics import Metrics
 from api.schemas import COMPONENTS
 from api.server import PATIENCE
@@ -134,7 +135,18 @@ def test_every_setting_of_the_api_is_documented_with_its_default() -> None:
     for name, default in SETTINGS.items():
         row = next(line for line in section.splitlines() if line.startswith(f"| `ACCORD_{name.upper()}`"))
         assert f"| `{name}` |" in row
-        assert f"| {f'`{default}`' if default else {'trusted_proxies': 'none', 'hashes': 'the processors'}[name]} |" in row
+        assert f"| {f'`{default}`' if default else {'hashes': 'the processors'}.get(name, 'none')} |" in row
+
+
+def test_every_setting_of_mail_is_documented_with_its_default() -> None:
+    documented = table_keys("docs/operator.md", "Mail")
+    assert sorted(key for key in documented if key.startswith("ACCORD_")) == sorted(
+        f"ACCORD_SMTP_{name.upper()}" for name in SMTP
+    )
+    for name, default in SMTP.items():
+        row = next(line for line in prose("docs/operator.md").splitlines() if line.startswith(f"| `ACCORD_SMTP_{name.upper()}`"))
+        assert f"| `{name}` |" in row or name == "password"
+        assert f"| `{default}` |" in row or not default
 
 
 def test_every_metric_is_documented_and_no_other() -> None:

@@ -20,6 +20,7 @@ from api.directory.controllers import Controllers, Found, NotAnswered, Session
 from api.directory.entries import (
     ATTRIBUTES,
     Account,
+    Attributes,
     Entry,
     read_entry,
     read_guid,
@@ -34,6 +35,7 @@ from api.directory.settings import DirectorySettings
 _log = logging.getLogger("accord.api")
 LONGEST = 256
 _PEOPLE = "(objectCategory=person)(objectClass=user)"
+_COUNTS = ["badPwdCount", "badPasswordTime", "msDS-ResultantPSO"]
 _POLICY_FOR = 300.0
 """Seconds for which a lock-out policy is remembered."""
 _LONGEST_WINDOW = timedelta(days=100)
@@ -56,12 +58,16 @@ class Domain:
         self._policies: dict[str, tuple[float, Policy]] = {}
         """By the DN of what holds each: the domain itself, or a password settings object."""
 
-    def find(self, condition: str) -> Entry | None:
-        """The one account that a condition means; None where there is none, or more than one. Raises DirectoryUnavailable."""
+    def find(self, condition: str) -> tuple[Entry, Told] | None:
+        """The one account that a condition means, and how near it is to being locked; None where there is none, or more than one.
+        Raises DirectoryUnavailable.
+        """
 
-        def question(session: Session) -> Entry | None:
-            found = session.search(self.settings.user_base, f"(&{_PEOPLE}{condition})", ATTRIBUTES, most=1)
-            return read_entry(*found[0]) if found else None
+        def question(session: Session) -> tuple[Entry, Told] | None:
+            wanted = [*ATTRIBUTES, *_COUNTS]
+            found = session.search(self.settings.user_base, f"(&{_PEOPLE}{condition})", wanted, most=1)
+            entry = read_entry(*found[0]) if found else None
+            return (entry, self._told(session, found[0].attributes)) if found and entry is not None else None
 
         return self.controllers.ask(question)
 
@@ -110,17 +116,20 @@ class Domain:
         return self.controllers.ask(question)
 
     def lock_out(self, dn: str) -> Told:
-        """When an account is locked there, and how near it is. Raises DirectoryUnavailable."""
+        """How near an account is to being locked there, by now. Raises DirectoryUnavailable."""
 
         def question(session: Session) -> Told:
-            found = session.read(dn, ["badPwdCount", "badPasswordTime", "msDS-ResultantPSO"])
+            found = session.read(dn, _COUNTS)
             if found is None:
                 raise NotAnswered("an account was moved")
-            settings_object = read_text(found.attributes, "msDS-ResultantPSO")
-            wrong, last = read_number(found.attributes, "badPwdCount"), read_number(found.attributes, "badPasswordTime")
-            return Told(self._policy(session, settings_object), wrong or 0, read_instant(last or 0))
+            return self._told(session, found.attributes)
 
         return self.controllers.ask(question)
+
+    def _told(self, session: Session, attributes: Attributes) -> Told:
+        policy = self._policy(session, read_text(attributes, "msDS-ResultantPSO"))
+        last = read_instant(read_number(attributes, "badPasswordTime") or 0)
+        return Told(policy, read_number(attributes, "badPwdCount") or 0, last)
 
     def _policy(self, session: Session, settings_object: str) -> Policy:
         """The domain's policy, or that of a password settings object."""

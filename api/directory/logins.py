@@ -16,6 +16,7 @@ from api.directory import lock_out
 from api.directory.controllers import Undecided
 from api.directory.domains import Domain, Domains, can_be_password
 from api.directory.entries import Entry
+from api.directory.lock_out import Told
 from api.policies import Policies
 from api.reader import Reader
 from reconciler.access.decide import permits
@@ -72,10 +73,11 @@ def _verify(domains: Domains, reader: Reader, name: str, password: str, now: dat
     if target is None or not can_be_password(password):
         return "unknown-account" if target is None else "password-not-sent"
     domain = target.domain
-    entry = domain.find(target.condition)
-    if entry is None:
+    found_as = domain.find(target.condition)
+    if found_as is None:
         return "unknown-account"
-    refusal = _send(domain, reader, entry, password, now)
+    entry, told = found_as
+    refusal = _send(domain, reader, entry, told, password, now)
     if refusal is not None:
         return refusal
     found = domain.read(entry.guid)  # after the bind: it may have locked, or unlocked, the account
@@ -85,20 +87,23 @@ def _verify(domains: Domains, reader: Reader, name: str, password: str, now: dat
     return refusal or _Verified(domain, *found, _previous(domains, reader, domain, found.entry))
 
 
-def _send(domain: Domain, reader: Reader, entry: Entry, password: str, now: datetime) -> str | None:
+def _send(domain: Domain, reader: Reader, entry: Entry, told: Told, password: str, now: datetime) -> str | None:
     """Send a password for an account, if that cannot lock it; why it is refused. Raises DirectoryUnavailable."""
-    with lock_out.under_way(reader, entry.guid, now) as others:
-        told = domain.lock_out(entry.dn)
-        if lock_out.could_lock(told, others, now):
+    if told.policy.threshold == 0:
+        return None if domain.controllers.accepts(entry.dn, password) else "wrong-password"
+    with lock_out.under_way(reader, entry.guid, now) as sending:
+        if sending.others.since(now):
+            told = domain.lock_out(entry.dn)
+        if lock_out.could_lock(told, sending.others, now):
             return "near-lock-out-in-directory"
         try:
-            if domain.controllers.accepts(entry.dn, password):
-                return None
+            sending.right = domain.controllers.accepts(entry.dn, password)
         except Undecided:
-            lock_out.count_wrong(reader, entry.guid, told.policy.window, now)
+            sending.wrong_for = told.policy.window
             raise
-        lock_out.count_wrong(reader, entry.guid, told.policy.window, now)
-        return "wrong-password"
+        if not sending.right:
+            sending.wrong_for = told.policy.window
+    return None if sending.right else "wrong-password"
 
 
 def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) -> Entry | None:

@@ -114,7 +114,7 @@ printf '\033[36m$ cat %s\033[0m\n' "$mail"
 sed '/text\/html/,$d' "$mail"
 
 title "Heidi logs in with it, once: it must be changed, and only its hash was kept"
-call "curl -s $url/sessions $json -d '{\"username\": \"heidi\", \"password\": \"$(sed -n 's/^ *password: *//p' "$mail")\"}'"
+call "curl -s $url/sessions $json -d '{\"username\": \"heidi\", \"password\": \"$(grep -m 1 -oE '([a-z2-9]{5}-){5}[a-z2-9]{5}' "$mail")\"}'"
 
 printf '\nMails are in .demo/mail, a maildir, for any mail program: mutt -f .demo/mail\n'
 printf 'Everything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'

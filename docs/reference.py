@@ -16,6 +16,10 @@ from api.openapi import document
 from api.routes import ROUTES
 from docs.examples import TOP, pages, renew
 from reconciler.cli.main import accord
+from reconciler.mail.filters import FILTERS
+from reconciler.mail.grammar import MOST_LOOPED, MOST_NODES
+from reconciler.mail.rendering import LONGEST_PART, LONGEST_SUBJECT
+from reconciler.mail.variables import VARIABLES
 from reconciler.source.schema import FILES
 
 FOLDER = TOP / "docs" / "reference"
@@ -27,6 +31,7 @@ def documents() -> dict[str, str]:
     return {
         "commands.md": "\n".join(_commands()) + "\n",
         "resources.md": "\n".join(_resources()) + "\n",
+        "mail.md": "\n".join(_mails()) + "\n",
         "openapi.json": json.dumps(document(ROUTES), indent=2, ensure_ascii=False) + "\n",
     }
 
@@ -94,6 +99,47 @@ def _resources() -> Iterator[str]:
         yield from ("| property | type | default | what it is | example |", "|---|---|---|---|---|")
         yield from _properties(schema, schema["$defs"], "")
         yield from ("", "Example:", "", "```json", json.dumps(schema["examples"][0], indent=2, ensure_ascii=False), "```")
+
+
+def _mails() -> Iterator[str]:
+    yield from ("# Mail templates", "", _WRITTEN, "")
+    yield "What the texts of an [EmailTemplate](resources.md#emailtemplate) can say: values, filters, `if`, and `for`."
+    yield "[How to write one](../pull-request-author.md#mail-templates)."
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, variables in VARIABLES.items():
+        alike.setdefault(tuple(variable.name for variable in variables), []).append(name)
+    for names in alike.values():
+        yield from ("", f"## Variables of {' and '.join(names)}", "")
+        yield from ("| variable | type | what it is | example |", "|---|---|---|---|")
+        for variable in VARIABLES[names[0]]:
+            sample = variable.sample
+            shown = f"{sample:%Y-%m-%d %H:%M} UTC" if variable.type == "instant" else json.dumps(sample, ensure_ascii=False)
+            meaning = variable.meaning + (". May be missing" if variable.optional else "")
+            example = _code(shown if len(shown) <= 60 else f"{shown[:40]}…")
+            yield f"| `{variable.name}` | {variable.type} | {meaning} | {example} |"
+    yield from (
+        "",
+        "A link is an http or https address. An instant is shown in words, in UTC: 2 December 2026, 09:30 UTC. Within `for`,",
+    )
+    yield "`loop.first`, `loop.last`, `loop.index` (from 1) and `loop.length` are known, too."
+    yield from ("", "## Filters", "", "| filter | what it makes | of |", "|---|---|---|")
+    for name, known in FILTERS.items():
+        yield f"| `{name}` | {_cell(known.meaning)} | {', '.join(known.takes)} |"
+    yield from ("", "## What else there is", "")
+    yield from (
+        "- `{% if … %}`, `{% elif … %}`, `{% else %}`, `{% endif %}`, and `… if … else …`; `and`, `or`, `not`, `==`, `!=`,",
+        '  `is none`, `is defined`, `in ["a", "b"]`, and, of numbers, `<`, `<=`, `>`, `>=`.',
+        "- `{% for name in certificate.names %}`, `{% else %}` where there are none, `{% endfor %}`; no loop within a loop.",
+        "- `{# … #}` and `{% raw %}…{% endraw %}`. A line with nothing but a tag of these leaves no line in the mail.",
+        "",
+        "Everything else is refused: calls, calculations, `set`, macros, `include` and their like.",
+        "",
+        "## Limits",
+        "",
+        f"A template has at most {MOST_NODES:,} parts, {MOST_LOOPED} of them in loops. Text and HTML come out with at most",
+        f"{LONGEST_PART:,} characters each; a subject is cut at {LONGEST_SUBJECT}. Values lose control characters, and line",
+        "breaks where they are no texts of several lines.",
+    )
 
 
 def _properties(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[str]:

@@ -28,8 +28,8 @@ Rule: TypeAlias = Literal[
 MOST_FAULTS = 50
 """Of one part; who made more than these has seen enough."""
 _MOST_TOKENS = 20_000
-_MOST_NODES = 2_000
-_MOST_LOOPED = 300
+MOST_NODES = 2_000
+MOST_LOOPED = 300
 _DEEPEST = 50
 _LONGEST = {"subject": 512, "text": 65_536, "html": 262_144}
 _TAG = re.compile(r"\{[{%].*?(?:[%}]\}|$)")
@@ -160,10 +160,10 @@ class _Judge:
             looped += inside
             if depth > _DEEPEST:
                 return [self._refusal(node, f"it nests deeper than {_DEEPEST} levels")]
-            if count > _MOST_NODES:
-                return [self._refusal(node, f"it has more than {_MOST_NODES:,} parts; a mail needs fewer")]
-            if looped > _MOST_LOOPED:
-                return [self._refusal(node, f"it has more than {_MOST_LOOPED} parts in loops; a mail needs fewer")]
+            if count > MOST_NODES:
+                return [self._refusal(node, f"it has more than {MOST_NODES:,} parts; a mail needs fewer")]
+            if looped > MOST_LOOPED:
+                return [self._refusal(node, f"it has more than {MOST_LOOPED} parts in loops; a mail needs fewer")]
             if isinstance(node, nodes.For) and inside:
                 return [self._refusal(node, "a loop cannot stand in a loop", "for")]
             below = inside or isinstance(node, nodes.For)

@@ -19,6 +19,7 @@ OUTPUTS = {
     "accord show": "show",
     "accord audit list": "audit",
     "accord audit verify": "verification",
+    "accord mail preview": "mail",
     "accord db current": "version",
     "accord db check": "version",
 }

@@ -44,7 +44,7 @@ class Place(NamedTuple):
 def register(service: Service, caller: Principal, request: Mapping[str, Any], now: datetime) -> tuple[int, bool]:
     """Register a certificate: its id, and whether it is new. Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict or
     StoreError."""
-    certificate = read_certificate(request["pem"])
+    certificate, request = read_certificate(request["pem"]), _whole(request)
     owner = request.get("owner", caller.name)
     with _acting(service, caller, owner) as (connection, principal):
         place = _place(service, connection, principal, request["issuer"], request["team"], owner)
@@ -63,6 +63,11 @@ def register(service: Service, caller: Principal, request: Mapping[str, Any], no
         detail |= {"owner": owner, "mails": mails} | ({} if renewed is None else {"renews": renewed})
         append(connection, [_event("register", number, detail)], at=now, actor=caller.name)
     return number, True
+
+
+def _whole(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request in which 1.0, which JSON takes for an integer, is one."""
+    return request if request.get("renews") is None else {**request, "renews": int(request["renews"])}
 
 
 @contextmanager
@@ -173,6 +178,7 @@ def _tell(connection: Connection, caller: Principal, number: int, certificate: C
 
 def change(service: Service, caller: Principal, number: int, request: Mapping[str, Any], now: datetime) -> None:
     """Change what can be changed of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
+    request = _whole(request)
     with _acting(service, caller) as (connection, principal):
         standing = _changeable(service, principal, number)
         before = search.find(service.reader, principal, number)

@@ -347,7 +347,7 @@ def test_the_owner_administrators_and_members_who_may_use_the_issuer_change_a_ce
 
 def test_a_renewal_links_the_old_one_to_the_new(world: RegisterWorld) -> None:
     old = world.register("alice")
-    new = world.register("bob", renews=old)
+    new = world.register("bob", renews=float(old))
     assert world.shown(new)["renews"] == old
     assert (world.shown(old)["renewedBy"], world.shown(old)["renewedAt"] is None) == (new, False)
     (entry,) = [entry for entry in world.audit("certificate.register") if entry["name"] == str(new)]

@@ -106,3 +106,44 @@ def test_a_list_of_fifty_thousand_names_may_have_as_many_problems() -> None:
     began = time.perf_counter()
     assert [locate(content, 1, ("members", f"user-{number}"))[0] for number in range(50_000)] == list(range(2, 50_002))
     assert time.perf_counter() - began < 20
+
+
+TEXTS = b"""# a comment
+a: |
+
+  one
+    two {{ x }}
+b: |2+
+    three
+
+c: "say {{ x }}"
+d: 'it''s {{ x }}'
+e: >
+  four
+  {{ x }}
+f: plain {{ x }}
+g: "five
+
+  {{ x }}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("a", 1, 1), (3, 1)),
+        (("a", 2, 1), (4, 3)),
+        (("a", 3, 10), (5, 12)),
+        (("b", 1, 3), (7, 5)),
+        (("b", 2, 1), (8, 1)),
+        (("c", 1, 8), (9, 12)),
+        (("d", 1, 9), (10, 4)),
+        (("e", 1, 9), (11, 4)),
+        (("f", 1, 10), (14, 13)),
+        (("g", 3, 4), (15, 4)),
+        (("nothing", 3, 4), (2, 1)),
+    ],
+)
+def test_a_place_in_a_text_is_exact_where_its_lines_are_the_files(path: tuple[str | int, ...], expected: tuple[int, int]) -> None:
+    for content in (TEXTS, TEXTS.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + TEXTS):
+        assert locate(content, 2, path) == expected

@@ -63,7 +63,19 @@ def within(name: str, part: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_there_is_a_schema_for_every_kind_and_every_output() -> None:
-    outputs = {"plan", "access", "problems", "explanation", "drift", "history", "show", "audit", "verification", "version"}
+    outputs = {
+        "plan",
+        "access",
+        "problems",
+        "explanation",
+        "drift",
+        "history",
+        "show",
+        "audit",
+        "verification",
+        "version",
+        "mail",
+    }
     assert set(SCHEMAS) == {*KINDS, "resource", *outputs}
     assert len(EVERY_PROPERTY) > 100
 

@@ -95,14 +95,14 @@ def _none_is_quick(_: HTTPRequestParser) -> bool:
 
 def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; what was accepted by then is answered. Raises OSError or StoreError."""
-    service = Service(settings)
-    service.start()
-    try:
-        with listen(settings) as listening:
+    with listen(settings) as listening:
+        service = Service(settings)
+        service.start()
+        try:
             quick = _is_quick if service.database.is_sqlite else _none_is_quick
             _Waitress(create_app(service), settings, listening, quick).run(ready)
-    finally:
-        service.stop()
+        finally:
+            service.stop()
 
 
 def _possible_connections() -> int:

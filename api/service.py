@@ -31,7 +31,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.database: Database = open_database(settings.database_url)
+        self.database: Database = open_database(settings.database_url, pooled=True)
         self.reader = Reader(self.database)
         self.keeper = AccessKeeper(self.reader)
         self.passwords = Passwords(settings.hashes, waiting=(settings.threads - settings.hashes) // 2)  # the others decide
@@ -80,3 +80,4 @@ class Service:
         self.uses.stop()
         self.domains.close()
         self.reader.close()
+        self.database.close()

@@ -35,7 +35,7 @@ from directories, too, and those logins do not wait; everybody reads on."""
 class Database:
     """A database at a URL. Nothing is connected before it is used, and nothing is made by looking."""
 
-    def __init__(self, url: str, *, read_only: bool) -> None:
+    def __init__(self, url: str, *, read_only: bool, pooled: bool = False) -> None:
         self.url = url
         self.read_only = read_only
         parsed = read_url(url)
@@ -45,12 +45,16 @@ class Database:
                 " (in a password, `@`, `/` and `:` are written %40, %2F and %3A)"
             )
         self._wait = _wait(parsed)
-        self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only)
+        self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only, pooled)
 
     def __enter__(self) -> Database:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of connections that are kept."""
         self._engine.dispose()
 
     @property
@@ -173,9 +177,13 @@ def _roll_back(connection: Connection) -> None:
         connection.exec_driver_sql("ROLLBACK")
 
 
-def open_database(url: str, *, read_only: bool = False) -> Database:
-    """A database by its URL: `sqlite:///FILE` or `postgresql://…`. Raises StoreError where the URL is neither."""
-    return Database(url, read_only=read_only)
+def open_database(url: str, *, read_only: bool = False, pooled: bool = False) -> Database:
+    """A database by its URL: `sqlite:///FILE` or `postgresql://…`. Raises StoreError where the URL is neither.
+
+    `pooled`: connections to a server are kept for the next transaction, until the database is closed. A file's never are: it may
+    be another file by then.
+    """
+    return Database(url, read_only=read_only, pooled=pooled)
 
 
 def _wait(url: URL) -> float:
@@ -189,11 +197,11 @@ def _wait(url: URL) -> float:
     return seconds
 
 
-def _make_engine(url: URL, wait: float, read_only: bool) -> Engine:
+def _make_engine(url: URL, wait: float, read_only: bool, pooled: bool) -> Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername == "postgresql+psycopg":
-        return _postgresql(url)
+        return _postgresql(url, pooled)
     if url.drivername == "sqlite" and url.database and url.database != ":memory:" and not url.host:
         return _sqlite(url, wait, read_only)
     raise StoreError(
@@ -201,11 +209,12 @@ def _make_engine(url: URL, wait: float, read_only: bool) -> Engine:
     )
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, pooled: bool) -> Engine:
+    pool: dict[str, Any] = {"pool_size": 4, "max_overflow": -1, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
     try:
         return create_engine(
             url,
-            poolclass=NullPool,
+            **pool,
             isolation_level="AUTOCOMMIT",
             connect_args={"connect_timeout": 10, "application_name": "accord"},
         )

@@ -213,6 +213,7 @@ class Delivery:
 
     def _write(self, message: Claimed, now: datetime) -> Letter:
         with self._database.reading() as connection:
+            message = outbox.current(connection, message)
             material = gather(connection, message, self._settings.public_url, now)
             if material is None:
                 raise Unwanted("what it is about is gone")

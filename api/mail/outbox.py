@@ -110,7 +110,7 @@ def claim(database: Database, domain: str, now: datetime) -> Claimed | None:
 def _next_free(connection: Connection, now: datetime) -> Row[Any] | None:
     for _ in range(_LOOKS):
         row = _next(connection, now)
-        if row is None or row.template not in PASSWORD_MAILS:
+        if row is None or row.user_id is None or row.template not in PASSWORD_MAILS:
             return row
         if connection.execute(select(_outbox.id).where(_outbox.id == row.id, HELD_BACK)).first() is not None:
             _hold_back(connection, now)
@@ -152,15 +152,20 @@ def _hold_back(connection: Connection, now: datetime) -> None:
         connection.execute(tables.outbox.update().where(_outbox.id.in_(some)).values(next_attempt_at=now + HELD))
 
 
+def current(connection: Connection, message: Claimed) -> Claimed:
+    """The message, and whose it is now: its account may have been deleted, and another have come by its number."""
+    return message._replace(user_id=connection.execute(select(_outbox.user_id).where(_outbox.id == message.id)).scalar())
+
+
 def mark_sent(connection: Connection, message: Claimed, now: datetime) -> bool:
     """Say that a message is sent; whether it was still ours, and wanted to the end."""
     ours = (_outbox.id == message.id) & (_outbox.claim == message.claim) & _outbox.sent_at.is_(None)
-    ended_at = connection.execute(select(_outbox.ended_at).where(ours)).first()
-    if ended_at is None:
+    found = connection.execute(select(_outbox.ended_at, _outbox.user_id).where(ours)).first()
+    if found is None:
         return False
     values = {"sent_at": now, "next_attempt_at": None, "last_error": None}
     connection.execute(tables.outbox.update().where(ours).values(values))
-    return ended_at[0] is None
+    return found.ended_at is None and found.user_id == message.user_id
 
 
 def put_off(connection: Connection, message: Claimed, until: datetime, why: str | None, *, counts: bool) -> bool:

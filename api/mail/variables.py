@@ -17,7 +17,7 @@ from reconciler.store import tables
 from reconciler.store.engine import Connection
 from reconciler.store.rows import COLUMNS, read_template
 
-_users, _certificates, _issuers = tables.users.c, tables.certificates.c, tables.issuers.c
+_users, _certificates, _issuers, _teams = tables.users.c, tables.certificates.c, tables.issuers.c, tables.teams.c
 
 
 class Material(NamedTuple):
@@ -34,8 +34,6 @@ class Material(NamedTuple):
 def gather(connection: Connection, message: Claimed, public_url: str, now: datetime) -> Material | None:
     """All that a message needs, of one moment; None where what it is about is gone."""
     account = accounts.find_by_id(connection, message.user_id)
-    if message.user_id is not None and account is None:
-        return None
     if message.brings_password:
         if account is None:
             return None
@@ -62,31 +60,33 @@ def _certificate(connection: Connection, certificate_id: int | None, now: dateti
             tables.certificates,
             _issuers.display_name,
             _issuers.name.label("issuer_now"),
+            _teams.name.label("team_now"),
             _users.name.label("owner_now"),
             _users.full_name,
             _users.email,
         )
         .select_from(
-            tables.certificates.outerjoin(tables.issuers, _issuers.id == _certificates.issuer_id).outerjoin(
-                tables.users, _users.id == _certificates.owner_id
-            )
+            tables.certificates.outerjoin(tables.issuers, _issuers.id == _certificates.issuer_id)
+            .outerjoin(tables.teams, _teams.id == _certificates.team_id)
+            .outerjoin(tables.users, _users.id == _certificates.owner_id)
         )
         .where(_certificates.id == certificate_id)
     )
     found = connection.execute(query).first()
     if found is None:
         return None
+    names = tuple(orjson.loads(found.names))
     return {
         "user": _user(found.owner_now or found.owner_name, found.full_name, found.email),
         "certificate": {
-            "subject": found.subject,
-            "names": tuple(orjson.loads(found.names)),
+            "subject": found.subject or next(iter(names), found.serial),
+            "names": names,
             "issuer": found.display_name or found.issuer_now or found.issuer_name,
-            "team": found.team_name,
+            "team": found.team_now or found.team_name,
             "serialNumber": found.serial,
             "validFrom": found.not_before,
             "validTo": found.not_after,
-            "daysToExpiry": max(0, (found.not_after - now) // timedelta(days=1)),
+            "daysToExpiry": (found.not_after - now) // timedelta(days=1),
             "url": found.url,
             "renewalUrl": found.renewal_url,
             "note": found.note or None,

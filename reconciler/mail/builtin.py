@@ -32,9 +32,9 @@ _ROWS = (
     ("Note", "{{ certificate.note }}", "certificate.note"),
 )
 """What is said of a certificate: a label, a value, and the variable without which there is none."""
-_DAYS = (
-    "{% if certificate.daysToExpiry == 0 %}today{% elif certificate.daysToExpiry == 1 %}in 1 day"
-    "{% else %}in {{ certificate.daysToExpiry }} days{% endif %}"
+_EXPIRES = (
+    "{% if certificate.daysToExpiry < 0 %}has expired{% elif certificate.daysToExpiry == 0 %}expires today"
+    "{% elif certificate.daysToExpiry == 1 %}expires in 1 day{% else %}expires in {{ certificate.daysToExpiry }} days{% endif %}"
 )
 
 _P = '<p style="margin: 0 0 16px">'
@@ -155,8 +155,8 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
         ),
         _certificate(
             "certificate-expiring",
-            f"Certificate expires {_DAYS}: {{{{ certificate.subject }}}}",
-            f"this certificate expires {_DAYS}. Renew it in time,\nunless nothing uses it any more:",
+            f"Certificate {_EXPIRES}: {{{{ certificate.subject }}}}",
+            f"this certificate {_EXPIRES}. Renew it,\nunless nothing uses it any more:",
             _RENEW,
             _page(
                 "{% if certificate.renewalUrl %}",

@@ -53,7 +53,7 @@ _CERTIFICATE = (
     Variable("certificate.serialNumber", "text", "Its serial number, in hexadecimal digits", "3f9a5b20c41d77e8"),
     Variable("certificate.validFrom", "instant", "When its validity begins", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)),
     Variable("certificate.validTo", "instant", "When it expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
-    Variable("certificate.daysToExpiry", "number", "Whole days until then, as the mail is sent; never below 0", 30),
+    Variable("certificate.daysToExpiry", "number", "Whole days until then, as the mail is sent; below 0 once it is over", 30),
     Variable(
         "certificate.url",
         "link",

@@ -201,7 +201,7 @@ class _Writer:
         self.touched |= buckets_of(table, keys)
 
     def _delete(self, changes: Sequence[Change]) -> None:
-        """A row takes its links, tokens and waiting mails with it; the buckets of links that go are touched too."""
+        """A row takes its links and tokens with it; the buckets of links that go are touched too."""
         for change in changes:
             table, row_id = TABLES[change.kind], self._ids[change.kind].pop(change.name)
             links = {"User": ("memberships", "user_id"), "Issuer": ("permissions", "issuer_id")}

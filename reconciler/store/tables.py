@@ -296,7 +296,8 @@ outbox = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("template", String(32), nullable=False),
-    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), index=True),
+    # an account that is deleted leaves its messages: others may have to be told in its place
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="SET NULL"), index=True),
     Column("certificate_id", Integer, ForeignKey("certificates.id", ondelete="CASCADE"), index=True),
     Column("recipient", Text),  # NULL: the user's address, as it is when the mail is delivered
     Column("created_at", Instant, nullable=False),

@@ -222,8 +222,8 @@ def test_a_user_and_a_team_of_one_name_in_one_file_are_told_apart(drifted: Any) 
 @SQLITE
 def test_block_scalars_are_replaced_whole(drifted: Any) -> None:
     template = (
-        "apiVersion: accord/v1\nkind: EmailTemplate\nmetadata:\n  name: certificate-issued\nspec:\n  text: |\n    Hello\n\n    Bye\n"
-        "  subject: Reset  # short\n---\n"
+        "apiVersion: accord/v1\nkind: EmailTemplate\nmetadata:\n  name: certificate-issued\nspec:\n"
+        "  text: |\n    Hello\n\n    Bye\n  subject: Reset  # short\n---\n"
     )
     text, _ = drifted(
         "t.yaml", template + WEB, "UPDATE email_templates SET text = 'Hello\n\n  Bye\n\n' WHERE name = 'certificate-issued'"

@@ -21,6 +21,7 @@ from manual import FENCE, OUTPUTS, PAGES, fences, prose
 from postgresql_server import PostgresqlServer
 
 from api.directory.settings import read_directories
+from api.settings import read_settings
 from docs import examples
 from docs.examples import TOP, Ran, pages
 from reconciler.access.resources import KINDS
@@ -142,7 +143,7 @@ def test_every_json_example_is_a_valid_resource(name: str, _about: str, body: st
 
 
 def test_the_toml_examples_are_settings(tmp_path: Path) -> None:
-    about_directories, deployment = sorted((body for _, _, body in fences("toml")), key=lambda body: "[directory" not in body)
+    about_directories, deployment, about_mail = (body for _, _, body in fences("toml"))
     (tmp_path / "accord.toml").write_text(deployment)
     found = read_deployment({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})
     assert found.database_url == tomllib.loads(deployment)["database_url"]
@@ -150,6 +151,11 @@ def test_the_toml_examples_are_settings(tmp_path: Path) -> None:
     tables["corp"] |= dict.fromkeys(("ca_file", "secret_file"), certifi.where())
     (directory,) = read_directories(tables, {})
     assert [controller.tls for controller in directory.controllers] == [True, False]
+    (tmp_path / "password").write_text("of no account\n")
+    (tmp_path / "accord.toml").write_text(about_mail.replace("/etc/accord/smtp-password", str(tmp_path / "password")))
+    mail = read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")}).mail
+    assert mail.server is not None
+    assert (mail.server.port, mail.public_url) == (587, "https://accord.example.org")
 
 
 @pytest.mark.postgresql

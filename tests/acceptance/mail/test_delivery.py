@@ -10,7 +10,7 @@ import pytest
 from issued import pem
 from mail_server import Authority, MailServer, parts, serving_mail
 from mail_world import MailWorld, in_maildir, password_in
-from scenario import resource, user
+from scenario import resource, team, user
 from test_sessions import login
 
 
@@ -95,6 +95,18 @@ def test_mails_about_a_certificate(world: MailWorld, server: MailServer, authori
         assert "for the <shop>" in text and "for the <shop>" not in html
     assert [row.last_error for row in world.rows()] == [None] * 3
     world.caller("alice")("POST", "/me", 405)
+
+
+def test_whoever_is_deleted_while_a_mail_waits_leaves_it_to_administrators(
+    world: MailWorld, server: MailServer, authority: Authority
+) -> None:
+    world.apply({"users/zoe.yaml": user("zoe"), "teams/web.yaml": team("web", members=["alice", "zoe"], issuers=["tls"])})
+    world.execute("DELETE FROM outbox")
+    world.caller("zoe")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})
+    gone = {"users/zoe.yaml": None, "users/yan.yaml": user("yan", initialPassword="none")}  # who may come by zoe's number
+    world.apply({**gone, "teams/web.yaml": team("web", members=["alice"], issuers=["tls"])})
+    world.deliver(world.mail_settings(server.port, authority.file), times=2)
+    assert [each.recipient for each in server.received] == ["root@example.org"]
 
 
 def test_a_certificate_mail_that_nobody_wants_any_more_is_ended(

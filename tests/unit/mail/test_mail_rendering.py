@@ -66,7 +66,9 @@ def test_a_built_in_template_fetches_nothing_and_runs_nothing(name: str) -> None
     assert not any(word in html for word in ("<img", "<script", "<link", "url(", "src=", "<style", "onclick", "@import", "<form"))
 
 
-@pytest.mark.parametrize(("days", "words"), [(0, "expires today"), (1, "expires in 1 day:"), (30, "expires in 30 days:")])
+@pytest.mark.parametrize(
+    ("days", "words"), [(-1, "has expired:"), (0, "expires today:"), (1, "expires in 1 day:"), (30, "expires in 30 days:")]
+)
 def test_the_built_in_reminder_counts_days_in_words(days: int, words: str) -> None:
     assert words in rendered(BUILT_IN["certificate-expiring"], certificate_daysToExpiry=days).subject
 

@@ -63,7 +63,7 @@ def upgrade() -> None:
         sa.Column("ended_at", _INSTANT, nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), server_default="{}", nullable=False),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_outbox_user_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_outbox_user_id"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(
             ["certificate_id"], ["certificates.id"], name=op.f("fk_outbox_certificate_id"), ondelete="CASCADE"
         ),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from api.cli.groups import Group
 from api.cli.operator import at_work, database_option
 
 _SHOWN = 50
+_NUMBER = click.IntRange(1, 2**31 - 1)
+_NUMBER.name = "message number"
 _format = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
@@ -27,6 +31,7 @@ def command() -> None:
 
 @command.command(
     "status",
+    short_help="Say what waits, what went wrong, and what was given up.",
     epilog="""\b
 Examples:
   accord-api mail status
@@ -72,27 +77,44 @@ def status(form: str, **options: str | None) -> int:
         click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
     else:
         click.echo(f"Mail goes to {settings.mail.shown}.")
-        since = f", the oldest since {format_instant(found.oldest)}" if found.oldest else ""
+        since = f", the oldest since {_second(found.oldest)}" if found.oldest else ""
         held = f"; of them {found.held_back} until their accounts are enabled" if found.held_back else ""
-        click.echo(f"{found.waiting} wait{since}{held}.")
-        click.echo(f"{found.given_up} were given up, {found.unwanted} were not wanted any more.")
+        click.echo(f"{found.waiting} {_of(found.waiting, 'waits', 'wait')}{since}{held}.")
+        given_up, unwanted = _of(found.given_up, "was", "were"), _of(found.unwanted, "was", "were")
+        click.echo(f"{found.given_up} {given_up} given up, {found.unwanted} {unwanted} not wanted any more.")
         for template, number in found.sent.items():
             click.echo(f"{number} sent: {template}")
         for each in trouble:
-            after = f"next try {format_instant(each.next_attempt_at)}" if each.next_attempt_at else "never again"
-            click.echo(f"#{each.id}  {each.template} to {each.recipient}, {each.attempts} tries, {after}\n      {each.why}")
+            after = f"next try {_second(each.next_attempt_at)}" if each.next_attempt_at else "never again"
+            tries = f"{each.attempts} {_of(each.attempts, 'try', 'tries')}"
+            click.echo(f"#{each.id}  {each.template} to {each.recipient}, {tries}, {after}\n      {each.why}")
     return 1 if found.given_up else 0
+
+
+def _of(number: int, one: str, several: str) -> str:
+    return one if number == 1 else several
+
+
+def _second(instant: datetime) -> str:
+    """An instant for people, to the second."""
+    from reconciler.access.instants import format_instant
+
+    return format_instant(instant.replace(microsecond=0))
 
 
 @command.command(
     "retry",
+    short_help="Have what failed, or was given up, tried again at once.",
     epilog="""\b
 Examples:
   accord-api mail retry 17
   accord-api mail retry --all
+
+\b
+Exit codes: 0 they will be tried again; 1 one of them neither failed nor was given up, and nothing was changed.
 """,
 )
-@click.argument("ids", nargs=-1, type=click.IntRange(1, 2**31 - 1))
+@click.argument("ids", nargs=-1, metavar="[ID]...", type=_NUMBER)
 @click.option("--all", "everything", is_flag=True, help="All that failed and wait, and all that were given up.")
 @database_option
 def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None:
@@ -112,22 +134,26 @@ def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None
             for number, template, name in found
         ]
         append(connection, events, at=act["now"], actor=act["actor"])
-    click.echo(f"{len(found)} will be tried again at once.")
+    click.echo(f"{len(found)} {_of(len(found), 'message', 'messages')} will be tried again at once.")
 
 
 @command.command(
     "test",
+    short_help="Send a test message now, and say what went wrong.",
     epilog="""\b
 Examples:
   accord-api mail test alice@example.org
   ACCORD_SMTP_HOST=mail.example.org ACCORD_SMTP_FROM=accord@example.org accord-api mail test alice@example.org
+
+\b
+Exit codes: 0 it was sent; 1 it was not.
 """,
 )
 @click.argument("address")
 def test(address: str) -> None:
     """Send a test message now, with the settings that the server has, and say what went wrong if something does."""
     import secrets
-    from datetime import UTC, datetime
+    from datetime import UTC
 
     from api.mail.delivery import way_out
     from api.mail.errors import Undelivered

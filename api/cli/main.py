@@ -16,7 +16,7 @@ from reconciler import __version__
 OK, ERROR, UNREACHABLE, INTERRUPTED = 0, 1, 6, 130
 """The exit codes. What they have in common with `accord` means the same there."""
 COMMANDS = {
-    "serve": "Serve the API until SIGTERM or Ctrl-C.",
+    "serve": "Serve the API, and deliver mail, until SIGTERM or Ctrl-C.",
     "user": "Act on an account: its password, failed logins, the administrators' switch.",
     "token": "List and revoke API tokens and sessions.",
     "mail": "See what waits to be mailed, have it tried again, send a test message.",
@@ -28,6 +28,7 @@ Examples:
   accord-api user set-password alice
   accord-api serve --listen 127.0.0.1:8080
   accord-api token list alice
+  accord-api mail status
 
 \b
 Exit codes: 0 done; 1 error; 6 database unreachable; 130 interrupted.
@@ -57,7 +58,7 @@ class Commands(Group):
 @click.command(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="accord-api")
 def accord_api() -> None:
-    """Accord at runtime: logins, tokens and decisions, over the database that `accord` keeps in accord with Git.
+    """Accord at runtime: logins, tokens, decisions and mail, over the database that `accord` keeps in accord with Git.
 
     Settings come from options, from environment variables (ACCORD_DATABASE_URL, ACCORD_LISTEN and others) and from the TOML file
     that ACCORD_CONFIG names, in this order.

@@ -30,7 +30,7 @@ Examples:
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Else ACCORD_LOG_FORMAT, else text.")
 @click.option("--verbose", "log_level", flag_value="debug", help="Log every request; else ACCORD_LOG_LEVEL, else info.")
 def command(server: str, **options: str | None) -> None:
-    """Serve the API until SIGTERM or Ctrl-C; requests that were accepted by then are finished."""
+    """Serve the API, and deliver mail, until SIGTERM or Ctrl-C; what was begun by then is finished."""
     from api import logs
     from api.settings import Misconfigured, read_settings
 

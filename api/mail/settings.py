@@ -27,6 +27,7 @@ SMTP_DEFAULTS = {
     "give_up": "3d",
 }
 """The keys of `[smtp]`; each is an environment variable, too, as in `ACCORD_SMTP_HOST`."""
+_PREFIX = "ACCORD_SMTP_"
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 _LONGEST = timedelta(minutes=4)
 """A message must have ended, well or not, while it is still whose it was: `outbox.LEASE` is longer."""
@@ -82,6 +83,12 @@ def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: 
     unknown = sorted(set(file) - set(SMTP_DEFAULTS))
     if unknown:
         raise BadMail(f"[smtp]: `{unknown[0]}` is no setting; there are {', '.join(SMTP_DEFAULTS)}")
+    strange = sorted(
+        name for name in environment if name.startswith(_PREFIX) and name[len(_PREFIX) :].lower() not in SMTP_DEFAULTS
+    )
+    if strange:  # a slip of the pen would send passwords elsewhere, or into a folder
+        there_are = ", ".join(f"{_PREFIX}{name.upper()}" for name in SMTP_DEFAULTS)
+        raise BadMail(f"{strange[0]} is no setting; there are {there_are}")
     if "password" in file:
         raise BadMail("[smtp]: the password does not belong in this file; name a `password_file`, or set ACCORD_SMTP_PASSWORD")
     for key, value in file.items():
@@ -89,7 +96,7 @@ def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: 
             raise BadMail(f"[smtp]: `{key}` is no text and no number")
 
     def setting(name: str) -> str:
-        return str(environment.get(f"ACCORD_SMTP_{name.upper()}") or file.get(name) or SMTP_DEFAULTS[name])
+        return str(environment.get(f"{_PREFIX}{name.upper()}") or file.get(name) or SMTP_DEFAULTS[name])
 
     if mail not in ("on", "off"):
         raise BadMail(f"ACCORD_MAIL is on or off, not `{mail}`")
@@ -115,8 +122,8 @@ def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: 
 
 def _server(setting: Any) -> SmtpServer:
     host, security = setting("host"), setting("security")
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host):
-        raise BadMail(f"ACCORD_SMTP_HOST is a name or an address, not `{host}`")
+    if not (re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host) or _is_ip_address(host)):
+        raise BadMail(f"ACCORD_SMTP_HOST is a name or an address by itself, not `{host}`; the port is ACCORD_SMTP_PORT")
     if security not in _PORTS:
         raise BadMail(f"ACCORD_SMTP_SECURITY is one of {', '.join(_PORTS)}, not `{security}`")
     port = setting("port") or str(_PORTS[cast(Security, security)])
@@ -130,8 +137,11 @@ def _server(setting: Any) -> SmtpServer:
     if setting("password_file") and not password:
         try:
             password = Path(setting("password_file")).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            raise BadMail(f"ACCORD_SMTP_PASSWORD_FILE names `{setting('password_file')}`, which cannot be read") from None
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise BadMail(f"ACCORD_SMTP_PASSWORD_FILE names `{setting('password_file')}`, which cannot be read: {why}") from None
+        if not password:
+            raise BadMail(f"ACCORD_SMTP_PASSWORD_FILE names `{setting('password_file')}`, which is empty")
     if bool(username) is not bool(password):
         raise BadMail("ACCORD_SMTP_USERNAME and the password belong together: one is there, the other is not")
     if username and security == "none":
@@ -153,6 +163,13 @@ def _is_loopback(host: str) -> bool:
         return True
     try:
         return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
     except ValueError:
         return False
 

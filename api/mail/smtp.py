@@ -28,6 +28,9 @@ _SHOWN = 160
 _CONNECTING = 15.0
 """Seconds for one of the addresses that a server's name has."""
 _LEAVING = 1.0
+_TLS_PORT = 465
+_UNKNOWN_ISSUER = (18, 19, 20, 21)
+"""OpenSSL's codes for a certificate whose issuer is not among those that are trusted."""
 
 
 class Smtp:
@@ -101,7 +104,7 @@ class Smtp:
             if not isinstance(error, OSError | ValueError | _Refused):
                 raise
             why = f"did not finish within {self._timeout:g} seconds" if conversation.has_expired else _in_words(error)
-            raise Undelivered(f"the mail server {self._server.shown} {why}", fault) from None
+            raise Undelivered(f"the mail server {self._server.shown} {why}{_advice(self._server, error)}", fault) from None
         finally:
             watch.cancel()
 
@@ -318,6 +321,19 @@ def _in_words(error: Exception) -> str:  # noqa: PLR0911 - a fault a line
     if isinstance(error, ConnectionRefusedError):
         return "refuses connections"
     return "closed the connection"
+
+
+def _advice(server: SmtpServer, error: Exception) -> str:
+    """What may help, to follow on what went wrong; empty where nobody could know."""
+    if isinstance(error, socket.gaierror | ConnectionRefusedError):
+        return ""
+    if server.security == "starttls" and server.port == _TLS_PORT:
+        return f"; port {_TLS_PORT} mostly speaks TLS from the start: set ACCORD_SMTP_SECURITY=tls"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "; ACCORD_SMTP_CA_FILE names who may have issued it" if error.verify_code in _UNKNOWN_ISSUER else ""
+    if server.security == "tls" and isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "; where the port begins without TLS, set ACCORD_SMTP_SECURITY=starttls"
+    return ""
 
 
 def _cleared(text: str, longest: int | None = _SHOWN) -> str:

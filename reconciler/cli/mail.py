@@ -31,6 +31,7 @@ def command() -> None:
 
 @command.command(
     "preview",
+    short_help="Show one mail with sample values.",
     epilog="""\b
 Examples:
   accord mail preview welcome                       # by the working folder

@@ -79,7 +79,12 @@ def test_a_certificate_of_an_unknown_authority(waiting: MailWorld, server: MailS
     waiting.deliver(waiting.mail_settings(server.port, Authority(tmp_path / "another").file))
     insist_on_nothing_changed(waiting, "a certificate that is not trusted: ")
     waiting.deliver(waiting.mail_settings(server.port))
-    insist_on_nothing_changed(waiting, "a certificate that is not trusted")
+    insist_on_nothing_changed(waiting, "a certificate that is not trusted: .*; ACCORD_SMTP_CA_FILE names who may have issued it")
+
+
+def test_tls_from_the_start_where_the_port_begins_without(waiting: MailWorld, server: MailServer, authority: Authority) -> None:
+    waiting.deliver(waiting.mail_settings(server.port, authority.file, security="tls"))
+    insist_on_nothing_changed(waiting, "speaks no TLS .*; where the port begins without TLS, set ACCORD_SMTP_SECURITY=starttls")
 
 
 def test_no_starttls_no_mail(waiting: MailWorld, scripted: list[ScriptedServer], authority: Authority) -> None:

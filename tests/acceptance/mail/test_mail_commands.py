@@ -55,7 +55,7 @@ def test_what_is_given_up_is_shown_and_taken_up_again(world: MailWorld, server: 
     world.deliver(settings)
     done = command("mail", "status", url=world.url)
     assert done.returncode == 1
-    assert "0 wait.\n1 were given up, 0 were not wanted any more.\n" in done.stdout
+    assert "0 wait.\n1 was given up, 0 were not wanted any more.\n" in done.stdout
     assert "password-reset to alice, 3 tries, never again" in done.stdout
     shown = json.loads(command("mail", "status", "--format", "json", url=world.url).stdout)
     (trouble,) = shown["trouble"]
@@ -63,19 +63,19 @@ def test_what_is_given_up_is_shown_and_taken_up_again(world: MailWorld, server: 
     assert command("mail", "retry", "999", url=world.url).returncode == 1
     assert command("mail", "retry", url=world.url).returncode == 1
     done = command("mail", "retry", str(trouble["id"]), url=world.url)
-    assert done.stdout == "1 will be tried again at once.\n"
+    assert done.stdout == "1 message will be tried again at once.\n"
     server.answers.clear()
     world.deliver(settings)
     login(world, "alice", password_in(server.received[0]))
     assert [entry["name"] for entry in world.audit("mail.retry")] == ["alice"]
     assert command("mail", "status", url=world.url).returncode == 0
-    assert command("mail", "retry", "--all", url=world.url).stdout == "0 will be tried again at once.\n"
+    assert command("mail", "retry", "--all", url=world.url).stdout == "0 messages will be tried again at once.\n"
 
 
 def test_retry_wakes_nothing_that_nobody_wants(world: MailWorld, server: MailServer, authority: Authority) -> None:
     world.apply({"users/zoe.yaml": user("zoe")})
     world.set_password("zoe")
-    assert command("mail", "retry", "--all", url=world.url).stdout == "0 will be tried again at once.\n"
+    assert command("mail", "retry", "--all", url=world.url).stdout == "0 messages will be tried again at once.\n"
     world.deliver(world.mail_settings(server.port, authority.file))
     assert server.received == []
 

@@ -188,6 +188,12 @@ def _check(validator: jsonschema_rs.Draft202012Validator, value: Any, where: str
     raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {expected}")
 
 
+_SAID = frozenset(
+    ("type", "pattern", "enum", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "multipleOf")
+)
+"""Keywords whose word says what to do only together with what stands there."""
+
+
 def _nearest(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:
     """The error itself; where one of several forms was needed, the first error of each form that the value is nearest to."""
     forms = getattr(error.kind, "context", None)
@@ -203,7 +209,14 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
         return error.message
     if keyword == "format":
         return f"no `{getattr(error.kind, 'format', keyword)}`"
+    if keyword in _SAID:
+        return f"`{keyword}` is {_in_words(error.kind.value)}"
     return f"`{keyword}`"
+
+
+def _in_words(wanted: Any) -> str:
+    """What a keyword of a schema says."""
+    return ", ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
 
 
 def _body(request: falcon.Request, form: bool, limit: int, check: jsonschema_rs.Draft202012Validator) -> Any:

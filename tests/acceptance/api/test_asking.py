@@ -24,9 +24,14 @@ def test_who_may_decide_for_an_account_may_say_where_that_account_calls_from(wor
     ("body", "said"),
     [
         ({"isuer": "tls"}, "the body does not fit its schema: Additional properties are not allowed ('isuer' was unexpected)"),
-        ({"issuer": 3}, "the body at issuer does not fit its schema: `type`"),
-        ({"requests": [{"issuer": "tls"}, {"issuer": "tls", "action": "steal"}]}, "at requests[1].action does not fit"),
-        ({"requests": []}, "the body at requests does not fit its schema: `minItems`"),
+        ({"issuer": 3}, "the body at issuer does not fit its schema: `type` is string"),
+        ({"issuer": ""}, "the body at issuer does not fit its schema: `minLength` is 1"),
+        ({"issuer": "tls", "subject": "Bob"}, "the body at subject does not fit its schema: `pattern` is ^[a-z0-9]"),
+        (
+            {"requests": [{"issuer": "tls"}, {"issuer": "tls", "action": "steal"}]},
+            "action does not fit its schema: `enum` is request, revoke, view",
+        ),
+        ({"requests": []}, "the body at requests does not fit its schema: `minItems` is 1"),
     ],
 )
 def test_what_does_not_fit_is_named(world: World, body: dict[str, Any], said: str) -> None:

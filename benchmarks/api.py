@@ -48,7 +48,8 @@ SERVE_BARE = """
 import socket, sys, bare
 from api.server import _Waitress
 from api.settings import read_settings
-_Waitress(bare.app, read_settings({}, {}), socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=1024)).run(print)
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=1024)
+_Waitress(bare.app, read_settings({}, {}), listening, lambda _: "quick" in sys.argv).run(print)
 """
 SCRIPT = """
 local tokens = {}
@@ -164,10 +165,13 @@ class Bench:
             Load("batch of 1,000", "POST", "/api/v1/decisions", [f'{{"requests":[{batch}]}}']),
         ]
         print(f"\n{server}, {self.arguments.connections} connections, {self.url.partition(':')[0]}")
-        print(f"{'load':<24}{'requests/s':>12}{'of bare':>9}{'p99 ms':>9}{'of bare':>9}{'errors':>8}")
+        print(f"{'load':<24}{'requests/s':>12}{'of bare':>9}{'p99 ms':>9}{'of bare':>9}{'refused':>9}")
         with self.bare(server) as port:
             bare = self.wrk(port, Load("bare Falcon handler", "POST", "/", single))
             row("bare Falcon handler", bare, bare)
+        if server == "waitress":
+            with self.bare(server, "quick") as port:
+                row("  in Accord's quick lane", self.wrk(port, Load("", "POST", "/", single)), bare)
         with self.accord(server) as (port, ready, process):
             time.sleep(self.arguments.users / 20_000)  # until the accounts have been read ahead
             for load in loads:
@@ -202,11 +206,11 @@ class Bench:
         )
 
     @contextmanager
-    def bare(self, server: str) -> Iterator[int]:
+    def bare(self, server: str, *more: str) -> Iterator[int]:
         """The bare handler on a port."""
         port = free_port()
         command = (
-            [sys.executable, "-c", SERVE_BARE, str(port)]
+            [sys.executable, "-c", SERVE_BARE, str(port), *more]
             if server == "waitress"
             else [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--workers", "2", "bare:app",
                   "--blocking-threads", "8"]
@@ -253,7 +257,7 @@ class Bench:
 def row(name: str, found: Result, bare: Result) -> None:
     """One line of the table."""
     rate, p99 = found.rate / bare.rate, found.p99 / bare.p99
-    print(f"{name:<24}{found.rate:>12,.0f}{rate:>9.0%}{found.p99:>9.1f}{p99:>8.1f}x{found.errors:>8}", flush=True)
+    print(f"{name:<24}{found.rate:>12,.0f}{rate:>9.0%}{found.p99:>9.1f}{p99:>8.1f}x{found.errors:>9}", flush=True)
 
 
 def resident(process: subprocess.Popen[bytes]) -> float:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A first look at Accord: a config repository, a plan, an apply; one change, reviewed and applied; then the API, asked with curl;
-# and a new colleague, who gets a password by mail.
+# and mail: a password for a new colleague, and a certificate that was issued.
 # Leaves everything in .demo/. On a terminal the API goes on until Ctrl-C; elsewhere it stops at the end.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -12,6 +12,7 @@ export ACCORD_REPOSITORY=config ACCORD_DATABASE_URL=sqlite:///accord.db ACCORD_A
 
 title() { printf '\n\033[1m── %s\033[0m\n' "$*"; }
 run() { printf '\033[36m$ %s\033[0m\n' "$*"; "$@"; }
+delivered() { until [[ $(accord-api mail status) == *$'\n0 wait.'* ]]; do sleep 0.1; done; }
 
 title "A config repository: who may use which certificate issuer"
 git init -q -b main config
@@ -107,7 +108,7 @@ END
 git -C config add -A
 git -C config commit -q -m "Heidi joins"
 run accord apply --yes
-until [[ $(accord-api mail status) == *$'\n0 wait.'* ]]; do sleep 0.1; done
+delivered
 run accord-api mail status
 mail=$(grep -l '^To: .*heidi@' mail/new/*)
 printf '\033[36m$ cat %s\033[0m\n' "$mail"
@@ -115,6 +116,13 @@ sed '/text\/html/,$d' "$mail"
 
 title "Heidi logs in with it, once: it must be changed, and only its hash was kept"
 call "curl -s $url/sessions $json -d '{\"username\": \"heidi\", \"password\": \"$(grep -m 1 -oE '([a-z2-9]{5}-){5}[a-z2-9]{5}' "$mail")\"}'"
+
+title "The pipeline got a certificate, and registers it: Alice is told now, and again before it expires"
+pem=$(<"$top/examples/certificate.pem")
+printf '{"pem": "%s", "issuer": "tls-public", "team": "web-platform"}\n' "${pem//$'\n'/\\n}" >certificate.json
+call "curl -s $url/certificates $token $json -d \"\$(cat certificate.json)\""
+delivered
+run grep -hE '^(To|Subject): ' "$(grep -l '^To: .*alice@' mail/new/*)"
 
 printf '\nMails are in .demo/mail, a maildir, for any mail program: mutt -f .demo/mail\n'
 printf 'Everything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'

@@ -66,7 +66,7 @@ def answers(lines: list[str]) -> dict[str, object]:
 
 
 def insist_on_the_answers(lines: list[str]) -> None:
-    login, access, minted, me, allowed, denied, first = answers(lines).values()
+    login, access, minted, me, allowed, denied, first, registered = answers(lines).values()
     assert isinstance(login, dict) and login["user"] == "alice"
     assert isinstance(access, list) and [each["issuer"] for each in access] == ["tls-internal", "tls-public", "vpn"]
     assert isinstance(minted, dict) and minted["name"] == "pipeline"
@@ -74,7 +74,9 @@ def insist_on_the_answers(lines: list[str]) -> None:
     assert isinstance(allowed, dict) and (allowed["allow"], allowed["path"]["team"]) == (True, "web-platform")
     assert isinstance(denied, dict) and (denied["allow"], denied["reason"]) == (False, "no-permission")
     assert isinstance(first, dict) and (first["user"], first["passwordChangeRequired"]) == ("heidi", True)
+    assert isinstance(registered, dict) and (registered["owner"], registered["issuer"]) == ("alice", "tls-public")
     assert "To: Heidi Lang <heidi@example.org>" in lines
+    assert lines[lines.index("To: Alice Jones <alice@example.org>") + 1].startswith("Subject: Certificate issued: CN=www")
 
 
 def is_answering(url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import falcon
@@ -79,10 +81,19 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
         else:
             super().add_task(task)
 
+    @property
+    def has_quick(self) -> bool:
+        """Whether quick requests wait."""
+        return bool(self._quick)
+
     def answer_quick(self) -> None:
-        """Answer the quick requests that have come."""
-        while self._quick:
-            self._quick.popleft().service()
+        """Answer the quick requests that have come: one a connection, for others send theirs meanwhile."""
+        for _ in range(len(self._quick)):
+            task = self._quick.popleft()
+            try:
+                task.service()
+            except Exception:  # as in the threads: whatever it is, the other connections go on
+                self.logger.exception("a fault in answering %r", task)
 
 
 def _is_quick(request: HTTPRequestParser) -> bool:
@@ -143,6 +154,8 @@ class _Waitress:
             expose_tracebacks=False,
         )
         self._server.channel_class = _Channel
+        os.set_blocking(self._server.trigger.trigger, False)
+        self._server.pull_trigger = self._wake
         self._stopping = False
 
     def run(self, ready: Callable[[str], None]) -> None:
@@ -160,7 +173,7 @@ class _Waitress:
         self._server.task_dispatcher.shutdown(timeout=5)
 
     def _turn(self, seconds: float) -> None:
-        wasyncore.loop(timeout=seconds, map=self._server._map, use_poll=True, count=1)
+        wasyncore.loop(timeout=0 if self._lanes.has_quick else seconds, map=self._server._map, use_poll=True, count=1)
         self._lanes.answer_quick()
 
     def _busy(self) -> bool:
@@ -168,4 +181,9 @@ class _Waitress:
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
-        self._server.pull_trigger()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have the loop look at everything again, as after each answer, also after one of its own thread."""
+        with suppress(BlockingIOError):  # full, so it will; and whoever empties the pipe must never wait for room in it
+            self._server.trigger.pull_trigger()

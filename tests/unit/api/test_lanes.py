@@ -1,0 +1,123 @@
+"""The loop that answers quick requests itself: nothing that callers send can keep it waiting for itself."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import pytest
+from waitress import wasyncore
+
+from api.server import _Channel, _is_quick, _Waitress
+from api.settings import Settings, read_settings
+
+QUICK = b"GET /api/v1/auth HTTP/1.1\r\n\r\n"
+MANY = QUICK * (8192 // len(QUICK))
+"""As many as are read at once."""
+
+
+class Application:
+    """Says hello, when it may; the ports that asked, in order."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.asked: list[str] = []
+
+    def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        self.asked.append(environment["REMOTE_PORT"])
+        assert self.may.wait(10)
+        start("200 OK", [("Content-Length", "5")])
+        return [b"hello"]
+
+
+@contextmanager
+def looping(application: Application) -> Iterator[int]:
+    """A server whose loop runs in a thread, with as small a pipe to wake it as the system makes; its port."""
+    settings: Settings = read_settings({})
+    stopping, ready = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def loop() -> None:
+            server = _Waitress(cast(Any, application), settings, listening, _is_quick)
+            fcntl.fcntl(server._server.trigger.trigger, fcntl.F_SETPIPE_SZ, 4096)
+            ready.set()
+            while not stopping.is_set():
+                server._turn(0.05)
+            server._server.task_dispatcher.shutdown(timeout=1)
+            wasyncore.close_all(server._server._map)
+            server._server.trigger.close()
+
+        thread = threading.Thread(target=loop, daemon=True)
+        thread.start()
+        assert ready.wait(10)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            stopping.set()
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def answer(connection: socket.socket) -> None:
+    """Insist on an answer."""
+    found = b""
+    while not found.endswith(b"hello"):
+        part = connection.recv(65536)
+        assert part
+        found += part
+
+
+def connect(stack: ExitStack, port: int, sent: bytes) -> socket.socket:
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+    connection.sendall(sent)
+    return connection
+
+
+def test_many_requests_at_once_do_not_fill_what_wakes_the_loop() -> None:
+    application = Application()
+    application.may.set()
+    with looping(application) as port, ExitStack() as stack:
+        greedy = [connect(stack, port, QUICK) for _ in range(40)]
+        for each in greedy:
+            answer(each)
+        application.may.clear()
+        modest = connect(stack, port, QUICK)
+        while len(application.asked) == len(greedy):
+            time.sleep(0.001)
+        for each in greedy:
+            each.sendall(MANY)
+        application.may.set()
+        answer(modest)
+        answer(connect(stack, port, QUICK))
+
+
+def test_a_connection_that_sends_much_at_once_waits_behind_those_that_send_little() -> None:
+    application = Application()
+    with looping(application) as port, ExitStack() as stack:
+        connect(stack, port, MANY)
+        while not application.asked:
+            time.sleep(0.001)
+        modest = connect(stack, port, QUICK)
+        application.may.set()
+        answer(modest)
+        assert application.asked.index(str(modest.getsockname()[1])) < 10
+
+
+def test_what_goes_wrong_with_one_connection_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = _Channel.service
+
+    def fail_once(channel: Any) -> None:
+        monkeypatch.setattr(_Channel, "service", service)
+        raise IndexError
+
+    application = Application()
+    application.may.set()
+    with looping(application) as port, ExitStack() as stack:
+        monkeypatch.setattr(_Channel, "service", fail_once)
+        connect(stack, port, QUICK)
+        answer(connect(stack, port, QUICK))

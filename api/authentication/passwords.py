@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import unicodedata
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
@@ -28,29 +29,35 @@ class Passwords:
     def __init__(self, parallel: int, *, waiting: int = 0) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._turns = threading.BoundedSemaphore(parallel)
+        # the memory of a hash, 19 MiB, stays with the thread that had it: so these few have it, and not all that answer
+        self._threads = ThreadPoolExecutor(parallel, "hash")
         self._places = threading.BoundedSemaphore(parallel + waiting)
         self._nobodys = self._hasher.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """What is kept of a password. Raises Busy."""
         with self.place(), self.turn():
-            return self._hasher.hash(_normal(password))
+            return self._hash(password)
 
     def hash_in_time(self, password: str) -> str:
         """The same for who can wait, and takes no place: in the background, between the logins."""
         with self.turn():
-            return self._hasher.hash(_normal(password))
+            return self._hash(password)
 
     def verify(self, kept: str | None, password: str) -> bool:
         """Whether a password is the one that was kept. It takes as long where none was. The caller has a turn."""
         try:
-            return self._hasher.verify(kept or self._nobodys, _normal(password)) and bool(kept)
+            verified = self._threads.submit(self._hasher.verify, kept or self._nobodys, _normal(password))
+            return verified.result() and bool(kept)
         except (VerificationError, InvalidHashError):
             return False
 
     def rehash(self, kept: str, password: str) -> str | None:
         """A new hash of a password just verified, where the kept one was made with other parameters. The caller has a turn."""
-        return self._hasher.hash(_normal(password)) if self._hasher.check_needs_rehash(kept) else None
+        return self._hash(password) if self._hasher.check_needs_rehash(kept) else None
+
+    def _hash(self, password: str) -> str:
+        return self._threads.submit(self._hasher.hash, _normal(password)).result()
 
     @contextmanager
     def place(self) -> Iterator[None]:

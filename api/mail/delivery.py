@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Row
@@ -128,6 +129,7 @@ class Delivery:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mail", daemon=True)
         self._told = 0.0
+        self._new_first = cycle((False, True))
         self._failures = 0
         self._away_since: datetime | None = None
 
@@ -165,8 +167,8 @@ class Delivery:
     def deliver(self, now: datetime) -> float:
         """Deliver what is due by now, one after the other; the seconds for which to leave the server alone. Raises StoreError."""
         try:
-            while not self._stopping.is_set() and self._is_due(now):
-                message = outbox.claim(self._database, self._domain, now)
+            while not self._stopping.is_set() and outbox.is_due(self._reader, now):
+                message = outbox.claim(self._database, self._domain, now, new_first=next(self._new_first))
                 if message is None:
                     break
                 wait = self._deliver_one(message, now)
@@ -177,10 +179,6 @@ class Delivery:
         finally:
             self._way.close()
         return 0.0
-
-    def _is_due(self, now: datetime) -> bool:
-        again, first = outbox.IS_DUE
-        return self._reader.row(again, instant_text(now)) is not None or self._reader.row(first) is not None
 
     def _deliver_one(self, message: Claimed, now: datetime) -> float:
         """The seconds for which to leave the server alone."""
@@ -300,8 +298,7 @@ class Delivery:
         if failure.fault in ("temporary", "permanent"):
             _log.warning("message %d (%s) was not delivered: %s", message.id, message.template, failure)
             self._away_since = None
-            over = self._failures - self._pace.patience
-            return 0.0 if over < 0 else self._pause(over + 1)
+            return 0.0 if self._failures < self._pace.patience else self._pace.refused_pause.total_seconds()
         _log.warning("mail waits: %s", failure)
         self._leave_alone(failure, now)
         return self._pause(self._failures)

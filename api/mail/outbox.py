@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, false, func, or_, select
 
+from api.reader import Reader
 from reconciler.store import tables
 from reconciler.store.chunks import in_chunks
 from reconciler.store.engine import Connection, Database
+from reconciler.store.tables import instant_text
 
 PASSWORD_MAILS = ("welcome", "password-reset")
 """Those that bring a password."""
@@ -25,6 +27,8 @@ HELD = timedelta(minutes=5)
 """How often it is looked whether an account was enabled whose password mail waits for that."""
 ASIDE = timedelta(seconds=5)
 """How long a password mail waits for another one of the same account."""
+_TOO_FAR = timedelta(days=2)
+"""No message waits as long for its next try (`pace`): an instant further ahead was written by a clock that was fast."""
 _LOOKS = 100
 _LOCK = 0x_AC_C1
 """The first half of the PostgreSQL advisory lock of an account whose password mail is claimed."""
@@ -45,9 +49,15 @@ HELD_BACK: ColumnElement[bool] = _outbox.template.in_(PASSWORD_MAILS) & _outbox.
 """A password mail of a disabled account, which waits until that is enabled."""
 
 
+_GIVEN_UP: ColumnElement[bool] = (
+    _outbox.ended_at.is_not(None) & _outbox.sent_at.is_(None) & _outbox.last_error.startswith(GIVEN_UP, autoescape=True)
+)
+"""One that was given up, and may be taken up again."""
+
+
 def _is_nobodys(now: datetime) -> ColumnElement[bool]:
     """Whether nobody is delivering it at this moment."""
-    return or_(_outbox.claim.is_(None), _outbox.next_attempt_at <= now)
+    return or_(_outbox.claim.is_(None), _outbox.next_attempt_at <= now, _outbox.next_attempt_at > now + _TOO_FAR)
 
 
 class Claimed(NamedTuple):
@@ -72,13 +82,14 @@ class Claimed(NamedTuple):
         return self.template in PASSWORD_MAILS
 
 
-def claim(database: Database, domain: str, now: datetime) -> Claimed | None:
+def claim(database: Database, domain: str, now: datetime, *, new_first: bool = False) -> Claimed | None:
     """Claim the next message that is due; None where none is. Raises StoreError.
 
+    `new_first`: one that was not tried yet goes before one that failed. Taking turns, neither waits for all of the others.
     Its Message-ID is made at the first try, with our domain, and stays: whoever gets it twice can tell that it is one.
     """
     with database.noting() as connection:
-        row = _next_free(connection, now)
+        row = _next_free(connection, now, new_first)
         if row is None:
             return None
         claimed = Claimed(
@@ -107,9 +118,9 @@ def claim(database: Database, domain: str, now: datetime) -> Claimed | None:
         return claimed
 
 
-def _next_free(connection: Connection, now: datetime) -> Row[Any] | None:
+def _next_free(connection: Connection, now: datetime, new_first: bool) -> Row[Any] | None:
     for _ in range(_LOOKS):
-        row = _next(connection, now)
+        row = _next(connection, now, new_first)
         if row is None or row.user_id is None or row.template not in PASSWORD_MAILS:
             return row
         if connection.execute(select(_outbox.id).where(_outbox.id == row.id, HELD_BACK)).first() is not None:
@@ -121,10 +132,9 @@ def _next_free(connection: Connection, now: datetime) -> Row[Any] | None:
     return None
 
 
-def _next(connection: Connection, now: datetime) -> Row[Any] | None:
-    # what failed before comes first: it has waited, while of new messages there may be very many
-    again = _outbox.next_attempt_at <= now
-    for due in (again, _outbox.next_attempt_at.is_(None)):
+def _next(connection: Connection, now: datetime, new_first: bool) -> Row[Any] | None:
+    again, new = _outbox.next_attempt_at <= now, _outbox.next_attempt_at.is_(None)
+    for due in (*((new, again) if new_first else (again, new)), _outbox.next_attempt_at > now + _TOO_FAR):
         query = select(tables.outbox).where(WAITING, due).order_by(_outbox.next_attempt_at).limit(1)
         row = connection.execute(query.with_for_update(skip_locked=True)).first()
         if row is not None:
@@ -145,7 +155,7 @@ def _has_another_under_way(connection: Connection, row: Row[Any], now: datetime)
 
 def _hold_back(connection: Connection, now: datetime) -> None:
     """All of them at once: there may be many, and each would be claimed in vain."""
-    due = or_(_outbox.next_attempt_at.is_(None), _outbox.next_attempt_at <= now)
+    due = or_(_outbox.next_attempt_at.is_(None), _outbox.next_attempt_at <= now, _outbox.next_attempt_at > now + _TOO_FAR)
     mine = select(_outbox.id).where(WAITING, due, HELD_BACK).with_for_update(skip_locked=True)
     numbers = list(connection.execute(mine).scalars())
     for some in in_chunks(numbers):
@@ -193,10 +203,13 @@ def end_password_mails(connection: Connection, user_id: int, why: str, now: date
     """End the messages that would bring an account a password: it has got one since.
 
     With an instant, those that were asked for before it and that nobody is delivering; without, one that is on its way, too.
+    Also those that were given up: nobody shall take them up again.
     """
-    chosen = WAITING & _outbox.template.in_(PASSWORD_MAILS) & (_outbox.user_id == user_id)
-    if before is not None:
-        chosen &= (_outbox.created_at <= before) & _is_nobodys(now)
+    chosen = _outbox.template.in_(PASSWORD_MAILS) & (_outbox.user_id == user_id)
+    if before is None:
+        chosen &= or_(WAITING, _GIVEN_UP)
+    else:
+        chosen &= or_(WAITING & _is_nobodys(now), _GIVEN_UP) & (_outbox.created_at <= before)
     connection.execute(tables.outbox.update().where(chosen).values(ended_at=now, next_attempt_at=None, last_error=why))
 
 
@@ -207,9 +220,14 @@ def give_up_older(connection: Connection, since: datetime, why: str, now: dateti
     return connection.execute(tables.outbox.update().where(chosen).values(values)).rowcount
 
 
-DUE = "SELECT 1 FROM outbox WHERE sent_at IS NULL AND ended_at IS NULL AND {} LIMIT 1"
-IS_DUE = (DUE.format("next_attempt_at <= ?"), DUE.format("next_attempt_at IS NULL"))
-"""Whether anything is due, asked with little: of what was tried before, at an instant; and of what was not."""
+_ANY = "SELECT 1 FROM outbox WHERE sent_at IS NULL AND ended_at IS NULL AND next_attempt_at {} LIMIT 1"
+_AGAIN, _NEW, _FAR = (_ANY.format(which) for which in ("<= ?", "IS NULL", "> ?"))
+
+
+def is_due(reader: Reader, now: datetime) -> bool:
+    """Whether anything is due, asked with little. Raises StoreError."""
+    asked = ((_AGAIN, instant_text(now)), (_NEW,), (_FAR, instant_text(now + _TOO_FAR)))
+    return any(reader.row(*each) is not None for each in asked)
 
 
 class Status(NamedTuple):
@@ -233,12 +251,11 @@ def read_status(connection: Connection) -> Status:
         return int(connection.execute(select(func.count()).select_from(tables.outbox).where(*conditions)).scalar_one())
 
     ended = _outbox.ended_at.is_not(None) & _outbox.sent_at.is_(None)
-    abandoned = _outbox.last_error.startswith(GIVEN_UP, autoescape=True)
     sent = select(_outbox.template, func.count()).where(_outbox.sent_at.is_not(None)).group_by(_outbox.template)
     return Status(
         *read_waiting(connection),
-        count(ended, abandoned),
-        count(ended, ~func.coalesce(abandoned, false())),
+        count(_GIVEN_UP),
+        count(ended, ~func.coalesce(_GIVEN_UP, false())),
         {row[0]: row[1] for row in connection.execute(sent.order_by(_outbox.template))},
     )
 
@@ -271,7 +288,6 @@ class Trouble(NamedTuple):
 def read_trouble(connection: Connection, limit: int) -> Sequence[Trouble]:
     """The messages that failed and wait, or were given up, newest first."""
     failed = WAITING & _outbox.last_error.is_not(None)
-    abandoned = _outbox.ended_at.is_not(None) & _outbox.last_error.startswith(GIVEN_UP, autoescape=True)
     query = (
         select(
             _outbox.id,
@@ -283,7 +299,7 @@ def read_trouble(connection: Connection, limit: int) -> Sequence[Trouble]:
             _outbox.last_error,
         )
         .select_from(tables.outbox.outerjoin(tables.users, _users.id == _outbox.user_id))
-        .where(or_(failed, abandoned))
+        .where(or_(failed, _GIVEN_UP))
         .order_by(_outbox.id.desc())
         .limit(limit)
     )
@@ -295,9 +311,7 @@ def retry(connection: Connection, numbers: Iterable[int] | None, now: datetime) 
 
     Their id, template and account, if one. One that is being delivered at this moment is left alone.
     """
-    abandoned = _outbox.ended_at.is_not(None) & _outbox.sent_at.is_(None)
-    abandoned &= _outbox.last_error.startswith(GIVEN_UP, autoescape=True)
-    chosen = or_(WAITING & _is_nobodys(now) & _outbox.last_error.is_not(None), abandoned)
+    chosen = or_(WAITING & _is_nobodys(now) & _outbox.last_error.is_not(None), _GIVEN_UP)
     if numbers is not None:
         chosen &= _outbox.id.in_(list(numbers))
     query = (
@@ -305,6 +319,7 @@ def retry(connection: Connection, numbers: Iterable[int] | None, now: datetime) 
         .select_from(tables.outbox.outerjoin(tables.users, _users.id == _outbox.user_id))
         .where(chosen)
         .order_by(_outbox.id)
+        .with_for_update(of=tables.outbox)  # a sender could claim one in between, and it would be sent twice
     )
     found = [(row[0], row[1], row[2]) for row in connection.execute(query)]
     values = {"ended_at": None, "next_attempt_at": None, "attempts": 0, "last_error": None, "claim": None}

@@ -20,7 +20,9 @@ class Pace(NamedTuple):
     away_longest: timedelta = timedelta(minutes=5)
     """Of the sender as a whole, while the server is away."""
     patience: int = 10
-    """So many messages that fail one after the other, and the sender as a whole takes a pause."""
+    """So many messages that the server refuses one after the other, and the sender takes a pause after each that follows."""
+    refused_pause: timedelta = timedelta(seconds=1)
+    """A short one: it may be the messages, of whose addresses anybody may have made up many, and others wait behind them."""
 
 
 def delay(pace: Pace, tries: int, fault: Fault) -> timedelta:

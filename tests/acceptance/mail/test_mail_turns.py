@@ -1,0 +1,92 @@
+"""Which message comes next: none keeps the others, whatever its server, its clock or an operator does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from issued import pem
+from mail_server import Authority, MailServer
+from mail_world import AT_ONCE, MailWorld
+
+from api.mail import outbox
+from api.mail.settings import MailSettings
+
+DAY = timedelta(days=1)
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+def settings(world: MailWorld, server: MailServer, authority: Authority) -> MailSettings:
+    return world.mail_settings(server.port, authority.file)
+
+
+def retry(world: MailWorld) -> list[int]:
+    with world.service.database.recording() as connection:
+        return [number for number, _, _ in outbox.retry(connection, None, datetime.now(UTC))]
+
+
+@ON_SQLITE
+def test_many_that_are_refused_again_and_again_keep_no_other(
+    world: MailWorld, server: MailServer, settings: MailSettings
+) -> None:
+    number = world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"]
+    world.execute("DELETE FROM outbox")
+    for each in range(20):
+        failed = {"attempts": 1, "next_attempt_at": datetime.now(UTC) - timedelta(hours=1), "last_error": "no"}
+        world.put("certificate-issued", recipient=f"nobody{each}@example.org", certificate_id=number, **failed)
+    server.answers["RCPT"] = lambda address: "450 4.2.0 later" if address.startswith("nobody") else None
+    world.reset("alice")
+    world.reset("bob")
+    sender = world.sender(settings, AT_ONCE._replace(patience=2, first=DAY, longest=DAY))
+    pauses = [sender.deliver(datetime.now(UTC)) for _ in range(4)]
+    assert [each.recipient for each in server.received] == ["alice@example.org", "bob@example.org"]
+    assert max(pauses) == 1.0, "seconds for each that is refused, and no longer"
+
+
+@ON_SQLITE
+def test_what_a_fast_clock_put_off_is_due_once_the_clock_is_right(
+    world: MailWorld, server: MailServer, settings: MailSettings
+) -> None:
+    for name, days, claim in (("alice", 300, None), ("bob", 300, "of a sender that is gone"), ("nobody", 1, None)):
+        world.put("password-reset", name, next_attempt_at=datetime.now(UTC) + days * DAY, attempts=1, claim=claim)
+    world.deliver(settings)
+    assert [each.recipient for each in server.received] == ["alice@example.org", "bob@example.org"]
+    assert world.row().sent_at is None
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_nobody_claims_what_is_being_taken_up_again(world: MailWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("password-reset", "alice", attempts=1, next_attempt_at=datetime.now(UTC) - DAY, last_error="no")
+    chunks, claimed = outbox.in_chunks, []
+
+    def meanwhile(numbers: Iterable[int]) -> Any:
+        claimed.append(outbox.claim(world.service.database, "example.org", datetime.now(UTC)))
+        return chunks(numbers)
+
+    monkeypatch.setattr(outbox, "in_chunks", meanwhile)
+    assert len(retry(world)) == 1
+    assert claimed == [None]
+    assert (world.row().claim, world.row().attempts) == (None, 0)
+
+
+@pytest.mark.parametrize("way", ["set", "mailed"])
+def test_a_reset_that_was_given_up_is_not_taken_up_once_a_password_came(
+    world: MailWorld, server: MailServer, settings: MailSettings, way: str
+) -> None:
+    world.reset("alice")
+    server.answers["RCPT"] = "550 5.1.1 no such user"
+    world.deliver(settings)
+    server.answers.clear()
+    number = world.row().id
+    assert world.row().last_error.startswith("given up: ")
+    if way == "set":
+        world.set_password("alice")
+    else:
+        world.reset("alice")
+        world.deliver(settings)
+    assert retry(world) == []
+    assert "since" in world.row(number).last_error

@@ -1,4 +1,5 @@
-"""Deleting what is long over: sessions and tokens that nobody can use any more, failed logins that nobody counts any more.
+"""Deleting what is long over: sessions and tokens that nobody can use any more, failed logins that nobody counts any more, mails
+that were sent, or will never be.
 
 The audit log keeps what it says of them. Processes that purge at the same time do each other no harm.
 """
@@ -21,12 +22,16 @@ from reconciler.store.tables import instant_text
 
 KEPT = {"token": timedelta(days=30), "session": timedelta(days=7)}
 """How long a credential is kept after its end. Of sessions there are many, and a login looks through its account's."""
+KEPT_MAIL = timedelta(days=90)
+"""How long a message of the outbox is kept once it was sent, or ended."""
 _EVERY = 3600.0
 _PAUSE = 0.1
 """Seconds from one purge to the next, and from one piece to the next: a purge is in no hurry, and requests are."""
 _AT_A_TIME = 1_000
 _SOME = """SELECT id, kind, CASE WHEN revoked_at < expires_at THEN revoked_at ELSE expires_at END
 FROM tokens WHERE id > ? ORDER BY id LIMIT ?"""
+_OVER_MAILS = """SELECT id FROM outbox WHERE sent_at <= ?
+UNION ALL SELECT id FROM outbox WHERE sent_at IS NULL AND ended_at <= ? LIMIT ?"""
 _log = logging.getLogger("accord.api")
 
 
@@ -38,6 +43,8 @@ def purge_on(reader: Reader, stopping: threading.Event) -> None:
             purge(reader, datetime.now(UTC), stopping)
         except StoreError as error:
             _log.warning("what is long over could not be deleted yet: %s", error)
+        except Exception as error:  # noqa: BLE001 - else nobody would purge any more, and nobody would know
+            _log.error("what is long over could not be deleted yet", exc_info=error)
         wait = _EVERY
 
 
@@ -45,6 +52,11 @@ def purge(reader: Reader, now: datetime, stopping: threading.Event) -> None:
     """Delete what was over long before an instant. Raises StoreError."""
     with reader.database.recording() as connection:
         forget_failures(connection, now)
+    _purge_credentials(reader, now, stopping)
+    _purge_mails(reader, now, stopping)
+
+
+def _purge_credentials(reader: Reader, now: datetime, stopping: threading.Event) -> None:
     limits = {kind: now - kept for kind, kept in KEPT.items()}
     after = 0
     while not stopping.is_set():
@@ -66,3 +78,16 @@ def _delete(database: Database, numbers: list[int], limits: dict[str, datetime])
     ]
     with database.recording() as connection:
         connection.execute(delete(tables.tokens).where(columns.id.in_(numbers), or_(*over)))
+
+
+def _purge_mails(reader: Reader, now: datetime, stopping: threading.Event) -> None:
+    columns, limit = tables.outbox.c, now - KEPT_MAIL
+    over = (columns.sent_at <= limit) | (columns.sent_at.is_(None) & (columns.ended_at <= limit))
+    while not stopping.is_set():
+        numbers = [number for (number,) in reader.rows(_OVER_MAILS, *2 * (instant_text(limit),), _AT_A_TIME)]
+        if numbers:
+            with reader.database.recording() as connection:  # looked at again: an operator may have had it tried again
+                connection.execute(delete(tables.outbox).where(columns.id.in_(numbers), over))
+        if len(numbers) < _AT_A_TIME:
+            return
+        stopping.wait(_PAUSE)

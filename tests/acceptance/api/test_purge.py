@@ -100,6 +100,30 @@ def test_failed_logins_that_nobody_counts_any_more_are_deleted(world: World) -> 
     assert names(world, "login_failures", "address") == ["new", "waiting"]
 
 
+def test_mails_that_were_sent_or_ended_long_ago_are_deleted_and_those_that_wait_are_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "_AT_A_TIME", 2)
+    monkeypatch.setattr(purge, "_PAUSE", 0)
+    old, lately = ((datetime.now(UTC) - days * DAY).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for days in (91, 89))
+    rows = {
+        "sent": (old, None),
+        "sent lately": (lately, None),
+        "ended": (None, old),
+        "ended lately": (None, lately),
+        "ended and sent lately": (lately, old),
+        "waits": (None, None),
+        "sent, too": (old, old),
+        "ended, too": (None, old),
+    }
+    world.execute("DELETE FROM outbox")
+    for name, (sent, ended) in rows.items():
+        at = ", ".join("NULL" if each is None else f"'{each}'" for each in (sent, ended))
+        world.execute(f"INSERT INTO outbox (template, created_at, sent_at, ended_at) VALUES ('{name}', '{old}', {at})")
+    purge_all(world)
+    assert names(world, "outbox", "template") == ["ended and sent lately", "ended lately", "sent lately", "waits"]
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_purge_that_fails_is_tried_again_and_stopping_ends_it(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -108,13 +132,14 @@ def test_a_purge_that_fails_is_tried_again_and_stopping_ends_it(
 
     def fail(*_: Any) -> None:
         tries.append(1)
-        if len(tries) == 2:
+        if len(tries) == 3:
             stopping.set()
-        raise DatabaseUnreachable("gone")
+        raise ZeroDivisionError if len(tries) == 2 else DatabaseUnreachable("gone")
 
     monkeypatch.setattr(purge, "purge", fail)
     monkeypatch.setattr(purge, "_EVERY", 0.01)
     monkeypatch.setattr(purge.random, "uniform", lambda *_: 0.01)
     purge.purge_on(world.service.reader, stopping)
-    assert len(tries) == 2
+    assert len(tries) == 3
     assert "could not be deleted yet: gone" in caplog.text
+    assert "ZeroDivisionError" in caplog.text

@@ -252,6 +252,7 @@ COMPONENTS: dict[str, Schema] = {
             "issuers": ref("AccessList"),
             "declaredAt": _DECLARED_AT,
             "passwordSetAt": nullable(INSTANT),
+            "passwordExpiresAt": nullable({**INSTANT, "description": "Of a generated password, until it is changed."}),
             "passwordChangeRequired": {"type": "boolean"},
             "failedLogins": {"type": "integer"},
             "nextLoginAt": nullable(INSTANT),

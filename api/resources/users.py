@@ -126,6 +126,7 @@ class User(Resource):
             "issuers": shown_access(access, name, call.now),
             "declaredAt": declared_at(self.service.reader, "User", name),
             "passwordSetAt": account.password_set_at and format_instant(account.password_set_at),
+            "passwordExpiresAt": account.password_expires_at and format_instant(account.password_expires_at),
             "passwordChangeRequired": accounts.must_change_password(account, call.now),
             "failedLogins": account.failed_logins or 0,
             "nextLoginAt": account.next_login_at and format_instant(account.next_login_at),

@@ -17,6 +17,7 @@ from scenario import resource, user
 from test_sessions import login
 
 from api.mail.settings import MailSettings
+from reconciler.access.instants import parse_instant
 from reconciler.store.engine import open_database
 
 OWN = "a passphrase of her own"
@@ -143,6 +144,8 @@ def test_a_generated_password_that_nobody_used_is_refused_like_a_wrong_one(
     assert len(password) >= 60
     left = world.account("alice").password_expires_at - datetime.now(UTC)
     assert timedelta(minutes=119) < left <= timedelta(hours=2)
+    shown = world.caller("root")("GET", "/users/alice", 200)["passwordExpiresAt"]
+    assert parse_instant(shown) == world.account("alice").password_expires_at
     login(world, "alice", password)
     world.execute("UPDATE account_states SET password_expires_at = '2026-01-01T00:00:00.000000Z'")
     refused = login(world, "alice", password, 401)

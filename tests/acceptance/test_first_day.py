@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -95,6 +96,16 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     ]
     assert "#7" in accord("show", second).output
     assert len(accord("history", "--limit", "1").output.splitlines()) == 2
+
+
+@pytest.mark.parametrize("made", ["starter", "config-repo"])
+def test_what_accord_writes_beside_the_files_is_not_committed(desk: Desk, made: str) -> None:
+    shutil.copytree(EXAMPLE.parent / made, desk.config)
+    desk.git("init", "-q", "-b", "main")
+    desk.commit("Who may use what")
+    for name in ("accord.db", "accord.db-wal", "plan.json", "mail/new/1.accord", "mail/tmp/2.accord"):
+        desk.write(name, "a password, perhaps")
+    assert desk.git("status", "--porcelain") == ""
 
 
 def test_an_export_is_a_config_repository_that_changes_nothing(desk: Desk, tmp_path: Path) -> None:

@@ -188,9 +188,7 @@ def _check(validator: jsonschema_rs.Draft202012Validator, value: Any, where: str
     raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {expected}")
 
 
-_SAID = frozenset(
-    ("type", "pattern", "enum", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "multipleOf")
-)
+_SAID = frozenset("type pattern enum minLength maxLength minItems maxItems minimum maximum multipleOf minProperties".split())
 """Keywords whose word says what to do only together with what stands there."""
 
 

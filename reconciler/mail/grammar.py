@@ -295,8 +295,10 @@ class _Judge:
             return self._fault(node, "template-variable", f"`{top}` has no parts; unknown variable `{path}`", path, top)
         last = {name.rpartition(".")[2]: name for name in reversed([*known])}
         like = [name for part, name in last.items() if len(path) > 2 and path.casefold() in part.casefold()]
+        longer = [name for name in known if "." in path and name.casefold().startswith(path.casefold())]
         suggestion = (
             last.get(path)
+            or (longer[0] if len(longer) == 1 else None)
             or nearest(path, known)
             or last.get(nearest(path.rpartition(".")[2], last) or "")
             or (like[0] if len(like) == 1 else None)

@@ -35,6 +35,8 @@ def welcome(text: str = "{{ password }}", html: str | None = None) -> list[Fault
     ("text", "expected"),
     [
         ("{{ user.fulName }}", [(1, 4, "template-variable", "user.fullName")]),
+        ("{{ certificate.days }}", [(1, 4, "template-variable", "certificate.daysToExpiry")]),
+        ("{{ certificate.serial }}", [(1, 4, "template-variable", "certificate.serialNumber")]),
         ("days: {{ days }}", [(1, 10, "template-variable", "certificate.daysToExpiry")]),
         ("{{ pem }}\n\n  {{ xyzzy }}", [(1, 4, "template-variable", "certificate.pem"), (3, 6, "template-variable", None)]),
         ("{% if false %}\n{{ xyz.x }}\n{% endif %}", [(2, 4, "template-variable", None)]),

@@ -188,7 +188,8 @@ def _check(validator: jsonschema_rs.Draft202012Validator, value: Any, where: str
     raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {expected}")
 
 
-_SAID = frozenset("type pattern enum minLength maxLength minItems maxItems minimum maximum multipleOf minProperties".split())
+_LIMITS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "minimum", "maximum", "multipleOf")
+_SAID = frozenset(("type", "pattern", "enum", *_LIMITS))
 """Keywords whose word says what to do only together with what stands there."""
 
 

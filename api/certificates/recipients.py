@@ -161,6 +161,16 @@ def _insert(connection: Connection, messages: Iterable[tuple[str, int | None, in
     return len(rows)
 
 
+def withdraw(connection: Connection, certificate_id: int, before: Iterable[str], after: Iterable[str], now: datetime) -> None:
+    """End what was not sent yet to addresses that are not told of a certificate any more: one of them may have been a mistake."""
+    gone = set(map(_compared, before)) - set(map(_compared, after))
+    unsent = (_outbox.certificate_id == certificate_id) & _outbox.recipient.is_not(None) & _outbox.sent_at.is_(None)
+    found = connection.execute(select(_outbox.id, _outbox.recipient).where(unsent))
+    numbers = [number for number, address in found if _compared(address) in gone]
+    values = {"ended_at": now, "next_attempt_at": None, "last_error": "the certificate has this address no more"}
+    connection.execute(tables.outbox.update().where(_outbox.id.in_(numbers) & unsent).values(values))
+
+
 def still_wanted(connection: Connection, row: Row[Any]) -> str | None:
     """Why a message of the outbox about a certificate is not to be sent any more, asked as it is delivered; None: it is wanted.
 

@@ -17,7 +17,7 @@ from api.authentication import credentials
 from api.authentication.principal import Principal
 from api.certificates import search
 from api.certificates.reading import Certificate, read_certificate
-from api.certificates.recipients import CONCERNED, ISSUED, JOINED, Concerned, put
+from api.certificates.recipients import CONCERNED, ISSUED, JOINED, Concerned, put, withdraw
 from api.certificates.search import Standing
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound, Unauthenticated
@@ -187,6 +187,8 @@ def change(service: Service, caller: Principal, number: int, request: Mapping[st
             return
         values = {_COLUMNS[name]: value for name, value in changed.items() if name in _COLUMNS}
         if "extra_addresses" in values:
+            told = (*values["extra_addresses"], *principal.access.policies.mail.always_send_to)
+            withdraw(connection, number, before["extraAddresses"], told, now)
             values["extra_addresses"] = orjson.dumps(values["extra_addresses"]).decode()
         if values:
             _write(connection, number, values)

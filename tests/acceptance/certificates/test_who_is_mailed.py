@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from register_world import DAY, RegisterWorld
 from scenario import team, user
+from sqlalchemy import select
+
+from reconciler.store import tables
 
 ISSUED, EXPIRING = "certificate-issued", "certificate-expiring"
 
@@ -176,3 +179,21 @@ def test_who_was_told_already_is_not_told_in_anybody_s_place(world: RegisterWorl
     world.register(extraAddresses=["ROOT@example.org"])
     world.caller("root")("PUT", "/users/alice/disabled", 204)
     assert world.tell_others() == 0
+
+
+def test_an_address_that_is_taken_off_is_sent_nothing_more(world: RegisterWorld) -> None:
+    world.settings(alwaysSendTo=["pki@example.org"])
+    extra = ["Typo@example.com", "pki@example.org", "gone@example.com", "kept@example.com"]
+    number, other = (world.register(extraAddresses=extra) for _ in range(2))
+    world.execute("UPDATE outbox SET ended_at = created_at, last_error = 'given up: no' WHERE recipient = 'gone@example.com'")
+    world.caller("alice")(
+        "PATCH", f"/certificates/{number}", 200, json={"extraAddresses": ["KEPT@example.com", "new@example.com"]}
+    )
+    with world.service.database.reading() as connection:
+        outbox = tables.outbox.c
+        rows = connection.execute(select(outbox.recipient, outbox.last_error).where(outbox.certificate_id == number)).all()
+        untouched = connection.execute(select(outbox.last_error).where(outbox.certificate_id == other)).scalars().all()
+    why = "the certificate has this address no more"
+    expected = {None: None, "pki@example.org": None, "kept@example.com": None, "Typo@example.com": why, "gone@example.com": why}
+    assert {row.recipient: row.last_error for row in rows} == expected
+    assert why not in untouched

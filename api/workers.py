@@ -12,6 +12,9 @@ from collections.abc import Callable
 from api.listening import listen, url_of
 from api.settings import Settings
 
+PATIENCE = 30
+"""Seconds for workers to finish when stopping. One that was only just starting may not have heard that it shall."""
+
 
 def serve_granian(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve with Granian's workers, each a process of its own, until a signal. Raises ModuleNotFoundError or OSError."""
@@ -31,6 +34,7 @@ def serve_granian(settings: Settings, ready: Callable[[str], None]) -> None:
             workers=settings.workers,
             blocking_threads=settings.threads,
             backlog=1024,
+            workers_kill_timeout=PATIENCE,
             log_access=False,
             log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}},
             websockets=False,

@@ -11,12 +11,10 @@ from typing import Literal
 Fault = Literal["none", "silence", "slow", "trickle", "cut", "refuse"]
 
 
-class FaultyProxy:
-    """Passes connections on; new ones, and those that are open, with the fault of the moment."""
+class Listener:
+    """Takes connections on a port of its own, each in a thread of its own."""
 
-    def __init__(self, address: str, target: tuple[str, int]) -> None:
-        self.fault: Fault = "none"
-        self._target = target
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self._listening = socket.create_server((address, 0), backlog=100)
         self.port: int = self._listening.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -34,12 +32,28 @@ class FaultyProxy:
                 client, _ = self._listening.accept()
             except OSError:
                 return
-            if self.fault == "refuse":
-                client.close()
-                continue
-            server = socket.create_connection(self._target)
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client: socket.socket) -> None:
+        """What is done with a connection."""
+        raise NotImplementedError
+
+
+class FaultyProxy(Listener):
+    """Passes connections on; new ones, and those that are open, with the fault of the moment."""
+
+    def __init__(self, address: str, target: tuple[str, int]) -> None:
+        self.fault: Fault = "none"
+        self._target = target
+        super().__init__(address)
+
+    def serve(self, client: socket.socket) -> None:
+        if self.fault == "refuse":
+            client.close()
+            return
+        server = socket.create_connection(self._target)
+        threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
+        self._pass_on(server, client)
 
     def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
-import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from faulty_proxy import Listener
 
 PASSWORD = "Passw0rd-User1"
 REALM = "corp.example.org"
@@ -78,7 +79,7 @@ class StartTls(list[bytes]):
     """The answer before TLS, which is the only extended operation that is asked for."""
 
 
-class FakeController:
+class FakeController(Listener):
     """One controller, on a port of its own."""
 
     def __init__(self, ca_file: Path, certificate: Certificate, *, tls: bool = True, realm: str = REALM) -> None:
@@ -103,10 +104,8 @@ class FakeController:
         self._tls = tls
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate.chain, certificate.key)
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=50)
-        self.url = f"{'ldaps' if tls else 'ldap'}://127.0.0.1:{self._listening.getsockname()[1]}"
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
+        super().__init__()
+        self.url = f"{'ldaps' if tls else 'ldap'}://127.0.0.1:{self.port}"
 
     def add_account(self, name: str, *groups: bytes, **attributes: bytes) -> str:
         """A new account with the password that all have; its DN."""
@@ -130,21 +129,7 @@ class FakeController:
         self.entries[dn] = {"sAMAccountName": [name.encode()], "objectClass": [b"group"], "objectSid": [sid(number)]}
         return dn
 
-    def close(self) -> None:
-        """Accept no more: whoever waits for that is woken, or would go on to hold the port."""
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        self._listening.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if self._tls:

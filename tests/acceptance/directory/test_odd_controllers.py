@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,6 +10,7 @@ import pytest
 from client import Caller
 from directory_world import DirectoryWorld
 from fake_controller import Authority, FakeController, Fault, sid
+from faulty_proxy import Listener
 from scenario import Accord, ConfigRepository
 
 from api.directory.controllers import DirectoryUnavailable
@@ -36,29 +36,17 @@ def world(
     found.service.stop()
 
 
-class Stranger:
+class Stranger(Listener):
     """A listener to whom nobody may come."""
 
     def __init__(self) -> None:
         self.visits = 0
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"ldap://127.0.0.1:{self._listening.getsockname()[1]}/DC=corp,DC=example,DC=org"
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
+        super().__init__()
+        self.url = f"ldap://127.0.0.1:{self.port}/DC=corp,DC=example,DC=org"
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            self.visits += 1
-            client.close()
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        self._listening.close()
+    def serve(self, client: socket.socket) -> None:
+        self.visits += 1
+        client.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import email.policy
 import ipaddress
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from faulty_proxy import Listener
 
 USERNAME, PASSWORD = "accord", "the mail server's password, ü"
 
@@ -167,32 +167,20 @@ def serving_mail(**how: Any) -> Iterator[MailServer]:
 Script = Callable[[socket.socket], None]
 
 
-class ScriptedServer:
+class ScriptedServer(Listener):
     """Whatever a script does with each connection."""
 
     def __init__(self, script: Script) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port: int = self._listening.getsockname()[1]
+        self._script = script
         self.connections = 0
         self.heard: list[bytes] = []
-        threading.Thread(target=self._accept, args=(script,), daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        self._listening.close()
-
-    def _accept(self, script: Script) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._run, args=(script, client), daemon=True).start()
-
-    def _run(self, script: Script, client: socket.socket) -> None:
+    def serve(self, client: socket.socket) -> None:
+        self.connections += 1
         with suppress(OSError), client:
             client.settimeout(20)
-            script(client)
+            self._script(client)
 
 
 def talk(answers: dict[str, bytes], *, greeting: bytes = b"220 hi\r\n", heard: list[bytes] | None = None) -> Script:

@@ -2,42 +2,56 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
+TESTS_READY := $(VENV)/.ready-for-tests
+
+PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+
+# Set-up resolves nothing: it installs the lock files, whole, each file by its hash, and then asks whether they fit together.
+# uv does it in seconds for those who have it; pip is what Python brings, from 22.3 on. `make UV= …` takes pip.
+UV = $(shell command -v uv)
+PIP = $(if $(UV),VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip,$(BIN)/python -m pip --disable-pip-version-check)
+LOCKED = --quiet --no-deps --require-hashes --only-binary :all: $(if $(UV),,--no-compile)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(READY) ## Make a config repository, plan and apply it to SQLite, change one file, then serve the API, ask it, and read a mail
-	@VENV=$(VENV) examples/demo.sh
+	@VENV=$(abspath $(VENV)) examples/demo.sh
 
-test: $(READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL
+test: $(TESTS_READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal --cov --cov-report= --durations=10
 	$(BIN)/coverage report --include='reconciler/access/*' --fail-under=95
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
 
-lint: $(READY) ## Check style, types and who may import whom
+lint: $(TESTS_READY) ## Check style, types and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY) ## Put the code into shape
+format: $(TESTS_READY) ## Put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure Accord against PyYAML on generated config repositories, and the API among slow clients (takes minutes)
+bench: $(TESTS_READY) ## Measure Accord against PyYAML on generated config repositories, and the API among slow clients (takes minutes)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.slow_clients
 
-docs: $(READY) ## Write the references anew from the programs, and the outputs on all pages
+docs: $(TESTS_READY) ## Write the references anew from the programs, and the outputs on all pages
 	$(BIN)/python -m docs.reference
 
-lock: $(READY) ## Pin the newest permitted versions of everything, with hashes
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock
+# The versions of requirements.lock hold in the others, too: what the tests need as well as Accord is the same.
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --only-binary :all: --generate-hashes --quiet \
+  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
+
+lock: $(TESTS_READY) ## Pin the newest permitted versions of everything, with hashes
+	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
+	$(COMPILE) --group test --constraint requirements.lock --constraint requirements-build.lock --output-file requirements-test.lock
 
 clean: ## Remove everything that make made
 	rm -rf $(VENV) .demo dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -45,23 +59,25 @@ clean: ## Remove everything that make made
 # What the tests need of the system: installed where we are root on Debian, else said by the tests that are skipped.
 .PHONY: system-packages
 system-packages:
-	@missing=; \
-	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="$$missing postgresql"; \
-	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"; \
-	command -v curl >/dev/null || missing="$$missing curl"; \
-	command -v samba-tool >/dev/null || missing="$$missing samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba"; \
-	if [ -z "$$missing" ]; then exit; fi; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "installing for the tests:$$missing"; \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null; \
-	else echo "not installed:$$missing; the tests that need them will be skipped"; fi
+	@.ci/system-packages "the tests" \
+	  '/usr/lib/postgresql/*/bin/postgres=postgresql' nginx=nginx-light curl=curl openssl=openssl \
+	  samba-tool='samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba'
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-build.lock pyproject.toml
 	@echo "setting up $(VENV)"
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Accord needs Python 3.11 or newer")'
-	@python3 -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@[ -n "$(PYTHON)" ] || { echo "Accord needs Python 3.11 or newer: python3 is missing or older" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages "the set-up" /none=python3-venv
+	@if [ -e $@ ]; then rm -rf $(VENV); fi # what an older lock brought is not kept
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install $(LOCKED) -r requirements.lock -r requirements-build.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) check
+	@touch $@
+
+$(TESTS_READY): $(READY) requirements-test.lock
+	@echo "adding to $(VENV) what the tests need"
+	@$(PIP) install $(LOCKED) -r requirements-test.lock
+	@$(PIP) check
 	@touch $@
 
 .PHONY: help demo test lint format bench docs lock clean

@@ -5,7 +5,7 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 demo=$top/.demo
-export PATH="$top/${VENV:-.venv}/bin:$PATH" ACCORD_CACHE=$demo/cache
+export PATH="${VENV:-$top/.venv}/bin:$PATH" ACCORD_CACHE=$demo/cache
 rm -rf "$demo" && mkdir -p "$demo" && cp -r "$top/examples/config-repo" "$demo/config" && cd "$demo"
 export GIT_AUTHOR_NAME="Alice Jones" GIT_AUTHOR_EMAIL=alice@example.org GIT_COMMITTER_NAME="Alice Jones" GIT_COMMITTER_EMAIL=alice@example.org
 export ACCORD_REPOSITORY=config ACCORD_DATABASE_URL=sqlite:///accord.db ACCORD_APPLIED_BY=demo no_proxy=127.0.0.1 GIT_PAGER=cat

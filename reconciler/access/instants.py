@@ -29,7 +29,7 @@ def parse_instant(text: str) -> datetime:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"`{text}` is not on the calendar") from None
-    raise ValueError(f"`{text}` is not an instant; write a date, `2026-12-31`, or an RFC 3339 instant, `2026-12-31T18:00:00Z`")
+    raise ValueError(f"`{text}` is not an instant; write a date, `2099-12-31`, or an RFC 3339 instant, `2099-12-31T18:00:00Z`")
 
 
 @lru_cache(maxsize=4_096)

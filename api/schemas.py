@@ -14,7 +14,7 @@ NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$
 NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._@-]{0,63}$", "examples": ["alice"]}
 """A declared name; of an account in another than the first directory, also `name@domain`."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
-INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-12-31T18:00:00Z"]}
+INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-10-31T18:00:00Z"]}
 COMING: Schema = {**INSTANT, "examples": ["2099-12-31T18:00:00Z"]}
 """One that is still to come, whenever the example is tried: where access ends, and for when it is asked."""
 ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}

@@ -1,7 +1,7 @@
 """Nothing that people copy, and nothing that is tested against the clock, holds only until some year to come.
 
 A date is long past or far off: one between comes round, and then a page is wrong, and its test fails for no other reason.
-`make test-at` runs the tests on another day; what stands here is quicker, and says where.
+`.ci/on-another-day` runs the tests on another day; what stands here is quicker, and says where.
 """
 
 from __future__ import annotations

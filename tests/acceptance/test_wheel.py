@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from waiting import LONG
 
 CHECKOUT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -106,8 +107,8 @@ def serve(installed: Path, folder: Path) -> None:
             ("/openapi.json", b"/api/v1/decisions"),
             ("/docs", b"<h1>Accord: the API</h1>"),
         ):
-            with opener.open(found[1] + path, timeout=20) as answer:
+            with opener.open(found[1] + path, timeout=LONG) as answer:
                 assert sign in answer.read()
     finally:
         process.terminate()
-        assert process.wait(timeout=45) == 0
+        assert process.wait(timeout=LONG) == 0

@@ -22,7 +22,7 @@ from forked import Ended, Forked
 from postgresql_server import PostgresqlServer
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, user
 from sqlalchemy import text
-from waiting import LONG
+from waiting import LONG, until
 
 from reconciler.access.resources import DeclaredState
 from reconciler.cli.exits import CHANGES, ERROR, INTERRUPTED, OK, UNREACHABLE, UNSAFE
@@ -482,8 +482,7 @@ def test_a_server_that_goes_away_in_the_middle_is_unreachable(
         waiting = Forked(accord, *APPLY)
         ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'advisory'"
         name = postgresql_url.rpartition("/")[2]
-        while postgresql_server.query(ending, name) == []:
-            time.sleep(0.02)
+        until(lambda: postgresql_server.query(ending, name), "an apply that waits")
         with waiting:
             refused(waiting.wait(), UNREACHABLE, "cannot be reached")
     assert Look(postgresql_url).applied == first

@@ -7,13 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
-from waiting import LONG
+from waiting import LONG, until
 
 from docs.examples import TOP
 
@@ -127,9 +126,13 @@ def serve(installed: Path, folder: Path) -> None:
         program = [installed / "bin" / "accord-api", "serve", "--listen", "127.0.0.1:0"]
         process = subprocess.Popen(program, cwd=folder, env=outside(installed, folder), stdout=log, stderr=log)
     try:
-        while not (found := re.search(r"listening on (\S+)", (folder / "log").read_text())):
+
+        def said() -> re.Match[str] | None:
             assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
+            return re.search(r"listening on (\S+)", (folder / "log").read_text())
+
+        found = until(said, "a server that listens")
+        assert found is not None
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         for path, sign in (
             ("/readyz", b"ready"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from reconciler.store import tables
 from reconciler.store.audit import GENESIS
 from reconciler.store.engine import Database, open_database
 from reconciler.store.schema import HEAD, upgrade
+
+# What a script starts in the background ignores Ctrl-C, and so would all that is started from here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _binaries() -> Path | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from terminals import on_a_terminal
+from waiting import LONG
 
 from docs.examples import TOP, masked
 
@@ -43,7 +44,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def run(demo: Path, **more: str) -> list[str]:
     done = subprocess.run(
-        [demo], env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+        [demo], env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=LONG
     )
     assert (done.returncode, done.stderr) == (0, "")
     return _COLOURS.sub("", done.stdout).splitlines()
@@ -82,7 +83,7 @@ def insist_on_the_answers(lines: list[str]) -> None:
 def is_answering(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url}/readyz", timeout=10):
+        with opener.open(f"{url}/readyz", timeout=LONG):
             return True
     except OSError:
         return False
@@ -124,5 +125,5 @@ def test_on_a_terminal_the_api_goes_on_until_it_is_interrupted(demo: Path) -> No
         url = url_of(_COLOURS.sub("", seen.decode()).splitlines())
         assert is_answering(url)
         terminal.type(b"\x03")
-        assert terminal.process.wait(timeout=60) == 0
+        assert terminal.process.wait(timeout=LONG) == 0
     assert not is_answering(url)

@@ -38,8 +38,8 @@ def demo(tmp_path: Path) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
-    return {**kept, "VENV": ".venv", "PYTHONPATH": str(TOP), **more}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_") and name != "VENV"}
+    return {**kept, "PYTHONPATH": str(TOP), **more}
 
 
 def run(demo: Path, **more: str) -> list[str]:

@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgresql_server import PostgresqlServer
 
 from reconciler.store import tables
 from reconciler.store.audit import GENESIS
 from reconciler.store.engine import Database, open_database
 from reconciler.store.schema import HEAD, upgrade
+
+# how long an example takes says how quick the machine is, and nothing of the program
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def _binaries() -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgresql_server import PostgresqlServer
 
 from reconciler.store import tables
@@ -19,6 +20,10 @@ from reconciler.store.schema import HEAD, upgrade
 
 # What a script starts in the background ignores Ctrl-C, and so would all that is started from here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how quick the machine is, and nothing of the program.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def _binaries() -> Path | None:

@@ -101,7 +101,7 @@ def _slow(kind: str) -> Any:
     from jsonschema.validators import extend
 
     make: Any = extend
-    return make(Draft202012Validator, {"uniqueItems": _unique_items})(schema_of(kind))
+    return make(Draft202012Validator, {"uniqueItems": _unique_items, "oneOf": _one_of})(schema_of(kind))
 
 
 def _unique_items(_validator: Any, wanted: bool, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -114,6 +114,25 @@ def _unique_items(_validator: Any, wanted: bool, instance: Any, _schema: Any) ->
         if text in seen:
             yield ValidationError("", path=(index,), instance=item)
         seen.add(text)
+
+
+def _one_of(validator: Any, forms: list[Any], instance: Any, _schema: Any) -> Iterator[Any]:
+    """Why none of several forms fits; jsonschema's own check collects a million reasons before it tells the first."""
+    from jsonschema import ValidationError
+
+    reasons = [list(_enough(validator.descend(instance, form, schema_path=index))) for index, form in enumerate(forms)]
+    if reasons.count([]) != 1:
+        yield ValidationError("", context=[reason for each in reasons for reason in each])
+
+
+def _enough(errors: Iterable[Any]) -> Iterator[Any]:
+    """Errors, up to the one with which there is more to tell than is told."""
+    told: set[Finding] = set()
+    for error in errors:
+        yield error
+        told.update(_findings(error))
+        if len(told) > MOST_FINDINGS:
+            return
 
 
 def _findings(error: Any) -> Iterator[Finding]:

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
+from threading import Event
+from typing import TextIO
 
 import pytest
+from waiting import LONG
 from work_tree import ALICE, BOB, Work, contents, opened
 
+import reconciler.source.mirror
 from reconciler.source.cache import BlobCache
 from reconciler.source.errors import RepositoryUnreachable, SourceError, UnknownRevision
 from reconciler.source.folder import list_files
@@ -351,16 +355,26 @@ def test_what_git_says_is_told_whole_and_without_its_advice(cache: Path, tmp_pat
     )
 
 
-def test_two_fetches_into_one_mirror_take_turns(work: Work, cache: Path) -> None:
+def test_two_fetches_into_one_mirror_take_turns(work: Work, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    waiting = Event()
+
+    def take(file: TextIO, kind: int) -> None:
+        waiting.set()
+        flock(file, kind)
+        happened.append("taken")
+
     first = work.commit({"alice.yaml": ALICE})
     url = f"file://{work.folder}"
     mirror = Path(opened(url, cache).location)
     second = work.commit({"bob.yaml": BOB})
+    monkeypatch.setattr(reconciler.source.mirror, "flock", take)
     with ThreadPoolExecutor() as pool, mirror.with_suffix(".lock").open("a") as lock:
         flock(lock, LOCK_EX)
         opening = pool.submit(opened, url, cache)
-        with pytest.raises(TimeoutError):
-            opening.result(timeout=0.5)
+        assert waiting.wait(LONG)
         assert Repository(str(mirror)).resolve("main").commit == first
+        happened.append("released")
         flock(lock, LOCK_UN)
-        assert opening.result(timeout=20).resolve("main").commit == second
+        assert opening.result(LONG).resolve("main").commit == second
+    assert happened == ["released", "taken"]

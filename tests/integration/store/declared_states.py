@@ -36,7 +36,6 @@ from reconciler.store.read import read_actual
 
 SEARCH = settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],  # explaining traces every line, for minutes
 )

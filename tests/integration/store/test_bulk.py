@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+from queue import SimpleQueue
 from threading import Event
 
 import pytest
 from declared_states import SEARCH, TEXTS, emptied, query
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import LONG
 
 from reconciler.store import tables
 from reconciler.store.bulk import Behind, insert_rows, new_ids
@@ -82,21 +83,32 @@ def test_after_a_call_behind_that_fails_there_is_none(database: Database) -> Non
     assert query(database, "SELECT * FROM previous_names") == []
 
 
+class Ended(Event):
+    """What the caller waits for at the end of a block; tells each time that it begins to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: SimpleQueue[None] = SimpleQueue()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waiting.put(None)
+        return super().wait(timeout)
+
+
 def test_what_fails_in_the_block_itself_waits_for_the_call_that_is_being_made() -> None:
     made: list[str] = []
-    begun, failing = Event(), Event()
+    begun, ended = Event(), Ended()
 
     def slow() -> None:
         begun.set()
-        failing.wait()
-        time.sleep(0.1)
+        ended.waiting.get(timeout=LONG)
         made.append("first")
 
     with pytest.raises(LookupError), Behind() as behind:
+        behind._ended = ended
         behind.call(slow)
         behind.call(made.append, "second")
-        begun.wait()
-        failing.set()
+        assert begun.wait(LONG)
         raise LookupError
     assert made == ["first"]
 
@@ -104,14 +116,17 @@ def test_what_fails_in_the_block_itself_waits_for_the_call_that_is_being_made() 
 def test_ctrl_c_cannot_leave_a_call_behind() -> None:
     """A second one neither: what is rolled back must not be written to any more."""
     made: list[str] = []
+    ended = Ended()
 
     def interrupting() -> None:
         for _ in range(2):
+            ended.waiting.get(timeout=LONG)
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.1)
+        ended.waiting.get(timeout=LONG)
         made.append("first")
 
     with pytest.raises(KeyboardInterrupt), Behind() as behind:
+        behind._ended = ended
         behind.call(interrupting)
         behind.call(made.append, "second")
     assert made == ["first"]

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from declared_states import SMALL, bring, held, query, run_sql
 from sqlalchemy import text
+from waiting import LONG
 
 from reconciler.store import engine
 from reconciler.store.engine import Database, open_database
@@ -56,12 +57,12 @@ def test_the_second_writer_waits_and_sees_what_the_first_wrote(database: Databas
     thread = threading.Thread(target=second)
     with database.writing() as connection:
         thread.start()
-        assert started.wait(10)
-        thread.join(0.3)
+        assert started.wait(LONG)
+        thread.join(0.3)  # in so little time a slow machine shows less, and never anything wrong
         assert thread.is_alive()
         assert seen == []
         connection.execute(text(RAISE))
-    thread.join(20)
+    thread.join(LONG)
     assert seen == [1]
     assert query(database, "SELECT generation FROM state") == [(2,)]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 import pytest
+from waiting import LONG, until
 from waitress import wasyncore
 
 from api.server import _Channel, _is_quick, _Waitress
@@ -30,7 +30,7 @@ class Application:
 
     def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         self.asked.append(environment["REMOTE_PORT"])
-        assert self.may.wait(10)
+        assert self.may.wait(LONG)
         start("200 OK", [("Content-Length", "5")])
         return [b"hello"]
 
@@ -48,18 +48,18 @@ def looping(application: Application) -> Iterator[int]:
             ready.set()
             while not stopping.is_set():
                 server._turn(0.05)
-            server._server.task_dispatcher.shutdown(timeout=1)
+            server._server.task_dispatcher.shutdown(timeout=LONG)
             wasyncore.close_all(server._server._map)
             server._server.trigger.close()
 
         thread = threading.Thread(target=loop, daemon=True)
         thread.start()
-        assert ready.wait(10)
+        assert ready.wait(LONG)
         try:
             yield listening.getsockname()[1]
         finally:
             stopping.set()
-            thread.join(10)
+            thread.join(LONG)
             assert not thread.is_alive()
 
 
@@ -73,7 +73,7 @@ def answer(connection: socket.socket) -> None:
 
 
 def connect(stack: ExitStack, port: int, sent: bytes) -> socket.socket:
-    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=LONG))
     connection.sendall(sent)
     return connection
 
@@ -87,8 +87,7 @@ def test_many_requests_at_once_do_not_fill_what_wakes_the_loop() -> None:
             answer(each)
         application.may.clear()
         modest = connect(stack, port, QUICK)
-        while len(application.asked) == len(greedy):
-            time.sleep(0.001)
+        until(lambda: len(application.asked) > len(greedy), "the modest request")
         for each in greedy:
             each.sendall(MANY)
         application.may.set()
@@ -100,8 +99,7 @@ def test_a_connection_that_sends_much_at_once_waits_behind_those_that_send_littl
     application = Application()
     with looping(application) as port, ExitStack() as stack:
         connect(stack, port, MANY)
-        while not application.asked:
-            time.sleep(0.001)
+        until(lambda: application.asked, "the first of many requests")
         modest = connect(stack, port, QUICK)
         application.may.set()
         answer(modest)

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from argon2 import PasswordHasher
+from waiting import LONG, until
 
 from api.authentication.passwords import MAX_LENGTH, Passwords, objection
 from api.errors import Busy
@@ -98,14 +99,13 @@ def test_so_many_hash_at_once_so_many_wait_and_the_others_come_again() -> None:
     def take_a_turn() -> None:
         with passwords.place(), passwords.turn():
             inside.set()
-            leave.wait(10)
+            assert leave.wait(LONG)
 
     threads = [threading.Thread(target=take_a_turn) for _ in range(2)]
     threads[0].start()
-    assert inside.wait(10)
+    assert inside.wait(LONG)
     threads[1].start()
-    while passwords._places._value:  # until the second one waits
-        pass
+    until(lambda: not passwords._places._value, "the second one's place")
     with pytest.raises(Busy), passwords.place():
         pass
     leave.set()

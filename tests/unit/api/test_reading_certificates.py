@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from issued import der, pem
 
@@ -185,7 +185,7 @@ def test_what_is_made_visible_is_one_line_and_stays_as_it_is_where_it_was(text: 
 _WHOLE = der(serial=SERIAL, names=[x509.DNSName("www.example.org")])
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(st.integers(0, len(_WHOLE) - 1), st.binary(max_size=4), st.integers(0, 6))
 def test_whatever_the_bytes_it_is_read_or_refused(at: int, put: bytes, without: int) -> None:
     try:

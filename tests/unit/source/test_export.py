@@ -260,7 +260,7 @@ def policies(draw: st.DrawFn) -> Settings:
     return Settings(guards=guards, policies=sections(draw(st.sampled_from([{}, changes]))))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40)
 @given(states())
 def test_reading_an_export_gives_exactly_the_same_state(tmp_path_factory: pytest.TempPathFactory, state: DeclaredState) -> None:
     folder = tmp_path_factory.mktemp("export")

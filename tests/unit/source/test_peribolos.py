@@ -312,7 +312,7 @@ def github_access(organisation: dict[str, Any]) -> set[tuple[str, str]]:
     return pairs | {(owner, repository) for owner in organisation["admins"] for repository in mentioned}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(organisations())
 def test_access_equals_githubs_for_any_organisation(
     tmp_path_factory: pytest.TempPathFactory, organisation: dict[str, Any]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from growth import assert_linear
 
 import reconciler.source.rules
 from reconciler.access.resources import (
@@ -24,6 +25,7 @@ from reconciler.access.resources import (
     Team,
     User,
 )
+from reconciler.plan.nearest import nearest
 from reconciler.plan.problems import Problem
 from reconciler.source.rules import Surroundings, check
 
@@ -184,17 +186,22 @@ def test_a_template_may_say_whatever_its_mail_knows() -> None:
 # Cost
 
 
-@pytest.mark.slow
-def test_many_unknown_references_are_told_quickly_and_the_first_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconciler.source.rules, "_MOST_COMPARED", 50_000)
-    users = [User(f"user-{number:05}", "a@example.org") for number in range(20_000)]
-    members = tuple(Membership(f"usr-{number:05}") for number in range(20_000))
-    began = time.perf_counter()
+def test_many_unknown_references_are_all_told_and_so_many_of_them_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def count(name: str, names: Collection[str]) -> str | None:
+        compared.append(len(names))
+        return nearest(name, names)
+
+    monkeypatch.setattr(reconciler.source.rules, "nearest", count)
+    monkeypatch.setattr(reconciler.source.rules, "_MOST_COMPARED", 5_000)
+    users = [User(f"user-{number:05}", "a@example.org") for number in range(2_000)]
+    members = tuple(Membership(f"usr-{number:05}") for number in range(2_000))
     unknown = problems(*users, TLS, Team("web", members=members, permissions=(Permission("tls"),)))
-    assert time.perf_counter() - began < 60
-    assert len(unknown) == 20_000
+    assert len(unknown) == 2_000
     assert [problem.suggestion for problem in unknown[:2]] == ["user-00000", "user-00001"]
-    assert unknown[-1].suggestion is None and unknown[-1].message == "unknown user `usr-19999`"
+    assert unknown[-1].suggestion is None and unknown[-1].message == "unknown user `usr-01999`"
+    assert compared == [2_000] * 3
 
 
 def test_one_unknown_name_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,17 +211,23 @@ def test_one_unknown_name_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert asked == ["bob"]
 
 
-def test_a_long_list_with_a_name_twice_is_checked_quickly() -> None:
-    names = [f"user-{number}" for number in range(50_000)]
-    twice = team(*names, names[0])
-    began = time.perf_counter()
-    assert found(*(User(name, "a@example.org") for name in names), TLS, twice) == [("50001", "listed-twice")]
-    assert time.perf_counter() - began < 10
+def test_checking_a_list_takes_as_long_as_the_list_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler.source.rules, "_MOST_COMPARED", 0)
+
+    def checking(count: int) -> Callable[[], object]:
+        users = [User(f"user-{number}", "a@example.org") for number in range(count)]
+        names = [user.name for user in users]
+        twice, unknown = team(*names, names[0]), team(*(f"usr-{number}" for number in range(count)), name="ops")
+        rules = [f"10.{number >> 8}.{number & 255}.0/24" for number in range(count)]
+        overlapping = team(names[0], name="lan", permitted_ips=(*rules, "10.0.0.0/8"))
+        resources = (*users, TLS, twice, unknown, overlapping)
+        expected = {"listed-twice": 1, "unknown-reference": count, "overlapping-ips": count}
+        assert Counter(rule for _, rule in found(*resources)) == expected
+        return lambda: problems(*resources)
+
+    assert_linear(checking, 500, 8_000)
 
 
-def test_a_long_list_of_permitted_ips_is_checked_quickly() -> None:
+def test_permitted_ips_beside_each_other_do_not_overlap() -> None:
     rules = tuple(f"10.{number >> 8}.{number & 255}.0/24" for number in range(1_000))
-    began = time.perf_counter()
     assert found(ALICE, TLS, team("alice", permitted_ips=rules)) == []
-    assert found(ALICE, TLS, team("alice", permitted_ips=(*rules, "10.0.0.0/8"))) == [("2", "overlapping-ips")] * 1_000
-    assert time.perf_counter() - began < 5

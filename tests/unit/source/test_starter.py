@@ -48,7 +48,7 @@ def test_the_starter_is_valid_and_has_one_of_each_kind(tmp_path: Path) -> None:
     assert not any(re.search(r"@[A-Z_]+@", path.read_text()) for path in on_disk)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.one_of(
         st.sampled_from(["null", "42", "yes", "1e3", "pki-admins", "0x10", "a.b"]),

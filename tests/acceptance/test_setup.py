@@ -25,6 +25,8 @@ NEWER = ("click", "jsonschema", "hatchling")
 """Locked packages that a newer release is offered of, a build back-end among them."""
 OLDEST_PIP = "pip==22.3 --hash=sha256:1daab4b8d3b97d1d763caeb01a4640a2250a0ea899e257b1e44b9eded91e15ab\n"
 """What Python 3.11.0 brought."""
+TODAY = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+"""An index's certificate is good today, whatever day the tests are run as."""
 
 
 def locked(name: str) -> dict[str, str]:
@@ -62,7 +64,7 @@ def offered(tmp_path: Path) -> Path:
 
 def make(*arguments: str, offered: Path | None = None) -> str:
     """Run make in the checkout, without what the make that runs the tests handed on."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VENV")}
+    environment = {name: value for name, value in TODAY.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VENV")}
     if offered is not None:
         environment["PIP_FIND_LINKS"] = f"{offered} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
         environment["UV_FIND_LINKS"] = str(offered)
@@ -81,7 +83,7 @@ def installed(venv: Path) -> dict[str, str]:
 def oldest_pip(folder: Path) -> str:
     (folder / "pip.lock").write_text(OLDEST_PIP)
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", str(folder)]
-    subprocess.run([*download, "-r", str(folder / "pip.lock")], check=True, capture_output=True)
+    subprocess.run([*download, "-r", str(folder / "pip.lock")], env=TODAY, check=True, capture_output=True)
     (wheel,) = folder.glob("pip-*.whl")
     return f"{wheel}/pip"
 

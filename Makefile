@@ -10,7 +10,7 @@ PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11
   $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 
 # Set-up resolves nothing: it installs the lock files, whole, each file by its hash, and then asks whether they fit together.
-# uv does it in seconds for those who have it; pip is what Python brings, from 22.3 on. `make UV= …` takes pip.
+# uv does it in seconds for those who have it; pip is what Python brings, any since 22. `make UV= …` takes pip.
 UV = $(shell command -v uv)
 PIP = $(if $(UV),VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip,$(BIN)/python -m pip --disable-pip-version-check)
 LOCKED = --quiet --no-deps --require-hashes --only-binary :all: $(if $(UV),,--no-compile)
@@ -53,6 +53,10 @@ lock: $(TESTS_READY) ## Pin the newest permitted versions of everything, with ha
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
 	$(COMPILE) --group test --constraint requirements.lock --constraint requirements-build.lock --output-file requirements-test.lock
 
+wheel: $(READY) ## Build the wheel into dist/, beside the lock of the packages that it needs
+	$(BIN)/python -m hatchling build --target wheel
+	cp requirements.lock dist/
+
 clean: ## Remove everything that make made
 	rm -rf $(VENV) .demo dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -67,7 +71,7 @@ $(READY): requirements.lock requirements-build.lock pyproject.toml
 	@echo "setting up $(VENV)"
 	@[ -n "$(PYTHON)" ] || { echo "Accord needs Python 3.11 or newer: python3 is missing or older" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages "the set-up" /none=python3-venv
-	@if [ -e $@ ]; then rm -rf $(VENV); fi # what an older lock brought is not kept
+	@if [ -e $@ ] && [ -n "$(filter %.lock,$?)" ]; then rm -rf $(VENV); fi # what an older lock brought is not kept
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install $(LOCKED) -r requirements.lock -r requirements-build.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
@@ -80,4 +84,4 @@ $(TESTS_READY): $(READY) requirements-test.lock
 	@$(PIP) check
 	@touch $@
 
-.PHONY: help demo test lint format bench docs lock clean
+.PHONY: help demo test lint format bench docs lock wheel clean

@@ -14,7 +14,9 @@ NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$
 NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._@-]{0,63}$", "examples": ["alice"]}
 """A declared name; of an account in another than the first directory, also `name@domain`."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
-INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-12-31T18:00:00Z"]}
+INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-10-31T18:00:00Z"]}
+COMING: Schema = {**INSTANT, "examples": ["2099-12-31T18:00:00Z"]}
+"""One that is still to come, whenever the example is tried: where access ends, and for when it is asked."""
 ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}
 EMAIL: Schema = {
     "type": "string",
@@ -83,7 +85,7 @@ _DECISION_REQUEST: dict[str, Schema] = {
         "default": "request",
         "description": "What is to be done with the issuer's certificates; each needs the same permission.",
     },
-    "at": {**INSTANT, "description": "A coming instant, by what is declared now; one gone by counts as now."},
+    "at": {**COMING, "description": "A coming instant, by what is declared now; one gone by counts as now."},
     "subject": {**NAME, "description": "Another account. Needs the right to decide for it."},
     "address": {**ADDRESS, "description": "The subject's address. Without it no permitted-IP rule is fulfilled."},
 }
@@ -190,7 +192,7 @@ COMPONENTS: dict[str, Schema] = {
             "issuer": {"type": "string"},
             "displayName": {"type": "string"},
             "through": NAMES,
-            "until": nullable(INSTANT),
+            "until": nullable(COMING),
         }
     ),
     "AccessList": {"type": "array", "items": {"$ref": "#/components/schemas/Access"}},
@@ -346,9 +348,9 @@ COMPONENTS: dict[str, Schema] = {
                     {
                         "team": {"type": "string"},
                         "adGroup": nullable({"type": "string", "description": "The directory's group that gave the team."}),
-                        "membershipUntil": nullable(INSTANT),
-                        "permissionUntil": nullable(INSTANT),
-                        "until": nullable(INSTANT),
+                        "membershipUntil": nullable(COMING),
+                        "permissionUntil": nullable(COMING),
+                        "until": nullable(COMING),
                     }
                 )
             ),

@@ -77,7 +77,7 @@ def team_file(number: int, users: int, issuers: int, rng: random.Random) -> tupl
     """Path and text of one team: about 20 members, three issuers, one in five memberships with an end."""
     members = sorted(rng.sample(range(users), min(users, rng.randint(16, 24))))
     lines = [
-        f"    - {{user: {user_name(member)}, until: 2037-01-31, reason: cover}}"
+        f"    - {{user: {user_name(member)}, until: 2099-01-31, reason: cover}}"
         if rng.random() < 0.2
         else f"    - {user_name(member)}"
         for member in members

@@ -2,7 +2,8 @@
 
 A page's ```console blocks are run in order in one shell and one folder of their own. `$ ` begins a command, `> ` goes on with
 it, a line `…` stands for any lines left out. A comment `<!-- run: COMMANDS -->` is run too, and is not seen by readers.
-There, `example` makes the repository of `make demo`, and `serve` starts the API on a free port, whose address is `$ACCORD` then.
+There, `example` makes the repository of `make demo`, `serve` starts the API on a free port, whose address is `$ACCORD` then, and
+`await delivered` waits until no mail waits.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parents[1]
 LEFT_OUT = "…"
+_PATIENCE = 600
+"""Seconds after which a page is taken never to end."""
 _BLOCK = re.compile(
     r"^(?P<fence>`{3,})console\n(?P<shown>.*?)^(?P=fence)$|^<!-- run:(?P<hidden>.*?)-->$", re.MULTILINE | re.DOTALL
 )
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC)")
+_MOMENT = re.compile(
+    r'(?<!ntil )(?<!ntil": ")(?<!ntil":")'  # when access ends stands in a file: that is the same every day
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC)"
+)
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _ID = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{7,64}\b")
 _WORLD = {
@@ -60,6 +66,10 @@ serve() {  # the API over the page's database; it ends with the page
   until grep -q 'listening on' "$HOME/api.log"; do kill -0 $server || { cat "$HOME/api.log"; return 1; }; sleep 0.05; done
   ACCORD=$(sed -n 's/.*listening on //p' "$HOME/api.log")
 }
+await() {  # a command's success; what never comes is ended with the page
+  until "$@"; do sleep 0.1; done
+}
+delivered() { accord-api mail status | grep -q '^0 wait'; }
 """
 
 
@@ -124,6 +134,7 @@ def run(text: str) -> list[Ran]:
             (world / "bin" / program).chmod(0o755)
         environment = {
             **_WORLD,
+            **{name: os.environ[name] for name in ("LD_PRELOAD", "ANOTHER_DAY") if name in os.environ},  # .ci/on-another-day
             "PATH": f"{world / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(TOP),
             "HOME": str(world / "home"),
@@ -132,7 +143,7 @@ def run(text: str) -> list[Ran]:
             "no_proxy": "127.0.0.1",
         }
         bash = ["bash", "-c", f"exec 2>&1 </dev/null\n{script}"]
-        done = subprocess.run(bash, cwd=world / "work", env=environment, stdout=subprocess.PIPE, check=False, timeout=300)
+        done = subprocess.run(bash, cwd=world / "work", env=environment, stdout=subprocess.PIPE, check=False, timeout=_PATIENCE)
     parts = done.stdout.decode().split("\x1e")
     return [Ran(item, parts[2 * n].splitlines(), int(parts[2 * n + 1])) for n, item in enumerate(wanted)]
 

@@ -32,10 +32,10 @@ run accord apply --yes
 title "Who may use what"
 run accord access
 
-title "One change in one commit: the web platform may use the VPN's issuer until the end of 2030"
-sed -i 's/^    - tls-public$/&\n    - {issuer: vpn, until: 2030-12-31}/' config/teams/web/web-platform.yaml
+title "One change in one commit: the web platform may use the VPN's issuer until the end of 2099"
+sed -i 's/^    - tls-public$/&\n    - {issuer: vpn, until: 2099-12-31}/' config/teams/web/web-platform.yaml
 run git -C config diff -U1
-git -C config commit -q -a -m "Let the web platform use the VPN until the end of 2030"
+git -C config commit -q -a -m "Let the web platform use the VPN until the end of 2099"
 
 title "Who gains and who loses?"
 run accord plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,10 @@ from reconciler.store.audit import GENESIS
 from reconciler.store.engine import Database, open_database
 from reconciler.store.schema import HEAD, upgrade
 
-# how long an example takes says how quick the machine is, and nothing of the program
+# What a script starts in the background ignores Ctrl-C, and so would all that is started from here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how quick the machine is, and nothing of the program.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 

@@ -44,10 +44,12 @@ class FaultyProxy(Listener):
 
     def __init__(self, address: str, target: tuple[str, int]) -> None:
         self.fault: Fault = "none"
+        self.connections = 0
         self._target = target
         super().__init__(address)
 
     def serve(self, client: socket.socket) -> None:
+        self.connections += 1
         if self.fault == "refuse":
             client.close()
             return

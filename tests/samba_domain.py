@@ -8,7 +8,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from ldap3 import BASE as ONE
 from ldap3 import MODIFY_ADD, MODIFY_DELETE, MODIFY_REPLACE, NONE, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException, LDAPInvalidCredentialsResult
 from ldap3.protocol.formatters.formatters import format_sid
+from waiting import LONG, until
 
 REALM, NETBIOS, HOST = "corp.example.org", "CORP", "dc1"
 BASE = "DC=corp,DC=example,DC=org"
@@ -144,17 +144,15 @@ class SambaDomain:
                 [*command, "-s", str(self.folder / "smb.conf")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        until = time.monotonic() + 30
-        while True:
-            assert self._process.poll() is None, (self.folder / "samba.log").read_text()[-2000:]
-            try:
-                with self._administrator():
-                    return
-            except LDAPException:
-                if time.monotonic() > until:
-                    self.stop()
-                    raise
-                time.sleep(0.05)
+        until(self._answers, "a domain controller's answer")
+
+    def _answers(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, (self.folder / "samba.log").read_text()[-2000:]
+        try:
+            with self._administrator():
+                return True
+        except LDAPException:
+            return False
 
     def pause(self) -> None:
         """Let it hang: it accepts connections, and says nothing."""
@@ -171,7 +169,7 @@ class SambaDomain:
         if self._process is not None:
             self.go_on()
             self._process.terminate()
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=LONG)
             self._process = None
 
     def _administrator(self) -> AbstractContextManager[Connection]:
@@ -180,7 +178,7 @@ class SambaDomain:
     @contextmanager
     def _bound(self, user: str, password: str) -> Iterator[Connection]:
         tls = Tls(validate=ssl.CERT_REQUIRED, version=ssl.PROTOCOL_TLS_CLIENT, ca_certs_file=str(self.ca_file))
-        server = Server(self.address, 636, use_ssl=True, tls=tls, connect_timeout=5, get_info=NONE)
+        server = Server(self.address, 636, use_ssl=True, tls=tls, connect_timeout=LONG, get_info=NONE)
         connection = Connection(server, user, password, raise_exceptions=True, check_names=False)
         try:
             connection.bind()

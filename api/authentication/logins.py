@@ -181,8 +181,8 @@ def _next_login(failures: int, permitted: int, policies: Policies, now: datetime
     """When the next login may be after so many failures: at once up to a number, then after a delay that doubles."""
     if failures < permitted:
         return None
-    delay: timedelta = policies.delay * 2 ** min(failures - permitted, 32)
-    return now + min(policies.max_delay, delay)
+    doubled = 2 ** min(failures - permitted, 32)  # compared before it is multiplied: days doubled so often are no duration
+    return now + (policies.delay * doubled if doubled <= policies.max_delay // policies.delay else policies.max_delay)
 
 
 def refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:

@@ -13,6 +13,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DAY = timedelta(days=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
 """The end of the last day there is, which no midnight follows."""
+_LONGEST = timedelta(days=365_000)
+"""A thousand years: the calendar has as many before and after every day on which Accord runs."""
 
 
 @lru_cache(maxsize=4_096)  # many memberships end on the same day
@@ -29,7 +31,7 @@ def parse_instant(text: str) -> datetime:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"`{text}` is not on the calendar") from None
-    raise ValueError(f"`{text}` is not an instant; write a date, `2026-12-31`, or an RFC 3339 instant, `2026-12-31T18:00:00Z`")
+    raise ValueError(f"`{text}` is not an instant; write a date, `2099-12-31`, or an RFC 3339 instant, `2099-12-31T18:00:00Z`")
 
 
 @lru_cache(maxsize=4_096)
@@ -50,8 +52,11 @@ def show_instant(instant: datetime) -> str:
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration such as `30m`, `12h` or `90d`. Raises ValueError for anything else."""
+    """Read a duration such as `30m`, `12h` or `90d`; more than a thousand years is as much as these.
+
+    Raises ValueError for anything else.
+    """
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"`{text}` is not a duration; write a number and s, m, h or d, as in `30m`")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return min(timedelta(**{_UNITS[match[2]]: int(match[1])}), _LONGEST)

@@ -16,7 +16,7 @@ from reconciler.cli.options import Instant, database_option, format_option, repo
 Examples:
   accord access                                 # everybody, now
   accord access --user alice
-  accord access --issuer tls-public --at 2027-03-03T12:00:00Z
+  accord access --issuer tls-public --at 2099-03-03T12:00:00Z
   accord access --team web-platform --format json
   accord access --issuer tls-public --at 2026-03-03   # as it stood, and by which commit
   accord access --revision 3f2a1c9

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Examples:
   accord explain alice tls-public
   accord explain alice tls-public --address 10.20.1.7
-  accord explain alice tls-public --at 2027-03-03       # a date means its end in UTC
+  accord explain alice tls-public --at 2099-03-03       # a date means its end in UTC
   accord explain alice tls-public --revision 3f2a1c9 --format json
 
 Exit codes: 0 explained, whether the answer is yes or no; 1 error, such as a name that does not exist.

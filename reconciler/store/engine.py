@@ -219,7 +219,7 @@ def _postgresql(url: URL, pooled: bool) -> Engine:
             connect_args={"connect_timeout": 10, "application_name": "accord"},
         )
     except ModuleNotFoundError:
-        raise StoreError("PostgreSQL needs the extra `postgresql`: pip install 'accord-access[postgresql]'") from None
+        raise StoreError("PostgreSQL needs the extra `postgresql`: install Accord with it, the way it was installed") from None
 
 
 def _make_private(file: Path) -> None:

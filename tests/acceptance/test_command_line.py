@@ -14,6 +14,7 @@ from typing import Any
 import click
 import pytest
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, issuer, user
+from waiting import LONG
 
 from reconciler.cli.exits import CHANGES, ERROR, OK, UNREACHABLE
 from reconciler.cli.main import COMMANDS
@@ -129,7 +130,7 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(accord: Accord, reposi
             stderr=subprocess.PIPE,
         )
         os.close(writing)
-        assert process.communicate(timeout=30)[1] == b""
+        assert process.communicate(timeout=LONG)[1] == b""
         assert process.returncode == OK
 
 

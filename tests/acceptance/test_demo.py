@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from terminals import on_a_terminal
+from waiting import LONG
 
 from docs.examples import TOP, masked
 
@@ -43,7 +44,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def run(demo: Path, **more: str) -> list[str]:
     done = subprocess.run(
-        [demo], env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+        [demo], env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=LONG
     )
     assert (done.returncode, done.stderr) == (0, "")
     return _COLOURS.sub("", done.stdout).splitlines()
@@ -82,7 +83,7 @@ def insist_on_the_answers(lines: list[str]) -> None:
 def is_answering(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url}/readyz", timeout=10):
+        with opener.open(f"{url}/readyz", timeout=LONG):
             return True
     except OSError:
         return False
@@ -95,9 +96,9 @@ def test_the_demo_runs_to_its_end_and_leaves_no_server(demo: Path) -> None:
         "20 resources in 19 files: 0 errors, 0 warnings",
         "  + grace gains document-signing through auditors",
         "8 accounts, 12 permissions: as it is at MOMENT",
-        "  + 3 people gain vpn through web-platform until 2030-12-31: alice, bob, deploy-bot",
-        "alice       vpn     web-platform  2030-12-31",
-        "alice may use vpn from 10.20.1.1 through web-platform, until 2030-12-31",
+        "  + 3 people gain vpn through web-platform until 2099-12-31: alice, bob, deploy-bot",
+        "alice       vpn     web-platform  2099-12-31",
+        "alice may use vpn from 10.20.1.1 through web-platform, until 2099-12-31",
         "The audit log holds: 23 entries, the last one HASH",
     ):
         assert wanted in shown, wanted
@@ -124,5 +125,5 @@ def test_on_a_terminal_the_api_goes_on_until_it_is_interrupted(demo: Path) -> No
         url = url_of(_COLOURS.sub("", seen.decode()).splitlines())
         assert is_answering(url)
         terminal.type(b"\x03")
-        assert terminal.process.wait(timeout=60) == 0
+        assert terminal.process.wait(timeout=LONG) == 0
     assert not is_answering(url)

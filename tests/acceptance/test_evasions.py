@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, issuer, resource, team, user
+from waiting import LONG
 
 from reconciler.cli.exits import UNSAFE
 from reconciler.run.applying import Order, apply_revision
@@ -185,7 +186,7 @@ def test_a_plan_is_written_into_a_pipe_or_through_a_link_and_replaces_neither(ac
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
     accord("plan", "--out", str(pipe))
-    reader.join(10)
+    reader.join(LONG)
     assert pipe.is_fifo()
     assert read[0].startswith(b"{")
     link.symlink_to(tmp_path / "target")

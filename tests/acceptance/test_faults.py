@@ -22,6 +22,7 @@ from forked import Ended, Forked
 from postgresql_server import PostgresqlServer
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, user
 from sqlalchemy import text
+from waiting import LONG, until
 
 from reconciler.access.resources import DeclaredState
 from reconciler.cli.exits import CHANGES, ERROR, INTERRUPTED, OK, UNREACHABLE, UNSAFE
@@ -320,14 +321,14 @@ def test_a_database_in_use_is_waited_for_and_then_said_to_be_in_use(accord: Acco
     url = accord.environment["ACCORD_DATABASE_URL"]
     with open_database(url) as database, database.writing():
         patient = accord.process(*APPLY)
-        output, errors = at(accord, f"{url}?timeout=0.3").process(*APPLY).communicate(timeout=20)
+        output, errors = at(accord, f"{url}?timeout=0.3").process(*APPLY).communicate(timeout=LONG)
         assert errors.decode().endswith("is in use by another process, which did not finish in time; try again\n")
         assert output == b""
         reading = accord.process("plan")  # who only reads does not wait
-        assert reading.communicate(timeout=20)[1] == b""
+        assert reading.communicate(timeout=LONG)[1] == b""
         assert reading.returncode == OK
         assert patient.poll() is None
-    assert patient.communicate(timeout=20)[1] == b""
+    assert patient.communicate(timeout=LONG)[1] == b""
     assert patient.returncode == OK
     assert Look(url).applied == head
 
@@ -481,8 +482,7 @@ def test_a_server_that_goes_away_in_the_middle_is_unreachable(
         waiting = Forked(accord, *APPLY)
         ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'advisory'"
         name = postgresql_url.rpartition("/")[2]
-        while postgresql_server.query(ending, name) == []:
-            time.sleep(0.02)
+        until(lambda: postgresql_server.query(ending, name), "an apply that waits")
         with waiting:
             refused(waiting.wait(), UNREACHABLE, "cannot be reached")
     assert Look(postgresql_url).applied == first

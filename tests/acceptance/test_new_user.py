@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from desk import Desk
 from issued import pem
+from waiting import until
 
 sys.path.append(str(Path(__file__).parent / "api"))
 sys.path.append(str(Path(__file__).parent / "mail"))
@@ -34,16 +34,17 @@ spec: {members: [heidi], issuers: [tls-internal]}
 
 
 def awaited(url: str, maildir: Path, subject: str, to: str) -> EmailMessage:
-    """The message that comes in the next seconds, once it is also known that it was sent."""
+    """The message that comes next, once it is also known that it was sent."""
     waiting = "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND ended_at IS NULL"
     with open_database(url) as database:
-        for _ in range(300):
-            found = [each for each in in_maildir(maildir) if to in each["To"] and subject in each["Subject"].lower()]
+
+        def delivered() -> list[EmailMessage]:
             with database.reading() as connection:
-                if found and not connection.exec_driver_sql(waiting).scalar():
-                    return found[0]
-            time.sleep(0.05)
-    raise AssertionError("it never came")
+                if connection.exec_driver_sql(waiting).scalar():
+                    return []
+            return [each for each in in_maildir(maildir) if to in each["To"] and subject in each["Subject"].lower()]
+
+        return until(delivered, f"a mail to {to}")[0]
 
 
 @pytest.mark.slow

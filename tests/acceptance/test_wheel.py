@@ -7,14 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
+from waiting import LONG, until
 
-CHECKOUT = Path(__file__).parents[2]
+from docs.examples import TOP
+
 pytestmark = pytest.mark.slow
 
 
@@ -23,9 +24,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that nothing is left in the checkout."""
     folder = tmp_path_factory.mktemp("build")
     ignored = shutil.ignore_patterns(".*", "tests", "docs", "benchmarks", "dist", "__pycache__")
-    shutil.copytree(CHECKOUT, folder / "source", ignore=ignored)
-    for hidden in CHECKOUT.glob("examples/*/.*"):  # the starter's own hidden files are part of it
-        place = folder / "source" / hidden.relative_to(CHECKOUT)
+    shutil.copytree(TOP, folder / "source", ignore=ignored)
+    for hidden in TOP.glob("examples/*/.*"):  # the starter's own hidden files are part of it
+        place = folder / "source" / hidden.relative_to(TOP)
         (shutil.copytree if hidden.is_dir() else shutil.copy)(hidden, place)
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=folder / "source", check=True, capture_output=True)
@@ -61,19 +62,47 @@ def run(installed: Path, folder: Path, *arguments: str) -> str:
 
 def test_the_wheel_brings_what_the_program_reads(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for path in sorted((CHECKOUT / "schemas").iterdir()):
+    for path in sorted((TOP / "schemas").iterdir()):
         assert f"reconciler/_schemas/{path.name}" in names
-    for path in sorted(path for path in (CHECKOUT / "examples" / "starter").rglob("*") if path.is_file()):
-        assert f"reconciler/_starter/{path.relative_to(CHECKOUT / 'examples' / 'starter')}" in names
-    for path in sorted(path for path in (CHECKOUT / "api" / "templates").rglob("*") if path.is_file()):
-        assert str(path.relative_to(CHECKOUT)) in names
+    for path in sorted(path for path in (TOP / "examples" / "starter").rglob("*") if path.is_file()):
+        assert f"reconciler/_starter/{path.relative_to(TOP / 'examples' / 'starter')}" in names
+    for path in sorted(path for path in (TOP / "api" / "templates").rglob("*") if path.is_file()):
+        assert str(path.relative_to(TOP)) in names
     assert not [name for name in names if name.split("/")[0] not in ("reconciler", "api") and ".dist-info/" not in name]
+
+
+def test_the_page_for_operators_installs_it_on_a_server(wheel: Path, tmp_path: Path) -> None:
+    """Its very commands, with folders of the test's own in place of the system's, and an account that is only said to be made."""
+    page = (TOP / "docs" / "operator.md").read_text()
+    (commands,) = re.findall(r"^```sh\n(useradd .*?)^```", page, re.MULTILINE | re.DOTALL)
+    for folder in ("/var/lib/accord", "/etc/accord", "/opt/accord", "/usr/local/bin"):
+        assert folder in commands
+        commands = commands.replace(folder, f"{tmp_path}{folder}")
+    for folder in ("dist", "bin", "usr/local/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("useradd", "chown"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    shutil.copy(wheel, tmp_path / "dist")
+    shutil.copy(TOP / "requirements.lock", tmp_path / "dist")
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:{Path(sys.base_prefix) / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", commands], cwd=tmp_path, env=environment, check=True)
+    for installed in ("accord", "accord-api"):
+        program = [tmp_path / "usr/local/bin" / installed, "--version"]
+        assert "0.1.0" in subprocess.run(program, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=True).stdout
+    for said in (
+        "ExecStart=/opt/accord/bin/accord-api ",
+        "EnvironmentFile=/etc/accord/api.env",
+        "User=accord\n",
+        "/var/lib/accord",
+    ):
+        assert said in page, "the unit for systemd uses what was made"
 
 
 def test_the_wheel_works_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
     where = run(installed, tmp_path, "python", "-c", "import reconciler; print(reconciler.__file__)").strip()
     assert Path(where).is_relative_to(installed)
-    shutil.copytree(CHECKOUT / "examples" / "config-repo", tmp_path / "example")
+    shutil.copytree(TOP / "examples" / "config-repo", tmp_path / "example")
     assert "0 errors" in run(installed, tmp_path, "accord", "validate", "example")
     run(installed, tmp_path, "accord", "init", "new", "--administrator", "alice", "--email", "alice@example.org")
     assert (tmp_path / "new" / ".accord" / "schemas" / "user.schema.json").exists()
@@ -97,17 +126,21 @@ def serve(installed: Path, folder: Path) -> None:
         program = [installed / "bin" / "accord-api", "serve", "--listen", "127.0.0.1:0"]
         process = subprocess.Popen(program, cwd=folder, env=outside(installed, folder), stdout=log, stderr=log)
     try:
-        while not (found := re.search(r"listening on (\S+)", (folder / "log").read_text())):
+
+        def said() -> re.Match[str] | None:
             assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
+            return re.search(r"listening on (\S+)", (folder / "log").read_text())
+
+        found = until(said, "a server that listens")
+        assert found is not None
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         for path, sign in (
             ("/readyz", b"ready"),
             ("/openapi.json", b"/api/v1/decisions"),
             ("/docs", b"<h1>Accord: the API</h1>"),
         ):
-            with opener.open(found[1] + path, timeout=20) as answer:
+            with opener.open(found[1] + path, timeout=LONG) as answer:
                 assert sign in answer.read()
     finally:
         process.terminate()
-        assert process.wait(timeout=45) == 0
+        assert process.wait(timeout=LONG) == 0

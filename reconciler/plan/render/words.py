@@ -91,7 +91,7 @@ def show_revision(revision: Revision) -> str:
 
 
 def access_sentences(accesses: Iterable[Access], verb: str) -> list[str]:
-    """Access in sentences, everybody with the same in one: `alice gains tls-public through web-platform until 2026-12-31`."""
+    """Access in sentences, everybody with the same in one: `alice gains tls-public through web-platform until 2099-12-31`."""
     groups: dict[tuple[Any, ...], list[str]] = {}
     for access in accesses:
         groups.setdefault((access.issuer, access.through, access.until), []).append(access.user)

@@ -7,12 +7,14 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from waiting import LONG, until
 
 
 class Application(BaseHTTPRequestHandler):
@@ -58,25 +60,26 @@ def a_proxy(program: Sequence[Any], ports: list[int], log: Path) -> Iterator[Non
             yield
         finally:
             proxy.terminate()
-            proxy.wait(timeout=20)
+            proxy.wait(timeout=LONG)
 
 
 def _wait(ports: list[int], proxy: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
+    def listens(port: int) -> bool:
+        assert proxy.poll() is None, log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=LONG).close()
+        except OSError:
+            return False
+        return True
+
     for port in ports:
-        while True:
-            assert proxy.poll() is None and time.monotonic() < deadline, log.read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+        until(partial(listens, port), f"a proxy on port {port}")
 
 
 def request(
     port: int, method: str, path: str, headers: list[tuple[str, str]], address: str = "127.0.0.1", body: bytes = b""
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(address, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG, source_address=(address, 0))
     try:
         connection.putrequest(method, path)
         for name, value in headers:

@@ -6,15 +6,17 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from waiting import LONG, until
 
 TOP = Path(__file__).parents[3]
 
@@ -24,7 +26,7 @@ def command(*arguments: str, url: str = "", given: str = "", **environment: str)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
     env = {**kept, "PYTHONPATH": str(TOP), **({"ACCORD_DATABASE_URL": url} if url else {}), **environment}
     program = [sys.executable, "-m", "api", *arguments]
-    done = subprocess.run(program, input=given, env=env, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(program, input=given, env=env, capture_output=True, text=True, check=False, timeout=LONG)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -41,6 +43,24 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+class Asked:
+    """A request that was sent, and whose answer is still to come."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
+        self.port: int = connection.sock.getsockname()[1]
+
+    def is_answered(self) -> bool:
+        """Whether some of the answer is there."""
+        return bool(select.select([self._connection.sock], [], [], 0)[0])
+
+    def answer(self) -> Answer:
+        """Wait for it."""
+        with closing(self._connection):
+            response = self._connection.getresponse()
+            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+
 class Server:
     """A running server, and what it logs."""
 
@@ -51,37 +71,59 @@ class Server:
 
     def call(self, method: str, path: str, secret: str | None = None, body: Any = None, **headers: str) -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            if secret is not None:
-                sent["Authorization"] = f"Bearer {secret}"
-            if body is not None:
-                sent["Content-Type"] = "application/json"
-            connection.request(method, path, None if body is None else json.dumps(body), sent)
-            response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
-        finally:
-            connection.close()
+        return self._send(method, path, secret, body, headers).answer()
 
-    def raw(self, text: bytes, seconds: float = 10, *, whole: bool = True) -> bytes:
-        """What comes back for these bytes: one `whole` answer, or all until the server closes or says nothing for so long."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+    def begin(self, method: str, path: str, secret: str | None = None, body: Any = None) -> Asked:
+        """One request, which the server has read when this returns, whatever it then waits for."""
+        asked = self._send(method, path, secret, body, {})
+        until(lambda: self._has_read(asked.port), "the server's reading of a request")
+        return asked
+
+    def _send(self, method: str, path: str, secret: str | None, body: Any, headers: dict[str, str]) -> Asked:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if secret is not None:
+            sent["Authorization"] = f"Bearer {secret}"
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), sent)
+        except OSError:
+            connection.close()
+            raise
+        return Asked(connection)
+
+    def _has_read(self, port: int) -> bool:
+        """Whether nothing that came from this port waits in the kernel for the server to read it."""
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues, *_ = line.split()
+            if (int(local[9:], 16), int(remote[9:], 16)) == (self.port, port):
+                return queues.endswith(":00000000")
+        return False
+
+    def accepts(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=LONG).close()
+        except OSError:
+            return False
+        return True
+
+    def raw(self, text: bytes, *, whole: bool = True) -> bytes:
+        """What comes back for these bytes: one `whole` answer, or all until the server closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=LONG) as connection:
             connection.sendall(text)
             found = b""
-            try:
-                while part := connection.recv(65536):
-                    found += part
-                    if whole and _is_whole(found):
-                        break
-            except TimeoutError:
-                pass
+            while part := connection.recv(65536):
+                found += part
+                if whole and _is_whole(found):
+                    break
             return found
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it by its pid, and say with which code it ended."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=45)
+        return self.process.wait(timeout=LONG)
 
 
 def _is_whole(answer: bytes) -> bool:
@@ -110,22 +152,21 @@ def serving(url: str, folder: Path, *options: str, descriptors: int = 0, **envir
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(timeout=45)
+                    process.wait(timeout=LONG)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
 
 
 def _wait(server: Server) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def answers() -> bool:
         assert server.process.poll() is None, server.log.read_text()
         try:
-            if server.call("GET", "/healthz").status == 200:
-                return
+            return server.call("GET", "/healthz").status == 200
         except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"the server does not answer: {server.log.read_text()}")
+            return False
+
+    until(answers, "the server's first answer")
 
 
 def free_port() -> int:

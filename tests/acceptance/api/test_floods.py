@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from client import PASSWORD, World
+from waiting import LONG
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -22,11 +23,11 @@ def test_logins_that_wait_for_the_database_leave_threads_to_decide(world: World,
         applying.execute("BEGIN IMMEDIATE")
         waiting = {server.submit(world.caller().send, "POST", "/sessions", json=login) for _ in range(3 * threads)}
         while len(waiting) > hashes + (threads - hashes) // 2:
-            done, waiting = wait(waiting, timeout=20, return_when=FIRST_COMPLETED)
+            done, waiting = wait(waiting, timeout=LONG, return_when=FIRST_COMPLETED)
             assert done, "logins hold all threads"
             assert {(each.result().status_code, each.result().json["type"]) for each in done} == {
                 (503, "urn:accord:problem:busy")
             }
-        assert server.submit(alice, "POST", "/decisions", 200, json={"issuer": "tls"}).result(20)["allow"] is True
+        assert server.submit(alice, "POST", "/decisions", 200, json={"issuer": "tls"}).result(LONG)["allow"] is True
         applying.execute("ROLLBACK")
         assert {each.result().status_code for each in waiting} == {201}

@@ -13,6 +13,7 @@ from client import PASSWORD, World
 from served import TOP, command
 from terminals import on_a_terminal
 from test_sessions import login
+from waiting import LONG
 
 from api.cli.main import accord_api
 
@@ -150,7 +151,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(world: Worl
             terminal.type(f"{typed}\n".encode())
         while shown := terminal.read():
             seen += shown
-        assert terminal.process.wait(timeout=30) == 0
+        assert terminal.process.wait(timeout=LONG) == 0
     assert b"do not match" in seen
     assert PASSWORD.encode() not in seen
     assert login(world, "alice")["passwordChangeRequired"] is True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from client import PASSWORD, World
 from issued import pem
 from postgresql_server import PostgresqlServer
 from served import TOP, command, serving
+from waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql, pytest.mark.parametrize("database_kind", ["postgresql"])]
 
@@ -56,10 +56,7 @@ def test_the_privileges_of_the_api_are_enough_and_not_more(
         for path in ("/api/v1/teams", "/api/v1/issuers", "/api/v1/revisions", "/api/v1/audit"):
             assert server.call("GET", path, root).status == 200
         assert server.call("GET", "/readyz").status == 200
-        deadline = time.monotonic() + 30
-        while not (mailed.is_dir() and len(list(mailed.iterdir())) >= 2):  # the welcomes of bob and nobody
-            assert time.monotonic() < deadline, server.log.read_text()
-            time.sleep(0.1)
+        until(lambda: mailed.is_dir() and len(list(mailed.iterdir())) >= 2, "the welcomes of bob and nobody")
         assert server.stop() == 0
     name = world.url.rpartition("/")[2]
     for permitted in (  # what an account of a directory needs

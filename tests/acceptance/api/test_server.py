@@ -6,11 +6,8 @@ import json
 import re
 import signal
 import socket
-import statistics
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from client import PASSWORD, World
 from postgresql_server import PostgresqlServer
 from scenario import everything
 from served import Answer, Server, command, free_port, serving
+from waiting import LONG, until
 
 from reconciler.store.engine import open_database
 
@@ -48,19 +46,13 @@ def log_in(server: Server, name: str = "alice", password: str = PASSWORD) -> Ans
 def test_a_decision_waits_behind_nothing_that_others_wait_for(world: World, server: Server) -> None:
     world.set_password("alice")
     secret = log_in(server).json["token"]
-    with ThreadPoolExecutor(12) as pool, open_database(world.url) as database:
+    with open_database(world.url) as database:
         with database.writing():  # whoever mints a token waits for this, in every thread that there is
-            minted = [
-                pool.submit(server.call, "POST", "/api/v1/me/tokens", secret, {"name": f"t{n}", "validFor": "1d"})
-                for n in range(12)
-            ]
-            time.sleep(1)
-            began = time.monotonic()
+            minted = [server.begin("POST", "/api/v1/me/tokens", secret, {"name": f"t{n}", "validFor": "1d"}) for n in range(12)]
             assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"]
             assert server.call("GET", "/api/v1/auth?issuer=tls", secret).status == 200
-            assert time.monotonic() - began < 2
-            assert [each.result() for each in minted if each.done()] == []
-        assert [each.result().status for each in minted] == [201] * 12
+            assert not any(each.is_answered() for each in minted)
+        assert [each.answer().status for each in minted] == [201] * 12
 
 
 @pytest.mark.parametrize("options", SERVERS, ids=["waitress", "granian", "granian with two workers"])
@@ -87,18 +79,15 @@ def test_a_request_that_was_accepted_is_finished_before_the_server_stops(
     world: World, server: Server, number: signal.Signals
 ) -> None:
     world.set_password("alice")
-    with ThreadPoolExecutor() as pool, open_database(world.url) as database:
+    with open_database(world.url) as database:
         with database.writing():  # whoever logs in waits for this
-            waiting = pool.submit(log_in, server)
-            time.sleep(1)
-            assert not waiting.done()
+            waiting = server.begin("POST", "/api/v1/sessions", None, {"username": "alice", "password": PASSWORD})
             server.process.send_signal(number)
-            time.sleep(1)
+            until(lambda: not server.accepts(), "the end of accepting")
             assert server.process.poll() is None
-            with pytest.raises(OSError):
-                server.call("GET", "/healthz")
-        assert waiting.result(timeout=20).status == 201
-    assert server.process.wait(timeout=20) == 0
+            assert not waiting.is_answered()
+        assert waiting.answer().status == 201
+    assert server.process.wait(timeout=LONG) == 0
 
 
 @ON_SQLITE
@@ -122,16 +111,13 @@ def test_half_open_and_trickling_connections_slow_nobody_down(world: World, tmp_
         trickling = threading.Thread(target=trickle, args=(slow[250:], stop))
         trickling.start()
         try:
-            took = []
-            for _ in range(200):
-                began = time.perf_counter()
+            for _ in range(20):
                 assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
-                took.append(time.perf_counter() - began)
+            assert sum(map(is_open, slow)) > 400, "decisions came only when the slow ones had gone"
         finally:
             stop.set()
             trickling.join()
         assert server.stop() == 0
-    assert statistics.quantiles(took, n=100)[98] < 1.5, f"{max(took):.3f} s at worst"
 
 
 @ON_SQLITE
@@ -141,18 +127,26 @@ def test_strangers_who_never_send_their_bodies_leave_the_decisions_their_threads
     secret = world.mint("alice").secret
     head = b"POST /api/v1/sessions HTTP/1.1\r\nHost: accord\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     with ExitStack() as stack:
-        for _ in range(100):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port))).sendall(head)
-        for _ in range(20):
-            began = time.perf_counter()
+        strangers = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(100)]
+        for each in strangers:
+            each.sendall(head)
+        for _ in range(5):
             assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"] is True
             assert server.call("GET", "/api/v1/auth", secret).status == 200
-            assert time.perf_counter() - began < 5
+        assert any(map(is_open, strangers)), "decisions came only when the strangers had gone"
         assert log_in(server).status in (201, 503)
-    deadline = time.monotonic() + 10
-    while log_in(server).status != 201:  # they have gone
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: log_in(server).status == 201, "a login when they have gone")
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether the server has neither answered nor hung up."""
+    try:
+        connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def trickle(connections: list[socket.socket], stop: threading.Event) -> None:
@@ -223,15 +217,17 @@ def test_what_could_be_read_in_two_ways_is_refused(world: World, server: Server,
 def test_a_body_that_nobody_reads_is_no_further_request(world: World, server: Server, method: str) -> None:
     token = f"Authorization: Bearer {world.mint('alice').secret}\r\n".encode()
     inner = b"DELETE /api/v1/sessions/current HTTP/1.1\r\nHost: accord\r\n" + token + b"\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: accord\r\nConnection: close\r\n\r\n"
     head = f"{method} /api/v1/auth/issuers/tls/x HTTP/1.1\r\nHost: accord\r\n".encode()
     for framed in (
         b"Content-Length: %d\r\n\r\n%s" % (len(inner), inner),
         b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner),
     ):
         for credential in (token, b""):
-            answers = server.raw(head + credential + framed, 1, whole=False)
-            assert answers.count(b"HTTP/1.1 ") == 1
-            assert status_of(answers) == (200 if credential else 401)
+            answers = server.raw(head + credential + framed + last, whole=False)
+            first, *others = re.findall(rb"HTTP/1\.1 (\d+)", answers)
+            assert int(first) == (200 if credential else 401)
+            assert others in ([], [b"200"]), "the last request's, where the connection was not closed before it"
     assert status_of(server.raw(head + token + b"\r\n")) == 200
 
 
@@ -241,7 +237,7 @@ def test_a_request_that_was_cut_off_does_nothing(world: World, server: Server) -
     session = world.mint("alice", "session").secret
     body = b'{"name": "cut off", "validFor": "1d"}'
     head = b"POST /api/v1/me/tokens HTTP/1.1\r\nHost: accord\r\nContent-Type: application/json\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as connection:
         authorization = f"Authorization: Bearer {session}\r\n".encode()
         connection.sendall(head + authorization + b"Content-Length: %d\r\n\r\n" % (len(body) + 10) + body)
         connection.shutdown(socket.SHUT_WR)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from client import PASSWORD, World
-from scenario import user
+from scenario import resource, user
 
 from api.authentication import sessions
 from reconciler.store.tables import instant_text
@@ -137,6 +137,19 @@ def test_a_session_ends_when_it_is_idle_and_when_its_time_is_over(world: World) 
     over = world.with_secret(login(world, "alice")["token"])
     world.execute("UPDATE tokens SET expires_at = '2020-01-01T00:00:00.000000Z'")
     over("GET", "/me", 401)
+
+
+def test_policies_may_say_for_good(world: World) -> None:
+    good = "999999d"
+    policy = {"sessions": {"lifetime": good, "idle": good}, "logins": {"maxFailures": 1, "delay": "1d", "maxDelay": good}}
+    world.apply({"settings.yaml": resource("Settings", "default", policy)})
+    world.set_password("alice")
+    session = login(world, "alice")
+    world.with_secret(session["token"])("GET", "/me", 200)
+    assert session["expiresAt"] > "2999"
+    world.execute("UPDATE account_states SET failed_logins = 60")
+    login(world, "alice", "wrong password entirely", 401)
+    assert world.caller("root")("GET", "/users/alice", 200)["nextLoginAt"] > "2999"
 
 
 def test_a_login_beyond_the_most_sessions_ends_the_one_that_was_used_longest_ago(world: World) -> None:

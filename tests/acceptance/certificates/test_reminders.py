@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from register_world import DAY, RegisterWorld
+from waiting import until
 
 from api.certificates import reminders
 from api.certificates.reminders import remind_on
@@ -194,14 +194,6 @@ def test_the_service_scans_by_itself_and_says_how_far_it_is(
         until(lambda: figures()["accord_reminders_total"] == 2)
         world.execute("UPDATE state SET reminded_until = '2999-01-01T00:00:00.000000Z'")
         until(lambda: "no reminders before 2999-01-01" in caplog.text)
-
-
-def until(holds: Any) -> None:
-    for _ in range(500):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came about")
 
 
 @pytest.mark.slow

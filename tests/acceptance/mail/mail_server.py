@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import ipaddress
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from faulty_proxy import Listener
+from waiting import LONG
 
 USERNAME, PASSWORD = "accord", "the mail server's password, ü"
 
@@ -100,7 +102,8 @@ class MailServer:
         self.drops: int = 0
         """So many connections are dropped once the message is there."""
         self.logins = 0
-        self.slow = 0.0
+        self.holds = False
+        self.holding = 0
         self.port = _free_port()
         secured = {"ssl_context": tls} if tls else {"tls_context": starttls, "require_starttls": True} if starttls else {}
         asks = (
@@ -137,10 +140,10 @@ class MailServer:
         return answer or "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.slow:
-            import asyncio
-
-            await asyncio.sleep(self.slow)
+        self.holding += 1
+        while self.holds:
+            await asyncio.sleep(0.01)
+        self.holding -= 1
         answer = self._answer("DATA", envelope.rcpt_tos[0])
         if answer is not None:
             return answer
@@ -172,15 +175,16 @@ class ScriptedServer(Listener):
 
     def __init__(self, script: Script) -> None:
         self._script = script
-        self.connections = 0
+        self.connections = self.ended = 0
         self.heard: list[bytes] = []
         super().__init__()
 
     def serve(self, client: socket.socket) -> None:
         self.connections += 1
         with suppress(OSError), client:
-            client.settimeout(20)
+            client.settimeout(LONG)
             self._script(client)
+        self.ended += 1
 
 
 def talk(answers: dict[str, bytes], *, greeting: bytes = b"220 hi\r\n", heard: list[bytes] | None = None) -> Script:

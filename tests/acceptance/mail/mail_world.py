@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).parent.parent / "api"))
 
 from client import World
 from mail_server import PASSWORD, USERNAME, Received, parts
+from waiting import LONG
 
 from api.mail.delivery import Delivery
 from api.mail.pace import Pace
@@ -42,7 +43,7 @@ class MailWorld(World):
         """As for a server on a port; without one for a maildir."""
         server = SmtpServer("127.0.0.1", port, "starttls", USERNAME, PASSWORD, str(ca_file or "")) if port else None
         server = server and server._replace(**{name: more.pop(name) for name in SmtpServer._fields if name in more})
-        settings = MailSettings(True, server, self.folder / "mail", "accord@example.org", 5.0, timedelta(days=3), "")
+        settings = MailSettings(True, server, self.folder / "mail", "accord@example.org", LONG, timedelta(days=3), "")
         return settings._replace(**more)
 
     def sender(self, settings: MailSettings, pace: Pace = AT_ONCE) -> Delivery:

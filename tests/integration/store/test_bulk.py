@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Event
 
@@ -114,15 +113,6 @@ def test_what_fails_in_the_block_itself_waits_for_the_call_that_is_being_made() 
     assert made == ["first"]
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Ctrl-C as Python has it: what a script starts in its background inherits that it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_cannot_leave_a_call_behind() -> None:
     """A second one neither: what is rolled back must not be written to any more."""
     made: list[str] = []

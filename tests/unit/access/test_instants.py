@@ -59,7 +59,7 @@ def test_what_is_on_no_calendar_is_refused_as_that(text: str) -> None:
     ],
 )
 def test_what_is_no_instant_is_told_how_to_write_one(text: str) -> None:
-    with pytest.raises(ValueError, match=r"write a date, `2026-12-31`, or an RFC 3339 instant"):
+    with pytest.raises(ValueError, match=r"write a date, `2099-12-31`, or an RFC 3339 instant"):
         parse_instant(text)
 
 
@@ -81,6 +81,13 @@ def test_other_time_zones_are_written_in_utc() -> None:
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> None:
     assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize("text", ["365001d", "999999d", "999999999d"])
+def test_a_duration_for_good_is_one_that_the_calendar_holds_before_and_after_any_day(text: str) -> None:
+    for day in (datetime(2026, 11, 2, tzinfo=UTC), datetime(2099, 12, 31, tzinfo=UTC)):
+        assert day - parse_duration(text) < day - timedelta(days=300_000)
+        assert day + parse_duration(text) > day + timedelta(days=300_000)
 
 
 @pytest.mark.parametrize("text", ["", "30", "m", "-1s", "1.5h", "1w", "1 d", "1d\n", "9999999999d"])

@@ -68,7 +68,7 @@ def only(document: Any) -> Finding:
         (("spec", "adGroups"), [""], "wrong-value", "this must not be empty", None),
         (("spec", "adGroups"), ["x"] * 1001, "wrong-value", "`adGroups` must have at most 1,000 items, not 1,001", None),
         (("spec", "members", 1, "until"), "soon", "wrong-format",
-         "`until` cannot be `soon`: write it as in `2026-12-31` or `2026-12-31T18:00:00Z`", None),
+         "`until` cannot be `soon`: write it as in `2099-12-31` or `2099-12-31T18:00:00Z`", None),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_plain_words(

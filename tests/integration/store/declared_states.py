@@ -35,7 +35,7 @@ from reconciler.store.engine import Connection, Database
 from reconciler.store.read import read_actual
 
 SEARCH = settings(
-    max_examples=25,
+    max_examples=12,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],  # explaining traces every line, for minutes
 )

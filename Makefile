@@ -21,10 +21,17 @@ help: ## Show this list
 demo: $(READY) ## Make a config repository, plan and apply it to SQLite, change one file, then serve the API, ask it, and read a mail
 	@VENV=$(abspath $(VENV)) examples/demo.sh
 
+PYTEST = $(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal
+
 test: $(TESTS_READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL
-	$(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal --cov --cov-report= --durations=10
+	$(PYTEST) --cov --cov-report= --durations=10
 	$(BIN)/coverage report --include='reconciler/access/*' --fail-under=95
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
+
+DATE ?= 2031-06-01 12:00
+test-at: $(TESTS_READY) ## Run the tests that need neither PostgreSQL nor Samba as on another day, DATE='2031-06-01 12:00'
+	@.ci/system-packages "the clock" cc='gcc libc6-dev'
+	.ci/on-another-day '$(DATE)' $(PYTEST) --ignore tests/acceptance/directory -m 'not postgresql'
 
 lint: $(TESTS_READY) ## Check style, types and who may import whom
 	$(BIN)/ruff check .
@@ -84,4 +91,4 @@ $(TESTS_READY): $(READY) requirements-test.lock
 	@$(PIP) check
 	@touch $@
 
-.PHONY: help demo test lint format bench docs lock wheel clean
+.PHONY: help demo test test-at lint format bench docs lock wheel clean

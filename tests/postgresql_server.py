@@ -77,10 +77,10 @@ class PostgresqlServer:
             access.write_text(trusting)
             self.execute("SELECT pg_reload_conf()")
 
-    def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    def new_database(self, template: str = "template0") -> str:
+        """The URL of a new database: an empty one, or a copy of another, to which nobody is connected."""
         name = f"accord_{next(_NUMBERS)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from desk import Desk
+from organisation import Applied, apply_organisation, copy_postgresql, copy_repository, copy_sqlite
+from postgresql_server import PostgresqlServer
 from scenario import Accord, ConfigRepository
 
-from reconciler.store.engine import Database
+from reconciler.store.engine import Database, open_database
+from reconciler.store.schema import upgrade
 
 
 @pytest.fixture
@@ -20,6 +25,35 @@ def repository(tmp_path: Path) -> ConfigRepository:
 def accord(repository: ConfigRepository, database: Database, tmp_path: Path) -> Accord:
     """On a database of each kind, unless the test says `@pytest.mark.parametrize("database_kind", ["sqlite"])`."""
     return Accord(repository.path, database.url, tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def applied_on_sqlite(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    folder = tmp_path_factory.mktemp("organisation")
+    shutil.copy(sqlite_template, folder / "accord.db")
+    return apply_organisation(folder, f"sqlite:///{folder}/accord.db")
+
+
+@pytest.fixture(scope="session")
+def applied_on_postgresql(postgresql_server: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    url = postgresql_server.new_database()
+    with open_database(url) as opened:
+        upgrade(opened)
+    return apply_organisation(tmp_path_factory.mktemp("organisation"), url)
+
+
+@pytest.fixture
+def organised(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Accord]:
+    """The program, against a small organisation that was applied to a database of each kind."""
+    applied: Applied = request.getfixturevalue(f"applied_on_{database_kind}")
+    repository = copy_repository(applied, tmp_path / "config.git")
+    if database_kind == "sqlite":
+        yield Accord(repository.path, copy_sqlite(applied, tmp_path / "accord.db"), tmp_path / "cache")
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    url = copy_postgresql(applied, server)
+    yield Accord(repository.path, url, tmp_path / "cache")
+    server.drop_database(url)
 
 
 @pytest.fixture

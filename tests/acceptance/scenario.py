@@ -50,7 +50,8 @@ class ConfigRepository:
     def __init__(self, folder: Path) -> None:
         self.path = folder
         self.clock = 1_770_000_000
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True)
+        if not folder.exists():
+            subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True)
 
     def commit(
         self, files: Mapping[str, str | bytes | dict[str, Any] | None], message: str = "Change", *, whole: bool = False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import falcon.testing
-from scenario import Accord, ConfigRepository, issuer, team, user
+from organisation import ORGANISATION
+from scenario import Accord, ConfigRepository
 
 from api import accounts
 from api.app import create_app
@@ -16,22 +18,6 @@ from api.settings import Settings, read_settings
 from reconciler.store.engine import open_database
 
 PASSWORD = "a rather long passphrase"
-ORGANISATION: dict[str, Any] = {
-    "users/root.yaml": user("root"),
-    "users/alice.yaml": user("alice", fullName="Alice Jones"),
-    "users/bob.yaml": user("bob"),
-    "users/portal.yaml": user("portal", type="application"),
-    "users/broker.yaml": user("broker", type="application"),
-    "users/nobody.yaml": user("nobody"),
-    "teams/admins.yaml": team("admins", administrator=True, members=["root"]),
-    "teams/web.yaml": team("web", description="The web", members=["alice", "bob"], issuers=["tls", "vpn"], adGroups=["PKI-Web"]),
-    "teams/office.yaml": team("office", members=["bob"], permittedIPs=["10.20.0.0/16"], issuers=["tls"]),
-    "teams/deciders.yaml": team("deciders", members=["portal"], mayDecideFor="everyone"),
-    "teams/brokers.yaml": team("brokers", members=["broker"], mayDecideFor=["office"]),
-    "issuers/tls.yaml": issuer("tls", displayName="Public TLS"),
-    "issuers/vpn.yaml": issuer("vpn"),
-    "issuers/old.yaml": issuer("old", enabled=False),
-}
 
 
 def settings(url: str, **environment: str) -> Settings:
@@ -67,11 +53,12 @@ class Caller:
 class World:
     """A config repository that was applied, and the API over its database."""
 
-    def __init__(self, accord: Accord, repository: ConfigRepository, url: str) -> None:
+    def __init__(self, accord: Accord) -> None:
         self.accord = accord
-        self.repository = repository
-        self.url = url
-        self.apply(ORGANISATION)
+        self.repository = ConfigRepository(Path(accord.environment["ACCORD_REPOSITORY"]))
+        self.url = accord.environment["ACCORD_DATABASE_URL"]
+        if not self.repository.head():
+            self.apply(ORGANISATION)
         self.start()
 
     def start(self) -> None:

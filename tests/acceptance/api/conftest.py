@@ -6,14 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 from client import World
-from scenario import Accord, ConfigRepository
-
-from reconciler.store.engine import Database
+from organisation import Applied, copy_repository, copy_sqlite
+from scenario import Accord
 
 
 @pytest.fixture
-def world(accord: Accord, repository: ConfigRepository, database: Database) -> Iterator[World]:
+def world(organised: Accord) -> Iterator[World]:
     """A small organisation on a database of each kind, and the API over it."""
-    found = World(accord, repository, database.url)
+    found = World(organised)
+    yield found
+    found.service.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_world(applied_on_sqlite: Applied, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world for all tests of a module, on SQLite: they add to it what they need, and change nothing that another reads."""
+    folder = tmp_path_factory.mktemp("world")
+    repository = copy_repository(applied_on_sqlite, folder / "config.git")
+    found = World(Accord(repository.path, copy_sqlite(applied_on_sqlite, folder / "accord.db"), folder / "cache"))
     yield found
     found.service.stop()

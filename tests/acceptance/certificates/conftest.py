@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from register_world import RegisterWorld
-from scenario import Accord, ConfigRepository
-
-from reconciler.store.engine import Database
+from scenario import Accord
 
 
 @pytest.fixture
-def world(accord: Accord, repository: ConfigRepository, database: Database) -> Iterator[RegisterWorld]:
+def world(organised: Accord) -> Iterator[RegisterWorld]:
     """A small organisation on a database of each kind, and the API over it."""
-    found = RegisterWorld(accord, repository, database.url)
+    found = RegisterWorld(organised)
     yield found
     found.service.stop()

@@ -14,9 +14,7 @@ import samba_domain
 from directory_world import DirectoryWorld
 from fake_controller import Authority
 from samba_domain import SambaDomain
-from scenario import Accord, ConfigRepository
-
-from reconciler.store.engine import Database
+from scenario import Accord
 
 
 def _free_address() -> str:
@@ -82,8 +80,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def world(accord: Accord, repository: ConfigRepository, database: Database, domain: SambaDomain) -> Iterator[DirectoryWorld]:
+def world(organised: Accord, domain: SambaDomain) -> Iterator[DirectoryWorld]:
     """A small organisation whose teams map groups of the domain."""
-    found = DirectoryWorld(accord, repository, database.url, domain)
+    found = DirectoryWorld(organised, domain)
     yield found
     found.service.stop()

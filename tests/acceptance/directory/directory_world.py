@@ -11,7 +11,7 @@ from typing import Any
 import samba_domain
 from fake_controller import FakeController
 from samba_domain import SambaDomain
-from scenario import Accord, ConfigRepository, team
+from scenario import Accord, team
 
 sys.path.append(str(Path(__file__).parent.parent / "api"))
 
@@ -27,14 +27,14 @@ _NUMBERS = count(1)
 class DirectoryWorld(World):
     """A world with a directory."""
 
-    def __init__(self, accord: Accord, repository: ConfigRepository, url: str, domain: SambaDomain | FakeController) -> None:
+    def __init__(self, accord: Accord, domain: SambaDomain | FakeController) -> None:
         self.domain: Any = domain
         self.options: dict[str, Any] = {}
         self.others: list[SambaDomain] = []
         """More domains, behind the first."""
         self.later = timedelta(0)
         self.password = samba_domain.PASSWORD
-        super().__init__(accord, repository, url)
+        super().__init__(accord)
 
     def start(self) -> None:
         tables = {samba_domain.netbios(each.realm).lower(): self._table(each) for each in self.others}

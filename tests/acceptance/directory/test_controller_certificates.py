@@ -9,10 +9,8 @@ import pytest
 from click.testing import Result
 from directory_world import DirectoryWorld
 from fake_controller import PASSWORD, Authority, FakeController
-from scenario import Accord, ConfigRepository
+from scenario import Accord
 from test_commands import accord_api_command
-
-from reconciler.store.engine import Database
 
 BAD = ["expired", "another host", "another CA"]
 SAID = {
@@ -45,11 +43,9 @@ def make(authority: Authority, tmp_path: Path) -> Iterator[Make]:
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("tls", [True, False], ids=["ldaps", "StartTLS"])
 @pytest.mark.parametrize("kind", ["right", *BAD])
-def test_a_password_is_sent_to_nobody_who_cannot_say_who_it_is(
-    accord: Accord, repository: ConfigRepository, database: Database, make: Make, kind: str, tls: bool
-) -> None:
+def test_a_password_is_sent_to_nobody_who_cannot_say_who_it_is(organised: Accord, make: Make, kind: str, tls: bool) -> None:
     controller = make(kind, tls)
-    world = DirectoryWorld(accord, repository, database.url, controller)
+    world = DirectoryWorld(organised, controller)
     try:
         world.login("ann", code=201 if kind == "right" else 503)
         assert world.audit("login.fail") == []

@@ -11,11 +11,10 @@ from client import Caller
 from directory_world import DirectoryWorld
 from fake_controller import Authority, FakeController, Fault, sid
 from faulty_proxy import Listener
-from scenario import Accord, ConfigRepository
+from scenario import Accord
 
 from api.directory.controllers import DirectoryUnavailable
 from api.directory.domains import Domain
-from reconciler.store.engine import Database
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
@@ -28,10 +27,8 @@ def controller(authority: Authority) -> Iterator[FakeController]:
 
 
 @pytest.fixture
-def world(
-    accord: Accord, repository: ConfigRepository, database: Database, controller: FakeController
-) -> Iterator[DirectoryWorld]:
-    found = DirectoryWorld(accord, repository, database.url, controller)
+def world(organised: Accord, controller: FakeController) -> Iterator[DirectoryWorld]:
+    found = DirectoryWorld(organised, controller)
     yield found
     found.service.stop()
 

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 from mail_server import Authority, MailServer, serving_mail
 from mail_world import MailWorld
-from scenario import Accord, ConfigRepository
-
-from reconciler.store.engine import Database
+from scenario import Accord
 
 
 @pytest.fixture
-def world(accord: Accord, repository: ConfigRepository, database: Database, tmp_path: Path) -> Iterator[MailWorld]:
+def world(organised: Accord, tmp_path: Path) -> Iterator[MailWorld]:
     """A small organisation on a database of each kind, and nothing in its outbox."""
-    found = MailWorld(accord, repository, database.url)
+    found = MailWorld(organised)
     found.folder = tmp_path
     yield found
     found.service.stop()

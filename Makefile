@@ -31,6 +31,9 @@ test: $(TESTS_READY) system-packages lint ## Run all tests, on SQLite and on a r
 	$(BIN)/coverage report --include='reconciler/access/*' --fail-under=95
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
 
+soak: $(TESTS_READY) ## Try ten times as many of all random examples, kills and made-up requests as `make test` does (takes an hour)
+	ACCORD_EFFORT=10 $(PYTEST) --timeout=7200 $$(grep -rl 'import tries' tests)
+
 DATE ?= 2031-06-01 12:00
 test-at: $(TESTS_READY) ## Run the tests that need neither PostgreSQL nor Samba as on another day, DATE='2031-06-01 12:00'
 	@.ci/system-packages "the clock" cc='gcc libc6-dev'
@@ -94,4 +97,4 @@ $(TESTS_READY): $(READY) requirements-test.lock
 	@$(PIP) check
 	@touch $@
 
-.PHONY: help demo test test-at lint format bench docs lock wheel clean
+.PHONY: help demo test soak test-at lint format bench docs lock wheel clean

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from effort import tries
 from forked import Ended, Forked
 from postgresql_server import PostgresqlServer
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, user
@@ -401,9 +402,9 @@ def test_an_apply_that_is_killed_leaves_the_database_as_before_or_as_planned(
     accord = Accord(repository.path, durable_url, tmp_path / "cache")
     interrupted = Interrupted(accord, repository, 1000)
     moments = random.Random(7)
-    ends = [interrupted.once(signal.SIGKILL, moments.uniform(0, interrupted.whole_time)) for _ in range(50)]
+    ends = [interrupted.once(signal.SIGKILL, moments.uniform(0, interrupted.whole_time)) for _ in range(tries(16))]
     killed = [ended for ended in ends if ended.code == -signal.SIGKILL]
-    assert len(killed) >= 25
+    assert len(killed) >= tries(6)
     assert all(ended.code == OK for ended in ends if ended not in killed)
     assert "Applied" in accord(*APPLY, *OVERRIDE).output
     assert Look(durable_url).applied == repository.head()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from effort import tries
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_properties import NAMES, State, declared, edited, states
@@ -79,7 +80,7 @@ def state_of_documents(state: State, folder: Path, cache: Path) -> DeclaredState
 
 
 @pytest.mark.slow
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(60), suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_patch_makes_the_files_declare_what_the_database_holds(data: st.DataObject) -> None:
     in_git = data.draw(states())

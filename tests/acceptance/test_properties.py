@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import tries
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario import ConfigRepository, issuer, resource, team, user
@@ -199,7 +200,7 @@ def renamed(pairs: set[tuple[str, str]], renames: dict[str, str]) -> set[tuple[s
     return {(renames.get(name, name), used) for name, used in pairs}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(25), suppress_health_check=list(HealthCheck))
 @given(pairs())
 def test_what_is_planned_is_what_happens(pair: tuple[State, State, dict[str, str]]) -> None:
     before, after, renames = pair

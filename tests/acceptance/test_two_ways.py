@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import tries
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario import ConfigRepository, issuer, resource, team, user
@@ -339,7 +340,7 @@ def check_both_ways(folder: Path, template: Path, world: World, edits: Callable[
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(15), suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_both_ways_end_in_the_same_plan(sqlite_template: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -347,7 +348,7 @@ def test_both_ways_end_in_the_same_plan(sqlite_template: Path, data: st.DataObje
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(10), suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_both_ways_end_in_the_same_plan_where_a_foreign_hand_wrote(sqlite_template: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

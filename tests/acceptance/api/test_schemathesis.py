@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import schemathesis
 from client import World
+from effort import tries
 from hypothesis import strategies as st
 from issued import pem
 from schemathesis.config import SchemathesisConfig
@@ -19,8 +20,8 @@ from werkzeug.serving import make_server
 CONFIG = {
     "seed": 1,
     "continue-on-failure": True,
-    "generation": {"mode": "all", "max-examples": 10, "database": "none", "no-shrink": True, "deterministic": True},
-    "phases": {"stateful": {"generation": {"max-examples": 20}}},
+    "generation": {"mode": "all", "max-examples": tries(5), "database": "none", "no-shrink": True, "deterministic": True},
+    "phases": {"stateful": {"generation": {"max-examples": tries(10)}}},
 }
 """Requests made up for each operation, beside those that go through its schema keyword by keyword."""
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import hypothesis
 import pytest
 from client import Caller, World, settings
+from effort import tries
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -294,11 +295,10 @@ def test_no_wrong_allow_and_no_wrong_deny(sqlite_template: Path, tmp_path: Path)
         return Runtime(sqlite_template, folder)
 
     bounds = hypothesis.settings(
-        max_examples=10,
+        max_examples=tries(6),
         stateful_step_count=40,
         phases=[Phase.generate],  # many a step is an apply: making a failure shorter would take minutes
         print_blob=True,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

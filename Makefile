@@ -53,6 +53,7 @@ bench: $(TESTS_READY) ## Measure Accord against PyYAML on generated config repos
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.slow_clients
+	$(BIN)/python -m benchmarks.hostile
 
 docs: $(TESTS_READY) ## Write the references anew from the programs, and the outputs on all pages
 	$(BIN)/python -m docs.reference

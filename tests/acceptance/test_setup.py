@@ -85,7 +85,8 @@ def oldest_pip(folder: Path) -> str:
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", str(folder)]
     subprocess.run([*download, "-r", str(folder / "pip.lock")], env=TODAY, check=True, capture_output=True)
     (wheel,) = folder.glob("pip-*.whl")
-    return f"{wheel}/pip"
+    zipfile.ZipFile(wheel).extractall(folder / "oldest")
+    return f"{folder}/oldest/pip"
 
 
 @pytest.mark.slow

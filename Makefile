@@ -78,13 +78,13 @@ clean: ## Remove everything that make made
 .PHONY: system-packages
 system-packages:
 	@.ci/system-packages "the tests" \
-	  '/usr/lib/postgresql/*/bin/postgres=postgresql' nginx=nginx-light curl=curl openssl=openssl \
+	  postgres=postgresql nginx=nginx-light curl=curl openssl=openssl \
 	  samba-tool='samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba'
 
 $(READY): requirements.lock requirements-build.lock pyproject.toml
 	@echo "setting up $(VENV)"
 	@[ -n "$(PYTHON)" ] || { echo "Accord needs Python 3.11 or newer: python3 is missing or older" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages "the set-up" /none=python3-venv
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages "the set-up" ensurepip=python3-venv # a module, and no command: it is missing here
 	@if [ -e $@ ] && [ -n "$(filter %.lock,$?)" ]; then rm -rf $(VENV); fi # what an older lock brought is not kept
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install $(LOCKED) -r requirements.lock -r requirements-build.lock

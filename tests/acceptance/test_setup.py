@@ -171,8 +171,8 @@ def system_packages(folder: Path) -> tuple[str, str]:
             "the tests",
             "present=thing",
             "absent-here=one two",
-            f"{folder}/no-*=three",
-            f"{folder}/i*=four",
+            "absent-too=three",
+            "id=four",
         ],
         env={"PATH": str(folder)},
         capture_output=True,
@@ -206,7 +206,7 @@ def test_what_cannot_be_installed_is_said(debian: Path, lacking: str) -> None:
 
 
 def test_where_nothing_is_missing_nothing_is_said(debian: Path) -> None:
-    for name in ("present", "absent-here", "no-more"):
+    for name in ("present", "absent-here", "absent-too"):
         program(debian / name, "exit 1")
     assert system_packages(debian) == ("", "")
 

@@ -58,14 +58,15 @@ bench: $(TESTS_READY) ## Measure Accord against PyYAML on generated config repos
 docs: $(TESTS_READY) ## Write the references anew from the programs, and the outputs on all pages
 	$(BIN)/python -m docs.reference
 
-# The versions of requirements.lock hold in the others, too: what the tests need as well as Accord is the same.
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --only-binary :all: --generate-hashes --quiet \
-  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
+  --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
+# All together first, so that what the tests need as well as Accord suits both; what came of that is then told apart.
 lock: $(TESTS_READY) ## Pin the newest permitted versions of everything, with hashes
-	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
-	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-build.lock
-	$(COMPILE) --group test --constraint requirements.lock --constraint requirements-build.lock --output-file requirements-test.lock
+	$(COMPILE) --upgrade --all-extras --group build --group test --output-file $(VENV)/together.lock pyproject.toml
+	$(COMPILE) --constraint $(VENV)/together.lock --all-extras --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint $(VENV)/together.lock --group build --output-file requirements-build.lock
+	$(COMPILE) --constraint $(VENV)/together.lock --group test --output-file requirements-test.lock
 
 wheel: $(READY) ## Build the wheel into dist/, beside the lock of the packages that it needs
 	$(BIN)/python -m hatchling build --target wheel

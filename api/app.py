@@ -14,7 +14,7 @@ import falcon
 import orjson
 
 from api.errors import Problem, Unavailable
-from api.operations import Resource
+from api.http.operations import Resource
 from api.routes import ROUTES
 from api.service import Service
 from reconciler.store.errors import StoreError

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from api.access import AccessKeeper, Account, CurrentAccess
 from api.authentication.principal import Principal
 from api.errors import Forbidden
+from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
 from reconciler.access.decide import decide
 from reconciler.access.instants import format_instant, parse_instant
 from reconciler.access.permitted_ips import parse_address
@@ -49,7 +49,7 @@ def decide_all(
     return [_answer(principal, access, question, stale) for question in questions]
 
 
-def may_decide_for(principal: Principal, subject: str, access: CurrentAccess) -> bool:
+def may_decide_for(principal: Principal, subject: str, access: AccessSnapshot) -> bool:
     """Whether the caller may ask about an account: administrators about all, applications about members of the teams named."""
     if principal.is_administrator:
         return True
@@ -59,7 +59,7 @@ def may_decide_for(principal: Principal, subject: str, access: CurrentAccess) ->
     return any(team.may_decide_for == "everyone" or not of_subject.isdisjoint(team.may_decide_for) for team in principal.teams)
 
 
-def _answer(principal: Principal, access: CurrentAccess, question: Question, stale: Collection[str] = ()) -> Answer:
+def _answer(principal: Principal, access: AccessSnapshot, question: Question, stale: Collection[str] = ()) -> Answer:
     subject: str = question.get("subject", principal.name)
     issuer: str = question["issuer"]
     action: str = question.get("action", "request")
@@ -77,7 +77,7 @@ def _answer(principal: Principal, access: CurrentAccess, question: Question, sta
 
 
 def _shown(
-    decision: tuple[bool, str, Path | None, str | None], access: CurrentAccess, subject: str, issuer: str, action: str
+    decision: tuple[bool, str, Path | None, str | None], access: AccessSnapshot, subject: str, issuer: str, action: str
 ) -> Answer:
     allow, reason, path, rule = decision
     return reason, orjson.dumps(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, or_
 
 from api.authentication.logins import forget_failures
-from api.reader import Reader
+from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.engine import Database
 from reconciler.store.errors import StoreError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from api.operations import Resource
+from api.http.operations import Resource
 from api.resources import (
+    certdog,
     certificates,
     decisions,
     declared,
@@ -12,7 +13,6 @@ from api.resources import (
     history,
     me,
     passwords,
-    predecessor,
     sessions,
     tokens,
     users,
@@ -48,10 +48,10 @@ ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/introspect", decisions.Introspection),
     ("/api/v1/auth", decisions.ForwardAuth),
     ("/api/v1/auth/issuers/{issuer}/{rest:path}", decisions.PrefixedAuth),
-    ("/certdog/api/login", predecessor.Login),
-    ("/certdog/api/logouthere", predecessor.Logout),
-    ("/certdog/api/currentuser/myteams", predecessor.MyTeams),
-    ("/certdog/api/currentuser/myissuers", predecessor.MyIssuers),
+    ("/certdog/api/login", certdog.Login),
+    ("/certdog/api/logouthere", certdog.Logout),
+    ("/certdog/api/currentuser/myteams", certdog.MyTeams),
+    ("/certdog/api/currentuser/myissuers", certdog.MyIssuers),
     ("/healthz", health.Health),
     ("/readyz", health.Readiness),
     ("/metrics", health.Metrics),

@@ -5,22 +5,22 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-from api.access import AccessKeeper
 from api.authentication.logins import LoggedIn, log_in
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
 from api.authentication.uses import Uses
 from api.certificates.reminders import remind_on
 from api.directory.domains import Domains
-from api.directory.freshness import Freshness
 from api.directory.logins import is_for_directory
 from api.directory.logins import log_in as log_in_with_directory
 from api.directory.resync import Resync, bound
 from api.mail.delivery import Delivery
 from api.metrics import Metrics
 from api.purge import purge_on
-from api.reader import Reader
 from api.settings import Settings
+from api.state.freshness import Freshness
+from api.state.reader import Reader
+from api.state.snapshots import AccessKeeper
 from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database

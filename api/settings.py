@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from api.addresses import parse_proxies
 from api.directory.settings import BadDirectory, DirectorySettings, read_directories
+from api.http.addresses import parse_proxies
 from api.mail.settings import BadMail, MailSettings, read_mail
 from reconciler.access.permitted_ips import Rule
 

@@ -46,7 +46,7 @@ app.add_route("/", Handler())
 """
 SERVE_BARE = """
 import socket, sys, bare
-from api.server import _Waitress
+from api.serving.waitress import _Waitress
 from api.settings import read_settings
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=1024)
 _Waitress(bare.app, read_settings({}, {}), listening, lambda _: "quick" in sys.argv).run(print)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from api.cli.main import accord_api
-from api.openapi import document
+from api.http.openapi import document
 from api.routes import ROUTES
 from docs.examples import TOP, pages, renew
 from reconciler.cli.main import accord

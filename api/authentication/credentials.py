@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from sqlalchemy import func, select
 
-from api.access import Stamp
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
 from api.errors import Conflict, Unauthenticated
-from api.reader import Reader
+from api.state.reader import Reader
+from api.state.snapshots import Stamp
 from reconciler.access.permitted_ips import Rule, parse_rule
 from reconciler.store import tables
 from reconciler.store.audit import Event

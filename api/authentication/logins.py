@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, select
 
-from api import accounts
-from api.access import AccessKeeper, CurrentAccess
 from api.authentication import credentials
 from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords
 from api.authentication.sessions import make_room
 from api.errors import TooManyFailures, Unauthenticated
-from api.policies import Policies
-from api.reader import Reader
+from api.state import accounts
+from api.state.policies import Policies
+from api.state.reader import Reader
+from api.state.snapshots import AccessKeeper, AccessSnapshot
 from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address
 from reconciler.store import tables
@@ -88,7 +88,7 @@ def _refusal(  # noqa: PLR0911 - a reason a check
     account: Row[Any] | None,
     verified: bool,
     kept: tuple[Any, ...] | None,
-    current: CurrentAccess,
+    current: AccessSnapshot,
     address: Address | None,
     now: datetime,
 ) -> str | None:

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from api.errors import Busy
-from api.policies import PasswordPolicy
+from api.state.policies import PasswordPolicy
 
 MAX_LENGTH = 256
 """Characters. Longer ones add nothing, and hashing them costs."""

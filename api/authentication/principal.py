@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from api.access import AccessKeeper, Account, CurrentAccess
 from api.authentication import credentials
 from api.authentication.credentials import Credential
 from api.authentication.tokens import is_well_formed
 from api.authentication.uses import INTERVAL, Uses
-from api.directory.freshness import Freshness
 from api.errors import Forbidden, Problem, Unauthenticated
-from api.reader import Reader
+from api.state.freshness import Freshness
+from api.state.reader import Reader
+from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
 from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address, matching
 from reconciler.access.resources import Team
@@ -25,7 +25,7 @@ class Principal(NamedTuple):
     account: Account
     credential: Credential
     address: Address | None
-    access: CurrentAccess
+    access: AccessSnapshot
     now: datetime
     teams: list[Team]
     """The teams it is a member of now."""
@@ -82,7 +82,7 @@ class Authenticator:
         return Principal(access.accounts[found.name], credential, address, access, now, teams)
 
     def fault(  # noqa: PLR0911 - a reason a check
-        self, found: credentials.Found, access: CurrentAccess, now: datetime, moment: str
+        self, found: credentials.Found, access: AccessSnapshot, now: datetime, moment: str
     ) -> str | None:
         """Why a credential does not count at an instant, which `moment` writes as the tables do; None where it does."""
         credential, account = found.credential, access.accounts.get(found.name)

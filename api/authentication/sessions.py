@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, select
 
 from api.authentication import credentials
-from api.policies import Policies
+from api.state.policies import Policies
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection

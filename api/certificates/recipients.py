@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select
 
-from api.policies import MailPolicy, read_policies
+from api.state.policies import MailPolicy, read_policies
 from reconciler.store import tables
 from reconciler.store.bulk import insert_rows
 from reconciler.store.engine import Connection

@@ -12,8 +12,8 @@ import orjson
 
 from api.authentication.principal import Principal
 from api.errors import NotFound
-from api.pages import cut, start_instant
-from api.reader import Reader, Row
+from api.state.pages import cut, start_instant
+from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
 

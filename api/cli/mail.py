@@ -47,7 +47,7 @@ def status(form: str, **options: str | None) -> int:
     """Say how many messages wait, since when, what went wrong with which, and what was given up."""
     import orjson
 
-    from api.mail import outbox
+    from api.outbox import claims as outbox
     from reconciler.access.instants import format_instant
 
     with at_work(options) as (settings, database, _), database.reading() as connection:
@@ -119,7 +119,7 @@ Exit codes: 0 they will be tried again; 1 one of them neither failed nor was giv
 @database_option
 def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None:
     """Have messages that failed, or were given up, tried again at once. One that was sent, or is not wanted any more, is not."""
-    from api.mail import outbox
+    from api.outbox import claims as outbox
     from reconciler.store.audit import Event, append
 
     if bool(ids) is everything:

@@ -41,11 +41,11 @@ def command(server: str, **options: str | None) -> None:
         logging.getLogger("accord.api").info("listening on %s", url)
 
     if server == "waitress":
-        from api.server import serve_waitress
+        from api.serving.waitress import serve_waitress
 
         serve_waitress(settings, ready)
         return
-    from api.workers import serve_granian
+    from api.serving.granian import serve_granian
 
     with at_work(options):
         pass  # what is wrong with the database is said here, once, and not by each of the workers

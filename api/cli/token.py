@@ -36,9 +36,9 @@ def list_tokens(name: str, form: str, **options: str | None) -> None:
     """List the live API tokens and sessions of an account; never a secret."""
     import orjson
 
-    from api import accounts
     from api.authentication import credentials
-    from api.reader import Reader
+    from api.state import accounts
+    from api.state.reader import Reader
 
     with at_work(options) as (_, database, act):
         with database.reading() as connection:
@@ -74,8 +74,8 @@ Examples:
 @database_option
 def revoke_tokens(name: str, ids: tuple[str, ...], everything: bool, **options: str | None) -> None:
     """Revoke tokens or sessions of an account by their ids, or all of them."""
-    from api import accounts
     from api.authentication import credentials
+    from api.state import accounts
     from reconciler.store.audit import append
 
     if bool(ids) is everything:

@@ -39,10 +39,10 @@ Examples:
 @database_option
 def set_password(name: str, change_required: bool, **options: str | None) -> None:
     """Set an account's password, asked for on a terminal, else the first line of standard input. Its sessions end."""
-    from api import accounts
-    from api.access import AccessKeeper
     from api.authentication.passwords import Passwords
-    from api.reader import Reader
+    from api.state import accounts
+    from api.state.reader import Reader
+    from api.state.snapshots import AccessKeeper
 
     with at_work(options) as (settings, database, act):
         reader = Reader(database)
@@ -78,27 +78,27 @@ def _simple(name: str, summary: str, said: str) -> Callable[[Callable[..., None]
 
 @_simple("unlock", "Forget an account's failed logins, so that the next may follow at once.", "Unlocked {name}.")
 def _unlock(database: Database, name: str, **act: Any) -> None:
-    from api import accounts
+    from api.state import accounts
 
     accounts.unlock(database, name, **act)
 
 
 @_simple("require-password-change", "Ask for a new password at the next login.", "{name} must change the password next.")
 def _require(database: Database, name: str, **act: Any) -> None:
-    from api import accounts
+    from api.state import accounts
 
     accounts.require_password_change(database, name, **act)
 
 
 @_simple("disable", "Switch an account off at once; its sessions and tokens end.", "Disabled {name}.")
 def _disable(database: Database, name: str, **act: Any) -> None:
-    from api import accounts
+    from api.state import accounts
 
     accounts.set_disabled(database, name, True, **act)
 
 
 @_simple("enable", "Take `disable` back; what Git or a directory switched off stays off.", "Enabled {name} again.")
 def _enable(database: Database, name: str, **act: Any) -> None:
-    from api import accounts
+    from api.state import accounts
 
     accounts.set_disabled(database, name, False, **act)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import delete, select
 
-from api import accounts
 from api.authentication import credentials
 from api.directory.domains import Domain, Domains
 from api.directory.entries import Entry
-from api.reader import Reader
-from api.schemas import NAME
+from api.http.schemas import NAME
+from api.state import accounts
+from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.bulk import new_ids

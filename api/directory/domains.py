@@ -29,7 +29,7 @@ from api.directory.entries import (
     read_sids,
     read_text,
 )
-from api.directory.lock_out import STRICTEST, Policy, Told
+from api.directory.lockout import STRICTEST, Policy, Told
 from api.directory.settings import DirectorySettings
 
 _log = logging.getLogger("accord.api")
@@ -115,7 +115,7 @@ class Domain:
 
         return self.controllers.ask(question)
 
-    def lock_out(self, dn: str) -> Told:
+    def lockout(self, dn: str) -> Told:
         """How near an account is to being locked there, by now. Raises DirectoryUnavailable."""
 
         def question(session: Session) -> Told:

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Row, select
 
-from api import accounts
-from api.access import AccessKeeper
 from api.authentication.logins import LoggedIn, LoginRefused, is_delayed, open_session, record_failure, refuse_address
 from api.directory import accounts as directory_accounts
-from api.directory import lock_out
+from api.directory import lockout
 from api.directory.controllers import Undecided
 from api.directory.domains import Domain, Domains, can_be_password
 from api.directory.entries import Entry
-from api.directory.lock_out import Told
-from api.policies import Policies
-from api.reader import Reader
+from api.directory.lockout import Told
+from api.state import accounts
+from api.state.policies import Policies
+from api.state.reader import Reader
+from api.state.snapshots import AccessKeeper
 from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address
 from reconciler.access.resources import Team
@@ -91,10 +91,10 @@ def _send(domain: Domain, reader: Reader, entry: Entry, told: Told, password: st
     """Send a password for an account, if that cannot lock it; why it is refused. Raises DirectoryUnavailable."""
     if told.policy.threshold == 0:
         return None if domain.controllers.accepts(entry.dn, password) else "wrong-password"
-    with lock_out.under_way(reader, entry.guid, now) as sending:
+    with lockout.under_way(reader, entry.guid, now) as sending:
         if sending.others.since(now):
-            told = domain.lock_out(entry.dn)
-        if lock_out.could_lock(told, sending.others, now):
+            told = domain.lockout(entry.dn)
+        if lockout.could_lock(told, sending.others, now):
             return "near-lock-out-in-directory"
         try:
             sending.right = domain.controllers.accepts(entry.dn, password)
@@ -141,7 +141,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
     teams = directory_accounts.teams_of(verified.sids, directory_accounts.read_mapping(connection, domains, domain))
     events += directory_accounts.follow(connection, known, name, entry, teams, now)
     directory_accounts.seen(connection, [known.user_id], now)
-    lock_out.forget(connection, entry.guid)
+    lockout.forget(connection, entry.guid)
     append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
     return directory_accounts.find(connection, guid=entry.guid) or "unknown-account"
 

@@ -19,7 +19,7 @@ from api.directory.domains import Domain, Domains
 from api.directory.entries import Account
 from api.directory.settings import DirectorySettings
 from api.metrics import Metrics
-from api.reader import Reader
+from api.state.reader import Reader
 from reconciler.store.audit import Event, append
 from reconciler.store.errors import StoreError
 from reconciler.store.tables import instant_text, read_instant

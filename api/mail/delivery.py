@@ -17,23 +17,24 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Row
 
-from api import accounts
 from api.authentication import credentials
 from api.authentication.generated import generate_password
 from api.authentication.passwords import Passwords
 from api.certificates import recipients
-from api.mail import outbox, pace
+from api.mail import retry_policy as pace
 from api.mail.errors import Undelivered
 from api.mail.maildir import Maildir
 from api.mail.message import Recipient, compose
-from api.mail.outbox import Claimed
-from api.mail.pace import Pace
+from api.mail.retry_policy import Pace
 from api.mail.settings import MailSettings, is_address
 from api.mail.smtp import Smtp
 from api.mail.variables import gather
 from api.metrics import Metrics
-from api.policies import Policies
-from api.reader import Reader
+from api.outbox import claims as outbox
+from api.outbox.claims import Claimed
+from api.state import accounts
+from api.state.policies import Policies
+from api.state.reader import Reader
 from reconciler.access.resources import EmailTemplate
 from reconciler.mail.builtin import BUILT_IN
 from reconciler.mail.rendering import BadTemplate, Rendered, render

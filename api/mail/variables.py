@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Row, select, text
 
-from api import accounts
 from api.mail.message import Recipient
-from api.mail.outbox import Claimed
+from api.outbox.claims import Claimed
+from api.state import accounts
 from reconciler.access.resources import EmailTemplate
 from reconciler.store import tables
 from reconciler.store.engine import Connection

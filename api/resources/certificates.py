@@ -7,9 +7,9 @@ from typing import Any
 import falcon
 
 from api.certificates import register, search
-from api.operations import Call, Resource, operation
-from api.pages import PAGE
-from api.schemas import NAME, NO_CONTROL, Schema
+from api.http.operations import Call, Resource, operation
+from api.http.schemas import NAME, NO_CONTROL, Schema
+from api.state.pages import PAGE
 
 TAG = "Certificates"
 _PATH: dict[str, Schema] = {"certificate_id": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$", "examples": ["7"]}}

@@ -6,16 +6,16 @@ from typing import Any
 
 import falcon
 
-from api.access import Account, CurrentAccess
 from api.authentication import credentials
 from api.authentication.credentials import Found
 from api.authentication.principal import permits_call
 from api.authentication.tokens import is_well_formed
 from api.decisions import decide_all, decide_own, may_decide_for
 from api.errors import Forbidden
-from api.operations import Call, Resource, operation
-from api.schemas import NO_CONTROL, Schema
+from api.http.operations import Call, Resource, operation
+from api.http.schemas import NO_CONTROL, Schema
 from api.service import Service
+from api.state.snapshots import AccessSnapshot, Account
 from reconciler.access.permitted_ips import parse_address
 from reconciler.access.resources import Team
 from reconciler.store.tables import instant_text, read_instant
@@ -74,7 +74,7 @@ class Introspection(Resource):
             "issuers": None if only is None else sorted(only),
         }
 
-    def _counts(self, call: Call, found: Found, access: CurrentAccess, teams: list[Team]) -> bool:
+    def _counts(self, call: Call, found: Found, access: AccessSnapshot, teams: list[Team]) -> bool:
         """Whether a token counts, and the caller may know it."""
         address = call.body.get("address")
         own = found.name == call.caller.name and address is None

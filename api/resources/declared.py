@@ -8,9 +8,9 @@ from typing import Any, Literal
 import orjson
 
 from api.errors import Declared, NotFound
-from api.operations import NAMED, Call, Resource, operation
-from api.pages import PAGE, cut, start
-from api.reader import Reader
+from api.http.operations import NAMED, Call, Resource, operation
+from api.state.pages import PAGE, cut, start
+from api.state.reader import Reader
 from reconciler.store.tables import instant_text
 
 TAG = "Declared facts"

@@ -7,14 +7,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from api.operations import Call, Resource, operation
+from api.http.operations import Call, Resource, operation
 
 TAG = "Documentation"
 
 
 @cache
 def _document() -> dict[str, Any]:
-    from api.openapi import document
+    from api.http.openapi import document
     from api.routes import ROUTES
 
     return document(ROUTES)

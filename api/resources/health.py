@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.access import read_stamp
 from api.errors import Unavailable
-from api.operations import Call, Resource, operation
+from api.http.operations import Call, Resource, operation
+from api.state.snapshots import read_stamp
 from reconciler.store.schema import HEAD
 from reconciler.store.tables import read_instant
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from api.operations import Call, Resource, operation
-from api.pages import PAGE, cut, start_number
+from api.http.operations import Call, Resource, operation
+from api.http.schemas import NAME, NO_CONTROL
 from api.resources.declared import TAG
-from api.schemas import NAME, NO_CONTROL
+from api.state.pages import PAGE, cut, start_number
 
 
 class Revisions(Resource):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from api.access import CurrentAccess
-from api.operations import Call, Resource, operation
+from api.http.operations import Call, Resource, operation
+from api.state.snapshots import AccessSnapshot
 from reconciler.access.instants import format_instant
 from reconciler.access.state import access_of
 
@@ -36,7 +36,7 @@ class Me(Resource):
         }
 
 
-def shown_access(access: CurrentAccess, name: str, now: datetime, only: frozenset[str] | None = None) -> list[dict[str, Any]]:
+def shown_access(access: AccessSnapshot, name: str, now: datetime, only: frozenset[str] | None = None) -> list[dict[str, Any]]:
     """What an account may use, by issuer."""
     found = access_of(access.state, name, now)
     return [

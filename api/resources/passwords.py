@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from api import accounts
 from api.authentication import credentials
 from api.errors import Conflict, Forbidden
-from api.operations import NAMED, Call, Resource, operation
+from api.http.operations import NAMED, Call, Resource, operation
 from api.resources import me, users
+from api.state import accounts
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection
 

@@ -7,7 +7,7 @@ from typing import Any
 from api.authentication import credentials
 from api.authentication.logins import LoggedIn, LoginRefused
 from api.errors import Problem
-from api.operations import Call, Resource, address_of, operation
+from api.http.operations import Call, Resource, address_of, operation
 from api.service import Service
 from reconciler.access.instants import format_instant
 from reconciler.store.audit import append

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from api import accounts
-from api.access import CurrentAccess
 from api.authentication import credentials
 from api.errors import Conflict, Forbidden, Invalid, NotFound
-from api.operations import NAMED, Call, Resource, operation
+from api.http.operations import NAMED, Call, Resource, operation
 from api.resources import me, users
 from api.resources.users import access_with
 from api.service import Service
+from api.state import accounts
+from api.state.snapshots import AccessSnapshot
 from reconciler.access.instants import format_instant, parse_duration, parse_instant
 from reconciler.access.permitted_ips import parse_rule
 from reconciler.store.audit import Event, append
@@ -21,7 +21,7 @@ from reconciler.store.tables import read_instant
 _TOKEN_PATH = {"token_id": {"type": "string"}}
 
 
-def mint_token(service: Service, call: Call, access: CurrentAccess, name: str) -> dict[str, Any]:
+def mint_token(service: Service, call: Call, access: AccessSnapshot, name: str) -> dict[str, Any]:
     """Make an API token for an account, as the body asks. Raises Unauthenticated, Forbidden, Invalid, NotFound or Conflict."""
     body, now, minter = call.body, call.now, call.caller.credential
     if minter.issuers is not None or minter.permitted_ips is not None:
@@ -64,7 +64,7 @@ def _end(call: Call, longest: timedelta) -> datetime:
     return ends
 
 
-def _check_narrowing(body: dict[str, Any], access: CurrentAccess) -> None:
+def _check_narrowing(body: dict[str, Any], access: AccessSnapshot) -> None:
     """Raise Invalid or Conflict where the body names what nothing can be narrowed to."""
     for text in body.get("permittedIPs", []):
         try:

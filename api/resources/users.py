@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from api import accounts
-from api.access import CurrentAccess
 from api.authentication import credentials
 from api.errors import Conflict, NotFound
-from api.operations import NAMED, Call, Resource, operation
-from api.pages import PAGE, cut, start
-from api.reader import Row
+from api.http.operations import NAMED, Call, Resource, operation
+from api.http.schemas import INSTANT, NAME, NO_CONTROL
 from api.resources.declared import declared_at, refusal
 from api.resources.me import shown_access
-from api.schemas import INSTANT, NAME, NO_CONTROL
 from api.service import Service
+from api.state import accounts
+from api.state.pages import PAGE, cut, start
+from api.state.reader import Row
+from api.state.snapshots import AccessSnapshot
 from reconciler.access.instants import format_instant, parse_instant
 from reconciler.store.tables import instant_text
 
@@ -137,7 +137,7 @@ class User(Resource):
     on_delete = refusal("Delete", "User", TAG)
 
 
-def access_with(service: Service, name: str) -> CurrentAccess:
+def access_with(service: Service, name: str) -> AccessSnapshot:
     """The access state of this moment, with an account that must be there. Raises NotFound or StoreError."""
     access = service.keeper.now(name)
     if name not in access.accounts:

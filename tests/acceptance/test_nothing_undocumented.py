@@ -14,10 +14,10 @@ import pytest
 from manual import OUTPUTS, PAGES, fences, prose
 
 from api.errors import Problem
+from api.http.schemas import COMPONENTS
 from api.mail.settings import SMTP_DEFAULTS as SMTP
 from api.metrics import Metrics
-from api.schemas import COMPONENTS
-from api.server import PATIENCE
+from api.serving.waitress import PATIENCE
 from api.settings import DEFAULTS as SETTINGS
 from docs import reference
 from docs.examples import TOP

@@ -10,11 +10,11 @@ import falcon.testing
 from organisation import ORGANISATION
 from scenario import Accord, ConfigRepository
 
-from api import accounts
 from api.app import create_app
 from api.authentication import credentials
 from api.service import Service
 from api.settings import Settings, read_settings
+from api.state import accounts
 from reconciler.store.engine import open_database
 
 PASSWORD = "a rather long passphrase"

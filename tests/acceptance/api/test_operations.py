@@ -14,8 +14,8 @@ from scenario import everything, user
 from schemathesis import openapi as schemathesis
 
 from api.authentication.tokens import new_secret
-from api.openapi import METHODS, document, operations
-from api.operations import FORM, Operation, Resource
+from api.http.openapi import METHODS, document, operations
+from api.http.operations import FORM, Operation, Resource
 from api.routes import ROUTES
 
 BODIES: dict[str | None, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from mail_server import PASSWORD, USERNAME, Received, parts
 from waiting import LONG
 
 from api.mail.delivery import Delivery
-from api.mail.pace import Pace
+from api.mail.retry_policy import Pace
 from api.mail.settings import MailSettings, SmtpServer
 from reconciler.store import tables
 
@@ -82,7 +82,7 @@ class MailWorld(World):
             return list(connection.execute(select(tables.outbox).order_by(tables.outbox.c.id)))
 
     def account(self, name: str) -> Any:
-        from api import accounts
+        from api.state import accounts
 
         with self.service.database.reading() as connection:
             return accounts.find(connection, name)

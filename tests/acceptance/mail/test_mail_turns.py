@@ -11,8 +11,8 @@ from issued import pem
 from mail_server import Authority, MailServer
 from mail_world import AT_ONCE, MailWorld
 
-from api.mail import outbox
 from api.mail.settings import MailSettings
+from api.outbox import claims as outbox
 
 DAY = timedelta(days=1)
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -9,9 +9,9 @@ from growth import assert_linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-import api.addresses
-from api.addresses import LONGEST, client_address, parse_proxies
+import api.http.addresses
 from api.errors import Problem
+from api.http.addresses import LONGEST, client_address, parse_proxies
 from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address
 from reconciler.access.resources import Team
@@ -185,7 +185,7 @@ def test_reading_a_header_takes_as_long_as_the_header_is(piece: str, monkeypatch
         header = piece * (length // len(piece))
         return lambda: client_address.__wrapped__(PROXY, header, header, TRUSTED)
 
-    monkeypatch.setattr(api.addresses, "LONGEST", 64 * LONGEST)
+    monkeypatch.setattr(api.http.addresses, "LONGEST", 64 * LONGEST)
     assert_linear(reading, LONGEST, 64 * LONGEST)
 
 

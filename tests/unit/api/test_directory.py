@@ -16,7 +16,7 @@ from ldap3.operation.search import MATCH_EQUAL, parse_filter
 from api.directory.accounts import Known, read_mapping, teams_of
 from api.directory.domains import Domains, can_be_password, can_be_sent
 from api.directory.entries import Account, Entry, read_entry, read_sids
-from api.directory.lock_out import Others, Policy, Told, could_lock
+from api.directory.lockout import Others, Policy, Told, could_lock
 from api.directory.resync import Reading, is_too_many
 from api.directory.settings import Controller, DirectorySettings
 from reconciler.store import tables

@@ -13,7 +13,7 @@ import pytest
 from waiting import LONG, until
 from waitress import wasyncore
 
-from api.server import _Channel, _is_quick, _Waitress
+from api.serving.waitress import _Channel, _is_quick, _Waitress
 from api.settings import Settings, read_settings
 
 QUICK = b"GET /api/v1/auth HTTP/1.1\r\n\r\n"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from api.authentication.generated import GENERATED, generate_password
 from api.authentication.passwords import objection
 from api.mail.message import Recipient, compose, one_line
-from api.mail.pace import Pace, delay, is_over, pause, spread
-from api.policies import PasswordPolicy
+from api.mail.retry_policy import Pace, delay, is_over, pause, spread
+from api.state.policies import PasswordPolicy
 from reconciler.mail.rendering import Rendered
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.errors import NotFound
-from api.pages import cut, start, start_instant, start_number
+from api.state.pages import cut, start, start_instant, start_number
 
 
 def after(items: list[str], limit: int) -> list[str]:

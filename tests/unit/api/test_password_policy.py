@@ -10,7 +10,7 @@ from waiting import LONG, until
 
 from api.authentication.passwords import MAX_LENGTH, Passwords, objection
 from api.errors import Busy
-from api.policies import PasswordPolicy
+from api.state.policies import PasswordPolicy
 
 POLICY = PasswordPolicy(min_length=15, refuse_common=True)
 IDENTITY = ("alice", "alice.jones@example.org", "alice.jones", "Alice Jones")

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from api.policies import MailPolicy, read_policies
+from api.state.policies import MailPolicy, read_policies
 
 
 def stored(**sections: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, false, func, or_, select
 
-from api.reader import Reader
+from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.chunks import in_chunks
 from reconciler.store.engine import Connection, Database

@@ -13,8 +13,8 @@ from sqlalchemy import Row, bindparam, func, select
 from api.authentication import credentials
 from api.authentication.passwords import Passwords, objection
 from api.errors import Conflict, NotFound
-from api.mail.outbox import end_password_mails
-from api.policies import PasswordPolicy
+from api.outbox.claims import end_password_mails
+from api.state.policies import PasswordPolicy
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database

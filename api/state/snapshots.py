@@ -12,8 +12,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
-from api.policies import Policies, read_policies
-from api.reader import Reader, Row
+from api.state.policies import Policies, read_policies
+from api.state.reader import Reader, Row
 from reconciler.access.resources import Issuer, Membership, Permission, Team
 from reconciler.access.state import AccessState, teams_of
 from reconciler.store.errors import StoreError
@@ -42,7 +42,7 @@ class Account(NamedTuple):
     source: Literal["declared", "directory"]
 
 
-class CurrentAccess:
+class AccessSnapshot:
     """The access state of one stamp. What has been read of it never changes: another stamp has another object."""
 
     def __init__(self, stamp: Stamp, losses: int, commit: str | None, policies: Policies, issuers: dict[str, Issuer]) -> None:
@@ -127,7 +127,7 @@ class AccessKeeper:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._current: CurrentAccess | None = None
+        self._current: AccessSnapshot | None = None
         self._lock = threading.Lock()
         self._new = threading.Event()
 
@@ -152,7 +152,7 @@ class AccessKeeper:
         """Let `fill` see that it shall stop."""
         self._new.set()
 
-    def at(self, stamp: Stamp, *names: str) -> CurrentAccess:
+    def at(self, stamp: Stamp, *names: str) -> AccessSnapshot:
         """The access state of a stamp just read, or of a later one, with the parts of these accounts. Raises StoreError."""
         while True:
             current = self._current
@@ -167,18 +167,18 @@ class AccessKeeper:
             else:
                 return current
 
-    def now(self, *names: str) -> CurrentAccess:
+    def now(self, *names: str) -> AccessSnapshot:
         """The access state of this moment, with the parts of these accounts. Raises StoreError."""
         return self.at(read_stamp(self._reader), *names)
 
-    def _renewed(self) -> CurrentAccess:
+    def _renewed(self) -> AccessSnapshot:
         with self._lock, self._reader.snapshot():
             stamp, losses = read_stamp(self._reader), self._reader.losses
             if self._current is None or (self._current.stamp, self._current.losses) != (stamp, losses):
                 issuers = [read_issuer(row) for row in self._reader.rows(f"SELECT {COLUMNS['issuers']} FROM issuers")]
                 commit = self._reader.row("SELECT commit_sha FROM revisions WHERE id = ?", stamp.revision_id)
                 policies = self._reader.row("SELECT policies FROM settings WHERE name = 'default'")
-                self._current = CurrentAccess(
+                self._current = AccessSnapshot(
                     stamp,
                     losses,
                     commit[0] if commit else None,

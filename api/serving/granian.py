@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable
 
-from api.listening import listen, url_of
+from api.serving.listening import listen, url_of
 from api.settings import Settings
 
 PATIENCE = 30

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from api.operations import FORM, JSON, Operation, Resource
-from api.schemas import COMPONENTS, ref
+from api.http.operations import FORM, JSON, Operation, Resource
+from api.http.schemas import COMPONENTS, ref
 from reconciler import __version__
 
 Routes = Sequence[tuple[str, type[Resource]]]

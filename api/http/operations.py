@@ -13,10 +13,10 @@ import falcon
 import jsonschema_rs
 import orjson
 
-from api.addresses import client_address
 from api.authentication.principal import Principal
 from api.errors import Forbidden, Invalid, Problem, TooLarge, UnsupportedMediaType
-from api.schemas import COMPONENTS, NAME, Schema, ref
+from api.http.addresses import client_address
+from api.http.schemas import COMPONENTS, NAME, Schema, ref
 from api.service import Service
 from reconciler.access.instants import parse_instant
 

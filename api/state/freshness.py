@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from api.directory.settings import DirectorySettings
-from api.reader import Reader
+from api.state.reader import Reader
 from reconciler.store.tables import instant_text
 
 

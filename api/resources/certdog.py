@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from api.operations import Call, Resource, operation
+from api.http.operations import Call, Resource, operation
 from api.resources.sessions import close_session, open_session
 from reconciler.access.state import access_of, ended
 

@@ -22,8 +22,8 @@ from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher
 
 from api.app import create_app
-from api.listening import listen, url_of
 from api.service import Service
+from api.serving.listening import listen, url_of
 from api.settings import Settings
 
 _log = logging.getLogger("accord.api")

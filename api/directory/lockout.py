@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 
-from api.reader import Reader
+from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.engine import Connection
 

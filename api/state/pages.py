@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.errors import NotFound
-from api.schemas import Schema
+from api.http.schemas import Schema
 
 PAGE: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},

@@ -1,0 +1,1 @@
+"""What HTTP makes of it: operations, schemas, OpenAPI, callers' addresses."""

@@ -1,0 +1,1 @@
+"""Serving the application: waitress, or Granian's workers."""

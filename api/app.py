@@ -8,13 +8,17 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import falcon
 import orjson
 
 from api.errors import Problem, Unavailable
+from api.http.openapi import document
 from api.http.operations import Resource
+from api.metrics import Metrics
+from api.resources.documentation import Described
 from api.routes import ROUTES
 from api.service import Service
 from reconciler.store.errors import StoreError
@@ -24,29 +28,30 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
-    """The application over a service that was started."""
-    app = falcon.App(middleware=[Edge(service)])
+    """The application over a service that has been started."""
+    app = falcon.App(middleware=[RequestMiddleware(service.metrics)])
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.keep_blank_qs_values = True
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(StoreError, _answer_unavailable)
     app.add_error_handler(falcon.HTTPError, _answer_http_error)
     app.add_error_handler(Exception, _answer_failure)
+    described = cache(lambda: document(ROUTES))
     for path, resource in ROUTES:
-        app.add_route(path, resource(service))
+        app.add_route(path, resource(service, described) if issubclass(resource, Described) else resource(service))
     return app
 
 
-class Edge:
-    """What every request goes through: its id, refusing what no client sends, headers, figures, the log."""
+class RequestMiddleware:
+    """Gives every request an ID and headers, refuses what no client sends, counts and logs."""
 
-    def __init__(self, service: Service) -> None:
-        self._metrics = service.metrics
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._latencies: dict[tuple[Any, ...], Any] = {}
         self._ids = map("{}-{:x}".format, itertools.repeat(os.urandom(6).hex()), itertools.count())
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Refuse what could be read in two ways. Raises Problem."""
+        """Refuse a request that two readers could read differently. Raises Problem."""
         environment = request.env
         environment["accord.began"] = time.perf_counter()
         given = environment.get("HTTP_X_REQUEST_ID")
@@ -56,11 +61,11 @@ class Edge:
         response.set_header("X-Content-Type-Options", "nosniff")
         response.set_header("Cache-Control", "no-store")
         if "\0" in request.path or "%00" in request.query_string:
-            raise Problem("the address holds a NUL character")
+            raise Problem("the address contains a NUL character")
 
     def process_resource(self, request: falcon.Request, response: falcon.Response, resource: Resource, params: object) -> None:
-        """Refuse what is not declared. OPTIONS, too, which Falcon answers with 200 for whoever asks: a proxy that passes a
-        request's own method on would take that for a yes. Raises HTTPMethodNotAllowed."""
+        """Refuse a method that is not declared, OPTIONS among them. Falcon would answer it with 200 to anybody, and a proxy that
+        passes on a request's own method would take that for a yes. Raises HTTPMethodNotAllowed."""
         if request.method not in resource.methods:
             raise falcon.HTTPMethodNotAllowed(resource.methods)
 
@@ -69,7 +74,7 @@ class Edge:
         key = request.method, request.uri_template, response.status
         latency = self._latencies.get(key)
         if latency is None:
-            known = key[1] and key[0] in falcon.HTTP_METHODS  # what callers make up must not grow anything
+            known = key[1] and key[0] in falcon.HTTP_METHODS  # made-up names must not grow anything
             latency = self._metrics.latency.labels(f"{key[0]} {key[1]}" if known else "none", str(key[2])[:3])
             if known:
                 self._latencies[key] = latency
@@ -85,7 +90,7 @@ class Edge:
 def _answer(
     request: falcon.Request, response: falcon.Response, status: int, name: str, title: str, detail: str, more: Mapping[str, Any]
 ) -> None:
-    """With problem details (RFC 9457). A type is a name, not an address to follow."""
+    """Answer with problem details (RFC 9457). The type is a name, not an address to follow."""
     request.env["accord.problem"] = name
     response.status = falcon.code_to_http_status(status)
     response.content_type = "application/problem+json"
@@ -99,7 +104,7 @@ def _answer_problem(request: falcon.Request, response: falcon.Response, problem:
 
 
 def _answer_unavailable(request: falcon.Request, response: falcon.Response, error: StoreError, _: Any) -> None:
-    # which database, and why, is for the operator's eyes
+    # only the operator may know which database, and why
     _log.error("%s", error, extra={"requestId": request.env.get("accord.request_id")})
     _answer_problem(request, response, Unavailable("the database cannot be used now; nothing was decided or changed"), None)
 
@@ -113,10 +118,10 @@ def _answer_http_error(request: falcon.Request, response: falcon.Response, error
 
 _PLAIN = {
     404: ("not-found", "there is nothing at this address"),
-    405: ("method-not-allowed", "what is at this address has no such method"),
+    405: ("method-not-allowed", "this address does not support the method"),
 }
 
 
 def _answer_failure(request: falcon.Request, response: falcon.Response, error: Exception, _: Any) -> None:
-    _log.error("failed", exc_info=error, extra={"requestId": request.env.get("accord.request_id")})
-    _answer(request, response, 500, "failure", "Accord failed", "a fault of Accord's: its log has more, by the request id", {})
+    _log.error("internal error", exc_info=error, extra={"requestId": request.env.get("accord.request_id")})
+    _answer(request, response, 500, "failure", "Accord failed", "internal error; search the log for this request ID", {})

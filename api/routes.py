@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from api.http.operations import Resource
 from api.resources import (
     certdog,
     certificates,
@@ -17,6 +16,7 @@ from api.resources import (
     tokens,
     users,
 )
+from api.resources.base import Resource
 
 ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/sessions", sessions.Sessions),

@@ -12,7 +12,7 @@ import orjson
 
 from api.authentication.principal import Principal
 from api.errors import NotFound
-from api.state.pages import cut, start_instant
+from api.state.pages import Page, contains
 from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
@@ -29,7 +29,6 @@ _TEAMS_OF = {
 _OWNER = "(c.owner_id = (SELECT id FROM users WHERE name = ?) OR (c.owner_id IS NULL AND c.owner_name = ?))"
 _TEAM = "(c.team_id = (SELECT id FROM teams WHERE name = ?) OR (c.team_id IS NULL AND c.team_name = ?))"
 _ISSUER = "(c.issuer_id = (SELECT id FROM issuers WHERE name = ?) OR (c.issuer_id IS NULL AND c.issuer_name = ?))"
-_SUBJECT = "(lower(c.subject) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\' OR lower(c.names) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\')"
 
 
 class Condition(NamedTuple):
@@ -75,11 +74,12 @@ def _one(reader: Reader, caller: Principal, certificate_id: int, columns: str) -
 
 def list_certificates(reader: Reader, caller: Principal, query: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """A page of what the caller may see and asks for, the one that expires first to begin with. Raises NotFound or StoreError."""
-    instant, number = start_instant(query.get("cursor"))
+    page = Page.of(query)
+    instant, number = page.after_instant
     behind = Condition("c.not_after >= ? AND (c.not_after > ? OR c.id > ?)", (instant, instant, number))
     conditions = [behind, *visible_to(caller), *_asked_for(query, now)]
-    rows = _rows(reader, _COLUMNS, conditions, "ORDER BY c.not_after, c.id LIMIT ?", query["limit"] + 1)
-    return cut([_shown(row) for row in rows], query["limit"], lambda item: f"{item['notAfter']} {item['id']}")
+    rows = _rows(reader, _COLUMNS, conditions, "ORDER BY c.not_after, c.id LIMIT ?", page.limit + 1)
+    return page.cut([_shown(row) for row in rows], lambda item: f"{item['notAfter']} {item['id']}")
 
 
 def _rows(reader: Reader, columns: str, conditions: Iterable[Condition], end: str = "", *values: Any) -> list[Row]:
@@ -109,8 +109,7 @@ def _asked_for(query: Mapping[str, Any], now: datetime) -> list[Condition]:
         if name in query
     ]
     if "subject" in query:
-        pattern = "%" + query["subject"].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        found.append(Condition(_SUBJECT, (pattern, pattern)))
+        found.append(Condition(*contains(("c.subject", "c.names"), query["subject"])))
     if "serial" in query:
         found.append(Condition("c.serial = ?", (query["serial"].replace(":", "").lower().lstrip("0"),)))
     if "expiringWithin" in query:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from api.http.operations import FORM, JSON, Operation, Resource
+from api.http.checking import FORM, JSON
+from api.http.operations import Operation, Resource
 from api.http.schemas import COMPONENTS, ref
 from reconciler import __version__
 
@@ -65,10 +66,10 @@ def _operation(path: str, method: str, declared: Operation, description: str) ->
     found: dict[str, Any] = {
         "operationId": method + "".join(part.title() for part in re.findall(r"[a-z0-9]+", path.removeprefix("/api/v1"))),
         "summary": declared.summary,
-        "description": description + (" For administrators." if declared.who == "administrator" else ""),
+        "description": description + (" For administrators." if declared.access == "administrator" else ""),
         "tags": [declared.tag],
         "responses": _responses(declared),
-        "security": [] if declared.who == "anybody" else [{"bearer": []}],
+        "security": [] if declared.access == "anybody" else [{"bearer": []}],
     }
     parameters = [
         {"name": name, "in": place, "required": place == "path", "schema": schema}
@@ -85,21 +86,23 @@ def _operation(path: str, method: str, declared: Operation, description: str) ->
 
 def _responses(declared: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": declared.summary}
-    if declared.answer is not None:
+    if declared.response is not None:
         success["content"] = (
-            {JSON: {"schema": ref(declared.answer)}}
-            if declared.answer
+            {JSON: {"schema": ref(declared.response)}}
+            if declared.response
             else {declared.media.partition(";")[0]: {"schema": {"type": "string"}}}
         )
-    statuses = {400, 503, *declared.also}
-    if declared.who != "anybody":
+    statuses = {400, 503, *declared.errors}
+    if declared.access != "anybody":
         statuses |= {401, 403}
     if declared.body is not None:
         statuses |= {413, 415, 422}
     if declared.query or declared.path:
         statuses.add(422)
     problem = {"application/problem+json": {"schema": ref("Problem")}}
-    again = {} if declared.again is None else {str(declared.again): {**success, "description": "It was done before."}}
+    again = (
+        {} if declared.repeat_status is None else {str(declared.repeat_status): {**success, "description": "It was done before."}}
+    )
     return {
         str(declared.status): success,
         **again,

@@ -40,6 +40,11 @@ NOTE: Schema = {
 }
 NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 PASSWORD: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL, "writeOnly": True}
+PAGE: dict[str, Schema] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
+    "cursor": {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"},
+}
+"""The parameters that ask for a page."""
 NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
-from api.http.operations import Call, Resource, operation
+from api.http.operations import Call, operation
+from api.resources.base import Resource
 from api.resources.sessions import close_session, open_session
+from api.state import declared
 from reconciler.access.state import access_of, ended
 
 TAG = "Existing clients"
@@ -16,17 +16,17 @@ TAG = "Existing clients"
 class Login(Resource):
     """`POST /certdog/api/login`."""
 
-    @operation("Log in", who="anybody", tag=TAG, body="Login", answer="ExistingLogin", also=(401, 429))
+    @operation("Log in", access="anybody", tag=TAG, body="Login", response="ExistingLogin", errors=(401, 429))
     def on_post(self, call: Call) -> Any:
         """As `POST /api/v1/sessions`."""
-        found = open_session(self.service, call)
+        found = open_session(self, call)
         return {"username": found.name, "token": found.session.secret}
 
 
 class Logout(Resource):
     """`GET /certdog/api/logouthere`."""
 
-    @operation("Log out", who="account", tag=TAG, answer="ExistingLogout", restricted=True)
+    @operation("Log out", access="account", tag=TAG, response="ExistingLogout", restricted=True)
     def on_get(self, call: Call) -> Any:
         """As `DELETE /api/v1/sessions/current`. A GET that changes something: it is what these clients send."""
         close_session(self.service, call)
@@ -38,22 +38,22 @@ class Logout(Resource):
 class MyTeams(Resource):
     """`GET /certdog/api/currentuser/myteams`."""
 
-    @operation("My teams", who="account", tag=TAG, answer="ExistingTeams")
+    @operation("My teams", access="account", tag=TAG, response="ExistingTeams")
     def on_get(self, call: Call) -> Any:
         """The caller's teams in the shape that these clients read."""
         caller = call.caller
         found = []
         for team in caller.teams:
-            row = self.service.reader.row("SELECT id, ad_groups FROM teams WHERE name = ?", team.name)
+            number = declared.team_id(self.service.reader, team.name)
             permitted = [each.issuer for each in team.permissions if not ended(each.until, call.now)]
             issuers = [caller.access.state.issuers[name] for name in permitted]
             found.append(
                 {
-                    "id": str(row[0]) if row else "",
+                    "id": "" if number is None else str(number),
                     "name": team.name,
                     "description": team.description,
                     "internalGroup": not team.ad_groups,
-                    "adGroups": orjson.loads(row[1]) if row else [],
+                    "adGroups": list(team.ad_groups),
                     "authorisedCas": sorted(issuer.display_name or issuer.name for issuer in issuers if issuer.enabled),
                     "adminUsernames": [],
                     "dontSendEmailsOnIssue": team.suppress_issued_emails,
@@ -67,7 +67,7 @@ class MyTeams(Resource):
 class MyIssuers(Resource):
     """`GET /certdog/api/currentuser/myissuers`."""
 
-    @operation("My issuers", who="account", tag=TAG, answer="ExistingIssuers")
+    @operation("My issuers", access="account", tag=TAG, response="ExistingIssuers")
     def on_get(self, call: Call) -> Any:
         """The display names of the issuers that the caller may use now."""
         caller, only = call.caller, call.caller.credential.only_issuers

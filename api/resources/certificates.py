@@ -7,9 +7,9 @@ from typing import Any
 import falcon
 
 from api.certificates import register, search
-from api.http.operations import Call, Resource, operation
-from api.http.schemas import NAME, NO_CONTROL, Schema
-from api.state.pages import PAGE
+from api.http.operations import Call, operation
+from api.http.schemas import NAME, NO_CONTROL, PAGE, Schema
+from api.resources.base import Resource
 
 TAG = "Certificates"
 _PATH: dict[str, Schema] = {"certificate_id": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$", "examples": ["7"]}}
@@ -20,10 +20,10 @@ class Certificates(Resource):
 
     @operation(
         "List certificates",
-        who="account",
+        access="account",
         tag=TAG,
-        answer="CertificatePage",
-        also=(404,),
+        response="CertificatePage",
+        errors=(404,),
         query={
             "owner": NAME,
             "team": NAME,
@@ -58,13 +58,13 @@ class Certificates(Resource):
 
     @operation(
         "Register a certificate",
-        who="account",
+        access="account",
         tag=TAG,
         body="CertificateRequest",
         status=201,
-        again=200,
-        answer="Certificate",
-        also=(404, 409),
+        repeat_status=200,
+        response="Certificate",
+        errors=(404, 409),
     )
     def on_post(self, call: Call) -> Any:
         """By the application that issued it, or by its owner. The owner must be allowed to use the issuer through that team now.
@@ -79,18 +79,18 @@ class Certificates(Resource):
 class Certificate(Resource):
     """One of them."""
 
-    @operation("Show a certificate", who="account", tag=TAG, answer="Certificate", also=(404,), path=_PATH)
+    @operation("Show a certificate", access="account", tag=TAG, response="Certificate", errors=(404,), path=_PATH)
     def on_get(self, call: Call, certificate_id: str) -> Any:
         """With its PEM. One that the caller may not see is not there."""
         return search.find(self.service.reader, call.caller, int(certificate_id))
 
     @operation(
         "Change a certificate",
-        who="account",
+        access="account",
         tag=TAG,
         body="CertificateChange",
-        answer="Certificate",
-        also=(404, 409),
+        response="Certificate",
+        errors=(404, 409),
         path=_PATH,
     )
     def on_patch(self, call: Call, certificate_id: str) -> Any:
@@ -103,12 +103,12 @@ class Certificate(Resource):
 class CertificateRevoked(Resource):
     """The mark that it is revoked."""
 
-    @operation("Mark a certificate as revoked", who="account", tag=TAG, status=204, also=(404,), path=_PATH)
+    @operation("Mark a certificate as revoked", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_put(self, call: Call, certificate_id: str) -> None:
         """Its issuer revokes it; here it is only noted, and there are no more reminders of it. By whoever may change it."""
         register.set_revoked(self.service, call.caller, int(certificate_id), True, call.now)
 
-    @operation("Take the mark back", who="account", tag=TAG, status=204, also=(404,), path=_PATH)
+    @operation("Take the mark back", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_delete(self, call: Call, certificate_id: str) -> None:
         """Where it was marked by mistake, or was only on hold. By whoever may change it."""
         register.set_revoked(self.service, call.caller, int(certificate_id), False, call.now)

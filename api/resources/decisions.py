@@ -12,8 +12,9 @@ from api.authentication.principal import permits_call
 from api.authentication.tokens import is_well_formed
 from api.decisions import decide_all, decide_own, may_decide_for
 from api.errors import Forbidden
-from api.http.operations import Call, Resource, operation
+from api.http.operations import Call, operation
 from api.http.schemas import NO_CONTROL, Schema
+from api.resources.base import Resource
 from api.service import Service
 from api.state.snapshots import AccessSnapshot, Account
 from reconciler.access.permitted_ips import parse_address
@@ -26,7 +27,7 @@ TAG = "Decisions"
 class Decisions(Resource):
     """May this caller use that issuer, from this address, now?"""
 
-    @operation("Decide", who="account", tag=TAG, body="DecisionQuestion", answer="DecisionAnswer", max_body=256 * 1024)
+    @operation("Decide", access="account", tag=TAG, body="DecisionQuestion", response="DecisionAnswer", max_body=256 * 1024)
     def on_post(self, call: Call) -> Any:
         """One decision, or up to 1,000 at once: for the caller, or for accounts that it may decide for."""
         body, caller, keeper = call.body, call.caller, self.service.keeper
@@ -49,7 +50,7 @@ class Decisions(Resource):
 class Introspection(Resource):
     """RFC 7662: what a token that somebody handed in is worth."""
 
-    @operation("Introspect a token", who="account", tag=TAG, body="IntrospectionRequest", form=True, answer="Introspection")
+    @operation("Introspect a token", access="account", tag=TAG, body="IntrospectionRequest", form=True, response="Introspection")
     def on_post(self, call: Call) -> Any:
         """Inactive is also a token of an account that the caller may not decide for, and, where `address` is given (which is
         Accord's own addition), one that may not be used from there."""
@@ -93,7 +94,7 @@ _ISSUER: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern":
 class ForwardAuth(Resource):
     """What nginx's `auth_request` and Traefik's ForwardAuth ask."""
 
-    @operation("May this request pass?", who="account", tag=TAG, query={"issuer": _ISSUER})
+    @operation("May this request pass?", access="account", tag=TAG, query={"issuer": _ISSUER})
     def on_get(self, call: Call) -> None:
         """200 with `X-Accord-User` and `X-Accord-Teams`, 401 or 403; with an issuer (parameter, or header `X-Accord-Issuer`)
         only where the caller may use it."""
@@ -109,7 +110,7 @@ class PrefixedAuth(Resource):
 
     @operation(
         "May this request pass, whose path and query follow?",
-        who="account",
+        access="account",
         tag=TAG,
         path={"issuer": _ISSUER, "rest": {"type": "string"}},
         reads_query=False,

@@ -1,45 +1,50 @@
-"""The API's own description: for programs, and as a page for people."""
+"""The API's description: for programs, and as a page for people."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from api.http.operations import Call, Resource, operation
+from api.http.operations import Call, operation
+from api.resources.base import Resource
+from api.service import Service
 
 TAG = "Documentation"
 
 
-@cache
-def _document() -> dict[str, Any]:
-    from api.http.openapi import document
-    from api.routes import ROUTES
+class Described(Resource):
+    """A resource that shows the OpenAPI document."""
 
-    return document(ROUTES)
-
-
-@cache
-def _page() -> str:
-    environment = Environment(loader=PackageLoader("api"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("documentation.html").render(document=_document())
+    def __init__(self, service: Service, document: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(service)
+        self._document = document
 
 
-class OpenApi(Resource):
+class OpenApi(Described):
     """`/openapi.json`."""
 
-    @operation("OpenAPI", who="anybody", tag=TAG, answer="OpenApi")
+    @operation("OpenAPI", access="anybody", tag=TAG, response="OpenApi")
     def on_get(self, call: Call) -> Any:
         """This document."""
-        return _document()
+        return self._document()
 
 
-class Documentation(Resource):
+class Documentation(Described):
     """`/docs`."""
 
-    @operation("A page to read", who="anybody", tag=TAG, media="text/html; charset=utf-8", answer="")
+    def __init__(self, service: Service, document: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(service, document)
+        environment = Environment(
+            loader=PackageLoader("api"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+        )
+        template = environment.get_template("documentation.html")
+        self._page = cache(lambda: template.render(document=document()))
+
+    @operation("A page to read", access="anybody", tag=TAG, media="text/html; charset=utf-8", response="")
     def on_get(self, call: Call) -> str:
-        """The same, for people, with nothing from elsewhere."""
+        """The same for people. The page loads nothing from elsewhere."""
         call.response.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        return _page()
+        return self._page()

@@ -1,14 +1,15 @@
-"""Whether the service lives, whether it is ready, and what it counted."""
+"""Liveness, readiness, and figures."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from api.errors import Unavailable
-from api.http.operations import Call, Resource, operation
+from api.http.operations import Call, operation
+from api.resources.base import Resource
+from api.state import history
 from api.state.snapshots import read_stamp
 from reconciler.store.schema import HEAD
-from reconciler.store.tables import read_instant
 
 TAG = "Operation"
 
@@ -16,36 +17,36 @@ TAG = "Operation"
 class Health(Resource):
     """Liveness."""
 
-    @operation("Is it alive?", who="anybody", tag=TAG, answer="Health")
+    @operation("Is it alive?", access="anybody", tag=TAG, response="Health")
     def on_get(self, call: Call) -> Any:
-        """The process answers; nothing else is asked."""
+        """The process answers; the database is not asked."""
         return {"status": "ok"}
 
 
 class Readiness(Resource):
     """Readiness."""
 
-    @operation("Is it ready?", who="anybody", tag=TAG, answer="Readiness")
+    @operation("Is it ready?", access="anybody", tag=TAG, response="Readiness")
     def on_get(self, call: Call) -> Any:
-        """The database answers, its tables are of this version, and a revision was applied."""
-        row = self.service.reader.row("SELECT version_num FROM alembic_version")
-        if row is None or row[0] != HEAD:
-            raise Unavailable(f"the database's tables are at {row and row[0]}, and this needs {HEAD}")
+        """The database answers, its schema is this version's, and a revision has been applied."""
+        version = history.schema_version(self.service.reader)
+        if version != HEAD:
+            raise Unavailable(f"the database is at schema version {version}; this Accord needs {HEAD}")
         access = self.service.keeper.now()
         if access.commit is None:
-            raise Unavailable("no revision was applied yet")
+            raise Unavailable("no revision has been applied yet")
         return {"status": "ready", "schema": HEAD, "generation": access.stamp.generation, "revision": access.commit}
 
 
 class Metrics(Resource):
     """Figures for Prometheus."""
 
-    @operation("Metrics", who="anybody", tag=TAG, media="text/plain; version=0.0.4; charset=utf-8", answer="")
+    @operation("Metrics", access="anybody", tag=TAG, media="text/plain; version=0.0.4; charset=utf-8", response="")
     def on_get(self, call: Call) -> str:
         """In Prometheus' text format."""
         metrics = self.service.metrics
         metrics.generation.set(read_stamp(self.service.reader).generation)
-        applied = self.service.reader.row("SELECT applied_at FROM revisions ORDER BY id DESC LIMIT 1")
-        if applied is not None:
-            metrics.revision_age.set((call.now - read_instant(applied[0])).total_seconds())
+        applied_at = history.last_applied_at(self.service.reader)
+        if applied_at is not None:
+            metrics.revision_age.set((call.now - applied_at).total_seconds())
         return metrics.exposition()

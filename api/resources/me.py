@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from api.http.operations import Call, Resource, operation
+from api.http.operations import Call, operation
+from api.resources.base import Resource
 from api.state.snapshots import AccessSnapshot
 from reconciler.access.instants import format_instant
 from reconciler.access.state import access_of
@@ -16,7 +17,7 @@ TAG = "Me"
 class Me(Resource):
     """The caller."""
 
-    @operation("Who am I?", who="account", tag=TAG, answer="Me", restricted=True)
+    @operation("Who am I?", access="account", tag=TAG, response="Me", restricted=True)
     def on_get(self, call: Call) -> Any:
         """The account, its teams, and the credential and address of this very call."""
         caller = call.caller
@@ -54,7 +55,7 @@ def shown_access(access: AccessSnapshot, name: str, now: datetime, only: frozens
 class MyAccess(Resource):
     """What the caller may use."""
 
-    @operation("What may I use?", who="account", tag=TAG, answer="AccessList")
+    @operation("What may I use?", access="account", tag=TAG, response="AccessList")
     def on_get(self, call: Call) -> Any:
         """Every issuer that the caller may use now with this credential, through which teams, and until when."""
         caller = call.caller

@@ -6,8 +6,9 @@ from typing import Any
 
 from api.authentication import credentials
 from api.errors import Conflict, Forbidden
-from api.http.operations import NAMED, Call, Resource, operation
+from api.http.operations import NAMED, Call, operation
 from api.resources import me, users
+from api.resources.base import Resource
 from api.state import accounts
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection
@@ -18,11 +19,11 @@ class MyPassword(Resource):
 
     @operation(
         "Change my password",
-        who="account",
+        access="account",
         tag=me.TAG,
         body="OwnPasswordChange",
         status=204,
-        also=(409,),
+        errors=(409,),
         restricted=True,
     )
     def on_put(self, call: Call) -> None:
@@ -73,11 +74,11 @@ class UserPassword(Resource):
 
     @operation(
         "Set a user's password",
-        who="administrator",
+        access="administrator",
         tag=users.TAG,
         body="PasswordSet",
         status=204,
-        also=(404, 409),
+        errors=(404, 409),
         path=NAMED,
     )
     def on_put(self, call: Call, name: str) -> None:
@@ -98,7 +99,7 @@ class UserPassword(Resource):
 class UserPasswordReset(Resource):
     """A new password by mail."""
 
-    @operation("Mail a new password", who="administrator", tag=users.TAG, status=204, also=(404, 409), path=NAMED)
+    @operation("Mail a new password", access="administrator", tag=users.TAG, status=204, errors=(404, 409), path=NAMED)
     def on_post(self, call: Call, name: str) -> None:
         """Generated and mailed; until the mail is delivered, the old one stays."""
         accounts.reset_password(self.service.database, name, actor=call.caller.name, now=call.now)
@@ -107,7 +108,7 @@ class UserPasswordReset(Resource):
 class UserPasswordChange(Resource):
     """A change of password at the next login."""
 
-    @operation("Require a new password", who="administrator", tag=users.TAG, status=204, also=(404, 409), path=NAMED)
+    @operation("Require a new password", access="administrator", tag=users.TAG, status=204, errors=(404, 409), path=NAMED)
     def on_post(self, call: Call, name: str) -> None:
         """The session of the next login can do nothing but change it."""
         accounts.require_password_change(self.service.database, name, actor=call.caller.name, now=call.now)

@@ -7,7 +7,8 @@ from typing import Any
 from api.authentication import credentials
 from api.authentication.logins import LoggedIn, LoginRefused
 from api.errors import Problem
-from api.http.operations import Call, Resource, address_of, operation
+from api.http.operations import Call, operation
+from api.resources.base import Resource
 from api.service import Service
 from reconciler.access.instants import format_instant
 from reconciler.store.audit import append
@@ -15,9 +16,9 @@ from reconciler.store.audit import append
 TAG = "Sessions"
 
 
-def open_session(service: Service, call: Call) -> LoggedIn:
+def open_session(resource: Resource, call: Call) -> LoggedIn:
     """Log in with the body's user name and password. Raises a Problem or StoreError."""
-    address = address_of(service, call.request.env)
+    service, address = resource.service, resource.admission.address_of(call.request.env)
     try:
         found = service.log_in(call.body["username"], call.body["password"], address, call.now)
     except Problem as problem:
@@ -38,10 +39,10 @@ def close_session(service: Service, call: Call) -> None:
 class Sessions(Resource):
     """The sessions."""
 
-    @operation("Log in", who="anybody", tag=TAG, body="Login", status=201, answer="Session", also=(401, 429))
+    @operation("Log in", access="anybody", tag=TAG, body="Login", status=201, response="Session", errors=(401, 429))
     def on_post(self, call: Call) -> Any:
         """A new session for a declared account."""
-        found = open_session(self.service, call)
+        found = open_session(self, call)
         return {
             "token": found.session.secret,
             "user": found.name,
@@ -53,7 +54,7 @@ class Sessions(Resource):
 class CurrentSession(Resource):
     """The caller's own session."""
 
-    @operation("Log out", who="account", tag=TAG, status=204, restricted=True)
+    @operation("Log out", access="account", tag=TAG, status=204, restricted=True)
     def on_delete(self, call: Call) -> None:
         """The session, or the token, counts for nothing from now on."""
         close_session(self.service, call)

@@ -7,8 +7,9 @@ from typing import Any
 
 from api.authentication import credentials
 from api.errors import Conflict, Forbidden, Invalid, NotFound
-from api.http.operations import NAMED, Call, Resource, operation
+from api.http.operations import NAMED, Call, operation
 from api.resources import me, users
+from api.resources.base import Resource
 from api.resources.users import access_with
 from api.service import Service
 from api.state import accounts
@@ -89,12 +90,12 @@ def revoke_token(service: Service, call: Call, name: str, accessor: str) -> None
 class MyTokens(Resource):
     """The caller's API tokens."""
 
-    @operation("List my tokens", who="account", tag=me.TAG, answer="TokenList")
+    @operation("List my tokens", access="account", tag=me.TAG, response="TokenList")
     def on_get(self, call: Call) -> Any:
         """The live ones; no secret is ever shown again."""
         return credentials.list_credentials(self.service.reader, call.caller.account.id, call.now)
 
-    @operation("Mint a token", who="account", tag=me.TAG, body="TokenRequest", status=201, answer="NewToken", also=(409,))
+    @operation("Mint a token", access="account", tag=me.TAG, body="TokenRequest", status=201, response="NewToken", errors=(409,))
     def on_post(self, call: Call) -> Any:
         """A new API token with the account's own permissions, or narrower. Its secret is shown this once."""
         caller = call.caller
@@ -104,7 +105,7 @@ class MyTokens(Resource):
 class MyToken(Resource):
     """One of the caller's API tokens."""
 
-    @operation("Revoke my token", who="account", tag=me.TAG, status=204, also=(404,), path=_TOKEN_PATH)
+    @operation("Revoke my token", access="account", tag=me.TAG, status=204, errors=(404,), path=_TOKEN_PATH)
     def on_delete(self, call: Call, token_id: str) -> None:
         """It counts for nothing from the next call on."""
         revoke_token(self.service, call, call.caller.name, token_id)
@@ -113,19 +114,19 @@ class MyToken(Resource):
 class UserTokens(Resource):
     """The API tokens of one account."""
 
-    @operation("List a user's tokens", who="administrator", tag=users.TAG, answer="TokenList", also=(404,), path=NAMED)
+    @operation("List a user's tokens", access="administrator", tag=users.TAG, response="TokenList", errors=(404,), path=NAMED)
     def on_get(self, call: Call, name: str) -> Any:
         """The live ones."""
         return credentials.list_credentials(self.service.reader, access_with(self.service, name).accounts[name].id, call.now)
 
     @operation(
         "Mint a token for a user",
-        who="administrator",
+        access="administrator",
         tag=users.TAG,
         body="TokenRequest",
         status=201,
-        answer="NewToken",
-        also=(404, 409),
+        response="NewToken",
+        errors=(404, 409),
         path=NAMED,
     )
     def on_post(self, call: Call, name: str) -> Any:
@@ -141,10 +142,10 @@ class UserToken(Resource):
 
     @operation(
         "Revoke a user's token",
-        who="administrator",
+        access="administrator",
         tag=users.TAG,
         status=204,
-        also=(404,),
+        errors=(404,),
         path={**NAMED, **_TOKEN_PATH},
     )
     def on_delete(self, call: Call, name: str, token_id: str) -> None:

@@ -1,61 +1,77 @@
-"""Lists in pages: a cursor is the key of the last item, opaque to clients, so that no page skips or repeats."""
+"""Lists in pages. A cursor is the key of the last item, opaque to clients, so that no page skips or repeats an item."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from api.errors import NotFound
-from api.http.schemas import Schema
 
-PAGE: dict[str, Schema] = {
-    "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
-    "cursor": {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"},
-}
-"""The parameters by which a page is asked for."""
 _INSTANT_AND_NUMBER = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z) ([0-9]{1,9})", re.ASCII)
+_NO_PAGE = "there is no page at this cursor; begin without one"
 
 
-def start(cursor: str | None) -> str:
-    """The key that the page begins behind; empty: the first page. Raises NotFound."""
-    try:
-        found = base64.urlsafe_b64decode((cursor or "") + "=" * (-len(cursor or "") % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        found = "\0"
-    if "\0" in found:
-        raise NotFound("there is no page at this cursor; begin without one")
-    return found
+class Page(NamedTuple):
+    """The page that a client asks for: at most `limit` items, after the one of the cursor."""
+
+    cursor: str | None
+    limit: int
+
+    @classmethod
+    def of(cls, query: Mapping[str, Any]) -> Page:
+        """The page that a query of the API asks for."""
+        return cls(query.get("cursor"), query["limit"])
+
+    @property
+    def after_name(self) -> str:
+        """The name that the page begins after; empty for the first page. Raises NotFound."""
+        cursor = self.cursor or ""
+        try:
+            found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise NotFound(_NO_PAGE) from None
+        if "\0" in found:
+            raise NotFound(_NO_PAGE)
+        return found
+
+    @property
+    def before_number(self) -> int:
+        """The number that the page begins before; very large for the first page. Raises NotFound."""
+        found = self.after_name
+        if found == "":
+            return 2**31 - 1
+        if not (found.isascii() and found.isdigit() and len(found) < 10):
+            raise NotFound(_NO_PAGE)
+        return int(found)
+
+    @property
+    def after_instant(self) -> tuple[str, int]:
+        """The instant, in the form of the tables, and the number that the page begins after. Raises NotFound."""
+        found = self.after_name
+        if found == "":
+            return "", 0
+        match = _INSTANT_AND_NUMBER.fullmatch(found)
+        if match is None:
+            raise NotFound(_NO_PAGE)
+        return match[1], int(match[2])
+
+    def cut(self, items: list[dict[str, Any]], key: str | Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+        """The page, out of one item more than it holds, which tells whether another page follows.
+
+        `key` makes the cursor of an item, or names the property that is it.
+        """
+        if len(items) <= self.limit:
+            return {"items": items, "next": None}
+        last = items[self.limit - 1]
+        text = key(last) if callable(key) else str(last[key])
+        return {"items": items[: self.limit], "next": base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")}
 
 
-def start_number(cursor: str | None) -> int:
-    """The number that the page begins before; very large: the first page. Raises NotFound."""
-    found = start(cursor)
-    if found == "":
-        return 2**31 - 1
-    if not (found.isascii() and found.isdigit() and len(found) < 10):
-        raise NotFound("there is no page at this cursor; begin without one")
-    return int(found)
-
-
-def start_instant(cursor: str | None) -> tuple[str, int]:
-    """The instant, as the tables hold it, and the number behind which the page begins; before all: the first. Raises NotFound."""
-    found = start(cursor)
-    if found == "":
-        return "", 0
-    match = _INSTANT_AND_NUMBER.fullmatch(found)
-    if match is None:
-        raise NotFound("there is no page at this cursor; begin without one")
-    return match[1], int(match[2])
-
-
-def cut(items: list[dict[str, Any]], limit: int, key: str | Callable[[dict[str, Any]], str]) -> dict[str, Any]:
-    """A page of at most so many items; one more than that was asked for, to know whether another follows.
-
-    `key` makes the cursor of an item, or names the property that is it.
-    """
-    more = len(items) > limit
-    last = "" if not more else key(items[limit - 1]) if callable(key) else str(items[limit - 1][key])
-    return {"items": items[:limit], "next": base64.urlsafe_b64encode(last.encode()).decode().rstrip("=") if more else None}
+def contains(columns: Iterable[str], text: str) -> tuple[str, tuple[str, ...]]:
+    """The SQL condition that one of some columns contains text, without regard to case, and the values for its places."""
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    tests = [f"lower({column}) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\'" for column in columns]
+    return f"({' OR '.join(tests)})", (pattern,) * len(tests)

@@ -10,7 +10,7 @@ import pytest
 from client import Caller, World
 from scenario import issuer, team, user
 
-from api.http.operations import FORM
+from api.http.checking import FORM
 
 
 def decide(caller: Caller, code: int = 200, **question: Any) -> Any:

@@ -1,0 +1,132 @@
+"""Reading a request: its body and its query, checked by JSON Schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+import jsonschema_rs
+import orjson
+
+from api.errors import Invalid, Problem, TooLarge, UnsupportedMediaType
+from api.http.schemas import COMPONENTS, Schema
+from reconciler.access.instants import parse_instant
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+Validator = jsonschema_rs.Draft202012Validator
+
+
+def validator(schema: Schema) -> Validator:
+    """What checks values by a schema of the API."""
+    return Validator({**schema, "components": {"schemas": COMPONENTS}}, validate_formats=True, formats={"date-time": _is_instant})
+
+
+def _is_instant(text: str) -> bool:
+    """Whether text is an instant as the rest of Accord reads it: RFC 3339 also has leap seconds and a year 0."""
+    try:
+        return "T" in text.upper() and bool(parse_instant(text))
+    except ValueError:
+        return False
+
+
+def check(schema: Validator, value: Any, where: str) -> None:
+    """Raise Invalid if a value does not fit its schema; the message never shows the value, which may be a password."""
+    if schema.is_valid(value):
+        return
+    errors = _nearest(next(iter(schema.iter_errors(value))))
+    at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in errors[0].instance_path)
+    expected = ", or ".join(dict.fromkeys(map(_expected, errors)))
+    raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {expected}")
+
+
+_LIMITS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "minimum", "maximum", "multipleOf")
+_WITH_VALUE = frozenset(("type", "pattern", "enum", *_LIMITS))
+"""Keywords that say what to do only together with their value."""
+
+
+def _nearest(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:
+    """The error itself; if the schema offers several forms, the first error of each form that the value is nearest to."""
+    forms = getattr(error.kind, "context", None)
+    if not forms or not all(forms):  # no form lacks anything: the value fits two at once
+        return [error]
+    fewest = min(map(len, forms))
+    return [form[0] for form in forms if len(form) == fewest]
+
+
+def _expected(error: jsonschema_rs.ValidationError) -> str:
+    keyword = error.schema_path[-1] if error.schema_path else "schema"
+    if keyword in ("required", "additionalProperties"):
+        return error.message
+    if keyword == "format":
+        return f"not a valid `{getattr(error.kind, 'format', keyword)}`"
+    if keyword in _WITH_VALUE:
+        wanted = error.kind.value
+        return f"`{keyword}` is {', '.join(map(str, wanted)) if isinstance(wanted, list) else wanted}"
+    return f"`{keyword}`"
+
+
+def read_body(request: falcon.Request, *, form: bool, limit: int, schema: Validator) -> Any:
+    """The body of a request, of at most so many bytes. Raises Problem, TooLarge, UnsupportedMediaType or Invalid."""
+    length = request.content_length or 0
+    if length > limit:
+        raise TooLarge(f"the body may have at most {limit:,} bytes")
+    wanted = FORM if form else JSON
+    given = request.env.get("CONTENT_TYPE", "")
+    if given != wanted and given.partition(";")[0].strip().lower() != wanted:
+        raise UnsupportedMediaType(f"the body's `Content-Type` must be `{wanted}`")
+    if not length and "HTTP_TRANSFER_ENCODING" in request.env:
+        length = limit + 1  # chunked: only its end tells how long it is
+    raw: bytes = request.env["wsgi.input"].read(length)
+    if len(raw) < (request.content_length or 0):
+        raise Problem("the body is shorter than its `Content-Length`")  # Granian passes on what came before a client hung up
+    if len(raw) > limit:
+        raise TooLarge(f"the body may have at most {limit:,} bytes")
+    value = _read_form(raw) if form else _read_json(raw)
+    check(schema, value, "the body")
+    return value
+
+
+def _read_json(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Problem(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+
+
+def _read_form(raw: bytes) -> dict[str, Any]:
+    try:
+        text = raw.decode("ascii")
+        pairs = falcon.uri.parse_query_string(text, keep_blank=True)
+    except (UnicodeDecodeError, ValueError):
+        raise Problem("the body is not a form") from None
+    if not all(map(_is_text, pairs.values())):
+        raise Problem("the form in the body has a field twice, or bytes that are not text")
+    return dict(pairs)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\ufffd" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def read_query(request: falcon.Request, schemas: Mapping[str, Schema], validators: Mapping[str, Validator]) -> dict[str, Any]:
+    """The parameters of a request, with their defaults. Raises Invalid."""
+    found = {name: schema["default"] for name, schema in schemas.items() if "default" in schema}
+    for name, text in request.params.items():
+        if name not in schemas:
+            known = f"known parameters: {', '.join(schemas)}" if schemas else "this operation takes none"
+            raise Invalid(f"unknown parameter `{name[:64]}`; {known}")
+        if not _is_text(text):
+            raise Invalid(f"the parameter `{name}` appears twice, or has bytes that are not text")
+        found[name] = value = _typed(text, schemas[name])
+        check(validators[name], value, f"the parameter `{name}`")
+    return found
+
+
+def _typed(text: Any, schema: Schema) -> Any:
+    if schema.get("type") == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if schema.get("type") == "integer":
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+    return text

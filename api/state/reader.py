@@ -22,8 +22,8 @@ class Reader:
         self.database = database
         self._local = threading.local()
         self._opened: list[Any] = []
-        self.losses = 0
-        """How often a connection was lost. It may be another database by now: a backup was put in its place."""
+        self.reconnects = 0
+        """How often a lost connection was made anew. It may be another database by now: somebody may have restored a backup."""
 
     def rows(self, statement: str, *values: Any) -> list[Row]:
         """The rows of a statement, whose places for values are written `?`. Raises StoreError."""
@@ -71,7 +71,7 @@ class Reader:
     def _lose(self, connection: Any) -> None:
         del self._local.connection
         self._close(connection)
-        self.losses += 1
+        self.reconnects += 1
 
     def _connect(self) -> Any:
         connection = self.database.driver_connection()

@@ -45,9 +45,9 @@ class Account(NamedTuple):
 class AccessSnapshot:
     """The access state of one stamp. What has been read of it never changes: another stamp has another object."""
 
-    def __init__(self, stamp: Stamp, losses: int, commit: str | None, policies: Policies, issuers: dict[str, Issuer]) -> None:
+    def __init__(self, stamp: Stamp, reconnects: int, commit: str | None, policies: Policies, issuers: dict[str, Issuer]) -> None:
         self.stamp = stamp
-        self.losses = losses
+        self.reconnects = reconnects
         """The reader's, when it was made: a backup that was put in place has stamps of its own, and they may be the same."""
         self.commit = commit
         self.policies = policies
@@ -156,7 +156,7 @@ class AccessKeeper:
         """The access state of a stamp just read, or of a later one, with the parts of these accounts. Raises StoreError."""
         while True:
             current = self._current
-            if current is None or (current.stamp, current.losses) != (stamp, self._reader.losses):
+            if current is None or (current.stamp, current.reconnects) != (stamp, self._reader.reconnects):
                 current = self._renewed()
             try:
                 for name in names:
@@ -173,14 +173,14 @@ class AccessKeeper:
 
     def _renewed(self) -> AccessSnapshot:
         with self._lock, self._reader.snapshot():
-            stamp, losses = read_stamp(self._reader), self._reader.losses
-            if self._current is None or (self._current.stamp, self._current.losses) != (stamp, losses):
+            stamp, reconnects = read_stamp(self._reader), self._reader.reconnects
+            if self._current is None or (self._current.stamp, self._current.reconnects) != (stamp, reconnects):
                 issuers = [read_issuer(row) for row in self._reader.rows(f"SELECT {COLUMNS['issuers']} FROM issuers")]
                 commit = self._reader.row("SELECT commit_sha FROM revisions WHERE id = ?", stamp.revision_id)
                 policies = self._reader.row("SELECT policies FROM settings WHERE name = 'default'")
                 self._current = AccessSnapshot(
                     stamp,
-                    losses,
+                    reconnects,
                     commit[0] if commit else None,
                     read_policies(policies[0] if policies else None),
                     {issuer.name: issuer for issuer in issuers},

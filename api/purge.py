@@ -6,25 +6,24 @@ The audit log keeps what it says of them. Processes that purge at the same time 
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_
 
 from api.authentication.logins import forget_failures
+from api.background import Periodic
 from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.engine import Database
-from reconciler.store.errors import StoreError
 from reconciler.store.tables import instant_text
 
 KEPT = {"token": timedelta(days=30), "session": timedelta(days=7)}
 """How long a credential is kept after its end. Of sessions there are many, and a login looks through its account's."""
 KEPT_MAIL = timedelta(days=90)
 """How long a message of the outbox is kept once it was sent, or ended."""
-_EVERY = 3600.0
+EVERY = 3600.0
 _PAUSE = 0.1
 """Seconds from one purge to the next, and from one piece to the next: a purge is in no hurry, and requests are."""
 _AT_A_TIME = 1_000
@@ -32,20 +31,15 @@ _SOME = """SELECT id, kind, CASE WHEN revoked_at < expires_at THEN revoked_at EL
 FROM tokens WHERE id > ? ORDER BY id LIMIT ?"""
 _OVER_MAILS = """SELECT id FROM outbox WHERE sent_at <= ?
 UNION ALL SELECT id FROM outbox WHERE sent_at IS NULL AND ended_at <= ? LIMIT ?"""
-_log = logging.getLogger("accord.api")
 
 
-def purge_on(reader: Reader, stopping: threading.Event) -> None:
-    """Purge every hour; the first time within one, so that processes that start together do not all begin at once."""
-    wait = random.uniform(60, _EVERY)  # noqa: S311 - no secret
-    while not stopping.wait(wait):
-        try:
-            purge(reader, datetime.now(UTC), stopping)
-        except StoreError as error:
-            _log.warning("what is long over could not be deleted yet: %s", error)
-        except Exception as error:  # noqa: BLE001 - else nobody would purge any more, and nobody would know
-            _log.error("what is long over could not be deleted yet", exc_info=error)
-        wait = _EVERY
+def purging(reader: Reader) -> Periodic:
+    """Purges every hour, for the first time at a random moment: processes that start together do not purge together."""
+
+    def task(now: datetime, stopping: threading.Event) -> None:
+        purge(reader, now, stopping)
+
+    return Periodic("purging", task, every=EVERY, first=random.uniform(60, EVERY))  # noqa: S311 - no secret
 
 
 def purge(reader: Reader, now: datetime, stopping: threading.Event) -> None:

@@ -6,11 +6,12 @@ import logging
 import math
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import orjson
 from sqlalchemy import text
 
+from api.background import Periodic
 from reconciler.store.engine import Database
 from reconciler.store.errors import StoreError
 
@@ -36,8 +37,7 @@ class Uses:
         self._database = database
         self._waiting: dict[int, tuple[str, str | None]] = {}
         self._due = math.inf
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._write_on, name="uses", daemon=True)
+        self._writing = Periodic("writing last uses", self._write, every=1.0)
 
     def note(self, credential_id: int, moment: str, address: str | None, interval: timedelta = INTERVAL) -> None:
         """A use at an instant, as the tables write it, of a credential whose last written use is an interval old."""
@@ -46,13 +46,12 @@ class Uses:
 
     def start(self) -> None:
         """Write from now on."""
-        self._thread.start()
+        self._writing.start()
 
     def stop(self) -> None:
         """Write what waits, and stop."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self._writing.stop()
+        self._writing.join(10)
         self.flush()
 
     def flush(self) -> None:
@@ -72,7 +71,6 @@ class Uses:
             self._waiting = waiting | self._waiting
             self._due = 0.0
 
-    def _write_on(self) -> None:
-        while not self._stop.wait(1.0):
-            if self._due <= time.monotonic():
-                self.flush()
+    def _write(self, _: datetime, __: threading.Event) -> None:
+        if self._due <= time.monotonic():
+            self.flush()

@@ -21,7 +21,9 @@ from api.certificates.recipients import CONCERNED, ISSUED, JOINED, Concerned, pu
 from api.certificates.search import Standing
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from api.service import Service
+from api.state.freshness import Freshness
+from api.state.reader import Reader
+from api.state.snapshots import AccessKeeper
 from reconciler.access.state import AccessState, paths
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
@@ -41,63 +43,103 @@ class Place(NamedTuple):
     owner: str
 
 
-def register(service: Service, caller: Principal, request: Mapping[str, Any], now: datetime) -> tuple[int, bool]:
-    """Register a certificate: its id, and whether it is new. Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict or
-    StoreError."""
-    certificate, request = read_certificate(request["pem"]), _whole(request)
-    owner = request.get("owner", caller.name)
-    with _acting(service, caller, owner) as (connection, principal):
-        place = _place(service, connection, principal, request["issuer"], request["team"], owner)
-        known = _known(connection, certificate, place)
-        if known is not None:
-            return known, False
-        renewed = request.get("renews")
-        if renewed is not None:
-            _check_renewable(service, principal, renewed, place.team_id)
-        values = _values(request, certificate, place, now)
-        number = int(connection.execute(tables.certificates.insert().values(values).returning(_certificates.id)).scalar_one())
-        if renewed is not None:
-            _mark_renewed(connection, renewed, now)
-        mails = _tell(connection, principal, number, certificate, now)
-        detail = {key: values[key] for key in ("serial", "sha256")} | {key: request[key] for key in ("issuer", "team")}
-        detail |= {"owner": owner, "mails": mails} | ({} if renewed is None else {"renews": renewed})
-        append(connection, [_event("register", number, detail)], at=now, actor=caller.name)
-    return number, True
+class Register:
+    """The register of certificates, for those who write it."""
+
+    def __init__(self, reader: Reader, keeper: AccessKeeper, freshness: Freshness) -> None:
+        self._reader = reader
+        self._database = reader.database
+        self._keeper = keeper
+        self._freshness = freshness
+
+    def register(self, caller: Principal, request: Mapping[str, Any], now: datetime) -> tuple[int, bool]:
+        """Register a certificate; returns its ID and whether it is new.
+
+        Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict or StoreError.
+        """
+        certificate, request = read_certificate(request["pem"]), _whole(request)
+        owner = request.get("owner", caller.name)
+        with self._acting(caller, owner) as (connection, principal):
+            place = self._place(connection, principal, request["issuer"], request["team"], owner)
+            known = _known(connection, certificate, place)
+            if known is not None:
+                return known, False
+            renewed = request.get("renews")
+            if renewed is not None:
+                _check_renewable(self._reader, principal, renewed, place.team_id)
+            values = _values(request, certificate, place, now)
+            number = int(connection.execute(tables.certificates.insert().values(values).returning(_certificates.id)).scalar_one())
+            if renewed is not None:
+                _mark_renewed(connection, renewed, now)
+            mails = _tell(connection, principal, number, certificate, now)
+            detail = {key: values[key] for key in ("serial", "sha256")} | {key: request[key] for key in ("issuer", "team")}
+            detail |= {"owner": owner, "mails": mails} | ({} if renewed is None else {"renews": renewed})
+            append(connection, [_event("register", number, detail)], at=now, actor=caller.name)
+        return number, True
+
+    def change(self, caller: Principal, number: int, request: Mapping[str, Any], now: datetime) -> None:
+        """Change what can be changed of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
+        request = _whole(request)
+        with self._acting(caller) as (connection, principal):
+            standing = _changeable(self._reader, principal, number)
+            before = search.find(self._reader, principal, number)
+            changed = {name: value for name, value in request.items() if value != before[name]}
+            if not changed:
+                return
+            values = {_COLUMNS[name]: value for name, value in changed.items() if name in _COLUMNS}
+            if "extra_addresses" in values:
+                told = (*values["extra_addresses"], *principal.access.policies.mail.always_send_to)
+                withdraw(connection, number, before["extraAddresses"], told, now)
+                values["extra_addresses"] = orjson.dumps(values["extra_addresses"]).decode()
+            if values:
+                _write(connection, number, values)
+            if "renews" in changed:
+                renewed = None if changed["renews"] is None else _changeable(self._reader, principal, changed["renews"])
+                _link(connection, standing, before["renews"], renewed, now)
+            append(connection, [_event("change", number, changed)], at=now, actor=caller.name)
+
+    def set_revoked(self, caller: Principal, number: int, revoked: bool, now: datetime) -> None:
+        """Mark a certificate as revoked, or take that back. Raises Unauthenticated, Forbidden, NotFound or StoreError."""
+        with self._acting(caller) as (connection, principal):
+            _changeable(self._reader, principal, number)
+            was = search.find(self._reader, principal, number)["revokedAt"] is not None
+            if was is revoked:
+                return
+            _write(connection, number, {"revoked_at": now if revoked else None})
+            append(connection, [_event("revoke" if revoked else "restore", number, {})], at=now, actor=caller.name)
+
+    @contextmanager
+    def _acting(self, caller: Principal, *names: str) -> Iterator[tuple[Connection, Principal]]:
+        """One transaction, and the caller by what is so until it ends. Raises Unauthenticated where it is nobody any more."""
+        with self._database.recording() as connection:
+            access = self._keeper.now(caller.name, *names)
+            account = access.accounts.get(caller.name)
+            is_there = account is not None and account.id == caller.account.id and access.state.accounts[caller.name]
+            if not is_there or credentials.is_revoked(connection, caller.credential.id):
+                raise Unauthenticated("this account was switched off, or this session or API token revoked meanwhile")
+            yield connection, caller._replace(access=access, teams=access.teams(caller.name, caller.now))
+
+    def _place(self, connection: Connection, caller: Principal, issuer: str, team: str, owner: str) -> Place:
+        """Where the certificate may be registered. Raises Forbidden."""
+        access = caller.access
+        if owner != caller.name and not may_decide_for(caller, owner, access):
+            raise Forbidden(f"this account may not register certificates of `{owner}`", reason="may-not-decide-for")
+        only = caller.credential.only_issuers
+        is_stale = access.is_directory_account(owner) and self._freshness.is_stale_account(
+            self._reader, access.accounts[owner].id, caller.now
+        )
+        if (only is not None and issuer not in only) or is_stale or not may_use(access.state, owner, issuer, team, caller.now):
+            raise Forbidden(f"`{owner}` may not use `{issuer}` through `{team}` now, or this token may not", reason="denied")
+        issuer_id, team_id = (
+            connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
+            for table, name in ((tables.issuers, issuer), (tables.teams, team))
+        )
+        return Place(issuer_id, team_id, access.accounts[owner].id, owner)
 
 
 def _whole(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """A request in which 1.0, which JSON takes for an integer, is one."""
     return request if request.get("renews") is None else {**request, "renews": int(request["renews"])}
-
-
-@contextmanager
-def _acting(service: Service, caller: Principal, *names: str) -> Iterator[tuple[Connection, Principal]]:
-    """One transaction, and the caller by what is so until it ends. Raises Unauthenticated where it is nobody any more."""
-    with service.database.recording() as connection:
-        access = service.keeper.now(caller.name, *names)
-        account = access.accounts.get(caller.name)
-        is_there = account is not None and account.id == caller.account.id and access.state.accounts[caller.name]
-        if not is_there or credentials.is_revoked(connection, caller.credential.id):
-            raise Unauthenticated("this account was switched off, or this session or API token revoked meanwhile")
-        yield connection, caller._replace(access=access, teams=access.teams(caller.name, caller.now))
-
-
-def _place(service: Service, connection: Connection, caller: Principal, issuer: str, team: str, owner: str) -> Place:
-    """Where the certificate may be registered. Raises Forbidden."""
-    access = caller.access
-    if owner != caller.name and not may_decide_for(caller, owner, access):
-        raise Forbidden(f"this account may not register certificates of `{owner}`", reason="may-not-decide-for")
-    only = caller.credential.only_issuers
-    is_stale = access.is_directory_account(owner) and service.freshness.is_stale_account(
-        service.reader, access.accounts[owner].id, caller.now
-    )
-    if (only is not None and issuer not in only) or is_stale or not may_use(access.state, owner, issuer, team, caller.now):
-        raise Forbidden(f"`{owner}` may not use `{issuer}` through `{team}` now, or this token may not", reason="denied")
-    issuer_id, team_id = (
-        connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
-        for table, name in ((tables.issuers, issuer), (tables.teams, team))
-    )
-    return Place(issuer_id, team_id, access.accounts[owner].id, owner)
 
 
 def may_use(state: AccessState, user: str, issuer: str, team: str, now: datetime) -> bool:
@@ -126,10 +168,10 @@ def _known(connection: Connection, certificate: Certificate, place: Place) -> in
     return int(found.id)
 
 
-def _check_renewable(service: Service, caller: Principal, number: int, team_id: int) -> None:
+def _check_renewable(reader: Reader, caller: Principal, number: int, team_id: int) -> None:
     """Raise NotFound where there is no such certificate of the same team, which the owner is a member of, and so sees."""
     only = caller.credential.only_issuers
-    row = service.reader.row(
+    row = reader.row(
         "SELECT c.team_id, i.name FROM certificates c LEFT JOIN issuers i ON i.id = c.issuer_id WHERE c.id = ?", number
     )
     if row is None or row[0] != team_id or (only is not None and row[1] not in only):
@@ -176,42 +218,9 @@ def _tell(connection: Connection, caller: Principal, number: int, certificate: C
     return put(connection, ISSUED, [(Concerned(*concerned), {})], policy.always_send_to, now)
 
 
-def change(service: Service, caller: Principal, number: int, request: Mapping[str, Any], now: datetime) -> None:
-    """Change what can be changed of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
-    request = _whole(request)
-    with _acting(service, caller) as (connection, principal):
-        standing = _changeable(service, principal, number)
-        before = search.find(service.reader, principal, number)
-        changed = {name: value for name, value in request.items() if value != before[name]}
-        if not changed:
-            return
-        values = {_COLUMNS[name]: value for name, value in changed.items() if name in _COLUMNS}
-        if "extra_addresses" in values:
-            told = (*values["extra_addresses"], *principal.access.policies.mail.always_send_to)
-            withdraw(connection, number, before["extraAddresses"], told, now)
-            values["extra_addresses"] = orjson.dumps(values["extra_addresses"]).decode()
-        if values:
-            _write(connection, number, values)
-        if "renews" in changed:
-            renewed = None if changed["renews"] is None else _changeable(service, principal, changed["renews"])
-            _link(connection, standing, before["renews"], renewed, now)
-        append(connection, [_event("change", number, changed)], at=now, actor=caller.name)
-
-
-def set_revoked(service: Service, caller: Principal, number: int, revoked: bool, now: datetime) -> None:
-    """Mark a certificate as revoked, or take that back. Raises Unauthenticated, Forbidden, NotFound or StoreError."""
-    with _acting(service, caller) as (connection, principal):
-        _changeable(service, principal, number)
-        was = search.find(service.reader, principal, number)["revokedAt"] is not None
-        if was is revoked:
-            return
-        _write(connection, number, {"revoked_at": now if revoked else None})
-        append(connection, [_event("revoke" if revoked else "restore", number, {})], at=now, actor=caller.name)
-
-
-def _changeable(service: Service, caller: Principal, number: int) -> Standing:
+def _changeable(reader: Reader, caller: Principal, number: int) -> Standing:
     """Where a certificate stands that the caller may change. Raises NotFound where it may not see it, else Forbidden."""
-    found = search.standing(service.reader, caller, number)
+    found = search.standing(reader, caller, number)
     if not may_change(caller, found):
         raise Forbidden(
             "this certificate may be changed by its owner, by administrators, and by members of its team who may use its issuer"

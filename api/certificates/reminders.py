@@ -7,20 +7,19 @@ far it came. So it does not matter how many processes scan, when, or that none d
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, false, func, select
 
+from api.background import Periodic
 from api.certificates.recipients import CONCERNED, EXPIRING, JOINED, Concerned, mail_policy, put
 from api.metrics import Metrics
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database
-from reconciler.store.errors import StoreError
 
 EVERY = 60.0
 """Seconds from one scan to the next."""
@@ -39,21 +38,17 @@ class Scan(NamedTuple):
     until: datetime
 
 
-def remind_on(database: Database, metrics: Metrics, stopping: threading.Event) -> None:
-    """Scan every minute. Nothing but `stopping` ends it, for then certificates would expire unnoticed."""
-    while not stopping.wait(EVERY + random.uniform(0, 5)):  # noqa: S311 - no secret
-        now = datetime.now(UTC)
-        try:
-            done = scan(database, now)
-        except StoreError as error:
-            _log.warning("what is due to be reminded of could not be looked for, and will be: %s", error)
-        except Exception as error:  # noqa: BLE001
-            _log.error("what is due to be reminded of could not be looked for, and will be", exc_info=error)
-        else:
-            metrics.reminders.inc(done.mails)
-            metrics.reminded_until.set(done.until.timestamp())
-            if done.until > now + _AHEAD:
-                _log.error("no reminders before %s: this clock is slow, or another was fast", done.until.isoformat())
+def reminding(database: Database, metrics: Metrics) -> Periodic:
+    """Scans every minute."""
+
+    def task(now: datetime, _: threading.Event) -> None:
+        done = scan(database, now)
+        metrics.reminders.inc(done.mails)
+        metrics.reminded_until.set(done.until.timestamp())
+        if done.until > now + _AHEAD:
+            _log.error("no reminders before %s: this clock is slow, or another was fast", done.until.isoformat())
+
+    return Periodic("reminding", task, every=EVERY, spread=5)
 
 
 def scan(database: Database, now: datetime) -> Scan:

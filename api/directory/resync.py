@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple, TypeVar
 
+from api.background import Periodic
 from api.directory import accounts
 from api.directory.accounts import Known
 from api.directory.controllers import DirectoryUnavailable
@@ -21,7 +23,6 @@ from api.directory.settings import DirectorySettings
 from api.metrics import Metrics
 from api.state.reader import Reader
 from reconciler.store.audit import Event, append
-from reconciler.store.errors import StoreError
 from reconciler.store.tables import instant_text, read_instant
 
 _log = logging.getLogger("accord.api")
@@ -64,26 +65,29 @@ def is_too_many(readings: Sequence[Reading], share: float, now: datetime) -> boo
 
 
 class Resync:
-    """Reads the live accounts of all domains again, over and over."""
+    """Reads the live accounts of all domains again and again."""
 
     def __init__(self, domains: Domains, reader: Reader, metrics: Metrics) -> None:
         self._domains = domains
         self._reader = reader
         self._metrics = metrics
 
-    def run(self, stopping: threading.Event) -> None:
-        """Cycle after cycle, as often as the most frequent domain asks for, until it shall stop."""
-        if not self._domains:
-            return
-        pause = min(domain.settings.resync for domain in self._domains.all).total_seconds() / 3
-        while not stopping.wait(pause):
-            for domain in self._domains.all:
-                try:
-                    self.cycle(domain, datetime.now(UTC))
-                except (DirectoryUnavailable, StoreError) as error:
-                    _log.warning("accounts of %s were not read again: %s", domain.settings.dns_name, error)
-                except Exception:  # noqa: BLE001 - it must go on: without it nothing that ends in the directory ends here
-                    _log.exception("reading accounts of %s again failed", domain.settings.dns_name)
+    def tasks(self) -> list[Periodic]:
+        """The cycles of each domain, in a thread of its own."""
+        return [
+            Periodic(
+                f"reading accounts of {domain.settings.dns_name} again",
+                partial(self._task, domain),
+                every=domain.settings.resync.total_seconds() / 3,
+            )
+            for domain in self._domains.all
+        ]
+
+    def _task(self, domain: Domain, now: datetime, _: threading.Event) -> None:
+        try:
+            self.cycle(domain, now)
+        except DirectoryUnavailable as error:
+            _log.warning("accounts of %s were not read again: %s", domain.settings.dns_name, error)
 
     def cycle(self, domain: Domain, now: datetime) -> None:
         """Read all live accounts of a domain once. Raises DirectoryUnavailable or StoreError; then nothing was changed."""

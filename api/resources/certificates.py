@@ -6,7 +6,7 @@ from typing import Any
 
 import falcon
 
-from api.certificates import register, search
+from api.certificates import search
 from api.http.operations import Call, operation
 from api.http.schemas import NAME, NO_CONTROL, PAGE, Schema
 from api.resources.base import Resource
@@ -70,7 +70,7 @@ class Certificates(Resource):
         """By the application that issued it, or by its owner. The owner must be allowed to use the issuer through that team now.
         The same certificate of the same team and owner again is answered with 200 and what is registered; nobody is mailed twice.
         """
-        number, is_new = register.register(self.service, call.caller, call.body, call.now)
+        number, is_new = self.service.register.register(call.caller, call.body, call.now)
         if not is_new:
             call.response.status = falcon.HTTP_200
         return search.find_any(self.service.reader, number)
@@ -96,7 +96,7 @@ class Certificate(Resource):
     def on_patch(self, call: Call, certificate_id: str) -> Any:
         """What Accord does with it: the certificate itself never changes. By its owner, by administrators, and by members of its
         team who may use its issuer through that team now."""
-        register.change(self.service, call.caller, int(certificate_id), call.body, call.now)
+        self.service.register.change(call.caller, int(certificate_id), call.body, call.now)
         return search.find(self.service.reader, call.caller, int(certificate_id))
 
 
@@ -106,9 +106,9 @@ class CertificateRevoked(Resource):
     @operation("Mark a certificate as revoked", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_put(self, call: Call, certificate_id: str) -> None:
         """Its issuer revokes it; here it is only noted, and there are no more reminders of it. By whoever may change it."""
-        register.set_revoked(self.service, call.caller, int(certificate_id), True, call.now)
+        self.service.register.set_revoked(call.caller, int(certificate_id), True, call.now)
 
     @operation("Take the mark back", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_delete(self, call: Call, certificate_id: str) -> None:
         """Where it was marked by mistake, or was only on hold. By whoever may change it."""
-        register.set_revoked(self.service, call.caller, int(certificate_id), False, call.now)
+        self.service.register.set_revoked(call.caller, int(certificate_id), False, call.now)

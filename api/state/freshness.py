@@ -1,20 +1,20 @@
-"""How old what is known of a directory account may be. Older than that it counts for nothing: it fails closed."""
+"""How old a reading of a directory account may be. An older one counts for nothing: Accord fails closed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
-from api.directory.settings import DirectorySettings
 from api.state.reader import Reader
 from reconciler.store.tables import instant_text
 
 
 class Freshness:
-    """The time for which a reading counts, by domain: until the next one is due, and the grace for controllers that are away."""
+    """Which readings of directory accounts still count."""
 
-    def __init__(self, settings: Iterable[DirectorySettings]) -> None:
-        self._limits = {each.dns_name: each.resync + each.grace for each in settings}
+    def __init__(self, limits: Mapping[str, timedelta]) -> None:
+        """`limits`: how long a reading counts, by the DNS name of its domain."""
+        self._limits = limits
 
     def is_stale(self, domain: str | None, read_at: str | None, now: datetime) -> bool:
         """Whether a reading is too old, or of a domain that is not configured. A declared account has no domain."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import waiting
 from client import World
 from scenario import everything
 
@@ -125,21 +126,22 @@ def test_mails_that_were_sent_or_ended_long_ago_are_deleted_and_those_that_wait_
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_purge_that_fails_is_tried_again_and_stopping_ends_it(
+def test_a_purge_that_fails_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stopping, tries = threading.Event(), []
+    tries = []
 
     def fail(*_: Any) -> None:
         tries.append(1)
-        if len(tries) == 3:
-            stopping.set()
         raise ZeroDivisionError if len(tries) == 2 else DatabaseUnreachable("gone")
 
     monkeypatch.setattr(purge, "purge", fail)
-    monkeypatch.setattr(purge, "_EVERY", 0.01)
+    monkeypatch.setattr(purge, "EVERY", 0.01)
     monkeypatch.setattr(purge.random, "uniform", lambda *_: 0.01)
-    purge.purge_on(world.service.reader, stopping)
-    assert len(tries) == 3
-    assert "could not be deleted yet: gone" in caplog.text
+    task = purge.purging(world.service.reader)
+    task.start()
+    waiting.until(lambda: len(tries) >= 3)
+    task.stop()
+    assert task.join(10)
+    assert "purging waits: the database cannot be used: gone" in caplog.text
     assert "ZeroDivisionError" in caplog.text

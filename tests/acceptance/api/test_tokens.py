@@ -244,7 +244,7 @@ def revoke_after_admission(world: World, monkeypatch: pytest.MonkeyPatch, access
         world.execute(f"UPDATE tokens SET revoked_at = created_at WHERE accessor = '{accessor}'")
         return principal
 
-    monkeypatch.setattr(world.service, "authenticator", type("Slow", (), {"authenticate": staticmethod(revoked_meanwhile)}))
+    monkeypatch.setattr(world.service.authenticator, "authenticate", revoked_meanwhile)
 
 
 def test_a_session_that_is_revoked_while_it_mints_mints_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from register_world import DAY, RegisterWorld
 from scenario import issuer, team, user
 
 from api.app import create_app
-from api.certificates import register
 from api.errors import Unauthenticated
 from api.service import Service
 
@@ -444,5 +443,5 @@ def test_a_token_that_is_revoked_while_it_registers_registers_nothing(world: Reg
     principal = world.service.authenticator.authenticate(f"Bearer {minted.secret}", None, now)
     world.caller("root")("DELETE", f"/users/alice/tokens/{minted.accessor}", 204)
     with pytest.raises(Unauthenticated):
-        register.register(world.service, principal, world.body(), now)
+        world.service.register.register(principal, world.body(), now)
     assert world.listed() == []

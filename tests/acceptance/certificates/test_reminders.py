@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,8 @@ import pytest
 from register_world import DAY, RegisterWorld
 from waiting import until
 
+from api import background
 from api.certificates import reminders
-from api.certificates.reminders import remind_on
 from api.metrics import Metrics
 from benchmarks.reminders import live_through
 from reconciler.store.engine import Database, open_database
@@ -156,14 +155,13 @@ def test_the_year_9999_is_far_enough(world: RegisterWorld, now: datetime) -> Non
 @contextmanager
 def scanning(world: RegisterWorld, metrics: Metrics) -> Iterator[None]:
     """The thread that a service has, and nothing else of it."""
-    stopping = threading.Event()
-    thread = threading.Thread(target=remind_on, args=(world.service.database, metrics, stopping))
-    thread.start()
+    task = reminders.reminding(world.service.database, metrics)
+    task.start()
     try:
         yield
     finally:
-        stopping.set()
-        thread.join()
+        task.stop()
+        assert task.join(10)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -171,7 +169,7 @@ def test_the_service_scans_by_itself_and_says_how_far_it_is(
     world: RegisterWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(reminders, "EVERY", 0.01)
-    monkeypatch.setattr(reminders.random, "uniform", lambda _one, _other: 0.0)
+    monkeypatch.setattr(background.random, "uniform", lambda _one, _other: 0.0)
     now = datetime.now(UTC)
     world.scan(now - DAY)
     number = world.register(begins=now - 61 * DAY, lives=91 * DAY - timedelta(hours=1))
@@ -189,7 +187,7 @@ def test_the_service_scans_by_itself_and_says_how_far_it_is(
         world.execute("ALTER TABLE outbox RENAME TO outbox_elsewhere")
         world.execute(f"UPDATE certificates SET not_after = '2026-01-01T00:00:00.000000Z' WHERE id = {number}")
         world.execute("UPDATE state SET reminded_until = '2025-12-01T00:00:00.000000Z'")
-        until(lambda: "could not be looked for" in caplog.text)
+        until(lambda: "reminding waits" in caplog.text)
         world.execute("ALTER TABLE outbox_elsewhere RENAME TO outbox")
         until(lambda: figures()["accord_reminders_total"] == 2)
         world.execute("UPDATE state SET reminded_until = '2999-01-01T00:00:00.000000Z'")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 import click
+
+from reconciler.wording.nearest import did_you_mean
 
 
 class Group(click.Group):
@@ -18,7 +18,6 @@ class Group(click.Group):
         """Find a command by its name."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-") and not ctx.resilient_parsing:
-            near = get_close_matches(args[0].casefold()[:200], known, n=1)
-            meant = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(known)}"
+            meant = did_you_mean(args[0], known) or f"; there are {', '.join(known)}"
             raise click.UsageError(f"there is no command `{args[0]}`{meant}", ctx)
         return super().resolve_command(ctx, args)

@@ -14,6 +14,9 @@ Kind: TypeAlias = Literal["User", "Team", "Issuer", "EmailTemplate", "Settings"]
 KINDS: tuple[Kind, ...] = ("User", "Team", "Issuer", "EmailTemplate", "Settings")
 """In the order in which changes are listed and creations applied: what is referred to comes before what refers."""
 
+Key: TypeAlias = tuple[Kind, str]
+"""A resource's identity: kind and name."""
+
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Free strings, sorted by key."""
 
@@ -29,6 +32,15 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Revision(NamedTuple):
+    """A commit of the config repository. `time` is the commit's own, aware and in UTC."""
+
+    commit: str
+    author: str
+    time: datetime
+    summary: str = ""
 
 
 class User(NamedTuple):
@@ -151,3 +163,15 @@ class DeclaredState(NamedTuple):
         if kind == "EmailTemplate":
             return self.templates
         return {} if self.settings is None else {self.settings.name: self.settings}
+
+
+def with_resources(state: DeclaredState, kinds: Mapping[Kind, Mapping[str, Resource]]) -> DeclaredState:
+    """A state in which all resources of the given kinds are replaced."""
+    settings = next(iter(kinds["Settings"].values()), None) if "Settings" in kinds else state.settings
+    return DeclaredState(
+        users=kinds.get("User", state.users),  # type: ignore[arg-type]  # a kind's mapping holds its own resources
+        teams=kinds.get("Team", state.teams),  # type: ignore[arg-type]
+        issuers=kinds.get("Issuer", state.issuers),  # type: ignore[arg-type]
+        templates=kinds.get("EmailTemplate", state.templates),  # type: ignore[arg-type]
+        settings=settings,  # type: ignore[arg-type]
+    )

@@ -47,9 +47,9 @@ def list_entries(
     from reconciler.access.resources import KINDS
     from reconciler.cli.output import write_json, write_lines
     from reconciler.cli.records import entry_document, entry_lines
-    from reconciler.plan.nearest import did_you_mean
     from reconciler.run.auditing import entries
     from reconciler.run.deployment import read_deployment
+    from reconciler.wording.nearest import did_you_mean
 
     found = entries(read_deployment({"database_url": database}), since=since, kind=kind, name=name, limit=limit)
     if kind is not None and kind not in KINDS and not found:  # others than resources may write to the log

@@ -11,7 +11,7 @@ from reconciler.cli.exits import CHANGES, ERROR, OK
 from reconciler.cli.options import check_overrides, database_option, format_option, override_options, repository_options, utc_now
 
 if TYPE_CHECKING:
-    from reconciler.plan.actual import Key
+    from reconciler.access.resources import Key
     from reconciler.plan.plan import Plan
     from reconciler.run.deployment import Deployment
 
@@ -61,9 +61,9 @@ def command(
     from reconciler.cli.output import progress_bar, write_json, write_lines
     from reconciler.cli.records import drift_document, drift_lines, given_lines
     from reconciler.cli.reports import reporting_problems
-    from reconciler.plan.render.words import printable
     from reconciler.run.deployment import read_deployment
     from reconciler.run.drift import adopting, find_drift
+    from reconciler.wording.text import printable
 
     if repair and patch:
         raise click.UsageError("--repair keeps what Git says, --patch what the database says; choose one")
@@ -92,7 +92,7 @@ def command(
 
 def _key(text: str) -> Key:
     from reconciler.access.resources import Kind
-    from reconciler.plan.nearest import did_you_mean
+    from reconciler.wording.nearest import did_you_mean
 
     kind, slash, name = text.partition("/")
     kinds = get_args(Kind)

@@ -9,8 +9,9 @@ from reconciler.access.decide import Reason
 from reconciler.access.instants import format_instant, show_instant
 from reconciler.plan.render.document import revision_document
 from reconciler.plan.render.text import Line
-from reconciler.plan.render.words import printable, show_revision
+from reconciler.plan.render.words import show_revision
 from reconciler.run.explaining import Explanation, Link
+from reconciler.wording.text import printable
 
 if TYPE_CHECKING:
     from reconciler.source.provenance import Provenance

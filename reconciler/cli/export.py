@@ -31,9 +31,9 @@ def command(folder: Path, database: str | None) -> int:
 
     This is how an existing installation is adopted: export, commit, plan (no changes), apply --adopt.
     """
-    from reconciler.plan.render.words import printable
     from reconciler.run.deployment import read_deployment
     from reconciler.run.exporting import export_database
+    from reconciler.wording.text import printable
 
     written, flaws = export_database(read_deployment({"database_url": database}), folder, now=utc_now())
     for flaw in flaws:

@@ -73,7 +73,7 @@ class Commands(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest command where there is none of that name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            from reconciler.plan.nearest import did_you_mean
+            from reconciler.wording.nearest import did_you_mean
 
             raise click.UsageError(f"there is no command `{args[0]}`{did_you_mean(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)

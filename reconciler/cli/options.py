@@ -69,7 +69,7 @@ def override_options(function: F) -> F:
 def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
     """Raise UsageError unless guards are overridden by name, and with a reason that can be written down."""
     from reconciler.plan.guards import GUARDS
-    from reconciler.plan.nearest import did_you_mean
+    from reconciler.wording.nearest import did_you_mean
 
     for guard in overrides:
         if guard not in GUARDS:

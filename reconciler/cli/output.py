@@ -12,7 +12,7 @@ from typing import Any
 import click
 import orjson
 
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
 from reconciler.plan.render.text import Line, Style
 
 _COLOURS: dict[Style, dict[str, Any]] = {

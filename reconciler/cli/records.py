@@ -8,14 +8,15 @@ from typing import Any
 import orjson
 
 from reconciler.access.instants import format_instant
-from reconciler.plan.foreign import Given
 from reconciler.plan.render import document
 from reconciler.plan.render.text import ACTIONS, Line, change_lines, consequence_lines
-from reconciler.plan.render.words import access_sentences, count, printable, show_revision
+from reconciler.plan.render.words import access_sentences, show_revision
+from reconciler.plan.unmanaged import Given
 from reconciler.run.drift import Drift
 from reconciler.run.history import Step
 from reconciler.store.audit import AuditEntry
 from reconciler.store.revisions import revision_document
+from reconciler.wording.text import count, printable
 
 
 def step_lines(step: Step) -> Iterator[Line]:
@@ -90,12 +91,12 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
         yield from consequence_lines(drift.plan, "accord drift --repair")
     elif drift.differences:
         yield "plain", "Put it right: accord drift --repair. Keep it: accord drift --patch | git apply"
-    if drift.foreign:
+    if drift.unmanaged:
         yield (
             "heading",
-            f"Foreign: {count(len(drift.foreign), 'row')} that Git never declared (accord apply --adopt takes them over)",
+            f"Foreign: {count(len(drift.unmanaged), 'row')} that Git never declared (accord apply --adopt takes them over)",
         )
-        for kind, name in drift.foreign:
+        for kind, name in drift.unmanaged:
             yield "dim", f"  {kind} {printable(name)}"
     yield from given_lines(drift.given)
 
@@ -108,7 +109,7 @@ _POWERS = {
 
 
 def given_lines(given: Given) -> Iterator[Line]:
-    """What foreign teams give: everybody is named. And what to do."""
+    """What unmanaged teams give: everybody is named. And what to do."""
     if not any(given):
         return
     yield "heading", "Foreign access: what teams that Git never declared give"
@@ -128,7 +129,7 @@ def drift_document(drift: Drift) -> dict[str, Any]:
             {**document.change_document(change), "since": None if since is None else entry_document(since)}
             for change, since in drift.differences
         ],
-        "foreign": [{"kind": kind, "name": name} for kind, name in drift.foreign],
+        "foreign": [{"kind": kind, "name": name} for kind, name in drift.unmanaged],
         "foreignAccess": {
             "access": [document.access_document(access) for access in drift.given.access],
             "powers": [{"field": field, "team": team, "users": list(users)} for field, team, users in drift.given.powers],

@@ -43,9 +43,9 @@ def command(
     """Check a working folder (or with --rev a revision) and report all problems at once, each with its place."""
     from reconciler.cli.output import progress_bar, write_json, write_lines
     from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
-    from reconciler.plan.render.words import count
     from reconciler.run.deployment import read_deployment
     from reconciler.run.validating import validate_folder, validate_revision, working_folder
+    from reconciler.wording.text import count
 
     if rev is not None and folder is not None:
         raise click.UsageError("give a PATH or --rev, not both; --path names a folder inside the repository")

@@ -18,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from reconciler.mail.filters import FILTERS
 from reconciler.mail.variables import VARIABLES, Type
-from reconciler.plan.nearest import did_you_mean, nearest
+from reconciler.wording.nearest import did_you_mean, nearest
 
 Field: TypeAlias = Literal["subject", "text", "html"]
 FIELDS: tuple[Field, ...] = ("subject", "text", "html")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from reconciler.access.resources import DeclaredState, Kind
-
-Key: TypeAlias = tuple[Kind, str]
-"""A resource's identity: kind and name."""
+from reconciler.access.resources import DeclaredState, Key, Revision
 
 
 class Runtime(NamedTuple):
@@ -37,25 +33,16 @@ class Totals(NamedTuple):
     issuers: int = 0
 
 
-class Revision(NamedTuple):
-    """A commit of the config repository. `time` is the commit's own, aware and in UTC."""
-
-    commit: str
-    author: str
-    time: datetime
-    summary: str = ""
-
-
 class Actual(NamedTuple):
     """The database as a plan sees it: all of it, or the part that a change can touch.
 
-    `declared` holds every row of the declared tables, foreign rows among them; `foreign` says which of them Git never
-    declared. `files` says in which file each declared resource stands (foreign ones are absent).
+    `declared` holds every row of the declared tables, unmanaged ones among them; `unmanaged` says which of them Git never
+    declared. `files` says in which file each declared resource stands (unmanaged ones are absent).
     """
 
     declared: DeclaredState = DeclaredState()
     runtime: Runtime = Runtime()
-    foreign: frozenset[Key] = frozenset()
+    unmanaged: frozenset[Key] = frozenset()
     files: Mapping[Key, str] = {}
     totals: Totals = Totals()
     generation: int = 0

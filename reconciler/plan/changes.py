@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import NamedTuple, TypeVar, cast
 
-from reconciler.access.resources import KINDS, DeclaredState, Kind, Origin, Resource, Team
-from reconciler.plan.actual import Actual, Key
+from reconciler.access.problems import Problem
+from reconciler.access.resources import KINDS, DeclaredState, Key, Kind, Origin, Resource, Team, with_resources
+from reconciler.plan.actual import Actual
 from reconciler.plan.plan import Change
-from reconciler.plan.problems import Problem
 
 Renames = Mapping[Kind, Mapping[str, str]]
 """For each kind: old name -> new name."""
@@ -33,19 +33,19 @@ def find_renames(actual: Actual, desired: DeclaredState, *, adopt: bool = False)
                 continue
             for old in resource.previously:
                 taken = old in renames.get(kind, {})
-                if old in held and old not in wanted and not taken and (adopt or (kind, old) not in actual.foreign):
+                if old in held and old not in wanted and not taken and (adopt or (kind, old) not in actual.unmanaged):
                     renames.setdefault(kind, {})[old] = name
                     break
     return renames
 
 
 def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[Problem]:
-    """What keeps the desired state from being planned: names that belong to a directory account, or to a foreign row.
+    """What keeps the desired state from being planned: names that belong to a directory account, or to an unmanaged row.
 
     Nothing that Git did not declare is ever taken over silently (`adopt` says so aloud).
     """
     found = []
-    taken = desired.origins.keys() & {*actual.foreign, *(("User", name) for name in actual.runtime.directory_accounts)}
+    taken = desired.origins.keys() & {*actual.unmanaged, *(("User", name) for name in actual.runtime.directory_accounts)}
     for key in sorted(taken, key=lambda key: (desired.origins[key], key)):
         (kind, name), origin = key, desired.origins[key]
         if kind == "User" and name in actual.runtime.directory_accounts:
@@ -56,13 +56,13 @@ def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[
             found.append(Problem(origin.file, origin.line, 1, "directory-account", "error", message))
         held = actual.declared.of_kind(kind)
         old = next((old for old in desired.declared.of_kind(kind)[name].previously if old in held), None)
-        if key in actual.foreign and old is not None and (kind, old) not in actual.foreign:
+        if key in actual.unmanaged and old is not None and (kind, old) not in actual.unmanaged:
             message = (
                 f"{kind} `{name}` is said to be `{old}` under a new name, but the database holds another `{name}`, "
                 "which Git never declared; rename or delete that one first"
             )
             found.append(Problem(origin.file, origin.line, 1, "foreign", "error", message))
-        elif key in actual.foreign and not adopt and not _same(actual, desired, key):
+        elif key in actual.unmanaged and not adopt and not _same(actual, desired, key):
             message = (
                 f"{kind} `{name}` is in the database already, and Git never declared it; "
                 "`--adopt` takes it over and changes it to what is declared here"
@@ -77,7 +77,7 @@ def _same(actual: Actual, desired: Desired, key: Key) -> bool:
 
 
 def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: bool = False) -> tuple[Change, ...]:
-    """All changes, sorted by kind and name. Foreign rows are left alone unless they are adopted.
+    """All changes, sorted by kind and name. Unmanaged rows are left alone unless they are adopted.
 
     `before` speaks of members and issuers by their new names, since a rename keeps their identity.
     """
@@ -96,7 +96,7 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
                 found.append(Change("create", kind, name, source, None, resource))
             elif name in old_names:
                 found.append(Change("rename", kind, name, source, current._replace(name=old_names[name]), resource))
-            elif (kind, name) in actual.foreign:
+            elif (kind, name) in actual.unmanaged:
                 if adopt:
                     found.append(Change("adopt", kind, name, source, current, resource))
             elif current is not resource and current != resource:
@@ -104,7 +104,7 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
         found.extend(
             Change("delete", kind, name, _last_origin(actual, (kind, name)), resource, None)
             for name, resource in before.items()
-            if name not in after and (adopt or (kind, name) not in actual.foreign)
+            if name not in after and (adopt or (kind, name) not in actual.unmanaged)
         )
         changes += sorted(found, key=attrgetter("name"))
     return tuple(changes)
@@ -162,21 +162,9 @@ def resulting(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
     return with_resources(state, kinds)
 
 
-def with_resources(state: DeclaredState, kinds: Mapping[Kind, Mapping[str, Resource]]) -> DeclaredState:
-    """A state in which all resources of the given kinds are replaced."""
-    settings = next(iter(kinds["Settings"].values()), None) if "Settings" in kinds else state.settings
-    return DeclaredState(
-        users=kinds.get("User", state.users),  # type: ignore[arg-type]  # a kind's mapping holds its own resources
-        teams=kinds.get("Team", state.teams),  # type: ignore[arg-type]
-        issuers=kinds.get("Issuer", state.issuers),  # type: ignore[arg-type]
-        templates=kinds.get("EmailTemplate", state.templates),  # type: ignore[arg-type]
-        settings=settings,  # type: ignore[arg-type]
-    )
-
-
 def find_moves(actual: Actual, desired: Desired, changes: Iterable[Change]) -> tuple[tuple[Key, Origin], ...]:
     """Resources that are as they were, and declared in another file than before, or for the first time."""
-    held = desired.origins.keys() & {*actual.files, *actual.foreign}
+    held = desired.origins.keys() & {*actual.files, *actual.unmanaged}
     moved = {key for key in held if actual.files.get(key) != desired.origins[key].file}
     if moved:
         moved.difference_update((change.kind, change.name) for change in changes)

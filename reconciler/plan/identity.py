@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.access.problems import Problem
 from reconciler.access.resources import User
 from reconciler.plan.plan import Change
-from reconciler.plan.problems import Problem
 
 
 def handed_over(changes: Iterable[Change]) -> list[Problem]:

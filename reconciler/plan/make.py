@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from reconciler.access.resources import DeclaredState, Guards, Settings
+from reconciler.access.problems import Problem
+from reconciler.access.resources import DeclaredState, Guards, Revision, Settings
 from reconciler.access.state import AccessState, build
 from reconciler.plan.access_diff import access_diff
-from reconciler.plan.actual import Actual, Revision, Runtime
+from reconciler.plan.actual import Actual, Runtime
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_renames, renamed, resulting
 from reconciler.plan.effects import find_effects, loses_ad_group
 from reconciler.plan.guards import Judged, administrators, judge
 from reconciler.plan.identity import handed_over
 from reconciler.plan.plan import AdministratorDiff, Change, Plan
-from reconciler.plan.problems import Problem
 
 
 def make_plan(
@@ -54,7 +54,7 @@ def make_plan(
         effects=find_effects(changes, actual.runtime),
         administrators=_administrator_diff(before, after, now),
         warnings=(*warnings, *handed_over(changes)),
-        foreign=() if adopt else tuple(sorted(actual.foreign - desired.origins.keys())),
+        unmanaged=() if adopt else tuple(sorted(actual.unmanaged - desired.origins.keys())),
         moves=find_moves(actual, desired, changes),
         path=path,
         adopt=adopt,

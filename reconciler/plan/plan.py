@@ -6,11 +6,10 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from reconciler.access.resources import Kind, Origin, Resource
+from reconciler.access.problems import Problem
+from reconciler.access.resources import Key, Kind, Origin, Resource, Revision
 from reconciler.access.state import Access
-from reconciler.plan.actual import Key, Revision
 from reconciler.plan.fields import differences
-from reconciler.plan.problems import Problem
 
 Action = Literal["create", "update", "rename", "delete", "adopt"]
 
@@ -100,14 +99,14 @@ class Plan(NamedTuple):
     effects: Effects
     administrators: AdministratorDiff = AdministratorDiff()
     warnings: tuple[Problem, ...] = ()
-    foreign: tuple[Key, ...] = ()
+    unmanaged: tuple[Key, ...] = ()
     """Rows that Git never declared; left alone."""
     moves: tuple[tuple[Key, Origin], ...] = ()
     """Resources now declared in another file, whose facts are unchanged."""
     path: str = ""
     """The folder of the config repository that the resources were read from; empty means its root."""
     adopt: bool = False
-    """Whether foreign rows are taken over, and deleted where Git does not declare them."""
+    """Whether unmanaged rows are taken over, and deleted where Git does not declare them."""
     rewind: bool = False
     """Whether the revision does not descend from the applied one, and that was permitted."""
 

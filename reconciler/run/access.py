@@ -8,10 +8,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.access.resources import DeclaredState, Kind
+from reconciler.access.resources import DeclaredState, Key, Kind
 from reconciler.access.state import Access, AccessState, access_at, build
-from reconciler.plan.actual import Actual, Key
-from reconciler.plan.nearest import did_you_mean
+from reconciler.plan.actual import Actual
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError
 from reconciler.run.gather import read_declarations, state_of
@@ -26,6 +25,7 @@ from reconciler.store.read import (
     read_history,
     revision_at,
 )
+from reconciler.wording.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from reconciler.store.engine import Connection

@@ -21,7 +21,7 @@ from reconciler.store.read import AppliedRevision, read_applied, read_generation
 from reconciler.store.schema import create
 
 if TYPE_CHECKING:
-    from reconciler.plan.actual import Revision
+    from reconciler.access.resources import Revision
     from reconciler.run.gather import Source
     from reconciler.store.engine import Connection
 
@@ -144,7 +144,7 @@ def _saved_revision(source: Source, order: Order, deployment: Deployment, asked:
     """The revision that a saved plan is for.
 
     The file may not widen what this run is for: it raises Stale where that is not of the configured branch (nor the one that is
-    asked for by name), reads another folder, or takes over foreign rows unasked.
+    asked for by name), reads another folder, or takes over unmanaged rows unasked.
     """
     saved = order.saved or {}
     revision = source.repository.resolve(saved["revision"]["commit"])

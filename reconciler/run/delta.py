@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.access.resources import KINDS, Declaration, Kind, Resource, Settings, Team
-from reconciler.plan.actual import Key
+from reconciler.access.problems import Problem
+from reconciler.access.resources import KINDS, Declaration, Key, Kind, Resource, Settings, Team
 from reconciler.plan.effects import loses_ad_group
-from reconciler.plan.problems import Problem
 from reconciler.store import read
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
     from reconciler.source.rules import Surroundings, check
 
     new = delta.new
-    foreign = read.read_foreign(connection)  # exists, and still is nothing that Git could refer to
+    unmanaged = read.read_unmanaged(connection)  # exists, and still is nothing that Git could refer to
     removed = {kind: frozenset(name for (of, name) in delta.old if of == kind and (kind, name) not in new) for kind in KINDS}
     mentioned = _mentioned(delta.loaded.declarations)
     teams_in_delta = {name for kind, name in (*delta.old, *new) if kind == "Team"}
@@ -114,7 +113,7 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
         kind: frozenset(
             name
             for name in read.names_existing(connection, kind, mentioned.get(kind, set()))
-            if (kind, name) not in delta.old and (kind, name) not in foreign
+            if (kind, name) not in delta.old and (kind, name) not in unmanaged
         )
         for kind in KINDS
     }
@@ -139,7 +138,7 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
             if (kind, name) not in delta.old
         },
         granted_issuers=read.granted_issuers(
-            connection, issuers, teams_in_delta | {name for kind, name in foreign if kind == "Team"}
+            connection, issuers, teams_in_delta | {name for kind, name in unmanaged if kind == "Team"}
         ),
     )
     found = check(delta.loaded.declarations, now, surroundings, locate=delta.loaded.locate)

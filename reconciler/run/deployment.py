@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.plan.nearest import did_you_mean
 from reconciler.run.errors import Misconfigured
+from reconciler.wording.nearest import did_you_mean
 
 DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": "sqlite:///accord.db"}
 _OF_THE_API = ("listen", "trusted_proxies", "threads", "workers", "hashes", "log_format", "log_level")

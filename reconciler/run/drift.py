@@ -7,13 +7,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.access.resources import DeclaredState, Kind, Resource
-from reconciler.plan.actual import Actual, Key
-from reconciler.plan.changes import Desired, conflicts, find_changes, find_renames, with_resources
-from reconciler.plan.foreign import Given, given_by
+from reconciler.access.resources import DeclaredState, Key, Kind, Resource, with_resources
+from reconciler.plan.actual import Actual
+from reconciler.plan.changes import Desired, conflicts, find_changes, find_renames
 from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Change, Plan
+from reconciler.plan.unmanaged import Given, given_by
 from reconciler.run.access import access_state
 from reconciler.run.applying import Outcome, Override, permitted
 from reconciler.run.deployment import Deployment
@@ -24,7 +24,7 @@ from reconciler.store.apply import apply_plan
 from reconciler.store.audit import AuditEntry, last_entry_for
 from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
-from reconciler.store.read import AppliedRevision, Scope, read_actual, read_applied, read_foreign
+from reconciler.store.read import AppliedRevision, Scope, read_actual, read_applied, read_unmanaged
 from reconciler.store.schema import check
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Drift(NamedTuple):
 
     applied: AppliedRevision
     differences: tuple[Difference, ...]
-    foreign: tuple[Key, ...]
+    unmanaged: tuple[Key, ...]
     given: Given
     plan: Plan | None = None
     """The plan that puts it right; None where nothing differs."""
@@ -75,17 +75,17 @@ def find_drift(
     with reading(deployment) as connection:
         applied = _applied(connection)
         if not drifted(connection) and chosen is None:
-            foreign = tuple(sorted(read_foreign(connection)))
-            return Drift(applied, (), foreign, _given(connection, foreign, now))
+            unmanaged = tuple(sorted(read_unmanaged(connection)))
+            return Drift(applied, (), unmanaged, _given(connection, unmanaged, now))
         plan, _ = _repair_plan(connection, open_source(deployment), applied, now, chosen, progress)
         differences = tuple(Difference(change, last_entry_for(connection, change.kind, change.name)) for change in plan.changes)
         plan = plan._replace(guards=overridden(plan.guards, overrides))
-        return Drift(applied, differences, plan.foreign, _given(connection, plan.foreign, now), plan if differences else None)
+        return Drift(applied, differences, plan.unmanaged, _given(connection, plan.unmanaged, now), plan if differences else None)
 
 
-def _given(connection: Connection, foreign: Collection[Key], now: datetime) -> Given:
-    """What foreign rows give. Only a team can: a foreign member or issuer of a declared team makes that team differ."""
-    teams = frozenset(name for kind, name in foreign if kind == "Team")
+def _given(connection: Connection, unmanaged: Collection[Key], now: datetime) -> Given:
+    """What unmanaged rows give. Only a team can: an unmanaged member or issuer of a declared team makes that team differ."""
+    teams = frozenset(name for kind, name in unmanaged if kind == "Team")
     return given_by(access_state(read_actual(connection, Scope(whole_teams=teams), now=now)), teams, now) if teams else Given()
 
 
@@ -120,8 +120,8 @@ def _repair_plan(
     refuse_absent(source, applied)
     declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
     actual, desired = read_actual(connection, now=now), state_of(declarations)
-    # what the revision declares is Git's, whatever a hand wrote into the row: taken for foreign, it would be left as it is
-    actual = actual._replace(foreign=actual.foreign - desired.origins.keys())
+    # what the revision declares is Git's, whatever a hand wrote into the row: taken for unmanaged, it would be left as it is
+    actual = actual._replace(unmanaged=actual.unmanaged - desired.origins.keys())
     differing = {
         (change.kind, change.name): change for change in find_changes(actual, desired, find_renames(actual, desired.declared))
     }

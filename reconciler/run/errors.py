@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.access.problems import Problem
 from reconciler.plan.plan import Plan
-from reconciler.plan.problems import Problem
 
 
 class RunError(Exception):

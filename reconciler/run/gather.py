@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import __version__
-from reconciler.access.resources import Declaration, DeclaredState, Kind, Resource
-from reconciler.plan.actual import Actual, Key, Revision
-from reconciler.plan.changes import Desired, conflicts, with_resources
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
+from reconciler.access.resources import Declaration, DeclaredState, Key, Kind, Resource, Revision, with_resources
+from reconciler.plan.actual import Actual
+from reconciler.plan.changes import Desired, conflicts
 from reconciler.run.errors import InvalidConfiguration
 from reconciler.store.read import AppliedRevision, read_actual
 

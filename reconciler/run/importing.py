@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
 
 
 def import_organisation(

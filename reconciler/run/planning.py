@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from reconciler.plan.actual import Actual, Revision, Runtime, Totals
+from reconciler.access.resources import Revision
+from reconciler.plan.actual import Actual, Runtime, Totals
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan
 from reconciler.run.deployment import Deployment

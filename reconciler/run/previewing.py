@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.access.problems import Problem
 from reconciler.access.resources import EmailTemplate, Origin
-from reconciler.plan.problems import Problem
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidConfiguration
 

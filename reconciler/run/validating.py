@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
 from reconciler.run.deployment import Deployment
 
 if TYPE_CHECKING:

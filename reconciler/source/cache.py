@@ -84,7 +84,7 @@ def _format_id() -> str:
     """Changes with whatever decides what a blob gives: this Accord's version, its schemas, its reading code, the parser."""
     digest = hashlib.sha256(f"{__version__} {yaml.__version__}".encode())
     code = [Path(__file__).parent / f"{name}.py" for name in ("blobs", "build", "documents", "positions", "schema", "secrets")]
-    beyond = [Path(__file__).parents[1] / f"{name}.py" for name in ("access/instants", "access/permitted_ips", "plan/nearest")]
+    beyond = [Path(__file__).parents[1] / f"{name}.py" for name in ("access/instants", "access/permitted_ips", "wording/nearest")]
     for file in (*sorted(schema_folder().glob("*.json")), *code, *beyond):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

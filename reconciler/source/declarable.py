@@ -7,9 +7,18 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from reconciler.access.resources import KINDS, Declaration, DeclaredState, Kind, Origin, Resource, Settings, Team
-from reconciler.plan.actual import Key
-from reconciler.plan.changes import with_resources
+from reconciler.access.resources import (
+    KINDS,
+    Declaration,
+    DeclaredState,
+    Key,
+    Kind,
+    Origin,
+    Resource,
+    Settings,
+    Team,
+    with_resources,
+)
 from reconciler.source.blobs import read_blob
 from reconciler.source.export import can_be_declared, resource_document
 from reconciler.source.rules import check, unknown_references

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
 from reconciler.source.errors import SourceError
 from reconciler.source.location import without_credentials
 from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, shown_path

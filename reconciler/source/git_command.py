@@ -14,11 +14,11 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is reporte
 from git import Git
 from git.exc import CommandError, GitCommandNotFound
 
-from reconciler.plan.render.words import printable
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, SourceError
 from reconciler.source.location import without_credentials
 from reconciler.source.selection import shown_path
+from reconciler.wording.text import printable
 
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",

@@ -14,9 +14,8 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.access.resources import Declaration, Kind, Origin, Resource
-from reconciler.plan.actual import Key
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
+from reconciler.access.resources import Declaration, Key, Kind, Origin, Resource
 from reconciler.source.blobs import Blob, Report, blob_id, decode, encode, read_blob
 from reconciler.source.build import build
 from reconciler.source.cache import BlobCache

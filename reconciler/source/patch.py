@@ -15,9 +15,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.access.resources import DeclaredState, Kind, Resource
-from reconciler.plan.actual import Key
-from reconciler.plan.changes import with_resources
+from reconciler.access.resources import DeclaredState, Key, Kind, Resource, with_resources
 from reconciler.plan.plan import Change
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build

@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
+from reconciler.access.problems import Problem
 from reconciler.access.resources import DeclaredState
-from reconciler.plan.problems import Problem
 from reconciler.source.documents import LARGEST_FILE, Unreadable, compose, parse
 from reconciler.source.errors import SourceError
 from reconciler.source.peribolos_mapping import StateMaker, join_parts

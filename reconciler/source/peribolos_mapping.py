@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from reconciler.access.problems import Problem, Severity
 from reconciler.access.resources import DeclaredState, Issuer, Kind, Membership, Permission, Team, User
-from reconciler.plan.problems import Problem, Severity
 from reconciler.source.peribolos_shape import GitHubRepository, GitHubTeam, Part, Place
 
 _LONGEST_NAME = 64

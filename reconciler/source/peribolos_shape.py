@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from reconciler.plan.problems import Problem, Severity
+from reconciler.access.problems import Problem, Severity
+from reconciler.wording.nearest import nearest
 
 PERMISSIONS = ("none", "read", "triage", "write", "maintain", "admin")
 """From the weakest to the strongest; each includes those before it."""
@@ -105,7 +105,7 @@ class PartReader:
     def _known(self, content: Mapping[str, Any], keys: frozenset[str], path: Path) -> None:
         for key in content:
             if key not in keys:
-                near = next(iter(get_close_matches(key, keys, 1)), None)
+                near = nearest(key, keys)
                 hint = f"; did you mean `{near}`?" if near else ""
                 self.problem((*path, key), f"`{key}` means nothing to peribolos, and is left out{hint}", "warning", near)
 
@@ -150,7 +150,7 @@ class PartReader:
     def _permission(self, value: Any, path: Path) -> int:
         if isinstance(value, str) and value in PERMISSIONS:
             return PERMISSIONS.index(value)
-        near = next(iter(get_close_matches(str(value), PERMISSIONS, 1)), None)
+        near = nearest(str(value), PERMISSIONS)
         self.problem(path, f"{value!r} is not a permission; write one of {', '.join(PERMISSIONS)}", suggestion=near)
         return 0
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reconciler.access.resources import Kind, Origin
-from reconciler.plan.actual import Revision
+from reconciler.access.resources import Kind, Origin, Revision
 from reconciler.source.documents import Unreadable, parse
 from reconciler.source.errors import SourceError
 from reconciler.source.positions import locate, stands_at

@@ -13,9 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
-from reconciler.plan.actual import Revision
-from reconciler.plan.nearest import did_you_mean
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
+from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
 from reconciler.source.folder import link_warning, submodule_warning
@@ -23,6 +22,7 @@ from reconciler.source.git_command import GitCommand
 from reconciler.source.location import is_remote, without_credentials
 from reconciler.source.mirror import fetch_mirror
 from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, is_visible, shown_path
+from reconciler.wording.nearest import did_you_mean
 
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE")
 """Variables that git sets for a hook: they name the repository of the hook, which need not be the one that was asked for."""

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
+from reconciler.access.problems import Problem, Severity
 from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Resource, Settings, Team, User
 from reconciler.access.state import ended
-from reconciler.plan.nearest import nearest
-from reconciler.plan.problems import Problem, Severity
+from reconciler.wording.nearest import nearest
 
 if TYPE_CHECKING:
     from reconciler.source.load import Loaded

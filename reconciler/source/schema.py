@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from reconciler.access.resources import KINDS
-from reconciler.plan.nearest import nearest
 from reconciler.shipped import schema_folder
+from reconciler.wording.nearest import nearest
 
 FILES = {
     "User": "user.schema.json",

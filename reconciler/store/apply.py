@@ -16,7 +16,7 @@ from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.store import tables
 from reconciler.store.audit import Chain, Event
-from reconciler.store.bulk import Behind, insert_rows, new_ids
+from reconciler.store.bulk import BackgroundWriter, insert_rows, new_ids
 from reconciler.store.digests import Bucket, buckets_of, drifted, refresh
 from reconciler.store.engine import Connection
 from reconciler.store.errors import ChangedMeanwhile
@@ -79,14 +79,14 @@ def apply_plan(
     write_revision(connection, entry)
     writer.change(plan)
     log = Chain(connection, at=now, actor=applied_by, revision_id=revision_id)
-    with Behind() as behind:
-        writer.insert(behind)
+    with BackgroundWriter() as background:
+        writer.insert(background)
         entry = entry._replace(plan_digest=plan_digest(plan))  # which takes long, now while rows are on their way
-        behind.call(write_digest, connection, entry)
+        background.call(write_digest, connection, entry)
         touched = writer.touched.union(stale) if whole else writer.touched.difference(stale)
-        behind.call(refresh, connection, touched)
+        background.call(refresh, connection, touched)
         for rows in log.entries(_events(plan, entry, action)):
-            behind.call(insert_rows, connection, tables.audit, rows)
+            background.call(insert_rows, connection, tables.audit, rows)
     log.end()
     return revision_id
 
@@ -171,11 +171,11 @@ class _Writer:
             created = [change.name for change in changes if change.before is None]
             self._ids[kind].update(zip(created, new_ids(self.connection, TABLES[kind], len(created)), strict=True))
 
-    def insert(self, behind: Behind) -> None:
+    def insert(self, background: BackgroundWriter) -> None:
         """What comes, and its links."""
         for kind, changes in self._changes.items():
-            self._create(kind, [change for change in changes if change.before is None], behind)
-        self._link([change for change in self._changes["Team"] if change.after is not None], behind)
+            self._create(kind, [change for change in changes if change.before is None], background)
+        self._link([change for change in self._changes["Team"] if change.after is not None], background)
 
     def _tell(self, number: int) -> None:
         self._done += number
@@ -227,7 +227,7 @@ class _Writer:
         for change, row_id in moving:
             self._ids[change.kind][change.name] = row_id
 
-    def _create(self, kind: Kind, changes: Sequence[Change], behind: Behind) -> None:
+    def _create(self, kind: Kind, changes: Sequence[Change], background: BackgroundWriter) -> None:
         table, ids = TABLES[kind], self._ids[kind]
         for start in range(0, len(changes), _PIECE):
             piece = changes[start : start + _PIECE]
@@ -241,11 +241,11 @@ class _Writer:
                 for change in piece
                 if isinstance(change.after, User) and gets_welcome_mail(change.after)
             ]
-            behind.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *values[0]))
-            behind.call(
+            background.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *values[0]))
+            background.call(
                 insert_rows, self.connection, tables.outbox, mails, ("template", "user_id", "created_at", "attempts", "detail")
             )
-            behind.call(insert_rows, self.connection, tables.previous_names, _previous_names(piece))
+            background.call(insert_rows, self.connection, tables.previous_names, _previous_names(piece))
             self._touch(table.name, *(row[0] for row in rows))
             self._tell(len(piece))
 
@@ -299,7 +299,7 @@ class _Writer:
                     if row_id is not None:  # else the row went with the user or issuer that was deleted
                         self.connection.exec_driver_sql(f"DELETE FROM {table} WHERE team_id = {team_id} AND {column} = {row_id}")
 
-    def _link(self, changes: Sequence[Change], behind: Behind) -> None:
+    def _link(self, changes: Sequence[Change], background: BackgroundWriter) -> None:
         """The memberships and permissions that teams get."""
         members: list[tuple[Any, ...]] = []
         permissions: list[tuple[Any, ...]] = []
@@ -311,8 +311,8 @@ class _Writer:
             joined, granted = _differing(before.members, after.members)[1], _differing(before.permissions, after.permissions)[1]
             members.extend((team_id, users[user], until and instant_text(until), reason) for user, until, reason in joined)
             permissions.extend((team_id, issuers[issuer], until and instant_text(until)) for issuer, until in granted)
-        behind.call(insert_rows, self.connection, tables.memberships, members)
-        behind.call(insert_rows, self.connection, tables.permissions, permissions)
+        background.call(insert_rows, self.connection, tables.memberships, members)
+        background.call(insert_rows, self.connection, tables.permissions, permissions)
         teams = [self._ids["Team"][change.name] for change in changes]
         self._touch("memberships", *teams)
         self._touch("permissions", *teams)

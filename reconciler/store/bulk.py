@@ -1,4 +1,4 @@
-"""Many rows at once: as many a statement as it takes, or COPY where the database has it; behind the caller's back if wanted."""
+"""Many rows at once: as many a statement as it takes, or COPY where the database has it; in the background if wanted."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def insert_rows(
             copy.write_row(row)
 
 
-class Behind(AbstractContextManager["Behind"]):
-    """Calls that are made in their order by a thread of their own, behind the caller, who makes the next rows meanwhile.
+class BackgroundWriter(AbstractContextManager["BackgroundWriter"]):
+    """Calls that are made in their order by a thread of their own, while the caller makes the next rows.
 
     SQLite and the network leave the processor's other core to Python. Within the block the connection belongs to that thread.
     After a call that fails no further one is made, and its error is raised at the end of the block.

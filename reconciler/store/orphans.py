@@ -1,4 +1,4 @@
-"""Rows whose user, team or issuer is gone: no Accord leaves them, a foreign hand in SQLite (foreign keys off) does."""
+"""Rows whose user, team or issuer is gone: no Accord leaves them, a hand in SQLite (foreign keys off) does."""
 
 from __future__ import annotations
 

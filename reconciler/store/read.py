@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Table, func, select
 
-from reconciler.access.resources import DeclaredState, Kind, Membership, Permission, Team
-from reconciler.plan.actual import Actual, Key, Runtime, Totals
+from reconciler.access.resources import DeclaredState, Key, Kind, Membership, Permission, Team
+from reconciler.plan.actual import Actual, Runtime, Totals
 from reconciler.store import tables
 from reconciler.store.chunks import ids_named, select_column, select_rows
 from reconciler.store.engine import Connection
@@ -38,9 +38,9 @@ __all__ = [
     "previous_names",
     "read_actual",
     "read_applied",
-    "read_foreign",
     "read_generation",
     "read_history",
+    "read_unmanaged",
     "revision_at",
     "settings_in_force",
     "teams_referring",
@@ -69,7 +69,7 @@ def read_generation(connection: Connection) -> int:
 def read_actual(connection: Connection, scope: Scope | None = None, *, now: datetime) -> Actual:
     """The actual state at an instant; with a scope only what that can touch, at a cost that grows with the scope.
 
-    Foreign keys, totals, generation and the applied revision are of the whole database either way.
+    Unmanaged rows, totals, generation and the applied revision are of the whole database either way.
     """
     part = _everything() if scope is None else _part(connection, scope)
     applied = read_applied(connection)
@@ -89,7 +89,7 @@ def read_actual(connection: Connection, scope: Scope | None = None, *, now: date
         runtime=_runtime(
             connection, part, user_names, team_names, frozenset(row[1] for row in users if row[_SOURCE] == "directory"), now
         ),
-        foreign=read_foreign(connection),
+        unmanaged=read_unmanaged(connection),
         files={(kind, row[1]): row[2] for kind, rows in located for row in rows if row[2] is not None} | _other_files(connection),
         totals=_totals(connection),
         generation=read_generation(connection),
@@ -140,7 +140,7 @@ def _rows(connection: Connection, table: Table, ids: Collection[int] | None) -> 
 
 
 def _teams(connection: Connection, part: _Part, rows: list[Any], user_names: Mapping[int, str]) -> dict[str, Team]:
-    # rows that link to nothing are passed over: only SQLite written to by a foreign hand can hold them
+    # rows that link to nothing are passed over: only SQLite written to by hand can hold them
     members: dict[int, list[Membership]] = {row[0]: [] for row in rows}
     for team, user, until, reason in _membership_rows(connection, part, "memberships", "team_id, user_id, until, reason"):
         if user in user_names and team in members:
@@ -214,7 +214,7 @@ def _live_tokens(
     return found["session"], found["token"]
 
 
-def read_foreign(connection: Connection) -> frozenset[Key]:
+def read_unmanaged(connection: Connection) -> frozenset[Key]:
     """The rows that Git never declared."""
     found: set[Key] = set()
     for kind, table in TABLES.items():

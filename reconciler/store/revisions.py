@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import select
 
 from reconciler.access.instants import format_instant
-from reconciler.plan.actual import Revision
+from reconciler.access.resources import Revision
 from reconciler.plan.render import document
 from reconciler.store import tables
 from reconciler.store.audit import Broken, Recorded

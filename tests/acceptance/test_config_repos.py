@@ -18,8 +18,8 @@ import pytest
 from scenario import Accord
 
 import reconciler.source
+from reconciler.access.problems import Problem
 from reconciler.mail.grammar import Rule
-from reconciler.plan.problems import Problem
 from reconciler.plan.render.problems import problems_json
 from reconciler.run.deployment import Deployment
 from reconciler.run.validating import Validation, validate_folder, validate_revision

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from reconciler.access.instants import format_instant, show_instant
+from reconciler.access.resources import Revision
 from reconciler.access.state import Access
-from reconciler.plan.actual import Revision
 from reconciler.plan.render.text import Line
-from reconciler.plan.render.words import count, printable, show_revision
+from reconciler.plan.render.words import show_revision
+from reconciler.wording.text import count, printable
 
 
 def access_lines(accesses: Sequence[Access], at: datetime, revision: Revision | None, *, past: bool) -> Iterator[Line]:

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 
 from reconciler.access.instants import format_instant
+from reconciler.access.problems import Problem
+from reconciler.access.resources import Revision
 from reconciler.access.state import Access
-from reconciler.plan.actual import Revision
 from reconciler.plan.plan import Change, Plan
-from reconciler.plan.problems import Problem
 
 Document = dict[str, Any]
 _PIECE = 1_000
@@ -75,7 +75,7 @@ def plan_document(plan: Plan) -> Document:
             "sessionsEnded": plan.effects.sessions_ended,
             "tokensEnded": plan.effects.tokens_ended,
         },
-        "foreign": [{"kind": kind, "name": name} for kind, name in plan.foreign],
+        "foreign": [{"kind": kind, "name": name} for kind, name in plan.unmanaged],
         "moves": [{"kind": kind, "name": name, "source": str(origin)} for (kind, name), origin in plan.moves],
     }
 

@@ -13,7 +13,8 @@ from reconciler.access.state import Access
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.render.text import REWIND, access_change_sentence, change_lines, summary
-from reconciler.plan.render.words import count, effects_words, printable
+from reconciler.plan.render.words import effects_words
+from reconciler.wording.text import count, printable
 
 LIMIT = 60_000
 """Characters; GitHub refuses a comment beyond 65,536."""
@@ -171,9 +172,9 @@ def _rows_besides(plan: Plan) -> Iterator[str]:
         taken = [f"{change.kind} {change.name}" for change in plan.changes if change.action == "adopt"]
         rest = "rows that Git never declared are taken over, and deleted where it does not declare them (--adopt)"
         yield from _folded(f"{len(taken):,} taken over: {rest}", taken)
-    if plan.foreign:
-        foreign = count(len(plan.foreign), "row that Git never declared", "rows that Git never declared")
-        yield from _folded(f"{foreign}, left alone", [f"{kind} {name}" for kind, name in plan.foreign])
+    if plan.unmanaged:
+        unmanaged = count(len(plan.unmanaged), "row that Git never declared", "rows that Git never declared")
+        yield from _folded(f"{unmanaged}, left alone", [f"{kind} {name}" for kind, name in plan.unmanaged])
     if plan.moves:
         moves = [f"{kind} {name}: {origin}" for (kind, name), origin in plan.moves]
         yield from _folded(f"{count(len(moves), 'resource')} now declared elsewhere", moves)

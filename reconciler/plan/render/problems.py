@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reconciler.plan.problems import Problem
+from reconciler.access.problems import Problem
 from reconciler.plan.render.document import problem_document
 from reconciler.plan.render.text import Line
-from reconciler.plan.render.words import count, printable
+from reconciler.wording.text import count, printable
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[Line]:

@@ -9,16 +9,8 @@ from typing import Any, Literal
 from reconciler.access.instants import show_instant
 from reconciler.plan.plan import AccessChange, Change, Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.plan.render.words import (
-    access_sentences,
-    count,
-    effects_words,
-    printable,
-    show_both,
-    show_item,
-    show_revision,
-    show_value,
-)
+from reconciler.plan.render.words import access_sentences, effects_words, show_both, show_item, show_revision, show_value
+from reconciler.wording.text import count, printable
 
 Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
 Line = tuple[Style, str]
@@ -47,12 +39,12 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     yield "plain", ""
     yield from _changes(plan)
     yield from consequence_lines(plan)
-    if plan.foreign:
+    if plan.unmanaged:
         yield (
             "heading",
-            f"Foreign: {count(len(plan.foreign), 'row')} that Git never declared, left alone (`--adopt` takes them over)",
+            f"Foreign: {count(len(plan.unmanaged), 'row')} that Git never declared, left alone (`--adopt` takes them over)",
         )
-        for kind, name in plan.foreign:
+        for kind, name in plan.unmanaged:
             yield "dim", f"  {kind} {printable(name)}"
     yield "dim", f"Digest {plan_digest(plan)}"
 

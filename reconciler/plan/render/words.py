@@ -1,27 +1,21 @@
-"""Wording that the renderers share: numbers of things, values made safe to show, access in a sentence."""
+"""Wording that the renderers share: a field's values, a revision, access in a sentence."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
 
 from reconciler.access.instants import parse_instant, show_instant
+from reconciler.access.resources import Revision
 from reconciler.access.state import Access
-from reconciler.plan.actual import Revision
 from reconciler.plan.plan import Effects
+from reconciler.wording.text import count, printable
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _LONGEST = 200
 _AROUND = 30
 """How many characters are shown on either side of what differs."""
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """`1 team`, `1,200 teams`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def effects_words(effects: Effects) -> str:
@@ -32,11 +26,6 @@ def effects_words(effects: Effects) -> str:
         ("ends", effects.tokens_ended, "token"),
     )
     return ", ".join(f"{verb} {count(number, noun)}" for verb, number, noun in parts if number)
-
-
-def printable(text: str) -> str:
-    """Text on one line in which nothing can hide: what moves the cursor or turns the writing direction is spelt out."""
-    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char) in _HIDDEN else char for char in text)
 
 
 def show_value(value: Any, longest: float = _LONGEST) -> str:

@@ -358,10 +358,7 @@ def test_a_file_too_large_is_a_problem_of_that_file_and_takes_little_memory(work
     program = """
 import resource, sys
 from pathlib import Path
-from reconciler.source.cache import BlobCache
 from reconciler.source.git_command import without_credentials
-from reconciler.source.load import load_revision
-from reconciler.source.repository import Repository
 repository = Repository.open(sys.argv[1], Path(sys.argv[2]))
 resource.setrlimit(resource.RLIMIT_DATA, (180 << 20, 180 << 20))  # for git too
 loaded = load_revision(repository, repository.resolve("main").commit, "", cache=BlobCache(None))

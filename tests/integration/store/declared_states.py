@@ -17,15 +17,17 @@ from reconciler.access.resources import (
     EmailTemplate,
     Guards,
     Issuer,
+    Key,
     Membership,
     Origin,
     Permission,
     Resource,
+    Revision,
     Settings,
     Team,
     User,
 )
-from reconciler.plan.actual import Actual, Key, Revision
+from reconciler.plan.actual import Actual
 from reconciler.plan.changes import Desired
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan

@@ -61,7 +61,7 @@ def test_what_is_applied_is_what_is_read(database: Database) -> None:
     assert held(database).declared == SMALL
     assert held(database).files == {key: origin.file for key, origin in origins_of(SMALL).items()}
     assert held(database).totals == (4, 2, 2)
-    assert held(database).foreign == frozenset()
+    assert held(database).unmanaged == frozenset()
 
 
 @pytest.mark.slow
@@ -311,7 +311,7 @@ def test_a_waiting_welcome_mail_lets_somebody_log_in(database: Database) -> None
 def test_foreign_rows_are_left_alone_and_adopted_when_asked(database: Database) -> None:
     bring(database, SMALL)
     run_sql(database, "INSERT INTO users (name, email) VALUES ('carol', 'c@example.org'), ('dave', 'd@example.org')")
-    assert held(database).foreign == {("User", "carol"), ("User", "dave")}
+    assert held(database).unmanaged == {("User", "carol"), ("User", "dave")}
     bring(database, SMALL, commit="beef")
     assert set(held(database).declared.users) == {*SMALL.users, "carol", "dave"}
     carol = User("carol", "carol@example.org", initial_password="none")
@@ -319,7 +319,7 @@ def test_foreign_rows_are_left_alone_and_adopted_when_asked(database: Database) 
     plan = bring(database, without(SMALL, users={"carol": carol}), commit="cafe", adopt=True)
     assert [(change.action, change.name) for change in plan.changes] == [("adopt", "carol"), ("delete", "dave")]
     assert held(database).declared == without(SMALL, users={"carol": carol})
-    assert held(database).foreign == frozenset()
+    assert held(database).unmanaged == frozenset()
     assert query(database, "SELECT id FROM users WHERE name = 'carol'") == [(carols_id,)]
 
 

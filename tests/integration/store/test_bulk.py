@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from waiting import LONG
 
 from reconciler.store import tables
-from reconciler.store.bulk import Behind, insert_rows, new_ids
+from reconciler.store.bulk import BackgroundWriter, insert_rows, new_ids
 from reconciler.store.engine import Database
 from reconciler.store.errors import StoreError
 
@@ -65,20 +65,20 @@ def test_more_rows_than_a_statement_takes(database: Database) -> None:
     assert sorted(query(database, "SELECT kind, previous, name FROM previous_names")) == sorted(rows)
 
 
-def test_calls_behind_are_made_in_their_order_by_the_end_of_the_block() -> None:
+def test_calls_in_the_background_are_made_in_their_order_by_the_end_of_the_block() -> None:
     made: list[int] = []
-    with Behind() as behind:
+    with BackgroundWriter() as background:
         for number in range(100):
-            behind.call(made.append, number)
+            background.call(made.append, number)
     assert made == list(range(100))
 
 
-def test_after_a_call_behind_that_fails_there_is_none(database: Database) -> None:
+def test_after_a_background_call_that_fails_there_is_none(database: Database) -> None:
     made: list[int] = []
-    with pytest.raises(StoreError, match="refused"), database.writing() as connection, Behind() as behind:
-        behind.call(insert_rows, connection, tables.previous_names, [("User", "a", "b")])
-        behind.call(insert_rows, connection, tables.previous_names, [("User", "a", "c")])
-        behind.call(made.append, 1)
+    with pytest.raises(StoreError, match="refused"), database.writing() as connection, BackgroundWriter() as background:
+        background.call(insert_rows, connection, tables.previous_names, [("User", "a", "b")])
+        background.call(insert_rows, connection, tables.previous_names, [("User", "a", "c")])
+        background.call(made.append, 1)
     assert not made
     assert query(database, "SELECT * FROM previous_names") == []
 
@@ -106,10 +106,10 @@ def test_what_fails_in_the_block_itself_waits_for_the_call_that_is_being_made() 
         ended.waiting.get(timeout=LONG)
         made.append("first")
 
-    with pytest.raises(LookupError), Behind() as behind:
-        behind._ended = ended
-        behind.call(slow)
-        behind.call(made.append, "second")
+    with pytest.raises(LookupError), BackgroundWriter() as background:
+        background._ended = ended
+        background.call(slow)
+        background.call(made.append, "second")
         assert begun.wait(LONG)
         raise LookupError
     assert made == ["first"]
@@ -127,8 +127,8 @@ def test_ctrl_c_cannot_leave_a_call_behind() -> None:
         ended.waiting.get(timeout=LONG)
         made.append("first")
 
-    with pytest.raises(KeyboardInterrupt), Behind() as behind:
-        behind._ended = ended
-        behind.call(interrupting)
-        behind.call(made.append, "second")
+    with pytest.raises(KeyboardInterrupt), BackgroundWriter() as background:
+        background._ended = ended
+        background.call(interrupting)
+        background.call(made.append, "second")
     assert made == ["first"]

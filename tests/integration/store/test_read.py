@@ -12,9 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from reconciler.access.resources import KINDS, Declaration, DeclaredState, Issuer, Membership, Origin, Resource, Team, User
-from reconciler.plan.actual import Actual, Key, Runtime
-from reconciler.plan.changes import with_resources
+from reconciler.access.resources import (
+    KINDS,
+    Declaration,
+    DeclaredState,
+    Issuer,
+    Key,
+    Membership,
+    Origin,
+    Resource,
+    Team,
+    User,
+    with_resources,
+)
+from reconciler.plan.actual import Actual, Runtime
 from reconciler.run.delta import Delta, scope_of
 from reconciler.source.load import Loaded
 from reconciler.store import read
@@ -96,8 +107,8 @@ def test_a_part_agrees_with_the_whole(database: Database, state: DeclaredState, 
         expected = whole.declared.teams[name]
         assert set(team.members) <= set(expected.members)
         assert team._replace(members=()) == expected._replace(members=())
-    assert (part.foreign, part.totals, part.generation, part.applied) == (
-        whole.foreign,
+    assert (part.unmanaged, part.totals, part.generation, part.applied) == (
+        whole.unmanaged,
         whole.totals,
         whole.generation,
         whole.applied,

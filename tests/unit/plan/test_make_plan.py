@@ -1,4 +1,4 @@
-"""make_plan(): changes, renames, foreign rows, access and effects."""
+"""make_plan(): changes, renames, unmanaged rows, access and effects."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from reconciler.access.resources import (
     Origin,
     Permission,
     Resource,
+    Revision,
     Settings,
     Team,
     User,
 )
 from reconciler.access.state import Access
-from reconciler.plan.actual import Actual, Revision, Runtime, Totals
+from reconciler.plan.actual import Actual, Runtime, Totals
 from reconciler.plan.changes import Desired, conflicts
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import AccessChange, Plan
@@ -43,14 +44,14 @@ def desired(*resources: Resource) -> Desired:
     return Desired(state(*resources), origins)
 
 
-def actual(*resources: Resource, runtime: Runtime | None = None, foreign: frozenset = frozenset()) -> Actual:
+def actual(*resources: Resource, runtime: Runtime | None = None, unmanaged: frozenset = frozenset()) -> Actual:
     declared = state(*resources)
     keys = [(KIND_OF[type(resource)], resource.name) for resource in resources]
     return Actual(
         declared,
         runtime or Runtime(can_set_password=frozenset(declared.users)),
-        foreign=foreign,
-        files={key: f"{key[1]}.yaml" for key in keys if key not in foreign},
+        unmanaged=unmanaged,
+        files={key: f"{key[1]}.yaml" for key in keys if key not in unmanaged},
         totals=Totals(len(declared.users), len(declared.teams), len(declared.issuers)),
         generation=7,
         applied=REVISION._replace(commit="b" * 40),
@@ -153,20 +154,20 @@ def test_a_directory_account_cannot_be_declared() -> None:
 
 
 def test_foreign_rows_are_left_alone_until_they_are_adopted() -> None:
-    foreign = frozenset({("User", "bob"), ("Issuer", "public")})
-    before = actual(ALICE, BOB, ADMINS, PUBLIC, foreign=foreign)
+    unmanaged = frozenset({("User", "bob"), ("Issuer", "public")})
+    before = actual(ALICE, BOB, ADMINS, PUBLIC, unmanaged=unmanaged)
     made = plan(before, desired(ALICE, ADMINS))
     assert made.is_empty
-    assert made.foreign == (("Issuer", "public"), ("User", "bob"))
+    assert made.unmanaged == (("Issuer", "public"), ("User", "bob"))
 
     taking = plan(before, desired(ALICE, ADMINS, BOB), adopt=True)
     assert [(change.action, change.name) for change in taking.changes] == [("adopt", "bob"), ("delete", "public")]
-    assert taking.foreign == ()
+    assert taking.unmanaged == ()
 
 
 def test_a_foreign_row_that_git_declares_otherwise_is_a_conflict_that_names_adopt() -> None:
-    foreign = frozenset({("User", "bob")})
-    before = actual(ALICE, BOB, ADMINS, foreign=foreign)
+    unmanaged = frozenset({("User", "bob")})
+    before = actual(ALICE, BOB, ADMINS, unmanaged=unmanaged)
     other_bob = BOB._replace(email="robert@example.org")
     found = conflicts(before, desired(ALICE, ADMINS, other_bob))
     assert [problem.rule for problem in found] == ["foreign"]
@@ -177,7 +178,7 @@ def test_a_foreign_row_that_git_declares_otherwise_is_a_conflict_that_names_adop
 
 def test_a_foreign_team_still_gives_access_and_its_loss_shows() -> None:
     rogue = Team("rogue", members=(Membership("bob"),), permissions=(Permission("public"),))
-    before = actual(ALICE, BOB, ADMINS, PUBLIC, rogue, foreign=frozenset({("Team", "rogue")}))
+    before = actual(ALICE, BOB, ADMINS, PUBLIC, rogue, unmanaged=frozenset({("Team", "rogue")}))
     assert plan(before, desired(ALICE, BOB, ADMINS, PUBLIC)).access.lost == ()
     assert plan(before, desired(ALICE, BOB, ADMINS, PUBLIC), adopt=True).access.lost == (
         Access("bob", "public", ("rogue",), None),

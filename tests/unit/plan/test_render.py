@@ -9,17 +9,18 @@ import jsonschema
 import pytest
 from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, PUBLIC, actual, desired, plan
 
+from reconciler.access.problems import Problem
 from reconciler.access.resources import EmailTemplate, Guards, Issuer, Membership, Origin, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
 from reconciler.plan.guards import overridden
 from reconciler.plan.plan import AdministratorDiff, Change, Plan
-from reconciler.plan.problems import Problem
 from reconciler.plan.render.access import access_lines
 from reconciler.plan.render.document import plan_digest, plan_document
 from reconciler.plan.render.markdown import LIMIT, code, escape, plan_markdown
 from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
 from reconciler.plan.render.text import change_lines, plan_lines, summary
-from reconciler.plan.render.words import printable, show_both, show_value
+from reconciler.plan.render.words import show_both, show_value
+from reconciler.wording.text import printable
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 
@@ -39,8 +40,8 @@ def busy_plan() -> Plan:
     )
     ops = Team("ops", members=(Membership("alice"),), permissions=(Permission("internal"), Permission("public")))
     runtime = Runtime(can_set_password=frozenset({"alice"}), sessions={"bob": 1}, tokens={"bob": 2})
-    foreign = frozenset({("Issuer", "stray")})
-    before = actual(ALICE, BOB, ADMINS, INTERNAL, PUBLIC, Issuer("stray"), web, ops, *users, runtime=runtime, foreign=foreign)
+    unmanaged = frozenset({("Issuer", "stray")})
+    before = actual(ALICE, BOB, ADMINS, INTERNAL, PUBLIC, Issuer("stray"), web, ops, *users, runtime=runtime, unmanaged=unmanaged)
     after = desired(
         ALICE._replace(full_name="Alice Jones", labels=(("cost", "42"),)),
         User("carol", "carol@example.org"),
@@ -174,7 +175,7 @@ def test_markdown_puts_the_summary_first_and_access_in_a_table() -> None:
 
 
 def test_markdown_folds_what_is_adopted_what_is_foreign_and_what_was_moved() -> None:
-    stray = {"foreign": frozenset({("Issuer", "stray")})}
+    stray = {"unmanaged": frozenset({("Issuer", "stray")})}
     before = actual(ALICE, ADMINS, Issuer("stray"), **stray)
     shown = plan_markdown(plan(before, desired(ALICE, ADMINS)))
     assert "<details><summary>1 row that Git never declared, left alone</summary>\n\n`Issuer stray`\n\n</details>\n" in shown
@@ -191,7 +192,7 @@ def test_markdown_bounds_foreign_rows_and_moves() -> None:
     made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS))
     long = Origin("/".join(["folder"] * 500), 1)
     many = tuple(("User", f"user-{number}") for number in range(5_000))
-    shown = plan_markdown(made._replace(foreign=many, moves=tuple((key, long) for key in many)))
+    shown = plan_markdown(made._replace(unmanaged=many, moves=tuple((key, long) for key in many)))
     assert len(shown) < 6_000
     assert "5,000 more: see the plan as text" in shown
 

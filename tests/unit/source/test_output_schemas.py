@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from reconciler.access.problems import Problem
 from reconciler.access.resources import (
     DeclaredState,
     EmailTemplate,
@@ -17,15 +18,15 @@ from reconciler.access.resources import (
     Membership,
     Origin,
     Permission,
+    Revision,
     Settings,
     Team,
     User,
 )
-from reconciler.plan.actual import Actual, Revision, Runtime, Totals
+from reconciler.plan.actual import Actual, Runtime, Totals
 from reconciler.plan.changes import Desired
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan
-from reconciler.plan.problems import Problem
 from reconciler.plan.render.document import plan_document, problem_document
 from reconciler.shipped import schema_folder
 
@@ -83,7 +84,7 @@ def plan(before: DeclaredState, after: DeclaredState) -> Plan:
     actual = Actual(
         before,
         Runtime(can_set_password=frozenset(before.users), sessions={"bob": 2}, tokens={"bob": 1}),
-        foreign=frozenset({("Issuer", "vpn")} if "vpn" in before.issuers else ()),
+        unmanaged=frozenset({("Issuer", "vpn")} if "vpn" in before.issuers else ()),
         files=dict.fromkeys(origins(before), "old.yaml"),
         totals=Totals(len(before.users), len(before.teams), len(before.issuers)),
         generation=7,

@@ -11,6 +11,7 @@ import pytest
 from growth import assert_linear
 
 import reconciler.source.rules
+from reconciler.access.problems import Problem
 from reconciler.access.resources import (
     Declaration,
     EmailTemplate,
@@ -25,9 +26,8 @@ from reconciler.access.resources import (
     Team,
     User,
 )
-from reconciler.plan.nearest import nearest
-from reconciler.plan.problems import Problem
 from reconciler.source.rules import Surroundings, check
+from reconciler.wording.nearest import nearest
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

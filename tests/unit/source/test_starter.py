@@ -14,8 +14,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.access.problems import Problem
 from reconciler.access.resources import Membership
-from reconciler.plan.problems import Problem
 from reconciler.run.gather import state_of
 from reconciler.shipped import schema_folder, starter_folder
 from reconciler.source.cache import open_cache

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.plan.nearest import did_you_mean, nearest
+from reconciler.wording.nearest import did_you_mean, nearest
 
 NAMES = ["tls-public", "tls-internal", "vpn", "Straße"]
 

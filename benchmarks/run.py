@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.generate import commit, make_repository, user_file
+from benchmarks.processes import resident
 
 _LIMIT = """
 import subprocess, sys, time, yaml
@@ -108,18 +109,8 @@ def timed(command: list[str], environment: dict[str, str]) -> Measured:
 
 
 def _watch(pid: int, peak: list[float]) -> None:
-    """Every 20 ms: the resident memory of a process and its descendants, shared pages counted in each."""
-    while Path(f"/proc/{pid}").exists():
-        total, waiting = 0.0, [pid]
-        while waiting:
-            current = waiting.pop()
-            try:
-                total += int(Path(f"/proc/{current}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-                waiting += [int(child) for child in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
-            except (OSError, IndexError):
-                continue
-        if total == 0.0:
-            return
+    """Every 20 ms: the resident memory of a process and its descendants."""
+    while total := resident(pid):
         peak[0] = max(peak[0], total)
         time.sleep(0.02)
 

@@ -19,10 +19,12 @@ from api.directory.entries import Entry
 from api.http.schemas import NAME
 from api.state import accounts
 from api.state.reader import Reader
+from reconciler.access.touched import Touched
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.bulk import new_ids
 from reconciler.store.engine import Connection, Database
+from reconciler.store.generations import raise_generation
 
 _NAME = re.compile(NAME["pattern"])
 _users, _links, _known = tables.users.c, tables.directory_memberships.c, tables.directory_accounts.c
@@ -85,7 +87,7 @@ def follow(connection: Connection, known: Known, name: str, entry: Entry, teams:
     events += _follow_teams(connection, known.user_id, name, teams)
     events += switch(connection, known, name, entry.ended(now), now)
     if events:
-        accounts.raise_generation(connection)
+        raise_generation(connection, Touched(frozenset({known.name, name})))
     return events
 
 
@@ -141,14 +143,14 @@ def miss(connection: Connection, known: Known, now: datetime, *, seen_missing: b
         return []
     events = switch(connection, known, known.name, "gone-from-directory", now)
     if events:
-        accounts.raise_generation(connection)
+        raise_generation(connection, Touched(frozenset({known.name})))
     return events
 
 
 def remove(connection: Connection, known: Known, why: str) -> list[Event]:
     """Delete an account with its sessions, tokens and teams."""
     connection.execute(delete(tables.users).where(_users.id == known.user_id))
-    accounts.raise_generation(connection)
+    raise_generation(connection, Touched(frozenset({known.name})))
     return [Event("account.delete", "User", known.name, {"why": why, "guid": known.guid})]
 
 

@@ -15,9 +15,11 @@ from api.authentication.passwords import Passwords, objection
 from api.errors import Conflict, NotFound
 from api.outbox.claims import end_password_mails
 from api.state.policies import PasswordPolicy
+from reconciler.access.touched import Touched
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database
+from reconciler.store.generations import raise_generation
 
 NO_FAILURES: dict[str, Any] = {"failed_logins": 0, "next_login_at": None}
 _users, _states = tables.users.c, tables.account_states.c
@@ -62,11 +64,6 @@ def write(connection: Connection, user_id: int, values: dict[str, Any]) -> None:
     """Write runtime facts of an account."""
     if connection.execute(_WRITE, {"of_user": user_id, **values}).rowcount == 0:
         connection.execute(tables.account_states.insert().values(user_id=user_id, **values))
-
-
-def raise_generation(connection: Connection) -> None:
-    """Tell every process that what decisions stand on has changed."""
-    connection.execute(tables.state.update().values(generation=tables.state.c.generation + 1))
 
 
 @contextmanager
@@ -163,7 +160,7 @@ def set_disabled(database: Database, name: str, disabled: bool, *, actor: str, n
         if bool(account.disabled_by_administrator) is disabled:
             return
         write(connection, account.id, {"disabled_by_administrator": disabled})
-        raise_generation(connection)
+        raise_generation(connection, Touched(frozenset({account.name})))
         ended = credentials.revoke(connection, account.id, now) if disabled else []
         action = "account.disable" if disabled else "account.enable"
         append(connection, [Event(action, "User", name, {"revokedCredentials": len(ended)})], at=now, actor=actor)

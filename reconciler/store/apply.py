@@ -11,15 +11,19 @@ from sqlalchemy import func, select
 
 from reconciler import __version__
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
+from reconciler.access.touched import EVERYTHING, Touched
 from reconciler.plan.effects import ends_credentials, gets_welcome_mail, loses_ad_group
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
+from reconciler.plan.touched import find_touched
 from reconciler.store import tables
 from reconciler.store.audit import Chain, Event
 from reconciler.store.bulk import BackgroundWriter, insert_rows, new_ids
+from reconciler.store.chunks import names_linked
 from reconciler.store.digests import Bucket, buckets_of, drifted, refresh
 from reconciler.store.engine import Connection
 from reconciler.store.errors import ChangedMeanwhile
+from reconciler.store.generations import MOST_NAMES, lock_generation, raise_generation
 from reconciler.store.orphans import remove_orphans
 from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_digest, write_revision
 from reconciler.store.rows import column_values
@@ -58,6 +62,7 @@ def apply_plan(
         raise ChangedMeanwhile(
             "somebody else wrote to the declared tables while this was planned; nothing was changed, try again"
         )
+    by_hand = bool(stale)
     if stale and remove_orphans(connection):
         stale = drifted(connection)
     revision_id = (connection.execute(select(func.max(tables.revisions.c.id))).scalar() or 0) + 1
@@ -71,7 +76,7 @@ def apply_plan(
         applied_at=now,
         applied_by=applied_by,
         plan_digest="",
-        generation=_next_generation(connection, plan),
+        generation=_raised(connection, plan, by_hand),
         overrides=_needed(plan, overrides),
         counts=_counts(plan),
         accord_version=__version__,
@@ -91,12 +96,28 @@ def apply_plan(
     return revision_id
 
 
-def _next_generation(connection: Connection, plan: Plan) -> int:
-    # counted up from the row itself, and under its lock: directory facts, which others write, raise the generation too
-    generation: int = connection.execute(select(tables.state.c.generation).with_for_update()).scalar_one()
-    generation += 0 if plan.is_empty else 1
-    connection.execute(tables.state.update().values(generation=generation))
-    return generation
+def _raised(connection: Connection, plan: Plan, by_hand: bool) -> int:
+    """The generation after a plan. If somebody wrote to the tables by hand, a plan cannot name all that is not as it was."""
+    if by_hand or len(plan.changes) > MOST_NAMES:
+        return raise_generation(connection, EVERYTHING)
+    if plan.is_empty:
+        return lock_generation(connection)
+    return raise_generation(connection, find_touched(plan.changes) | _linked(connection, plan.changes))
+
+
+def _linked(connection: Connection, changes: Iterable[Change]) -> Touched:
+    """What hangs on teams and issuers that are called otherwise from now on, or are gone, or on AD groups that teams lose."""
+    old_names: dict[Kind, set[str]] = {kind: set() for kind in KINDS}
+    left: set[str] = set()
+    for change in changes:
+        if change.action in ("rename", "delete"):
+            old_names[change.kind].add(change.previous_name or change.name)
+        if loses_ad_group(change.before, change.after):
+            left.add(change.previous_name or change.name)
+    members = names_linked(connection, tables.memberships, tables.teams, old_names["Team"], tables.users)
+    in_groups = names_linked(connection, tables.directory_memberships, tables.teams, old_names["Team"] | left, tables.users)
+    teams = names_linked(connection, tables.permissions, tables.issuers, old_names["Issuer"], tables.teams)
+    return Touched(frozenset(members | in_groups), frozenset(teams))
 
 
 def _needed(plan: Plan, overrides: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -27,6 +27,15 @@ def ids_named(connection: Connection, table: Table, names: Collection[str]) -> s
     return found
 
 
+def names_linked(connection: Connection, links: Table, ends: Table, names: Collection[str], others: Table) -> set[str]:
+    """The names of the rows of another table that links join to the rows with these names."""
+    joined = select(others.c.name).distinct().join_from(links, ends).join(others)
+    found: set[str] = set()
+    for chunk in in_chunks(names):
+        found.update(connection.execute(joined.where(ends.c.name.in_(chunk))).scalars())
+    return found
+
+
 def select_rows(
     connection: Connection, columns: str, table: str, key: str, ids: Collection[int] | None, condition: str = ""
 ) -> Iterator[Any]:

@@ -321,6 +321,14 @@ state = Table(
     Column("reminded_until", Instant),  # what became due by then has been put into the outbox
     CheckConstraint("id = 1", name="one_row"),
 )
+generations = Table(
+    "generations",
+    metadata,
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("mark", String(16), nullable=False),  # random: the same number in another history has another one
+    Column("names", Integer, nullable=False),  # how many it touched
+    Column("touched", Text),  # their accounts, teams and issuers; NULL: everything
+)
 digests = Table(
     "digests",
     metadata,

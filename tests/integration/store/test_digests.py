@@ -27,6 +27,7 @@ RUNTIME = {
     "audit",
     "outbox",
     "state",
+    "generations",
     "digests",
     "revisions",
     "previous_names",

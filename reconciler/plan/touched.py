@@ -1,0 +1,36 @@
+"""What the changes of a plan touch, as far as the plan tells; what else hangs on it, the database knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.access.resources import Resource, Team
+from reconciler.access.touched import Touched
+from reconciler.plan.plan import Change
+
+
+def find_touched(changes: Iterable[Change]) -> Touched:
+    """The users, teams and issuers that change, by their old and new names, and the users who join or leave a team."""
+    accounts: set[str] = set()
+    teams: set[str] = set()
+    issuers: set[str] = set()
+    of_kind = {"User": accounts, "Issuer": issuers}
+    for change in changes:
+        names = {resource.name for resource in (change.before, change.after) if resource is not None}
+        if change.kind in of_kind:
+            of_kind[change.kind] |= names
+        elif change.kind == "Team":
+            accounts |= _members(change)
+            if _without_members(change.before) != _without_members(change.after):
+                teams |= names
+    return Touched(frozenset(accounts), frozenset(teams), frozenset(issuers))
+
+
+def _members(change: Change) -> set[str]:
+    """The users whose membership of a team changes: all of them where it is called otherwise now."""
+    before, after = (set(team.members) if isinstance(team, Team) else set() for team in (change.before, change.after))
+    return {member.user for member in (before | after if change.previous_name is not None else before ^ after)}
+
+
+def _without_members(team: Resource | None) -> Resource | None:
+    return team._replace(members=()) if isinstance(team, Team) else team

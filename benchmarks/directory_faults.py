@@ -28,13 +28,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from faulty_proxy import Fault, FaultyProxy
+from samba_domain import PASSWORD, REALM, SambaDomain, make_golden
 from sqlalchemy import select
 
 from benchmarks.slow_clients import _port
 from reconciler.store import tables
 from reconciler.store.engine import open_database
-from tests.faulty_proxy import Fault, FaultyProxy
-from tests.samba_domain import PASSWORD, REALM, SambaDomain, make_golden
 
 BAR = 1.5
 PEOPLE, STRANGERS = 40, 5

@@ -192,7 +192,7 @@ class SambaDomain:
 
     def add_user(self, name: str, **attributes: Any) -> str:
         """A new account with the password that all have; its DN."""
-        dn = attributes.pop("dn", f"CN={name},CN=Users,{self.base}")
+        dn: str = attributes.pop("dn", f"CN={name},CN=Users,{self.base}")
         given = {"sAMAccountName": name, "displayName": f"{name} Test", "mail": f"{name}@{self.realm}"} | attributes
         with self._administrator() as connection:
             connection.add(dn, ["user"], given | {"unicodePwd": f'"{PASSWORD}"'.encode("utf-16-le"), "userAccountControl": "512"})

@@ -74,19 +74,10 @@ Examples:
 @database_option
 def revoke_tokens(name: str, ids: tuple[str, ...], everything: bool, **options: str | None) -> None:
     """Revoke tokens or sessions of an account by their ids, or all of them."""
-    from api.authentication import credentials
-    from api.state import accounts
-    from reconciler.store.audit import append
+    from api import administration
 
     if bool(ids) is everything:
         raise click.UsageError("name the ids to revoke (`accord-api token list`), or say --all")
-    with at_work(options) as (_, database, act), database.recording() as connection:
-        account = accounts.require(accounts.find(connection, name), name)
-        ended: list[str] = []
-        for each in ids or (None,):
-            revoked = credentials.revoke(connection, account.id, act["now"], accessor=each)
-            if each is not None and not revoked:
-                raise click.ClickException(f"{name} has no live token or session `{each}`; nothing was revoked")
-            ended += revoked
-        append(connection, credentials.revoked_events(name, ended, "operator"), at=act["now"], actor=act["actor"])
-    click.echo(f"Revoked {len(ended)}.")
+    with at_work(options) as (_, database, act):
+        ended = administration.revoke_credentials(database, name, None if everything else ids, **act)
+    click.echo(f"Revoked {ended}.")

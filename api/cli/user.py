@@ -40,7 +40,7 @@ Examples:
 def set_password(name: str, change_required: bool, **options: str | None) -> None:
     """Set an account's password, asked for on a terminal, else the first line of standard input. Its sessions end."""
     from api.authentication.passwords import Passwords
-    from api.state import accounts
+    from api import administration
     from api.state.reader import Reader
     from api.state.snapshots import AccessKeeper
 
@@ -49,7 +49,7 @@ def set_password(name: str, change_required: bool, **options: str | None) -> Non
         policy = AccessKeeper(reader).now().policies.passwords
         reader.close()
         hasher = Passwords(settings.hashes)
-        accounts.set_password(database, hasher, policy, name, _read_password(), change_required=change_required, **act)
+        administration.set_password(database, hasher, policy, name, _read_password(), change_required=change_required, **act)
     click.echo(f"Set the password of {name}." + (" It must be changed at the next login." if change_required else ""))
 
 
@@ -78,27 +78,27 @@ def _simple(name: str, summary: str, said: str) -> Callable[[Callable[..., None]
 
 @_simple("unlock", "Forget an account's failed logins, so that the next may follow at once.", "Unlocked {name}.")
 def _unlock(database: Database, name: str, **act: Any) -> None:
-    from api.state import accounts
+    from api import administration
 
-    accounts.unlock(database, name, **act)
+    administration.unlock(database, name, **act)
 
 
 @_simple("require-password-change", "Ask for a new password at the next login.", "{name} must change the password next.")
 def _require(database: Database, name: str, **act: Any) -> None:
-    from api.state import accounts
+    from api import administration
 
-    accounts.require_password_change(database, name, **act)
+    administration.require_password_change(database, name, **act)
 
 
 @_simple("disable", "Switch an account off at once; its sessions and tokens end.", "Disabled {name}.")
 def _disable(database: Database, name: str, **act: Any) -> None:
-    from api.state import accounts
+    from api import administration
 
-    accounts.set_disabled(database, name, True, **act)
+    administration.set_disabled(database, name, True, **act)
 
 
 @_simple("enable", "Take `disable` back; what Git or a directory switched off stays off.", "Enabled {name} again.")
 def _enable(database: Database, name: str, **act: Any) -> None:
-    from api.state import accounts
+    from api import administration
 
-    accounts.set_disabled(database, name, False, **act)
+    administration.set_disabled(database, name, False, **act)

@@ -19,6 +19,7 @@ from sqlalchemy import Row
 
 from api.authentication import credentials
 from api.authentication.generated import generate_password
+from api.authentication.password_changes import replace_password
 from api.authentication.passwords import Passwords
 from api.certificates import recipients
 from api.mail import retry_policy as pace
@@ -355,7 +356,7 @@ def _take_effect(connection: Any, message: Claimed, password: NewPassword, now: 
     if message.template == "welcome" and account.password_set_at != password.before:
         append(connection, [Event("password.generate-unused", "User", account.name, detail)], at=now, actor=ACTOR)
         return
-    accounts.replace_password(connection, account, password.hashed, now=now, change_required=True, expires_at=password.expires_at)
+    replace_password(connection, account, password.hashed, now=now, change_required=True, expires_at=password.expires_at)
     ended = credentials.revoke(connection, account.id, now, kind="session")
     # whoever asked before this message was begun has been answered by it
     reason = "another message has brought a password since"

@@ -2,89 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
-from api.authentication import credentials
-from api.errors import Conflict, Forbidden, Invalid, NotFound
+from api.authentication import api_tokens, credentials
+from api.authentication.api_tokens import TokenRequest
 from api.http.operations import NAMED, Call, operation
 from api.resources import me, users
 from api.resources.base import Resource
 from api.resources.users import access_with
-from api.service import Service
-from api.state import accounts
-from api.state.snapshots import AccessSnapshot
-from reconciler.access.instants import format_instant, parse_duration, parse_instant
-from reconciler.access.permitted_ips import parse_rule
-from reconciler.store.audit import Event, append
-from reconciler.store.tables import read_instant
+from reconciler.access.instants import parse_duration, parse_instant
 
 _TOKEN_PATH = {"token_id": {"type": "string"}}
 
 
-def mint_token(service: Service, call: Call, access: AccessSnapshot, name: str) -> dict[str, Any]:
-    """Make an API token for an account, as the body asks. Raises Unauthenticated, Forbidden, Invalid, NotFound or Conflict."""
-    body, now, minter = call.body, call.now, call.caller.credential
-    if minter.issuers is not None or minter.permitted_ips is not None:
-        raise Forbidden("a token that is narrowed cannot mint others", reason="narrowed")
-    ends = _end(call, access.policies.token_max_lifetime)
-    _check_narrowing(body, access)
-    with service.database.recording() as connection:
-        credentials.require_live(connection, minter.id)
-        account = accounts.find(connection, name)
-        if account is None:
-            raise NotFound(f"there is no account `{name}`")
-        if accounts.is_disabled(account):
-            raise Conflict(f"`{name}` is disabled")
-        minted = credentials.mint(
-            connection,
-            account.id,
-            "token",
-            now=now,
-            expires_at=ends,
-            name=body["name"],
-            issuers=body.get("issuers"),
-            permitted_ips=body.get("permittedIPs"),
-        )
-        detail = {"accessor": minted.accessor, "name": body["name"], "expiresAt": format_instant(ends)}
-        append(connection, [Event("token.create", "User", name, detail)], at=now, actor=call.caller.name)
-    shown = next(each for each in credentials.list_credentials(service.reader, account.id, now) if each["id"] == minted.accessor)
-    return {"token": minted.secret, **shown}
-
-
-def _end(call: Call, longest: timedelta) -> datetime:
-    """When the token that the body asks for ends. Raises Conflict."""
-    body, now, minter = call.body, call.now, call.caller.credential
-    ends = parse_instant(body["expiresAt"]) if "expiresAt" in body else now + parse_duration(body["validFor"])
-    if ends <= now:
-        raise Conflict("the token would have expired already")
-    if ends > now + longest + timedelta(seconds=60):  # a minute for clocks that differ
-        raise Conflict(f"a token may be valid until {format_instant((now + longest).replace(microsecond=0))} at most")
-    if minter.kind == "token" and ends > read_instant(minter.expires_at):
-        raise Conflict("a token cannot mint one that outlives it; log in")
-    return ends
-
-
-def _check_narrowing(body: dict[str, Any], access: AccessSnapshot) -> None:
-    """Raise Invalid or Conflict where the body names what nothing can be narrowed to."""
-    for text in body.get("permittedIPs", []):
-        try:
-            parse_rule(text)
-        except ValueError as error:
-            raise Invalid(str(error)) from None
-    unknown = sorted(set(body.get("issuers", [])) - set(access.state.issuers))
-    if unknown:
-        raise Conflict(f"there is no issuer `{unknown[0]}`")
-
-
-def revoke_token(service: Service, call: Call, name: str, accessor: str) -> None:
-    """Revoke one of an account's tokens. Raises NotFound."""
-    with service.database.recording() as connection:
-        account = accounts.find(connection, name)
-        ended = credentials.revoke(connection, account.id, call.now, kind="token", accessor=accessor) if account else []
-        if not ended:
-            raise NotFound("there is no such live token")
-        append(connection, credentials.revoked_events(name, ended, "revoked"), at=call.now, actor=call.caller.name)
+def _requested(call: Call) -> TokenRequest:
+    body = call.body
+    expires_at = parse_instant(body["expiresAt"]) if "expiresAt" in body else call.now + parse_duration(body["validFor"])
+    return TokenRequest(body["name"], expires_at, body.get("issuers"), body.get("permittedIPs"))
 
 
 class MyTokens(Resource):
@@ -98,8 +32,7 @@ class MyTokens(Resource):
     @operation("Mint a token", access="account", tag=me.TAG, body="TokenRequest", status=201, response="NewToken", errors=(409,))
     def on_post(self, call: Call) -> Any:
         """A new API token with the account's own permissions, or narrower. Its secret is shown this once."""
-        caller = call.caller
-        return mint_token(self.service, call, caller.access, caller.name)
+        return api_tokens.mint_own(self.service.reader, call.caller, _requested(call), call.now)
 
 
 class MyToken(Resource):
@@ -108,7 +41,7 @@ class MyToken(Resource):
     @operation("Revoke my token", access="account", tag=me.TAG, status=204, errors=(404,), path=_TOKEN_PATH)
     def on_delete(self, call: Call, token_id: str) -> None:
         """It counts for nothing from the next call on."""
-        revoke_token(self.service, call, call.caller.name, token_id)
+        api_tokens.revoke(self.service.database, call.caller.name, token_id, actor=call.caller.name, now=call.now)
 
 
 class UserTokens(Resource):
@@ -131,10 +64,7 @@ class UserTokens(Resource):
     )
     def on_post(self, call: Call, name: str) -> Any:
         """For a declared account; its secret is shown this once."""
-        access = access_with(self.service, name)
-        if access.accounts[name].source == "directory":
-            raise Conflict(f"`{name}` is a directory account: its owner mints its tokens")
-        return mint_token(self.service, call, access, name)
+        return api_tokens.mint_for(self.service.reader, call.caller, name, _requested(call), call.now)
 
 
 class UserToken(Resource):
@@ -150,4 +80,4 @@ class UserToken(Resource):
     )
     def on_delete(self, call: Call, name: str, token_id: str) -> None:
         """It counts for nothing from the next call on."""
-        revoke_token(self.service, call, name, token_id)
+        api_tokens.revoke(self.service.database, name, token_id, actor=call.caller.name, now=call.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api import administration
 from api.authentication import credentials
 from api.errors import Conflict, NotFound
 from api.http.operations import NAMED, Call, operation
@@ -98,12 +99,12 @@ class UserDisabled(Resource):
         """At once: its sessions and tokens end. Only the same switch takes it back."""
         if name == call.caller.name:
             raise Conflict("you would disable yourself; let another administrator do it")
-        accounts.set_disabled(self.service.database, name, True, actor=call.caller.name, now=call.now)
+        administration.set_disabled(self.service.database, name, True, actor=call.caller.name, now=call.now)
 
     @operation("Enable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED)
     def on_delete(self, call: Call, name: str) -> None:
         """Takes the administrators' switch back; what Git or the directory switched off stays off."""
-        accounts.set_disabled(self.service.database, name, False, actor=call.caller.name, now=call.now)
+        administration.set_disabled(self.service.database, name, False, actor=call.caller.name, now=call.now)
 
 
 class UserUnlock(Resource):
@@ -112,4 +113,4 @@ class UserUnlock(Resource):
     @operation("Unlock a user", access="administrator", tag=TAG, status=204, errors=(404,), path=NAMED)
     def on_post(self, call: Call, name: str) -> None:
         """Forget the account's failed logins, so that the next may follow at once."""
-        accounts.unlock(self.service.database, name, actor=call.caller.name, now=call.now)
+        administration.unlock(self.service.database, name, actor=call.caller.name, now=call.now)

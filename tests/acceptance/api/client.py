@@ -11,6 +11,7 @@ from organisation import ORGANISATION
 from scenario import Accord, ConfigRepository
 
 from api.app import create_app
+from api import administration
 from api.authentication import credentials
 from api.service import Service
 from api.settings import Settings, read_settings
@@ -81,7 +82,7 @@ class World:
         """As the operator does."""
         policy = self.service.keeper.now().policies.passwords
         act = {"actor": "operator", "now": datetime.now(UTC)}
-        accounts.set_password(
+        administration.set_password(
             self.service.database, self.service.passwords, policy, name, password, change_required=change_required, **act
         )
 

@@ -1,4 +1,4 @@
-"""How many sessions an account may have at a time."""
+"""Ending sessions: by logging out, and to make room for new ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, select
 
 from api.authentication import credentials
+from api.authentication.principal import Principal
 from api.state.policies import Policies
 from reconciler.store import tables
-from reconciler.store.audit import Event
-from reconciler.store.engine import Connection
+from reconciler.store.audit import Event, append
+from reconciler.store.engine import Connection, Database
 
 MOST = 100
-"""Live sessions of an account. Refusing one more would lock out whoever's program logs in without ever logging out."""
+"""Live sessions of an account. Refusing another would lock out people whose programs log in without ever logging out."""
 
 
 _columns = tables.tokens.c
@@ -29,10 +30,17 @@ _SURPLUS = (
 
 
 def make_room(connection: Connection, account: Row[Any], policies: Policies, now: datetime) -> list[Event]:
-    """End the sessions that were used longest ago, so that there may be one more; what the audit log says of it."""
+    """End the least recently used sessions, so that there is room for one more; the entries for the audit log."""
     values = {"user_id": account.id, "now": now, "idle_since": now - policies.session_idle}
     events = []
     for accessor in connection.execute(_SURPLUS, values).scalars().all():
         ended = credentials.revoke(connection, account.id, now, accessor=accessor)
         events += credentials.revoked_events(account.name, ended, "too-many-sessions")
     return events
+
+
+def end_session(database: Database, principal: Principal, now: datetime) -> None:
+    """Log the caller out: revoke the session or token of this very call. Raises StoreError."""
+    with database.recording() as connection:
+        ended = credentials.revoke(connection, principal.account.id, now, accessor=principal.credential.accessor)
+        append(connection, credentials.revoked_events(principal.name, ended, "logout"), at=now, actor=principal.name)

@@ -39,8 +39,8 @@ Examples:
 @database_option
 def set_password(name: str, change_required: bool, **options: str | None) -> None:
     """Set an account's password, asked for on a terminal, else the first line of standard input. Its sessions end."""
-    from api.authentication.passwords import Passwords
     from api import administration
+    from api.authentication.passwords import Passwords
     from api.state.reader import Reader
     from api.state.snapshots import AccessKeeper
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.authentication.sessions import end_session
 from api.http.operations import Call, operation
 from api.resources.base import Resource
-from api.resources.sessions import close_session, open_session
+from api.resources.sessions import open_session
 from api.state import declared
 from reconciler.access.state import access_of, ended
 
@@ -29,7 +30,7 @@ class Logout(Resource):
     @operation("Log out", access="account", tag=TAG, response="ExistingLogout", restricted=True)
     def on_get(self, call: Call) -> Any:
         """As `DELETE /api/v1/sessions/current`. A GET that changes something: it is what these clients send."""
-        close_session(self.service, call)
+        end_session(self.service.database, call.caller, call.now)
         return {"username": call.caller.name}
 
     on_head = None  # whoever asks for no more than the head expects that nothing changes

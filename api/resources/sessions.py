@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.authentication import credentials
 from api.authentication.logins import LoggedIn, LoginRefused
+from api.authentication.sessions import end_session
 from api.errors import Problem
 from api.http.operations import Call, operation
 from api.resources.base import Resource
-from api.service import Service
 from reconciler.access.instants import format_instant
-from reconciler.store.audit import append
 
 TAG = "Sessions"
 
@@ -26,14 +24,6 @@ def open_session(resource: Resource, call: Call) -> LoggedIn:
         raise
     service.metrics.logins.labels("succeeded").inc()
     return found
-
-
-def close_session(service: Service, call: Call) -> None:
-    """End the caller's session or token."""
-    caller = call.caller
-    with service.database.recording() as connection:
-        ended = credentials.revoke(connection, caller.account.id, call.now, accessor=caller.credential.accessor)
-        append(connection, credentials.revoked_events(caller.name, ended, "logout"), at=call.now, actor=caller.name)
 
 
 class Sessions(Resource):
@@ -56,5 +46,5 @@ class CurrentSession(Resource):
 
     @operation("Log out", access="account", tag=TAG, status=204, restricted=True)
     def on_delete(self, call: Call) -> None:
-        """The session, or the token, counts for nothing from now on."""
-        close_session(self.service, call)
+        """The session or token is invalid from now on."""
+        end_session(self.service.database, call.caller, call.now)

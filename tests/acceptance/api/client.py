@@ -10,8 +10,8 @@ import falcon.testing
 from organisation import ORGANISATION
 from scenario import Accord, ConfigRepository
 
-from api.app import create_app
 from api import administration
+from api.app import create_app
 from api.authentication import credentials
 from api.service import Service
 from api.settings import Settings, read_settings

@@ -1,9 +1,13 @@
-"""The console examples of a page: run, compared with what the page shows, and written anew from reality.
+"""The examples of a page: run, compared with the output that the page shows, and renewed from it.
 
-A page's ```console blocks are run in order in one shell and one folder of their own. `$ ` begins a command, `> ` goes on with
-it, a line `…` stands for any lines left out. A comment `<!-- run: COMMANDS -->` is run too, and is not seen by readers.
-There, `example` makes the repository of `make demo`, `serve` starts the API on a free port, whose address is `$ACCORD` then, and
-`await delivered` waits until no mail waits.
+A page's examples run in order, in one shell and a folder of their own. A page shows them in one of two forms:
+
+- A ```bash block is pasted into the shell as it stands; the ```text block right after it shows what all of it prints.
+- In a ```console block, `$ ` begins a command, `> ` continues it, and the lines after it show what it prints.
+
+A line `…` stands for any lines left out. `127.0.0.1:8080` in a ```bash block is a free port when it runs.
+A comment `<!-- run: COMMANDS -->` runs as well, unseen by readers. In it, `example` makes the repository of `make demo`,
+`serve` starts the API on a free port and sets `$ACCORD` to its address, and `await delivered` waits until no mail waits.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,10 +26,14 @@ from typing import NamedTuple
 TOP = Path(__file__).resolve().parents[1]
 LEFT_OUT = "…"
 _PATIENCE = 600
-"""Seconds after which a page is taken never to end."""
+"""Seconds after which a page counts as hanging."""
 _BLOCK = re.compile(
-    r"^(?P<fence>`{3,})console\n(?P<shown>.*?)^(?P=fence)$|^<!-- run:(?P<hidden>.*?)-->$", re.MULTILINE | re.DOTALL
+    r"^(?P<fence>`{3,})console\n(?P<shown>.*?)^(?P=fence)$"
+    r"|^```bash\n(?P<pasted>.*?)^```$(?:\n\n```text\n(?P<printed>.*?)^```$)?"
+    r"|^<!-- run:(?P<hidden>.*?)-->$",
+    re.MULTILINE | re.DOTALL,
 )
+_LISTENING = "127.0.0.1:8080"
 _MOMENT = re.compile(
     r'(?<!ntil )(?<!ntil": ")(?<!ntil":")'  # when access ends stands in a file: that is the same every day
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC)"
@@ -56,13 +65,13 @@ _PROGRAMS = {
     "    for row in base.execute(sys.argv[2]):\n        print(*row, sep='|')\n",
 }
 """What a page may call beside the system's own: this very Accord, and as much of `sqlite3` and `jq` as the examples use."""
-_PRELUDE = """example() {  # the repository of `make demo`, with one commit
+_PRELUDE = """trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT  # a server ends with the page
+example() {  # the repository of `make demo`, with one commit
   cp -r "$EXAMPLES/config-repo" "${1:-config}" && git -C "${1:-config}" init -q -b main && git -C "${1:-config}" add -A &&
   git -C "${1:-config}" commit -q -m "Who may use what"
 }
-serve() {  # the API over the page's database; it ends with the page
+serve() {  # the API over the page's database
   accord-api serve --listen 127.0.0.1:0 "$@" >"$HOME/api.log" 2>&1 & server=$!
-  trap 'kill $server; wait $server' EXIT
   until grep -q 'listening on' "$HOME/api.log"; do kill -0 $server || { cat "$HOME/api.log"; return 1; }; sleep 0.05; done
   ACCORD=$(sed -n 's/.*listening on //p' "$HOME/api.log")
 }
@@ -74,12 +83,13 @@ delivered() { accord-api mail status | grep -q '^0 wait'; }
 
 
 class Example(NamedTuple):
-    """A command, what the page shows of its output, where the page shows it, and whether readers see it."""
+    """A command, the output that the page shows, its line on the page, and whether readers see it or paste it."""
 
     command: str
     shown: list[str]
     line: int
     hidden: bool
+    pasted: bool = False
 
 
 class Ran(NamedTuple):
@@ -107,6 +117,9 @@ def examples(text: str) -> Iterator[Example]:
         if block["hidden"] is not None:
             yield Example(block["hidden"].strip(), [], line, True)
             continue
+        if block["pasted"] is not None:
+            yield Example(block["pasted"].rstrip(), (block["printed"] or "").splitlines(), line + 1, False, pasted=True)
+            continue
         command, at = "", line
         shown: list[str] = []
         for number, content in enumerate(block["shown"].splitlines(), line + 1):
@@ -124,10 +137,11 @@ def examples(text: str) -> Iterator[Example]:
 def run(text: str) -> list[Ran]:
     """Run a page's examples in a folder made for it."""
     wanted = list(examples(text))
-    script = _PRELUDE + "".join(f"eval {shlex.quote(item.command)}\nprintf '\\036%s\\036' $?\n" for item in wanted)
+    listening = f"127.0.0.1:{_free_port()}"
+    script = _PRELUDE + "".join(f"{_typed(item, listening)}\nprintf '\\036%s\\036' $?\n" for item in wanted)
     with tempfile.TemporaryDirectory(prefix="accord-page-") as name:
         world = Path(name)
-        for folder in ("bin", "home", "work"):
+        for folder in ("bin", "home", "temporary", "work"):
             (world / folder).mkdir()
         for program, source in _PROGRAMS.items():
             (world / "bin" / program).write_text(f"#!{sys.executable}\n{source}")
@@ -138,14 +152,39 @@ def run(text: str) -> list[Ran]:
             "PATH": f"{world / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(TOP),
             "HOME": str(world / "home"),
+            "TMPDIR": str(world / "temporary"),
             "ACCORD_CACHE": str(world / "cache"),
+            "ACCORD_LISTEN": listening,
             "EXAMPLES": str(TOP / "examples"),
             "no_proxy": "127.0.0.1",
         }
-        bash = ["bash", "-c", f"exec 2>&1 </dev/null\n{script}"]
-        done = subprocess.run(bash, cwd=world / "work", env=environment, stdout=subprocess.PIPE, check=False, timeout=_PATIENCE)
-    parts = done.stdout.decode().split("\x1e")
+        done = subprocess.run(
+            ["bash"],
+            input=script.encode(),
+            cwd=world / "work",
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=_PATIENCE,
+        )
+    parts = done.stdout.decode().replace(listening, _LISTENING).split("\x1e")
+    if len(parts) <= 2 * len(wanted):
+        raise RuntimeError(f"the page ended early, or one of its commands read what was pasted after it: {parts[-2:]}")
     return [Ran(item, parts[2 * n].splitlines(), int(parts[2 * n + 1])) for n, item in enumerate(wanted)]
+
+
+def _typed(item: Example, listening: str) -> str:
+    """A pasted block reaches the shell line by line on its standard input, as from a terminal; other commands find that empty."""
+    if item.pasted:
+        return item.command.replace(_LISTENING, listening)
+    return f"eval {shlex.quote(item.command)} </dev/null"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def masked(line: str) -> str:
@@ -182,7 +221,11 @@ def renewed(text: str, ran: list[Ran]) -> str:
     def block(found: re.Match[str]) -> str:
         if found["hidden"] is not None:
             return found[0]
-        lines = []
+        lines: list[str] = []
+        if found["pasted"] is not None:
+            example, output, _code = next(results)
+            shown = "".join(f"{line}\n" for line in _alignment(example.shown, output) or [line.rstrip() for line in output])
+            return f"```bash\n{example.command}\n```" + (f"\n\n```text\n{shown}```" if shown else "")
         for _ in examples(found[0]):
             example, output, _code = next(results)
             lines.append("$ " + example.command.replace("\n", "\n> "))

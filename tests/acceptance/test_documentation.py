@@ -29,7 +29,7 @@ from reconciler.run.deployment import read_deployment
 from reconciler.source.blobs import read_blob
 from reconciler.source.schema import schema_of
 
-WITH_EXAMPLES = [name for name, page in PAGES.items() if "```console" in page.read_text()]
+WITH_EXAMPLES = [name for name, page in PAGES.items() if re.search("^```(?:console|bash)$", page.read_text(), re.MULTILINE)]
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -63,14 +63,21 @@ def test_no_fenced_block_is_ended_by_what_it_shows() -> None:
 
 
 def test_the_pages_for_every_reader_have_examples() -> None:
-    readers = (
-        "README.md",
-        *(
-            f"docs/{page}.md"
-            for page in ("pull-request-author", "ci-owner", "operator", "application-developer", "command-output")
-        ),
-    )
-    assert set(readers) <= set(WITH_EXAMPLES)
+    operators = ("install", "run", "mail", "monitoring", "adopt", "drift", "audit", "recover")
+    others = ("new-colleague", "pull-request-author", "ci-owner", "application-developer", "command-output")
+    assert {"README.md", *(f"docs/{page}.md" for page in (*operators, *others))} <= set(WITH_EXAMPLES)
+
+
+def test_the_tour_can_be_pasted() -> None:
+    shown = examples.examples(PAGES["README.md"].read_text())
+    assert {item.pasted for item in shown} == {True}
+
+
+@pytest.mark.parametrize("name", ["install", "run", "mail", "proxies", "monitoring", "adopt", "drift", "audit", "recover"])
+def test_a_page_for_operators_soon_comes_to_its_first_command(name: str) -> None:
+    before, fence, _ = PAGES[f"docs/{name}.md"].read_text().partition("```")
+    assert fence
+    assert before.count("\n") <= 30
 
 
 @pytest.mark.parametrize(
@@ -146,7 +153,7 @@ def test_every_json_example_is_a_valid_resource(name: str, _about: str, body: st
 
 
 def test_the_toml_examples_are_settings(tmp_path: Path) -> None:
-    about_directories, deployment, about_mail = (body for _, _, body in fences("toml"))
+    about_directories, about_mail, deployment = (body for _, _, body in fences("toml"))
     (tmp_path / "accord.toml").write_text(deployment)
     found = read_deployment({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})
     assert found.database_url == tomllib.loads(deployment)["database_url"]

@@ -121,18 +121,18 @@ def variables_in_code() -> set[str]:
 
 def test_every_setting_of_a_deployment_is_documented_with_its_default() -> None:
     assert current_user({"ACCORD_APPLIED_BY": "x"}) == "x"
-    documented = table_keys("docs/operator.md", "Settings of a deployment")
+    documented = table_keys("docs/settings.md", "accord")
     assert sorted(documented) == sorted(variables_in_code())
     for name, default in DEFAULTS.items():
-        row = next(line for line in prose("docs/operator.md").splitlines() if line.startswith(f"| `ACCORD_{name.upper()}`"))
+        row = next(line for line in prose("docs/settings.md").splitlines() if line.startswith(f"| `ACCORD_{name.upper()}`"))
         assert f"| `{name}` |" in row
         assert f"| {f'`{default}`' if default else 'its root'} |" in row
 
 
 def test_every_setting_of_the_api_is_documented_with_its_default() -> None:
-    documented = table_keys("docs/operator.md", "Settings of the API")
+    documented = table_keys("docs/settings.md", "accord-api")
     assert sorted(documented) == sorted({*(f"ACCORD_{name.upper()}" for name in SETTINGS), "ACCORD_CONFIG", "ACCORD_DEBUG"})
-    section = prose("docs/operator.md").partition("\n## Settings of the API\n")[2]
+    section = prose("docs/settings.md").partition("\n## accord-api\n")[2]
     for name, default in SETTINGS.items():
         row = next(line for line in section.splitlines() if line.startswith(f"| `ACCORD_{name.upper()}`"))
         assert f"| `{name}` |" in row
@@ -140,18 +140,18 @@ def test_every_setting_of_the_api_is_documented_with_its_default() -> None:
 
 
 def test_every_setting_of_mail_is_documented_with_its_default() -> None:
-    documented = table_keys("docs/operator.md", "Mail")
+    documented = table_keys("docs/settings.md", "The mail server")
     assert sorted(key for key in documented if key.startswith("ACCORD_")) == sorted(
         f"ACCORD_SMTP_{name.upper()}" for name in SMTP
     )
     for name, default in SMTP.items():
-        row = next(line for line in prose("docs/operator.md").splitlines() if line.startswith(f"| `ACCORD_SMTP_{name.upper()}`"))
+        row = next(line for line in prose("docs/settings.md").splitlines() if line.startswith(f"| `ACCORD_SMTP_{name.upper()}`"))
         assert f"| `{name}` |" in row or name == "password"
         assert f"| `{default}` |" in row or not default
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    documented = table_keys("docs/operator.md", "Health, metrics, logs")
+    documented = table_keys("docs/monitoring.md", "Metrics")
     counted = {sample.name + ("_total" if sample.type == "counter" else "") for sample in Metrics().registry.collect()}
     assert {word for word in documented if word.startswith("accord_")} == counted
 

@@ -71,9 +71,9 @@ def test_the_wheel_brings_what_the_program_reads(wheel: Path) -> None:
     assert not [name for name in names if name.split("/")[0] not in ("reconciler", "api") and ".dist-info/" not in name]
 
 
-def test_the_page_for_operators_installs_it_on_a_server(wheel: Path, tmp_path: Path) -> None:
+def test_the_page_about_installing_installs_it_on_a_server(wheel: Path, tmp_path: Path) -> None:
     """Its very commands, with folders of the test's own in place of the system's, and an account that is only said to be made."""
-    page = (TOP / "docs" / "operator.md").read_text()
+    page = (TOP / "docs" / "install.md").read_text()
     (commands,) = re.findall(r"^```sh\n(useradd .*?)^```", page, re.MULTILINE | re.DOTALL)
     for folder in ("/var/lib/accord", "/etc/accord", "/opt/accord", "/usr/local/bin"):
         assert folder in commands

@@ -1,4 +1,4 @@
-"""The privileges that docs/operator.md gives the API's account are enough for what it does, and not for what Git declares."""
+"""The privileges that docs/install.md gives the API's account are enough for what it does, and not for what Git declares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgresql, pytest.mark.parametrize(
 @pytest.fixture
 def restricted(world: World, postgresql_server: PostgresqlServer) -> Iterator[str]:
     """The URL by which the API's account reaches the world's database."""
-    (statements,) = re.findall(r"```sql\n(CREATE ROLE accord_api.*?)```", (TOP / "docs" / "operator.md").read_text(), re.DOTALL)
+    (statements,) = re.findall(r"```sql\n(CREATE ROLE accord_api.*?)```", (TOP / "docs" / "install.md").read_text(), re.DOTALL)
     name = world.url.rpartition("/")[2]
     postgresql_server.execute(statements, name)
     yield postgresql_server.url(name, "accord_api")

@@ -67,8 +67,7 @@ def _answer(principal: Principal, access: AccessSnapshot, question: Question, st
     address = principal.address if own else None
     if "address" in question:
         address = parse_address(question["address"])
-    only = principal.credential.only_issuers
-    if only is not None and issuer not in only:
+    if not principal.credential.narrowing.permits_issuer(issuer):
         return _shown(_NARROWED, access, subject, issuer, action)
     if subject in stale:
         return _shown(_UNREAD, access, subject, issuer, action)

@@ -65,7 +65,7 @@ def _mint(
 def _check_minter(principal: Principal, request: TokenRequest) -> None:
     """Raise Forbidden or Conflict if the new token would be wider, or live longer, than the credential that mints it."""
     minter = principal.credential
-    if minter.issuers is not None or minter.permitted_ips is not None:
+    if minter.narrowing.is_narrowed:
         raise Forbidden("a narrowed token cannot mint others", reason="narrowed")
     if minter.kind == "token" and request.expires_at > read_instant(minter.expires_at):
         raise Conflict("a token cannot mint one that outlives it; log in")

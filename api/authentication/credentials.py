@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
 from sqlalchemy import func, select
 
+from api.authentication.narrowing import Narrowing, narrowing_column, read_narrowing
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
 from api.errors import Conflict, Unauthenticated
 from api.state.reader import Reader
 from api.state.snapshots import Stamp
-from reconciler.access.permitted_ips import Rule, parse_rule
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
@@ -33,19 +33,8 @@ class Credential(NamedTuple):
     expires_at: str
     revoked_at: str | None
     last_used_at: str | None
-    issuers: str | None
-    permitted_ips: str | None
     password_change_required: bool
-
-    @property
-    def only_issuers(self) -> frozenset[str] | None:
-        """The issuers it is narrowed to, if it is."""
-        return None if self.issuers is None else frozenset(orjson.loads(self.issuers))
-
-    @property
-    def rules(self) -> tuple[Rule, ...] | None:
-        """The addresses it is narrowed to, if it is."""
-        return None if self.permitted_ips is None else tuple(parse_rule(text) for text in orjson.loads(self.permitted_ips))
+    narrowing: Narrowing
 
 
 class Found(NamedTuple):
@@ -74,11 +63,12 @@ def find(reader: Reader, secret: str) -> Found | None:
     row = reader.row(_FIND, fingerprint(secret))
     if row is None:
         return None
-    return Found(Credential(*row[:10]), row[10], row[11], not any(row[12:15]), Stamp(row[15], row[16]), row[17], row[18])
+    credential = Credential(*row[:8], read_narrowing(row[8], row[9]))
+    return Found(credential, row[10], row[11], not any(row[12:15]), Stamp(row[15], row[16]), row[17], row[18])
 
 
-_FIND = """SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.issuers, t.permitted_ips,
-t.password_change_required, u.id, u.name, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
+_FIND = """SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
+t.password_change_required, t.issuers, t.permitted_ips, u.id, u.name, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
 s.generation, (SELECT max(id) FROM revisions), d.domain, d.read_at
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
 LEFT JOIN directory_accounts d ON d.user_id = u.id, state s WHERE t.sha256 = ?"""
@@ -92,8 +82,8 @@ def mint(
     now: datetime,
     expires_at: datetime,
     name: str = "",
-    issuers: Iterable[str] | None = None,
-    permitted_ips: Iterable[str] | None = None,
+    issuers: Collection[str] | None = None,
+    permitted_ips: Collection[str] | None = None,
     password_change_required: bool = False,
 ) -> Minted:
     """Make a credential. Raises Conflict where an account has as many tokens as it may."""
@@ -110,16 +100,12 @@ def mint(
             "name": name,
             "created_at": now,
             "expires_at": expires_at,
-            "issuers": _json(issuers),
-            "permitted_ips": _json(permitted_ips),
+            "issuers": narrowing_column(issuers),
+            "permitted_ips": narrowing_column(permitted_ips),
             "password_change_required": password_change_required,
         },
     )
     return minted
-
-
-def _json(texts: Iterable[str] | None) -> str | None:
-    return None if texts is None else orjson.dumps(sorted(set(texts))).decode()
 
 
 def live_tokens(connection: Connection, user_id: int, now: datetime) -> int:

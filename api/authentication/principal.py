@@ -14,7 +14,7 @@ from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
 from reconciler.access.decide import permits
-from reconciler.access.permitted_ips import Address, matching
+from reconciler.access.permitted_ips import Address
 from reconciler.access.resources import Team
 from reconciler.store.tables import instant_text
 
@@ -38,7 +38,7 @@ class Principal(NamedTuple):
     @property
     def is_administrator(self) -> bool:
         """Whether a team makes it an administrator. A credential that is narrowed to issuers is for their use alone."""
-        return self.credential.issuers is None and any(team.administrator for team in self.teams)
+        return self.credential.narrowing.issuers is None and any(team.administrator for team in self.teams)
 
 
 def secret_of(header: str | None) -> str:
@@ -104,9 +104,7 @@ class Authenticator:
 
 def permits_call(credential: Credential, teams: list[Team], address: Address | None) -> bool:
     """Whether a credential of a member of these teams may be used from an address: its own rules and theirs permit it."""
-    rules = credential.rules
-    narrow = rules is None or (address is not None and (address.is_local or matching(rules, address) is not None))
-    return narrow and permits(teams, address)[0]
+    return credential.narrowing.permits_address(address) and permits(teams, address)[0]
 
 
 _MINUTE = len("2026-12-31T18:00")

@@ -124,11 +124,11 @@ class Register:
         access = caller.access
         if owner != caller.name and not may_decide_for(caller, owner, access):
             raise Forbidden(f"this account may not register certificates of `{owner}`", reason="may-not-decide-for")
-        only = caller.credential.only_issuers
+        narrowing = caller.credential.narrowing
         is_stale = access.is_directory_account(owner) and self._freshness.is_stale_account(
             self._reader, access.accounts[owner].id, caller.now
         )
-        if (only is not None and issuer not in only) or is_stale or not may_use(access.state, owner, issuer, team, caller.now):
+        if not narrowing.permits_issuer(issuer) or is_stale or not may_use(access.state, owner, issuer, team, caller.now):
             raise Forbidden(f"`{owner}` may not use `{issuer}` through `{team}` now, or this token may not", reason="denied")
         issuer_id, team_id = (
             connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
@@ -170,11 +170,10 @@ def _known(connection: Connection, certificate: Certificate, place: Place) -> in
 
 def _check_renewable(reader: Reader, caller: Principal, number: int, team_id: int) -> None:
     """Raise NotFound where there is no such certificate of the same team, which the owner is a member of, and so sees."""
-    only = caller.credential.only_issuers
     row = reader.row(
         "SELECT c.team_id, i.name FROM certificates c LEFT JOIN issuers i ON i.id = c.issuer_id WHERE c.id = ?", number
     )
-    if row is None or row[0] != team_id or (only is not None and row[1] not in only):
+    if row is None or row[0] != team_id or not caller.credential.narrowing.permits_issuer(row[1]):
         raise NotFound(f"there is no certificate {number} of this team that it could renew")
 
 

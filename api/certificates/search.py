@@ -96,7 +96,7 @@ def visible_to(caller: Principal) -> list[Condition]:
         moment = (instant_text(caller.now),) if account.source == "declared" else ()
         mine = f"(c.owner_id = ? OR c.team_id IN ({_TEAMS_OF[account.source]}))"
         found.append(Condition(mine, (account.id, account.id, *moment)))
-    only = caller.credential.only_issuers
+    only = caller.credential.narrowing.issuers
     if only is not None:
         found.append(Condition(f"i.name IN ({', '.join('?' * len(only))})", tuple(sorted(only))))
     return found

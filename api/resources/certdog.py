@@ -71,10 +71,10 @@ class MyIssuers(Resource):
     @operation("My issuers", access="account", tag=TAG, response="ExistingIssuers")
     def on_get(self, call: Call) -> Any:
         """The display names of the issuers that the caller may use now."""
-        caller, only = call.caller, call.caller.credential.only_issuers
+        caller, narrowing = call.caller, call.caller.credential.narrowing
         issuers = caller.access.state.issuers
         return sorted(
             issuers[name].display_name or name
             for name in access_of(caller.access.state, caller.name, call.now)
-            if only is None or name in only
+            if narrowing.permits_issuer(name)
         )

@@ -62,7 +62,7 @@ class Introspection(Resource):
         teams = access.teams(found.name, call.now)
         if not self._counts(call, found, access, teams):
             return {"active": False}
-        credential, only = found.credential, found.credential.only_issuers
+        credential, only = found.credential, found.credential.narrowing.issuers
         return {
             "active": True,
             "sub": found.name,

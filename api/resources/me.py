@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from api.authentication.narrowing import NOT_NARROWED, Narrowing
 from api.http.operations import Call, operation
 from api.resources.base import Resource
 from api.state.snapshots import AccessSnapshot
@@ -37,8 +38,8 @@ class Me(Resource):
         }
 
 
-def shown_access(access: AccessSnapshot, name: str, now: datetime, only: frozenset[str] | None = None) -> list[dict[str, Any]]:
-    """What an account may use, by issuer."""
+def shown_access(access: AccessSnapshot, name: str, now: datetime, narrowing: Narrowing = NOT_NARROWED) -> list[dict[str, Any]]:
+    """What an account may use with a credential, by issuer."""
     found = access_of(access.state, name, now)
     return [
         {
@@ -48,7 +49,7 @@ def shown_access(access: AccessSnapshot, name: str, now: datetime, only: frozens
             "until": each.until and format_instant(each.until),
         }
         for issuer, each in sorted(found.items())
-        if only is None or issuer in only
+        if narrowing.permits_issuer(issuer)
     ]
 
 
@@ -59,4 +60,4 @@ class MyAccess(Resource):
     def on_get(self, call: Call) -> Any:
         """Every issuer that the caller may use now with this credential, through which teams, and until when."""
         caller = call.caller
-        return shown_access(caller.access, caller.name, call.now, caller.credential.only_issuers)
+        return shown_access(caller.access, caller.name, call.now, caller.credential.narrowing)

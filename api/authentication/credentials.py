@@ -69,7 +69,8 @@ def find(reader: Reader, secret: str) -> Found | None:
 
 _FIND = """SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
 t.password_change_required, t.issuers, t.permitted_ips,
-u.id, u.name, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator, s.generation, (SELECT max(id) FROM revisions), d.domain, d.read_at
+u.id, u.name, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
+s.generation, (SELECT max(id) FROM revisions), d.domain, d.read_at
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
 LEFT JOIN directory_accounts d ON d.user_id = u.id, state s WHERE t.sha256 = ?"""
 

@@ -1,6 +1,6 @@
 """The examples of a page: run, compared with the output that the page shows, and renewed from it.
 
-A page's examples run in order, in one shell and a folder of their own. A page shows them in one of two forms:
+A page's examples run in order, in one shell, in a folder that holds `examples/` as a checkout does. They have one of two forms:
 
 - A ```bash block is pasted into the shell as it stands; the ```text block right after it shows what all of it prints.
 - In a ```console block, `$ ` begins a command, `> ` continues it, and the lines after it show what it prints.
@@ -67,7 +67,7 @@ _PROGRAMS = {
 """What a page may call beside the system's own: this very Accord, and as much of `sqlite3` and `jq` as the examples use."""
 _PRELUDE = """trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT  # a server ends with the page
 example() {  # the repository of `make demo`, with one commit
-  cp -r "$EXAMPLES/config-repo" "${1:-config}" && git -C "${1:-config}" init -q -b main && git -C "${1:-config}" add -A &&
+  cp -r examples/config-repo "${1:-config}" && git -C "${1:-config}" init -q -b main && git -C "${1:-config}" add -A &&
   git -C "${1:-config}" commit -q -m "Who may use what"
 }
 serve() {  # the API over the page's database
@@ -143,6 +143,7 @@ def run(text: str) -> list[Ran]:
         world = Path(name)
         for folder in ("bin", "home", "temporary", "work"):
             (world / folder).mkdir()
+        (world / "work" / "examples").symlink_to(TOP / "examples")
         for program, source in _PROGRAMS.items():
             (world / "bin" / program).write_text(f"#!{sys.executable}\n{source}")
             (world / "bin" / program).chmod(0o755)
@@ -155,7 +156,6 @@ def run(text: str) -> list[Ran]:
             "TMPDIR": str(world / "temporary"),
             "ACCORD_CACHE": str(world / "cache"),
             "ACCORD_LISTEN": listening,
-            "EXAMPLES": str(TOP / "examples"),
             "no_proxy": "127.0.0.1",
         }
         done = subprocess.run(

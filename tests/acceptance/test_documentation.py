@@ -68,8 +68,9 @@ def test_the_pages_for_every_reader_have_examples() -> None:
     assert {"README.md", *(f"docs/{page}.md" for page in (*operators, *others))} <= set(WITH_EXAMPLES)
 
 
-def test_the_tour_can_be_pasted() -> None:
-    shown = examples.examples(PAGES["README.md"].read_text())
+@pytest.mark.parametrize("name", ["README.md", "docs/new-colleague.md"])
+def test_a_tour_can_be_pasted(name: str) -> None:
+    shown = examples.examples(PAGES[name].read_text())
     assert {item.pasted for item in shown} == {True}
 
 

@@ -1,4 +1,4 @@
-"""Deciding: the caller's own requests, and those of others that it may ask about."""
+"""Decisions about the caller itself, and about accounts that it may decide for."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from reconciler.access.permitted_ips import parse_address
 from reconciler.access.state import Path
 
 _NARROWED = (False, "credential-not-permitted", None, None)
-"""A decision that the credential makes: it is narrowed to other issuers."""
+"""The credential is narrowed to other issuers."""
 _UNREAD = (False, "directory-unread", None, None)
-"""A decision about an account whose directory has not been asked for too long."""
+"""The directory of the subject's account has not been read for too long."""
 Question = Mapping[str, Any]
 Answer = tuple[str, bytes]
-"""The reason of a decision, and all of it as JSON."""
+"""The reason of a decision, and the whole decision as JSON."""
 
 
 def decide_own(principal: Principal, issuer: str, action: str) -> Answer:
-    """The answer to the caller about itself, from where it calls, now."""
+    """The decision about the caller itself, from its address, now."""
     return _answer(principal, principal.access, {"issuer": issuer, "action": action})
 
 
 def decide_all(
     keeper: AccessKeeper, principal: Principal, questions: Sequence[Question], is_stale: Callable[[Account], bool]
 ) -> list[Answer]:
-    """The answers in order. Raises Forbidden where the caller may not ask one of them, or StoreError.
+    """The decisions, in order. Raises Forbidden if the caller may not ask for one of them, or StoreError.
 
-    `is_stale` says whether what is known of a directory account is too old to count.
+    `is_stale` says whether the last reading of a directory account is too old to count.
     """
     subjects = {question["subject"] for question in questions if "subject" in question} - {principal.name}
     access = keeper.at(principal.access.stamp, principal.name, *subjects) if subjects else principal.access
@@ -50,7 +50,7 @@ def decide_all(
 
 
 def may_decide_for(principal: Principal, subject: str, access: AccessSnapshot) -> bool:
-    """Whether the caller may ask about an account: administrators about all, applications about members of the teams named."""
+    """Whether the caller may ask about an account: administrators about all, applications about members of certain teams."""
     if principal.is_administrator:
         return True
     if principal.account.type != "application":

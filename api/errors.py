@@ -1,4 +1,4 @@
-"""What can go wrong with a request, each with the status and the words it is answered with (problem details, RFC 9457)."""
+"""What can go wrong with a request, with the status and words of the answer (problem details, RFC 9457)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Problem(Exception):
-    """A request that is not done. `detail` says why and what to do; `more` are members for programs."""
+    """A request that fails. `detail` says why and what to do; `more` are members for programs."""
 
     status = 400
     title = "The request cannot be understood"
@@ -19,23 +19,23 @@ class Problem(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that go with the status."""
+        """Headers that belong to the status."""
         return {}
 
 
 class Invalid(Problem):
-    """A body or parameter that does not fit its schema, or says something impossible."""
+    """A body or parameter that does not fit its schema, or is impossible."""
 
     status = 422
-    title = "The request says something that cannot be"
+    title = "The request is invalid"
     name = "invalid"
 
 
 class Unauthenticated(Problem):
-    """No credential, or none that counts. It never says which of a credential's faults it is, unless the caller proved it."""
+    """No credential, or an invalid one. The answer never tells what is wrong with a credential that the caller has not proved."""
 
     status = 401
-    title = "Who is calling?"
+    title = "Authentication is required"
     name = "unauthenticated"
 
     @property
@@ -45,7 +45,7 @@ class Unauthenticated(Problem):
 
 
 class Forbidden(Problem):
-    """The caller is known, and may not."""
+    """The caller is known but may not do this."""
 
     status = 403
     title = "Not permitted"
@@ -53,7 +53,7 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """There is no such thing, or none that the caller may see."""
+    """It does not exist, or the caller may not see it."""
 
     status = 404
     title = "Not found"
@@ -61,15 +61,15 @@ class NotFound(Problem):
 
 
 class Conflict(Problem):
-    """It cannot be done as things stand."""
+    """It conflicts with the current state."""
 
     status = 409
-    title = "It cannot be done as things stand"
+    title = "It conflicts with the current state"
     name = "conflict"
 
 
 class Declared(Conflict):
-    """A fact that the config repository declares; it is changed there."""
+    """A fact that the config repository declares, to be changed there."""
 
     title = "The config repository declares this"
     name = "declared-in-git"
@@ -84,7 +84,7 @@ class TooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """A body of another type than the operation reads."""
+    """A body of a media type that the operation does not read."""
 
     status = 415
     title = "Unsupported media type"
@@ -92,7 +92,7 @@ class UnsupportedMediaType(Problem):
 
 
 class TooManyFailures(Problem):
-    """Logins from an address have to wait; `retry_after` is in seconds."""
+    """Logins from an address must wait; `retry_after` is in seconds."""
 
     status = 429
     title = "Too many failed logins"
@@ -109,7 +109,7 @@ class TooManyFailures(Problem):
 
 
 class Unavailable(Problem):
-    """The database cannot be read, so nothing is decided."""
+    """The database is unavailable, so nothing is decided."""
 
     status = 503
     title = "Not available now"
@@ -122,7 +122,7 @@ class Unavailable(Problem):
 
 
 class Busy(Unavailable):
-    """Too much of this at once."""
+    """Too many such requests at once."""
 
     title = "Busy"
     name = "busy"

@@ -1,4 +1,4 @@
-"""Logs as text or as a line of JSON each. What is logged never holds a secret: no header, no body, no query."""
+"""Logs as text or JSON lines. They never contain headers, bodies or queries, which may hold secrets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record with what its `extra` brought."""
+        """The record with its `extra` values."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
@@ -27,7 +27,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure(form: str, level: str) -> None:
-    """Log to standard error from now on, what is of a level or above."""
+    """Log to standard error, from this level up."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""What is counted, for Prometheus."""
+"""Figures for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 
 class Metrics:
-    """The counters of one process."""
+    """The figures of one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -28,25 +28,25 @@ class Metrics:
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
             registry=self.registry,
         )
-        self.generation = self._gauge("accord_generation", "The generation that decisions stand on.")
+        self.generation = self._gauge("accord_generation", "The generation that decisions are based on.")
         self.revision_age = self._gauge("accord_revision_age_seconds", "Seconds since the last revision was applied.")
-        self.mails_waiting = self._gauge("accord_mails_waiting", "Messages in the outbox that wait to be sent.")
+        self.mails_waiting = self._gauge("accord_mails_waiting", "Messages in the outbox that are waiting to be sent.")
         self.mail_oldest = self._gauge(
-            "accord_mail_oldest_seconds", "Age of the oldest message that waits, but for those of disabled accounts."
+            "accord_mail_oldest_seconds", "Age of the oldest waiting message, except those of disabled accounts."
         )
         self.mails_sent = Counter("accord_mails_sent", "Messages sent, by template.", ("template",), registry=self.registry)
         self.mail_failures = Counter(
             "accord_mail_failures",
-            "Tries to send a message that failed, by whose fault it was.",
+            "Failed attempts to send a message, by the side at fault.",
             ("fault",),
             registry=self.registry,
         )
         self.mails_given_up = Counter(
-            "accord_mails_given_up", "Messages that were given up: somebody does not get a mail.", registry=self.registry
+            "accord_mails_given_up", "Messages that were given up: somebody is not getting a mail.", registry=self.registry
         )
         self.mail_templates_unusable = Counter(
             "accord_mail_templates_unusable",
-            "Messages sent by the built-in template, since the declared one could not be used.",
+            "Messages sent with the built-in template because the declared one failed.",
             ("template",),
             registry=self.registry,
         )
@@ -54,19 +54,21 @@ class Metrics:
             "accord_directory_oldest_reading_seconds", "Age of the oldest reading of an account with access.", "domain"
         )
         self.directory_bound = self._gauge(
-            "accord_directory_bound_seconds", "What ends in the directory ends here within this time.", "domain"
+            "accord_directory_bound_seconds", "Time within which access that ends in the directory ends here.", "domain"
         )
         self.directory_stopped = self._gauge(
-            "accord_directory_stopped", "1 where the last cycle would have switched off too many accounts, and did not.", "domain"
+            "accord_directory_stopped",
+            "1 if the last cycle stopped: it would have switched off too many accounts.",
+            "domain",
         )
         self.reminders = Counter("accord_reminders", "Reminders put into the outbox.", registry=self.registry)
-        self.reminded_until = self._gauge("accord_reminded_until_seconds", "Until when what is due was reminded of; Unix time.")
+        self.reminded_until = self._gauge("accord_reminded_until_seconds", "Reminders due up to this Unix time have been made.")
 
     def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
         return Gauge(name, description, labels, registry=self.registry, multiprocess_mode="mostrecent")
 
     def count_decision(self, reason: str, number: int = 1) -> None:
-        """Count decisions of a reason."""
+        """Count decisions with a reason."""
         counter = self._by_reason.get(reason)
         if counter is None:
             verdict = "allow" if reason == "permitted" else "deny"
@@ -79,7 +81,7 @@ class Metrics:
             self.count_decision(reason, number)
 
     def exposition(self) -> str:
-        """All figures in Prometheus' text format; those of all worker processes where there are several."""
+        """The figures in Prometheus' text format, summed over all worker processes."""
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

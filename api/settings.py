@@ -1,4 +1,4 @@
-"""The deployment's settings of the API: options, environment variables `ACCORD_*`, and the TOML file `ACCORD_CONFIG` names."""
+"""The settings of the API: options, environment variables `ACCORD_*`, and the TOML file that `ACCORD_CONFIG` names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from api.directory.settings import BadDirectory, DirectorySettings, read_directories
-from api.http.addresses import parse_proxies
 from api.mail.settings import BadMail, MailSettings, read_mail
-from reconciler.access.permitted_ips import Rule
+from reconciler.access.permitted_ips import Rule, parse_rule
 
 DEFAULTS = {
     "database_url": "sqlite:///accord.db",
@@ -28,12 +27,12 @@ DEFAULTS = {
     "public_url": "",
 }
 _ELSEWHERE = ("repository", "branch", "path", "cache", "smtp", "directory")
-"""Keys of the same TOML file that `accord` reads, or other parts of this."""
+"""Keys of the same TOML file that `accord` or other parts of the API read."""
 _CHOICES = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
 
 
 class Misconfigured(Exception):
-    """The settings cannot be used; the message says which, and why."""
+    """A setting cannot be used; the message says which and why."""
 
 
 class Settings(NamedTuple):
@@ -44,10 +43,10 @@ class Settings(NamedTuple):
     port: int
     trusted_proxies: tuple[Rule, ...]
     threads: int
-    """In each process, as are `hashes`."""
+    """In each process, like `hashes`."""
     workers: int
     hashes: int
-    """Passwords that are hashed at a time."""
+    """Passwords hashed at the same time."""
     log_format: str
     log_level: str
     mail: MailSettings
@@ -55,7 +54,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings in force: an option goes before its environment variable, that before the TOML file. Raises Misconfigured."""
+    """The settings in force: options override environment variables, which override the TOML file. Raises Misconfigured."""
     env = os.environ if environment is None else environment
     file = _read_file(env["ACCORD_CONFIG"]) if env.get("ACCORD_CONFIG") else {}
 
@@ -67,12 +66,12 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
 
     host, port = _listen(setting("listen"))
     try:
-        proxies = parse_proxies([text.strip() for text in setting("trusted_proxies").split(",") if text.strip()])
+        proxies = tuple(parse_rule(text.strip()) for text in setting("trusted_proxies").split(",") if text.strip())
     except ValueError as error:
         raise Misconfigured(f"ACCORD_TRUSTED_PROXIES: {error}") from None
     for name, choices in _CHOICES.items():
         if setting(name) not in choices:
-            raise Misconfigured(f"ACCORD_{name.upper()} is one of {', '.join(choices)}, not `{setting(name)}`")
+            raise Misconfigured(f"ACCORD_{name.upper()} must be one of {', '.join(choices)}, not `{setting(name)}`")
     try:
         directories = read_directories(file.get("directory", {}), env)
         mail = read_mail(
@@ -89,7 +88,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
     hashes = _count(setting("hashes") or str(max(1, len(os.sched_getaffinity(0)) // workers)), "ACCORD_HASHES", 1)
     if hashes >= threads:
         raise Misconfigured(
-            f"ACCORD_HASHES must be less than ACCORD_THREADS ({threads}), or logins would leave decisions no thread"
+            f"ACCORD_HASHES must be less than ACCORD_THREADS ({threads}); logins would take every thread from decisions"
         )
     return Settings(
         setting("database_url"),
@@ -109,13 +108,13 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
 def _listen(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", text)
     if match is None or int(match[3]) > 65535:
-        raise Misconfigured(f"`{text}` is not where one can listen; write `127.0.0.1:8080` or `[::1]:8080`")
+        raise Misconfigured(f"cannot listen on `{text}`; write `127.0.0.1:8080` or `[::1]:8080`")
     return match[1] or match[2], int(match[3])
 
 
 def _count(text: str, name: str, least: int) -> int:
     if not (text.isascii() and text.isdigit() and least <= int(text) <= 512):
-        raise Misconfigured(f"{name} is a number from {least} to 512, not `{text}`")
+        raise Misconfigured(f"{name} must be a number from {least} to 512, not `{text}`")
     return int(text)
 
 
@@ -129,8 +128,8 @@ def _read_file(name: str) -> dict[str, Any]:
     known = (*DEFAULTS, *_ELSEWHERE)
     for key, value in content.items():
         if key not in known:
-            raise Misconfigured(f"`{name}` sets `{key}`, which is no setting; there are {', '.join(known)}")
+            raise Misconfigured(f"`{name}` sets `{key}`, which is not a setting; settings are {', '.join(known)}")
         fits = isinstance(value, str | int) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
         if key in DEFAULTS and not fits:
-            raise Misconfigured(f"`{name}` sets `{key}` to something that is no text, no number and no list of texts")
+            raise Misconfigured(f"`{name}` sets `{key}` to something other than text, a number or a list of text")
     return content

@@ -1,4 +1,4 @@
-"""The caller's address: the peer's, or what a trusted proxy says of it. Nobody else's word counts."""
+"""The caller's address: the peer's own, or the one that a trusted proxy reports. Nobody else is believed."""
 
 from __future__ import annotations
 
@@ -7,33 +7,28 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from api.errors import Problem
-from reconciler.access.permitted_ips import Address, Rule, matching, parse_address, parse_rule
+from reconciler.access.permitted_ips import Address, Rule, matching, parse_address
 
 LONGEST = 2_048
-"""Characters of a forwarding header. It is read for every request, and kept with its answer."""
-
-
-def parse_proxies(texts: Sequence[str]) -> tuple[Rule, ...]:
-    """Trusted proxies, as addresses or CIDR networks. Raises ValueError."""
-    return tuple(parse_rule(text) for text in texts)
+"""Characters of a forwarding header. Every request has it parsed, and the result is cached."""
 
 
 @lru_cache(maxsize=4096)
 def client_address(
     peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: tuple[Rule, ...], *, relayed: bool = False
 ) -> Address | None:
-    """Where a request comes from; None where that cannot be known, which satisfies no restriction.
+    """The address that a request comes from; None if it is unknown, which satisfies no restriction.
 
-    From a trusted proxy it is the right-most address of `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not itself a
-    trusted proxy's. Where both headers are there they must agree: the caller may have written the one that the proxy does
-    not. A forwarding header from anybody else is not believed, and its request never counts as one from this machine; nor does
-    one that is `relayed`, as other headers tell.
+    If the peer is a trusted proxy, it is the right-most address in `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not
+    itself a trusted proxy. If both headers are present they must agree, since the caller may have written the one that the
+    proxy leaves alone. A forwarding header from anybody else is ignored, and such a request never counts as local; nor does
+    one that is `relayed`, according to other headers.
 
-    Raises Problem where the two headers disagree, or one is too long.
+    Raises Problem if the two headers disagree, or one is too long.
     """
     carried = forwarded is not None or x_forwarded_for is not None
     if max(len(forwarded or ""), len(x_forwarded_for or "")) > LONGEST:
-        raise Problem("a forwarding header is longer than any list of proxies")
+        raise Problem("a forwarding header is too long")
     try:
         caller = parse_address(peer.strip("[]"), direct=not (carried or relayed))
     except ValueError:
@@ -46,12 +41,12 @@ def client_address(
     if x_forwarded_for is not None:
         told.append(_right_most_untrusted([part.strip() for part in x_forwarded_for.split(",")], trusted))
     if len({address and (address.version, address.value) for address in told}) > 1:
-        raise Problem("`Forwarded` and `X-Forwarded-For` tell of different callers; let the proxy set one and remove the other")
+        raise Problem("`Forwarded` and `X-Forwarded-For` name different callers; let the proxy set one and remove the other")
     return told[0]
 
 
 def _forwarded_for(header: str) -> list[str]:
-    """The `for` of each element of a `Forwarded` header, in order; one that does not tell exactly one is unknown."""
+    """The `for` of each element of a `Forwarded` header, in order; `unknown` for an element without exactly one."""
     found = []
     for element in _elements(header):
         pairs = [part.partition("=") for part in element.split(";")]
@@ -61,9 +56,9 @@ def _forwarded_for(header: str) -> list[str]:
 
 
 def _elements(header: str) -> list[str]:
-    """The elements, without the commas and semicolons that are quoted, which no address holds.
+    """The elements of the header, with quoted commas and semicolons removed; no address contains them.
 
-    Quotes are counted from the right, where the proxies write: one that the caller leaves open swallows nothing of theirs.
+    Quotes are counted from the right, where proxies write, so that a quote the caller leaves open cannot swallow their part.
     """
     pieces = re.sub(r'\\[\\"]', " ", header).split('"')
     pieces[-2::-2] = [re.sub("[,;]", " ", quoted) for quoted in pieces[-2::-2]]
@@ -76,7 +71,7 @@ def _right_most_untrusted(texts: Sequence[str], trusted: Sequence[Rule]) -> Addr
         try:
             address = parse_address(_without_port(text))
         except ValueError:
-            return None  # `unknown`, `_hidden` or nonsense: whoever it was, it is not known
+            return None  # `unknown`, `_hidden` or nonsense
         if matching(trusted, address) is None:
             return address
     return address

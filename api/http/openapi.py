@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the same declarations that admit callers and check requests."""
+"""The OpenAPI 3.1 document, made from the declarations that admit callers and check requests."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from reconciler import __version__
 
 Routes = Sequence[tuple[str, type[Resource]]]
 METHODS = ("get", "post", "put", "patch", "delete", "options", "trace")
-"""Of HEAD the document says once, for all, that it is GET without a body."""
+"""HEAD is described once for all operations: it is GET without a body."""
 _PROBLEMS = {
     400: "The request cannot be understood.",
-    401: "No credential, or none that counts.",
-    403: "The caller may not, or not from this address.",
-    404: "There is no such thing.",
-    409: "It cannot be done as things stand; the problem says why.",
+    401: "No credential, or an invalid one.",
+    403: "The caller may not do this, or not from this address.",
+    404: "It does not exist, or the caller may not see it.",
+    409: "It conflicts with the current state; the problem says how.",
     413: "The body is too large.",
-    415: "The body is of another type.",
-    422: "A value does not fit its schema, or says something impossible.",
-    429: "Too many failed logins from this address; `Retry-After` says when to come again.",
-    503: "The database cannot be read, or too much is asked at once: nothing is decided.",
+    415: "The body has another media type.",
+    422: "A value does not fit its schema, or is impossible.",
+    429: "Too many failed logins from this address; `Retry-After` says how long to wait.",
+    503: "The database is unavailable, or Accord is busy. Nothing was decided.",
 }
 
 
@@ -49,14 +49,18 @@ def document(routes: Routes) -> dict[str, Any]:
             "title": "Accord",
             "version": __version__,
             "description": "Logins, tokens and decisions: may this caller use that certificate issuer, from this address, now? "
-            "HEAD is answered as GET is, without the body.",
+            "HEAD is answered like GET, without the body.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
         "components": {
             "schemas": COMPONENTS,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "A session's or an API token's secret, `accord_…`."}
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A session's or API token's secret, `accord_…`.",
+                }
             },
         },
     }
@@ -101,7 +105,9 @@ def _responses(declared: Operation) -> dict[str, Any]:
         statuses.add(422)
     problem = {"application/problem+json": {"schema": ref("Problem")}}
     again = (
-        {} if declared.repeat_status is None else {str(declared.repeat_status): {**success, "description": "It was done before."}}
+        {}
+        if declared.repeat_status is None
+        else {str(declared.repeat_status): {**success, "description": "It had already been done."}}
     )
     return {
         str(declared.status): success,

@@ -1,4 +1,4 @@
-"""The bodies and answers of the API as JSON Schema 2020-12: what OpenAPI describes is what requests are checked against."""
+"""The bodies and answers of the API as JSON Schema 2020-12. OpenAPI shows the schemas that requests are checked against."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Schema = dict[str, Any]
 
 NO_NUL = "^[^\\u0000]*$"
 NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$"
-"""Nor what makes a text look like another one where it is shown."""
+"""No control characters either, nor characters that make text look like other text."""
 NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._@-]{0,63}$", "examples": ["alice"]}
-"""A declared name; of an account in another than the first directory, also `name@domain`."""
+"""A declared name; an account of any directory but the first is `name@domain`."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-10-31T18:00:00Z"]}
 COMING: Schema = {**INSTANT, "examples": ["2099-12-31T18:00:00Z"]}
-"""One that is still to come, whenever the example is tried: where access ends, and for when it is asked."""
+"""An instant in the future, on whatever day the example is tried."""
 ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}
 EMAIL: Schema = {
     "type": "string",
@@ -31,7 +31,7 @@ LINK: Schema = {
     "pattern": "^https://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?([/?#][A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=%-]*)?$",
     "examples": ["https://ca.example.org/certificates/4711"],
 }
-"""An address that people may follow; Accord never does."""
+"""A link for people to follow; Accord never does."""
 NOTE: Schema = {
     "type": "string",
     "maxLength": 2000,
@@ -54,12 +54,12 @@ def ref(name: str) -> Schema:
 
 
 def nullable(schema: Schema) -> Schema:
-    """Or null."""
+    """A schema, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def page(items: str) -> Schema:
-    """A page of a list: what is on it, and where the next begins."""
+    """A page of a list: its items, and the cursor of the next page."""
     return _object({"items": {"type": "array", "items": ref(items)}, "next": nullable({"type": "string"})})
 
 
@@ -74,7 +74,10 @@ def _object(properties: dict[str, Schema], optional: tuple[str, ...] = (), **mor
 
 
 _TOKEN_PROPERTIES: dict[str, Schema] = {
-    "id": {"type": "string", "description": "The accessor: lists, audits and revokes the token, and opens nothing."},
+    "id": {
+        "type": "string",
+        "description": "The accessor: it names the token in lists and logs, and opens nothing.",
+    },
     "name": {"type": "string"},
     "createdAt": INSTANT,
     "expiresAt": INSTANT,
@@ -88,11 +91,11 @@ _DECISION_REQUEST: dict[str, Schema] = {
     "action": {
         "enum": ["request", "revoke", "view"],
         "default": "request",
-        "description": "What is to be done with the issuer's certificates; each needs the same permission.",
+        "description": "What the subject wants to do with the issuer's certificates. All actions need the same permission.",
     },
-    "at": {**COMING, "description": "A coming instant, by what is declared now; one gone by counts as now."},
-    "subject": {**NAME, "description": "Another account. Needs the right to decide for it."},
-    "address": {**ADDRESS, "description": "The subject's address. Without it no permitted-IP rule is fulfilled."},
+    "at": {**COMING, "description": "A future instant, judged by what is declared now. A past one counts as now."},
+    "subject": {**NAME, "description": "Another account. The caller needs the right to decide for it."},
+    "address": {**ADDRESS, "description": "The subject's address. Without it, no permitted-IP rule is satisfied."},
 }
 _ACCOUNT: dict[str, Schema] = {
     "name": NAME,
@@ -106,24 +109,22 @@ _ACCOUNT: dict[str, Schema] = {
     "lastLoginAddress": nullable({"type": "string"}),
 }
 _FOLLOWED: dict[str, Schema] = {
-    "url": nullable({**LINK, "description": "Where it can be fetched."}),
-    "renewalUrl": nullable({**LINK, "description": "Where it can be renewed."}),
+    "url": nullable({**LINK, "description": "A link to the certificate."}),
+    "renewalUrl": nullable({**LINK, "description": "A link to renew the certificate."}),
     "extraAddresses": {
         "type": "array",
         "items": EMAIL,
         "maxItems": 20,
         "uniqueItems": True,
-        "description": "They get every mail about it, too.",
+        "description": "These addresses also get every mail about the certificate.",
     },
-    "note": {**NOTE, "description": "Stands in the mails about it."},
-    "tracked": {"type": "boolean", "description": "Whether there are reminders before it expires."},
-    "renews": nullable(
-        {**NUMBER, "description": "The certificate that this one renews; of that one there are no more reminders."}
-    ),
+    "note": {**NOTE, "description": "Shown in the mails about the certificate."},
+    "tracked": {"type": "boolean", "description": "Whether Accord sends reminders before it expires."},
+    "renews": nullable({**NUMBER, "description": "The certificate that this one renews. Reminders of that one stop."}),
 }
 _CERTIFICATE: dict[str, Schema] = {
     "id": {"type": "integer"},
-    "issuer": {"type": "string", "description": "As it is called now; of what is gone, as it was when this was registered."},
+    "issuer": {"type": "string", "description": "Its current name; if it is gone, its name at registration."},
     "team": {"type": "string"},
     "owner": {"type": "string"},
     "serial": {"type": "string", "description": "Hexadecimal digits, without leading zeros."},
@@ -146,7 +147,7 @@ _CERTIFICATE: dict[str, Schema] = {
 _DECLARED_AT: Schema = nullable(
     _object(
         {"file": {"type": "string"}, "commit": nullable({"type": "string"})},
-        description="The file of the config repository that declares it, and the commit as which it was applied last.",
+        description="The file of the config repository that declares it, and the commit last applied with it.",
     )
 )
 
@@ -171,12 +172,12 @@ COMPONENTS: dict[str, Schema] = {
     ),
     "Session": _object(
         {
-            "token": {"type": "string", "description": "The session's secret, shown this once."},
+            "token": {"type": "string", "description": "The session's secret, shown only once."},
             "user": NAME,
             "expiresAt": INSTANT,
             "passwordChangeRequired": {
                 "type": "boolean",
-                "description": "Whether the session may do nothing but change the password.",
+                "description": "Whether the session can only change the password.",
             },
         }
     ),
@@ -205,14 +206,18 @@ COMPONENTS: dict[str, Schema] = {
         {
             "currentPassword": PASSWORD,
             "newPassword": PASSWORD,
-            "revokeTokens": {"type": "boolean", "default": False, "description": "Whether the API tokens end, too."},
+            "revokeTokens": {"type": "boolean", "default": False, "description": "Whether API tokens end as well."},
         },
         optional=("revokeTokens",),
     ),
     "PasswordSet": _object(
         {
             "password": PASSWORD,
-            "changeRequired": {"type": "boolean", "default": True, "description": "Whether the next login must change it."},
+            "changeRequired": {
+                "type": "boolean",
+                "default": True,
+                "description": "Whether the next login must change it.",
+            },
             "revokeTokens": {"type": "boolean", "default": False},
         },
         optional=("changeRequired", "revokeTokens"),
@@ -220,12 +225,12 @@ COMPONENTS: dict[str, Schema] = {
     "TokenRequest": _object(
         {
             "name": LINE,
-            "expiresAt": {**INSTANT, "description": "Or `validFor`."},
+            "expiresAt": {**INSTANT, "description": "Either this or `validFor`."},
             "validFor": {
                 "type": "string",
                 "pattern": "^[0-9]{1,5}[smhd]$",
                 "examples": ["90d"],
-                "description": "Or `expiresAt`.",
+                "description": "Either this or `expiresAt`.",
             },
             "issuers": {
                 "type": "array",
@@ -240,13 +245,13 @@ COMPONENTS: dict[str, Schema] = {
                 "minItems": 1,
                 "maxItems": 100,
                 "examples": [["10.20.0.0/16"]],
-                "description": "Narrows the token to some addresses, beside the account's own rules.",
+                "description": "Narrows the token to some addresses, in addition to the account's own rules.",
             },
         },
         optional=("expiresAt", "validFor", "issuers", "permittedIPs"),
         oneOf=[{"required": ["expiresAt"]}, {"required": ["validFor"]}],
     ),
-    "NewToken": _object({"token": {"type": "string", "description": "Shown this once."}, **_TOKEN_PROPERTIES}),
+    "NewToken": _object({"token": {"type": "string", "description": "Shown only once."}, **_TOKEN_PROPERTIES}),
     "Token": _object(_TOKEN_PROPERTIES),
     "TokenList": {"type": "array", "items": {"$ref": "#/components/schemas/Token"}},
     "UserSummary": _object(_ACCOUNT),
@@ -259,7 +264,7 @@ COMPONENTS: dict[str, Schema] = {
             "issuers": ref("AccessList"),
             "declaredAt": _DECLARED_AT,
             "passwordSetAt": nullable(INSTANT),
-            "passwordExpiresAt": nullable({**INSTANT, "description": "Of a generated password, until it is changed."}),
+            "passwordExpiresAt": nullable({**INSTANT, "description": "When a generated password expires, until it is changed."}),
             "passwordChangeRequired": {"type": "boolean"},
             "failedLogins": {"type": "integer"},
             "nextLoginAt": nullable(INSTANT),
@@ -323,11 +328,11 @@ COMPONENTS: dict[str, Schema] = {
                 "type": "string",
                 "format": "pem-certificate",
                 "minLength": 1,
-                "description": "The certificate by itself, as PEM: no chain, and never a private key.",
+                "description": "One certificate as PEM: no chain, and never a private key.",
             },
             "issuer": NAME,
             "team": NAME,
-            "owner": {**NAME, "description": "Another account, which the caller may decide for. Default: the caller."},
+            "owner": {**NAME, "description": "Another account that the caller may decide for. Default: the caller."},
             **_FOLLOWED,
         },
         optional=("owner", *_FOLLOWED),
@@ -352,7 +357,7 @@ COMPONENTS: dict[str, Schema] = {
                 _object(
                     {
                         "team": {"type": "string"},
-                        "adGroup": nullable({"type": "string", "description": "The directory's group that gave the team."}),
+                        "adGroup": nullable({"type": "string", "description": "The directory group that gives the team."}),
                         "membershipUntil": nullable(COMING),
                         "permissionUntil": nullable(COMING),
                         "until": nullable(COMING),
@@ -367,7 +372,7 @@ COMPONENTS: dict[str, Schema] = {
     "DecisionAnswer": {"oneOf": [ref("Decision"), ref("Decisions")]},
     "Introspection": {
         "type": "object",
-        "description": "RFC 7662, section 2.2; a token that does not count, or is not the caller's to ask about, is inactive.",
+        "description": "RFC 7662, section 2.2. A token is inactive if it is invalid, or if the caller may not ask about it.",
         "properties": {
             "active": {"type": "boolean"},
             "sub": {"type": "string"},
@@ -387,8 +392,8 @@ COMPONENTS: dict[str, Schema] = {
             "token_type_hint": {"type": "string", "maxLength": 64, "pattern": NO_NUL},
             "address": {
                 **ADDRESS,
-                "description": "Where the token was used. Needs the right to decide for its account. Without it, `active` says "
-                "nothing of addresses.",
+                "description": "Where the token was used. The caller needs the right to decide for its account. Without it, "
+                "`active` does not judge addresses.",
             },
         },
         optional=("token_type_hint", "address"),
@@ -424,4 +429,4 @@ COMPONENTS: dict[str, Schema] = {
     "ExistingIssuers": NAMES,
     "OpenApi": {"type": "object"},
 }
-"""Every schema by its name."""
+"""All schemas, by name."""

@@ -1,4 +1,4 @@
-"""The calls that existing clients of the product before this one make, with the answers they know."""
+"""The calls of existing clients of the product that Accord succeeds, answered as they expect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Login(Resource):
 
     @operation("Log in", access="anybody", tag=TAG, body="Login", response="ExistingLogin", errors=(401, 429))
     def on_post(self, call: Call) -> Any:
-        """As `POST /api/v1/sessions`."""
+        """Like `POST /api/v1/sessions`."""
         found = open_session(self, call)
         return {"username": found.name, "token": found.session.secret}
 
@@ -29,11 +29,11 @@ class Logout(Resource):
 
     @operation("Log out", access="account", tag=TAG, response="ExistingLogout", restricted=True)
     def on_get(self, call: Call) -> Any:
-        """As `DELETE /api/v1/sessions/current`. A GET that changes something: it is what these clients send."""
+        """Like `DELETE /api/v1/sessions/current`. It is a GET because these clients send one."""
         end_session(self.service.database, call.caller, call.now)
         return {"username": call.caller.name}
 
-    on_head = None  # whoever asks for no more than the head expects that nothing changes
+    on_head = None  # HEAD must not change anything
 
 
 class MyTeams(Resource):
@@ -41,7 +41,7 @@ class MyTeams(Resource):
 
     @operation("My teams", access="account", tag=TAG, response="ExistingTeams")
     def on_get(self, call: Call) -> Any:
-        """The caller's teams in the shape that these clients read."""
+        """The caller's teams, in the form that these clients read."""
         caller = call.caller
         found = []
         for team in caller.teams:

@@ -1,4 +1,4 @@
-"""The register of certificates: whoever issued one registers it, and Accord tells those concerned, now and before it expires."""
+"""The register of certificates. Issuing applications register them; Accord mails those concerned, now and before they expire."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATH: dict[str, Schema] = {"certificate_id": {"type": "string", "pattern": "^[1
 
 
 class Certificates(Resource):
-    """All that the caller may see."""
+    """The certificates that the caller may see."""
 
     @operation(
         "List certificates",
@@ -33,7 +33,7 @@ class Certificates(Resource):
                 "minLength": 1,
                 "maxLength": 255,
                 "pattern": NO_CONTROL,
-                "description": "In the subject, or in an alternative name.",
+                "description": "Text in the subject or in an alternative name.",
             },
             "serial": {
                 "type": "string",
@@ -45,7 +45,7 @@ class Certificates(Resource):
                 "type": "string",
                 "pattern": "^[0-9]{1,5}[smhd]$",
                 "examples": ["30d"],
-                "description": "Not those that have expired.",
+                "description": "Expired certificates are left out.",
             },
             "revoked": {"type": "boolean"},
             "renewed": {"type": "boolean"},
@@ -53,7 +53,7 @@ class Certificates(Resource):
         },
     )
     def on_get(self, call: Call) -> Any:
-        """Those that the caller owns, and those of its teams; for an administrator all. What expires first comes first."""
+        """The caller's own and those of its teams; administrators see all. The first to expire comes first."""
         return search.list_certificates(self.service.reader, call.caller, call.query, call.now)
 
     @operation(
@@ -67,8 +67,8 @@ class Certificates(Resource):
         errors=(404, 409),
     )
     def on_post(self, call: Call) -> Any:
-        """By the application that issued it, or by its owner. The owner must be allowed to use the issuer through that team now.
-        The same certificate of the same team and owner again is answered with 200 and what is registered; nobody is mailed twice.
+        """For the application that issued it, or its owner. The owner must be allowed to use the issuer through that team now.
+        Registering the same certificate for the same team and owner again returns 200 and the entry; nobody is mailed twice.
         """
         number, is_new = self.service.register.register(call.caller, call.body, call.now)
         if not is_new:
@@ -77,11 +77,11 @@ class Certificates(Resource):
 
 
 class Certificate(Resource):
-    """One of them."""
+    """One certificate."""
 
     @operation("Show a certificate", access="account", tag=TAG, response="Certificate", errors=(404,), path=_PATH)
     def on_get(self, call: Call, certificate_id: str) -> Any:
-        """With its PEM. One that the caller may not see is not there."""
+        """With its PEM. A certificate that the caller may not see is not found."""
         return search.find(self.service.reader, call.caller, int(certificate_id))
 
     @operation(
@@ -94,21 +94,21 @@ class Certificate(Resource):
         path=_PATH,
     )
     def on_patch(self, call: Call, certificate_id: str) -> Any:
-        """What Accord does with it: the certificate itself never changes. By its owner, by administrators, and by members of its
-        team who may use its issuer through that team now."""
+        """Changes what Accord does with it; the certificate itself never changes. For its owner, administrators, and members of
+        its team who may use its issuer through that team now."""
         self.service.register.change(call.caller, int(certificate_id), call.body, call.now)
         return search.find(self.service.reader, call.caller, int(certificate_id))
 
 
 class CertificateRevoked(Resource):
-    """The mark that it is revoked."""
+    """The mark that a certificate is revoked."""
 
     @operation("Mark a certificate as revoked", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_put(self, call: Call, certificate_id: str) -> None:
-        """Its issuer revokes it; here it is only noted, and there are no more reminders of it. By whoever may change it."""
+        """Its issuer revokes it; Accord only notes that and stops its reminders. For those who may change it."""
         self.service.register.set_revoked(call.caller, int(certificate_id), True, call.now)
 
-    @operation("Take the mark back", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
+    @operation("Remove the mark", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_delete(self, call: Call, certificate_id: str) -> None:
-        """Where it was marked by mistake, or was only on hold. By whoever may change it."""
+        """If it was marked by mistake or was only on hold. For those who may change it."""
         self.service.register.set_revoked(call.caller, int(certificate_id), False, call.now)

@@ -1,4 +1,4 @@
-"""Decisions, introspection of tokens, and the answer to proxies that ask before they let a request through."""
+"""Decisions, introspection of tokens, and answers to proxies that ask before they let a request pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Decisions(Resource):
 
     @operation("Decide", access="account", tag=TAG, body="DecisionQuestion", response="DecisionAnswer", max_body=256 * 1024)
     def on_post(self, call: Call) -> Any:
-        """One decision, or up to 1,000 at once: for the caller, or for accounts that it may decide for."""
+        """One decision, or up to 1,000 at once, about the caller or accounts that it may decide for."""
         body, caller, keeper = call.body, call.caller, self.service.keeper
 
         def is_stale(account: Account) -> bool:
@@ -48,12 +48,12 @@ class Decisions(Resource):
 
 
 class Introspection(Resource):
-    """RFC 7662: what a token that somebody handed in is worth."""
+    """RFC 7662: whether a token that somebody presented is valid."""
 
     @operation("Introspect a token", access="account", tag=TAG, body="IntrospectionRequest", form=True, response="Introspection")
     def on_post(self, call: Call) -> Any:
-        """Inactive is also a token of an account that the caller may not decide for, and, where `address` is given (which is
-        Accord's own addition), one that may not be used from there."""
+        """A token is also inactive if the caller may not decide for its account, or if it may not be used from `address`,
+        which is an extension of Accord."""
         secret = call.body["token"]
         found = credentials.find(self.service.reader, secret) if is_well_formed(secret) else None
         if found is None:
@@ -76,7 +76,7 @@ class Introspection(Resource):
         }
 
     def _counts(self, call: Call, found: Found, access: AccessSnapshot, teams: list[Team]) -> bool:
-        """Whether a token counts, and the caller may know it."""
+        """Whether a token is valid and the caller may know it."""
         address = call.body.get("address")
         own = found.name == call.caller.name and address is None
         if not own and not may_decide_for(call.caller, found.name, access):
@@ -92,31 +92,31 @@ _ISSUER: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern":
 
 
 class ForwardAuth(Resource):
-    """What nginx's `auth_request` and Traefik's ForwardAuth ask."""
+    """For nginx's `auth_request` and Traefik's ForwardAuth."""
 
     @operation("May this request pass?", access="account", tag=TAG, query={"issuer": _ISSUER})
     def on_get(self, call: Call) -> None:
-        """200 with `X-Accord-User` and `X-Accord-Teams`, 401 or 403; with an issuer (parameter, or header `X-Accord-Issuer`)
-        only where the caller may use it."""
+        """Answers 200 with `X-Accord-User` and `X-Accord-Teams`, or 401 or 403. If an issuer is named, by the parameter or the
+        header `X-Accord-Issuer`, 200 means that the caller may use it."""
         let_pass(self.service, call, call.query.get("issuer") or call.request.get_header("X-Accord-Issuer"))
 
 
 class PrefixedAuth(Resource):
-    """What Envoy's `ext_authz` asks: with the method of the request that is to pass, and its path behind a prefix.
+    """For Envoy's `ext_authz`, which sends the method of the original request, and its path after a prefix.
 
-    The issuer is what the prefix says. All that the caller chose is behind it, and neither that nor a body is looked at: nothing
-    is taken out of a path here, so `..` and empty parts move no issuer.
+    The issuer comes from the prefix. Everything that the caller chose follows it and is ignored, as is a body. Paths are not
+    normalized here, so `..` and empty parts cannot change the issuer.
     """
 
     @operation(
-        "May this request pass, whose path and query follow?",
+        "May this request pass? (path and query follow)",
         access="account",
         tag=TAG,
         path={"issuer": _ISSUER, "rest": {"type": "string"}},
         reads_query=False,
     )
     def on_get(self, call: Call, issuer: str, rest: str) -> None:
-        """With any method, decided as `GET /api/v1/auth` with this issuer is. What follows the issuer is not looked at."""
+        """Decides like `GET /api/v1/auth` with this issuer, for any method. What follows the issuer is ignored."""
         let_pass(self.service, call, issuer)
 
 
@@ -125,7 +125,7 @@ for _method in set(falcon.COMBINED_METHODS) - {"WEBSOCKET"}:
 
 
 def let_pass(service: Service, call: Call, issuer: str | None) -> None:
-    """Answer a proxy with who is calling. Raises Forbidden where an issuer is named that the caller may not use."""
+    """Tell a proxy who is calling. Raises Forbidden if the caller may not use the named issuer."""
     caller = call.caller
     if issuer is not None:
         reason, _ = decide_own(caller, issuer, "request")

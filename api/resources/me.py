@@ -1,4 +1,4 @@
-"""The caller: what it is, what it may use, its password, its tokens."""
+"""The caller: who it is and what it may use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Me(Resource):
 
     @operation("Who am I?", access="account", tag=TAG, response="Me", restricted=True)
     def on_get(self, call: Call) -> Any:
-        """The account, its teams, and the credential and address of this very call."""
+        """The account, its teams, and the credential and address of this call."""
         caller = call.caller
         return {
             "name": caller.name,
@@ -54,10 +54,10 @@ def shown_access(access: AccessSnapshot, name: str, now: datetime, narrowing: Na
 
 
 class MyAccess(Resource):
-    """What the caller may use."""
+    """The caller's access."""
 
     @operation("What may I use?", access="account", tag=TAG, response="AccessList")
     def on_get(self, call: Call) -> Any:
-        """Every issuer that the caller may use now with this credential, through which teams, and until when."""
+        """Every issuer that the caller may use now with this credential, with its teams and its end."""
         caller = call.caller
         return shown_access(caller.access, caller.name, call.now, caller.credential.narrowing)

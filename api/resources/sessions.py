@@ -1,4 +1,4 @@
-"""Sessions: logging in and out."""
+"""Logging in and out."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def open_session(resource: Resource, call: Call) -> LoggedIn:
 
 
 class Sessions(Resource):
-    """The sessions."""
+    """All sessions."""
 
     @operation("Log in", access="anybody", tag=TAG, body="Login", status=201, response="Session", errors=(401, 429))
     def on_post(self, call: Call) -> Any:
-        """A new session for a declared account."""
+        """A new session, for a declared or a directory account."""
         found = open_session(self, call)
         return {
             "token": found.session.secret,

@@ -1,4 +1,4 @@
-"""Users, for administrators: who there is, what they may use, and the acts on what the runtime owns of them."""
+"""Users, for administrators: who they are, what they may use, and acts on the facts that the API owns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAG = "Users"
 
 
 class Users(Resource):
-    """All of them."""
+    """All users."""
 
     @operation(
         "List users",
@@ -35,29 +35,29 @@ class Users(Resource):
                 "type": "string",
                 "maxLength": 128,
                 "pattern": NO_CONTROL,
-                "description": "In name, full name and address.",
+                "description": "Text in the name, full name or e-mail address.",
             },
             "team": NAME,
             "source": {"enum": ["declared", "directory"]},
             "enabled": {"type": "boolean"},
-            "lastLoginBefore": {**INSTANT, "description": "Also those who never logged in."},
+            "lastLoginBefore": {**INSTANT, "description": "Includes users who never logged in."},
             "lastLoginAfter": INSTANT,
             **PAGE,
         },
     )
     def on_get(self, call: Call) -> Any:
-        """By name; `next` is the `cursor` of the next page."""
+        """By name. `next` is the `cursor` of the next page."""
         return users.list_users(self.service.reader, Page.of(call.query), call.query, call.now)
 
     on_post = refusal("Create", "User", TAG)
 
 
 class User(Resource):
-    """One of them."""
+    """One user."""
 
     @operation("Show a user", access="administrator", tag=TAG, response="User", errors=(404,), path=NAMED)
     def on_get(self, call: Call, name: str) -> Any:
-        """Teams, issuers, where it is declared, logins and tokens."""
+        """With teams, issuers, the file that declares it, logins and tokens."""
         access = access_with(self.service, name)
         summary = users.find_user(self.service.reader, name)
         with self.service.database.reading() as connection:
@@ -84,7 +84,7 @@ class User(Resource):
 
 
 def access_with(service: Service, name: str) -> AccessSnapshot:
-    """The access state of this moment, with an account that must be there. Raises NotFound or StoreError."""
+    """The current access snapshot with an account. Raises NotFound if there is no such account, or StoreError."""
     access = service.keeper.now(name)
     if name not in access.accounts:
         raise NotFound(f"there is no account `{name}`")
@@ -92,18 +92,18 @@ def access_with(service: Service, name: str) -> AccessSnapshot:
 
 
 class UserDisabled(Resource):
-    """The administrators' own switch, for emergencies; Git's is declared."""
+    """The administrators' own switch, for emergencies. Git has another, which is declared."""
 
     @operation("Disable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED)
     def on_put(self, call: Call, name: str) -> None:
-        """At once: its sessions and tokens end. Only the same switch takes it back."""
+        """At once; its sessions and tokens end. Only the same switch enables it again."""
         if name == call.caller.name:
-            raise Conflict("you would disable yourself; let another administrator do it")
+            raise Conflict("you cannot disable yourself; ask another administrator")
         administration.set_disabled(self.service.database, name, True, actor=call.caller.name, now=call.now)
 
     @operation("Enable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED)
     def on_delete(self, call: Call, name: str) -> None:
-        """Takes the administrators' switch back; what Git or the directory switched off stays off."""
+        """Undoes the administrators' switch. What Git or the directory switched off stays off."""
         administration.set_disabled(self.service.database, name, False, actor=call.caller.name, now=call.now)
 
 
@@ -112,5 +112,5 @@ class UserUnlock(Resource):
 
     @operation("Unlock a user", access="administrator", tag=TAG, status=204, errors=(404,), path=NAMED)
     def on_post(self, call: Call, name: str) -> None:
-        """Forget the account's failed logins, so that the next may follow at once."""
+        """Forgets the account's failed logins, so that it can log in at once."""
         administration.unlock(self.service.database, name, actor=call.caller.name, now=call.now)

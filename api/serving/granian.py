@@ -1,6 +1,6 @@
-"""Serving the application with Granian's workers. Nothing here imports the application: the workers do, each for itself.
+"""Serving the application with Granian's workers. Only the workers import the application, each for itself.
 
-Where they are several, prometheus-client must find out before it is imported.
+If there are several, prometheus-client must know before it is imported.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from api.serving.listening import listen, url_of
 from api.settings import Settings
 
 PATIENCE = 30
-"""Seconds for workers to finish when stopping. One that was only just starting may not have heard that it shall."""
+"""Seconds for workers to finish when stopping. A worker that has just started may have missed the signal."""
 
 
 def serve_granian(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve with Granian's workers, each a process of its own, until a signal. Raises ModuleNotFoundError or OSError."""
+    """Serve with Granian's worker processes until a signal. Raises ModuleNotFoundError or OSError."""
     from granian import Granian
     from granian.constants import Interfaces
 
-    with listen(settings) as probe:  # says what is wrong with the address, and finds a free port where any will do
+    with listen(settings) as probe:  # raises if the address is bad, and finds a free port if none is given
         (host, port), url = probe.getsockname()[:2], url_of(probe)
     with tempfile.TemporaryDirectory(prefix="accord-metrics-") as folder:
         if settings.workers > 1:

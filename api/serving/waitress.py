@@ -28,20 +28,20 @@ from api.settings import Settings
 
 _log = logging.getLogger("accord.api")
 CONNECTIONS = 2_000
-"""Slow clients cost a socket and a buffer each, and no thread, so there may be many."""
+"""There may be many: a slow client costs a socket and a buffer, but no thread."""
 MAX_BODY = 256 * 1024
 MAX_HEADERS = 16 * 1024
 IDLE = 30
-"""Seconds without a byte, after which a connection is closed."""
+"""Seconds of silence after which a connection is closed."""
 PATIENCE = 30.0
 """Seconds for accepted requests to finish when stopping."""
 QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect")
 QUICK_BODY = 4 * 1024
-"""Bytes of a body that is answered from memory and an indexed read in less time than a thread needs to take it over."""
+"""Bytes. A request with a body up to this size is answered sooner than a thread could take it over."""
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses what two servers on the way could read as different requests (RFC 9112, section 6.1)."""
+    """Refuses bytes that two servers could read as different requests (RFC 9112, section 6.1)."""
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -62,9 +62,9 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Answers quick requests in the thread that looks after the connections, and leaves the others to threads of their own.
+    """Answers quick requests in the thread that serves the connections, and hands the others to a pool of threads.
 
-    A decision takes less time than handing it to a thread and taking turns with the others, and waits behind no login.
+    A decision takes less time than handing it over would, and never waits behind a login.
     """
 
     def __init__(self, threads: int, is_quick: Callable[[HTTPRequestParser], bool]) -> None:
@@ -75,7 +75,7 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
         self._own = threading.get_ident()
 
     def add_task(self, task: HTTPChannel) -> None:
-        """Take a connection's next request, whose lock is held."""
+        """Take the next request of a connection, whose lock is held."""
         if threading.get_ident() == self._own and self._is_quick(task.requests[0]):
             self._quick.append(task)
         else:
@@ -83,42 +83,42 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     @property
     def has_quick(self) -> bool:
-        """Whether quick requests wait."""
+        """Whether quick requests are waiting."""
         return bool(self._quick)
 
     def answer_quick(self) -> None:
-        """Answer the quick requests that have come: one a connection, for others send theirs meanwhile."""
+        """Answer the waiting quick requests, one per connection."""
         for _ in range(len(self._quick)):
             task = self._quick.popleft()
             try:
                 task.service()
-            except Exception:  # as in the threads: whatever it is, the other connections go on
-                self.logger.exception("a fault in answering %r", task)
+            except Exception:  # as in the pool: the other connections must go on
+                self.logger.exception("internal error while answering %r", task)
 
 
 def _is_quick(request: HTTPRequestParser) -> bool:
     return not request.error and request.path.startswith(QUICK) and request.body_bytes_received <= QUICK_BODY
 
 
-def _none_is_quick(_: HTTPRequestParser) -> bool:
+def _is_never_quick(_: HTTPRequestParser) -> bool:
     return False  # over a network, a read is a wait
 
 
 def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; what was accepted by then is answered. Raises OSError or StoreError."""
+    """Serve until SIGTERM or SIGINT, then answer what has been accepted. Raises OSError or StoreError."""
     with listen(settings) as listening:
         service = Service(settings)
         service.start()
         try:
-            quick = _is_quick if service.database.is_sqlite else _none_is_quick
+            quick = _is_quick if service.database.is_sqlite else _is_never_quick
             _Waitress(create_app(service), settings, listening, quick).run(ready)
         finally:
             service.stop()
 
 
 def _possible_connections() -> int:
-    """As many as are wanted, or as the system has file descriptors for: without one, nobody could be accepted any more."""
-    spare = 256  # for the database, of which each thread has its own connection, and whatever else is open
+    """The number of connections that we want, or that the system has file descriptors for."""
+    spare = 256  # for the database connections of each thread, and other files
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS + spare
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -128,14 +128,14 @@ def _possible_connections() -> int:
 
 
 class _Waitress:
-    """A waitress server that finishes what it accepted before it stops."""
+    """A waitress server that answers what it has accepted before it stops."""
 
     def __init__(
         self,
         app: falcon.App[Any, Any],
         settings: Settings,
         listening: socket.socket,
-        is_quick: Callable[[HTTPRequestParser], bool] = _none_is_quick,
+        is_quick: Callable[[HTTPRequestParser], bool] = _is_never_quick,
     ) -> None:
         self._lanes = _Lanes(settings.threads, is_quick)
         self._server = create_server(
@@ -150,7 +150,7 @@ class _Waitress:
             asyncore_use_poll=True,
             backlog=1024,
             ident=None,
-            clear_untrusted_proxy_headers=False,  # who is believed is Accord's own decision, and it must see them
+            clear_untrusted_proxy_headers=False,  # Accord decides whom to believe, so it must see them
             expose_tracebacks=False,
         )
         self._server.channel_class = _Channel
@@ -166,7 +166,7 @@ class _Waitress:
         while not self._stopping:
             self._turn(0.5)
         self._server.del_channel()
-        self._server.socket.close()  # whoever comes now is refused at once; the connections that are there go on
+        self._server.socket.close()  # refuses new connections; open ones go on
         deadline = time.monotonic() + PATIENCE
         while self._busy() and time.monotonic() < deadline:
             self._turn(0.05)
@@ -184,6 +184,6 @@ class _Waitress:
         self._wake()
 
     def _wake(self) -> None:
-        """Have the loop look at everything again, as after each answer, also after one of its own thread."""
-        with suppress(BlockingIOError):  # full, so it will; and whoever empties the pipe must never wait for room in it
+        """Wake the loop, so that it looks at all connections again."""
+        with suppress(BlockingIOError):  # a full pipe wakes it anyway; the thread that empties it must never block on it
             self._server.trigger.pull_trigger()

@@ -1,4 +1,4 @@
-"""The policies of the declared Settings that the runtime follows; what is not declared has its default from the schema."""
+"""The policies of the declared Settings that the API follows. Defaults come from the schema."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class MailPolicy(NamedTuple):
     on_issue: bool
     on_expiry: bool
     days_before_expiry: tuple[int, ...]
-    """Ascending, each once."""
+    """Ascending, without duplicates."""
     always_send_to: tuple[str, ...]
 
 
 class Policies(NamedTuple):
-    """All of them."""
+    """The policies in force."""
 
     passwords: PasswordPolicy
     generated_lifetime: timedelta
-    """How long a password that was mailed can be used."""
+    """How long a mailed password can be used."""
     max_failures: int
     delay: timedelta
     max_delay: timedelta
@@ -47,7 +47,7 @@ class Policies(NamedTuple):
 
 @cache
 def read_policies(stored: str | None) -> Policies:
-    """The policies out of the stored column: a JSON object of sections, each canonical JSON text; None: none are declared."""
+    """Read the stored column: a JSON object of sections, each canonical JSON text; None if no Settings are declared."""
     sections = {} if stored is None else {name: orjson.loads(text) for name, text in orjson.loads(stored).items()}
 
     def value(section: str, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""Reads that requests make: a connection of the driver for each thread, and statements that see what is committed by now."""
+"""Reads by requests: each thread has its own connection, and each statement sees everything committed before it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from reconciler.store.errors import DatabaseUnreachable
 
 Row = tuple[Any, ...]
 _PATIENCE = 1000
-"""Milliseconds. Readers of SQLite wait for nobody but a recovery, and who asks for a decision is better told no than kept."""
+"""Milliseconds. SQLite's readers wait for a recovery only, and a prompt refusal beats a decision that hangs."""
 
 
 class Reader:
-    """Every thread's own connection to one database. A connection that was lost is made anew, once a statement."""
+    """One connection per thread to one database. A statement whose connection is lost is tried once more on a new one."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -26,7 +26,7 @@ class Reader:
         """How often a lost connection was made anew. It may be another database by now: somebody may have restored a backup."""
 
     def rows(self, statement: str, *values: Any) -> list[Row]:
-        """The rows of a statement, whose places for values are written `?`. Raises StoreError."""
+        """The rows of a statement, with `?` as the placeholder of values. Raises StoreError."""
         try:
             return self._rows(statement, values)
         except DatabaseUnreachable:
@@ -39,8 +39,8 @@ class Reader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All that this thread reads within is of one moment."""
-        self.rows("SELECT 1")  # a lost connection is noticed here, where nothing has been read yet
+        """Everything that this thread reads within is of one moment."""
+        self.rows("SELECT 1")  # notices a lost connection before anything has been read
         self._rows("BEGIN" if self.database.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
         try:
             yield
@@ -52,7 +52,7 @@ class Reader:
         connection = getattr(self._local, "connection", None)
         file = self.database.file_number
         if connection is not None and self._local.file != file:
-            self._lose(connection)  # SQLite would go on reading the file that was there
+            self._lose(connection)  # SQLite would go on reading the old file
             connection = None
         if connection is None:
             self._local.file = file
@@ -77,12 +77,12 @@ class Reader:
         connection = self.database.driver_connection()
         self._opened.append(connection)
         if self.database.is_sqlite:
-            connection.execute("PRAGMA cache_size = -8192")  # KiB, and each thread has its own
+            connection.execute("PRAGMA cache_size = -8192")  # KiB for each thread
             connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
         return connection
 
     def close(self) -> None:
-        """Close every thread's connection; none reads any more."""
+        """Close the connections of all threads, which must have stopped reading."""
         for connection in self._opened.copy():
             self._close(connection)
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 import api.http.addresses
 from api.errors import Problem
-from api.http.addresses import LONGEST, client_address, parse_proxies
+from api.http.addresses import LONGEST, client_address
 from reconciler.access.decide import permits
-from reconciler.access.permitted_ips import Address
+from reconciler.access.permitted_ips import Address, parse_rule
 from reconciler.access.resources import Team
 
 PROXY, SECOND, STRANGER = "192.0.2.1", "192.0.2.2", "198.51.100.9"
-TRUSTED = parse_proxies(["192.0.2.0/24", "2001:db8:ffff::/48", "127.0.0.1"])
+TRUSTED = tuple(map(parse_rule, ("192.0.2.0/24", "2001:db8:ffff::/48", "127.0.0.1")))
 
 
 def address(

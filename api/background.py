@@ -13,6 +13,7 @@ from reconciler.store.errors import StoreError
 Task = Callable[[datetime, threading.Event], float | None]
 """Does one round of work. It gets the time, and an event that is set once the process stops; it returns the seconds until its
 next round, or None for the usual time."""
+_chance = random.SystemRandom()
 _log = logging.getLogger("accord.api")
 
 
@@ -60,7 +61,7 @@ class Periodic:
 
     def _run(self) -> None:
         wait = self._first
-        while not self._stopping.wait(wait + random.uniform(0, self._spread)):  # noqa: S311 - no secret
+        while not self._stopping.wait(wait + _chance.uniform(0, self._spread)):
             wait = self._round()
 
     def _round(self) -> float:

@@ -22,7 +22,8 @@ from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database
 
 EVERY = 60.0
-"""Seconds from one scan to the next."""
+SPREAD = 5.0
+"""Seconds from one scan to the next, and up to how much longer by chance."""
 _DAY = timedelta(days=1)
 _AHEAD = timedelta(minutes=5)
 """How far clocks may differ before somebody should look at them."""
@@ -48,7 +49,7 @@ def reminding(database: Database, metrics: Metrics) -> Periodic:
         if done.until > now + _AHEAD:
             _log.error("no reminders before %s: this clock is slow, or another was fast", done.until.isoformat())
 
-    return Periodic("reminding", task, every=EVERY, spread=5)
+    return Periodic("reminding", task, every=EVERY, spread=SPREAD)
 
 
 def scan(database: Database, now: datetime) -> Scan:

@@ -11,7 +11,6 @@ import pytest
 from register_world import DAY, RegisterWorld
 from waiting import until
 
-from api import background
 from api.certificates import reminders
 from api.metrics import Metrics
 from benchmarks.reminders import live_through
@@ -169,7 +168,7 @@ def test_the_service_scans_by_itself_and_says_how_far_it_is(
     world: RegisterWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(reminders, "EVERY", 0.01)
-    monkeypatch.setattr(background.random, "uniform", lambda _one, _other: 0.0)
+    monkeypatch.setattr(reminders, "SPREAD", 0.0)
     now = datetime.now(UTC)
     world.scan(now - DAY)
     number = world.register(begins=now - 61 * DAY, lives=91 * DAY - timedelta(hours=1))

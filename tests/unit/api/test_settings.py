@@ -26,15 +26,15 @@ def test_an_option_goes_before_the_environment_that_before_the_file_and_that_bef
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"ACCORD_LISTEN": "8080"}, "`8080` is not where one can listen"),
-        ({"ACCORD_LISTEN": "127.0.0.1:65536"}, "is not where one can listen"),
-        ({"ACCORD_LISTEN": "::1:80"}, "is not where one can listen"),
+        ({"ACCORD_LISTEN": "8080"}, "cannot listen on `8080`"),
+        ({"ACCORD_LISTEN": "127.0.0.1:65536"}, "cannot listen on"),
+        ({"ACCORD_LISTEN": "::1:80"}, "cannot listen on"),
         ({"ACCORD_TRUSTED_PROXIES": "10.0.0.0/8, nonsense"}, "ACCORD_TRUSTED_PROXIES: "),
-        ({"ACCORD_THREADS": "3"}, "ACCORD_THREADS is a number from 4 to 512, not `3`"),
-        ({"ACCORD_WORKERS": "many"}, "ACCORD_WORKERS is a number"),
-        ({"ACCORD_HASHES": "0"}, "ACCORD_HASHES is a number"),
-        ({"ACCORD_LOG_FORMAT": "xml"}, "ACCORD_LOG_FORMAT is one of text, json, not `xml`"),
-        ({"ACCORD_LOG_LEVEL": "loud"}, "ACCORD_LOG_LEVEL is one of debug, info, warning, error, not `loud`"),
+        ({"ACCORD_THREADS": "3"}, "ACCORD_THREADS must be a number from 4 to 512, not `3`"),
+        ({"ACCORD_WORKERS": "many"}, "ACCORD_WORKERS must be a number"),
+        ({"ACCORD_HASHES": "0"}, "ACCORD_HASHES must be a number"),
+        ({"ACCORD_LOG_FORMAT": "xml"}, "ACCORD_LOG_FORMAT must be one of text, json, not `xml`"),
+        ({"ACCORD_LOG_LEVEL": "loud"}, "ACCORD_LOG_LEVEL must be one of debug, info, warning, error, not `loud`"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(variables: dict[str, str], said: str) -> None:
@@ -46,8 +46,8 @@ def test_a_setting_that_cannot_be_is_named(variables: dict[str, str], said: str)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("threads = 8\nlog_fromat = 'json'\n", "sets `log_fromat`, which is no setting; there are database_url, listen"),
-        ("threads = {many = true}\n", "sets `threads` to something that is no text, no number and no list of texts"),
+        ("threads = 8\nlog_fromat = 'json'\n", "sets `log_fromat`, which is not a setting; settings are database_url, listen"),
+        ("threads = {many = true}\n", "sets `threads` to something other than text, a number or a list of text"),
         ("threads 8\n", "is not TOML"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The folders that Accord ships beside its code: in a wheel inside the package, in a checkout beside it."""
+"""The folders that Accord ships with its code: inside the package in a wheel, beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def schema_folder() -> Path:
-    """Where the JSON Schemas are."""
+    """The folder of the JSON Schemas."""
     return _folder("_schemas", "schemas")
 
 
 def starter_folder() -> Path:
-    """Where the files that `accord init` writes are."""
+    """The folder of the files that `accord init` writes."""
     return _folder("_starter", "examples/starter")
 
 

@@ -1,1 +1,1 @@
-"""The `accord` command: one module a command, and no logic."""
+"""The `accord` command: one module per command, without logic."""

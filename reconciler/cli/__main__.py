@@ -1,4 +1,4 @@
-"""`python -m reconciler.cli` is `accord`."""
+"""`python -m reconciler.cli` runs `accord`."""
 
 from reconciler.cli.main import main
 

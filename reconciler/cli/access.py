@@ -14,21 +14,25 @@ from reconciler.cli.options import Instant, database_option, format_option, repo
     "access",
     epilog="""\b
 Examples:
-  accord access                                 # everybody, now
+  accord access                                 # everyone, now
   accord access --user alice
   accord access --issuer tls-public --at 2099-03-03T12:00:00Z
   accord access --team web-platform --format json
-  accord access --issuer tls-public --at 2026-03-03   # as it stood, and by which commit
+  accord access --issuer tls-public --at 2026-03-03   # as it stood then, and under which commit
   accord access --revision 3f2a1c9
 """,
 )
 @repository_options
 @database_option
-@click.option("--user", metavar="NAME", help="Only this user's.")
-@click.option("--issuer", metavar="NAME", help="Only to this issuer.")
-@click.option("--team", metavar="NAME", help="Only through this team.")
-@click.option("--at", type=Instant(), help="At this instant, past or coming; a date means its end in UTC [default: now].")
-@click.option("--revision", metavar="SHA", help="As it stood under this applied revision.")
+@click.option("--user", metavar="NAME", help="Show only this user's access.")
+@click.option("--issuer", metavar="NAME", help="Show only access to this issuer.")
+@click.option("--team", metavar="NAME", help="Show only access through this team.")
+@click.option(
+    "--at",
+    type=Instant(),
+    help="Show access at this instant, past or future; a date means the end of that day in UTC [default: now].",
+)
+@click.option("--revision", metavar="SHA", help="Show access as it stood under this applied revision.")
 @format_option("text", "json")
 def command(
     repository: str | None,
@@ -42,9 +46,9 @@ def command(
     revision: str | None,
     format_: str,
 ) -> int:
-    """Show who may use which issuer, through which teams, and until when.
+    """Show who may use which issuer, through which teams and until when.
 
-    What lies in the past is worked out from the revision that was in force then, read from the config repository.
+    For an instant in the past, Accord reads the revision that was in force then from the config repository.
     """
     from reconciler.cli.output import write_json, write_lines
     from reconciler.plan.render.access import access_lines

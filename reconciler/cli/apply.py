@@ -20,25 +20,27 @@ if TYPE_CHECKING:
     "apply",
     epilog="""\b
 Examples:
-  accord apply                                      # shows the plan and asks
+  accord apply                                      # show the plan and ask
   accord apply --yes                                # in CI, on merge
-  accord apply plan.json --yes                      # exactly what was saved, or nothing
+  accord apply plan.json --yes                      # apply exactly the saved plan
   accord apply --yes --override deletions --reason "team was dissolved, CHG-1234"
 
 \b
-Exit codes: 0 applied, or nothing to do; 1 error; 3 invalid configuration; 4 a guard
-refuses, or a rewind; 5 the plan is stale; 6 unreachable. Unless it exits with 0,
-nothing was changed.
+Exit codes: 0 applied, or nothing to do; 1 error; 3 invalid configuration; 4 refused by
+a guard, or a rewind; 5 stale plan; 6 repository or database unreachable. Unless the
+code is 0, nothing was changed.
 """,
 )
 @click.argument("planfile", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @repository_options
 @database_option
 @click.option("--rev", metavar="REV", help="The revision to apply [default: the branch's head].")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Apply without asking.")
 @override_options
-@click.option("--digest", metavar="DIGEST", help="Apply only if the plan has this digest.")
-@click.option("--adopt", is_flag=True, help="Take over rows that Git never declared; delete those it does not declare.")
+@click.option("--digest", metavar="DIGEST", help="Apply the plan only if it has this digest.")
+@click.option(
+    "--adopt", is_flag=True, help="Take over rows that Git never declared, and delete those this revision does not declare."
+)
 @click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
 def command(
     planfile: Path | None,
@@ -54,7 +56,7 @@ def command(
     adopt: bool,
     allow_rewind: bool,
 ) -> int:
-    """Bring the database into accord with a revision: whole, in one transaction, or not at all.
+    """Bring the database into accord with a revision, in one transaction: all of it or nothing.
 
     Applying the same revision again changes nothing.
     """
@@ -82,13 +84,13 @@ def command(
 
 
 def _asked(deployment: Deployment, order: Order) -> Order | None:
-    """The order for exactly the plan that was shown and agreed to; None where it was not agreed to."""
+    """Show the plan and ask; return an order for exactly that plan, or None if the answer is no."""
     from reconciler.cli.reports import write_plan
     from reconciler.plan.render.document import plan_digest
     from reconciler.run.planning import plan_revision
 
     if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on; --yes applies without asking")
+        raise click.UsageError("there is no terminal to ask on; use --yes to apply without asking")
     rev = order.rev if order.saved is None else order.saved["revision"]["commit"]
     plan = plan_revision(deployment, rev, now=utc_now(), adopt=order.adopt, allow_rewind=order.allow_rewind)
     write_plan(plan, "text")

@@ -22,7 +22,7 @@ Examples:
 """,
 )
 def command() -> None:
-    """List, verify and export the audit log, in which each entry holds the hash of the one before."""
+    """List, verify and export the audit log, in which each entry contains the hash of the one before."""
 
 
 @command.command(
@@ -35,15 +35,15 @@ Examples:
 """,
 )
 @database_option
-@click.option("--kind", metavar="KIND", help="Only entries about resources of this kind.")
-@click.option("--name", metavar="NAME", help="Only entries about resources of this name.")
-@click.option("--since", type=Instant(), help="Only entries from this instant on.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@click.option("--kind", metavar="KIND", help="Show only entries about resources of this kind.")
+@click.option("--name", metavar="NAME", help="Show only entries about resources with this name.")
+@click.option("--since", type=Instant(), help="Show only entries from this instant on.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show only the newest N.")
 @format_option("text", "json")
 def list_entries(
     database: str | None, kind: str | None, name: str | None, since: datetime | None, limit: int | None, format_: str
 ) -> int:
-    """List what happened, oldest first: when, who, what."""
+    """List entries, oldest first: when, who and what."""
     from reconciler.access.resources import KINDS
     from reconciler.cli.output import write_json, write_lines
     from reconciler.cli.records import entry_document, entry_lines
@@ -52,8 +52,8 @@ def list_entries(
     from reconciler.wording.nearest import did_you_mean
 
     found = entries(read_deployment({"database_url": database}), since=since, kind=kind, name=name, limit=limit)
-    if kind is not None and kind not in KINDS and not found:  # others than resources may write to the log
-        raise click.UsageError(f"there is no kind `{kind}`{did_you_mean(kind, KINDS) or '; there are ' + ', '.join(KINDS)}")
+    if kind is not None and kind not in KINDS and not found:  # the log has entries about other things as well
+        raise click.UsageError(f"there is no kind `{kind}`{did_you_mean(kind, KINDS) or '; the kinds are ' + ', '.join(KINDS)}")
     if format_ == "json":
         write_json([entry_document(entry) for entry in found])
     else:
@@ -66,20 +66,20 @@ def list_entries(
     epilog="""\b
 Examples:
   accord audit verify
-  accord audit verify --head 5b0f…      # and that what was noted down is in it still
-  accord audit verify audit.jsonl       # a copy, away from the database
+  accord audit verify --head 5b0f…      # check that it still contains this entry
+  accord audit verify audit.jsonl       # an exported copy, without the database
 
-Exit codes: 0 the chain holds; 1 it is broken, or cannot be read; 6 unreachable.
+Exit codes: 0 the chain is intact; 1 it is broken or unreadable; 6 database unreachable.
 """,
 )
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @database_option
-@click.option("--head", metavar="HASH", help="The hash of the last entry, as an earlier run printed it.")
+@click.option("--head", metavar="HASH", help="The hash of the last entry, as printed by an earlier run.")
 @format_option("text", "json")
 def verify(file: Path | None, database: str | None, head: str | None, format_: str) -> int:
-    """Check the hash chain of the audit log, in the database or in FILE, which `accord audit export` wrote.
+    """Check the hash chain of the audit log in the database, or in FILE, written by `accord audit export`.
 
-    In the database, the history of applied revisions must also be what the log tells of them.
+    In the database, the history of applied revisions must also match the log.
     """
     from reconciler.cli.output import write_json
     from reconciler.run.auditing import verify_database, verify_file
@@ -90,7 +90,7 @@ def verify(file: Path | None, database: str | None, head: str | None, format_: s
     if format_ == "json":
         write_json({"entries": found.entries, "head": found.head, "broken": broken and broken._asdict()})
     elif broken is None:
-        click.echo(f"The audit log holds: {found.entries:,} entries, the last one {found.head}")
+        click.echo(f"The audit log is intact: {found.entries:,} entries; the last hash is {found.head}")
     else:
         click.echo(f"accord: the audit log is broken at entry {broken.id}: {broken.how}", err=True)
     return OK if broken is None else ERROR
@@ -105,7 +105,7 @@ Examples:
 )
 @database_option
 def export(database: str | None) -> int:
-    """Print every entry as a line of JSON, to keep and verify away from the database."""
+    """Print every entry as a line of JSON, to keep and verify without the database."""
     from reconciler.run.auditing import log_lines
     from reconciler.run.deployment import read_deployment
 

@@ -18,7 +18,7 @@ Examples:
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> int:
-    """Print the completion script for a shell."""
+    """Print a shell's completion script."""
     from click.shell_completion import get_completion_class
 
     from reconciler.cli.main import accord

@@ -29,12 +29,15 @@ Example:
 )
 @database_option
 def upgrade(database: str | None) -> int:
-    """Bring the tables to this Accord's version, in one transaction. Run it before a new version's first apply."""
+    """Upgrade the tables to this version of Accord, in one transaction. Run it before the first apply of a new version."""
     from reconciler.run.database import upgrade_database
     from reconciler.run.deployment import read_deployment
 
     before, after = upgrade_database(read_deployment({"database_url": database}))
-    click.echo(f"The schema is at {after}" + (" already." if before == after else f" (was {before or 'not there'})."))
+    if before == after:
+        click.echo(f"The schema is already at {after}.")
+    else:
+        click.echo(f"The schema is now at {after} (before: {before or 'no tables'}).")
     return OK
 
 
@@ -47,7 +50,7 @@ Example:
 @database_option
 @format_option("text", "json")
 def current(database: str | None, format_: str) -> int:
-    """Print the version of the tables; exit with 1 where there are none."""
+    """Print the version of the tables; exit with 1 if there are no tables."""
     from reconciler.cli.output import write_json
     from reconciler.run.database import current_version, version_document
     from reconciler.run.deployment import read_deployment
@@ -56,7 +59,7 @@ def current(database: str | None, format_: str) -> int:
     if format_ == "json":
         write_json(version_document(version))
     else:
-        click.echo(version or "There are no tables yet; `accord db upgrade` makes them.")
+        click.echo(version or "There are no tables yet; create them with `accord db upgrade`.")
     return ERROR if version is None else OK
 
 
@@ -69,7 +72,7 @@ Example:
 @database_option
 @format_option("text", "json")
 def check(database: str | None, format_: str) -> int:
-    """Check that the database can be reached and has this Accord's tables."""
+    """Check that the database is reachable and has the tables of this version of Accord."""
     from reconciler.cli.output import write_json
     from reconciler.run.database import check_database, version_document
     from reconciler.run.deployment import read_deployment
@@ -78,5 +81,5 @@ def check(database: str | None, format_: str) -> int:
     if format_ == "json":
         write_json(version_document(version))
     else:
-        click.echo(f"The schema is at {version}, as it should be.")
+        click.echo(f"The schema is up to date, at {version}.")
     return OK

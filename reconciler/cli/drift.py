@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 Examples:
   accord drift                                # what differs, and since when
   accord drift --format json
-  accord drift --repair                       # put all of it right; asks first
+  accord drift --repair                       # repair everything; asks first
   accord drift --repair --only Team/web-platform --yes
-  accord drift --patch > adopt.patch; git apply adopt.patch   # keep it, in Git
+  accord drift --patch > adopt.patch; git apply adopt.patch   # declare it in Git instead
 
 \b
-Exit codes: 0 no drift, or it was put right; 2 drift, or rows that Git never declared give
-access; 1 error; 3 invalid configuration; 4 a guard refuses the repair; 6 unreachable.
+Exit codes: 0 no drift, or it was repaired; 1 error; 2 drift, or rows that Git never declared
+give access; 3 invalid configuration; 4 a guard refuses the repair; 6 repository or database
+unreachable.
 """,
 )
 @repository_options
 @database_option
-@click.option("--repair", is_flag=True, help="Put the database right, in one transaction.")
-@click.option("--patch", is_flag=True, help="Print the patch that makes the config repository declare what the database holds.")
+@click.option("--repair", is_flag=True, help="Repair the database, in one transaction.")
+@click.option("--patch", is_flag=True, help="Print a patch that makes the config repository declare what the database holds.")
 @click.option(
-    "--only", multiple=True, metavar="KIND/NAME", help="Only this resource, such as Team/web-platform. May be repeated."
+    "--only", multiple=True, metavar="KIND/NAME", help="Look only at this resource, such as Team/web-platform. May be repeated."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Repair without asking.")
 @override_options
 @format_option("text", "json")
 def command(
@@ -54,9 +55,9 @@ def command(
     reason: str | None,
     format_: str,
 ) -> int:
-    """Show what differs in the database from the applied revision, and since which audit entry.
+    """Show how the database differs from the applied revision, and since which audit entry.
 
-    Each difference can be ended either way: --repair puts the database right, --patch prints what to change in Git instead.
+    Resolve differences either way: --repair changes the database back, --patch prints the change to make in Git instead.
     """
     from reconciler.cli.output import progress_bar, write_json, write_lines
     from reconciler.cli.records import drift_document, drift_lines, given_lines
@@ -66,7 +67,7 @@ def command(
     from reconciler.wording.text import printable
 
     if repair and patch:
-        raise click.UsageError("--repair keeps what Git says, --patch what the database says; choose one")
+        raise click.UsageError("--repair keeps what Git says, --patch keeps what the database says; choose one")
     check_overrides(overrides, reason)
     chosen = frozenset(map(_key, only)) or None
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
@@ -78,7 +79,7 @@ def command(
             click.echo(text, nl=False)
             for flaw in flaws:
                 message = f"{flaw.kind} {printable(flaw.name)}: {printable(flaw.reason)}"
-                click.echo(f"accord: the config is not valid with this patch alone: {message}", err=True)
+                click.echo(f"accord: with this patch alone, the config is invalid: {message}", err=True)
             write_lines(given_lines(found.given), err=True)
         elif format_ == "json":
             write_json(drift_document(found))
@@ -97,24 +98,24 @@ def _key(text: str) -> Key:
     kind, slash, name = text.partition("/")
     kinds = get_args(Kind)
     if not slash or not name:
-        raise click.UsageError(f"`{text}` names no resource; write its kind and name, as in `Team/web-platform`")
+        raise click.UsageError(f"`{text}` is not a resource; write its kind and name, such as `Team/web-platform`")
     if kind not in kinds:
-        raise click.UsageError(f"there is no kind `{kind}`{did_you_mean(kind, kinds) or '; there are ' + ', '.join(kinds)}")
-    return kind, name  # type: ignore[return-value]  # one of the kinds, as was just seen
+        raise click.UsageError(f"there is no kind `{kind}`{did_you_mean(kind, kinds) or '; the kinds are ' + ', '.join(kinds)}")
+    return kind, name  # type: ignore[return-value]  # checked above
 
 
 def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[tuple[str, str]]) -> int:
-    """Put right exactly what was shown."""
+    """Repair exactly what was shown."""
     from reconciler.cli.reports import showing_refused, write_outcome
     from reconciler.run.deployment import current_user
     from reconciler.run.drift import repair
 
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on; --yes repairs without asking")
-    if not yes and not click.confirm("Put this right?"):
+        raise click.UsageError("there is no terminal to ask on; use --yes to repair without asking")
+    if not yes and not click.confirm("Repair this?"):
         click.echo("Nothing was changed.")
         return ERROR
     with showing_refused():
         outcome = repair(deployment, shown, overrides=overrides, applied_by=current_user(), clock=utc_now)
-    write_outcome(outcome.plan, "Put right, as in")
+    write_outcome(outcome.plan, "Repaired, to match")
     return OK

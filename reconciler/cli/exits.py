@@ -6,7 +6,7 @@ OK, ERROR, CHANGES, INVALID, UNSAFE, STALE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 
 
 
 def exit_code(error: Exception) -> tuple[int, str]:
-    """The exit code and the message for an error that reached the edge."""
+    """Return the exit code and the message for an error that nothing else caught."""
     from reconciler.run.errors import InvalidConfiguration, Rewind, RunError, Stale, Unsafe
     from reconciler.source.errors import RepositoryUnreachable, SourceError
     from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, StoreError
@@ -28,6 +28,6 @@ def exit_code(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         return ERROR, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     if isinstance(error, MemoryError):
-        return ERROR, "there is not enough memory for this; nothing was changed"
-    kind_name = type(error).__name__
-    return ERROR, f"internal error ({kind_name}); this is a mistake in Accord. ACCORD_DEBUG=1 shows where; nothing was changed"
+        return ERROR, "out of memory; nothing was changed"
+    name = type(error).__name__
+    return ERROR, f"internal error ({name}), a bug in Accord; nothing was changed. Set ACCORD_DEBUG=1 to see where it happened"

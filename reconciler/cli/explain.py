@@ -20,19 +20,23 @@ if TYPE_CHECKING:
 Examples:
   accord explain alice tls-public
   accord explain alice tls-public --address 10.20.1.7
-  accord explain alice tls-public --at 2099-03-03       # a date means its end in UTC
+  accord explain alice tls-public --at 2099-03-03       # a date means the end of that day in UTC
   accord explain alice tls-public --revision 3f2a1c9 --format json
 
-Exit codes: 0 explained, whether the answer is yes or no; 1 error, such as a name that does not exist.
+Exit codes: 0 explained, whether the answer is yes or no; 1 error, such as an unknown name.
 """,
 )
 @click.argument("user")
 @click.argument("issuer")
 @repository_options
 @database_option
-@click.option("--address", metavar="IP", help="Judge permitted IPs for a caller from this address, over the network.")
-@click.option("--at", type=Instant(), help="At this instant, past or coming; a date means its end in UTC [default: now].")
-@click.option("--revision", metavar="SHA", help="As it stood under this applied revision.")
+@click.option("--address", metavar="IP", help="Check permitted IPs for a caller at this address, over the network.")
+@click.option(
+    "--at",
+    type=Instant(),
+    help="Answer for this instant, past or future; a date means the end of that day in UTC [default: now].",
+)
+@click.option("--revision", metavar="SHA", help="Answer as of this applied revision.")
 @format_option("text", "json")
 def command(
     user: str,
@@ -46,9 +50,9 @@ def command(
     revision: str | None,
     format_: str,
 ) -> int:
-    """Explain why USER may or may not use ISSUER: every way that leads there, and who declared each link of it.
+    """Explain why USER may or may not use ISSUER: every way to it, and who declared each link.
 
-    For a no, it says what is missing, and in which file it would have to be.
+    If the answer is no, show what is missing and which file would have to declare it.
     """
     from reconciler.cli.explanation import explanation_document, explanation_lines
     from reconciler.cli.output import write_json, write_lines

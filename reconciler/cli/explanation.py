@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from reconciler.source.provenance import Provenance
 
 REASONS: dict[Reason, str] = {
-    "permitted": "it is permitted",
+    "permitted": "access is permitted",
     "unknown-account": "there is no such account",
-    "account-disabled": "the account is switched off",
+    "account-disabled": "the account is disabled",
     "unknown-issuer": "there is no such issuer",
-    "issuer-disabled": "the issuer is switched off",
+    "issuer-disabled": "the issuer is disabled",
     "no-team": "the account is in no team",
-    "no-permission": "no team of the account may use it",
+    "no-permission": "none of the account's teams may use it",
     "membership-ended": "the membership has ended",
     "permission-ended": "the team's permission has ended",
-    "address-not-permitted": "the address is in no permitted-IP list of the account's teams",
+    "address-not-permitted": "no permitted IP of the account's teams covers the address",
 }
-"""A decision's reason, for people."""
+"""A decision's reason, in words."""
 
 
 def explanation_lines(found: Explanation) -> Iterator[Line]:
-    """The verdict first, then every link with where it stands and who wrote it, then what is missing."""
+    """Render the verdict, then every link with its line and author, then what is missing."""
     decision = found.decision
     until = "" if decision.path is None or decision.path.until is None else f", until {show_instant(decision.path.until)}"
     way = f" through {decision.path.team}{until}" if decision.allow and decision.path else f": {REASONS[decision.reason]}"
@@ -50,16 +50,15 @@ def explanation_lines(found: Explanation) -> Iterator[Line]:
         yield "heading", "  What is missing"
         for sentence in found.missing:
             yield "plain", f"    {printable(sentence)}"
-    verb = "was" if found.past else "is"
     revision = "" if found.applied is None else f", under revision {show_revision(found.applied.revision)}"
-    yield "dim", f"as it {verb} at {format_instant(found.at.replace(microsecond=0))}{revision}"
+    yield "dim", f"as of {format_instant(found.at.replace(microsecond=0))}{revision}"
 
 
 def _addresses(found: Explanation) -> Iterator[Line]:
     if not found.permitted_ips:
         yield "dim", "  No permitted IPs: the account may call from anywhere"
         return
-    yield "heading", "  Permitted IPs" + ("" if found.address else " (--address tells whether one is let in)")
+    yield "heading", "  Permitted IPs" + ("" if found.address else " (use --address to check one)")
     for link in found.permitted_ips:
         yield from _link(link, "    ", judged=found.address is not None)
 
@@ -72,11 +71,11 @@ def _link(link: Link, indent: str, *, judged: bool = True) -> Iterator[Line]:
     if place is not None:
         yield "dim", f"{indent}    {printable(str(place.origin))}, {show_revision(place.revision)}"
     else:
-        yield "dim", f"{indent}    no line of the applied revision is known to say so"
+        yield "dim", f"{indent}    no known line of the applied revision declares this"
 
 
 def explanation_document(found: Explanation) -> dict[str, Any]:
-    """An explanation for programs."""
+    """Return an explanation as JSON data."""
     decision = found.decision
     return {
         "user": found.user,

@@ -19,17 +19,17 @@ Examples:
   accord plan --repository config      # no changes
   accord apply --repository config --yes --adopt
 
-Exit codes: 0 everything was written; 3 what no resource can declare was left out, as listed; 1 error.
+Exit codes: 0 everything was written; 1 error; 3 rows that no resource can declare were left out and listed.
 """,
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @database_option
 def command(folder: Path, database: str | None) -> int:
-    """Write the database's declared facts as a config repository into DIR, which must be empty.
+    """Write the declared facts in the database to DIR, which must be empty, as a config repository.
 
-    What is written is valid. Rows that are not, such as a user with an impossible address, are left out and listed.
+    The files are valid. Rows that no resource can declare, such as a user with an impossible address, are left out and listed.
 
-    This is how an existing installation is adopted: export, commit, plan (no changes), apply --adopt.
+    To adopt an existing installation: export, commit, plan (no changes), apply --adopt.
     """
     from reconciler.run.deployment import read_deployment
     from reconciler.run.exporting import export_database

@@ -17,10 +17,10 @@ Examples:
 """,
 )
 @database_option
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show only the newest N.")
 @format_option("text", "json")
 def command(database: str | None, limit: int | None, format_: str) -> int:
-    """List the revisions that were applied, newest first: when, by whom, with which overrides."""
+    """List applied revisions, newest first: when, by whom and with which overrides."""
     from reconciler.cli.output import write_json, write_lines
     from reconciler.cli.records import step_document, step_lines
     from reconciler.run.deployment import read_deployment
@@ -33,5 +33,5 @@ def command(database: str | None, limit: int | None, format_: str) -> int:
         for step in found:
             write_lines(step_lines(step))
         if not found:
-            click.echo("Nothing was applied yet.")
+            click.echo("No revision has been applied yet.")
     return OK

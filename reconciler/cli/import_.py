@@ -28,7 +28,7 @@ Examples:
   accord import peribolos org.yaml config
   accord import peribolos kubernetes/org/config config --minimum-permission admin --email-domain corp.example.org
 
-Exit codes: 0 written; 1 error; 3 the files have errors. Unless it exits with 0, nothing was written.
+Exit codes: 0 written; 1 error; 3 the files have errors. Unless the code is 0, nothing was written.
 """,
 )
 @click.argument("source", metavar="PATH", type=click.Path(exists=True, path_type=Path))
@@ -38,19 +38,19 @@ Exit codes: 0 written; 1 error; 3 the files have errors. Unless it exits with 0,
     type=click.Choice(["write", "maintain", "admin"]),
     default="write",
     show_default=True,
-    help="Who has at least this on a repository may use the issuer it becomes.",
+    help="The lowest permission on a repository that lets people use its issuer.",
 )
 @click.option(
     "--email-domain",
     metavar="DOMAIN",
     default="example.org",
     show_default=True,
-    help="Peribolos knows no e-mail addresses: everybody gets a placeholder under this domain.",
+    help="The domain of the placeholder e-mail addresses; peribolos files contain no addresses.",
 )
 def peribolos(source: Path, folder: Path, minimum_permission: Literal["write", "maintain", "admin"], email_domain: str) -> int:
-    """Make a config repository in DIR of a GitHub organisation's peribolos YAML, a file or a folder.
+    """Convert a GitHub organisation's peribolos YAML, a file or a folder, into a config repository in DIR.
 
-    Teams, nested ones too, and their members stay; repositories become issuers.
+    Teams (including nested ones) and their members are kept; repositories become issuers.
     """
     from reconciler.cli.output import write_problems
     from reconciler.run.importing import import_organisation

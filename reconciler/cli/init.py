@@ -20,13 +20,18 @@ Examples:
 """,
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--administrator", metavar="NAME", help="The login name of the first administrator [asked for on a terminal].")
-@click.option("--email", metavar="ADDRESS", help="Where the administrator's first password is mailed [asked for on a terminal].")
+@click.option("--administrator", metavar="NAME", help="The first administrator's login name [default: ask on the terminal].")
+@click.option(
+    "--email",
+    metavar="ADDRESS",
+    help="The address that receives the administrator's first password [default: ask on the terminal].",
+)
 @click.option("--full-name", metavar="TEXT", help="The administrator's full name.")
 def command(folder: Path, administrator: str | None, email: str | None, full_name: str | None) -> int:
-    """Make a config repository to start from in DIR, which must be new or empty (.git may be there).
+    """Create a starter config repository in DIR, which must be new or empty (it may contain .git).
 
-    One of each kind, CODEOWNERS, a pre-commit hook, CI workflows for GitHub Actions and GitLab, and the schemas for editors.
+    It has a resource of each kind, CODEOWNERS, a pre-commit hook, CI workflows for GitHub Actions and GitLab, and the
+    schemas for editors.
     """
     from reconciler.source.starter import write_starter
 
@@ -41,5 +46,5 @@ def command(folder: Path, administrator: str | None, email: str | None, full_nam
 
 def _ask(question: str, option: str) -> str:
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{option} is needed: there is no terminal to ask on")
+        raise click.UsageError(f"{option} is required: there is no terminal to ask on")
     return str(click.prompt(question))

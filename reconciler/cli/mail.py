@@ -26,17 +26,17 @@ Examples:
 """,
 )
 def command() -> None:
-    """Look at the mails that Accord sends. What is waiting to be sent shows `accord-api mail status`."""
+    """Preview the mails that Accord sends. To see what is waiting to be sent, run `accord-api mail status`."""
 
 
 @command.command(
     "preview",
-    short_help="Show one mail with sample values.",
+    short_help="Preview one mail with sample values.",
     epilog="""\b
 Examples:
-  accord mail preview welcome                       # by the working folder
-  accord mail preview welcome config                # by another folder
-  accord mail preview certificate-issued --rev HEAD # by a revision of the repository
+  accord mail preview welcome                       # from the working folder
+  accord mail preview welcome config                # from another folder
+  accord mail preview certificate-issued --rev HEAD # from a revision of the repository
   accord mail preview welcome --format html > mail.html
 
 Exit codes: 0 shown; 1 the template has errors.
@@ -45,7 +45,7 @@ Exit codes: 0 shown; 1 the template has errors.
 @click.argument("name", type=click.Choice([*VARIABLES]), metavar="NAME")
 @click.argument("folder", required=False, metavar="[PATH]", type=click.Path(path_type=Path))
 @repository_options
-@click.option("--rev", metavar="REV", help="Take the template of this revision of the repository instead of a folder's.")
+@click.option("--rev", metavar="REV", help="Read the template from this revision of the repository instead of a folder.")
 @format_option("text", "html", "json")
 def preview(
     name: str,
@@ -56,9 +56,10 @@ def preview(
     rev: str | None,
     format_: str,
 ) -> int:
-    """Show one mail with sample values: welcome, password-reset, certificate-issued or certificate-expiring.
+    """Preview one mail with sample values: welcome, password-reset, certificate-issued or certificate-expiring.
 
-    It is made by the template that is declared, or by the built-in one where none is. `html` writes the HTML part alone.
+    The mail uses the declared template, or the built-in one if there is no declared one. `--format html` writes only the
+    HTML part.
     """
     from reconciler.cli.output import progress_bar, write_json, write_lines, write_problems
     from reconciler.run.deployment import read_deployment
@@ -90,9 +91,9 @@ def preview(
 
 
 def _lines(shown: Preview) -> Iterator[Line]:
-    source = "the built-in one: no template is declared" if shown.origin is None else f"by {shown.origin}"
-    yield "heading", f"Mail {shown.name}, {source}"
-    yield "dim", "with sample values; --format html writes its HTML part"
+    source = "the built-in template (no template is declared)" if shown.origin is None else str(shown.origin)
+    yield "heading", f"Mail {shown.name}, from {source}"
+    yield "dim", "with sample values; use --format html to see the HTML part"
     yield "plain", ""
     yield "plain", f"Subject: {shown.rendered.subject}"
     yield "plain", ""

@@ -1,4 +1,4 @@
-"""The `accord` program: finds the command, and turns every error into one message and one exit code."""
+"""The `accord` program: finds the command and turns every error into one message and one exit code."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from reconciler import __version__
 from reconciler.cli.exits import ERROR, INTERRUPTED, exit_code
 
 COMMANDS = {
-    "init": "Make a config repository to start from.",
-    "validate": "Check a working folder or a revision, and report all problems.",
-    "plan": "Show what applying a revision would change, and whose access.",
+    "init": "Create a starter config repository.",
+    "validate": "Check a working folder or a revision and report all problems.",
+    "plan": "Show what applying a revision would change, and whose access it affects.",
     "apply": "Bring the database into accord with a revision, in one transaction.",
-    "drift": "Show what differs in the database from the applied revision.",
-    "access": "Show who may use which issuer, now, at an instant or under a revision.",
+    "drift": "Show how the database differs from the applied revision.",
+    "access": "Show who may use which issuer: now, at an instant or under a revision.",
     "explain": "Explain why a user may or may not use an issuer.",
-    "history": "List the revisions that were applied.",
-    "show": "Show one applied revision: who, when, what.",
+    "history": "List applied revisions.",
+    "show": "Show one applied revision: who, when and what.",
     "audit": "List, verify or export the hash-chained audit log.",
-    "mail": "Show a mail as its readers will see it, with sample values.",
-    "export": "Write the database's declared facts as a config repository.",
-    "import": "Make a config repository from another tool's configuration.",
+    "mail": "Preview a mail with sample values.",
+    "export": "Write the declared facts in the database as a config repository.",
+    "import": "Convert another tool's configuration into a config repository.",
     "db": "Create, upgrade and check the database's tables.",
-    "completion": "Print the shell completion script.",
+    "completion": "Print a shell's completion script.",
 }
 _EPILOG = """\b
 Examples:
@@ -51,10 +51,10 @@ or drift; 3 invalid configuration; 4 unsafe: refused by a guard, or a rewind;
 
 
 class Commands(click.Group):
-    """The commands by name; a command's module is imported only when it runs, so that help is quick."""
+    """The commands by name. Help stays quick because a command's module is imported only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of a first day with Accord, not of the alphabet."""
+        """List commands in the order of a first day with Accord, not alphabetically."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -71,7 +71,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command where there is none of that name."""
+        """Suggest the nearest command for an unknown one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from reconciler.wording.nearest import did_you_mean
 
@@ -82,7 +82,7 @@ class Commands(click.Group):
 @click.command(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="accord")
 def accord() -> None:
-    """Accord: who may use which certificate issuer, declared in Git and applied to a database.
+    """Accord keeps who may use which certificate issuer in Git and applies it to a database.
 
     Settings come from options, from environment variables (ACCORD_REPOSITORY, ACCORD_BRANCH, ACCORD_PATH,
     ACCORD_DATABASE_URL) and from the TOML file that ACCORD_CONFIG names, in this order.
@@ -90,18 +90,18 @@ def accord() -> None:
 
 
 def main() -> NoReturn:
-    """Run the program. No traceback reaches the user, unless ACCORD_DEBUG asks for it."""
-    gc.disable()  # a run is short and makes no cycles worth collecting; looking for them in a million tuples costs seconds
+    """Run the program. Show a traceback only if ACCORD_DEBUG is set."""
+    gc.disable()  # a run is short and makes few cycles; scanning a million tuples for them takes seconds
     _open_streams()
     code = run(accord)
     atexit._run_exitfuncs()
-    with suppress(Exception):  # what cannot be written now could not be written later either
+    with suppress(Exception):  # output that cannot be written now never can be
         sys.stdout.flush()
-    os._exit(code)  # taking a million tuples apart, one by one, costs as much as making a tenth of them
+    os._exit(code)  # freeing a million tuples one by one takes a tenth of the time that making them took
 
 
 class _Output(io.FileIO):
-    """A stream whose reader may go away, as `head` does: the rest is for nobody, and the exit code still says what happened."""
+    """A stream whose reader, such as `head`, may stop early: the rest is dropped, and the exit code still tells the outcome."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -112,7 +112,7 @@ class _Output(io.FileIO):
 
 
 def _open_streams() -> None:
-    """Make all three streams usable. One that the caller closed leads nowhere: else the database's file could get its number."""
+    """Make all three streams usable. A closed one goes to the null device, so that no database file gets its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
@@ -123,8 +123,8 @@ def _open_streams() -> None:
             setattr(sys, name, io.TextIOWrapper(output, **options))
 
 
-def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a kind of end
-    """Run a command to its exit code."""
+def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for each way to end
+    """Run a command and return its exit code."""
     try:
         code = command(standalone_mode=False, prog_name="accord")
         sys.stdout.flush()
@@ -134,7 +134,7 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a k
     except (KeyboardInterrupt, click.Abort):
         return _say_interrupted()
     except click.UsageError as error:
-        if error.format_message().startswith("Usage:"):  # a group by itself: its help is the message
+        if error.format_message().startswith("Usage:"):  # a group without a command: its help is the message
             click.echo(error.format_message(), err=True)
             return ERROR
         click.echo(f"accord: {error.format_message()}", err=True)
@@ -155,12 +155,12 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - an exit code a k
 
 
 def _say_interrupted() -> int:
-    click.echo("\naccord: interrupted; what was not finished was undone", err=True)
+    click.echo("\naccord: interrupted; unfinished work was undone", err=True)
     return INTERRUPTED
 
 
 def _came_of_interrupt(error: BaseException | None) -> bool:
-    """Whether an error arose while Ctrl-C was answered: a library that is stopped half-way may fail at tidying up."""
+    """Tell whether an error arose while handling Ctrl-C: an interrupted library may fail while cleaning up."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True

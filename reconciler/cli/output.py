@@ -1,4 +1,4 @@
-"""Writing to the terminal: colour where it is wanted, JSON for programs, a progress bar for what takes long."""
+"""Writing to the terminal: colour if wanted, JSON for programs, and a progress bar for slow work."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _COLOURS: dict[Style, dict[str, Any]] = {
     "dim": {"dim": True},
 }
 _PATIENCE = 1.0
-"""Seconds after which a bar appears."""
+"""Seconds before a bar appears."""
 
 _kept: list[object] = []
 
 
 def keep(value: object) -> None:
-    """Keep a value, instead of the one before, until the process ends: a large plan takes long to be taken apart."""
+    """Keep a value until the process ends, in place of the one before: a large plan takes long to free."""
     _kept[:] = [value]
 
 
 def colour_wanted() -> bool:
-    """Whether to colour: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb says otherwise; FORCE_COLOR insists."""
+    """Tell whether to colour: on a terminal, unless NO_COLOR (no-color.org) or TERM=dumb is set; always with FORCE_COLOR."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -45,7 +45,7 @@ def colour_wanted() -> bool:
 
 
 def write_lines(lines: Iterable[Line], *, err: bool = False) -> None:
-    """Write styled lines, in pieces large enough to be quick."""
+    """Write styled lines, many at a time."""
     colour = colour_wanted()
     piece: list[str] = []
     for style, text in lines:
@@ -63,7 +63,7 @@ def write_json(value: Any) -> None:
 
 
 def write_problems(problems: Iterable[Problem]) -> None:
-    """Problems, to standard error."""
+    """Write problems to standard error."""
     from reconciler.plan.render.problems import problem_lines
 
     write_lines(problem_lines(list(problems)), err=True)
@@ -71,7 +71,7 @@ def write_problems(problems: Iterable[Problem]) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A function that is told (done, total) and draws a bar once work takes over a second; None where there is no terminal."""
+    """Yield a function that takes (done, total) and draws a bar once work takes over a second; None without a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -21,17 +21,21 @@ Examples:
   accord plan --detailed-exitcode                   # 0 nothing to do, 2 changes
 
 \b
-Exit codes: 0 planned; with --detailed-exitcode 2 where there are changes; 1 error;
-3 invalid configuration; 4 a guard refuses, or a rewind; 6 unreachable.
+Exit codes: 0 planned; 1 error; 2 changes, with --detailed-exitcode; 3 invalid configuration;
+4 refused by a guard, or a rewind; 6 repository or database unreachable.
 """,
 )
 @repository_options
 @database_option
 @click.option("--rev", metavar="REV", help="The revision to plan [default: the branch's head].")
 @click.option("--against", metavar="REV", help="Compare with this revision instead of a database.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan here, for `accord apply PLANFILE`.")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
-@click.option("--adopt", is_flag=True, help="Take over rows that Git never declared; delete those it does not declare.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan to this file, for `accord apply PLANFILE`."
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
+@click.option(
+    "--adopt", is_flag=True, help="Take over rows that Git never declared, and delete those this revision does not declare."
+)
 @click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
 @format_option("text", "markdown", "json")
 def command(
@@ -47,9 +51,9 @@ def command(
     allow_rewind: bool,
     format_: str,
 ) -> int:
-    """Show what applying a revision would change: resources, access, mails, and each guard's verdict.
+    """Show what applying a revision would change: resources, access and mails, with each guard's verdict.
 
-    Nothing is written but the file that --out names.
+    Write nothing except the file given with --out.
     """
     from reconciler.cli.output import progress_bar
     from reconciler.cli.reports import reporting_problems, save_plan, write_plan
@@ -57,7 +61,7 @@ def command(
     from reconciler.run.planning import compare_revisions, plan_revision
 
     if against is not None and (out is not None or adopt or allow_rewind):
-        raise click.UsageError("--out, --adopt and --allow-rewind are about a database, and --against looks at none")
+        raise click.UsageError("--out, --adopt and --allow-rewind need a database, but --against does not use one")
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
     with reporting_problems(), progress_bar("Reading") as progress:
         if against is not None:

@@ -1,4 +1,4 @@
-"""Applied revisions, audit entries and drift, as lines and as JSON."""
+"""Applied revisions, audit entries and drift, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from reconciler.wording.text import count, printable
 
 
 def step_lines(step: Step) -> Iterator[Line]:
-    """A step of the history in a few lines."""
+    """Render a step of the history."""
     applied = step.applied
     counts = ", ".join(_counted(applied.counts)) or "no changes"
     moment = format_instant(applied.applied_at.replace(microsecond=0))
     yield "heading", show_revision(applied.revision)
-    what = "drift from it put right" if step.repair else "applied"
+    what = "drift repaired" if step.repair else "applied"
     yield "plain", f"  {what} {moment} by {printable(applied.applied_by)}: {counts}"
     for guard, reason in applied.overrides:
         yield "changed", f"  guard {guard} overridden: {printable(reason)}"
 
 
 def _counted(counts: Mapping[str, int]) -> Iterator[str]:
-    """What an applied revision did, in the order and the words of a plan."""
+    """Count what an applied revision did, in the order and the words of a plan."""
     for action, word in ACTIONS.items():
         if counts.get(action):
             yield f"{counts[action]:,} {word}"
@@ -42,12 +42,12 @@ def _counted(counts: Mapping[str, int]) -> Iterator[str]:
 
 
 def step_document(step: Step) -> dict[str, Any]:
-    """A step of the history for programs."""
+    """Return a step of the history as JSON data."""
     return {**revision_document(step.applied), "repair": step.repair}
 
 
 def entry_lines(entry: AuditEntry, *, dated: bool = False) -> Iterator[Line]:
-    """An audit entry in one line, with its details below; `dated`: with when and by whom."""
+    """Render an audit entry on one line, with its details below; `dated` adds when and by whom."""
     when = f"  {format_instant(entry.at.replace(microsecond=0))} {printable(entry.actor)}:" if dated else " "
     yield "plain", f"  #{entry.id}{when} {entry.action} {printable(entry.name)}".rstrip()
     detail = orjson.loads(entry.detail)
@@ -56,7 +56,7 @@ def entry_lines(entry: AuditEntry, *, dated: bool = False) -> Iterator[Line]:
 
 
 def entry_document(entry: AuditEntry) -> dict[str, Any]:
-    """An audit entry for programs."""
+    """Return an audit entry as JSON data."""
     return {
         "id": entry.id,
         "at": format_instant(entry.at),
@@ -70,19 +70,20 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
 
 
 def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
-    """What differs, as the changes that put it right, and since which audit entry it may; what to do, or what a repair does."""
+    """Render drift: each difference as the change that repairs it, the audit entry since when, and what to do about it."""
     applied = show_revision(drift.applied.revision)
     if drift.is_none:
-        yield "heading", f"No drift: the database is what revision {applied} declares."
+        yield "heading", f"No drift: the database matches revision {applied}."
     elif not drift.differences:
-        yield "heading", f"Drift: all is as revision {applied} declares, but rows that Git never declared give access"
+        yield "heading", f"Drift: the database matches revision {applied}, but rows that Git never declared give access"
     else:
-        yield "heading", f"Drift: {count(len(drift.differences), 'resource')} not as revision {applied} declares"
-        yield "dim", "what putting it right would change, Git → database:"
+        differing = count(len(drift.differences), "resource differs", "resources differ")
+        yield "heading", f"Drift: {differing} from revision {applied}"
+        yield "dim", "a repair would change, Git → database:"
     for change, since in drift.differences:
         yield from change_lines(change)
         if since is None:
-            yield "dim", "      no entry of the audit log speaks of it"
+            yield "dim", "      no audit entry mentions it"
         else:
             moment = format_instant(since.at.replace(microsecond=0))
             yield "dim", f"      since audit entry #{since.id}: {since.action} by {printable(since.actor)}, {moment}"
@@ -90,11 +91,11 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
         yield "plain", ""
         yield from consequence_lines(drift.plan, "accord drift --repair")
     elif drift.differences:
-        yield "plain", "Put it right: accord drift --repair. Keep it: accord drift --patch | git apply"
+        yield "plain", "To undo this: accord drift --repair. To keep it: accord drift --patch | git apply"
     if drift.unmanaged:
         yield (
             "heading",
-            f"Foreign: {count(len(drift.unmanaged), 'row')} that Git never declared (accord apply --adopt takes them over)",
+            f"Unmanaged: {count(len(drift.unmanaged), 'row')} that Git never declared (accord apply --adopt takes them over)",
         )
         for kind, name in drift.unmanaged:
             yield "dim", f"  {kind} {printable(name)}"
@@ -104,25 +105,25 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
 _POWERS = {
     "administrator": "administrators through",
     "permittedIPs": "bound to the permitted IPs of",
-    "mayDecideFor": "may ask for decisions, where they are applications, through",
+    "mayDecideFor": "may ask for decisions (applications only) through",
 }
 
 
 def given_lines(given: Given) -> Iterator[Line]:
-    """What unmanaged teams give: everybody is named. And what to do."""
+    """Render what unmanaged teams give, naming everyone, and what to do about it."""
     if not any(given):
         return
-    yield "heading", "Foreign access: what teams that Git never declared give"
+    yield "heading", "Unmanaged access, given by teams that Git never declared"
     for sentence in access_sentences(given.access, "use"):
         yield "refused", f"  ! {printable(sentence)}"
     for field, team, users in given.powers:
         yield "refused", f"  ! {_POWERS[field]} {printable(team)}: {printable(', '.join(users))}"
-    yield "plain", "If it is meant, declare it in Git: `accord export` shows how. If not, delete the teams: `accord plan --adopt`"
-    yield "plain", "shows what `accord apply --adopt` then takes over, and what it deletes because Git does not declare it."
+    yield "plain", "To keep it, declare it in Git; `accord export` shows how. To end it, delete the teams; `accord plan --adopt`"
+    yield "plain", "shows what `accord apply --adopt` would take over, and what it would delete because Git does not declare it."
 
 
 def drift_document(drift: Drift) -> dict[str, Any]:
-    """Drift for programs."""
+    """Return drift as JSON data."""
     return {
         "revision": document.revision_document(drift.applied.revision),
         "differences": [

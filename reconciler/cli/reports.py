@@ -1,4 +1,4 @@
-"""What several commands write: plans, in every format, and problems that stop a run."""
+"""Output that several commands share: plans in every format, and the problems that stop a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LARGEST_PLAN = 1 << 30
 
 @contextmanager
 def reporting_problems() -> Iterator[None]:
-    """List the problems of an invalid configuration before its error goes on."""
+    """List the problems of an invalid configuration, then let its error pass."""
     try:
         yield
     except InvalidConfiguration as error:
@@ -33,7 +33,7 @@ def reporting_problems() -> Iterator[None]:
 
 @contextmanager
 def showing_refused() -> Iterator[None]:
-    """Show a plan that guards refuse before the error goes on."""
+    """Show a plan that guards refuse, then let the error pass."""
     try:
         yield
     except Unsafe as error:
@@ -42,7 +42,7 @@ def showing_refused() -> Iterator[None]:
 
 
 def write_plan(plan: Plan, format_: str) -> None:
-    """A plan as text, Markdown or JSON."""
+    """Write a plan as text, Markdown or JSON."""
     if format_ == "json":
         write_json(plan_document(plan))
     elif format_ == "markdown":
@@ -54,7 +54,7 @@ def write_plan(plan: Plan, format_: str) -> None:
 
 
 def write_outcome(plan: Plan, done: str) -> None:
-    """What a run did, in one line; warnings and overridden guards with it."""
+    """Write warnings, overridden guards and, in one line, what a run did."""
     write_problems(plan.warnings)
     for guard in plan.guards:
         if guard.verdict == "overridden":
@@ -63,7 +63,7 @@ def write_outcome(plan: Plan, done: str) -> None:
 
 
 def save_plan(plan: Plan, file: Path) -> None:
-    """Save a plan, whole or not at all; what is no regular file, such as a pipe, is written to as it is."""
+    """Save a plan atomically; write straight to anything that is not a regular file, such as a pipe."""
     file = file.resolve()
     if not file.parent.is_dir():
         raise Misconfigured(f"the plan cannot be saved: there is no folder `{file.parent}`")
@@ -82,14 +82,14 @@ def save_plan(plan: Plan, file: Path) -> None:
 
 
 def load_plan(file: Path) -> dict[str, Any]:
-    """A saved plan's document. Raises Misconfigured where the file is none."""
+    """Read a saved plan. Raises Misconfigured if the file is not one."""
     if file.stat().st_size > _LARGEST_PLAN:
         raise Misconfigured(f"`{file}` is too large to be a plan")
     try:
         document = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
-        raise Misconfigured(f"`{file}` is not a saved plan: {error}; `accord plan --out` makes one") from None
+        raise Misconfigured(f"`{file}` is not a saved plan: {error}; save one with `accord plan --out`") from None
     revision = document.get("revision") if isinstance(document, dict) else None
     if not isinstance(revision, dict) or not isinstance(revision.get("commit"), str) or "digest" not in document:
-        raise Misconfigured(f"`{file}` is not a saved plan; `accord plan --out` makes one")
+        raise Misconfigured(f"`{file}` is not a saved plan; save one with `accord plan --out`")
     return dict(document)

@@ -20,7 +20,7 @@ Examples:
 @database_option
 @format_option("text", "json")
 def command(revision: str, database: str | None, format_: str) -> int:
-    """Show one applied revision: who applied it, when, what it changed, and the guards it overrode."""
+    """Show one applied revision: who applied it and when, what it changed, and which guards it overrode."""
     from reconciler.cli.output import write_json, write_lines
     from reconciler.cli.records import entry_document, entry_lines, step_document, step_lines
     from reconciler.run.deployment import read_deployment

@@ -15,7 +15,7 @@ from reconciler.cli.options import format_option, repository_options, utc_now
     epilog="""\b
 Examples:
   accord validate                       # the working folder
-  accord validate config/teams/web.yaml # cross-checks stay within what is given
+  accord validate config/teams/web.yaml # check these documents only against each other
   accord validate --rev HEAD            # a revision of the repository
   accord validate --rev "$(git write-tree)"   # what is about to be committed
   accord validate --format github       # annotations on a pull request
@@ -27,8 +27,8 @@ Exit codes: 0 valid (there may be warnings); 1 errors.
 @click.argument("folder", required=False, metavar="[PATH]", type=click.Path(path_type=Path))
 @repository_options
 @click.option("--rev", metavar="REV", help="Check this revision of the repository instead of a folder.")
-@click.option("--check-directory", is_flag=True, help="Warn of AD groups that do not exist; asks the domain controllers.")
-@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.option("--check-directory", is_flag=True, help="Ask the domain controllers, and warn about AD groups that do not exist.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @format_option("text", "json", "sarif", "github")
 def command(
     folder: Path | None,
@@ -40,7 +40,7 @@ def command(
     strict: bool,
     format_: str,
 ) -> int:
-    """Check a working folder (or with --rev a revision) and report all problems at once, each with its place."""
+    """Check a working folder, or a revision with --rev, and report every problem with its file, line and column."""
     from reconciler.cli.output import progress_bar, write_json, write_lines
     from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
     from reconciler.run.deployment import read_deployment

@@ -1,1 +1,1 @@
-"""Words that several rooms share: numbers of things, text made safe to show, the name that was meant. Pure."""
+"""Words that several rooms share: counts, text made safe to show, the name that was probably meant. Pure."""

@@ -94,7 +94,7 @@ def test_access_as_a_table(applied: Accord) -> None:
     lines = applied("access").output.splitlines()
     assert lines[0].split() == ["user", "issuer", "through", "until"]
     assert lines[1] == "alice  tls-public  cover, web"
-    assert lines[3].startswith("2 accounts, 2 permissions: as it is at 2")
+    assert lines[3].startswith("2 accounts, 2 permissions, as of 2")
     assert "under revision " in lines[4] and '"Who may use what" by Alice Jones' in lines[4]
 
 
@@ -131,10 +131,10 @@ def test_access_as_it_stood_under_each_applied_revision(accord: Accord, reposito
         assert rows(accord, "--at", moment) == access
     assert rows(accord) == expected[-1]
     text = accord("access", "--at", history.moments[0]).output
-    assert "as it was at" in text
+    assert "as Git declared it" in text
     assert f"under revision {history.commits[0][:12]}" in text
-    assert "not recorded and not shown" in text
-    assert "as it is at" in accord("access", "--revision", history.commits[2]).output
+    assert "no record of directory accounts or of accounts disabled by hand" in text
+    assert "as of 2" in accord("access", "--revision", history.commits[2]).output
 
 
 def test_a_past_instant_takes_accounts_as_git_declared_them(accord: Accord, repository: ConfigRepository) -> None:
@@ -281,7 +281,7 @@ def test_every_way_is_told_with_its_links(applied: Accord, repository: ConfigRep
     assert document["revision"]["commit"] == repository.head()
     text = applied("explain", "alice", "tls-public").output
     assert "Way 1, through cover" in text
-    assert "--address tells whether one is let in" in text
+    assert "use --address to check one" in text
     assert "No permitted IPs: the account may call from anywhere" in applied("explain", "carol", "vpn").output
 
 
@@ -303,7 +303,7 @@ def test_an_explanation_of_the_past_and_of_the_coming(accord: Accord, repository
     assert past["revision"]["commit"] == history.commits[0]
     assert past["ways"][0]["links"][0]["declared"]["revision"]["commit"] == history.commits[0]
     assert accord.json("explain", "alice", "tls-public", "--at", history.moments[1])["allow"]
-    assert "as it was at" in accord("explain", "alice", "tls-public", "--at", history.moments[1]).output
+    assert "as of 2" in accord("explain", "alice", "tls-public", "--at", history.moments[1]).output
     assert accord.json("explain", "bob", "tls-public", "--at", "2099-01-01")["allow"]
 
 

@@ -289,7 +289,7 @@ def test_a_patch_that_alone_makes_the_config_invalid_says_so(accord: Accord, rep
     )
     said = accord("drift", "--patch", code=CHANGES)
     assert "displayName: TLS" in said.stdout
-    invalid = "accord: the config is not valid with this patch alone: "
+    invalid = "accord: with this patch alone, the config is invalid: "
     assert f"{invalid}Settings default: unknown team `web`" in said.stderr
     assert f"{invalid}Issuer vpn: issuer `tls` is shown as `TLS` too" in said.stderr
     by_hand(

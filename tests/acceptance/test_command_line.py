@@ -79,8 +79,8 @@ def test_the_version_is_told(accord: Accord) -> None:
         (("explain", "alice"), "Missing argument 'ISSUER'"),
         (("history", "--limit", "0"), "--limit"),
         (("validate", "a", "--rev", "b"), "not both"),
-        (("apply",), "--yes applies without asking"),
-        (("init", "x"), "--administrator is needed"),
+        (("apply",), "use --yes to apply without asking"),
+        (("init", "x"), "--administrator is required"),
     ],
 )
 def test_what_is_mistyped_is_answered_with_what_was_meant(accord: Accord, arguments: tuple[str, ...], words: str) -> None:
@@ -96,8 +96,8 @@ def test_what_is_mistyped_is_answered_with_what_was_meant(accord: Accord, argume
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (RuntimeError("boom"), "internal error (RuntimeError); this is a mistake in Accord. ACCORD_DEBUG=1 shows where"),
-        (MemoryError(), "there is not enough memory"),
+        (RuntimeError("boom"), "internal error (RuntimeError), a bug in Accord; nothing was changed. Set ACCORD_DEBUG=1"),
+        (MemoryError(), "out of memory"),
         (PermissionError(13, "Permission denied", "/secret"), "Permission denied: /secret"),
         (OSError("odd"), "accord: odd"),
         (click.ClickException("said by click"), "accord: said by click"),
@@ -250,7 +250,7 @@ def test_repair_shows_the_drift_and_asks(accord: Accord, repository: ConfigRepos
     assert kept.code == ERROR
     assert "Issuer tls" in kept.text
     for consequence in ("Access: nobody", "Administrators: + root", "✓ last-administrator"):
-        assert consequence in kept.text.partition("Put this right?")[0]
+        assert consequence in kept.text.partition("Repair this?")[0]
     assert "Guards" not in accord("drift", code=CHANGES).output
     assert terminal(accord, "drift", "--repair", answer="y\n").code == OK
     accord("drift")

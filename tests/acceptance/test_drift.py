@@ -117,7 +117,7 @@ def test_drift_names_the_last_audit_entry_of_each_resource(accord: Accord, repos
     assert since["gang"] is None
     text = accord("drift", code=CHANGES).output
     assert f"since audit entry #{since['web']['id']}: team.update by carol" in text
-    assert "no entry of the audit log speaks of it" in text
+    assert "no audit entry mentions it" in text
 
 
 @SQLITE
@@ -157,7 +157,7 @@ def test_a_foreign_team_that_gives_anything_is_drift_and_everybody_is_named(acco
             "2 people use vpn through gang: carol, robot",
             "administrators through gang: carol, robot",
             "bound to the permitted IPs of gang: carol, robot",
-            "may ask for decisions, where they are applications, through gang: carol, robot",
+            "may ask for decisions (applications only) through gang: carol, robot",
             "accord apply --adopt",
         ):
             assert words in text
@@ -233,7 +233,7 @@ def test_only_the_named_resource_is_put_right(accord: Accord, repository: Config
 @pytest.mark.parametrize(
     ("only", "words"),
     [
-        ("Team", "as in `Team/web-platform`"),
+        ("Team", "such as `Team/web-platform`"),
         ("/web", "there is no kind ``"),
         ("Taem/web", "did you mean `Team`"),
         ("Zebra/web", "User, Team"),
@@ -283,7 +283,7 @@ def test_guards_judge_a_repair_and_an_override_is_recorded_only_where_it_was_nee
     by_hand(accord, *(member("web", name) for name in MANY))
     before = everything(accord)
     refused = accord("drift", "--repair", "--yes", code=UNSAFE)
-    assert 'if this is meant: accord drift --repair --override deletions --reason "why"' in refused.stdout
+    assert 'if this is intended: accord drift --repair --override deletions --reason "why"' in refused.stdout
     assert "members of team web: 8 of 10 would go" in refused.stderr
     assert refused.stderr.endswith("accord: refused by deletions; nothing was changed\n")
     assert everything(accord) == before
@@ -300,7 +300,7 @@ def test_repair_asks_on_a_terminal_and_goes_nowhere_without_one(accord: Accord, 
     accord("apply", "--yes")
     assert "No drift" in accord("drift", "--repair").output  # nothing to ask about
     by_hand(accord, member("web", "carol"))
-    assert "--yes repairs without asking" in accord("drift", "--repair", code=ERROR).stderr
+    assert "use --yes to repair without asking" in accord("drift", "--repair", code=ERROR).stderr
     assert "choose one" in accord("drift", "--repair", "--patch", code=ERROR).stderr
     assert found(accord) == ["update Team/web"]
 

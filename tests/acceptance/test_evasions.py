@@ -153,7 +153,7 @@ def test_an_explanation_names_no_author_of_what_git_does_not_say(accord: Accord)
     )
     way = accord.json("explain", "mallory", "tls")["ways"][0]["links"][0]
     assert (way["what"], way["declared"]) == ("membership", None)
-    assert "no line of the applied revision is known to say so" in accord("explain", "mallory", "tls").output
+    assert "no known line of the applied revision declares this" in accord("explain", "mallory", "tls").output
 
 
 @SQLITE

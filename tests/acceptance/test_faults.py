@@ -420,7 +420,7 @@ def test_an_apply_that_is_interrupted_says_so_and_leaves_nothing_half_done(accor
         codes.append(ended.code)
         assert ended.code in (OK, INTERRUPTED), ended
         if ended.code == INTERRUPTED:
-            assert ended.errors.strip() == "accord: interrupted; what was not finished was undone"
+            assert ended.errors.strip() == "accord: interrupted; unfinished work was undone"
     assert INTERRUPTED in codes
     assert run(accord, *APPLY, *OVERRIDE).code == OK
     assert Look(accord.environment["ACCORD_DATABASE_URL"]).applied == repository.head()
@@ -434,7 +434,7 @@ def test_an_interrupt_that_trips_up_a_library_is_an_interrupt(capsys: pytest.Cap
             raise RuntimeError("cannot tidy up")
 
     assert edge(command) == INTERRUPTED
-    assert capsys.readouterr().err == "\naccord: interrupted; what was not finished was undone\n"
+    assert capsys.readouterr().err == "\naccord: interrupted; unfinished work was undone\n"
 
 
 # Whether others apply at the same time

@@ -60,7 +60,7 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "Also: sends 1 welcome mail" in planned
 
     applied = accord("apply", "--yes").output
-    assert applied == f"Applied {first[:12]}: 5 created; 1 gains access, 1 becomes administrator\n"
+    assert applied == f"Applied {first[:12]}: 5 created; 1 gains access, 1 becomes an administrator\n"
     before = everything(accord)
     assert accord("apply", "--yes").output == f"Already applied {first[:12]}: no changes\n"
     assert everything(accord) == before
@@ -81,7 +81,7 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "bob gains tls-internal through pki-admins until 2099-12-31" in accord("plan").output
     assert (
         accord("apply", "--yes").output
-        == f"Applied {second[:12]}: 1 created, 1 updated; 1 gains access, 1 becomes administrator\n"
+        == f"Applied {second[:12]}: 1 created, 1 updated; 1 gains access, 1 becomes an administrator\n"
     )
     assert accord.json("access", "--user", "bob")[0]["until"] == "2100-01-01T00:00:00Z"
 

@@ -42,12 +42,12 @@ def test_the_audit_log_tells_and_can_be_checked_anywhere(begun: Desk, tmp_path: 
     assert accord("audit", "list", "--kind", "Team", "--name", "nobody").output == ""
 
     head = accord.json("audit", "verify")["head"]
-    assert f"6 entries, the last one {head}" in accord("audit", "verify").output
+    assert f"6 entries; the last hash is {head}" in accord("audit", "verify").output
     accord("audit", "verify", "--head", head)
     copy = tmp_path / "audit.jsonl"
     copy.write_bytes(accord("audit", "export").stdout_bytes)
     nowhere = {"ACCORD_DATABASE_URL": "sqlite:////nowhere/accord.db"}
-    assert f"6 entries, the last one {head}" in accord("audit", "verify", str(copy), **nowhere).output
+    assert f"6 entries; the last hash is {head}" in accord("audit", "verify", str(copy), **nowhere).output
 
     lines = copy.read_bytes().splitlines(keepends=True)
     tampered = {

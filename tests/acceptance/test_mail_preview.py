@@ -45,7 +45,7 @@ def test_a_mail_without_a_template_is_the_built_in_one(accord: Accord, declare: 
     document = accord.json("mail", "preview", name)
     assert (document["name"], document["source"]) == (name, None)
     output = accord("mail", "preview", name).stdout
-    assert output.startswith(f"Mail {name}, the built-in one: no template is declared\n")
+    assert output.startswith(f"Mail {name}, from the built-in template (no template is declared)\n")
     assert f"\nSubject: {document['subject']}\n" in output and document["text"].rstrip() in output
 
 

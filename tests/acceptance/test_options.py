@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize("option", ["--branch", "--repository", "--path", "--database"])
 def test_an_empty_option_is_no_default(accord: Accord, repository: ConfigRepository, option: str) -> None:
     repository.commit(ADMINISTRATORS)
-    assert f"{option} is empty; name something, or leave the option out" in accord("plan", option, "", code=ERROR).stderr
+    assert f"{option} is empty; give it a value, or leave the option out" in accord("plan", option, "", code=ERROR).stderr
 
 
 def test_a_repository_whose_path_is_not_utf_8_is_applied_under_a_name_that_is(
@@ -38,5 +38,5 @@ def test_a_remote_repository_is_validated_by_revision(accord: Accord, location: 
 def test_a_reason_that_is_not_utf_8_is_refused(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(ADMINISTRATORS)
     said = accord("apply", "--yes", "--override", "emptying", "--reason", "gr\udcfcn", code=ERROR).stderr
-    assert "--reason is not UTF-8" in said
+    assert "--reason must be UTF-8" in said
     assert accord.json("history") == []

@@ -42,7 +42,7 @@ def test_two_revisions_are_compared_without_any_database(repository: ConfigRepos
     assert no_database("plan", "--against", second, "--detailed-exitcode").output.count("No changes") == 1
     no_database("plan", "--against", first, "--detailed-exitcode", code=CHANGES)
     for option in (("--out", "plan.json"), ("--adopt",), ("--allow-rewind",)):
-        assert "--against looks at none" in no_database("plan", "--against", first, *option, code=ERROR).stderr
+        assert "--against does not use one" in no_database("plan", "--against", first, *option, code=ERROR).stderr
     back = no_database.json("plan", "--against", second, "--rev", first)  # either way round: nothing is applied
     assert [item["user"] for item in back["access"]["gained"]] == ["bob"]
     no_database("plan", code=UNREACHABLE)
@@ -254,7 +254,7 @@ def test_a_plan_that_a_guard_refuses_is_shown_and_not_applied(accord: Accord, re
     repository.commit(dict.fromkeys(people, None))
     planned = accord("plan", code=UNSAFE).output
     assert "✗ deletions: users: 8 of 12 would go; at most 5 may in one plan" in planned
-    assert 'if this is meant: accord apply --override deletions --reason "why"' in planned
+    assert 'if this is intended: accord apply --override deletions --reason "why"' in planned
     refused = accord("apply", "--yes", code=UNSAFE)
     assert "- User p7" in refused.stderr
     assert refused.stderr.endswith("accord: refused by deletions; nothing was changed\n")
@@ -280,7 +280,7 @@ def test_a_plan_that_a_guard_refuses_is_shown_and_not_applied(accord: Accord, re
         (("--override", "deletions"), "--override needs --reason"),
         (("--override", "deletions", "--reason", "  "), "--override needs --reason"),
         (("--override", "deletoins", "--reason", "x"), "there is no guard `deletoins`; did you mean `deletions`?"),
-        (("--override", "zzz", "--reason", "x"), "there are deletions, administrators"),
+        (("--override", "zzz", "--reason", "x"), "the guards are deletions, administrators"),
         (("--override", "", "--reason", "x"), "there is no guard ``"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Access as a table for people."""
+"""Access as a text table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.wording.text import count, printable
 
 
 def access_lines(accesses: Sequence[Access], at: datetime, revision: Revision | None, *, past: bool) -> Iterator[Line]:
-    """One line a (user, issuer) pair, in columns."""
+    """Render one line for each (user, issuer) pair, in columns."""
     rows = [
         (
             printable(access.user),
@@ -29,13 +29,12 @@ def access_lines(accesses: Sequence[Access], at: datetime, revision: Revision | 
     yield "heading", _columns(header, widths)
     for row in rows:
         yield "plain", _columns(row, widths)
-    verb = "was" if past else "is"
     people = count(len({access.user for access in accesses}), "account")
-    yield "dim", f"{people}, {count(len(rows), 'permission')}: as it {verb} at {format_instant(at.replace(microsecond=0))}"
+    yield "dim", f"{people}, {count(len(rows), 'permission')}, as of {format_instant(at.replace(microsecond=0))}"
     if revision is not None:
         yield "dim", f"under revision {show_revision(revision)}"
     if past:
-        yield "dim", "as declared in Git; accounts switched off by hand and directory accounts are not recorded and not shown"
+        yield "dim", "as Git declared it; the past holds no record of directory accounts or of accounts disabled by hand"
 
 
 def _columns(row: Sequence[str], widths: Sequence[int]) -> str:

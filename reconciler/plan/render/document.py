@@ -1,4 +1,4 @@
-"""A plan as the JSON document that programs read and `--out` saves; described by `schemas/plan.schema.json`."""
+"""A plan as the JSON document that programs read and `--out` saves; `schemas/plan.schema.json` describes it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reconciler.plan.plan import Change, Plan
 
 Document = dict[str, Any]
 _PIECE = 1_000
-"""So much access is hashed at once: orjson leaves a kilobyte of room behind each text it writes."""
+"""How many entries of access are hashed at once: orjson leaves a spare kilobyte behind each text it writes."""
 
 
 def plan_digest(plan: Plan) -> str:
-    """`sha256:` and the hash of what the plan does and where it starts from; a guard that is overridden does not alter it.
+    """Return `sha256:` and a hash of what the plan does and where it starts; overriding a guard does not change it.
 
-    Whom it reaches is hashed too: that follows from the changes, and from the clock and switches that no revision holds.
+    The hash covers the access that changes: it follows from the changes, but also from the clock and from switches outside Git.
     """
     content = {
         "revision": plan.revision.commit,
@@ -49,7 +49,7 @@ def plan_digest(plan: Plan) -> str:
 
 
 def plan_document(plan: Plan) -> Document:
-    """The whole plan, its digest first."""
+    """Return the whole plan, its digest first."""
     return {
         "digest": plan_digest(plan),
         "revision": revision_document(plan.revision),
@@ -81,7 +81,7 @@ def plan_document(plan: Plan) -> Document:
 
 
 def revision_document(revision: Revision) -> Document:
-    """A revision: commit, author, time."""
+    """Return a revision: commit, author, time and summary."""
     return {
         "commit": revision.commit,
         "author": revision.author,
@@ -91,7 +91,7 @@ def revision_document(revision: Revision) -> Document:
 
 
 def change_document(change: Change) -> Document:
-    """One resource's change."""
+    """Return one resource's change."""
     document = {
         "action": change.action,
         "kind": change.kind,
@@ -105,7 +105,7 @@ def change_document(change: Change) -> Document:
 
 
 def access_document(access: Access) -> Document:
-    """One (user, issuer) pair."""
+    """Return one (user, issuer) pair."""
     return {
         "user": access.user,
         "issuer": access.issuer,
@@ -115,7 +115,7 @@ def access_document(access: Access) -> Document:
 
 
 def problem_document(problem: Problem) -> Document:
-    """One problem, as `accord validate --format json` lists it."""
+    """Return one problem, as `accord validate --format json` lists it."""
     return {
         "rule": problem.rule,
         "severity": problem.severity,

@@ -1,7 +1,7 @@
-"""A plan as Markdown, made to be a pull request's comment: summary first, access as a table, details folded.
+"""A plan as Markdown, for a pull request comment: summary first, access as a table, details folded.
 
-Everything that comes from the repository stands in code spans or is escaped: a description must not mention people,
-draw buttons or close the fold it stands in.
+Text from the repository is escaped or put in code spans: a description must not mention people, draw buttons or close the
+fold around it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from reconciler.plan.render.words import effects_words
 from reconciler.wording.text import count, printable
 
 LIMIT = 60_000
-"""Characters; GitHub refuses a comment beyond 65,536."""
+"""Characters; GitHub refuses a comment of more than 65,536."""
 _NAMES = 40
 _GUARD = LIMIT // 40
 _SHARES = {"access": LIMIT // 4, "changed": LIMIT // 8, "warnings": LIMIT // 8, "details": LIMIT // 4, "folded": LIMIT // 30}
-"""How much of it each part may take; a guard's message has its own limit."""
+"""How much of the limit each part may take; guards' messages have their own limit."""
 
 
 def plan_markdown(plan: Plan) -> str:
-    """The plan as one comment. What does not fit is counted, never dropped silently."""
+    """Render the plan as one comment. Anything that does not fit is counted, never dropped silently."""
     parts = [
         *_heading(plan),
         *_guards(plan),
@@ -40,7 +40,7 @@ def plan_markdown(plan: Plan) -> str:
 
 
 def code(text: str) -> str:
-    """A code span that its content cannot leave, on one line."""
+    """Put text in a code span, on one line, that the text cannot close."""
     safe = printable(text).replace("|", "\\u007c")
     fence = "`"
     while fence in safe:
@@ -50,7 +50,7 @@ def code(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Plain text in which nothing is markup, a mention or a reference."""
+    """Escape text so that nothing in it is markup, a mention or a reference."""
     return "".join(char if char.isalnum() or char in " .,;:()/%-'" else f"&#{ord(char)};" for char in printable(text))
 
 
@@ -108,7 +108,7 @@ def _access(plan: Plan) -> Iterator[str]:
 
 
 def _fitting(lines: Sequence[str], part: str) -> Sequence[str]:
-    """As many of the lines, from the first, as fit into a part's share of the comment."""
+    """Return the first lines that fit into a part's share of the comment."""
     size = 0
     for number, line in enumerate(lines):
         size += len(line) + 1
@@ -118,7 +118,7 @@ def _fitting(lines: Sequence[str], part: str) -> Sequence[str]:
 
 
 def _items(lines: Sequence[str], part: str, rest: str) -> Iterator[str]:
-    """A list, and how many items of it do not fit."""
+    """Render a list, and the number of items that do not fit."""
     shown = _fitting(lines, part)
     yield from shown
     if len(lines) > len(shown):
@@ -139,7 +139,7 @@ def _rows(accesses: Iterable[Access], verb: str) -> list[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    """Names in code spans, and how many more there are."""
+    """Render names in code spans, and the number of those left out."""
     rest = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
     return ", ".join(map(code, names[:_NAMES])) + rest
 
@@ -167,11 +167,11 @@ def _details(plan: Plan) -> Iterator[str]:
 
 
 def _rows_besides(plan: Plan) -> Iterator[str]:
-    """What no resource's change says: rows taken over, rows left alone, and files that were moved. A folded line each."""
+    """Fold rows taken over, rows left alone and moved resources into one line each."""
     if plan.adopt:
         taken = [f"{change.kind} {change.name}" for change in plan.changes if change.action == "adopt"]
-        rest = "rows that Git never declared are taken over, and deleted where it does not declare them (--adopt)"
-        yield from _folded(f"{len(taken):,} taken over: {rest}", taken)
+        rest = "takes over rows that Git never declared, and deletes those this revision does not declare"
+        yield from _folded(f"{len(taken):,} taken over: --adopt {rest}", taken)
     if plan.unmanaged:
         unmanaged = count(len(plan.unmanaged), "row that Git never declared", "rows that Git never declared")
         yield from _folded(f"{unmanaged}, left alone", [f"{kind} {name}" for kind, name in plan.unmanaged])

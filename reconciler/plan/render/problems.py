@@ -12,7 +12,7 @@ from reconciler.wording.text import count, printable
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[Line]:
-    """A line a problem; what comes from the file is made safe to show."""
+    """Render one line for each problem; text from the file is made safe to show."""
     return [
         (
             "refused" if problem.severity == "error" else "changed",
@@ -30,12 +30,12 @@ def tally(problems: Sequence[Problem]) -> str:
 
 
 def problems_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
-    """The list that `schemas/problems.schema.json` describes."""
+    """Return the list that `schemas/problems.schema.json` describes."""
     return [problem_document(problem) for problem in problems]
 
 
 def problems_github(problems: Sequence[Problem]) -> list[str]:
-    """Workflow commands that GitHub shows beside the line."""
+    """Render workflow commands, which GitHub shows beside the line."""
 
     def escaped(text: str, extra: str = "") -> str:
         for char in "%\r\n" + extra:
@@ -50,7 +50,7 @@ def problems_github(problems: Sequence[Problem]) -> list[str]:
 
 
 def problems_sarif(problems: Sequence[Problem], version: str) -> dict[str, Any]:
-    """One SARIF run, for code scanning."""
+    """Return one SARIF run, for code scanning."""
     rules = sorted({problem.rule for problem in problems})
     return {
         "version": "2.1.0",
@@ -81,6 +81,6 @@ def _sarif_result(problem: Problem, rules: list[str]) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """A relative reference (RFC 3986): everything but unreserved characters and the slash is percent-encoded."""
+    """Make a relative reference (RFC 3986): percent-encode everything except unreserved characters and the slash."""
     safe = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
     return "".join(chr(byte) if byte in safe else f"%{byte:02X}" for byte in file.encode("utf-8", "surrogateescape"))

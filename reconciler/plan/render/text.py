@@ -1,4 +1,4 @@
-"""A plan as text for a terminal: complete, deterministic, and named for its direction."""
+"""A plan as text for a terminal: complete, deterministic, and headed by its direction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.wording.text import count, printable
 
 Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
 Line = tuple[Style, str]
-"""One line and how it is meant to look; colour is the terminal's affair."""
+"""A line and its style; the terminal chooses the colour."""
 
 _SIGNS: dict[str, tuple[str, Style]] = {
     "create": ("+", "added"),
@@ -24,13 +24,13 @@ _SIGNS: dict[str, tuple[str, Style]] = {
     "delete": ("-", "removed"),
 }
 _FIRST = 10
-"""How many items of a list are shown of a resource that goes away."""
+"""How many items of a deleted resource's list are shown."""
 REWIND = "this revision does not descend from the applied one (--allow-rewind)"
 ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
 
 
 def plan_lines(plan: Plan) -> Iterator[Line]:
-    """The whole plan. Every account that gains or loses access is named."""
+    """Render the whole plan, naming every account that gains or loses access."""
     yield "heading", "Plan: Git → database"
     yield "plain", f"  revision  {show_revision(plan.revision)}"
     yield "plain", f"  applied   {'nothing yet' if plan.applied is None else show_revision(plan.applied)}"
@@ -42,7 +42,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     if plan.unmanaged:
         yield (
             "heading",
-            f"Foreign: {count(len(plan.unmanaged), 'row')} that Git never declared, left alone (`--adopt` takes them over)",
+            f"Unmanaged: {count(len(plan.unmanaged), 'row')} that Git never declared, left alone (`--adopt` takes them over)",
         )
         for kind, name in plan.unmanaged:
             yield "dim", f"  {kind} {printable(name)}"
@@ -50,7 +50,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
 
 
 def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Line]:
-    """What the changes lead to: access, administrators, effects, the guards, which the command overrides, and warnings."""
+    """Render what follows from the changes; `command` is what the hint for an override shows."""
     yield from _access(plan)
     yield from _administrators(plan)
     yield from _effects(plan)
@@ -60,7 +60,7 @@ def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Lin
 
 
 def summary(plan: Plan) -> str:
-    """`2 created, 1 updated; 3 gain access, 1 loses access` in one line."""
+    """Summarise a plan in one line: `2 created, 1 updated; 3 gain access, 1 loses access`."""
     if plan.is_empty:
         return "no changes"
     tally: dict[str, int] = {}
@@ -75,9 +75,9 @@ def summary(plan: Plan) -> str:
     ]
     became, ceased = map(len, plan.administrators)
     if became:
-        people.append(count(became, "becomes administrator", "become administrators"))
+        people.append(count(became, "becomes an administrator", "become administrators"))
     if ceased:
-        people.append(count(ceased, "stops being administrator", "stop being administrators"))
+        people.append(count(ceased, "stops being an administrator", "stop being administrators"))
     return ", ".join(parts) + "; " + (", ".join(people) or "nobody gains or loses access")
 
 
@@ -94,7 +94,7 @@ def _changes(plan: Plan) -> Iterator[Line]:
 
 
 def change_lines(change: Change) -> Iterator[Line]:
-    """One resource's change, field by field."""
+    """Render one resource's change, field by field."""
     sign, style = _SIGNS[change.action]
     name = change.name if change.previous_name is None else f"{change.previous_name} → {change.name}"
     place = "" if change.source is None else f"   {printable(str(change.source))}"
@@ -107,7 +107,7 @@ def change_lines(change: Change) -> Iterator[Line]:
 
 
 def _held(change: Change) -> Iterator[Line]:
-    """What a resource that goes away held, a line a field; of a long list, its beginning."""
+    """Render what a deleted resource held, one line per field; a long list is cut."""
     for field, difference in change.fields.items():
         if "removed" in difference:
             items = difference["removed"]
@@ -135,7 +135,7 @@ def _field(name: str, difference: dict[str, Any], *, is_new: bool) -> Iterator[L
 
 
 def _text(name: str, old: str, new: str) -> Iterator[Line]:
-    """A text of several lines, by the lines that differ: what changes must not hide in a text cut short."""
+    """Render the lines of a long text that differ: cutting it could hide a change."""
     styles: dict[str, Style] = {"+": "added", "-": "removed"}
     for line in list(unified_diff(old.split("\n"), new.split("\n"), lineterm="", n=0))[2:]:
         if line[0] in styles:
@@ -146,7 +146,7 @@ def _access(plan: Plan) -> Iterator[Line]:
     access = plan.access
     if not (access.gained or access.lost or access.changed):
         if not plan.is_empty:
-            yield "heading", "Access: nobody gains or loses any"
+            yield "heading", "Access: nobody gains or loses access"
             yield "plain", ""
         return
     yield "heading", f"Access: {len(access.gained):,} gained, {len(access.lost):,} lost, {len(access.changed):,} changed"
@@ -160,7 +160,7 @@ def _access(plan: Plan) -> Iterator[Line]:
 
 
 def _administrators(plan: Plan) -> Iterator[Line]:
-    """In one line for each direction, and everybody named: they manage everything, whatever issuers they may use."""
+    """Name everyone who becomes or stops being an administrator: administrators manage everything."""
     gained, lost = (printable(", ".join(names)) for names in plan.administrators)
     if gained:
         yield "added", f"Administrators: + {gained}"
@@ -171,7 +171,7 @@ def _administrators(plan: Plan) -> Iterator[Line]:
 
 
 def access_change_sentence(change: AccessChange) -> str:
-    """What becomes of access that stays: when it ends, or the teams it runs through."""
+    """Say how access that stays changes: when it ends, or the teams it comes through."""
     before, after = change.before, change.after
     words = f"{after.user} keeps {after.issuer}"
     if before.until != after.until:
@@ -201,5 +201,5 @@ def _guards(plan: Plan, command: str) -> Iterator[Line]:
             yield "changed", f"  ! {guard.id}: overridden: {guard.message}"
         else:
             yield "refused", f"  ✗ {guard.id}: {guard.message}"
-            yield "plain", f'      if this is meant: {command} --override {guard.id} --reason "why"'
+            yield "plain", f'      if this is intended: {command} --override {guard.id} --reason "why"'
     yield "plain", ""

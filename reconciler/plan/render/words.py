@@ -1,4 +1,4 @@
-"""Wording that the renderers share: a field's values, a revision, access in a sentence."""
+"""Wording that the renderers share: a field's values, a revision, access in sentences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AROUND = 30
 
 
 def effects_words(effects: Effects) -> str:
-    """`sends 2 welcome mails, ends 1 token`; empty where nothing else happens."""
+    """Return `sends 2 welcome mails, ends 1 token`, or nothing if there are no effects."""
     parts = (
         ("sends", effects.mails, "welcome mail"),
         ("ends", effects.sessions_ended, "session"),
@@ -29,7 +29,7 @@ def effects_words(effects: Effects) -> str:
 
 
 def show_value(value: Any, longest: float = _LONGEST) -> str:
-    """A field's value on one line, shortened where a text in it is long."""
+    """Show a field's value on one line, cutting long texts in it."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -45,9 +45,9 @@ def show_value(value: Any, longest: float = _LONGEST) -> str:
 
 
 def show_both(old: Any, new: Any) -> tuple[str, str]:
-    """Two values that differ; of long ones all that differs and what is next to it, so that no change hides in the rest."""
+    """Show two values that differ; of long ones, everything that differs and a little around it, so that no change hides."""
     was, now = show_value(old, inf), show_value(new, inf)
-    if was == now:  # one spells out what is hidden in the other
+    if was == now:  # one spells out characters that are hidden in the other
         was, now = json.dumps(old), json.dumps(new)
     if max(len(was), len(now)) <= _LONGEST:
         return was, now
@@ -59,12 +59,12 @@ def show_both(old: Any, new: Any) -> tuple[str, str]:
 
 
 def _same(one: str, other: str) -> int:
-    """With how many characters both begin."""
+    """Count the characters that both texts begin with."""
     return next((number for number, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def show_item(item: Any) -> str:
-    """A list's item: its name, and what else is said of it."""
+    """Show an item of a list: its name, end and reason."""
     if isinstance(item, Mapping):
         name = item.get("user", item.get("issuer"))
         until = f" until {show_instant(parse_instant(item['until']))}" if "until" in item else ""
@@ -74,13 +74,13 @@ def show_item(item: Any) -> str:
 
 
 def show_revision(revision: Revision) -> str:
-    """A revision in a few words."""
+    """Show a revision in a few words."""
     summary = f' "{printable(revision.summary)}"' if revision.summary else ""
     return f"{revision.commit[:12]}{summary} by {printable(revision.author)}, {revision.time:%Y-%m-%d %H:%M} UTC"
 
 
 def access_sentences(accesses: Iterable[Access], verb: str) -> list[str]:
-    """Access in sentences, everybody with the same in one: `alice gains tls-public through web-platform until 2099-12-31`."""
+    """Group people with the same access into sentences: `alice gains tls-public through web-platform until 2099-12-31`."""
     groups: dict[tuple[Any, ...], list[str]] = {}
     for access in accesses:
         groups.setdefault((access.issuer, access.through, access.until), []).append(access.user)

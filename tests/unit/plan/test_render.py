@@ -76,7 +76,7 @@ def test_every_format_says_who_becomes_and_who_stops_being_an_administrator() ->
     made = plan(actual(ALICE, BOB, ADMINS), desired(ALICE, BOB, ADMINS._replace(members=(Membership("bob"),))))
     assert ("added", "Administrators: + bob") in plan_lines(made)
     assert ("removed", "Administrators: - alice") in plan_lines(made)
-    assert summary(made) == "1 updated; 1 becomes administrator, 1 stops being administrator"
+    assert summary(made) == "1 updated; 1 becomes an administrator, 1 stops being an administrator"
     assert "\n- ➕ become **administrator**: `bob`\n- ➖ stop being **administrator**: `alice`\n" in plan_markdown(made)
     assert plan_document(made)["administrators"] == {"gained": ["bob"], "lost": ["alice"]}
     assert plan_digest(made) != plan_digest(made._replace(administrators=AdministratorDiff()))
@@ -99,7 +99,7 @@ def test_the_text_is_deterministic() -> None:
 def test_a_refused_plan_says_how_it_would_be_overridden() -> None:
     shown = text(plan(actual(ALICE, ADMINS), desired()))
     assert "✗ emptying: all 1 users would go; all 1 teams would go\n" in shown
-    assert '      if this is meant: accord apply --override emptying --reason "why"\n' in shown
+    assert '      if this is intended: accord apply --override emptying --reason "why"\n' in shown
 
 
 def test_an_empty_plan_says_so_and_shows_no_guards() -> None:
@@ -181,9 +181,9 @@ def test_markdown_folds_what_is_adopted_what_is_foreign_and_what_was_moved() -> 
     assert "<details><summary>1 row that Git never declared, left alone</summary>\n\n`Issuer stray`\n\n</details>\n" in shown
     assert "--adopt" not in shown
     adopted = plan_markdown(plan(before, desired(ALICE, ADMINS, Issuer("stray", "Stray")), adopt=True))
-    assert "<details><summary>1 taken over: rows that Git never declared" in adopted
+    assert "<details><summary>1 taken over: --adopt takes over rows" in adopted
     assert "left alone" not in adopted
-    assert "0 taken over: rows" in plan_markdown(plan(before, desired(ALICE, ADMINS), adopt=True))
+    assert "0 taken over: --adopt" in plan_markdown(plan(before, desired(ALICE, ADMINS), adopt=True))
     moved = plan_markdown(plan(before._replace(files={("User", "alice"): "old.yaml"}), desired(ALICE, ADMINS)))
     assert "1 resource now declared elsewhere</summary>\n\n`User alice: alice.yaml:1`" in moved
 

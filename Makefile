@@ -1,4 +1,4 @@
-# Accord: `make demo` shows it, `make test` tests it; each does all set-up itself.
+# Accord: `make demo` shows it, `make test` tests it; each sets itself up.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV ?= .venv
@@ -6,14 +6,14 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 TESTS_READY := $(VENV)/.ready-for-tests
 
-# Python keeps what it has compiled, whatever the environment says: without it each program takes twice as long to start.
+# Python keeps compiled files, whatever the environment says: without them each program takes twice as long to start.
 export PYTHONDONTWRITEBYTECODE =
 
 PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 
-# Set-up resolves nothing: it installs the lock files, whole, each file by its hash, and then asks whether they fit together.
-# uv does it in seconds for those who have it; pip is what Python brings, any since 22. `make UV= …` takes pip.
+# Set-up resolves nothing: it installs whole lock files, each package by its hash, then checks that they fit together.
+# If uv is installed, it does so in seconds; otherwise pip does, version 22 or newer. `make UV= …` uses pip.
 UV = $(shell command -v uv)
 PIP = $(if $(UV),VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip,$(BIN)/python -m pip --disable-pip-version-check)
 LOCKED = --quiet --no-deps --require-hashes --only-binary :all: $(if $(UV),,--no-compile)
@@ -21,7 +21,7 @@ LOCKED = --quiet --no-deps --require-hashes --only-binary :all: $(if $(UV),,--no
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(READY) ## Make a config repository, plan and apply it to SQLite, change one file, then serve the API, ask it, and read a mail
+demo: $(READY) ## Create a config repository, apply it to SQLite, change one file, then serve the API, ask it, and read a mail
 	@VENV=$(abspath $(VENV)) examples/demo.sh
 
 PYTEST = $(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal
@@ -31,7 +31,7 @@ test: $(TESTS_READY) system-packages lint ## Run all tests, on SQLite and on a r
 	$(BIN)/coverage report --include='reconciler/access/*' --fail-under=95
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
 
-soak: $(TESTS_READY) ## Try ten times as many of all random examples, kills and made-up requests as `make test` does (takes an hour)
+soak: $(TESTS_READY) ## Run all random tests with ten times the tries of `make test` (takes an hour)
 	ACCORD_EFFORT=10 $(PYTEST) --timeout=7200 $$(grep -rl 'import tries' tests)
 
 DATE ?= 2031-06-01 12:00
@@ -39,13 +39,13 @@ test-at: $(TESTS_READY) ## Run the tests that need neither PostgreSQL nor Samba 
 	@.ci/system-packages "the clock" cc='gcc libc6-dev'
 	.ci/on-another-day '$(DATE)' $(PYTEST) --ignore tests/acceptance/directory -m 'not postgresql'
 
-lint: $(TESTS_READY) ## Check style, types and who may import whom
+lint: $(TESTS_READY) ## Check style, types and imports between rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(TESTS_READY) ## Put the code into shape
+format: $(TESTS_READY) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -55,27 +55,27 @@ bench: $(TESTS_READY) ## Measure Accord against PyYAML on generated config repos
 	$(BIN)/python -m benchmarks.slow_clients
 	$(BIN)/python -m benchmarks.hostile
 
-docs: $(TESTS_READY) ## Write the references anew from the programs, and the outputs on all pages
+docs: $(TESTS_READY) ## Renew the reference and the outputs on all pages
 	$(BIN)/python -m docs.reference
 
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --only-binary :all: --generate-hashes --quiet \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-# All together first, so that what the tests need as well as Accord suits both; what came of that is then told apart.
+# Resolve all together first, so that packages needed by both Accord and the tests suit both; then split the result.
 lock: $(TESTS_READY) ## Pin the newest permitted versions of everything, with hashes
 	$(COMPILE) --upgrade --all-extras --group build --group test --output-file $(VENV)/together.lock pyproject.toml
 	$(COMPILE) --constraint $(VENV)/together.lock --all-extras --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraint $(VENV)/together.lock --group build --output-file requirements-build.lock
 	$(COMPILE) --constraint $(VENV)/together.lock --group test --output-file requirements-test.lock
 
-wheel: $(READY) ## Build the wheel into dist/, beside the lock of the packages that it needs
+wheel: $(READY) ## Build the wheel into dist/, beside the lock of its packages
 	$(BIN)/python -m hatchling build --target wheel
 	cp requirements.lock dist/
 
-clean: ## Remove everything that make made
+clean: ## Remove everything that make created
 	rm -rf $(VENV) .demo dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-# What the tests need of the system: installed where we are root on Debian, else said by the tests that are skipped.
+# System packages for the tests: installed if we are root on Debian; otherwise the skipped tests name them.
 .PHONY: system-packages
 system-packages:
 	@.ci/system-packages "the tests" \

@@ -1,6 +1,6 @@
 """Write docs/reference/ from the programs: commands as click knows them, resources as their schemas, the API as its operations.
 
-`python -m docs.reference` (`make docs`) also writes the outputs of all examples anew.
+`python -m docs.reference` (`make docs`) also renews the outputs of all examples.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Comma
 
 
 def _context(command: click.Command, name: str) -> click.Context:
-    """As where the command runs: what the program's own context settles holds for all commands."""
+    """A context as when the command runs: the program's context settings apply to every command."""
     return click.Context(command, info_name=name, help_option_names=accord.context_settings["help_option_names"])
 
 
@@ -96,21 +96,21 @@ def _resources() -> Iterator[str]:
     for kind, file in FILES.items():
         schema = json.loads((TOP / "schemas" / file).read_text(encoding="utf-8"))
         yield from ("", f"## {kind}", "", f"{schema['description']} ([schema](../../schemas/{file}))", "")
-        yield from ("| property | type | default | what it is | example |", "|---|---|---|---|---|")
+        yield from ("| property | type | default | meaning | example |", "|---|---|---|---|---|")
         yield from _properties(schema, schema["$defs"], "")
         yield from ("", "Example:", "", "```json", json.dumps(schema["examples"][0], indent=2, ensure_ascii=False), "```")
 
 
 def _mails() -> Iterator[str]:
     yield from ("# Mail templates", "", _WRITTEN, "")
-    yield "What the texts of an [EmailTemplate](resources.md#emailtemplate) can say: values, filters, `if`, and `for`."
+    yield "The texts of an [EmailTemplate](resources.md#emailtemplate) can use values, filters, `if` and `for`."
     yield "[How to write one](../pull-request-author.md#mail-templates)."
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, variables in VARIABLES.items():
         alike.setdefault(tuple(variable.name for variable in variables), []).append(name)
     for names in alike.values():
         yield from ("", f"## Variables of {' and '.join(names)}", "")
-        yield from ("| variable | type | what it is | example |", "|---|---|---|---|")
+        yield from ("| variable | type | meaning | example |", "|---|---|---|---|")
         for variable in VARIABLES[names[0]]:
             sample = variable.sample
             shown = f"{sample:%Y-%m-%d %H:%M} UTC" if variable.type == "instant" else json.dumps(sample, ensure_ascii=False)
@@ -119,31 +119,31 @@ def _mails() -> Iterator[str]:
             yield f"| `{variable.name}` | {variable.type} | {meaning} | {example} |"
     yield from (
         "",
-        "A link is an http or https address. An instant is shown in words, in UTC: 2 December 2026, 09:30 UTC. Within `for`,",
+        "A link is an http or https address. An instant is written out in UTC: 2 December 2026, 09:30 UTC. `for` also has",
     )
-    yield "`loop.first`, `loop.last`, `loop.index` (from 1) and `loop.length` are known, too."
-    yield from ("", "## Filters", "", "| filter | what it makes | of |", "|---|---|---|")
+    yield "`loop.first`, `loop.last`, `loop.index` (from 1) and `loop.length`."
+    yield from ("", "## Filters", "", "| filter | result | applies to |", "|---|---|---|")
     for name, known in FILTERS.items():
         yield f"| `{name}` | {_cell(known.meaning)} | {', '.join(known.takes)} |"
-    yield from ("", "## What else there is", "")
+    yield from ("", "## Statements", "")
     yield from (
         "- `{% if … %}`, `{% elif … %}`, `{% else %}`, `{% endif %}`, and `… if … else …`; `and`, `or`, `not`, `==`, `!=`,",
-        '  `is none`, `is defined`, `in ["a", "b"]`, and, of numbers, `<`, `<=`, `>`, `>=`.',
-        "- `{% for name in certificate.names %}`, `{% else %}` where there are none, `{% endfor %}`; no loop within a loop.",
-        "- `{# … #}` and `{% raw %}…{% endraw %}`. A line with nothing but a tag of these leaves no line in the mail.",
+        '  `is none`, `is defined`, `in ["a", "b"]`, and for numbers `<`, `<=`, `>`, `>=`.',
+        "- `{% for name in certificate.names %}`, `{% else %}` if there are none, `{% endfor %}`; loops cannot be nested.",
+        "- `{# … #}` and `{% raw %}…{% endraw %}`. A line that holds only such a tag leaves no line in the mail.",
         "",
-        "Everything else is refused: calls, calculations, `set`, macros, `include` and their like.",
+        "Everything else is refused: calls, calculations, `set`, macros, `include` and the like.",
         "",
         "## Limits",
         "",
-        f"A template has at most {MOST_NODES:,} parts, {MOST_LOOPED} of them in loops. Text and HTML come out with at most",
-        f"{LONGEST_PART:,} characters each; a subject is cut at {LONGEST_SUBJECT}. Values lose control characters, and line",
-        "breaks where they are no texts of several lines.",
+        f"A template has at most {MOST_NODES:,} parts, {MOST_LOOPED} of them in loops. Rendered text and HTML have at most",
+        f"{LONGEST_PART:,} characters each; a subject is cut at {LONGEST_SUBJECT}. Values lose control characters; single-line values",
+        "also lose line breaks.",
     )
 
 
 def _properties(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[str]:
-    """A table row for every property, those of nested objects and of a list's items too."""
+    """A table row for every property, including those of nested objects and of list items."""
     for name, written in schema.get("properties", {}).items():
         found = _resolved(written, definitions)
         required = name in schema.get("required", ())

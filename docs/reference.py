@@ -137,8 +137,8 @@ def _mails() -> Iterator[str]:
         "## Limits",
         "",
         f"A template has at most {MOST_NODES:,} parts, {MOST_LOOPED} of them in loops. Rendered text and HTML have at most",
-        f"{LONGEST_PART:,} characters each; a subject is cut at {LONGEST_SUBJECT}. Values lose control characters; single-line values",
-        "also lose line breaks.",
+        f"{LONGEST_PART:,} characters each; a subject is cut at {LONGEST_SUBJECT}. Values lose control characters, and",
+        "single-line values also lose line breaks.",
     )
 
 

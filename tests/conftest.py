@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from postgresql_server import PostgresqlServer
+from postgresql_server import PostgresqlServer, find_binaries
 
 from reconciler.store import tables
 from reconciler.store.audit import GENESIS
@@ -26,17 +26,8 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
-def _binaries() -> Path | None:
-    """Where PostgreSQL's programs are: Debian keeps them apart by version, others put them on the PATH."""
-    installed = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
-    if installed:
-        return max(installed, key=lambda path: float(path.parent.name))
-    found = shutil.which("initdb")
-    return Path(found).resolve().parent if found else None
-
-
 def _servers(folder_owner: str, *, durable: bool) -> Iterator[PostgresqlServer]:
-    binaries = _binaries()
+    binaries = find_binaries()
     if binaries is None:
         reason = "PostgreSQL's server is not installed (Debian: apt-get install postgresql); what needs it is not tested"
         if os.environ.get("CI") == "true":

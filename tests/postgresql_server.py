@@ -18,6 +18,15 @@ import psycopg
 _NUMBERS = count(1)
 
 
+def find_binaries() -> Path | None:
+    """Where PostgreSQL's programs are: Debian keeps them apart by version, others put them on the PATH."""
+    installed = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
+    if installed:
+        return max(installed, key=lambda path: float(path.parent.name))
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
 class PostgresqlServer:
     """A PostgreSQL server of our own on a free loopback port. Quick rather than safe, unless it is `durable`."""
 

@@ -14,6 +14,7 @@ from sqlalchemy import delete, or_
 
 from api.authentication.logins import forget_failures
 from api.background import Periodic
+from api.directory import lockout
 from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.engine import Database
@@ -46,6 +47,7 @@ def purge(reader: Reader, now: datetime, stopping: threading.Event) -> None:
     """Delete what was over long before an instant. Raises StoreError."""
     with reader.database.recording() as connection:
         forget_failures(connection, now)
+        lockout.forget_ended(connection, now)
     _purge_credentials(reader, now, stopping)
     _purge_mails(reader, now, stopping)
 

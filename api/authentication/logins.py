@@ -156,9 +156,8 @@ def record_failure(
 
 
 def _record_address(connection: Connection, address: Address | None, policies: Policies, now: datetime) -> None:
+    forget_failures(connection, now)
     columns = tables.login_failures.c
-    ended = (columns.last_failed_at <= now - FORGOTTEN) & (columns.next_login_at <= now)  # a directory's may count for longer
-    connection.execute(delete(tables.login_failures).where(ended))
     mine = columns.address == _key(address)
     failures = (connection.execute(select(columns.failures).where(mine)).scalar() or 0) + 1
     until = _next_login(failures, ADDRESS_FACTOR * policies.max_failures, policies, now) or now

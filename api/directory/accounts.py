@@ -5,7 +5,6 @@ An account is its `objectGUID`, whatever it is called and wherever it lies.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,7 +15,6 @@ from sqlalchemy import delete, select
 from api.authentication import credentials
 from api.directory.domains import Domain, Domains
 from api.directory.entries import Entry
-from api.http.schemas import NAME
 from api.state import accounts
 from api.state.reader import Reader
 from reconciler.access.touched import Touched
@@ -26,7 +24,6 @@ from reconciler.store.bulk import new_ids
 from reconciler.store.engine import Connection, Database
 from reconciler.store.generations import raise_generation
 
-_NAME = re.compile(NAME["pattern"])
 _users, _links, _known = tables.users.c, tables.directory_memberships.c, tables.directory_accounts.c
 
 
@@ -62,9 +59,9 @@ _FIND = (
 )  # fmt: skip
 
 
-def appear(connection: Connection, name: str, domain: str, entry: Entry, now: datetime) -> Known | str:
+def provision(connection: Connection, name: str, domain: str, entry: Entry, now: datetime) -> Known | str:
     """Make an account of an entry that was not known before, or say why not."""
-    if not _NAME.fullmatch(name):
+    if not accounts.NAME.fullmatch(name):
         return "name-not-usable"
     if connection.execute(select(_users.id).where(_users.name == name)).first() is not None:
         return "name-taken"
@@ -76,30 +73,30 @@ def appear(connection: Connection, name: str, domain: str, entry: Entry, now: da
     return Known(user_id, name, entry.guid, domain, None, (entry.mail, None, entry.dn), False, now)
 
 
-def follow(connection: Connection, known: Known, name: str, entry: Entry, teams: Mapping[int, str], now: datetime) -> list[Event]:
+def sync(connection: Connection, known: Known, name: str, entry: Entry, teams: Mapping[int, str], now: datetime) -> list[Event]:
     """Write what the directory says of an account now: name, teams by the group that gives them, and whether it has ended."""
-    events = _follow_name(connection, known, name)
+    events = _sync_name(connection, known, name)
     name = name if events else known.name
     if (entry.mail, entry.full_name, entry.dn) != known.told:
         values = {"email": entry.mail, "full_name": entry.full_name}
         connection.execute(tables.users.update().where(_users.id == known.user_id).values(**values))
         connection.execute(tables.directory_accounts.update().where(_known.user_id == known.user_id).values(dn=entry.dn))
-    events += _follow_teams(connection, known.user_id, name, teams)
+    events += _sync_teams(connection, known.user_id, name, teams)
     events += switch(connection, known, name, entry.ended(now), now)
     if events:
         raise_generation(connection, Touched(frozenset({known.name, name})))
     return events
 
 
-def _follow_name(connection: Connection, known: Known, name: str) -> list[Event]:
+def _sync_name(connection: Connection, known: Known, name: str) -> list[Event]:
     taken = select(_users.id).where(_users.name == name)
-    if name == known.name or not _NAME.fullmatch(name) or connection.execute(taken).first() is not None:
+    if name == known.name or not accounts.NAME.fullmatch(name) or connection.execute(taken).first() is not None:
         return []
     connection.execute(tables.users.update().where(_users.id == known.user_id).values(name=name))
     return [Event("account.rename", "User", name, {"previousName": known.name})]
 
 
-def _follow_teams(connection: Connection, user_id: int, name: str, teams: Mapping[int, str]) -> list[Event]:
+def _sync_teams(connection: Connection, user_id: int, name: str, teams: Mapping[int, str]) -> list[Event]:
     had = teams_of_account(connection, user_id)
     if had == dict(teams):
         return []
@@ -135,7 +132,7 @@ def switch(connection: Connection, known: Known, name: str, ended: str | None, n
     return [Event("account.disable", "User", name, {"by": "directory", "reason": ended, "revokedCredentials": len(revoked)})]
 
 
-def miss(connection: Connection, known: Known, now: datetime, *, seen_missing: bool) -> list[Event]:
+def mark_missing(connection: Connection, known: Known, now: datetime, *, seen_missing: bool) -> list[Event]:
     """Note that a complete reading did not have an account; it is gone when an earlier one did not have it either."""
     mine = _known.user_id == known.user_id
     if not seen_missing:

@@ -29,7 +29,7 @@ from api.directory.entries import (
     read_sids,
     read_text,
 )
-from api.directory.lockout import STRICTEST, Policy, Told
+from api.directory.lockout import STRICTEST, DirectoryCount, Policy
 from api.directory.settings import DirectorySettings
 
 _log = logging.getLogger("accord.api")
@@ -58,16 +58,16 @@ class Domain:
         self._policies: dict[str, tuple[float, Policy]] = {}
         """By the DN of what holds each: the domain itself, or a password settings object."""
 
-    def find(self, condition: str) -> tuple[Entry, Told] | None:
+    def find(self, condition: str) -> tuple[Entry, DirectoryCount] | None:
         """The one account that a condition means, and how near it is to being locked; None where there is none, or more than one.
         Raises DirectoryUnavailable.
         """
 
-        def question(session: Session) -> tuple[Entry, Told] | None:
+        def question(session: Session) -> tuple[Entry, DirectoryCount] | None:
             wanted = [*ATTRIBUTES, *_COUNTS]
             found = session.search(self.settings.user_base, f"(&{_PEOPLE}{condition})", wanted, most=1)
             entry = read_entry(*found[0]) if found else None
-            return (entry, self._told(session, found[0].attributes)) if found and entry is not None else None
+            return (entry, self._count(session, found[0].attributes)) if found and entry is not None else None
 
         return self.controllers.ask(question)
 
@@ -115,21 +115,21 @@ class Domain:
 
         return self.controllers.ask(question)
 
-    def lockout(self, dn: str) -> Told:
+    def lockout(self, dn: str) -> DirectoryCount:
         """How near an account is to being locked there, by now. Raises DirectoryUnavailable."""
 
-        def question(session: Session) -> Told:
+        def question(session: Session) -> DirectoryCount:
             found = session.read(dn, _COUNTS)
             if found is None:
                 raise NotAnswered("an account was moved")
-            return self._told(session, found.attributes)
+            return self._count(session, found.attributes)
 
         return self.controllers.ask(question)
 
-    def _told(self, session: Session, attributes: Attributes) -> Told:
+    def _count(self, session: Session, attributes: Attributes) -> DirectoryCount:
         policy = self._policy(session, read_text(attributes, "msDS-ResultantPSO"))
         last = read_instant(read_number(attributes, "badPasswordTime") or 0)
-        return Told(policy, read_number(attributes, "badPwdCount") or 0, last)
+        return DirectoryCount(policy, read_number(attributes, "badPwdCount") or 0, last)
 
     def _policy(self, session: Session, settings_object: str) -> Policy:
         """The domain's policy, or that of a password settings object."""

@@ -14,7 +14,7 @@ from api.directory import lockout
 from api.directory.controllers import Undecided
 from api.directory.domains import Domain, Domains, can_be_password
 from api.directory.entries import Entry
-from api.directory.lockout import Told
+from api.directory.lockout import DirectoryCount
 from api.state import accounts
 from api.state.policies import Policies
 from api.state.reader import Reader
@@ -76,8 +76,8 @@ def _verify(domains: Domains, reader: Reader, name: str, password: str, now: dat
     found_as = domain.find(target.condition)
     if found_as is None:
         return "unknown-account"
-    entry, told = found_as
-    refusal = _send(domain, reader, entry, told, password, now)
+    entry, count = found_as
+    refusal = _send(domain, reader, entry, count, password, now)
     if refusal is not None:
         return refusal
     found = domain.read(entry.guid)  # after the bind: it may have locked, or unlocked, the account
@@ -87,23 +87,23 @@ def _verify(domains: Domains, reader: Reader, name: str, password: str, now: dat
     return refusal or _Verified(domain, *found, _previous(domains, reader, domain, found.entry))
 
 
-def _send(domain: Domain, reader: Reader, entry: Entry, told: Told, password: str, now: datetime) -> str | None:
+def _send(domain: Domain, reader: Reader, entry: Entry, count: DirectoryCount, password: str, now: datetime) -> str | None:
     """Send a password for an account, if that cannot lock it; why it is refused. Raises DirectoryUnavailable."""
-    if told.policy.threshold == 0:
+    if count.policy.threshold == 0:
         return None if domain.controllers.accepts(entry.dn, password) else "wrong-password"
-    with lockout.under_way(reader, entry.guid, now) as sending:
-        if sending.others.since(now):
-            told = domain.lockout(entry.dn)
-        if lockout.could_lock(told, sending.others, now):
+    with lockout.attempting(reader, entry.guid, now) as attempt:
+        if attempt.earlier.may_be_missing(now):
+            count = domain.lockout(entry.dn)
+        if lockout.could_lock(count, attempt.earlier, now):
             return "near-lock-out-in-directory"
         try:
-            sending.right = domain.controllers.accepts(entry.dn, password)
+            attempt.right = domain.controllers.accepts(entry.dn, password)
         except Undecided:
-            sending.wrong_for = told.policy.window
+            attempt.wrong_for = count.policy.window
             raise
-        if not sending.right:
-            sending.wrong_for = told.policy.window
-    return None if sending.right else "wrong-password"
+        if not attempt.right:
+            attempt.wrong_for = count.policy.window
+    return None if attempt.right else "wrong-password"
 
 
 def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) -> Entry | None:
@@ -131,15 +131,15 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
         else:
             renamed = domains.account_name(domain, verified.previous)
             teams = directory_accounts.teams_of_account(connection, other.user_id)
-            events += directory_accounts.follow(connection, other, renamed, verified.previous, teams, now)
+            events += directory_accounts.sync(connection, other, renamed, verified.previous, teams, now)
     if known is None:
-        appeared = directory_accounts.appear(connection, name, domain.settings.dns_name, entry, now)
-        if isinstance(appeared, str):
-            return appeared
-        known = appeared
+        provisioned = directory_accounts.provision(connection, name, domain.settings.dns_name, entry, now)
+        if isinstance(provisioned, str):
+            return provisioned
+        known = provisioned
         events.append(Event("account.appear", "User", name, {"domain": domain.settings.dns_name, "guid": entry.guid}))
     teams = directory_accounts.teams_of(verified.sids, directory_accounts.read_mapping(connection, domains, domain))
-    events += directory_accounts.follow(connection, known, name, entry, teams, now)
+    events += directory_accounts.sync(connection, known, name, entry, teams, now)
     directory_accounts.seen(connection, [known.user_id], now)
     lockout.forget(connection, entry.guid)
     append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")

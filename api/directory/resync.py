@@ -136,10 +136,10 @@ class Resync:
                 if known is None or known.read_at > now:
                     continue  # deleted meanwhile, or it has logged in, and was read then
                 if account is None:
-                    events += accounts.miss(connection, known, now, seen_missing=before.missing_since is not None)
+                    events += accounts.mark_missing(connection, known, now, seen_missing=before.missing_since is not None)
                 else:
                     name, teams = self._domains.account_name(domain, account.entry), accounts.teams_of(account.sids, mapping)
-                    events += accounts.follow(connection, known, name, account.entry, teams, now)
+                    events += accounts.sync(connection, known, name, account.entry, teams, now)
                     read.append(known.user_id)
             accounts.seen(connection, read, now)
             append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")

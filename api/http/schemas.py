@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from api.state import accounts
 from reconciler.access.decide import Reason
 
 Schema = dict[str, Any]
@@ -11,8 +12,8 @@ Schema = dict[str, Any]
 NO_NUL = "^[^\\u0000]*$"
 NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$"
 """No control characters either, nor characters that make text look like other text."""
-NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._@-]{0,63}$", "examples": ["alice"]}
-"""A declared name; an account of any directory but the first is `name@domain`."""
+NAME: Schema = {"type": "string", "pattern": accounts.NAME.pattern, "examples": ["alice"]}
+"""The name of an account, a team or an issuer."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-10-31T18:00:00Z"]}
 COMING: Schema = {**INSTANT, "examples": ["2099-12-31T18:00:00Z"]}

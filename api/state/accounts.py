@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from api.errors import NotFound
 from reconciler.store import tables
 from reconciler.store.engine import Connection
 
+NAME = re.compile("^[a-z0-9][a-z0-9._@-]{0,63}$")
+"""Names of accounts. Git declares names without `@`; accounts of all directories but the first are called `name@domain`."""
 NO_FAILURES: dict[str, Any] = {"failed_logins": 0, "next_login_at": None}
 _users, _states = tables.users.c, tables.account_states.c
 _JOINED = select(tables.users, *[column for column in _states if column.name != "user_id"]).select_from(

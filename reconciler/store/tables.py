@@ -246,6 +246,16 @@ login_failures = Table(
     Column("last_failed_at", Instant, nullable=False, index=True),
     Column("next_login_at", Instant, nullable=False),
 )
+directory_attempts = Table(
+    "directory_attempts",
+    metadata,
+    Column("guid", String(36), primary_key=True),
+    Column("wrong", Integer, nullable=False, server_default="0"),
+    Column("last_wrong_at", Instant),
+    Column("wrong_until", Instant),
+    Column("under_way", Integer, nullable=False, server_default="0"),
+    Column("under_way_until", Instant),
+)
 audit = Table(
     "audit",
     metadata,

@@ -88,7 +88,7 @@ def test_who_is_near_the_lock_out_can_log_in_once_the_directory_has_forgotten(wo
         world.login(name, "wrong", 401)
     assert world.refused(name) == "near-lock-out-in-directory"
     world.domain.set(dn, lockoutTime="0")  # which sets the count back
-    world.execute("UPDATE login_failures SET next_login_at = '2020-01-01T00:00:00.000000Z'")
+    world.execute("UPDATE directory_attempts SET wrong_until = '2020-01-01T00:00:00.000000Z'")
     world.login(name)
 
 

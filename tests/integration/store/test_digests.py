@@ -22,6 +22,7 @@ RUNTIME = {
     "directory_groups",
     "account_states",
     "login_failures",
+    "directory_attempts",
     "tokens",
     "certificates",
     "audit",

@@ -109,6 +109,24 @@ def test_a_populated_database_of_an_older_version_keeps_everything(database_url:
             assert drifted(connection) == []
 
 
+def test_counts_of_passwords_sent_to_a_directory_get_a_table_of_their_own(database_url: str) -> None:
+    with open_database(database_url) as database:
+        upgrade_to(database, "0006")
+        for key, count, last, until in (
+            ("wrong:a", 3, "2026-01-01", "2026-01-02"),
+            ("sent:a", 1, "2026-01-03", "2026-01-04"),
+            ("sent:b", 2, "2026-01-05", "2026-01-06"),
+            ("203.0.113.9", 4, "2026-01-07", "2026-01-08"),
+        ):
+            run_sql(database, f"INSERT INTO login_failures VALUES ('{key}', {count}, '{last}', '{until}')")
+        upgrade(database)
+        with database.reading() as connection:
+            counts = connection.execute(text("SELECT * FROM directory_attempts ORDER BY guid")).all()
+            addresses = connection.execute(text("SELECT * FROM login_failures")).all()
+    assert counts == [("a", 3, "2026-01-01", "2026-01-02", 1, "2026-01-04"), ("b", 0, None, None, 2, "2026-01-06")]
+    assert addresses == [("203.0.113.9", 4, "2026-01-07", "2026-01-08")]
+
+
 def test_two_upgrades_at_once_end_in_one(database_url: str) -> None:
     failures: list[BaseException] = []
 

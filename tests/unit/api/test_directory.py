@@ -16,7 +16,7 @@ from ldap3.operation.search import MATCH_EQUAL, parse_filter
 from api.directory.accounts import Known, read_mapping, teams_of
 from api.directory.domains import Domains, can_be_password, can_be_sent
 from api.directory.entries import Account, Entry, read_entry, read_sids
-from api.directory.lockout import Others, Policy, Told, could_lock
+from api.directory.lockout import DirectoryCount, LocalCount, Policy, could_lock
 from api.directory.resync import Reading, is_too_many
 from api.directory.settings import Controller, DirectorySettings
 from reconciler.store import tables
@@ -219,10 +219,10 @@ def test_what_no_directory_is_asked(text: str) -> None:
 def test_a_password_that_could_lock_the_account_is_not_sent(
     ours: int, under_way: int, theirs: int, minutes: int, near: bool
 ) -> None:
-    told = Told(Policy(5, timedelta(minutes=30)), theirs, NOW - timedelta(minutes=minutes) if theirs else None)
-    assert could_lock(told, Others(ours, under_way), NOW) is near
-    assert not could_lock(told._replace(policy=Policy(0, timedelta(0))), Others(99, 99), NOW)
-    assert could_lock(told._replace(policy=Policy(1, timedelta(0))), Others(0, 0), NOW)
+    directory = DirectoryCount(Policy(5, timedelta(minutes=30)), theirs, NOW - timedelta(minutes=minutes) if theirs else None)
+    assert could_lock(directory, LocalCount(ours, under_way), NOW) is near
+    assert not could_lock(directory._replace(policy=Policy(0, timedelta(0))), LocalCount(99, 99), NOW)
+    assert could_lock(directory._replace(policy=Policy(1, timedelta(0))), LocalCount(0, 0), NOW)
 
 
 def reading(found: Entry | None, *, missing: bool = False, off: bool = False) -> Reading:

@@ -159,7 +159,7 @@ class _Judge:
             count += 1
             looped += inside
             if depth > _DEEPEST:
-                return [self._refusal(node, f"it nests deeper than {_DEEPEST} levels")]
+                return [self._refusal(node, f"it is nested deeper than {_DEEPEST} levels")]
             if count > MOST_NODES:
                 return [self._refusal(node, f"it has more than {MOST_NODES:,} parts; a mail needs fewer")]
             if looped > MOST_LOOPED:

@@ -1,1 +1,1 @@
-"""A commit or a folder in, resources out; or problems, each with file, line and column."""
+"""Reads a commit or a folder into resources, or into problems with file, line and column."""

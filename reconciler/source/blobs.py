@@ -1,4 +1,4 @@
-"""One blob: bytes → documents that are valid by themselves, and problems. A pure function of the bytes, so it is cached."""
+"""One blob: bytes → documents that are valid in themselves, and problems. A pure function of the bytes, so results are cached."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from reconciler.source.schema import MOST_FINDINGS, Finding, find_problems
 from reconciler.source.secrets import may_hold_secret, secret_in
 
 Report = tuple[int, int, str, str, str, str | None]
-"""Line, column, rule, severity, message, suggestion: a problem of a blob, whichever files hold it."""
+"""Line, column, rule, severity, message and suggestion: a problem in a blob, whichever files contain it."""
 
 
 class Blob(NamedTuple):
-    """What a blob's bytes give: each document that is valid by itself, every problem, and what the others would declare."""
+    """The result of reading a blob: each document that is valid in itself, every problem, and what invalid documents declare."""
 
     documents: list[tuple[int, dict[str, Any]]]
     reports: list[Report]
     broken: list[tuple[str, str]]
-    """Kind and name."""
+    """Kind and name of each document with errors."""
     partial: list[tuple[int, dict[str, Any]]]
-    """What can be judged of documents with errors, so that one problem does not hide another."""
+    """The parts of documents with errors that can still be checked, so that one problem does not hide another."""
 
 
 def blob_id(content: bytes) -> str:
-    """The id that Git gives a blob of these bytes."""
+    """Return the id that Git gives a blob of these bytes."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
@@ -44,7 +44,7 @@ _NAME = re.compile(r"\bname[\"']?\s*:\s*[\"']?([a-z0-9][a-z0-9._-]{0,63})")
 
 
 def read_blob(content: bytes) -> Blob:
-    """Parse a blob and check each of its documents by itself. One that cannot be read makes all of them invalid."""
+    """Parse a blob and check each of its documents. One unreadable document makes all of them invalid."""
     blob, readable = Blob([], [], [], []), True
     texts: list[tuple[int, int]] = []
     suspicious = may_hold_secret(content.decode("utf-8", "replace"))
@@ -69,7 +69,7 @@ def read_blob(content: bytes) -> Blob:
 
 
 def _take(blob: Blob, document: Document, node: yaml.Node, suspicious: bool) -> None:
-    """Check one document, and put it where it belongs."""
+    """Check one document and sort it into the blob."""
     line, value = document
     findings = find_problems(value)
     findings += _beside(findings, check_values(value))
@@ -86,13 +86,13 @@ def _take(blob: Blob, document: Document, node: yaml.Node, suspicious: bool) -> 
 
 
 def _beside(known: Sequence[Finding], more: Sequence[Finding]) -> Iterator[Finding]:
-    """What is wrong where nothing is known to be wrong."""
+    """Return the findings at paths that have no known finding."""
     paths = {finding.path for finding in known} if more else ()
     return (finding for finding in more if finding.path not in paths)
 
 
 def _without(value: Any, findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
-    """A document without its parts that have errors, where that is a resource."""
+    """Yield a document without its wrong parts, if the rest is a resource."""
     rest = deepcopy(value)
     for path in sorted({finding.path for finding in findings if finding.severity == "error"}, reverse=True):
         _remove(rest, path)
@@ -108,19 +108,19 @@ def _remove(value: Any, path: tuple[str | int, ...]) -> None:
 
 
 def _mended(blob: Blob, hidden: list[Report]) -> Blob:
-    """What is in a file besides its control characters; on their lines nobody knows what was meant."""
+    """Report control characters, and other problems on lines without any: their own lines cannot be judged."""
     lines = {line for line, *_ in hidden}
     return _invalid(blob)._replace(reports=[*hidden, *(report for report in blob.reports if report[0] not in lines)])
 
 
 def _invalid(blob: Blob) -> Blob:
-    """A file as a whole has an error: none of its documents is valid, and each can be judged."""
+    """Treat every document as invalid but still worth checking, because the file as a whole has an error."""
     names = [(value["kind"], value["metadata"]["name"]) for _, value in blob.documents]
     return Blob([], blob.reports, [*blob.broken, *names], [*blob.partial, *blob.documents])
 
 
 def _named_in(content: bytes) -> Iterator[tuple[str, str]]:
-    """What a text that cannot be read may declare."""
+    """Yield what an unreadable text may declare."""
     names = dict.fromkeys(_NAME.findall(content.decode("utf-8", "replace")))
     return ((kind, name) for name in islice(names, MOST_FINDINGS) for kind in KINDS)
 
@@ -130,7 +130,7 @@ def _unreadable(error: Unreadable) -> Report:
 
 
 def _identity(value: Any) -> Iterator[tuple[str, str]]:
-    """Kind and name of a document, where it says as much in spite of its errors."""
+    """Yield the kind and name of a document with errors, if it has them."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if isinstance(name, str) and value.get("kind") in KINDS:
@@ -143,11 +143,11 @@ def _report(places: Places, finding: Finding) -> Report:
 
 
 def _refusal(kind: str) -> str:
-    return f"this looks like {kind}; secrets have no place in Git. Take it out, and change the secret: the history keeps it"
+    return f"this looks like {kind}; secrets do not belong in Git. Remove it and change the secret, because the history keeps it"
 
 
 def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
-    """Texts that look like secrets, in keys too, and values whose key says what they are (`password: …`)."""
+    """Find keys and values that look like secrets, and values whose key says so (`password: …`)."""
     if isinstance(value, dict):
         for key, item in value.items():
             kind = secret_in(f"{key}: {item}" if isinstance(item, str) else key)
@@ -165,7 +165,7 @@ def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
 
 
 def _texts(node: yaml.Node) -> list[tuple[int, int]]:
-    """Where each scalar of a document begins and ends."""
+    """Return where each scalar of a document begins and ends."""
     if isinstance(node, yaml.ScalarNode):
         return [(node.start_mark.index, node.end_mark.index)]
     parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -173,7 +173,7 @@ def _texts(node: yaml.Node) -> list[tuple[int, int]]:
 
 
 def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Report]:
-    """Secrets in comments: in what follows a `#` that is in none of the texts."""
+    """Find secrets in comments, that is, after a `#` outside all texts."""
     known = sorted(texts)
     for comment in re.finditer(r"(?<![^\s])#.*", text):
         kind = secret_in(comment[0])
@@ -184,10 +184,10 @@ def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Rep
 
 
 def encode(blob: Blob) -> bytes:
-    """A blob's result as bytes."""
+    """Encode a blob's result."""
     return orjson.dumps([*blob])
 
 
 def decode(payload: bytes) -> Blob:
-    """A blob's result from bytes. Raises ValueError where they are none."""
+    """Decode a blob's result. Raises ValueError if the bytes are not one."""
     return Blob(*orjson.loads(payload))

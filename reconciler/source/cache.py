@@ -1,6 +1,6 @@
-"""What blobs gave when they were parsed, by blob id, for every later process. Never needed, never trusted from others.
+"""Results of parsing blobs, by blob id, for later processes. Accord works without it and never trusts another user's.
 
-A cache that somebody else can write to could allow what Git does not: only a folder that is ours alone is used.
+Somebody else who can write to the cache could grant access that Git does not, so only a private folder is used.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _CHUNK = 900
 
 
 class BlobCache:
-    """Blob id → what it gave. Any trouble with the file means that nothing is remembered."""
+    """Results by blob id. Any trouble with the file means that nothing is remembered."""
 
     def __init__(self, connection: sqlite3.Connection | None) -> None:
         self._connection = connection
 
     def get(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """What is remembered of the given blobs; an entry that is damaged is not."""
+        """Return the remembered results of the given blobs, except damaged ones."""
         if self._connection is None:
             return {}
         wanted = list(blobs)
@@ -49,7 +49,7 @@ class BlobCache:
         return self._connection.execute(f"SELECT id, checksum, payload FROM blobs WHERE id IN ({places})", blobs).fetchall()
 
     def put(self, entries: Iterable[tuple[str, bytes]]) -> None:
-        """Remember what blobs gave."""
+        """Remember the results of blobs."""
         if self._connection is None:
             return
         rows = sorted((name, crc32(payload), payload) for name, payload in entries)
@@ -61,7 +61,7 @@ class BlobCache:
 
 
 def open_cache(folder: Path) -> BlobCache:
-    """The cache in a folder; where the folder is not ours alone, or cannot be used, one that remembers nothing."""
+    """Open the cache in a folder; if the folder is unusable or not private, return one that remembers nothing."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / f"blobs-{_format_id()}.db"
@@ -71,7 +71,7 @@ def open_cache(folder: Path) -> BlobCache:
                 return BlobCache(None)
         connection = sqlite3.connect(file, timeout=2)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = OFF")  # what is lost in a crash is parsed again
+        connection.execute("PRAGMA synchronous = OFF")  # entries lost in a crash are parsed again
         connection.execute("CREATE TABLE IF NOT EXISTS blobs (id TEXT PRIMARY KEY, checksum INTEGER, payload BLOB) WITHOUT ROWID")
         file.chmod(0o600)
     except (OSError, sqlite3.Error):
@@ -81,7 +81,7 @@ def open_cache(folder: Path) -> BlobCache:
 
 @cache
 def _format_id() -> str:
-    """Changes with whatever decides what a blob gives: this Accord's version, its schemas, its reading code, the parser."""
+    """Return an id of everything that decides a blob's result: Accord's version, schemas and reading code, and the parser."""
     digest = hashlib.sha256(f"{__version__} {yaml.__version__}".encode())
     code = [Path(__file__).parent / f"{name}.py" for name in ("blobs", "build", "documents", "positions", "schema", "secrets")]
     beyond = [Path(__file__).parents[1] / f"{name}.py" for name in ("access/instants", "access/permitted_ips", "wording/nearest")]

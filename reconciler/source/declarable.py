@@ -1,4 +1,4 @@
-"""What of a state resources can declare: a database may hold rows that no config repository could."""
+"""The part of a state that resources can declare: a database may hold rows that no config repository could contain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reconciler.source.rules import check, unknown_references
 
 
 class Flaw(NamedTuple):
-    """What is wrong with a resource of a state."""
+    """Why a resource cannot be declared."""
 
     kind: Kind
     name: str
@@ -33,9 +33,9 @@ class Flaw(NamedTuple):
 
 
 def declarable(state: DeclaredState, now: datetime) -> tuple[DeclaredState, list[Flaw]]:
-    """The part of a state that is valid, and why the rest is not: resources are left out, and references to them."""
+    """Return the valid part of a state, without invalid resources and references to them, and why they are left out."""
     flaws: list[Flaw] = []
-    for find in (_misnamed, _unfit, partial(conflicts, now=now)):  # a name that cannot be is none of who refers to it
+    for find in (_misnamed, _unfit, partial(conflicts, now=now)):  # bad names first: whoever refers to one keeps the rest
         while found := find(state):
             state, dangling = _without_dangling(_without(state, {(flaw.kind, flaw.name) for flaw in found}))
             flaws += [*found, *dangling]
@@ -43,7 +43,7 @@ def declarable(state: DeclaredState, now: datetime) -> tuple[DeclaredState, list
 
 
 def conflicts(state: DeclaredState, now: datetime) -> list[Flaw]:
-    """What keeps the resources of a state from being declared side by side."""
+    """Return what prevents the resources of a state from being declared together."""
     places: dict[str, Key] = {f"{kind}/{name}": (kind, name) for kind, name in _keys(state)}
     declarations = [Declaration(kind, state.of_kind(kind)[name], Origin(place, 0)) for place, (kind, name) in places.items()]
     found = check(declarations, now, locate=lambda *_: (1, 1))
@@ -56,14 +56,14 @@ def _keys(state: DeclaredState) -> Iterator[Key]:
 
 def _misnamed(state: DeclaredState) -> list[Flaw]:
     return [
-        Flaw(kind, name, "a declared name has only a-z, 0-9, dots, underscores and hyphens")
+        Flaw(kind, name, "a declared name may contain only a-z, 0-9, dots, underscores and hyphens")
         for kind, name in _keys(state)
         if not can_be_declared(name)
     ]
 
 
 def _unfit(state: DeclaredState) -> list[Flaw]:
-    """What keeps resources from being declared, whatever else is."""
+    """Return what is wrong with each resource in itself."""
     return [
         Flaw(kind, name, message)
         for kind, name in _keys(state)
@@ -78,7 +78,7 @@ def _without(state: DeclaredState, gone: Collection[Key]) -> DeclaredState:
 
 
 def _without_dangling(state: DeclaredState) -> tuple[DeclaredState, list[Flaw]]:
-    """A state whose resources refer to nothing that is not in it, and what they referred to."""
+    """Remove references to resources that are not in the state, and return the flaws this leaves."""
     names = {kind: set(state.of_kind(kind)) for kind in KINDS}
     flaws: list[Flaw] = []
     kinds: dict[Kind, dict[str, Resource]] = {"Team": dict(state.teams), "Settings": dict(state.of_kind("Settings"))}

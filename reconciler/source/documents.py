@@ -1,7 +1,7 @@
-"""Strict YAML: bytes → documents, or for each the one problem that makes it unreadable.
+"""Strict YAML: bytes → documents, or the problem that makes a document unreadable.
 
-YAML 1.2's core schema over libyaml's parser: duplicate keys, tags, merge keys, control characters, deep nesting and alias
-bombs are refused. Nodes are walked here instead of by PyYAML's constructor, which is three times slower and knows YAML 1.1.
+Applies YAML 1.2's core schema on top of libyaml's parser, and refuses duplicate keys, tags, merge keys, control characters,
+deep nesting and alias bombs. PyYAML's own constructor would be three times slower and reads YAML 1.1.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LARGEST_DOCUMENT = 1 << 20
 DEEPEST = 32
 MOST_ALIASED = 10_000
 LONG_TEXT = 128
-"""Limits: bytes, bytes, levels, and nodes that aliases may stand for; so many characters of a text count as one more node."""
+"""Limits: bytes, bytes, levels, nodes that aliases expand to, and characters of a text that count as one more node."""
 
 _SPECIAL = frozenset("-+.0123456789~nNtTfF")
-"""What a plain scalar begins with that may not be a text."""
+"""First characters of plain scalars that may not be text."""
 _NUMBER = re.compile(
     r"[-+]?(?:0|[1-9][0-9]*|[0-9]+)|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 )
@@ -37,25 +37,25 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
-"""Control characters, those that turn the direction of writing, and line breaks that libyaml sees and a reviewer does not."""
+"""Control characters, characters that change the writing direction, and line breaks that libyaml sees but a reviewer does not."""
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _HIDDEN = re.compile(f"{_FORBIDDEN.pattern}|{_LONE_RETURN.pattern}")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _TAG = re.compile(r"(?:&\S+\s+)?!")
-"""A node's own tag. libyaml does not tell `!`, which makes a text of what follows, from none."""
+"""A node's own tag. libyaml does not report `!`, which turns what follows into text."""
 _TABBED = re.compile(r" *\t[ \t]*[^\s]")
 _MARKER = re.compile(rb"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
 
 
 class Document(NamedTuple):
-    """One YAML document: its value, and the line (from 1) on which it begins."""
+    """One YAML document: its value, and the line (from 1) where it begins."""
 
     line: int
     value: Any
 
 
 class Unreadable(Exception):
-    """Bytes that are not YAML as Accord reads it: the rule, the place (from 1) and the reason."""
+    """Bytes that Accord does not accept as YAML: the rule, the place (from 1) and the reason."""
 
     def __init__(self, rule: str, line: int, column: int, message: str) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ class Unreadable(Exception):
 
 
 class _Composer(CParser):
-    """libyaml's composer without PyYAML's tag resolution: a tag of None means none was written, or `!`."""
+    """libyaml's composer without PyYAML's tag resolution: a tag of None means that the file has no tag, or `!`."""
 
     def resolve(self, _kind: Any, _value: Any, _implicit: Any) -> None:
         return None
@@ -76,7 +76,7 @@ class _Composer(CParser):
 
 
 def parse(content: bytes) -> list[Document]:
-    """Read all documents of a file. Empty ones are left out. Raises Unreadable at the first place that cannot be read."""
+    """Read all documents of a file except empty ones. Raises Unreadable at the first unreadable place."""
     found = []
     for document, _ in read(content):
         if isinstance(document, Unreadable):
@@ -86,9 +86,9 @@ def parse(content: bytes) -> list[Document]:
 
 
 def read(content: bytes) -> Iterator[tuple[Document | Unreadable, yaml.Node]]:
-    """The documents of a file, one after the other, each with the node that says where its parts stand.
+    """Yield a file's documents, each with the node that locates its parts.
 
-    What makes a single document unreadable stands in its place. Raises Unreadable where the file cannot be read any further.
+    An unreadable document is replaced by its problem. Raises Unreadable if the rest of the file cannot be read.
     """
     for node, text in compose(content):
         try:
@@ -101,7 +101,7 @@ def read(content: bytes) -> Iterator[tuple[Document | Unreadable, yaml.Node]]:
 
 
 def compose(content: bytes) -> Iterator[tuple[yaml.Node, str]]:
-    """The nodes of each document, with the file's text. Raises Unreadable."""
+    """Yield each document's root node, with the file's text. Raises Unreadable."""
     _refuse_large(content)
     text = _decode(content)
     tabbed = [number for number, line in enumerate(text.split("\n")) if _TABBED.match(line)] if "\t" in text else []
@@ -116,22 +116,22 @@ def compose(content: bytes) -> Iterator[tuple[yaml.Node, str]]:
     except yaml.MarkedYAMLError as error:
         raise _unreadable(error, text) from None
     except yaml.YAMLError as error:
-        raise Unreadable("yaml-syntax", 1, 1, f"this is not YAML: {str(error).splitlines()[0]}") from None
+        raise Unreadable("yaml-syntax", 1, 1, f"this is not valid YAML: {str(error).splitlines()[0]}") from None
     finally:
         composer.dispose()
 
 
 def _refuse_large(content: bytes) -> None:
-    """Before anything is composed: a node takes several hundred bytes of memory, and may have been one byte of the file."""
+    """Refuse large files before composing them: one byte of a file can become a node of several hundred bytes."""
     if len(content) > LARGEST_FILE:
-        raise Unreadable("too-large", 1, 1, f"the file has {len(content):,} bytes; at most {LARGEST_FILE:,} are read")
+        raise Unreadable("too-large", 1, 1, f"the file has {len(content):,} bytes; the limit is {LARGEST_FILE:,}")
     if len(content) > LARGEST_DOCUMENT:
         starts = [0, *(found.start() for found in _MARKER.finditer(content)), len(content)]
         for start, end in pairwise(starts):
             if end - start > LARGEST_DOCUMENT:
                 line = content.count(b"\n", 0, start) + 1
                 raise Unreadable(
-                    "too-large", line, 1, f"the document has {end - start:,} bytes; at most {LARGEST_DOCUMENT:,} are read"
+                    "too-large", line, 1, f"the document has {end - start:,} bytes; the limit is {LARGEST_DOCUMENT:,}"
                 )
 
 
@@ -152,7 +152,7 @@ def _decode(content: bytes) -> str:
 
 
 def without_control_characters(content: bytes, most: int) -> tuple[bytes, list[Unreadable]]:
-    """A file with a mark in place of each character that may not stand in it; and the first of each line, as a problem."""
+    """Replace each forbidden character with a mark; also return the first one of each line as a problem."""
     text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     found: dict[int, Unreadable] = {}
     for match in islice(_HIDDEN.finditer(text), most):
@@ -162,11 +162,11 @@ def without_control_characters(content: bytes, most: int) -> tuple[bytes, list[U
 
 
 def _hidden(line: int, column: int, char: str) -> Unreadable:
-    return Unreadable("control-character", line, column, f"the file holds {_named(char)}; remove it")
+    return Unreadable("control-character", line, column, f"the file contains {_named(char)}; remove it")
 
 
 def _refuse_tabs(node: yaml.Node, text: str, lines: list[int]) -> None:
-    """libyaml lets tabs indent what stands in brackets or goes on from the line before; only in a block of text are they text."""
+    """Refuse tabs that libyaml allows in brackets and continued lines; they are text only in a block scalar."""
     within: set[int] = set()
     nodes, seen = [node], set()
     while nodes:
@@ -183,7 +183,7 @@ def _refuse_tabs(node: yaml.Node, text: str, lines: list[int]) -> None:
 
 
 def _tab(line: int, text: str) -> Unreadable:
-    return Unreadable("tab", line, text.split("\n")[line - 1].index("\t") + 1, "a tab cannot indent YAML; use spaces")
+    return Unreadable("tab", line, text.split("\n")[line - 1].index("\t") + 1, "tabs cannot indent YAML; use spaces")
 
 
 def _place(text: str, index: int) -> tuple[int, int]:
@@ -200,18 +200,18 @@ def _unreadable(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     problem = error.problem or "it cannot be read"
     lines = text.rstrip("\r\n").split("\n")
-    if line > len(lines):  # the end of the file, which is beyond its last line
+    if line > len(lines):  # the end of the file comes after its last line
         line, column = len(lines), len(lines[-1]) + 1
     elif "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]:
         return _tab(line, text)
     if "maximum nesting depth" in problem:
-        return Unreadable("too-deep", line, column, f"it nests deeper than {DEEPEST} levels")
+        return Unreadable("too-deep", line, column, f"it is nested deeper than {DEEPEST} levels")
     context = f" {error.context}" if error.context else ""
-    return Unreadable("yaml-syntax", line, column, f"this is not YAML:{context} {problem}".replace("  ", " "))
+    return Unreadable("yaml-syntax", line, column, f"this is not valid YAML:{context} {problem}".replace("  ", " "))
 
 
 class _Builder:
-    """Values out of nodes; counts what aliases stand for."""
+    """Builds values from nodes, and counts the nodes that aliases expand to."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -226,7 +226,7 @@ class _Builder:
         if self._aliases:
             self._count(node)
         if node.tag or (self._tags and _TAG.match(self._text, node.start_mark.index)):
-            raise _at(node, "tag", f"tags (`{(node.tag or '!')[:80]}`) are not read; leave it out")
+            raise _at(node, "tag", f"tags (`{(node.tag or '!')[:80]}`) are not supported; remove the tag")
         if node.__class__ is ScalarNode:
             value = node.value
             if node.style:
@@ -235,22 +235,22 @@ class _Builder:
                 return value
             return value if value and value[0] not in _SPECIAL else _plain(node)
         if depth > DEEPEST:
-            raise _at(node, "too-deep", f"it nests deeper than {DEEPEST} levels")
+            raise _at(node, "too-deep", f"it is nested deeper than {DEEPEST} levels")
         self._open.add(id(node))
         built = self._collection(node, depth + 1)
         self._open.remove(id(node))
         return built
 
     def _count(self, node: yaml.Node) -> None:
-        """A node that is come to again stands for an alias, or in what one stands for."""
+        """Count a node seen again: it comes from an alias."""
         key = id(node)
         if key in self._open:
-            raise _at(node, "alias", "an alias stands for something that holds the alias itself")
+            raise _at(node, "alias", "an alias refers to something that contains the alias itself")
         if key in self._seen:
             self._aliased += 1 + (len(node.value) // LONG_TEXT if isinstance(node, yaml.ScalarNode) else 0)
         self._seen.add(key)
         if self._aliased > MOST_ALIASED:
-            raise _at(node, "alias", f"aliases stand for more than {MOST_ALIASED:,} nodes")
+            raise _at(node, "alias", f"aliases expand to more than {MOST_ALIASED:,} nodes")
 
     def _collection(self, node: yaml.Node, depth: int) -> dict[str, Any] | list[Any]:
         build = self.build
@@ -260,18 +260,18 @@ class _Builder:
         for key_node, value_node in node.value:
             key = build(key_node, depth)
             if key.__class__ is not str:
-                raise _at(key_node, "key", "a key must be a text; write it in quotes")
+                raise _at(key_node, "key", "a key must be text; put it in quotes")
             if key in found:
-                raise _at(key_node, "duplicate-key", f"the key `{key[:80]}` stands here twice")
+                raise _at(key_node, "duplicate-key", f"the key `{key[:80]}` appears twice")
             if key == "<<" and not key_node.style:
-                raise _at(key_node, "merge-key", "merge keys (`<<`) are not read; write it out")
+                raise _at(key_node, "merge-key", "merge keys (`<<`) are not supported; write the values out")
             found[key] = build(value_node, depth)
         return found
 
     def _refuse_hidden(self, node: yaml.ScalarNode) -> None:
         found = _FORBIDDEN.search(node.value)
         if found:
-            raise _at(node, "control-character", f"the text holds {_named(found[0])}; remove it")
+            raise _at(node, "control-character", f"the text contains {_named(found[0])}; remove it")
 
 
 def _at(node: yaml.Node, rule: str, message: str) -> Unreadable:
@@ -279,19 +279,19 @@ def _at(node: yaml.Node, rule: str, message: str) -> Unreadable:
 
 
 def _plain(node: yaml.ScalarNode) -> Any:
-    """A plain scalar by YAML 1.2's core schema (10.3.2)."""
+    """Read a plain scalar by YAML 1.2's core schema (10.3.2)."""
     value = node.value
     if value in _WORDS:
         return _WORDS[value]
     if value[0].isalpha():
         return value
     if _NOT_A_NUMBER.fullmatch(value):
-        raise _at(node, "number", f"`{value}` is no number Accord knows; write it in quotes if it is a text")
+        raise _at(node, "number", f"`{value}` is not a number that Accord reads; put it in quotes if it is text")
     if not _NUMBER.fullmatch(value):
         return value
     number = _number(value) if len(value) <= 40 else math.inf
     if number in (math.inf, -math.inf):
-        raise _at(node, "number", f"`{value[:40]}` is too large a number; write it in quotes if it is a text")
+        raise _at(node, "number", f"`{value[:40]}` is too large a number; put it in quotes if it is text")
     return number
 
 

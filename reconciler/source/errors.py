@@ -1,17 +1,17 @@
-"""What can go wrong with where resources come from. Problems *in* resources are values: `plan.problems.Problem`."""
+"""Errors about where resources come from. Problems *in* resources are values: `access.problems.Problem`."""
 
 
 class SourceError(Exception):
-    """The source cannot be read or written as asked; the message says why and what to do."""
+    """The source cannot be read or written; the message says why and what to do."""
 
 
 class RepositoryUnreachable(SourceError):
-    """The config repository is not there, does not answer, or is damaged."""
+    """The config repository is missing, does not answer, or is damaged."""
 
 
 class UnknownRevision(SourceError):
-    """There is no such commit."""
+    """The revision does not exist."""
 
 
 class ShallowRepository(SourceError):
-    """The clone's history is cut off where it is needed."""
+    """The clone's history is too short for the question."""

@@ -1,4 +1,4 @@
-"""A working folder: the files in it that hold resources."""
+"""A working folder: the files in it that contain resources."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, i
 
 
 def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
-    """Name (as editors and CI know it: see `_top`) and path of each file, sorted; and a warning for each link, not followed.
+    """Return the name (see `_top`) and path of each file, sorted, and a warning for each link, which is not followed.
 
-    Raises SourceError where there is no such folder, or it cannot be read.
+    Raises SourceError if the folder does not exist or cannot be read.
     """
     top = _top(folder)
     if folder.is_file():
@@ -32,7 +32,7 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
         return shown_path((top / relative).as_posix())
 
     def refuse(error: OSError) -> None:
-        raise SourceError(f"`{error.filename}` cannot be read: {error.strerror}")
+        raise SourceError(f"cannot read `{error.filename}`: {error.strerror}")
 
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -54,27 +54,27 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
 
 
 def _top(folder: Path) -> Path:
-    """A folder relative to its Git work tree's root, which is where GitHub looks for a file; outside of any, as it was named."""
-    place = Path(os.path.realpath(folder))  # unlike Path.resolve, it takes a loop of links as it is
+    """Return a folder relative to the root of its Git work tree, as GitHub names files; outside one, as given."""
+    place = Path(os.path.realpath(folder))  # unlike Path.resolve, it accepts a loop of links
     root = next((above for above in (place, *place.parents) if os.path.exists(above / ".git")), None)  # noqa: PTH110 - never raises
     return folder if root is None else place.relative_to(root)
 
 
 def _mode(path: Path) -> int:
-    """What a path is; nothing where it is gone meanwhile."""
+    """Return a path's mode, or 0 if it has just disappeared."""
     try:
         return path.lstat().st_mode
     except FileNotFoundError:
         return 0
     except OSError as error:
-        raise SourceError(f"`{path}` cannot be read: {error.strerror}") from None
+        raise SourceError(f"cannot read `{path}`: {error.strerror}") from None
 
 
 def link_warning(path: str) -> Problem:
-    """The warning for a symbolic link."""
+    """Return the warning for a symbolic link."""
     return Problem(path, 1, 1, "symlink", "warning", "symbolic links are not followed; put the file itself here")
 
 
 def submodule_warning(path: str) -> Problem:
-    """The warning for a repository inside the repository."""
+    """Return the warning for a repository inside the repository."""
     return Problem(path, 1, 1, "submodule", "warning", "submodules are not read; put the files themselves here")

@@ -1,7 +1,7 @@
-"""Running git: nothing that a repository brings is run with it, and what it says becomes one clear error, without secrets.
+"""Runs git. Nothing from the repository is executed, and git's complaints become one clear error without secrets.
 
-The one place that knows the git program. Every call switches off whatever a repository's own configuration could make Git run:
-hooks, filters, fsmonitor, textconv, signature programs, pagers, lazy fetches, foreign transports.
+This is the only module that knows the git program. Every call turns off everything that a repository's configuration could
+make Git run: hooks, filters, fsmonitor, textconv, signature programs, pagers, lazy fetches, foreign transports.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is reported when it is needed
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # report a missing git only when it is needed
 from git import Git
 from git.exc import CommandError, GitCommandNotFound
 
@@ -37,7 +37,7 @@ _CONFIG = (
     "core.attributesFile=/dev/null",
     "log.showSignature=false",
     "diff.external=",
-    f"core.bigFileThreshold={LARGEST_FILE}",  # larger ones are never held in memory as a whole
+    f"core.bigFileThreshold={LARGEST_FILE}",  # keep larger ones out of memory
     "protocol.ext.allow=never",
     "uploadpack.packObjectsHook=",
 )
@@ -45,22 +45,22 @@ _MOST_SAID = 500
 
 
 class GitCommand:
-    """The git program in a folder, for a repository that people know under a name."""
+    """The git program in a folder; messages call the repository by the name people know."""
 
     def __init__(self, folder: str, named: str) -> None:
         self.origin = shown_path(without_credentials(named))
         self._command = Git(folder)
 
     def run(self, *arguments: str, **options: Any) -> Any:
-        """Run git. Raises RepositoryUnreachable where git cannot use the repository, SourceError for all else."""
+        """Run git. Raises RepositoryUnreachable if git cannot use the repository, and SourceError for everything else."""
         config = [word for setting in _CONFIG for word in ("-c", setting)]
         options = {"env": _ENVIRONMENT, "strip_newline_in_stdout": False, **options}
         try:
             return self._command.execute(["git", *config, *arguments], **options)
         except OSError as error:
-            raise RepositoryUnreachable(f"git cannot be run in {self.origin}: {error.strerror}") from None
+            raise RepositoryUnreachable(f"cannot run git in {self.origin}: {error.strerror}") from None
         except GitCommandNotFound:
-            raise SourceError("git is not installed; Accord reads the config repository with it") from None
+            raise SourceError("git is not installed; Accord needs it to read the config repository") from None
         except CommandError as error:
             raise _git_error(_said(error), self.origin) from None
 
@@ -77,7 +77,7 @@ def _git_error(said: str, origin: str) -> SourceError:
         return RepositoryUnreachable(f"`{origin}` is not a Git repository; give the config repository with --repository")
     if "dubious ownership" in lower:
         return RepositoryUnreachable(
-            f"`{origin}` belongs to somebody else; allow it with git config --global --add safe.directory PATH"
+            f"`{origin}` belongs to another user; trust it with git config --global --add safe.directory PATH"
         )
     signs = (
         "could not read",
@@ -99,12 +99,12 @@ def _git_error(said: str, origin: str) -> SourceError:
         "not found",
     )
     if any(sign in lower for sign in signs):
-        return RepositoryUnreachable(f"the repository {origin} cannot be read: {reason}")
-    return SourceError(f"git could not do it in {origin}: {reason}")
+        return RepositoryUnreachable(f"cannot read the repository {origin}: {reason}")
+    return SourceError(f"git failed in {origin}: {reason}")
 
 
 def _reason(said: str) -> str:
-    """What git said, on one line: all of it up to its advice, since the last line alone seldom says what is wrong."""
+    """Put git's message on one line, up to its advice: the last line alone seldom says what is wrong."""
     advised = said.split("\n\n", maxsplit=1)
     lines = [re.sub(r"^(fatal|error): ", "", line.strip()) for line in advised[0].splitlines() if line.strip()]
     return printable(without_credentials("; ".join(dict.fromkeys(lines))))[:_MOST_SAID] or "no reason given"

@@ -1,4 +1,4 @@
-"""Loading: the files of a commit or a folder → declarations and problems. No blob is parsed that was parsed before."""
+"""Loads the files of a commit or a folder into declarations and problems. No blob is parsed twice."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None] | None
 
 _FEW = 2_000
-"""So many blobs are parsed here; more are worth the start of worker processes."""
+"""Up to this many blobs are parsed in this process; more are worth starting worker processes."""
 _WORTH = 1_000
-"""So many are worth another one."""
+"""How many blobs are worth another worker."""
 _SHARE = 14_000
-"""At most so many blobs a worker takes at a time: each start of git costs, and it knows none of what it unpacked before."""
+"""The most blobs a worker takes at a time. Each share starts git anew, without what the last one had unpacked."""
 
 Place = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
 
 
 class Loaded(NamedTuple):
-    """What was loaded: every declaration of a valid document, all problems of single documents, and how many files were read.
+    """Every declaration from a valid document, all problems within documents, and the number of files read.
 
-    `broken` says what documents with errors would declare, `partial` holds what can be judged of them, `locate` finds the line
-    and column of a path in a declaration's document.
+    `broken` names what documents with errors would declare, `partial` holds the parts of them that can be checked, and `locate`
+    finds the line and column of a path in a declaration's document.
     """
 
     declarations: tuple[Declaration, ...]
@@ -53,7 +53,7 @@ class Loaded(NamedTuple):
 
 
 def load_revision(repository: Repository, commit: str, path: str, *, cache: BlobCache, progress: Progress = None) -> Loaded:
-    """Everything a commit declares in a folder of the repository. Raises SourceError where it cannot be read."""
+    """Load everything that a commit declares in a folder of the repository. Raises SourceError if it cannot be read."""
     tree = repository.entries(commit, path)
     loaded = load_files(repository, tree.files, cache=cache, progress=progress)
     return loaded._replace(problems=(*tree.skipped, *loaded.problems))
@@ -62,7 +62,7 @@ def load_revision(repository: Repository, commit: str, path: str, *, cache: Blob
 def load_files(
     repository: Repository, files: Sequence[tuple[str, str]], *, cache: BlobCache, progress: Progress = None
 ) -> Loaded:
-    """What the given files (path and blob id) declare."""
+    """Load the given files (path and blob id)."""
     blobs = list(dict.fromkeys(blob for _, blob in files))
     known = cache.get(blobs)
     reading = _Reading()
@@ -70,7 +70,7 @@ def load_files(
     fresh: list[tuple[str, bytes]] = []
     for done in _read_all(repository, [blob for blob in blobs if blob not in known]):
         fresh += done
-        reading.take(done)  # now, while workers read on
+        reading.take(done)  # while workers read on
         if progress is not None:
             progress(len(known) + len(fresh), len(blobs))
     cache.put(fresh)
@@ -87,7 +87,7 @@ def load_files(
 
 
 class _Reading:
-    """What blobs give, whichever files hold them: resources with kind and line, problems, and what is broken."""
+    """Collects the results of blobs, whichever files contain them: resources with kind and line, problems, and broken names."""
 
     def __init__(self) -> None:
         self._resources: dict[str, list[tuple[Kind, Resource, int]]] = {}
@@ -107,7 +107,7 @@ class _Reading:
                 self._broken.update((kind, name) for kind, name in broken)  # type: ignore[misc]  # JSON knows no Kind
 
     def loaded(self, files: Sequence[tuple[str, str]], place: Place) -> Loaded:
-        resources, new = self._resources, tuple.__new__  # what Declaration() and Origin() come to, at half the cost
+        resources, new = self._resources, tuple.__new__  # does what Declaration() and Origin() do, at half the cost
         declarations = tuple(
             [
                 new(Declaration, (kind, resource, new(Origin, (file, line))))
@@ -130,7 +130,7 @@ class _Reading:
 
 
 def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
-    """Parse blobs, in this process where they are few, else in one process a core."""
+    """Parse blobs: a few in this process, more in one process per core."""
     if len(blobs) <= _FEW:
         yield read_share(repository.location, blobs)
         return
@@ -149,8 +149,8 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
 
 
 def _be_a_worker() -> None:
-    """Ctrl-C is answered by the process that was started, not by its workers, and they end with it, however it ends."""
-    gc.disable()  # they make no cycles to collect
+    """Leave Ctrl-C to the parent process, and end when it ends, for whatever reason."""
+    gc.disable()  # workers make no cycles to collect
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -163,7 +163,7 @@ def _be_a_worker() -> None:
 
 
 def read_share(location: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
-    """What the given blobs of a repository give, encoded."""
+    """Read blobs of a repository and return their encoded results."""
     from reconciler.source.repository import Repository
 
     return [(blob, encode(_read(content))) for blob, content in Repository(location).read(blobs)]
@@ -173,7 +173,7 @@ def _read(content: bytes | None) -> Blob:
     if content is None:
         return Blob(
             [],
-            [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, which is more than is read", None)],
+            [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, the limit", None)],
             [],
             [],
         )
@@ -181,7 +181,7 @@ def _read(content: bytes | None) -> Blob:
 
 
 def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) -> Loaded:
-    """What a working folder, or one file, declares. Raises SourceError where it cannot be read."""
+    """Load a working folder or a single file. Raises SourceError if it cannot be read."""
     from reconciler.source.folder import list_files
 
     found, skipped = list_files(folder)
@@ -207,10 +207,10 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
 
 
 def _file_content(path: Path) -> bytes | None:
-    """A file's bytes, or None where it is too large to be read."""
+    """Return a file's bytes, or None if it is too large."""
     from reconciler.source.errors import SourceError
 
     try:
         return None if path.stat().st_size > LARGEST_FILE else path.read_bytes()
     except OSError as error:
-        raise SourceError(f"`{path}` cannot be read: {error.strerror}") from None
+        raise SourceError(f"cannot read `{path}`: {error.strerror}") from None

@@ -1,8 +1,8 @@
-"""The patch that adopts a difference: what to change in the YAML files so that they declare what the database holds.
+"""The patch that adopts a difference: it changes the YAML files so that they declare what the database holds.
 
-Only the lines that differ are touched, so that people's comments and order stay. Where a document's layout does not allow it,
-the whole document is written anew. What comes out is read again before it is handed on: it declares exactly the wanted
-resource and leaves all others as they were, or it is not the answer.
+It touches only the lines that differ, to keep people's comments and order, and rewrites a whole document only if the layout
+requires it. The result is read back before it is returned: it must declare exactly the wanted resource and leave all others
+unchanged.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from reconciler.source.provenance import document_line
 from reconciler.source.yaml_text import yaml_document, yaml_sequence
 
 Content = Callable[[str], bytes | None]
-"""A file's bytes by its path; None where it is not there."""
+"""Returns a file's bytes by path, or None if there is no such file."""
 _MARKER = re.compile(r"(?:---|\.\.\.)(?:\s|$)")
-"""A line that begins or ends a document; nothing inside one may begin so."""
+"""A line that begins or ends a document; no line inside one may begin this way."""
 _TO_QUOTE = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def adopting_patch(changes: Iterable[Change], content: Content) -> str:
-    """A unified diff, for `git apply`, that undoes the changes on Git's side: the files then declare each change's `before`.
+    """Return a unified diff, for `git apply`, after which the files declare each change's `before`.
 
-    Raises SourceError where no file can declare it so.
+    Raises SourceError if a file cannot declare it.
     """
     files: dict[str, tuple[str, str]] = {}
     for change in changes:
@@ -49,7 +49,7 @@ def adopting_patch(changes: Iterable[Change], content: Content) -> str:
 
 
 def patched(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
-    """What the files declare once the patch is applied to those that declare a state."""
+    """Return what the files declare once the patch is applied."""
     kinds: dict[Kind, dict[str, Resource]] = {}
     for change in changes:
         resources = kinds.setdefault(change.kind, dict(state.of_kind(change.kind)))
@@ -66,18 +66,18 @@ def _diff(file: str, old: str, new: str) -> Iterator[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines as Git sees them; YAML ends a line at other characters too."""
+    """Split text into lines as Git does; YAML also ends lines at other characters."""
     return list(StringIO(text, newline="\n"))
 
 
 def _quoted(path: str) -> str:
-    """A path as Git writes it where a character could end it too early."""
+    """Quote a path as Git does, if a character in it could end it too early."""
     escaped = _TO_QUOTE.sub(lambda match: f"\\{ord(match[0]):03o}", path)
     return path if escaped == path else f'"{escaped}"'
 
 
 def _adopted(text: str, change: Change, file: str) -> str:
-    """The file's text when it declares what the change would undo, in the file's own line breaks."""
+    """Return the file's text that declares what the change would undo, with the file's own line breaks."""
     breaks = "\r\n" if "\r\n" in text and not re.search(r"(?<!\r)\n", text) else "\n"
     plain = text.replace(breaks, "\n")
     plain += "\n" if plain and not plain.endswith("\n") else ""
@@ -89,8 +89,8 @@ def _adopted(text: str, change: Change, file: str) -> str:
         if new is not None and _resources(new) == expected:
             return new.replace("\n", breaks) if expected else ""
     raise SourceError(
-        f"no patch makes {file} declare {change.kind} `{change.name}` as the database holds it; "
-        "put the database right (--repair), or edit the file by hand"
+        f"cannot make a patch that lets {file} declare {change.kind} `{change.name}` as the database holds it; "
+        "repair the database (--repair), or edit the file by hand"
     )
 
 
@@ -100,7 +100,7 @@ def _resources(text: str) -> dict[Key, Resource]:
 
 
 def _attempts(text: str, change: Change) -> Iterator[str | None]:
-    """Ways to write it, the one that keeps most of the file first."""
+    """Yield ways to write the resource, starting with the one that keeps most of the file."""
     wanted, kind = change.before, change.kind
     line = None if change.after is None else document_line(text.encode(), kind, change.name)
     if line is None:
@@ -122,7 +122,7 @@ def _appended(text: str, document: str) -> str:
 
 
 def _without(lines: Sequence[str], start: int) -> str:
-    """The file without the document that begins on a line (from 0), its comments, and the marker that set it off."""
+    """Remove the document that begins on a line (from 0), with its comments and its marker."""
     markers = [number for number, line in enumerate(lines) if _MARKER.match(line)]
     opening = max((number for number in markers if number <= start), default=0)
     closing = min((number for number in markers if number > start), default=len(lines))
@@ -138,7 +138,7 @@ def _node(text: str, line: int) -> yaml.Node:
 
 
 def _last_line(node: yaml.Node) -> int:
-    """The line (from 0) on which a node's own text ends, whatever comments follow it."""
+    """Return the line (from 0) where a node's own text ends, before any comments that follow it."""
     if isinstance(node, yaml.ScalarNode):
         block = node.style in ("|", ">")
         return int(node.end_mark.line - (1 if block and node.end_mark.column == 0 else 0))
@@ -150,11 +150,11 @@ def _last_line(node: yaml.Node) -> int:
 
 
 Edit = tuple[int, int, tuple[str, ...]]
-"""Lines from one (from 0) up to another, and what stands there instead."""
+"""First line (from 0), end line (not included), and the lines that replace them."""
 
 
 def _edited(lines: Sequence[str], document: yaml.Node, change: Change, wanted: Resource) -> str | None:
-    """The file with only the differing fields changed; None where the document is laid out in a way that does not allow it."""
+    """Return the file with only the differing fields changed, or None if the document's layout does not allow it."""
     edits: list[Edit] = []
     fields = resource_fields(wanted)
     for field, difference in change.fields.items():
@@ -182,7 +182,7 @@ def _child(node: yaml.Node, name: str) -> yaml.Node | None:
 def _field_edits(
     part: yaml.Node, path: Sequence[str], fields: Mapping[str, Any], difference: Mapping[str, Any]
 ) -> Iterator[Edit]:
-    """What makes a section say of a field what it should; the field may be one of a section within."""
+    """Yield the edits that give a field its wanted value; the field may be in a nested section."""
     name = path[0]
     key, value = next(((key, value) for key, value in part.value if key.value == name), (None, None))
     wanted = fields.get(name)
@@ -200,7 +200,7 @@ def _field_edits(
 
 
 def _lists_names(node: yaml.Node) -> bool:
-    """Whether it is a list with an item a line, each a name or a mapping that holds one."""
+    """Tell whether a node is a list in block style whose items are names or mappings with a name."""
     return (
         isinstance(node, yaml.SequenceNode)
         and not node.flow_style
@@ -209,7 +209,7 @@ def _lists_names(node: yaml.Node) -> bool:
 
 
 def _item_edits(node: yaml.Node, wanted: Sequence[Any], difference: Mapping[str, Any]) -> Iterator[Edit]:
-    """A list item by item: what Git added goes, what it removed comes back, what it changed is changed back."""
+    """Edit a list item by item: remove what Git added, restore what it removed and change back what it changed."""
     items = {_name(item): item for item in wanted}
     gone = {_name(item) for item in difference["added"]}
     changed = {_name(item["to"]) for item in difference.get("changed", ())}

@@ -1,7 +1,7 @@
 """A GitHub organisation's peribolos YAML (kubernetes-sigs/prow) as declared state.
 
-Peribolos keeps organisations under a key `orgs`, in one file or several. A folder may also hold an organisation in parts, as
-kubernetes/org does: `org.yaml` and, in folders below, files with more teams; the folder of `org.yaml` then names it.
+Peribolos keeps organisations under the key `orgs`, in one or more files. A folder may also split an organisation into parts, as
+kubernetes/org does: `org.yaml`, and files with more teams in folders below it. The folder of `org.yaml` then names it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PART = ("org.yaml", "org.yml")
 
 
 class Imported(NamedTuple):
-    """What was made of the files. Where a problem is an error, the state lacks something and must not be used."""
+    """The imported state, and problems. If one of them is an error, the state is incomplete and must not be used."""
 
     state: DeclaredState
     problems: tuple[Problem, ...]
@@ -42,17 +42,17 @@ def import_peribolos(
     minimum_permission: Literal["write", "maintain", "admin"] = "write",
     email_domain: str = "example.org",
 ) -> Imported:
-    """Read a peribolos file, or a folder of them; `reconciler.source.peribolos_mapping` tells what becomes of it.
+    """Read a peribolos file or a folder of them; `reconciler.source.peribolos_mapping` describes what it becomes.
 
-    Who has at least `minimum_permission` on a repository may use the issuer it becomes. Peribolos holds no e-mail addresses:
-    everybody gets the placeholder `<login>@users.noreply.<email_domain>`. Raises SourceError where nothing can be read.
+    People with at least `minimum_permission` on a repository may use its issuer. Peribolos has no e-mail addresses, so everyone
+    gets the placeholder `<login>@users.noreply.<email_domain>`. Raises SourceError if the files cannot be read.
     """
     if not _DOMAIN.fullmatch(email_domain):
         raise SourceError(f"{email_domain!r} is not a domain; write one such as example.org")
     problems: list[Problem] = []
     parts = [part for file in _files(path) for part in _parts(path, file, problems)]
     if not parts and not any(problem.severity == "error" for problem in problems):
-        message = "there is no peribolos configuration: no file with a key `orgs`, and no org.yaml"
+        message = "no peribolos configuration found: no file has the key `orgs`, and there is no org.yaml"
         problems.append(Problem(str(path), 1, 1, "peribolos", "error", message))
     maker = StateMaker(PERMISSIONS.index(minimum_permission), email_domain)
     for organisation in join_parts(parts):
@@ -62,7 +62,7 @@ def import_peribolos(
 
 
 def _files(path: Path) -> list[Path]:
-    """The YAML files at a path, sorted; names that begin with a dot, and symbolic links, are left out."""
+    """List the YAML files at a path, sorted, except symbolic links and names that begin with a dot."""
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -80,7 +80,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(file: Path, name: str, problems: list[Problem]) -> tuple[Mapping[str, Any], Locate] | None:
-    """A file's one document, and how to find a place in it; None where it is empty or has a problem."""
+    """Return a file's only document and a function that locates places in it; None if it is empty or has a problem."""
     try:
         with file.open("rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
@@ -96,13 +96,13 @@ def _read(file: Path, name: str, problems: list[Problem]) -> tuple[Mapping[str, 
     line, value = documents[0]
     if len(documents) == 1 and isinstance(value, Mapping):
         return value, _locator(content, line)
-    message = "the file must hold a mapping" if len(documents) == 1 else "the file must hold one document, not several"
+    message = "the file must contain a mapping" if len(documents) == 1 else "the file must contain one document, not several"
     problems.append(Problem(name, documents[-1].line, 1, "peribolos", "error", message))
     return None
 
 
 def _locator(content: bytes, first_line: int) -> Locate:
-    """How to find the line and column of a key or of a list's item. The file is parsed again at most once."""
+    """Return a function that finds the line and column of a key or a list item, parsing the file again at most once."""
 
     @cache
     def root() -> yaml.Node:
@@ -121,7 +121,7 @@ def _locator(content: bytes, first_line: int) -> Locate:
 
 
 def _parts(root: Path, file: Path, problems: list[Problem]) -> Iterator[Part]:
-    """The organisations, or the part of one, that a file describes."""
+    """Yield the organisations, or the part of one, in a file."""
     name = str(file.relative_to(root)) if file != root else file.name
     document = _read(file, name, problems)
     if document is None:
@@ -131,18 +131,18 @@ def _parts(root: Path, file: Path, problems: list[Problem]) -> Iterator[Part]:
     if "orgs" in content:
         organisations = content["orgs"]
         if not isinstance(organisations, Mapping):
-            reader.problem(("orgs",), "`orgs` must be a mapping by the organisation's name")
+            reader.problem(("orgs",), "`orgs` must map the names of organisations to their contents")
             return
         for organisation, inside in organisations.items():
             yield from _organisation(reader, organisation, inside, ("orgs", organisation))
     elif content.keys() & ORGANISATION_KEYS:
         folder = _organisation_folder(root, file)
         if folder is None:
-            reader.problem((), "this is a part of an organisation, and no folder above holds its org.yaml, which would name it")
+            reader.problem((), "this is part of an organisation, but no folder above it contains the org.yaml that names it")
         else:
             yield from _organisation(reader, folder.name, content, ())
     else:
-        reader.problem((), "this is no peribolos configuration, and is left out", "warning")
+        reader.problem((), "this is not peribolos configuration, so it is left out", "warning")
 
 
 def _organisation(reader: PartReader, name: str, content: Any, path: tuple[str | int, ...]) -> Iterator[Part]:
@@ -155,7 +155,7 @@ def _organisation(reader: PartReader, name: str, content: Any, path: tuple[str |
 
 
 def _organisation_folder(root: Path, file: Path) -> Path | None:
-    """The nearest folder from a file upwards, not beyond the root, that holds an org.yaml."""
+    """Return the nearest folder above a file, up to the root, that contains an org.yaml."""
     top = (root if root.is_dir() else root.parent).resolve()
     for folder in file.resolve().parents:
         if any((folder / part).is_file() for part in _PART):

@@ -1,13 +1,13 @@
-"""GitHub organisations as declared state: teams as teams, repositories as issuers. Access equals GitHub's.
+"""Turns GitHub organisations into declared state with the same access as on GitHub.
 
-- A repository is an issuer `<organisation>-<repository>`; an archived one, which nobody can write to, is disabled.
-- A team is a team `<organisation>-<team>` that may use each repository on which GitHub gives it the least permission or more.
-  A child team also gets its parents' repositories, as on GitHub. Its members are not listed again in the parent: they use
-  the parent's repositories through their own team, and a team's file stays the one place where it is changed.
-- Maintainers are members. Owners are the administrator team `<organisation>-org-admins`, which may use every repository.
-- Where the organisation gives all members the least permission or more, they are the team `<organisation>-org-members`.
-- A repository's collaborators are the team `<organisation>-<repository>-collaborators`.
-- People are named by their logins in lower case. Names are made safe; where two become one, that is an error.
+- A repository becomes an issuer `<organisation>-<repository>`, disabled if it is archived, since nobody can write to it.
+- A team becomes a team `<organisation>-<team>` that may use the repositories on which it has at least the minimum permission.
+  A child team also gets its parents' repositories, as on GitHub. The parent does not list the child's members again: they
+  use its repositories through their own team, whose file stays the only place to change it.
+- Maintainers become members. Owners become the administrator team `<organisation>-org-admins`, which may use everything.
+- If the organisation gives all members at least the minimum permission, they form the team `<organisation>-org-members`.
+- A repository's collaborators become the team `<organisation>-<repository>-collaborators`.
+- People are named by their logins in lower case. Names are made safe; it is an error if two names become the same.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Organisation(NamedTuple):
 
 
 def safe_name(text: str) -> str:
-    """A text as a resource's name: lower case, unsafe characters as hyphens; a long one ends in a hash of the whole.
+    """Make a resource's name from a text: lower case, hyphens for unsafe characters, a hash at the end of a long one.
 
-    Empty where nothing safe is in it.
+    Return an empty text if no safe character is left.
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-")
     name = re.sub(r"^[^a-z0-9]+", "", name)
@@ -50,7 +50,7 @@ def safe_name(text: str) -> str:
 
 
 def join_parts(parts: Iterable[Part]) -> list[Organisation]:
-    """The organisations that the parts describe, each once, in the order they come up."""
+    """Join parts into organisations, in order of first appearance."""
     found: dict[str, Organisation] = {}
     for part in parts:
         key = part.organisation.lower()
@@ -68,7 +68,7 @@ def join_parts(parts: Iterable[Part]) -> list[Organisation]:
 
 
 class StateMaker:
-    """Makes declared state out of organisations, one after the other, and keeps watch over names."""
+    """Builds declared state from one organisation after another, and keeps names unique."""
 
     def __init__(self, minimum: int, email_domain: str) -> None:
         self._minimum = minimum
@@ -105,13 +105,15 @@ class StateMaker:
         self._add_teams(organisation, issuers, people)
 
     def state(self) -> DeclaredState:
-        """The state made so far; earlier names that would clash are left out, with a warning."""
+        """Return the state so far, without earlier names that would clash; each gets a warning."""
         claimed: set[tuple[Kind, str]] = set()
         for kind, name, previous, place in self._before:
             kept = []
             for text in previous:
                 if (kind, text) in self._taken or (kind, text) in claimed:
-                    self._problem(place, f"the earlier name `{text}` is left out: it is in use, or claimed twice", "warning")
+                    self._problem(
+                        place, f"the earlier name `{text}` is left out because it is in use or claimed twice", "warning"
+                    )
                 else:
                     claimed.add((kind, text))
                     kept.append(text)
@@ -129,11 +131,11 @@ class StateMaker:
         self._users.setdefault(login, User(login, f"{login}@users.noreply.{self._email_domain}"))
 
     def _claim(self, kind: Kind, text: str, what: str, place: Place) -> str | None:
-        """The safe name of something, where it is nobody else's."""
+        """Reserve and return a safe name, unless it is already taken."""
         name = safe_name(text)
         holder = self._taken.get((kind, name))
         if not name:
-            self._problem(place, f"{what} has no letter or digit that a name could be made of")
+            self._problem(place, f"{what} has no letter or digit to make a name from")
         elif holder is not None:
             self._problem(place, f"{what} and {holder} would both become the {kind.lower()} `{name}`; rename one of them")
         else:
@@ -148,7 +150,7 @@ class StateMaker:
             self._before.append(("Team", name, previously, place))
 
     def _add_repositories(self, organisation: Organisation) -> dict[str, str]:
-        """Add the issuers; gives their names by repository in lower case. Repositories that only teams mention count too."""
+        """Add an issuer for each repository, even if only teams mention it; return names by lower-case repository."""
         issuers: dict[str, str] = {}
         mentioned = [
             GitHubRepository(repository, team.place)
@@ -195,8 +197,8 @@ class StateMaker:
             for login in sorted(team.members.keys() - people.keys()):
                 self._problem(
                     team.members[login],
-                    f"{login!r} is in the team {team.name!r} and is not a member of {organisation.name}, so "
-                    "GitHub gives them nothing; add them to the organisation's members, or take them out of the team",
+                    f"{login!r} is in the team {team.name!r} but is not a member of {organisation.name}, so "
+                    "GitHub gives them nothing; add them to the organisation's members, or remove them from the team",
                 )
             granted = {issuers[name] for name, level in permissions.items() if level >= self._minimum and name in issuers}
             made = Team("", team.description, False, _members(members), tuple(map(Permission, sorted(granted))))
@@ -210,5 +212,5 @@ def _members(logins: Iterable[str]) -> tuple[Membership, ...]:
 
 
 def _previous(organisation: str, names: Iterable[str], own: str) -> tuple[str, ...]:
-    """Earlier names as this import would have made them."""
+    """Return earlier names as this import would have made them."""
     return tuple(sorted({safe_name(f"{organisation}-{name}") for name in names} - {own}))

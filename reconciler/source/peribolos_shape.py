@@ -1,4 +1,4 @@
-"""What a peribolos file says, as plain values: organisations, teams, repositories. Problems are collected, never raised."""
+"""The contents of a peribolos file as plain values: organisations, teams, repositories. Problems are collected, not raised."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Place(NamedTuple):
     path: Path
 
     def problem(self, message: str, severity: Severity = "error", suggestion: str | None = None) -> Problem:
-        """A problem at this place."""
+        """Return a problem at this place."""
         return Problem(self.file, *self.locate(self.path), "peribolos", severity, message, suggestion)
 
 
 class GitHubTeam(NamedTuple):
-    """A team; `members` holds its maintainers too. Permissions are positions in PERMISSIONS, by repository in lower case."""
+    """A team; `members` includes its maintainers. Permissions are positions in PERMISSIONS, by repository in lower case."""
 
     name: str
     place: Place
@@ -51,7 +51,7 @@ class GitHubTeam(NamedTuple):
 
 
 class GitHubRepository(NamedTuple):
-    """A repository. Collaborators are people with a permission of their own, by login."""
+    """A repository. Collaborators, by login, have a permission of their own."""
 
     name: str
     place: Place
@@ -62,7 +62,7 @@ class GitHubRepository(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One organisation as one file describes it, wholly or in part. Logins are in lower case, for GitHub ignores theirs."""
+    """All or part of an organisation, from one file. Logins are in lower case, since GitHub ignores case."""
 
     organisation: str
     place: Place
@@ -74,7 +74,7 @@ class Part(NamedTuple):
 
 
 class PartReader:
-    """Reads one organisation's mapping; what does not fit becomes a problem and is left out."""
+    """Reads one organisation's mapping; anything that does not fit becomes a problem and is left out."""
 
     def __init__(self, file: str, locate: Callable[[Path], tuple[int, int]], problems: list[Problem]) -> None:
         self._file = file
@@ -82,7 +82,7 @@ class PartReader:
         self._problems = problems
 
     def read(self, organisation: str, content: Mapping[str, Any], path: Path) -> Part:
-        """The part that `content` holds; `path` leads to it in the document."""
+        """Read the part in `content`, which is at `path` in the document."""
         self._known(content, ORGANISATION_KEYS, path)
         default = content.get("default_repository_permission")
         return Part(
@@ -96,7 +96,7 @@ class PartReader:
         )
 
     def problem(self, path: Path, message: str, severity: Severity = "error", suggestion: str | None = None) -> None:
-        """Note a problem at a place of the document."""
+        """Record a problem at a place in the document."""
         self._problems.append(self._place(path).problem(message, severity, suggestion))
 
     def _place(self, path: Path) -> Place:
@@ -107,7 +107,7 @@ class PartReader:
             if key not in keys:
                 near = nearest(key, keys)
                 hint = f"; did you mean `{near}`?" if near else ""
-                self.problem((*path, key), f"`{key}` means nothing to peribolos, and is left out{hint}", "warning", near)
+                self.problem((*path, key), f"peribolos does not know `{key}`; it is left out{hint}", "warning", near)
 
     def _mapping(self, content: Mapping[str, Any], key: str, path: Path) -> Iterator[tuple[str, Any, Path]]:
         value = content.get(key)
@@ -131,7 +131,7 @@ class PartReader:
             if isinstance(item, str):
                 yield item, place
             else:
-                self.problem(place, f"`{key}` holds {item!r}, which is no text; write it in quotes if it is a name")
+                self.problem(place, f"`{key}` contains {item!r}, which is not text; put it in quotes if it is a name")
 
     def _login(self, text: str, path: Path) -> str | None:
         if _LOGIN.fullmatch(text):
@@ -160,7 +160,7 @@ class PartReader:
             if not _REPOSITORY.fullmatch(name):
                 self.problem(path_to, f"{name!r} is not a repository's name")
             elif name.lower() in found:
-                self.problem(path_to, f"the repository {name!r} is listed twice; GitHub ignores the case of its name")
+                self.problem(path_to, f"the repository {name!r} is listed twice; GitHub ignores the case of names")
             else:
                 found[name.lower()] = self._permission(value, path_to)
         return found
@@ -171,7 +171,7 @@ class PartReader:
             return ""
         if isinstance(value, str) and len(value) <= _MOST_DESCRIPTION:
             return value.strip()
-        self.problem((*path, "description"), f"a description is a text of at most {_MOST_DESCRIPTION:,} characters")
+        self.problem((*path, "description"), f"a description must be text of at most {_MOST_DESCRIPTION:,} characters")
         return ""
 
     def _teams(self, content: Mapping[str, Any], path: Path, parent: str | None) -> Iterator[GitHubTeam]:
@@ -195,7 +195,7 @@ class PartReader:
     def _repositories(self, content: Mapping[str, Any], path: Path) -> Iterator[GitHubRepository]:
         for name, repository, path_to in self._mapping(content, "repos", path):
             if not _REPOSITORY.fullmatch(name) or not isinstance(repository, Mapping | None):
-                self.problem(path_to, f"{name!r} is not a repository's name, or what it holds is not a mapping")
+                self.problem(path_to, f"{name!r} is not a repository's name, or its value is not a mapping")
                 continue
             inside: Mapping[str, Any] = repository or {}
             archived = inside.get("archived") or False

@@ -1,4 +1,4 @@
-"""Where in a file something stands. Worked out when it is asked for: most files never have to answer."""
+"""Finds where in a file something is written. Computed on demand, since most files are never asked."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import yaml
 from reconciler.source.documents import Unreadable, compose
 
 Path = Sequence[str | int]
-"""Keys and indexes from a document's top; a list's item may be given by its name: ("spec", "members", "alice").
+"""Keys and indexes from the top of a document; a list item can also be given by its name: ("spec", "members", "alice").
 
-A place within a text is its line and its column there, from 1: ("spec", "text", 3, 7).
+A place within a text is a line and a column in it, from 1: ("spec", "text", 3, 7).
 """
 
 
 def locate(content: bytes, document_line: int, path: Path, *, key: bool = False) -> tuple[int, int]:
-    """Line and column (from 1) of the value at a path, in the document that begins on a line; `key`: of its key instead.
+    """Return the line and column (from 1) of the value, or with `key` of the key, at a path of the document on a line.
 
-    Where the path leads nowhere, the deepest part of it that is there.
+    If the path does not exist, return the place of its deepest part that does.
     """
     places = _places(content, document_line)
     return (document_line, 1) if places is None else places.find(path, key=key, content=content)
 
 
 def stands_at(content: bytes, document_line: int, path: Path) -> bool:
-    """Whether the document that begins on a line has a value at a path."""
+    """Tell whether the document that begins on a line has a value at a path."""
     places = _places(content, document_line)
     return places is not None and places.holds(path)
 
 
 class Places:
-    """The places in one document. What was looked for is remembered: a list of 50,000 names may have as many problems."""
+    """The places in one document. Lookups are remembered: a list of 50,000 names may have as many problems."""
 
     def __init__(self, node: yaml.Node) -> None:
         self._node = node
         self._children: dict[int, dict[str | int, tuple[yaml.Node | None, yaml.Node]]] = {}
 
     def find(self, path: Path, *, key: bool = False, content: bytes = b"") -> tuple[int, int]:
-        """Line and column (from 1) of the value at a path, or of its key. `content`, the file's, shows places within texts."""
+        """Return the line and column (from 1) of a path's value or key. Places within texts need the file's `content`."""
         found, steps = self._node, 0
         for key_node, node in self._follow(path):
             found = key_node if key and key_node is not None else node
@@ -50,7 +50,7 @@ class Places:
         return mark.line + 1, mark.column + 1
 
     def holds(self, path: Path) -> bool:
-        """Whether a path leads to a value, all the way."""
+        """Tell whether the whole path leads to a value."""
         return sum(1 for _ in self._follow(path)) == len(path)
 
     def _follow(self, path: Path) -> Iterator[tuple[yaml.Node | None, yaml.Node]]:
@@ -78,7 +78,7 @@ class Places:
 
 
 def _within(node: yaml.ScalarNode, content: bytes, line: int, column: int) -> tuple[int, int]:
-    """A place in a text: exact where its lines are the file's (`|`); where they are not, the text's beginning, or its line."""
+    """Find a place in a text: exactly if its lines are the file's (`|`), otherwise the text's beginning or line."""
     mark = node.start_mark
     lines = content.decode("utf-8-sig", "replace").split("\n")
     if node.style == "|":
@@ -102,7 +102,7 @@ def _places(content: bytes, line: int) -> Places | None:
 
 
 def _names(item: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
-    """What a list's item is called, without regard to case: `alice`, `{user: alice}`; and the names in a list of names."""
+    """Yield the casefolded name of a list item (`alice` or `{user: alice}`), or the names in an inner list."""
     if isinstance(item, yaml.ScalarNode):
         yield item.value.casefold(), item
     elif isinstance(item, yaml.MappingNode):

@@ -1,4 +1,4 @@
-"""Where in a commit a fact is declared, and which commit brought it there."""
+"""Where a commit declares a fact, and which commit last wrote that line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from reconciler.source.repository import Repository
 
 
 class Provenance(NamedTuple):
-    """The line that declares a fact, and the commit that wrote that line as it is."""
+    """The line that declares a fact, and the commit that last wrote it."""
 
     origin: Origin
     revision: Revision
 
 
 def document_line(content: bytes, kind: Kind, name: str) -> int | None:
-    """The line on which a resource's document begins, or None where the content does not declare it."""
+    """Return the line where a resource's document begins, or None if the content does not declare the resource."""
     try:
         documents = parse(content)
     except Unreadable:
@@ -34,7 +34,7 @@ def document_line(content: bytes, kind: Kind, name: str) -> int | None:
 def find_provenance(
     repository: Repository, commit: str, file: str, kind: Kind, name: str, path: Sequence[str | int]
 ) -> Provenance | None:
-    """Who declared what stands at a path of a resource's document; None where the commit does not declare it in that file."""
+    """Find who declared the value at a path of a resource's document; None if the commit does not declare it in that file."""
     content = repository.content(commit, file)
     line = None if content is None else document_line(content, kind, name)
     if content is None or line is None or not stands_at(content, line, path):
@@ -42,5 +42,5 @@ def find_provenance(
     at, _ = locate(content, line, path)
     try:
         return Provenance(Origin(file, at), repository.blame(commit, file, at))
-    except SourceError:  # a history that is cut off, say; the line is known all the same
+    except SourceError:  # for example, the history is cut off
         return None

@@ -1,4 +1,4 @@
-"""The config repository: its commits, files and history, read from the object store, never from a checkout."""
+"""The config repository: commits, files and history, read from the object store, never from a checkout."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, i
 from reconciler.wording.nearest import did_you_mean
 
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE")
-"""Variables that git sets for a hook: they name the repository of the hook, which need not be the one that was asked for."""
+"""Variables that git sets for a hook. They name the hook's repository, which may not be the one we want."""
 _LONGEST_REV = 1_000
 
 
 class Tree(NamedTuple):
-    """The files of a commit that hold resources (path from the root, blob id), and warnings for what was skipped."""
+    """A commit's files with resources (path from the root, blob id), and warnings about skipped ones."""
 
     files: list[tuple[str, str]]
     skipped: list[Problem]
 
 
 class ChangedFile(NamedTuple):
-    """A file that differs between two commits; a blob of None: it is not there."""
+    """A file that differs between two commits; its blob is None in a commit without the file."""
 
     path: str
     old_blob: str | None
@@ -45,7 +45,7 @@ class ChangedFile(NamedTuple):
 
 
 class Repository:
-    """A repository in a folder of this machine."""
+    """A repository in a local folder."""
 
     def __init__(self, location: str, named: str | None = None) -> None:
         self.location = location
@@ -53,22 +53,22 @@ class Repository:
 
     @classmethod
     def open(cls, location: str, cache: Path) -> Repository:
-        """A repository by its path, or a mirror of the one at a URL, brought up to date.
+        """Open the repository at a path, or an up-to-date mirror of the one at a URL.
 
-        Raises RepositoryUnreachable where there is none.
+        Raises RepositoryUnreachable if there is no repository.
         """
         if "\0" in location or location.startswith("-"):
-            raise RepositoryUnreachable(f"`{without_credentials(location)!r}` names no repository")
+            raise RepositoryUnreachable(f"`{without_credentials(location)!r}` is not the location of a repository")
         if "::" in location.split("/", 1)[0]:
             transport = without_credentials(location.split("::", maxsplit=1)[0])
-            raise RepositoryUnreachable(f"`{transport}::` is a transport that can run programs; it is not used")
+            raise RepositoryUnreachable(f"`{transport}::` is a transport that can run programs; Accord does not use it")
         if is_remote(location):
             return cls(str(fetch_mirror(location, cache)), location)
         for name in _OF_A_HOOK:
             os.environ.pop(name, None)
         try:
             found = Path(location).is_dir()
-        except OSError:  # a name that is too long, say
+        except OSError:  # for example, the name is too long
             found = False
         if not found:
             named = without_credentials(location)[:200]
@@ -77,20 +77,20 @@ class Repository:
         return cls(str(Path(location, up)), location) if up.startswith("../") else cls(location)
 
     def origin(self) -> str:
-        """How it was named, without credentials."""
+        """The repository's name in messages, without credentials."""
         return self._git.origin
 
     def resolve(self, rev: str) -> Revision:
-        """The commit that a revision names. Raises UnknownRevision, with the nearest branch or tag."""
+        """Return the commit that a revision names. Raises UnknownRevision, suggesting the nearest branch or tag."""
         return self._revision(self._id(rev, "commit"))
 
     def tree(self, rev: str) -> str:
-        """The id of the tree that a revision names: a commit's, or one that `git write-tree` made. Raises UnknownRevision."""
+        """Return the id of a revision's tree: a commit's, or one that `git write-tree` made. Raises UnknownRevision."""
         return self._id(rev, "tree")
 
     def _id(self, rev: str, kind: str) -> str:
         if not rev or rev[0] in "-^" or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
-            raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` names no revision")
+            raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` is not a revision")
         try:
             found: str = self._git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{{kind}}}").strip()
         except SourceError as error:
@@ -100,9 +100,9 @@ class Repository:
         return found
 
     def head(self, branch: str) -> Revision:
-        """The head of a branch, here or as it was last fetched from `origin`; never a tag of the branch's name.
+        """Return the head of a branch, local or last fetched from `origin`; never a tag of the same name.
 
-        Raises UnknownRevision, with the nearest name, where there is no such branch.
+        Raises UnknownRevision, suggesting the nearest name.
         """
         if branch == "HEAD":
             return self.resolve(branch)
@@ -118,7 +118,7 @@ class Repository:
         if not names:
             return f"there is no {what} `{rev}`: {self.origin()} has no commits yet"
         if rev in names and what == "revision":
-            return f"`{rev}` of {self.origin()} names a commit that is missing; fetch the repository again"
+            return f"`{rev}` in {self.origin()} refers to a missing commit; fetch the repository again"
         return f"there is no {what} `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
 
     def _revision(self, commit: str) -> Revision:
@@ -130,7 +130,7 @@ class Repository:
         return Revision(commit, name, _instant(seconds), message.strip().split("\n")[0][:200])
 
     def entries(self, commit: str, path: str) -> Tree:
-        """The files of a commit under a folder that hold resources. Raises SourceError where there is no such folder."""
+        """List a commit's files with resources in a folder. Raises SourceError if the folder does not exist."""
         where = ["--", f":(literal){path}/"] if path else []
         listing = self._git.run("ls-tree", "-r", "-z", commit, *where, stdout_as_string=False)
         if path and not listing:
@@ -168,7 +168,7 @@ class Repository:
         return None if content is None else content.decode("utf-8", "replace")
 
     def changed(self, old: str, new: str, path: str) -> list[ChangedFile] | None:
-        """The files holding resources that differ between two commits; None where that cannot be told."""
+        """List the files with resources that differ between two commits; None if that cannot be determined."""
         if not self.has(old):
             return None
         where = ["--", f":(literal){path}/"] if path else []
@@ -185,14 +185,14 @@ class Repository:
             if relative == IGNORE_FILE:
                 return None
             if new_mode in ("120000", "160000") and _regular(old_mode, old_blob):
-                return None  # what replaces a file is to be warned of, and that is the long way's affair
+                return None  # a full reading warns about whatever replaced the file
             if is_candidate(relative) and not ignored(relative):
                 file = ChangedFile(shown_path(name), _regular(old_mode, old_blob), _regular(new_mode, new_blob))
                 found.append(file)
         return found
 
     def content(self, commit: str, name: str) -> bytes | None:
-        """A file's bytes in a commit; None where it is not there, is no regular file, or is too large."""
+        """Return a file's bytes in a commit; None if it is missing, not a regular file, or too large."""
         blob = self._blob_at(commit, name)
         return None if blob is None else next(self.read([blob]))[1]
 
@@ -202,23 +202,23 @@ class Repository:
         return _regular(mode, blob)
 
     def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        """The bytes of blobs, in order, through one `git cat-file --batch`; None for one that is too large.
+        """Yield the bytes of blobs, in order, from one `git cat-file --batch`; None for a blob that is too large.
 
-        Raises RepositoryUnreachable where one is missing or damaged.
+        Raises RepositoryUnreachable if a blob is missing or damaged.
         """
         waiting = deque(blobs)
         while waiting:
             with self._batch(waiting) as answers:
                 content: bytes | None = b""
-                while waiting and content is not None:  # what is too large is not waited for: git is ended, and started again
+                while waiting and content is not None:  # stop git at a blob that is too large, and start it again
                     blob = waiting.popleft()
                     content = _answer(answers, blob, self.origin())
                     yield blob, content
 
     @contextmanager
     def _batch(self, blobs: Iterable[str]) -> Iterator[Any]:
-        """What git answers to the ids of blobs."""
-        with TemporaryFile() as ids:  # a file, not a pipe: git can write while nobody has to feed it
+        """Yield git's stream of answers for the ids of blobs."""
+        with TemporaryFile() as ids:  # a file, not a pipe, so that nobody has to feed git while it writes
             ids.write("".join(f"{blob}\n" for blob in blobs).encode())
             ids.seek(0)
             process = self._git.run("cat-file", "--batch", "--buffer", as_process=True, istream=ids)
@@ -230,7 +230,7 @@ class Repository:
             process.proc.wait()
 
     def has(self, commit: str) -> bool:
-        """Whether the commit is here."""
+        """Tell whether the repository has the commit."""
         try:
             self._git.run("cat-file", "-e", f"{commit}^{{commit}}")
         except SourceError:
@@ -238,18 +238,18 @@ class Repository:
         return True
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Whether `new` descends from `old`, or is it. Raises ShallowRepository where a cut-off history does not show it."""
+        """Tell whether `new` is or descends from `old`. Raises ShallowRepository if the history is too short to tell."""
         if self._git.run("merge-base", old, new, with_exceptions=False).strip() == old:
             return True
         if self._git.run("rev-parse", "--is-shallow-repository").strip() == "true":
             raise ShallowRepository(
-                f"{self.origin()} is a shallow clone, and its history does not show whether {new[:12]} descends from {old[:12]}; "
-                "fetch all of it (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
+                f"{self.origin()} is a shallow clone, too short to tell whether {new[:12]} descends from {old[:12]}; "
+                "fetch the whole history (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
             )
         return False
 
     def blame(self, commit: str, file: str, line: int) -> Revision:
-        """The commit that brought a line in. Raises ShallowRepository where the history is cut off before it can tell."""
+        """Return the commit that last wrote a line. Raises ShallowRepository if the history is too short to tell."""
         raw = self._git.run(
             "blame",
             "--porcelain",
@@ -266,7 +266,7 @@ class Repository:
         content = self._git.run("cat-file", "commit", brought)
         parents = re.findall(r"^parent ([0-9a-f]+)$", content.partition("\n\n")[0], re.MULTILINE)
         if not all(map(self.has, parents)):
-            raise ShallowRepository(f"the history of {self.origin()} is cut off before it shows who wrote {file}:{line}")
+            raise ShallowRepository(f"the history of {self.origin()} is too short to tell who wrote {file}:{line}")
         return self._revision(brought)
 
 
@@ -282,7 +282,7 @@ def _answer(stream: Any, blob: str, origin: str) -> bytes | None:
     if size > LARGEST_FILE:
         return None
     content: bytes = stream.read(size + 1)[:-1]
-    if _id(content, len(blob)) != blob:  # git does not look, and what is remembered of an id must be what it stands for
+    if _id(content, len(blob)) != blob:  # git does not check, and the cache must not store a wrong blob under this id
         raise RepositoryUnreachable(f"the object {blob[:12]} is damaged in {origin}; fetch the repository again")
     return content
 
@@ -295,5 +295,5 @@ def _id(content: bytes, length: int) -> str:
 
 
 def _instant(seconds: int) -> datetime:
-    """A commit's time; one that no calendar has is taken as the nearest."""
+    """Return a commit's time, moved into the calendar's range if necessary."""
     return datetime.fromtimestamp(min(max(seconds, 0), 253402300799), UTC)

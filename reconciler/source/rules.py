@@ -1,4 +1,4 @@
-"""Rules between documents: references, names, lists. Pure; a whole state and a delta are checked by the same function."""
+"""Rules between documents: references, names, lists. Pure; one function checks both a whole state and a delta."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 Locate = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
-"""Line and column of a path in a declaration's document (of its key, where the last argument says so)."""
+"""Returns line and column of a path in a declaration's document, or of its key if the last argument is true."""
 
 _WORDS: dict[Kind, str] = {
     "User": "user",
@@ -30,25 +30,25 @@ _WORDS: dict[Kind, str] = {
 
 
 class Surroundings(NamedTuple):
-    """What exists beside the declarations that are checked, as far as it matters to them. Empty: they are everything."""
+    """What exists besides the declarations being checked and matters to them. Empty if there is nothing else."""
 
     names: Mapping[Kind, frozenset[str]] = {}
-    """Existing names, of those that the declarations declare or mention."""
+    """Existing names among those that the declarations declare or mention."""
     references: Mapping[tuple[Kind, str], tuple[str, ...]] = {}
-    """A resource that is no longer declared -> the teams that still refer to it."""
+    """Resource that is no longer declared → teams that still refer to it."""
     display_names: Mapping[str, str] = {}
-    """Casefolded display name, or name where there is none -> issuer."""
+    """Casefolded display name (or name, if there is no display name) → issuer."""
     previous_names: Mapping[tuple[Kind, str], str] = {}
-    """Kind and earlier name -> the resource that claims it."""
+    """Kind and earlier name → the resource that claims it."""
     granted_issuers: frozenset[str] = frozenset()
-    """Issuers that some team may use."""
+    """Issuers that at least one team may use."""
     broken: frozenset[tuple[Kind, str]] = frozenset()
-    """What documents with errors would declare: referring to it is no further error, and what it says is not known."""
+    """Resources in documents with errors: references to them are valid, but their content is unknown."""
 
 
 _NOTHING = Surroundings()
 _MOST_COMPARED = 500_000
-"""So many pairs of names are compared (some ten seconds) to say which one was meant; after that a reference is just unknown."""
+"""How many pairs of names to compare (about ten seconds) for suggestions; after that, unknown references get no suggestion."""
 
 
 class _Found(NamedTuple):
@@ -61,10 +61,10 @@ class _Found(NamedTuple):
 
 
 def problems_of(loaded: Loaded, now: datetime) -> list[Problem]:
-    """All problems of what was loaded, within and between documents, by place."""
+    """Return all problems, within and between documents, ordered by place."""
     declarations = [*loaded.declarations, *loaded.partial]
     if not declarations and any(problem.severity == "error" for problem in loaded.problems):
-        return sorted(loaded.problems)  # that nothing is declared follows from them
+        return sorted(loaded.problems)  # these errors explain why nothing is declared
     between = check(declarations, now, Surroundings(broken=loaded.broken), locate=loaded.locate)
     return sorted([*loaded.problems, *between])
 
@@ -72,7 +72,7 @@ def problems_of(loaded: Loaded, now: datetime) -> list[Problem]:
 def check(
     declarations: Sequence[Declaration], now: datetime, surroundings: Surroundings = _NOTHING, *, locate: Locate
 ) -> list[Problem]:
-    """Everything that is wrong between documents, and what is worth a warning in one."""
+    """Return everything wrong between documents, and warnings about single documents."""
     names: dict[Kind, set[str]] = {kind: set(surroundings.names.get(kind, ())) for kind in KINDS}
     of_kind: dict[Kind, list[Declaration]] = {kind: [] for kind in KINDS}
     for declaration in declarations:
@@ -99,19 +99,19 @@ def check(
 
 
 def unknown_groups(loaded: Loaded, missing: Collection[str]) -> list[Problem]:
-    """A warning where a team names a group that no directory has."""
+    """Warn about each group that a team names but no directory has."""
     return [
         _problem(_Found(declaration, ("spec", "adGroups", name), "unknown-ad-group", message, None, "warning"), loaded.locate)
         for declaration in [*loaded.declarations, *loaded.partial]
         if isinstance(declaration.resource, Team)
         for name in declaration.resource.ad_groups
         if name in missing
-        for message in (f"no directory has a group `{name}`; `accord-api directory groups --search` finds the names there are",)
+        for message in (f"no directory has a group `{name}`; find existing names with `accord-api directory groups --search`",)
     ]
 
 
 def groups_named(loaded: Loaded) -> set[str]:
-    """The AD groups that teams name."""
+    """Return the AD groups that teams name."""
     teams = (each.resource for each in [*loaded.declarations, *loaded.partial] if isinstance(each.resource, Team))
     return {name for team in teams for name in team.ad_groups}
 
@@ -123,7 +123,7 @@ def _problem(found: _Found, locate: Locate) -> Problem:
 
 
 def _left_behind(surroundings: Surroundings) -> Iterator[Problem]:
-    """Teams elsewhere that refer to what is no longer declared; only a delta has any, and their place is not known to it."""
+    """Report teams elsewhere that refer to what is no longer declared; only a delta has them, without their place."""
     for (kind, name), teams in sorted(surroundings.references.items()):
         for team in teams:
             message = f"{_WORDS[kind]} `{name}` is no longer declared, but `{team}` still refers to it"
@@ -136,12 +136,10 @@ def _twice(declarations: Sequence[Declaration], surroundings: Surroundings) -> I
         kind, resource, _ = declaration
         name, others = resource.name.casefold(), seen[kind]
         if name in others:
-            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in {others[name].origin}"
+            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other declaration is in {others[name].origin}"
             yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
         elif resource.name in surroundings.names.get(kind, ()):
-            message = (
-                f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in a file that this change leaves alone"
-            )
+            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other declaration is in an unchanged file"
             yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
         else:
             others[name] = declaration
@@ -156,14 +154,16 @@ def _previously(
         for old in resource.previously:
             path = ("metadata", "previously", old)
             if old in names[kind]:
-                message = f"`{old}` is still declared, so `{resource.name}` cannot have been called so; leave one of the two out"
+                message = (
+                    f"`{old}` is still declared, so it cannot be an earlier name of `{resource.name}`; remove one of the two"
+                )
                 yield _Found(declaration, path, "previously", message)
             elif claimed.setdefault((kind, old), resource.name) != resource.name:
-                message = f"`{old}` is claimed as an earlier name by `{claimed[kind, old]}` too; only one can have been called so"
+                message = f"`{claimed[kind, old]}` also claims the earlier name `{old}`; only one resource can have had it"
                 yield _Found(declaration, path, "previously", message)
         claimant = surroundings.previous_names.get((kind, resource.name)) if surroundings.previous_names else None
         if claimant is not None:
-            message = f"`{claimant}` says that it was called `{resource.name}` before; one of the two must go"
+            message = f"`{claimant}` claims the earlier name `{resource.name}`; remove one of the two"
             yield _Found(declaration, ("metadata", "name"), "previously", message)
 
 
@@ -181,7 +181,7 @@ def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[st
 
 
 def unknown_references(resource: Resource, names: Mapping[Kind, set[str]]) -> Iterator[tuple[Kind, Path, str]]:
-    """The unknown names that a resource refers to. A path ends in the name: lists are sorted, so an index would mean nothing."""
+    """Yield the unknown names that a resource refers to. Paths end in the name, since sorted lists make indexes meaningless."""
     lists: tuple[tuple[Kind, Path, Iterable[str]], ...] = ()
     if isinstance(resource, Team):
         lists = (
@@ -198,7 +198,7 @@ def unknown_references(resource: Resource, names: Mapping[Kind, set[str]]) -> It
 
 
 def _display_names(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
-    """What people see must name one issuer: no display name may be another's display name or name."""
+    """Check that what people see names only one issuer: no display name may be another issuer's display name or name."""
     seen: dict[str, str] = dict(surroundings.display_names)
     issuers = [(declaration, declaration.resource) for declaration in declarations if isinstance(declaration.resource, Issuer)]
     for _, issuer in issuers:
@@ -212,7 +212,7 @@ def _display_names(declarations: Sequence[Declaration], surroundings: Surroundin
                     declaration,
                     path,
                     "duplicate-display-name",
-                    f"issuer `{other}` is shown as `{shown}` too; people could not tell them apart",
+                    f"issuer `{other}` is also shown as `{shown}`; people could not tell them apart",
                 )
 
 
@@ -225,7 +225,7 @@ def _unused_issuers(issuers: Sequence[Declaration], teams: Sequence[Declaration]
         granted.update(permission.issuer for permission in team.resource.permissions)
     for declaration in issuers:
         if declaration.resource.name not in granted:
-            message = f"nobody may use issuer `{declaration.resource.name}`: no team has it among its issuers"
+            message = f"nobody may use issuer `{declaration.resource.name}`: no team lists it"
             yield _Found(declaration, ("metadata", "name"), "unused-issuer", message, severity="warning")
 
 
@@ -233,7 +233,7 @@ def _passwords(users: Sequence[Declaration]) -> Iterator[_Found]:
     for declaration in users:
         user = declaration.resource
         if isinstance(user, User) and user.type == "application" and user.initial_password == "generated":  # noqa: S105
-            message = "an application has no use for a mailed password; `initialPassword: none` is its default"
+            message = "an application has no use for a mailed password; remove `initialPassword`, which is `none` by default"
             yield _Found(declaration, ("spec", "initialPassword"), "application-password", message, severity="warning")
 
 
@@ -243,14 +243,14 @@ def _within(declaration: Declaration, now: datetime, surroundings: Surroundings)
     yield from _lists(declaration, team)
     yield from _ends(declaration, team, now)
     if not team.permissions and not team.administrator and ("Team", team.name) not in surroundings.broken:
-        message = f"team `{team.name}` grants nothing: it has no issuers, and is no administrator team"
+        message = f"team `{team.name}` grants nothing: it has no issuers and is not an administrator team"
         yield _Found(declaration, ("metadata", "name"), "grants-nothing", message, severity="warning")
     if team.permitted_ips:
         yield from _addresses(declaration, team)
 
 
 def _lists(declaration: Declaration, team: Team) -> Iterator[_Found]:
-    """Each name once: where one is listed twice with two ends, nobody could say which holds."""
+    """Allow each name only once: if one were listed with two ends, it would be unclear which one holds."""
     lists = (
         ("members", [member.user for member in team.members], "member"),
         ("issuers", [permission.issuer for permission in team.permissions], "issuer"),
@@ -282,7 +282,7 @@ def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:
             declaration,
             ("spec", "permittedIPs"),
             "permits-everything",
-            "the permitted IPs cover every address, and so restrict nothing",
+            "the permitted IPs cover every address, so they restrict nothing",
             severity="warning",
         )
     for first, second in overlapping(rules):
@@ -294,8 +294,8 @@ def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:
 
 
 def _template(declaration: Declaration) -> Iterator[_Found]:
-    """What is wrong with a mail's template is found now, not when the mail is due."""
-    from reconciler.mail.checking import check as check_template  # brings Jinja, which nobody needs who declares no template
+    """Check a mail's template now rather than when the mail is due."""
+    from reconciler.mail.checking import check as check_template  # imports Jinja, which is only needed for templates
 
     assert isinstance(declaration.resource, EmailTemplate)
     for fault in check_template(declaration.resource):

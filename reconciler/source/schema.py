@@ -1,4 +1,4 @@
-"""Documents against their JSON Schema: a fast yes for most, and for the others every problem in plain words."""
+"""Checks documents against their JSON Schema: a fast yes for most, and every problem in words for the others."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FILES = {
 }
 API_VERSION = "accord/v1"
 MOST_FINDINGS = 1_000
-"""So many problems of one document are told; nobody reads more, and a hostile document could have a million."""
+"""How many problems of one document are reported; nobody reads more, and a hostile document could have a million."""
 
 
 class Finding(NamedTuple):
-    """What is wrong with a document, at a path in it; `at_key`: the key there is wrong, not its value."""
+    """A problem at a path in a document; `at_key` means that the key is wrong, not the value."""
 
     rule: str
     path: tuple[str | int, ...]
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 
 @cache
 def schema_of(kind: str) -> dict[str, Any]:
-    """A kind's schema."""
+    """Return a kind's schema."""
     found: dict[str, Any] = json.loads((schema_folder() / FILES[kind]).read_bytes())
     return found
 
@@ -52,9 +52,9 @@ def _fast(kind: str) -> Any:
 
 
 def find_problems(value: Any) -> list[Finding]:
-    """Everything that is wrong with one document by itself; empty for a valid one."""
+    """Return everything that is wrong within one document; empty if it is valid."""
     if not isinstance(value, dict):
-        return [Finding("not-a-resource", (), "a resource is a mapping with apiVersion, kind, metadata and spec")]
+        return [Finding("not-a-resource", (), "a resource must be a mapping with apiVersion, kind, metadata and spec")]
     kind = value.get("kind")
     if value.get("apiVersion") == API_VERSION and isinstance(kind, str) and kind in FILES:
         return [] if _fast(kind).is_valid(value) else _explain(kind, value)
@@ -66,12 +66,12 @@ def _header(value: dict[str, Any]) -> Iterator[Finding]:
         found = value.get(name)
         if name not in value:
             near = nearest(name, value)
-            hint = f"; did you mean `{name}` where `{near}` stands?" if near else ""
+            hint = f"; did you mean `{name}` instead of `{near}`?" if near else ""
             yield Finding("missing-property", (), f"`{name}` is missing{hint}", name if near else None)
         elif found not in valid:
             text = found if isinstance(found, str) else ""
             near = nearest(text, valid) or (valid[0] if len(valid) == 1 else None)
-            hint = f"did you mean `{near}`?" if near else f"there are {', '.join(valid)}"
+            hint = f"did you mean `{near}`?" if near else f"valid: {', '.join(valid)}"
             rule = "unknown-api-version" if name == "apiVersion" else "unknown-kind"
             message = f"unknown {name} {_shown(found)}" if isinstance(found, str) else f"{name} cannot be {_shown(found)}"
             yield Finding(rule, (name,), f"{message}; {hint}", near)
@@ -81,13 +81,13 @@ def _explain(kind: str, value: Any) -> list[Finding]:
     errors = _slow(kind).iter_errors(value)
     found = list(islice(_once(finding for error in errors for finding in _findings(error)), MOST_FINDINGS + 1))
     if len(found) > MOST_FINDINGS:
-        message = f"this document has more than {MOST_FINDINGS:,} problems; only the first ones are shown"
+        message = f"this document has more than {MOST_FINDINGS:,} problems; only the first are shown"
         return [*found[:MOST_FINDINGS], Finding("too-many-problems", (), message)]
-    return found or [Finding("schema", (), "this does not fit the schema of its kind")]
+    return found or [Finding("schema", (), "this does not match the schema of its kind")]
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Each finding once: jsonschema has an error for each missing property, and each names all of them."""
+    """Yield each finding once: jsonschema repeats all missing properties in the error for each of them."""
     seen: set[Finding] = set()
     for finding in findings:
         if finding not in seen:
@@ -105,7 +105,7 @@ def _slow(kind: str) -> Any:
 
 
 def _unique_items(_validator: Any, wanted: bool, instance: Any, _schema: Any) -> Iterator[Any]:
-    """Each item that stands in a list again; jsonschema's own check compares each with each."""
+    """Report repeated items of a list; jsonschema's own check compares every pair."""
     from jsonschema import ValidationError
 
     seen: set[str] = set()
@@ -117,7 +117,7 @@ def _unique_items(_validator: Any, wanted: bool, instance: Any, _schema: Any) ->
 
 
 def _one_of(validator: Any, forms: list[Any], instance: Any, _schema: Any) -> Iterator[Any]:
-    """Why none of several forms fits; jsonschema's own check collects a million reasons before it tells the first."""
+    """Report why no form matches; jsonschema's own check would collect a million reasons before reporting the first."""
     from jsonschema import ValidationError
 
     reasons = [list(_enough(validator.descend(instance, form, schema_path=index))) for index, form in enumerate(forms)]
@@ -126,7 +126,7 @@ def _one_of(validator: Any, forms: list[Any], instance: Any, _schema: Any) -> It
 
 
 def _enough(errors: Iterable[Any]) -> Iterator[Any]:
-    """Errors, up to the one with which there is more to tell than is told."""
+    """Yield errors until there are more findings than will be reported."""
     told: set[Finding] = set()
     for error in errors:
         yield error
@@ -141,8 +141,8 @@ def _findings(error: Any) -> Iterator[Finding]:
     rule = str(error.validator)
     if "propertyNames" in error.absolute_schema_path:
         message = (
-            f"a label cannot be called {_shown(error.instance)}: letters, digits, `.`, `_`, `/` and `-`, at most 63, "
-            "beginning with a letter or digit"
+            f"{_shown(error.instance)} cannot be a label's key: use at most 63 letters, digits, `.`, `_`, `/` and `-`, "
+            "starting with a letter or digit"
         )
         yield Finding("wrong-format", (*path, error.instance), message, at_key=True)
     elif rule in ("additionalProperties", "unevaluatedProperties"):
@@ -163,27 +163,27 @@ def _findings(error: Any) -> Iterator[Finding]:
     elif rule in ("enum", "const"):
         valid = [str(item) for item in (error.validator_value if rule == "enum" else [error.validator_value])]
         near = nearest(str(error.instance), valid) if isinstance(error.instance, str) else None
-        hint = f"; did you mean `{near}`?" if near else f"; there are {', '.join(f'`{item}`' for item in valid)}"
+        hint = f"; did you mean `{near}`?" if near else f"; valid: {', '.join(f'`{item}`' for item in valid)}"
         yield Finding("unknown-value", path, f"{where} cannot be {_shown(error.instance)}{hint}", near)
     elif rule == "pattern":
         yield Finding("wrong-format", path, _pattern_message(error, where))
     elif rule == "not":
         yield from _forbidden(error, path, where)
     elif rule == "uniqueItems":
-        yield Finding("wrong-value", path, f"{_shown(error.instance)} stands here twice")
+        yield Finding("wrong-value", path, f"{_shown(error.instance)} appears twice")
     else:
         yield Finding("wrong-value", path, f"{where} must {_limits(rule, error)}")
 
 
 def _forbidden(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
-    """A word that is kept for something else, or a character. What has the wrong type or format is said already."""
+    """Report a reserved word or a forbidden character. Wrong types and formats are reported elsewhere."""
     if "const" in error.validator_value:
-        yield Finding("wrong-value", path, f"{where} cannot be {_shown(error.instance)}, which means something else here")
+        yield Finding("wrong-value", path, f"{where} cannot be {_shown(error.instance)}, which has a special meaning here")
     elif isinstance(error.instance, str) and re.search(error.schema.get("pattern", ""), error.instance):
         found = re.search(error.validator_value["pattern"], error.instance)
         char = found[0] if found else "\n"
         name = {"\n": "a line break", "\t": "a tab"}.get(char, f"U+{ord(char):04X}, a control character")
-        yield Finding("wrong-format", path, f"{where} holds {name}, which cannot stand here")
+        yield Finding("wrong-format", path, f"{where} contains {name}, which is not allowed here")
 
 
 def _unknown_properties(error: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
@@ -191,12 +191,12 @@ def _unknown_properties(error: Any, path: tuple[str | int, ...]) -> Iterator[Fin
     for name in error.instance if isinstance(error.instance, dict) else ():
         if name not in valid:
             near = nearest(name, valid)
-            hint = f"; did you mean `{near}`?" if near else f"; there are {', '.join(valid)}"
+            hint = f"; did you mean `{near}`?" if near else f"; valid: {', '.join(valid)}"
             yield Finding("unknown-property", (*path, name), f"unknown property {_shown(name)}{hint}", near, at_key=True)
 
 
 def _alternatives(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
-    """Of several forms, the problems of the one that has the right type; if none has, the types."""
+    """Report the problems of the form with the right type; if no form has it, report the types."""
     by_form: dict[Any, list[Any]] = {}
     for inner in error.context or ():
         by_form.setdefault(inner.schema_path[0], []).append(inner)
@@ -216,7 +216,7 @@ def _alternatives(error: Any, path: tuple[str | int, ...], where: str) -> Iterat
 
 
 _TYPE_WORDS = {
-    "string": "a text",
+    "string": "text",
     "object": "a mapping",
     "array": "a list",
     "boolean": "true or false",
@@ -241,7 +241,7 @@ def _shown(value: Any) -> str:
 def _quote_hint(error: Any) -> str:
     scalar = isinstance(error.instance, int | float | bool)
     text = "string" in json.dumps(error.schema.get("type", "")) or error.validator in ("oneOf", "anyOf")
-    return "; write it in quotes" if scalar and text else ""
+    return "; put it in quotes" if scalar and text else ""
 
 
 def _pattern_message(error: Any, where: str) -> str:
@@ -249,15 +249,15 @@ def _pattern_message(error: Any, where: str) -> str:
     strange = next((char for char in text if ord(char) > 127), None)
     if strange is not None and str(error.validator_value).startswith("^[a-z0-9]"):
         name = unicodedata.name(strange, "unnamed").lower()
-        looks = ", which is no ASCII letter, whatever it looks like" if strange.isalpha() else ""
+        looks = ", which is not an ASCII letter, even if it looks like one" if strange.isalpha() else ""
         return (
-            f"{where} has `{strange}` (U+{ord(strange):04X}, {name}){looks}; "
+            f"{where} contains `{strange}` (U+{ord(strange):04X}, {name}){looks}; "
             "names are lower-case ASCII letters, digits, `.`, `_` and `-`"
         )
     if str(error.validator_value).startswith("^[a-z0-9]"):
         return (
-            f"{where} cannot be {_shown(text)}: names are lower-case letters, digits, `.`, `_` and `-`, at most 64, "
-            "and begin with a letter or digit"
+            f"{where} cannot be {_shown(text)}: names have at most 64 lower-case letters, digits, `.`, `_` and `-`, "
+            "and start with a letter or digit"
         )
     return f"{where} cannot be {_shown(text)}: {_purpose(error)}"
 
@@ -265,7 +265,7 @@ def _pattern_message(error: Any, where: str) -> str:
 def _purpose(error: Any) -> str:
     examples = error.schema.get("examples")
     return (
-        f"write it as in {' or '.join(f'`{example}`' for example in examples[:2])}"
+        f"write it like {' or '.join(f'`{example}`' for example in examples[:2])}"
         if examples
         else f"it must match {error.validator_value}"
     )
@@ -284,6 +284,6 @@ def _limits(rule: str, error: Any) -> str:
     if rule == "minLength" and error.validator_value == 1:
         return "not be empty"
     if rule not in words:
-        return "fit the schema"
+        return "match the schema"
     found = f"{len(error.instance):,}" if hasattr(error.instance, "__len__") else f"{error.instance:,}"[:80]
     return f"{words[rule].format(error.validator_value)}, not {found}"

@@ -1,4 +1,4 @@
-"""Signs of a secret in a text. Secrets have no place in Git: who can read the repository can read its history."""
+"""Signs of a secret in text. Secrets do not belong in Git: everyone who can read the repository can read its history."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TRACES = (
     "-----begin", "$argon2", "$2", "$6$", "$5$", "$y$", "eyj", "akia", "asia", "glpat-", "xox", "passw", "passphrase", "secret",
     "api-key", "apikey", "://",
 )  # fmt: skip
-"""Without one of these, in any letter case, no sign can match; looking for them is thirty times quicker."""
+"""Without one of these, in any case, no sign can match; searching for them is thirty times faster."""
 _TRACES_WITH_UNDERSCORE = ("accord_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "api_key")
 
 
 def may_hold_secret(text: str) -> bool:
-    """Whether a YAML text needs a closer look. A backslash may spell any letter, or join two lines."""
+    """Tell whether a YAML text needs a closer look. A backslash may spell any letter or join two lines."""
     folded = text.casefold()
     return (
         "\\" in text
@@ -38,5 +38,5 @@ def may_hold_secret(text: str) -> bool:
 
 
 def secret_in(text: str) -> str | None:
-    """What kind of secret a text seems to hold, or None. Never the secret itself."""
+    """Return the kind of secret that a text seems to contain, or None. Never return the secret itself."""
     return next((name for name, pattern in SIGNS if re.search(pattern, text)), None)

@@ -1,4 +1,4 @@
-"""A config repository to start from: one of each kind, CODEOWNERS, a pre-commit hook, CI workflows, schemas for editors."""
+"""A starter config repository: a resource of each kind, CODEOWNERS, a pre-commit hook, CI workflows, schemas for editors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MOST_OF_A_NAME = 128
 
 
 def write_starter(folder: Path, administrator: str, email: str, full_name: str | None) -> list[Path]:
-    """Write a config repository to start from, whose first administrator is the given user; gives the files written.
+    """Write a starter config repository with the given first administrator, and return the files written.
 
-    The folder is made where it is not there, and may hold `.git`. Raises SourceError where it holds anything else or cannot be
-    written, and where the administrator's name, e-mail address or full name is none.
+    The folder is created if necessary, and may contain `.git`. Raises SourceError if it contains anything else or cannot be
+    written, or if the administrator's name, e-mail address or full name is invalid.
     """
     _refuse_unfit(administrator, email, full_name)
     claim_folder(folder)
@@ -43,7 +43,7 @@ def write_starter(folder: Path, administrator: str, email: str, full_name: str |
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Copy the schemas of the resources to where editors look for them; gives the files written. Raises SourceError."""
+    """Copy the resources' schemas to where editors look for them, and return the files written. Raises SourceError."""
     written = [folder / SCHEMAS / f"{kind}.schema.json" for kind in _KINDS]
     try:
         for place in written:
@@ -60,7 +60,7 @@ def _write(place: Path, text: str) -> None:
 
 
 def _filled(path: Path, values: dict[str, str | None]) -> str:
-    """A file of the starter with its placeholders filled in; a line whose value is not known is left out."""
+    """Fill in the placeholders of a starter file; a line without a known value is left out."""
     write = scalar if path.suffix == ".yaml" else str
 
     def value(match: re.Match[str]) -> str:
@@ -75,10 +75,10 @@ def _refuse_unfit(administrator: str, email: str, full_name: str | None) -> None
     definitions = json.loads((schema_folder() / "user.schema.json").read_bytes())["$defs"]
     if not re.fullmatch(definitions["name"]["pattern"], administrator):
         raise SourceError(
-            f"{administrator!r} cannot be a login name; write 1 to 64 lower-case letters, digits, dots, underscores and hyphens, "
-            "beginning with a letter or a digit"
+            f"{administrator!r} cannot be a login name; use 1 to 64 lower-case letters, digits, dots, underscores and hyphens, "
+            "starting with a letter or a digit"
         )
     if len(email) > definitions["email"]["maxLength"] or not re.fullmatch(definitions["email"]["pattern"], email):
         raise SourceError(f"{email!r} is not an e-mail address; write one such as alice@example.org")
     if full_name is not None and not (0 < len(full_name) <= _MOST_OF_A_NAME and full_name.isprintable()):
-        raise SourceError(f"a full name is one line of at most {_MOST_OF_A_NAME} printable characters")
+        raise SourceError(f"a full name must be one line of at most {_MOST_OF_A_NAME} printable characters")

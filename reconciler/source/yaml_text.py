@@ -1,7 +1,7 @@
-"""Plain values as YAML text for people: block style, two spaces, quotes only where a reader could misread a scalar.
+"""Writes plain values as YAML for people: block style, two spaces, and quotes only if a scalar could be misread.
 
-A text is left plain only where YAML 1.1 and 1.2 both read it as that very string; otherwise it is a literal block (several
-lines) or stands in double quotes, where what cannot be printed is escaped.
+Text stays plain only if both YAML 1.1 and 1.2 read it as that string. Otherwise it becomes a literal block (several lines) or
+is put in double quotes, with unprintable characters escaped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Value: TypeAlias = "str | bool | int | Sequence[Value] | Mapping[str, Value] | N
 
 
 class Plain(str):
-    """A text that is written as it stands, such as an instant."""
+    """Text that is written as is, such as an instant."""
 
     __slots__ = ()
 
@@ -37,14 +37,14 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0
 
 
 def yaml_document(value: Mapping[str, Value]) -> str:
-    """A mapping as a YAML document that ends in a line break; keys in the order given."""
+    """Write a mapping as a YAML document that ends in a line break, with keys in the given order."""
     lines: list[str] = []
     _mapping(value, "", "", lines)
     return "".join(lines)
 
 
 def yaml_sequence(value: Sequence[Value]) -> str:
-    """A list's items as YAML, a dash each, at the margin."""
+    """Write the items of a list as YAML, each after a dash at the margin."""
     lines: list[str] = []
     _sequence(value, "", lines)
     return "".join(lines)
@@ -104,7 +104,7 @@ def _text(text: str, indent: str) -> str:
 
 
 def scalar(text: str) -> str:
-    """A text on one line: plain where that is safe, else in double quotes."""
+    """Write text on one line: plain if that is safe, otherwise in double quotes."""
     if isinstance(text, Plain):
         return str(text)
     if not text or not text.isprintable() or _UNSAFE_START.match(text) or _UNSAFE_INSIDE.search(text):
@@ -113,7 +113,7 @@ def scalar(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text in double quotes, with everything escaped that is not printable."""
+    """Write text in double quotes, with unprintable characters escaped."""
     return '"' + "".join(map(_escaped, text)) + '"'
 
 
@@ -129,12 +129,12 @@ def _escaped(character: str) -> str:
 
 
 def _fits_literal(text: str) -> bool:
-    """Whether a literal block gives back exactly this text without an indentation indicator."""
+    """Tell whether a literal block reproduces exactly this text without an indentation indicator."""
     return text[0] not in " \n\t" and all(line.isprintable() for line in text.split("\n"))
 
 
 def literal(text: str, indent: str) -> str:
-    """A text of several lines as a literal block, without the last line break."""
+    """Write text of several lines as a literal block, without the last line break."""
     body = text.rstrip("\n")
     trailing = len(text) - len(body)
     chomping = "-" if not trailing else "" if trailing == 1 else "+"

@@ -291,7 +291,7 @@ def test_a_patch_that_alone_makes_the_config_invalid_says_so(accord: Accord, rep
     assert "displayName: TLS" in said.stdout
     invalid = "accord: with this patch alone, the config is invalid: "
     assert f"{invalid}Settings default: unknown team `web`" in said.stderr
-    assert f"{invalid}Issuer vpn: issuer `tls` is shown as `TLS` too" in said.stderr
+    assert f"{invalid}Issuer vpn: issuer `tls` is also shown as `TLS`" in said.stderr
     by_hand(
         accord, "UPDATE teams SET name = 'web' WHERE name = 'net'", "UPDATE issuers SET display_name = 'V' WHERE name = 'vpn'"
     )

@@ -197,8 +197,8 @@ def test_a_plan_is_written_into_a_pipe_or_through_a_link_and_replaces_neither(ac
 
 @SQLITE
 def test_an_empty_revision_is_an_error_and_not_the_branch(accord: Accord) -> None:
-    assert "names no revision" in accord("plan", "--rev", "", code=1).stderr
-    assert "names no revision" in accord("apply", "--rev", "", "--yes", code=1).stderr
+    assert "is not a revision" in accord("plan", "--rev", "", code=1).stderr
+    assert "is not a revision" in accord("apply", "--rev", "", "--yes", code=1).stderr
 
 
 def test_an_ad_group_that_is_taken_off_takes_its_members_away(accord: Accord, repository: ConfigRepository) -> None:

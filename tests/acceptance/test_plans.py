@@ -193,8 +193,8 @@ def test_a_repository_at_a_url_is_mirrored(accord: Accord, repository: ConfigRep
     [
         ("mian", "did you mean `main`?"),
         ("feedface", "there is no revision `feedface`"),
-        ("-x", "names no revision"),
-        ("main..x", "names no revision"),
+        ("-x", "is not a revision"),
+        ("main..x", "is not a revision"),
     ],
 )
 def test_a_revision_that_is_not_there_is_answered_with_the_nearest(

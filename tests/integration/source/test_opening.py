@@ -267,7 +267,7 @@ def test_a_repository_of_somebody_else_is_refused(work: Work, cache: Path) -> No
     work.commit({"alice.yaml": ALICE})
     for path in (work.folder, *work.folder.rglob("*")):
         os.chown(path, 65534, 65534)
-    with pytest.raises(RepositoryUnreachable, match="belongs to somebody else"):
+    with pytest.raises(RepositoryUnreachable, match="belongs to another user"):
         opened(work, cache)
 
 
@@ -307,7 +307,7 @@ def test_a_mirror_follows_its_remote(work: Work, cache: Path) -> None:
 
 def test_a_mirror_that_cannot_be_kept_is_an_error(work: Work, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(SourceError, match="no mirror can be kept"):
+    with pytest.raises(SourceError, match="cannot keep a mirror"):
         opened(f"file://{work.folder}", tmp_path / "file")
 
 

@@ -274,7 +274,7 @@ def test_a_shallow_clone_says_what_it_cannot_tell(work: Work, cache: Path, tmp_p
     assert contents(repository, repository.resolve("main").commit) == {"alice.yaml": ALICE, "bob.yaml": BOB}
     with pytest.raises(ShallowRepository, match="fetch-depth: 0"):
         repository.is_ancestor(first, head)
-    with pytest.raises(ShallowRepository, match="cut off"):
+    with pytest.raises(ShallowRepository, match="too short to tell"):
         repository.blame(head, "alice.yaml", 1)
     assert repository.changed(first, head, "") is None
     assert repository.is_ancestor(head, head)
@@ -358,7 +358,9 @@ def test_a_file_too_large_is_a_problem_of_that_file_and_takes_little_memory(work
     program = """
 import resource, sys
 from pathlib import Path
-from reconciler.source.git_command import without_credentials
+from reconciler.source.cache import BlobCache
+from reconciler.source.load import load_revision
+from reconciler.source.repository import Repository
 repository = Repository.open(sys.argv[1], Path(sys.argv[2]))
 resource.setrlimit(resource.RLIMIT_DATA, (180 << 20, 180 << 20))  # for git too
 loaded = load_revision(repository, repository.resolve("main").commit, "", cache=BlobCache(None))

@@ -48,7 +48,7 @@ def test_what_cannot_be_declared_is_left_out_with_every_reference_to_it(tmp_path
         ("User", "\u00e9v\u00e9"), ("Team", "web"), ("User", "bob"), ("Team", "everyone"), ("Team", "web"), ("Team", "web"),
         ("Settings", "default"), ("Issuer", "vpn"), ("Team", "web"),
     ]  # fmt: skip
-    assert "write it as in `alice@example.org`" in flaws[2].reason
+    assert "write it like `alice@example.org`" in flaws[2].reason
     assert "people could not tell them apart" in flaws[-2].reason
     assert flaws[-1].reason == "only its reference to Issuer `vpn`, which is left out"
     export_state(state, tmp_path / "config")

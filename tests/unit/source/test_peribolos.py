@@ -139,7 +139,7 @@ def test_an_organisation_in_parts_is_joined(tmp_path: Path) -> None:
     expected = {("a", "kube-r"), ("a", "kube-s"), ("a", "other-r"), ("b", "kube-r"), ("c", "kube-s")}
     assert access(result.state) == expected
     assert [str(problem) for problem in result.problems] == [
-        "restrictions.yaml:1:1: warning: this is no peribolos configuration, and is left out [peribolos]"
+        "restrictions.yaml:1:1: warning: this is not peribolos configuration, so it is left out [peribolos]"
     ]
     assert access(import_peribolos(tmp_path / "kube").state) == {pair for pair in expected if pair[1] != "other-r"}
 
@@ -155,32 +155,32 @@ def test_an_import_can_be_written_down_and_is_valid(tmp_path: Path) -> None:
 
 def test_a_part_that_no_organisation_claims_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "teams.yaml").write_text("teams: {}")
-    assert "no folder above holds its org.yaml" in errors(import_peribolos(tmp_path))[0]
+    assert "no folder above it contains the org.yaml" in errors(import_peribolos(tmp_path))[0]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("orgs: []", "1:1 `orgs` must be a mapping"),
+        ("orgs: []", "1:1 `orgs` must map"),
         ("orgs: {-o: {}}", "is not the name of a GitHub organisation"),
         ("orgs: {o: [a]}", "the organisation 'o' must be a mapping"),
         ("orgs: {o: {members: alice}}", "`members` must be a list"),
-        ("orgs: {o: {members: [alice, 5]}}", "`members` holds 5, which is no text"),
+        ("orgs: {o: {members: [alice, 5]}}", "`members` contains 5, which is not text"),
         ("orgs: {o: {members: ['a/../b']}}", "'a/../b' is not a GitHub login"),
         ("orgs: {o: {members: ['аlice']}}", "is not a GitHub login"),
         ("orgs: {o: {teams: [a]}}", "`teams` must be a mapping"),
         ("orgs: {o: {teams: {t: [a]}}}", "the team 't' must be a mapping"),
-        ("orgs: {o: {teams: {t: {members: [zoe]}}}}", "'zoe' is in the team 't' and is not a member of o"),
+        ("orgs: {o: {teams: {t: {members: [zoe]}}}}", "'zoe' is in the team 't' but is not a member of o"),
         ("orgs: {o: {teams: {t: {repos: {r: push}}}}}", "'push' is not a permission"),
         ("orgs: {o: {teams: {t: {repos: {r: true}}}}}", "True is not a permission"),
         ("orgs: {o: {teams: {t: {repos: {r: write, R: read}}}}}", "listed twice"),
         ("orgs: {o: {teams: {t: {repos: {'a b': write}}}}}", "'a b' is not a repository's name"),
-        ("orgs: {o: {teams: {t: {description: [x]}}}}", "a description is a text"),
+        ("orgs: {o: {teams: {t: {description: [x]}}}}", "a description must be text"),
         ("orgs: {o: {teams: {A b: {}, a-B: {}}}}", "would both become the team `o-a-b`"),
         ("orgs: {o: {teams: {t: {teams: {x: {}}}, u: {teams: {x: {}}}}}}", "would both become the team `o-x`"),
         ("orgs: {o: {admins: [a], teams: {Org admins: {}}}}", "would both become the team `o-org-admins`"),
         ("orgs: {o: {repos: {r: {}, R: {}}}}", "would both become the issuer `o-r`"),
-        ("orgs: {o: {repos: {r: [x]}}}", "what it holds is not a mapping"),
+        ("orgs: {o: {repos: {r: [x]}}}", "its value is not a mapping"),
         ("orgs: {o: {repos: {r: {archived: 'no'}}}}", "`archived` must be true or false"),
         ("orgs: {o: {default_repository_permission: all}}", "'all' is not a permission"),
         ("orgs: {a: {repos: {b-c: {}}}, a-b: {repos: {c: {}}}}", "would both become the issuer `a-b-c`"),
@@ -195,7 +195,7 @@ def test_what_does_not_fit_is_an_error_and_grants_nothing(tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"orgs: {o: {members: [a], members: [b]}}", "org.yaml:1:26: error: the key `members` stands here twice [duplicate-key]"),
+        (b"orgs: {o: {members: [a], members: [b]}}", "org.yaml:1:26: error: the key `members` appears twice [duplicate-key]"),
         (b"orgs: {o: {<<: {admins: [mallory]}}}", "[merge-key]"),
         (b"orgs: !!python/object:os.system {}", "[tag]"),
         (b"\xff\xfe", "[not-utf-8]"),
@@ -204,8 +204,8 @@ def test_what_does_not_fit_is_an_error_and_grants_nothing(tmp_path: Path, text: 
         (b"orgs: " + b"[" * 5000, "[too-deep]"),
         (b"orgs: {o: {admins: [mallory}}", "[yaml-syntax]"),
         (b"x" * (17 << 20), "[too-large]"),
-        (b"orgs: {}\n---\norgs: {}\n", "org.yaml:3:1: error: the file must hold one document, not several [peribolos]"),
-        (b"- orgs", "org.yaml:1:1: error: the file must hold a mapping [peribolos]"),
+        (b"orgs: {}\n---\norgs: {}\n", "org.yaml:3:1: error: the file must contain one document, not several [peribolos]"),
+        (b"- orgs", "org.yaml:1:1: error: the file must contain a mapping [peribolos]"),
     ],
     ids=lambda value: value[-30:] if isinstance(value, str) else "",
 )
@@ -244,7 +244,7 @@ def test_a_domain_that_is_none_is_refused(tmp_path: Path, domain: str) -> None:
 def test_a_path_without_anything_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="neither a file nor a folder"):
         import_peribolos(tmp_path / "nowhere")
-    nothing = "there is no peribolos configuration: no file with a key `orgs`, and no org.yaml"
+    nothing = "no peribolos configuration found: no file has the key `orgs`, and there is no org.yaml"
     assert nothing in errors(import_peribolos(tmp_path))[0]
     for content in ("", "orgs: {}\n", "jobs: {}\n"):
         (tmp_path / "other.yaml").write_text(content)

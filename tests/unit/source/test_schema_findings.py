@@ -45,30 +45,30 @@ def only(document: Any) -> Finding:
     [
         (("spec", "issuer"), ["tls"], "unknown-property", "unknown property `issuer`; did you mean `issuers`?", "issuers"),
         (("spec", "members", 1, "untill"), "x", "unknown-property", "unknown property `untill`; did you mean `until`?", "until"),
-        (("zzz",), 1, "unknown-property", "unknown property `zzz`; there are apiVersion, kind, metadata, spec", None),
+        (("zzz",), 1, "unknown-property", "unknown property `zzz`; valid: apiVersion, kind, metadata, spec", None),
         (("spec", "administrator"), "yes", "wrong-type", "`administrator` must be true or false, not `yes`", None),
-        (("spec", "description"), 5, "wrong-type", "`description` must be a text, not `5`; write it in quotes", None),
-        (("spec", "description"), None, "wrong-type", "`description` must be a text, not nothing (null)", None),
+        (("spec", "description"), 5, "wrong-type", "`description` must be text, not `5`; put it in quotes", None),
+        (("spec", "description"), None, "wrong-type", "`description` must be text, not nothing (null)", None),
         (("spec", "members"), {}, "wrong-type", "`members` must be a list, not a mapping", None),
-        (("spec", "members", 0), True, "wrong-type", "this must be a text or a mapping, not `true`; write it in quotes", None),
+        (("spec", "members", 0), True, "wrong-type", "this must be text or a mapping, not `true`; put it in quotes", None),
         (("spec", "members", 1), {"until": "2026-12-31"}, "missing-property", "`user` is missing", None),
         (("spec", "mayDecideFor"), "Everyone", "wrong-type",
          "`mayDecideFor` must be `everyone` or a list, not `Everyone`; did you mean `everyone`?", "everyone"),
-        (("spec", "mayDecideFor"), ["web", "web"], "wrong-value", "`web` stands here twice", None),
-        (("metadata", "name"), "everyone", "wrong-value", "`name` cannot be `everyone`, which means something else here", None),
-        (("metadata", "name"), "a\nb", "wrong-format", "`name` cannot be `a\nb`: names are lower-case letters, digits, `.`, `_` "
-         "and `-`, at most 64, and begin with a letter or digit", None),
-        (("metadata", "name"), "web\n", "wrong-format", "`name` holds a line break, which cannot stand here", None),
-        (("metadata", "labels", "a"), "x\ty", "wrong-format", "`a` holds a tab, which cannot stand here", None),
-        (("metadata", "labels", "a"), "x\x07", "wrong-format", "`a` holds U+0007, a control character, which cannot stand here",
-         None),
-        (("metadata", "labels", "é"), "x", "wrong-format", "a label cannot be called `é`: letters, digits, `.`, `_`, `/` and "
-         "`-`, at most 63, beginning with a letter or digit", None),
+        (("spec", "mayDecideFor"), ["web", "web"], "wrong-value", "`web` appears twice", None),
+        (("metadata", "name"), "everyone", "wrong-value", "`name` cannot be `everyone`, which has a special meaning here", None),
+        (("metadata", "name"), "a\nb", "wrong-format", "`name` cannot be `a\nb`: names have at most 64 lower-case letters, "
+         "digits, `.`, `_` and `-`, and start with a letter or digit", None),
+        (("metadata", "name"), "web\n", "wrong-format", "`name` contains a line break, which is not allowed here", None),
+        (("metadata", "labels", "a"), "x\ty", "wrong-format", "`a` contains a tab, which is not allowed here", None),
+        (("metadata", "labels", "a"), "x\x07", "wrong-format", "`a` contains U+0007, a control character, which is not allowed "
+         "here", None),
+        (("metadata", "labels", "é"), "x", "wrong-format", "`é` cannot be a label's key: use at most 63 letters, digits, `.`, "
+         "`_`, `/` and `-`, starting with a letter or digit", None),
         (("metadata", "labels", "a"), "x" * 257, "wrong-value", "`a` must have at most 256 characters, not 257", None),
         (("spec", "adGroups"), [""], "wrong-value", "this must not be empty", None),
         (("spec", "adGroups"), ["x"] * 1001, "wrong-value", "`adGroups` must have at most 1,000 items, not 1,001", None),
         (("spec", "members", 1, "until"), "soon", "wrong-format",
-         "`until` cannot be `soon`: write it as in `2099-12-31` or `2099-12-31T18:00:00Z`", None),
+         "`until` cannot be `soon`: write it like `2099-12-31` or `2099-12-31T18:00:00Z`", None),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_plain_words(
@@ -77,7 +77,7 @@ def test_what_is_wrong_is_said_in_plain_words(
     found = only(with_value(path, value))
     assert (found.rule, found.message, found.suggestion) == (rule, message, suggestion)
     assert found.path[: len(path)] == path
-    assert found.at_key == (rule == "unknown-property" or "label cannot be called" in message)
+    assert found.at_key == (rule == "unknown-property" or "cannot be a label's key" in message)
 
 
 def test_a_document_says_its_kind_first() -> None:
@@ -85,7 +85,7 @@ def test_a_document_says_its_kind_first() -> None:
     assert [found.rule for found in find_problems({})] == ["missing-property", "missing-property"]
     found = find_problems({"apiVersion": "accord/v1", "Kind": "Team"})
     assert [(item.message, item.suggestion) for item in found] == [
-        ("`kind` is missing; did you mean `kind` where `Kind` stands?", "kind")
+        ("`kind` is missing; did you mean `kind` instead of `Kind`?", "kind")
     ]
     for kind in ("Teem", "team", "Users"):
         assert only({**TEAM, "kind": kind}).suggestion in FILES

@@ -77,9 +77,9 @@ def test_the_starter_is_valid_for_any_administrator(
         ("alice", "a@b\nBcc: x@y", None, "is not an e-mail address"),
         ("alice", "alice", None, "'alice' is not an e-mail address"),
         ("alice", "a@" + "b." * 130 + "org", None, "is not an e-mail address"),
-        ("alice", "a@example.org", "a\nb", "a full name is one line"),
-        ("alice", "a@example.org", "", "a full name is one line"),
-        ("alice", "a@example.org", "x" * 129, "a full name is one line"),
+        ("alice", "a@example.org", "a\nb", "a full name must be one line"),
+        ("alice", "a@example.org", "", "a full name must be one line"),
+        ("alice", "a@example.org", "x" * 129, "a full name must be one line"),
     ],
 )
 def test_an_administrator_that_could_not_be_declared_is_refused(

@@ -39,6 +39,8 @@ GROUPINGS: Mapping[str, Grouping] = {
     "settings": Grouping(("id",), 1024),
 }
 _BOOKKEEPING = ("file", "revision_id")
+_TEXTS = -1
+"""The bucket of rows whose key is no number."""
 
 
 def buckets_of(table: str, keys: Iterable[int]) -> set[Bucket]:
@@ -70,34 +72,57 @@ def refresh(connection: Connection, touched: Iterable[Bucket]) -> None:
 
 
 def _digests(connection: Connection, name: str, buckets: Iterable[int] | None = None) -> dict[int, str]:
-    table, grouping = tables.metadata.tables[name], GROUPINGS[name]
-    if buckets is None:
-        rows = connection.exec_driver_sql(_statement(connection, table, grouping))
-        return {bucket: _hash(content) for bucket, content in rows}
-    found = {}
-    for bucket in buckets:
-        rows = connection.exec_driver_sql(_statement(connection, table, grouping, bucket))
-        found.update({number: _hash(content) for number, content in rows})
+    found: dict[int, str] = {}
+    for bucket in [None] if buckets is None else buckets:
+        if connection.dialect.name == "sqlite":
+            contents = connection.exec_driver_sql(_sqlite(tables.metadata.tables[name], GROUPINGS[name], bucket))
+            found.update({number: _hash(content) for number, content in contents if content is not None})
+        else:
+            digests = connection.exec_driver_sql(_postgresql(tables.metadata.tables[name], GROUPINGS[name], bucket))
+            found.update((number, digest) for number, digest in digests)
     return found
-
-
-def _statement(connection: Connection, table: Table, grouping: Grouping, bucket: int | None = None) -> str:
-    key, size = grouping.keys[0], grouping.size
-    conditions = [grouping.declared] if grouping.declared else []
-    if bucket is not None:
-        conditions.append(f"{key} >= {bucket * size} AND {key} < {(bucket + 1) * size}")
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in _BOOKKEEPING)
-    columns += ", file IS NULL" if "file" in table.columns else ""  # whether Git declares the row is no bookkeeping
-    order = ", ".join(grouping.keys)
-    if connection.dialect.name == "sqlite":
-        return (
-            f"SELECT {key} / {size}, group_concat(json_array({columns}), char(10)) "
-            f"FROM (SELECT * FROM {table.name} {where} ORDER BY {order}) GROUP BY 1"
-        )
-    content = f"string_agg(jsonb_build_array({columns})::text, E'\\n' ORDER BY {order})"
-    return f"SELECT {key} / {size}, {content} FROM {table.name} {where} GROUP BY 1"
 
 
 def _hash(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _sqlite(table: Table, grouping: Grouping, bucket: int | None) -> str:
+    """What gives the content of buckets: each is read by its range of keys, for SQLite would sort all rows to group them."""
+    key, size, declared, order = grouping.keys[0], grouping.size, grouping.declared or "TRUE", ", ".join(grouping.keys)
+    lines = f"SELECT json_array({_columns(table)}) AS line FROM {table.name} WHERE {declared}"
+
+    def content(condition: str) -> str:
+        return f"(SELECT group_concat(line, char(10)) FROM ({lines} AND {condition} ORDER BY {order}))"
+
+    if bucket is not None:
+        return f"SELECT {bucket}, {content(_keys_in(str(bucket), grouping))}"
+    buckets = f"SELECT DISTINCT {key} / {size} AS bucket FROM {table.name} WHERE {declared}"
+    # text as a key, which only a hand can write, sorts behind all numbers and is in no range of theirs
+    of_numbers, of_texts = content(_keys_in("bucket", grouping)), content(f"{key} >= ''")
+    return f"SELECT bucket, {of_numbers} FROM ({buckets}) UNION ALL SELECT {_TEXTS}, {of_texts}"
+
+
+def _postgresql(table: Table, grouping: Grouping, bucket: int | None) -> str:
+    """What gives the digests of buckets. The lines are made before they are grouped, which several processes can do."""
+    key, size, declared, order = grouping.keys[0], grouping.size, grouping.declared or "TRUE", ", ".join(grouping.keys)
+    within = "TRUE" if bucket is None else _keys_in(str(bucket), grouping)
+    lines = (
+        f"SELECT {key} / {size} AS bucket, json_build_array({_columns(table)})::text AS line, {order} "
+        f"FROM {table.name} WHERE {declared} AND {within} ORDER BY bucket, {order}"
+    )
+    content = f"string_agg(line, E'\\n' ORDER BY {order})"
+    return f"SELECT bucket, encode(sha256(convert_to({content}, 'UTF8')), 'hex') FROM ({lines}) AS lines GROUP BY bucket"
+
+
+def _columns(table: Table) -> str:
+    columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in _BOOKKEEPING)
+    return columns + (", file IS NULL" if "file" in table.columns else "")  # whether Git declares the row is no bookkeeping
+
+
+def _keys_in(bucket: str, grouping: Grouping) -> str:
+    """The keys of a bucket as a range. Division cuts off: keys below nought, which only a hand can write, are in bucket 0 too."""
+    start, last = f"{bucket} * {grouping.size}", grouping.size - 1
+    lowest = f"{start} - CASE WHEN {bucket} > 0 THEN 0 ELSE {last} END"
+    highest = f"{start} + CASE WHEN {bucket} < 0 THEN 0 ELSE {last} END"
+    return f"{grouping.keys[0]} BETWEEN {lowest} AND {highest}"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -112,6 +116,28 @@ def test_nothing_and_an_empty_text_are_told_apart(bare: Database, name: str, col
 def test_a_removed_row_is_found(bare: Database, name: str) -> None:
     run_sql(bare, f"DELETE FROM {name}")
     assert name in {table for table, _ in found(bare)}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "values",
+    ["users (id, name, email) VALUES (-5, 'eve', 'e')", "users (id, name, email) VALUES (-5000, 'eve', 'e')"]
+    + [f"memberships (team_id, user_id) VALUES ({team}, 1)" for team in ("-5", "1.5", "'web'")],
+)
+def test_a_row_with_a_key_that_accord_never_gives_is_found(bare: Database, values: str) -> None:
+    with closing(sqlite3.connect(bare.url.removeprefix("sqlite:///"))) as by_hand, by_hand:  # which keeps no foreign keys
+        by_hand.execute(f"INSERT INTO {values}")
+    assert {table for table, _ in found(bare)} == {values.partition(" ")[0]}
+
+
+def test_a_digest_is_that_of_the_rows_as_lines_of_json(bare: Database) -> None:
+    run_sql(bare, "UPDATE memberships SET reason = 'tab\t, \"quotes\", back\\slash, \x7f and Ünïcödé 🔑' WHERE user_id = 1")
+    with bare.writing() as connection:
+        refresh(connection, drifted(connection))
+    rows = query(bare, "SELECT team_id, user_id, until, reason FROM memberships ORDER BY team_id, user_id")
+    separators = (",", ":") if bare.is_sqlite else (", ", ": ")
+    lines = "\n".join(json.dumps(list(row), ensure_ascii=False, separators=separators) for row in rows)
+    assert ("memberships", 0, hashlib.sha256(lines.encode()).hexdigest()) in stored(bare)
 
 
 @pytest.mark.parametrize(

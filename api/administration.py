@@ -59,7 +59,7 @@ def set_password(
 
 
 def reset_password(database: Database, name: str, *, actor: str, now: datetime) -> None:
-    """Ask for a generated password by mail. The old one stays valid until the mail is delivered.
+    """Request a generated password by mail. The old one stays valid until the mail is delivered.
 
     Raises NotFound, Conflict or StoreError.
     """

@@ -1,1 +1,1 @@
-"""Who is calling: passwords, sessions and tokens."""
+"""Finding out who is calling: passwords, sessions and tokens."""

@@ -24,7 +24,7 @@ MOST_TOKENS = 100
 
 
 class Credential(NamedTuple):
-    """A session or an API token as its use needs it. Instants are the tables' texts, which compare as instants do."""
+    """A session or an API token, as far as its use needs it. Instants are the tables' texts, which sort like instants."""
 
     id: int
     kind: Literal["session", "token"]
@@ -38,7 +38,7 @@ class Credential(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A credential that somebody presented, whose it is, and of when all that is."""
+    """A presented credential with its account, and the stamp at which both were read."""
 
     credential: Credential
     user_id: int
@@ -46,12 +46,12 @@ class Found(NamedTuple):
     enabled: bool
     stamp: Stamp
     domain: str | None
-    """Of a directory account; `read_at` says when its directory was asked last."""
+    """Of a directory account; `read_at` is when its directory was last asked."""
     read_at: str | None
 
 
 class Minted(NamedTuple):
-    """A new credential; the secret is shown this once."""
+    """A new credential. Its secret is shown only this once."""
 
     secret: str
     accessor: str
@@ -59,7 +59,7 @@ class Minted(NamedTuple):
 
 
 def find(reader: Reader, secret: str) -> Found | None:
-    """The credential of a secret, whatever has become of it, in one indexed read. Raises StoreError."""
+    """The credential with this secret, valid or not, in one indexed read. Raises StoreError."""
     row = reader.row(_FIND, fingerprint(secret))
     if row is None:
         return None
@@ -87,9 +87,9 @@ def mint(
     permitted_ips: Collection[str] | None = None,
     password_change_required: bool = False,
 ) -> Minted:
-    """Make a credential. Raises Conflict where an account has as many tokens as it may."""
+    """Make a credential. Raises Conflict if the account already has as many tokens as it may have."""
     if kind == "token" and live_tokens(connection, user_id, now) >= MOST_TOKENS:
-        raise Conflict(f"the account has {MOST_TOKENS} live tokens, and may not have more; revoke one")
+        raise Conflict(f"the account already has {MOST_TOKENS} live tokens, and may not have more; revoke one")
     minted = Minted(new_secret(), new_accessor(), expires_at)
     connection.execute(
         tables.tokens.insert(),
@@ -110,29 +110,29 @@ def mint(
 
 
 def live_tokens(connection: Connection, user_id: int, now: datetime) -> int:
-    """How many API tokens of an account still count."""
+    """How many live API tokens an account has."""
     columns = tables.tokens.c
     alive = (columns.user_id == user_id) & (columns.kind == "token") & columns.revoked_at.is_(None) & (columns.expires_at > now)
     return int(connection.execute(select(func.count()).where(alive)).scalar_one())
 
 
 def is_revoked(connection: Connection, credential_id: int) -> bool:
-    """Whether a credential that was good when its request began is so no more: what outlives it must not be made by it."""
+    """Whether a credential was revoked since its request began; it must not make anything that outlives it."""
     columns = tables.tokens.c
     live = (columns.id == credential_id) & columns.revoked_at.is_(None)
     return connection.execute(select(columns.id).where(live)).first() is None
 
 
 def require_live(connection: Connection, credential_id: int) -> None:
-    """Raise Unauthenticated where a credential was revoked while its request went on."""
+    """Raise Unauthenticated if a credential was revoked during its request."""
     if is_revoked(connection, credential_id):
-        raise Unauthenticated("this session or API token was revoked meanwhile")
+        raise Unauthenticated("this session or token has just been revoked")
 
 
 def revoke(
     connection: Connection, user_id: int, now: datetime, *, kind: str | None = None, accessor: str | None = None, but: str = ""
 ) -> list[str]:
-    """Revoke an account's credentials: those of a kind, or the one of an accessor; `but` one. The accessors of those revoked."""
+    """Revoke an account's credentials: all, those of a kind, or the one with an accessor, except `but`; their accessors."""
     columns = tables.tokens.c
     chosen = (columns.user_id == user_id) & columns.revoked_at.is_(None) & (columns.accessor != but)
     if kind is not None:
@@ -145,7 +145,7 @@ def revoke(
 
 
 def revoked_events(name: str, accessors: Iterable[str], why: str) -> list[Event]:
-    """What the audit log says of revoked credentials."""
+    """The audit entries for revoked credentials."""
     return [Event("credential.revoke", "User", name, {"accessor": accessor, "why": why}) for accessor in accessors]
 
 
@@ -154,7 +154,7 @@ WHERE user_id = ? AND kind = ? AND revoked_at IS NULL AND expires_at > ? ORDER B
 
 
 def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "token") -> list[dict[str, Any]]:
-    """An account's live credentials of a kind as the API shows them, oldest first; never a secret. Raises StoreError."""
+    """An account's live credentials of a kind, oldest first, as the API shows them: without secrets. Raises StoreError."""
     return [
         {
             "id": accessor,

@@ -1,7 +1,7 @@
-"""Logging in. Whoever fails gets the same answer after the same time, whatever the reason; the reason is in the audit log.
+"""Logging in. Every failed login gets the same answer after the same time; only the audit log holds the reason.
 
-Failures slow the next login down, per account and per address. An account's delay does not concern the address of its
-last login, whose own failures count instead: nobody can lock an administrator out from elsewhere.
+Failures delay the next login, per account and per address. An account's delay does not apply to the address of its last
+login, whose own failures count instead. So nobody can lock an administrator out from elsewhere.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from reconciler.store.engine import Connection
 
 REFUSED = "the name or the password is wrong, or the account cannot log in now"
 ADDRESS_FACTOR = 10
-"""An address stands for many people: it may fail so many times as often as an account before it has to wait."""
+"""Many people may share an address: it may fail this many times as often as an account before it has to wait."""
 FORGOTTEN = timedelta(hours=1)
-"""After so long without one, failures are forgotten."""
+"""Failures are forgotten after this long without another one."""
 LONGEST_NAME = 256
 
 
@@ -45,7 +45,7 @@ class LoggedIn(NamedTuple):
 
 
 class LoginRefused(Unauthenticated):
-    """A login that failed. The reason is for figures; the answer is the same for all."""
+    """A login that failed. The reason is only for metrics; the answer is always the same."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(REFUSED)
@@ -56,7 +56,7 @@ def log_in(
     reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
 ) -> LoggedIn:
     """Open a session for a declared account. Raises LoginRefused, TooManyFailures, Busy or StoreError."""
-    with passwords.place():  # until the end: who waits for the database to be written takes a thread, too
+    with passwords.place():  # until the end: a login that waits to write to the database holds a thread as well
         return _log_in(reader, keeper, passwords, name.lower(), password, address, now)
 
 
@@ -84,7 +84,7 @@ _KEPT_HASH = """SELECT a.password_hash FROM users u JOIN account_states a ON a.u
 WHERE u.name = ? AND u.source = 'declared'"""
 
 
-def _refusal(  # noqa: PLR0911 - a reason a check
+def _refusal(  # noqa: PLR0911 - one return per reason
     account: Row[Any] | None,
     verified: bool,
     kept: tuple[Any, ...] | None,
@@ -92,7 +92,7 @@ def _refusal(  # noqa: PLR0911 - a reason a check
     address: Address | None,
     now: datetime,
 ) -> str | None:
-    """Why a login is refused, for the audit log; None where it is not."""
+    """Why a login is refused, for the audit log; None if it is not."""
     if account is None:
         return "unknown-account"
     if account.source == "directory":
@@ -113,14 +113,14 @@ def _refusal(  # noqa: PLR0911 - a reason a check
 
 
 def is_delayed(account: Row[Any], address: Address | None, now: datetime) -> bool:
-    """Whether an account's failures make it wait; not where it last logged in from."""
+    """Whether an account's failures make it wait; never at the address of its last login."""
     return account.next_login_at is not None and account.next_login_at > now and account.last_login_address != _text(address)
 
 
 def open_session(
     connection: Connection, account: Row[Any], rehashed: str | None, address: Address | None, policies: Policies, now: datetime
 ) -> LoggedIn:
-    """Open a session for an account that has proved who it is."""
+    """Open a session for an account whose password was right."""
     required = accounts.must_change_password(account, now)
     ended = make_room(connection, account, policies, now)
     session = credentials.mint(
@@ -141,12 +141,12 @@ def open_session(
 def record_failure(
     connection: Connection, account: Row[Any] | None, refusal: str, address: Address | None, policies: Policies, now: datetime
 ) -> None:
-    """Count a login that failed, and write down why."""
-    # what was typed for an unknown account is not kept: it may be a password
+    """Count a failed login, and record why it failed."""
+    # a name without an account is not recorded: it may be a password typed into the wrong field
     name = "" if account is None else account.name
     if account is not None and refusal not in ("too-many-failures", "address-not-permitted", "account-disabled"):
         waiting = account.next_login_at
-        if waiting is None or waiting <= now:  # a failure during the delay does not lengthen it, or it would never end
+        if waiting is None or waiting <= now:  # a failure during the delay does not extend it, or it might never end
             before = 0 if waiting is not None and waiting + FORGOTTEN <= now else account.failed_logins or 0
             failures, until = before + 1, _next_login(before + 1, policies.max_failures, policies, now)
             accounts.write(connection, account.id, {"failed_logins": failures, "next_login_at": until})
@@ -169,7 +169,7 @@ def _record_address(connection: Connection, address: Address | None, policies: P
 
 
 def forget_failures(connection: Connection, now: datetime) -> None:
-    """Delete the failures of addresses that are forgotten and make nobody wait any more."""
+    """Delete the failures of addresses that are forgotten and no longer make anybody wait."""
     columns = tables.login_failures.c
     connection.execute(
         delete(tables.login_failures).where(columns.last_failed_at <= now - FORGOTTEN, columns.next_login_at <= now)
@@ -177,15 +177,15 @@ def forget_failures(connection: Connection, now: datetime) -> None:
 
 
 def _next_login(failures: int, permitted: int, policies: Policies, now: datetime) -> datetime | None:
-    """When the next login may be after so many failures: at once up to a number, then after a delay that doubles."""
+    """When the next login is allowed after so many failures: at once while they are permitted, then after a doubling delay."""
     if failures < permitted:
         return None
-    doubled = 2 ** min(failures - permitted, 32)  # compared before it is multiplied: days doubled so often are no duration
+    doubled = 2 ** min(failures - permitted, 32)  # compare before multiplying: days doubled that often overflow
     return now + (policies.delay * doubled if doubled <= policies.max_delay // policies.delay else policies.max_delay)
 
 
 def refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:
-    """Raise TooManyFailures where logins from an address have to wait."""
+    """Raise TooManyFailures if logins from an address have to wait."""
     if address is not None and address.is_local:
         return
     row = reader.row("SELECT next_login_at FROM login_failures WHERE address = ?", _key(address))
@@ -201,7 +201,7 @@ def _text(address: Address | None) -> str:
 
 
 def _key(address: Address | None) -> str:
-    """What failures are counted by: an IPv4 address, or the IPv6 network that one site has (RFC 6177)."""
+    """What failures are counted by: an IPv4 address, or the IPv6 network of a site (RFC 6177)."""
     if address is None:
         return "unknown"
     return address.text if address.version == 4 else str(ip_network((address.value, 64), strict=False))

@@ -1,4 +1,4 @@
-"""Passwords: which are accepted (NIST SP 800-63B, 5.1.1.2), and how they are kept (argon2id, RFC 9106)."""
+"""Passwords: which are accepted (NIST SP 800-63B, 5.1.1.2), and how they are stored (argon2id, RFC 9106)."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from api.errors import Busy
 from api.state.policies import PasswordPolicy
 
 MAX_LENGTH = 256
-"""Characters. Longer ones add nothing, and hashing them costs."""
+"""Characters. Longer passwords add no security, and take time to hash."""
 
 
 class Passwords:
-    """Hashes and verifies, at most `parallel` at a time, so that a flood of logins leaves the decisions their time.
+    """Hashes and verifies, at most `parallel` at a time, so that a flood of logins leaves time for decisions.
 
-    A few more may wait for their turn; who comes when even those places are taken is told to come again.
+    `waiting` more may wait for their turn. Anybody beyond that is told to try again.
     """
 
     def __init__(self, parallel: int, *, waiting: int = 0) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._turns = threading.BoundedSemaphore(parallel)
-        # the memory of a hash, 19 MiB, stays with the thread that had it: so these few have it, and not all that answer
+        # the 19 MiB that a hash needs stay with its thread, so a few threads hash, and not all that answer
         self._threads = ThreadPoolExecutor(parallel, "hash")
         self._places = threading.BoundedSemaphore(parallel + waiting)
         self._nobodys = self._hasher.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
-        """What is kept of a password. Raises Busy."""
+        """The hash to store for a password. Raises Busy."""
         with self.place(), self.turn():
             return self._hash(password)
 
     def hash_in_time(self, password: str) -> str:
-        """The same for who can wait, and takes no place: in the background, between the logins."""
+        """The same in the background: it waits as long as it takes, and takes no place from logins."""
         with self.turn():
             return self._hash(password)
 
     def verify(self, kept: str | None, password: str) -> bool:
-        """Whether a password is the one that was kept. It takes as long where none was. The caller has a turn."""
+        """Whether a password is the stored one. It takes as long if there is none. The caller holds a turn."""
         try:
             verified = self._threads.submit(self._hasher.verify, kept or self._nobodys, _normal(password))
             return verified.result() and bool(kept)
@@ -53,7 +53,7 @@ class Passwords:
             return False
 
     def rehash(self, kept: str, password: str) -> str | None:
-        """A new hash of a password just verified, where the kept one was made with other parameters. The caller has a turn."""
+        """A new hash of a password just verified, if the stored one was made with other parameters. The caller holds a turn."""
         return self._hash(password) if self._hasher.check_needs_rehash(kept) else None
 
     def _hash(self, password: str) -> str:
@@ -61,7 +61,7 @@ class Passwords:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place among those who wait, to hash and then for the database. Raises Busy where all are taken."""
+        """A place in the queue, for the hash and then for the database. Raises Busy if all are taken."""
         if not self._places.acquire(blocking=False):
             raise Busy("too many logins at once; try again in a second")
         try:
@@ -70,23 +70,23 @@ class Passwords:
             self._places.release()
 
     def turn(self) -> AbstractContextManager[Any]:
-        """One's turn to hash. The caller has a place."""
+        """A turn to hash. The caller holds a place."""
         return self._turns
 
 
 def _normal(password: str) -> str:
-    """NFKC, so that the same characters typed on another keyboard are the same password."""
+    """Normalise to NFKC, so that the same characters typed on another keyboard make the same password."""
     return unicodedata.normalize("NFKC", password)
 
 
 def objection(password: str, policy: PasswordPolicy, *, identity: tuple[str, ...]) -> str | None:
-    """Why a new password is not accepted, in words for its owner; None where it is.
+    """Why a new password is not accepted, as a message to its owner; None if it is accepted.
 
-    `identity` are texts that others know of the owner: the login name, the address, the full name.
+    `identity`: what others know of the owner: the login name, the address, the full name.
     """
     normal = _normal(password)
     folded = normal.casefold()
-    if min(len(password), len(normal)) < policy.min_length:  # a ligature is one character, and so is a letter with its accent
+    if min(len(password), len(normal)) < policy.min_length:  # a ligature is one character, and so is an accented letter
         return f"the password is too short: it needs at least {policy.min_length} characters"
     if len(normal) > MAX_LENGTH:
         return f"the password is too long: at most {MAX_LENGTH} characters"
@@ -104,12 +104,12 @@ def _commonness(folded: str, identity: tuple[str, ...]) -> str | None:
 
 
 def _repeated(text: str) -> str:
-    """The unit that a text repeats; the text itself where it repeats none."""
+    """The unit that text repeats; the text itself if it repeats nothing."""
     return text[: (text + text).index(text, 1)]
 
 
 def _is_mostly(password: str, known: str) -> bool:
-    """Whether little is left of a password without a text that others know."""
+    """Whether little is left of a password without text that others know."""
     return len(known) >= 4 and known in password and len(password.replace(known, "")) < 4
 
 

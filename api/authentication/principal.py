@@ -20,7 +20,7 @@ from reconciler.store.tables import instant_text
 
 
 class Principal(NamedTuple):
-    """An authenticated caller, at one instant, over one access state."""
+    """An authenticated caller, at one instant, seen through one access snapshot."""
 
     account: Account
     credential: Credential
@@ -37,7 +37,7 @@ class Principal(NamedTuple):
 
     @property
     def is_administrator(self) -> bool:
-        """Whether a team makes it an administrator. A credential that is narrowed to issuers is for their use alone."""
+        """Whether a team makes it an administrator. A credential narrowed to issuers can only use them."""
         return self.credential.narrowing.issuers is None and any(team.administrator for team in self.teams)
 
 
@@ -50,7 +50,7 @@ def secret_of(header: str | None) -> str:
     scheme, _, rest = header.strip().partition(" ")
     secret = rest.strip() if scheme.lower() == "bearer" else header.strip()
     if not is_well_formed(secret):
-        raise Unauthenticated("what the `Authorization` header holds is no session and no API token of Accord's: is it whole?")
+        raise Unauthenticated("the Authorization header holds no valid Accord token; was it cut off?")
     return secret
 
 
@@ -81,13 +81,13 @@ class Authenticator:
             self._uses.note(credential.id, moment, address and address.text, interval)
         return Principal(access.accounts[found.name], credential, address, access, now, teams)
 
-    def fault(  # noqa: PLR0911 - a reason a check
+    def fault(  # noqa: PLR0911 - one return per reason
         self, found: credentials.Found, access: AccessSnapshot, now: datetime, moment: str
     ) -> str | None:
-        """Why a credential does not count at an instant, which `moment` writes as the tables do; None where it does."""
+        """Why a credential is invalid at an instant, which `moment` gives as the tables write it; None if it is valid."""
         credential, account = found.credential, access.accounts.get(found.name)
         if account is None or account.id != found.user_id:
-            return "unknown-account"  # deleted, or another of the same name, since it was read
+            return "unknown-account"  # since it was read, it was deleted, or replaced by another of the same name
         if not found.enabled or not access.state.accounts[found.name]:
             return "account-disabled"
         if self._freshness.is_stale(found.domain, found.read_at, now):
@@ -103,10 +103,10 @@ class Authenticator:
 
 
 def permits_call(credential: Credential, teams: list[Team], address: Address | None) -> bool:
-    """Whether a credential of a member of these teams may be used from an address: its own rules and theirs permit it."""
+    """Whether a credential of a member of these teams may be used from an address: its narrowing and the teams permit it."""
     return credential.narrowing.permits_address(address) and permits(teams, address)[0]
 
 
 _MINUTE = len("2026-12-31T18:00")
-"""What two instants share that are of the same minute, and so not further apart than that."""
-_DEAD = "this session or API token does not count any more, or never did; log in again or use another token"
+"""The part of the text that two instants of the same minute share."""
+_DEAD = "this session or token is invalid or expired; log in again"

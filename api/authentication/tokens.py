@@ -1,7 +1,7 @@
-"""The secrets that are handed out, for sessions and API tokens alike: made here, shown once, kept only as a hash.
+"""The secrets of sessions and API tokens: made here, shown once, and stored only as a hash.
 
-`accord_`, 256 random bits in base62, and the CRC-32 of all that in base62: a typo is refused without a look-up, and a
-scanner finds one that leaked.
+A secret is `accord_`, 256 random bits in base62, and the CRC-32 of all that in base62. So a typo is refused without a look-up,
+and secret scanners find leaked ones.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ _SHAPE = re.compile(rf"{_PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECK}}}", re.ASCII)
 
 
 def new_secret() -> str:
-    """A secret that nobody has seen before."""
+    """A new random secret."""
     body = _PREFIX + _base62(int.from_bytes(secrets.token_bytes(32)), _RANDOM)
     return body + _check(body)
 
 
 def is_well_formed(text: str) -> bool:
-    """Whether a text can be a secret of ours: its shape and its check digits are right."""
+    """Whether text can be one of our secrets: its shape and its check digits are right."""
     return _SHAPE.fullmatch(text) is not None and _check(text[:-_CHECK]) == text[-_CHECK:]
 
 
 def fingerprint(secret: str) -> str:
-    """What is kept of a secret. 256 random bits need no slow hash: there is nothing to guess."""
+    """The hash that is stored. 256 random bits cannot be guessed, so they need no slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def new_accessor() -> str:
-    """A name for a credential, to list, audit and revoke it by; it opens nothing."""
+    """An identifier to list, audit and revoke a credential by; it gives no access."""
     return secrets.token_hex(8)
 
 
@@ -45,7 +45,7 @@ def _check(body: str) -> str:
 
 
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
-"""Two base62 digits at once: every request computes the check."""
+"""Pairs of base62 digits, because every request computes the check."""
 
 
 def _base62(number: int, length: int) -> str:

@@ -1,4 +1,4 @@
-"""When and from where a credential was last used: written soon after, many at once, and at most once a minute."""
+"""When and from where a credential was last used. Written a little later, many at once, each at most once a minute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.store.errors import StoreError
 
 INTERVAL = timedelta(seconds=60)
 _SOON = 1 / 6
-"""Of the interval after which a use is written again: so long it may wait for others, with which it costs much less."""
+"""The part of the interval for which a use may wait for others. Writing them together costs much less."""
 _UPDATE = "UPDATE tokens SET last_used_at = v.at, last_used_address = v.address FROM ({}) AS v WHERE tokens.id = v.id"
 _IN_SQLITE = _UPDATE.format(
     "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at, json_extract(value, '$[2]') AS address"
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Uses:
-    """The uses of credentials that are to be written, and a thread that writes them."""
+    """Collects the uses of credentials, and writes them in a thread of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,7 +40,7 @@ class Uses:
         self._writing = Periodic("writing last uses", self._write, every=1.0)
 
     def note(self, credential_id: int, moment: str, address: str | None, interval: timedelta = INTERVAL) -> None:
-        """A use at an instant, as the tables write it, of a credential whose last written use is an interval old."""
+        """Note a use of a credential whose last written use is an interval old. `moment` is an instant as the tables write it."""
         self._waiting[credential_id] = moment, address
         self._due = min(self._due, time.monotonic() + interval.total_seconds() * _SOON)
 
@@ -55,13 +55,13 @@ class Uses:
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits. What cannot be written now waits on."""
+        """Write what waits. What cannot be written now is kept for later."""
         self._due = math.inf
         waiting, self._waiting = self._waiting, {}
         rows = [(each, *noted) for each, noted in waiting.copy().items()]
         if not rows:
             return
-        # one statement, which runs beside the threads that answer; one for each row would take turns with them
+        # one statement runs in parallel with the threads that answer; one statement per row would take turns with them
         statement = _IN_SQLITE if self._database.is_sqlite else _IN_POSTGRESQL
         try:
             with self._database.recording() as connection:

@@ -26,7 +26,7 @@ Examples:
 """,
 )
 def command() -> None:
-    """Examine the domain controllers, and find groups to map. The domains are configured in the file that ACCORD_CONFIG names."""
+    """Examine the domain controllers, and find groups to map to teams. ACCORD_CONFIG names the file that configures them."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def _domains() -> Iterator[Domains]:
 
     domains = Domains(read_settings({}).directories)
     if not domains:
-        raise Misconfigured("no directory is configured: name a file in ACCORD_CONFIG that has a `[directory.NAME]` table")
+        raise Misconfigured("no directory is configured; set ACCORD_CONFIG to a file with a `[directory.NAME]` table")
     try:
         yield domains
     finally:
@@ -51,12 +51,12 @@ Examples:
   accord-api directory doctor --format json
 
 \b
-Exit codes: 0 all is well; 1 something is not.
+Exit codes: 0 every check passed; 1 a check failed.
 """,
 )
 @_format
 def doctor(form: str) -> int:
-    """Look at each controller: reachable, certificate, clock, service account, what it may read, latency; and what to do."""
+    """Check each controller: reachability, certificate, clock, service account, read permissions, latency; and say what to do."""
     from datetime import UTC, datetime
 
     import orjson
@@ -84,10 +84,10 @@ Examples:
   accord-api directory groups --search "certificate admins" --format json
 """,
 )
-@click.option("--search", "text", required=True, metavar="TEXT", help="A part of the group's name.")
+@click.option("--search", "text", required=True, metavar="TEXT", help="Part of the group's name.")
 @_format
 def groups(text: str, form: str) -> None:
-    """Find groups by a part of their name, to write into a team's `adGroups`."""
+    """Find groups by part of their name, for a team's `adGroups`."""
     import orjson
 
     from api.directory.doctor import find_groups
@@ -116,13 +116,13 @@ Examples:
   accord-api directory resolve --format json < names
 
 \b
-Exit codes: 0 all are there; 1 one is not, or none can be asked for.
+Exit codes: 0 all were found; 1 one was not, or no directory could be asked.
 """,
 )
 @click.argument("names", nargs=-1)
 @_format
 def resolve(names: tuple[str, ...], form: str) -> int:
-    """Find the SIDs of groups as teams name them, given here or one a line on standard input."""
+    """Find the SIDs of groups by the names that teams use, given as arguments or on standard input, one per line."""
     import sys
 
     import orjson

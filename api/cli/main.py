@@ -1,4 +1,4 @@
-"""The `accord-api` program: finds the command, and turns every error into one message and one exit code."""
+"""The `accord-api` program: finds the command, and turns every error into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from api.cli.groups import Group
 from reconciler import __version__
 
 OK, ERROR, UNREACHABLE, INTERRUPTED = 0, 1, 6, 130
-"""The exit codes. What they have in common with `accord` means the same there."""
+"""The exit codes. Those shared with `accord` mean the same there."""
 COMMANDS = {
-    "serve": "Serve the API, and deliver mail, until SIGTERM or Ctrl-C.",
-    "user": "Act on an account: its password, failed logins, the administrators' switch.",
+    "serve": "Serve the API and deliver mail until SIGTERM or Ctrl-C.",
+    "user": "Act on an account: its password, its failed logins, disabling it.",
     "token": "List and revoke API tokens and sessions.",
-    "mail": "See what waits to be mailed, have it tried again, send a test message.",
-    "directory": "Examine the domain controllers, and find groups to map.",
+    "mail": "See which mail is waiting, retry it, send a test message.",
+    "directory": "Examine the domain controllers, and find groups to map to teams.",
     "completion": "Print the shell completion script.",
 }
 _EPILOG = """\b
@@ -36,10 +36,10 @@ Exit codes: 0 done; 1 error; 6 database unreachable; 130 interrupted.
 
 
 class Commands(Group):
-    """The commands by name; a command's module is imported only when it runs, so that help is quick."""
+    """The commands by name. A command's module is imported only when it runs, so that help is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of a first day."""
+        """In the order a newcomer needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -58,20 +58,20 @@ class Commands(Group):
 @click.command(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="accord-api")
 def accord_api() -> None:
-    """Accord at runtime: logins, tokens, decisions and mail, over the database that `accord` keeps in accord with Git.
+    """Accord at runtime: logins, tokens, decisions and mail, from the database that `accord` keeps in accord with Git.
 
     Settings come from options, from environment variables (ACCORD_DATABASE_URL, ACCORD_LISTEN and others) and from the TOML file
-    that ACCORD_CONFIG names, in this order.
+    named by ACCORD_CONFIG, in this order.
     """
 
 
 def main() -> NoReturn:
-    """Run the program. No traceback reaches the user, unless ACCORD_DEBUG asks for it."""
+    """Run the program. Users see no traceback unless ACCORD_DEBUG is set."""
     sys.exit(run(accord_api))
 
 
 def run(command: Callable[..., Any]) -> int:
-    """Run a command to its exit code."""
+    """Run a command; its exit code."""
     try:
         code = command(standalone_mode=False, prog_name="accord-api")
     except click.exceptions.Exit as stop:
@@ -79,7 +79,7 @@ def run(command: Callable[..., Any]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED)
     except click.ClickException as error:
-        if error.format_message().startswith("Usage:"):  # a group by itself: its help is the message
+        if error.format_message().startswith("Usage:"):  # a group without a command: its help is the message
             click.echo(error.format_message(), err=True)
             return ERROR
         context = error.ctx if isinstance(error, click.UsageError) else None
@@ -102,7 +102,7 @@ def _explain(error: Exception) -> int:
         return _say(str(error), ERROR)
     if isinstance(error, OSError):
         return _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", ERROR)
-    return _say(f"a fault of Accord's ({type(error).__name__}); ACCORD_DEBUG=1 shows where", ERROR)
+    return _say(f"internal error ({type(error).__name__}); set ACCORD_DEBUG=1 to see where", ERROR)
 
 
 def _say(message: str, code: int) -> int:

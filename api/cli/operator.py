@@ -1,4 +1,4 @@
-"""What the operator's commands share: the database, opened and looked at, and who acts when."""
+"""What the operator's commands share: an open, checked database, and who acts when."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Operator(NamedTuple):
-    """Somebody on the host itself, at work on the database."""
+    """An operator on the host, with an open database."""
 
     settings: Any
     database: Any
     act: dict[str, Any]
-    """Who acts and when, as the acts on accounts take it."""
+    """Who acts and when, as keyword arguments for `administration`."""
 
 
 def database_option(command: _Command) -> _Command:
@@ -31,7 +31,7 @@ def database_option(command: _Command) -> _Command:
 
 @contextmanager
 def at_work(options: Mapping[str, str | None]) -> Iterator[Operator]:
-    """Open the database, whose tables must be this Accord's. Raises Misconfigured or StoreError."""
+    """Open the database and check that its tables fit this Accord. Raises Misconfigured or StoreError."""
     from api.settings import read_settings
     from reconciler.store import schema
     from reconciler.store.engine import open_database

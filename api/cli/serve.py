@@ -22,15 +22,15 @@ Examples:
 )
 @database_option
 @click.option(
-    "--listen", metavar="HOST:PORT", help="Where to listen; else ACCORD_LISTEN, else 127.0.0.1:8080. Port 0: a free one."
+    "--listen", metavar="HOST:PORT", help="Where to listen; else ACCORD_LISTEN, else 127.0.0.1:8080. Port 0 picks a free port."
 )
 @click.option("--server", type=click.Choice(["waitress", "granian"]), default="waitress", show_default=True)
-@click.option("--threads", metavar="NUMBER", help="Threads that answer, in each process; else ACCORD_THREADS, else 8.")
-@click.option("--workers", metavar="NUMBER", help="Processes, with granian; else ACCORD_WORKERS, else 1.")
+@click.option("--threads", metavar="NUMBER", help="Threads that answer requests, per process; else ACCORD_THREADS, else 8.")
+@click.option("--workers", metavar="NUMBER", help="Processes, with Granian; else ACCORD_WORKERS, else 1.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Else ACCORD_LOG_FORMAT, else text.")
 @click.option("--verbose", "log_level", flag_value="debug", help="Log every request; else ACCORD_LOG_LEVEL, else info.")
 def command(server: str, **options: str | None) -> None:
-    """Serve the API, and deliver mail, until SIGTERM or Ctrl-C; what was begun by then is finished."""
+    """Serve the API and deliver mail until SIGTERM or Ctrl-C. Requests and mails in progress are finished."""
     from api import logs
     from api.settings import Misconfigured, read_settings
 
@@ -48,7 +48,7 @@ def command(server: str, **options: str | None) -> None:
     from api.serving.granian import serve_granian
 
     with at_work(options):
-        pass  # what is wrong with the database is said here, once, and not by each of the workers
+        pass  # report problems with the database here, once, and not in every worker
     os.environ.update({f"ACCORD_{name.upper()}": value for name, value in options.items() if value})
     try:
         serve_granian(settings, ready)

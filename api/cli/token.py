@@ -33,7 +33,7 @@ Examples:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @database_option
 def list_tokens(name: str, form: str, **options: str | None) -> None:
-    """List the live API tokens and sessions of an account; never a secret."""
+    """List an account's live API tokens and sessions, without their secrets."""
     import orjson
 
     from api.authentication import credentials
@@ -57,7 +57,7 @@ def list_tokens(name: str, form: str, **options: str | None) -> None:
         used = f"last used {each['lastUsedAt']} from {each['lastUsedAddress']}" if each["lastUsedAt"] else "never used"
         click.echo(f"{each['id']}  {each['kind']:<7}  until {each['expiresAt']}  {used}  {each['name']}".rstrip())
     if not found:
-        click.echo(f"{name} has no live token and no session.")
+        click.echo(f"{name} has no live tokens or sessions.")
 
 
 @command.command(
@@ -73,11 +73,11 @@ Examples:
 @click.option("--all", "everything", is_flag=True, help="All tokens and sessions of the account.")
 @database_option
 def revoke_tokens(name: str, ids: tuple[str, ...], everything: bool, **options: str | None) -> None:
-    """Revoke tokens or sessions of an account by their ids, or all of them."""
+    """Revoke an account's tokens or sessions by their IDs, or all of them."""
     from api import administration
 
     if bool(ids) is everything:
-        raise click.UsageError("name the ids to revoke (`accord-api token list`), or say --all")
+        raise click.UsageError("name the IDs to revoke (`accord-api token list` shows them), or use --all")
     with at_work(options) as (_, database, act):
         ended = administration.revoke_credentials(database, name, None if everything else ids, **act)
     click.echo(f"Revoked {ended}.")

@@ -23,7 +23,7 @@ Examples:
 """,
 )
 def command() -> None:
-    """Act on an account, for the first administrator and for emergencies; the audit log says that you did."""
+    """Act on an account, for the first administrator and in emergencies. The audit log records it."""
 
 
 @command.command(
@@ -38,7 +38,7 @@ Examples:
 @click.option("--change-required/--no-change-required", default=True, show_default=True, help="At the next login.")
 @database_option
 def set_password(name: str, change_required: bool, **options: str | None) -> None:
-    """Set an account's password, asked for on a terminal, else the first line of standard input. Its sessions end."""
+    """Set an account's password, prompted for on a terminal, else the first line of standard input. Its sessions end."""
     from api import administration
     from api.authentication.passwords import Passwords
     from api.state.reader import Reader
@@ -76,28 +76,30 @@ def _simple(name: str, summary: str, said: str) -> Callable[[Callable[..., None]
     return decorate
 
 
-@_simple("unlock", "Forget an account's failed logins, so that the next may follow at once.", "Unlocked {name}.")
+@_simple("unlock", "Forget an account's failed logins, so that it can log in at once.", "Unlocked {name}.")
 def _unlock(database: Database, name: str, **act: Any) -> None:
     from api import administration
 
     administration.unlock(database, name, **act)
 
 
-@_simple("require-password-change", "Ask for a new password at the next login.", "{name} must change the password next.")
+@_simple(
+    "require-password-change", "Require a new password at the next login.", "{name} must change the password at the next login."
+)
 def _require(database: Database, name: str, **act: Any) -> None:
     from api import administration
 
     administration.require_password_change(database, name, **act)
 
 
-@_simple("disable", "Switch an account off at once; its sessions and tokens end.", "Disabled {name}.")
+@_simple("disable", "Disable an account at once. Its sessions and tokens end.", "Disabled {name}.")
 def _disable(database: Database, name: str, **act: Any) -> None:
     from api import administration
 
     administration.set_disabled(database, name, True, **act)
 
 
-@_simple("enable", "Take `disable` back; what Git or a directory switched off stays off.", "Enabled {name} again.")
+@_simple("enable", "Undo `disable`. If Git or a directory has disabled the account, it stays disabled.", "Enabled {name} again.")
 def _enable(database: Database, name: str, **act: Any) -> None:
     from api import administration
 

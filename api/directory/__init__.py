@@ -1,1 +1,1 @@
-"""Active Directory: logging in with its accounts, teams from its groups, and reading both again while they have access."""
+"""Active Directory: logging in with its accounts, teams from its groups, and re-reading both while they give access."""

@@ -1,6 +1,6 @@
-"""Directory accounts in the database: they appear at their first login, and follow what their directory says of them.
+"""Directory accounts in the database: provisioned at their first login, and kept in sync with their directory.
 
-An account is its `objectGUID`, whatever it is called and wherever it lies.
+An account is identified by its `objectGUID`, whatever its name and place in the directory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _users, _links, _known = tables.users.c, tables.directory_memberships.c, tables.
 
 
 class Known(NamedTuple):
-    """A directory account that appeared here."""
+    """A directory account that was provisioned here."""
 
     user_id: int
     name: str
@@ -36,9 +36,9 @@ class Known(NamedTuple):
     domain: str
     missing_since: datetime | None
     told: tuple[str, str | None, str]
-    """What the directory said of it last: mail, full name, DN."""
+    """What the directory last said of it: mail, full name, DN."""
     is_off: bool
-    """Whether its directory has switched it off."""
+    """Whether its directory has disabled it."""
     read_at: datetime
 
 
@@ -60,7 +60,7 @@ _FIND = (
 
 
 def provision(connection: Connection, name: str, domain: str, entry: Entry, now: datetime) -> Known | str:
-    """Make an account of an entry that was not known before, or say why not."""
+    """Make an account for a new entry, or return why that is not possible."""
     if not accounts.NAME.fullmatch(name):
         return "name-not-usable"
     if connection.execute(select(_users.id).where(_users.name == name)).first() is not None:
@@ -74,7 +74,7 @@ def provision(connection: Connection, name: str, domain: str, entry: Entry, now:
 
 
 def sync(connection: Connection, known: Known, name: str, entry: Entry, teams: Mapping[int, str], now: datetime) -> list[Event]:
-    """Write what the directory says of an account now: name, teams by the group that gives them, and whether it has ended."""
+    """Write what the directory now says of an account: its name, its teams by the group that gives them, whether it has ended."""
     events = _sync_name(connection, known, name)
     name = name if events else known.name
     if (entry.mail, entry.full_name, entry.dn) != known.told:
@@ -115,13 +115,13 @@ def _sync_teams(connection: Connection, user_id: int, name: str, teams: Mapping[
 
 
 def seen(connection: Connection, user_ids: Iterable[int], now: datetime) -> None:
-    """Note that accounts were read, whole, at an instant."""
+    """Record that accounts were read completely at an instant."""
     read = _known.user_id.in_(list(user_ids))
     connection.execute(tables.directory_accounts.update().where(read).values(read_at=now, missing_since=None))
 
 
 def switch(connection: Connection, known: Known, name: str, ended: str | None, now: datetime) -> list[Event]:
-    """The directory's own switch: off where an account has ended there, and its sessions and tokens with it."""
+    """Set the directory's own switch: an account that has ended there is disabled here, and its sessions and tokens end."""
     if known.is_off is (ended is not None):
         return []
     user_id = known.user_id
@@ -133,7 +133,7 @@ def switch(connection: Connection, known: Known, name: str, ended: str | None, n
 
 
 def mark_missing(connection: Connection, known: Known, now: datetime, *, seen_missing: bool) -> list[Event]:
-    """Note that a complete reading did not have an account; it is gone when an earlier one did not have it either."""
+    """Record that a complete reading lacked an account. If an earlier reading lacked it as well, it is gone."""
     mine = _known.user_id == known.user_id
     if not seen_missing:
         connection.execute(tables.directory_accounts.update().where(mine).values(missing_since=now))
@@ -152,7 +152,7 @@ def remove(connection: Connection, known: Known, why: str) -> list[Event]:
 
 
 def read_mapping(connection: Connection, domains: Domains, domain: Domain) -> Mapping[str, Mapping[int, str]]:
-    """SID of one of a domain's groups -> the teams that it gives, and how each names it."""
+    """For each SID of a domain's groups, the teams it gives, and the name by which each team lists it."""
     groups = tables.directory_groups.c
     sid_of = {row[0]: row[1] for row in connection.execute(select(groups.name, groups.sid))}
     found: dict[str, dict[int, str]] = {}
@@ -164,7 +164,7 @@ def read_mapping(connection: Connection, domains: Domains, domain: Domain) -> Ma
 
 
 def teams_of(sids: frozenset[str], mapping: Mapping[str, Mapping[int, str]]) -> dict[int, str]:
-    """The teams that groups give, each with the group that does."""
+    """The teams that groups give, each with the group that gives it."""
     found: dict[int, str] = {}
     for sid in sorted(sids & mapping.keys()):
         for team_id, name in mapping[sid].items():
@@ -173,7 +173,7 @@ def teams_of(sids: frozenset[str], mapping: Mapping[str, Mapping[int, str]]) -> 
 
 
 def teams_of_account(connection: Connection, user_id: int) -> dict[int, str]:
-    """The teams that an account's groups give it, as they were read last."""
+    """The teams that an account's groups gave it at the last reading."""
     rows = connection.execute(select(_links.team_id, _links.ad_group).where(_links.user_id == user_id))
     return {row[0]: row[1] for row in rows}
 
@@ -185,10 +185,10 @@ def _teams_with_groups(connection: Connection) -> Iterable[tuple[int, list[str]]
 
 
 def resolve_groups(reader: Reader, database: Database, domains: Domains, domain: Domain, now: datetime) -> list[str]:
-    """Find the SIDs of a domain's groups that teams name and that were not found yet; those that cannot be found.
+    """Find the SIDs of a domain's groups that teams name and that are not known yet; returns the names not found.
 
-    A group is resolved once: one that is made anew under the same name is another, and inherits nothing. What no team names
-    any more is forgotten. Raises DirectoryUnavailable or StoreError.
+    A group is resolved once: a group recreated under the same name is another group, and inherits nothing. Groups that no team
+    names any more are forgotten. Raises DirectoryUnavailable or StoreError.
     """
     named: set[str] = set()
     for (text,) in reader.rows("SELECT ad_groups FROM teams WHERE ad_groups <> '[]'"):
@@ -207,7 +207,7 @@ def resolve_groups(reader: Reader, database: Database, domains: Domains, domain:
 
 
 def live(reader: Reader, moment: str) -> list[tuple[Any, ...]]:
-    """Directory accounts with a live session or token: id, name, GUID, domain, read at, missing since, switched off."""
+    """Directory accounts with a live session or token: id, name, GUID, domain, read at, missing since, disabled."""
     return reader.rows(_LIVE, moment)
 
 

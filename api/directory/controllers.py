@@ -1,6 +1,6 @@
-"""Asking a domain's controllers, in order, each for a while and all for not much longer; those that failed lately come last.
+"""Asking a domain's controllers in order, within a time limit for each and for all; a controller that just failed is skipped.
 
-ldap3's own pool sleeps, or hangs, when all controllers are down, so this loop is ours. Referrals are never followed: ldap3
+ldap3's own pool sleeps or hangs if all controllers are down, so this loop is ours. Referrals are never followed, because ldap3
 would send the password along.
 """
 
@@ -26,28 +26,28 @@ _T = TypeVar("_T")
 Work = Literal["reading", "binding"]
 _SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT = 0, 4, 32
 _NO_ANSWER = frozenset((1, 2, 3, 7, 8, 10, 11, 13, 51, 52, 80))
-"""Result codes of a bind (RFC 4511, appendix A) that say something of the controller, and nothing of the account."""
+"""Result codes of a bind (RFC 4511, appendix A) that describe the controller and not the account."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _IDLE = 30.0
-"""Seconds after which an idle connection is not used again: firewalls on the way forget it about as soon."""
+"""Seconds after which an idle connection is not reused: firewalls in between may have dropped it."""
 
 
 class DirectoryUnavailable(Unavailable):
-    """No controller answered, so nothing is known: neither a wrong password nor a lost account."""
+    """No controller answered. This proves neither a wrong password nor a lost account."""
 
     name = "directory-unavailable"
 
 
 class Undecided(DirectoryUnavailable):
-    """A password was sent, and no answer came: the directory may have counted it as wrong. It is sent to no other controller."""
+    """A password was sent, and no answer came. The directory may have counted it as wrong, so no other controller gets it."""
 
 
 class NotAnswered(Exception):
-    """A controller did not answer, or not wholly."""
+    """A controller did not answer, or not completely."""
 
 
 class _Lost(NotAnswered):
-    """What became of a bind is not known."""
+    """The outcome of a bind is unknown."""
 
 
 class Found(NamedTuple):
@@ -65,20 +65,21 @@ class Controllers:
         self._tls = _Tls(ca_certs_file=settings.ca_file)
         self._places = threading.BoundedSemaphore(settings.waiting)
         self._failures: dict[tuple[Controller, Work], tuple[int, float]] = {}
-        """How often in a row a controller failed at something, and when it may be tried again."""
+        """How often in a row a controller failed at some work, and when it may be tried again."""
         self._idle: dict[Controller, list[tuple[Connection, float]]] = {}
 
     def ask(self, question: Callable[[Session], _T], *, in_background: bool = False) -> _T:
-        """The answer of the first controller that has one. Raises DirectoryUnavailable.
+        """The first answer that a controller gives. Raises DirectoryUnavailable.
 
-        Whoever logs in takes one of the few places, and is told to come again where there is none; `in_background` takes none.
+        A login takes one of a few places, and is told to try again if all are taken; `in_background` takes none.
         """
         with nullcontext() if in_background else self._place():
             return self._first("reading", lambda controller, seconds: self._as_service(controller, seconds, question))
 
     def accepts(self, dn: str, password: str) -> bool:
-        """Whether the directory takes a password for an account, on a connection of its own. Raises DirectoryUnavailable, and
-        Undecided where the password was sent.
+        """Whether the directory accepts a password for an account, on a separate connection.
+
+        Raises DirectoryUnavailable, or Undecided if the password was sent but not answered.
         """
 
         def attempt(controller: Controller, seconds: float) -> bool:
@@ -97,7 +98,7 @@ class Controllers:
         return self._as_service(controller, self.settings.try_time, question)
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close idle connections."""
         for kept in self._idle.values():
             while kept:
                 _close(kept.pop()[0])
@@ -105,7 +106,7 @@ class Controllers:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if not self._places.acquire(blocking=False):
-            raise DirectoryUnavailable(f"too many wait for the directory {self.settings.dns_name}; try again in a second")
+            raise DirectoryUnavailable(f"too many logins wait for the directory {self.settings.dns_name}; try again in a second")
         try:
             yield
         finally:
@@ -130,7 +131,7 @@ class Controllers:
         raise DirectoryUnavailable(f"no controller of {self.settings.dns_name} answers; try again later")
 
     def _in_order(self, work: Work) -> list[Controller]:
-        """Those that may be tried now, in the configured order. Where nothing can be read, nobody can bind, either."""
+        """Controllers that may be tried now, in the configured order. One that cannot be read cannot be bound to either."""
         now, works = time.monotonic(), {"reading", work}
         paused = {each for (each, failed), (_, until) in self._failures.copy().items() if failed in works and until > now}
         return [each for each in self.settings.controllers if each not in paused]
@@ -139,13 +140,13 @@ class Controllers:
         count = self._failures.get((controller, work), (0, 0.0))[0]
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**count)
         self._failures[controller, work] = count + 1, time.monotonic() + pause
-        _log.warning("%s did not answer (%s); not asked for %.0f s", controller.shown, error, pause)
+        _log.warning("%s did not answer (%s); it is skipped for %.0f s", controller.shown, error, pause)
 
     def _as_service(self, controller: Controller, seconds: float, question: Callable[[Session], _T]) -> _T:
         with _Deadline(seconds) as deadline:
             connection = self._reusable(controller, deadline)
             if connection is not None:
-                with suppress(NotAnswered):  # perhaps only this connection was lost, while it was idle
+                with suppress(NotAnswered):  # perhaps only this connection was lost while idle
                     return self._on(connection, controller, question)
             connection = self._connect(controller, self.settings.service_account, self.settings.secret, seconds, deadline)
             return self._on(connection, controller, question, bind=True)
@@ -197,7 +198,7 @@ class Controllers:
 
 
 class _Tls(Tls):  # type: ignore[misc]
-    """Names and dates are checked by OpenSSL; ldap3 would compare names itself, and leave the connection open."""
+    """Lets OpenSSL check names and dates; ldap3 would compare names itself, and leave the connection open."""
 
     def wrap_socket(self, connection: Connection, do_handshake: bool = False) -> None:
         context = ssl.create_default_context(cafile=self.ca_certs_file)
@@ -207,7 +208,7 @@ class _Tls(Tls):  # type: ignore[misc]
 
 
 class _Deadline:
-    """Cuts a connection when its time is over, however slowly it trickles: time limits of sockets begin anew with each byte."""
+    """Cuts a connection when its time is up, even while it trickles: a socket's own time limit restarts with every byte."""
 
     def __init__(self, seconds: float) -> None:
         self._timer = threading.Timer(seconds, self._cut)
@@ -238,7 +239,7 @@ class Session:
         self.settings = settings
 
     def search(self, base: str, condition: str, attributes: list[str], *, most: int) -> list[Found] | None:
-        """What matches below a base, all of it; None where there is more than `most`. Raises NotAnswered."""
+        """All matches below a base; None if there are more than `most`. Raises NotAnswered."""
         code, entries = self._search(base, condition, SUBTREE, attributes, most + 1)
         if len(entries) > most:
             return None
@@ -247,14 +248,14 @@ class Session:
         return entries
 
     def any(self, base: str, condition: str, attributes: list[str]) -> Found | None:
-        """One of what matches below a base; None where nothing does. Raises NotAnswered."""
+        """One match below a base; None if there is none. Raises NotAnswered."""
         code, entries = self._search(base, condition, SUBTREE, attributes, 1)
         if code not in (_SUCCESS, _SIZE_LIMIT):
             raise NotAnswered(f"it ended a search with code {code}")
         return entries[0] if entries else None
 
     def pages(self, base: str, condition: str, attributes: list[str]) -> list[Found]:
-        """What matches below a base, page by page; all of it or NotAnswered."""
+        """All matches below a base, read page by page. Raises NotAnswered."""
         found: list[Found] = []
         cookie: Any = None
         while True:
@@ -268,7 +269,7 @@ class Session:
                 return found
 
     def read(self, dn: str, attributes: list[str]) -> Found | None:
-        """One entry by its name; None where there is none. Raises NotAnswered."""
+        """One entry by its DN; None if there is none. Raises NotAnswered."""
         code, entries = self._search(dn, "(objectClass=*)", BASE, attributes, 0)
         if code == _NO_SUCH_OBJECT:
             return None
@@ -284,7 +285,7 @@ class Session:
                 base, condition, scope, attributes=attributes, size_limit=most, paged_size=page, paged_cookie=cookie,
                 time_limit=int(self.settings.try_time) + 1,
             )  # fmt: skip
-        except Exception as error:  # noqa: BLE001 - ldap3 raises KeyError, and more, for bytes that it does not expect
+        except Exception as error:  # noqa: BLE001 - ldap3 raises KeyError and others for unexpected bytes
             raise NotAnswered(_reason(error)) from None
         result = self._connection.result or {}
         entries = [
@@ -296,7 +297,7 @@ class Session:
 
 
 def _bind(connection: Connection) -> bool:
-    """Whether the directory takes the name and the password. Raises NotAnswered where it says neither."""
+    """Whether the directory accepts the name and the password. Raises NotAnswered if it does not say."""
     try:
         if connection.bind(read_server_info=False):
             return True
@@ -312,9 +313,9 @@ def _close(connection: Connection) -> None:
     with suppress(Exception):
         connection.strategy.close()
     with suppress(Exception):
-        connection.socket.close()  # which ldap3 leaves open where opening it failed half-way
+        connection.socket.close()  # ldap3 leaves it open if opening failed halfway
 
 
 def _reason(error: Exception) -> str:
-    """A library's words without what was sent."""
+    """What a library says, without what was sent."""
     return f"{type(error).__name__}: {str(error)[:120]}"

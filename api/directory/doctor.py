@@ -1,4 +1,4 @@
-"""What is wrong between here and a domain's controllers, each with what to do about it."""
+"""Examining a domain's controllers: what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from api.directory.settings import Controller
 
 _SOON = timedelta(days=30)
 _CLOCK = timedelta(minutes=5)
-"""How far clocks may be apart: Kerberos' own limit, and a sign that expiries are judged wrongly."""
+"""How far apart clocks may be: Kerberos' own limit. Beyond it, expiry times are judged wrongly."""
 _SLOW = 0.25
 _SOMEBODY = "(&(objectCategory=person)(objectClass=user)(!(adminCount=1))(!(isCriticalSystemObject=TRUE)))"
-"""Accounts that are read like most: what is told of administrators is often less."""
+"""Ordinary accounts: less can often be read of administrators."""
 _START_TLS = b"0\x1d\x02\x01\x01w\x18\x80\x161.3.6.1.4.1.1466.20037"
-"""The request (RFC 4511, section 4.14), and what an answer has that agrees: the result code 0."""
+"""The request (RFC 4511, section 4.14), and what an answer contains if it agrees: result code 0."""
 _SUCCESS = b"\x0a\x01\x00"
 _UNKNOWN_CA = "name the CA that issued the controller's certificate in `ca_file`"
-_OTHER_HOST = "name the controller as its certificate does, in `controllers`, or give it a certificate with this name"
+_OTHER_HOST = "use the name in its certificate in `controllers`, or give it a certificate with this name"
 _ADVICE = {
     9: "its certificate is not valid yet: set the clocks by NTP",
     10: "its certificate has expired: renew it on the controller",
     62: _OTHER_HOST,
     64: _OTHER_HOST,
 }
-"""By OpenSSL's code of what is wrong with a certificate."""
+"""By OpenSSL's verification error code."""
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     controller: str
     check: str
@@ -49,7 +49,7 @@ class Finding(NamedTuple):
 
 
 def examine(domain: Domain, now: datetime) -> list[Finding]:
-    """Look at every controller of a domain. It raises nothing: what goes wrong is a finding."""
+    """Examine every controller of a domain. It raises nothing: every failure is a finding."""
     return [finding for controller in domain.settings.controllers for finding in _examine(domain, controller, now)]
 
 
@@ -57,7 +57,7 @@ def _examine(domain: Domain, controller: Controller, now: datetime) -> Iterator[
     try:
         raw = socket.create_connection((controller.host, controller.port), timeout=domain.settings.try_time)
     except OSError as error:
-        advice = "check the address, the firewall, and that the controller runs"
+        advice = "check the address, the firewall, and that the controller is running"
         yield Finding(controller.shown, "reachable", False, error.strerror or type(error).__name__, advice)
         return
     yield Finding(controller.shown, "reachable", True, f"port {controller.port} accepts connections")
@@ -69,7 +69,7 @@ def _examine(domain: Domain, controller: Controller, now: datetime) -> Iterator[
             yield Finding(controller.shown, "certificate", False, error.verify_message, advice)
             return
         except OSError as error:
-            advice = "give the controller a certificate, and see that it answers"
+            advice = "give the controller a certificate, and check that it answers"
             yield Finding(controller.shown, "certificate", False, f"no TLS: {error}", advice)
             return
     soon = ends - now < _SOON
@@ -90,7 +90,7 @@ def _examine(domain: Domain, controller: Controller, now: datetime) -> Iterator[
 
 
 def _secure(raw: socket.socket, controller: Controller, ca_file: str) -> datetime:
-    """When a controller's certificate ends, which is looked at as logins do. Raises OSError."""
+    """When a controller's certificate expires, verified the way logins verify it. Raises OSError."""
     if not controller.tls:
         raw.sendall(_START_TLS)
         if _SUCCESS not in raw.recv(4096):
@@ -105,14 +105,14 @@ Answer = tuple[str, bool, str, str]
 
 
 def _ask(session: Session) -> Iterator[Answer]:
-    """What the service account is told, each a check, whether it is well, what was found and what to do."""
+    """What the service account can read: for each check its name, whether it passed, what was found and what to do."""
     began = datetime.now(UTC)
     root = session.read("", ["currentTime", "configurationNamingContext"])
     attributes = root.attributes if root else {}
     with suppress(ValueError):
-        told = datetime.strptime(read_text(attributes, "currentTime"), "%Y%m%d%H%M%S.0Z").replace(tzinfo=UTC)
-        far = abs(told - began) > _CLOCK
-        yield "clock", not far, f"{abs(told - began).total_seconds():.0f} s apart", "set the clocks by NTP" if far else ""
+        theirs = datetime.strptime(read_text(attributes, "currentTime"), "%Y%m%d%H%M%S.0Z").replace(tzinfo=UTC)
+        far = abs(theirs - began) > _CLOCK
+        yield "clock", not far, f"{abs(theirs - began).total_seconds():.0f} s apart", "set the clocks by NTP" if far else ""
     yield from _limits(session, read_text(attributes, "configurationNamingContext"))
     for name, base in (("user base", session.settings.user_base), ("group base", session.settings.group_base)):
         there = session.read(base, ["objectClass"]) is not None
@@ -131,16 +131,16 @@ def _limits(session: Session, configuration: str) -> Iterator[Answer]:
 
 
 def _rights(session: Session) -> Iterator[Answer]:
-    """What it may read of an account, of which there is always its own."""
+    """What the service account may read of an account; there is always at least its own."""
     somebody = session.any(session.settings.user_base, _SOMEBODY, ["objectClass"])
     entry = somebody and session.read(somebody.dn, [*ATTRIBUTES, "tokenGroups"])
-    advice = f"correct `user_base`, and let it read of accounts {', '.join(ATTRIBUTES)}; nobody can log in before"
+    advice = f"correct `user_base`, and let it read {', '.join(ATTRIBUTES)} of accounts; until then nobody can log in"
     yield _right("accounts", entry is not None and read_entry(*entry) is not None, advice)
-    advice = "put it into `Windows Authorization Access Group`; until then nested groups are searched for, slowly"
+    advice = "add it to `Windows Authorization Access Group`; until then nested groups need slow searches"
     yield _right("tokenGroups", entry is not None and bool(read_sids(entry.attributes, "tokenGroups")), advice)
     container = f"CN=Password Settings Container,CN=System,{session.settings.base}"
     found = session.read(container, ["objectClass"])
-    advice = f"let it read `{container}` and what is in it; until then accounts with settings of their own may fail once a day"
+    advice = f"let it read `{container}` and its contents; until then accounts with their own settings may fail once a day"
     yield _right("password settings", found is not None and bool(found.attributes.get("objectclass")), advice)
 
 
@@ -149,7 +149,7 @@ def _right(check: str, readable: bool, advice: str) -> Answer:
 
 
 def find_groups(domain: Domain, text: str) -> list[tuple[str, str]]:
-    """Groups whose name has a text in it: name and DN, by name. Raises DirectoryUnavailable."""
+    """Groups whose name contains text: name and DN, sorted by name. Raises DirectoryUnavailable."""
 
     def question(session: Session) -> list[tuple[str, str]]:
         condition = f"(&(objectClass=group)(sAMAccountName=*{escape_filter_chars(text)}*))"

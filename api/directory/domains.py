@@ -1,4 +1,4 @@
-"""The configured domains: which one a login name means, and what it is asked."""
+"""The configured domains: which one a login name belongs to, and what it is asked."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ LONGEST = 256
 _PEOPLE = "(objectCategory=person)(objectClass=user)"
 _COUNTS = ["badPwdCount", "badPasswordTime", "msDS-ResultantPSO"]
 _POLICY_FOR = 300.0
-"""Seconds for which a lock-out policy is remembered."""
+"""Seconds for which a lockout policy is remembered."""
 _LONGEST_WINDOW = timedelta(days=100)
 """The domain's own limit is 99,999 minutes."""
 
 
 class Target(NamedTuple):
-    """Whom a login name means: an account of a domain, by its sAMAccountName or its user principal name."""
+    """The account that a login name means, by its sAMAccountName or its user principal name."""
 
     domain: Domain
     condition: str
@@ -56,10 +56,11 @@ class Domain:
         self.settings = settings
         self.controllers = Controllers(settings)
         self._policies: dict[str, tuple[float, Policy]] = {}
-        """By the DN of what holds each: the domain itself, or a password settings object."""
+        """By the DN that holds each policy: the domain itself, or a password settings object."""
 
     def find(self, condition: str) -> tuple[Entry, DirectoryCount] | None:
-        """The one account that a condition means, and how near it is to being locked; None where there is none, or more than one.
+        """The one account that matches a condition, and how close it is to being locked; None if none or several match.
+
         Raises DirectoryUnavailable.
         """
 
@@ -72,33 +73,34 @@ class Domain:
         return self.controllers.ask(question)
 
     def read(self, guid: str) -> Account | None:
-        """An account as it is now; None where it is gone. Raises DirectoryUnavailable."""
+        """An account as it is now; None if it is gone. Raises DirectoryUnavailable."""
 
         def question(session: Session) -> Account | None:
             found = session.search(self.settings.user_base, f"(&{_PEOPLE}{_is(guid)})", ATTRIBUTES, most=1)
             account = _account(session, found[0]) if found else None
             if found is None or (found and account is None):
-                raise NotAnswered("it does not tell all of an account")
+                raise NotAnswered("it does not show all of an account")
             return account
 
         return self.controllers.ask(question)
 
     def read_all(self, guids: Sequence[str]) -> dict[str, Account | None]:
-        """Those of the accounts that are there, each as it is now; None for one of which not all is told. All of it, or
-        DirectoryUnavailable. It takes no place from those who log in, so that they cannot keep it from being done.
+        """The accounts that exist, each as it is now; None for an account that is not shown completely.
+
+        It takes no place from logins, so that logins cannot block it. Raises DirectoryUnavailable unless all were read.
         """
 
         def question(session: Session) -> dict[str, Account | None]:
             condition = f"(&{_PEOPLE}(|{''.join(_is(guid) for guid in guids)}))"
             found = {read_guid(each.attributes): each for each in session.pages(self.settings.user_base, condition, ATTRIBUTES)}
             if None in found:
-                raise NotAnswered("it does not tell which account one is")
+                raise NotAnswered("it does not show the GUID of an account")
             return {str(guid): _account(session, each) for guid, each in found.items()}
 
         return self.controllers.ask(question, in_background=True)
 
     def group_sid(self, text: str) -> str | None:
-        """The SID of a group by its sAMAccountName or DN; None where there is none, or more. Raises DirectoryUnavailable."""
+        """The SID of a group by its sAMAccountName or DN; None if none or several match. Raises DirectoryUnavailable."""
         if "=" in text and not _is_dn(text):
             return None
 
@@ -116,7 +118,7 @@ class Domain:
         return self.controllers.ask(question)
 
     def lockout(self, dn: str) -> DirectoryCount:
-        """How near an account is to being locked there, by now. Raises DirectoryUnavailable."""
+        """How close an account is to being locked there now. Raises DirectoryUnavailable."""
 
         def question(session: Session) -> DirectoryCount:
             found = session.read(dn, _COUNTS)
@@ -132,7 +134,7 @@ class Domain:
         return DirectoryCount(policy, read_number(attributes, "badPwdCount") or 0, last)
 
     def _policy(self, session: Session, settings_object: str) -> Policy:
-        """The domain's policy, or that of a password settings object."""
+        """The policy of the domain, or of a password settings object."""
         read_at, policy = self._policies.get(settings_object, (-math.inf, STRICTEST))
         if time.monotonic() - read_at > _POLICY_FOR:
             policy = _read_policy(session, settings_object) if settings_object else _read_policy(session, self.settings.base, "")
@@ -150,7 +152,7 @@ def _read_policy(session: Session, dn: str, prefix: str = "msDS-") -> Policy:
     found = session.read(dn, names)
     threshold, window = (read_number(found.attributes if found else {}, name) for name in names)
     if threshold is None or window is None:
-        _log.warning("%s may not be read, so a wrong password is sent once a day at most where it holds", dn)
+        _log.warning("%s cannot be read, so accounts it applies to may send at most one wrong password a day", dn)
         return STRICTEST
     return Policy(threshold, min(timedelta(microseconds=abs(window) // 10), _LONGEST_WINDOW))
 
@@ -158,8 +160,8 @@ def _read_policy(session: Session, dn: str, prefix: str = "msDS-") -> Policy:
 def groups_of(session: Session, dn: str) -> frozenset[str]:
     """The SIDs of all groups that an account is in. Raises NotAnswered.
 
-    `tokenGroups` holds nested groups and the primary group; where it may not be read, the matching rule in chain finds the
-    nested ones.
+    `tokenGroups` holds nested groups and the primary group. If it cannot be read, the matching rule in chain finds the nested
+    groups.
     """
     found = session.read(dn, ["tokenGroups"])
     if found is None:
@@ -184,7 +186,7 @@ def _is(guid: str) -> str:
 
 
 class Domains:
-    """All of them, in their order."""
+    """All domains, in the configured order."""
 
     def __init__(self, settings: Iterable[DirectorySettings]) -> None:
         self.all = tuple(Domain(each) for each in settings)
@@ -193,10 +195,10 @@ class Domains:
         return bool(self.all)
 
     def target(self, name: str) -> Target | None:
-        """Whom a login name means; None where it can mean nobody in a directory.
+        """The account that a login name means; None if it cannot mean any directory account.
 
-        `DOMAIN\\name` is in the domain of that NetBIOS name, `name@domain` in that of the DNS name. A name alone is in the first
-        configured domain, and never looked for in the others: whoever runs another domain could otherwise take it.
+        `DOMAIN\\name` belongs to the domain with that NetBIOS name, `name@domain` to the one with that DNS name. A bare name
+        belongs to the first configured domain. The others are never searched for it, or their administrators could take it.
         """
         before, backslash, after = name.partition("\\")
         if backslash:
@@ -225,8 +227,9 @@ class Domains:
         return next((each for each in self.all if each.settings.dns_name == domain_name), None)
 
     def account_name(self, domain: Domain, entry: Entry) -> str:
-        """What an account is called here: in the first domain by its name, in the others with the domain behind it; empty, which
-        nobody can be called, where its name could be taken for one of another domain.
+        """The name of an account here: in the first domain its own, in the others followed by the domain.
+
+        Empty, which is no valid name, if its name could be mistaken for an account of another domain.
         """
         if "@" in entry.name:
             return ""
@@ -242,8 +245,8 @@ class Domains:
         return domain.group_sid(text if "=" in text else text.rpartition("\\")[2])
 
     def domain_of_group(self, text: str) -> Domain | None:
-        """The domain whose group a team names, and whose accounts alone get the team by it: a controller of another could
-        say of its own accounts that they are in it. A SID is taken for one of the first domain's."""
+        """The domain of a group that a team names. Only accounts of this domain get the team through it: a controller of another
+        domain could claim that its own accounts are members. A SID counts as one of the first domain."""
         if text.upper().startswith("S-1-"):
             return self.all[0]
         before, backslash, _ = text.partition("\\")
@@ -256,14 +259,14 @@ class Domains:
         return None
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         for domain in self.all:
             domain.controllers.close()
 
 
 def can_be_sent(text: str) -> bool:
-    """Whether a name or a password is one that a directory may be asked about: not blank (an empty password would bind as
-    nobody, and succeed), no control characters, not endless.
+    """Whether a name or a password may be sent to a directory: not blank (a bind with an empty password is anonymous, and
+    succeeds), no control characters, not too long.
     """
     if not text.strip() or len(text) > LONGEST:
         return False
@@ -271,7 +274,7 @@ def can_be_sent(text: str) -> bool:
 
 
 def can_be_password(text: str) -> bool:
-    """Whether a password can be sent at all: as `can_be_sent`, and made of characters that SASLprep (RFC 4013) permits."""
+    """Whether a password can be sent: as `can_be_sent`, and only with characters that SASLprep (RFC 4013) permits."""
     try:
         return can_be_sent(text) and bool(validate_simple_password(text))
     except LDAPException:

@@ -16,11 +16,11 @@ _DISABLED, _LOCKED, _PASSWORD_EXPIRED = 0x2, 0x10, 0x800000
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _NEVER = (0, 2**63 - 1)
 Attributes = dict[str, list[bytes]]
-"""As a controller sent them, by their names in lower case."""
+"""As a controller sent them, by lower-case name."""
 
 
 class Entry(NamedTuple):
-    """An account in its directory. What is not known for certain counts against it."""
+    """An account in its directory. Anything uncertain counts against it."""
 
     guid: str
     name: str
@@ -34,13 +34,13 @@ class Entry(NamedTuple):
     must_change_password: bool
 
     def ended(self, now: datetime) -> str | None:
-        """Why the account has no access at all, whatever it had before; None where it has."""
+        """Why the account has no access at all, even with existing sessions; None if it has access."""
         if self.disabled:
             return "disabled-in-directory"
         return "expired-in-directory" if self.expires_at is not None and self.expires_at <= now else None
 
     def refusal(self, now: datetime) -> str | None:
-        """Why the account may not log in; None where it may."""
+        """Why the account may not log in; None if it may."""
         if self.locked:
             return "locked-in-directory"
         return self.ended(now) or ("must-change-password-in-directory" if self.must_change_password else None)
@@ -54,7 +54,7 @@ class Account(NamedTuple):
 
 
 def read_entry(dn: str, attributes: Attributes) -> Entry | None:
-    """An entry out of its attributes; None where they are not those of an account, or not all there."""
+    """An entry from its attributes; None if they are incomplete or not those of an account."""
     guid, name = read_guid(attributes), read_text(attributes, "sAMAccountName")
     control, computed = (
         read_number(attributes, "userAccountControl"),
@@ -65,7 +65,7 @@ def read_entry(dn: str, attributes: Attributes) -> Entry | None:
         return None
     return Entry(
         guid,
-        name.lower() if name.isascii() else name,  # some letters that are not ASCII have a small one that is
+        name.lower() if name.isascii() else name,  # the lower case of some non-ASCII letters is ASCII
         dn,
         read_text(attributes, "displayName") or None,
         read_text(attributes, "mail"),
@@ -83,24 +83,24 @@ def read_guid(attributes: Attributes) -> str | None:
 
 
 def read_sids(attributes: Attributes, name: str) -> frozenset[str]:
-    """The SIDs in an attribute; none where it was not told."""
+    """The SIDs in an attribute; none if it is missing."""
     return frozenset(str(format_sid(sid)) for sid in attributes.get(name.lower(), ()))
 
 
 def read_text(attributes: Attributes, name: str) -> str:
-    """An attribute's first value; empty where there is none."""
+    """An attribute's first value; empty if there is none."""
     values = attributes.get(name.lower()) or [b""]
     return values[0].decode("utf-8", "replace").strip()
 
 
 def read_number(attributes: Attributes, name: str) -> int | None:
-    """An attribute that is a number; None where it is none."""
+    """An attribute's number; None if it is missing or no number."""
     found = read_text(attributes, name)
     return int(found) if re.fullmatch(r"-?[0-9]{1,20}", found) else None
 
 
 def read_instant(filetime: int) -> datetime | None:
-    """A number of 100 ns since 1601; None for never, and for what no calendar holds."""
+    """The instant a number of 100 ns after 1601; None for never, and for dates beyond the calendar."""
     if filetime in _NEVER:
         return None
     try:

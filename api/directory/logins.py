@@ -28,17 +28,17 @@ from reconciler.store.engine import Connection
 
 
 class _Verified(NamedTuple):
-    """What the directory says of whoever logs in."""
+    """What the directory says of the account that logs in."""
 
     domain: Domain
     entry: Entry
     sids: frozenset[str]
     previous: Entry | None
-    """The account that had this name here before, as it is in the directory now; None where it is gone, or there was none."""
+    """The account that had this name here before, as the directory has it now; None if it is gone, or if there was none."""
 
 
 def is_for_directory(domains: Domains, reader: Reader, name: str) -> bool:
-    """Whether a login name is one for the directories. One that a declared account has is never tried there."""
+    """Whether a login name is for the directories. The name of a declared account is never tried there."""
     if not domains:
         return False
     if "\\" in name or "@" in name:
@@ -68,7 +68,7 @@ def log_in(
 
 
 def _verify(domains: Domains, reader: Reader, name: str, password: str, now: datetime) -> _Verified | str:
-    """What the directory says, or why the login is refused. Raises DirectoryUnavailable."""
+    """What the directory says of the account, or why the login is refused. Raises DirectoryUnavailable."""
     target = domains.target(name)
     if target is None or not can_be_password(password):
         return "unknown-account" if target is None else "password-not-sent"
@@ -80,7 +80,7 @@ def _verify(domains: Domains, reader: Reader, name: str, password: str, now: dat
     refusal = _send(domain, reader, entry, count, password, now)
     if refusal is not None:
         return refusal
-    found = domain.read(entry.guid)  # after the bind: it may have locked, or unlocked, the account
+    found = domain.read(entry.guid)  # after the bind, which may have locked or unlocked the account
     if found is None:
         return "unknown-account"
     refusal = found.entry.refusal(now)
@@ -88,7 +88,7 @@ def _verify(domains: Domains, reader: Reader, name: str, password: str, now: dat
 
 
 def _send(domain: Domain, reader: Reader, entry: Entry, count: DirectoryCount, password: str, now: datetime) -> str | None:
-    """Send a password for an account, if that cannot lock it; why it is refused. Raises DirectoryUnavailable."""
+    """Send an account's password unless that could lock it; why it is refused, if it is. Raises DirectoryUnavailable."""
     if count.policy.threshold == 0:
         return None if domain.controllers.accepts(entry.dn, password) else "wrong-password"
     with lockout.attempting(reader, entry.guid, now) as attempt:
@@ -117,13 +117,13 @@ def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) ->
 
 
 def _account(connection: Connection, domains: Domains, verified: _Verified, now: datetime) -> directory_accounts.Known | str:
-    """The account of whoever logs in, as its directory has it now; or why it cannot be."""
+    """The account that logs in, in sync with its directory, or why the login is refused."""
     domain, entry = verified.domain, verified.entry
     name = domains.account_name(domain, entry)
     other = directory_accounts.find(connection, name=name)
     known = directory_accounts.find(connection, guid=entry.guid)
     if any(each is not None and each.domain != domain.settings.dns_name for each in (other, known)):
-        return "account-of-another-domain"  # whose controllers say what they like, also of names and GUIDs
+        return "account-of-another-domain"  # a domain's controllers can claim any name and GUID
     events = []
     if other is not None and other.guid != entry.guid:
         if verified.previous is None:
@@ -147,7 +147,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
 
 
 def _standing(connection: Connection, account: Row[Any], address: Address | None, now: datetime) -> str | None:
-    """Why an account that its directory lets in may not log in here."""
+    """Why an account that its directory accepts may not log in here."""
     if accounts.is_disabled(account):
         return "account-disabled"
     if is_delayed(account, address, now):

@@ -1,7 +1,7 @@
-"""Reading directory accounts again while they have sessions or tokens, so that what ends in the directory ends here.
+"""Re-reading directory accounts while they have sessions or tokens, so that what ends in the directory ends here.
 
-Proof before punishment: only what a controller answered, whole and without an error, changes anything; an account is gone
-only when two readings say so; and a cycle that would switch off suspiciously many switches off none, and says so.
+Proof before punishment: only a complete answer without errors changes anything; an account is gone only if two readings lack it;
+and a cycle that would disable suspiciously many accounts disables none, and logs it.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from reconciler.store.tables import instant_text, read_instant
 _log = logging.getLogger("accord.api")
 _T = TypeVar("_T")
 _PAGE = 25
-"""Accounts that are read at a time: groups are read one by one, all within the time that a controller may take."""
+"""Accounts read at a time. Their groups are read one by one, all within the time limit of a controller."""
 _WRITTEN = 200
 _ALWAYS = 5
-"""So many accounts may be switched off in a cycle, whatever share of them that is."""
+"""A cycle may always disable this many accounts, whatever share that is."""
 
 
 def bound(settings: DirectorySettings) -> timedelta:
     """The time within which what ends in a domain ends here, while its controllers answer.
 
-    A cycle begins every third of `resync` and reads what is older than that: a reading is at most two thirds of it old, and
-    what is gone needs another cycle.
+    A cycle begins every third of `resync` and re-reads anything older than that. So a reading is at most two thirds of `resync`
+    old, and an account that is gone needs one more cycle.
     """
     return settings.resync + timedelta(seconds=settings.total_time)
 
 
 class Reading(NamedTuple):
-    """What the directory said of an account that has access here; None: it has none of that GUID."""
+    """What the directory said of an account that has access here; None if it has no account with this GUID."""
 
     known: Known
     account: Account | None
 
     def switches_off(self, now: datetime) -> str | None:
-        """Why this reading would switch the account off; None where it would not."""
+        """Why this reading would disable the account; None if it would not."""
         if self.known.is_off:
             return None
         if self.account is None:
@@ -59,7 +59,7 @@ class Reading(NamedTuple):
 
 
 def is_too_many(readings: Sequence[Reading], share: float, now: datetime) -> bool:
-    """Whether a cycle would switch off more accounts than a directory loses in so short a time; pure."""
+    """Whether a cycle would disable more accounts than a directory plausibly loses in that time; pure."""
     off = sum(reading.switches_off(now) is not None for reading in readings)
     return off > max(_ALWAYS, len(readings) * share / 100)
 
@@ -73,10 +73,10 @@ class Resync:
         self._metrics = metrics
 
     def tasks(self) -> list[Periodic]:
-        """The cycles of each domain, in a thread of its own."""
+        """The cycles of each domain, each in a thread of its own."""
         return [
             Periodic(
-                f"reading accounts of {domain.settings.dns_name} again",
+                f"re-reading accounts of {domain.settings.dns_name}",
                 partial(self._task, domain),
                 every=domain.settings.resync.total_seconds() / 3,
             )
@@ -87,13 +87,15 @@ class Resync:
         try:
             self.cycle(domain, now)
         except DirectoryUnavailable as error:
-            _log.warning("accounts of %s were not read again: %s", domain.settings.dns_name, error)
+            _log.warning("accounts of %s were not re-read: %s", domain.settings.dns_name, error)
 
     def cycle(self, domain: Domain, now: datetime) -> None:
-        """Read all live accounts of a domain once. Raises DirectoryUnavailable or StoreError; then nothing was changed."""
+        """Read all live accounts of a domain once. Changes nothing if it raises DirectoryUnavailable or StoreError."""
         live = self._live(domain, now)
-        self._tell_age(domain, live, now)
-        due = [each for each in live if now - each.read_at >= domain.settings.resync / 3]  # another replica may have read it
+        self._show_age(domain, live, now)
+        due = [
+            each for each in live if now - each.read_at >= domain.settings.resync / 3
+        ]  # not those that another replica has just read
         if not due:
             return
         self._resolve_groups(domain, now)
@@ -101,19 +103,22 @@ class Resync:
         stopped = is_too_many(readings, domain.settings.switch_off_share, now)
         self._metrics.directory_stopped.labels(domain.settings.dns_name).set(stopped)
         if stopped:
-            _log.error("%s would switch off too many accounts at once; none was: look into it", domain.settings.dns_name)
+            _log.error(
+                "%s would disable too many accounts at once, so none was disabled; examine the directory",
+                domain.settings.dns_name,
+            )
         for page in _pages(readings, _WRITTEN):
-            self._follow(domain, [each for each in page if not (stopped and each.switches_off(now))], now)
-        self._tell_age(domain, self._live(domain, now), now)
+            self._sync(domain, [each for each in page if not (stopped and each.switches_off(now))], now)
+        self._show_age(domain, self._live(domain, now), now)
 
     def _resolve_groups(self, domain: Domain, now: datetime) -> None:
         try:
             unresolved = accounts.resolve_groups(self._reader, self._reader.database, self._domains, domain, now)
-        except DirectoryUnavailable as error:  # perhaps those who log in wait; to read who has access matters more
-            _log.warning("groups of %s were not looked for: %s", domain.settings.dns_name, error)
+        except DirectoryUnavailable as error:  # perhaps logins take all places; re-reading accounts matters more
+            _log.warning("groups of %s were not resolved: %s", domain.settings.dns_name, error)
             return
         if unresolved:
-            _log.warning("there are no groups %s, which teams name", ", ".join(unresolved))
+            _log.warning("teams name groups that do not exist: %s", ", ".join(unresolved))
 
     def _live(self, domain: Domain, now: datetime) -> list[Known]:
         return [
@@ -122,11 +127,11 @@ class Resync:
             if of == domain.settings.dns_name
         ]
 
-    def _tell_age(self, domain: Domain, live: Sequence[Known], now: datetime) -> None:
+    def _show_age(self, domain: Domain, live: Sequence[Known], now: datetime) -> None:
         oldest = min((each.read_at for each in live if not each.is_off), default=now)
         self._metrics.directory_age.labels(domain.settings.dns_name).set(max(0.0, (now - oldest).total_seconds()))
 
-    def _follow(self, domain: Domain, readings: Sequence[Reading], now: datetime) -> None:
+    def _sync(self, domain: Domain, readings: Sequence[Reading], now: datetime) -> None:
         with self._reader.database.recording() as connection:
             events: list[Event] = []
             read: list[int] = []
@@ -134,7 +139,7 @@ class Resync:
             for before, account in readings:
                 known = accounts.find(connection, guid=before.guid)
                 if known is None or known.read_at > now:
-                    continue  # deleted meanwhile, or it has logged in, and was read then
+                    continue  # deleted meanwhile, or read when it logged in
                 if account is None:
                     events += accounts.mark_missing(connection, known, now, seen_missing=before.missing_since is not None)
                 else:
@@ -149,7 +154,7 @@ def _read(domain: Domain, page: Sequence[Known]) -> Iterable[Reading]:
     found = domain.read_all([known.guid for known in page])
     for known in page:
         account = found.get(known.guid)
-        if account is not None or known.guid not in found:  # one of which not all was told is neither read nor gone
+        if account is not None or known.guid not in found:  # an incomplete account is neither read nor gone
             yield Reading(known, account)
 
 

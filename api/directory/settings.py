@@ -1,4 +1,4 @@
-"""Where the directories are, and how long they may take: the `[directory.NAME]` tables of the file `ACCORD_CONFIG` names."""
+"""Where the directories are and how long they may take: the `[directory.NAME]` tables of the file that `ACCORD_CONFIG` names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.access.instants import parse_duration
 
 
 class Controller(NamedTuple):
-    """One domain controller. Without `tls` from the start the connection is secured by StartTLS before anything is said."""
+    """One domain controller. Without `tls`, StartTLS secures the connection before anything else is sent."""
 
     host: str
     port: int
@@ -22,7 +22,7 @@ class Controller(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """As it is configured."""
+        """Its URL."""
         return f"{'ldaps' if self.tls else 'ldap'}://{self.host}:{self.port}"
 
 
@@ -33,7 +33,7 @@ class DirectorySettings(NamedTuple):
     netbios_name: str
     dns_name: str
     controllers: tuple[Controller, ...]
-    """In the order in which they are tried."""
+    """In the order they are tried."""
     ca_file: str
     user_base: str
     group_base: str
@@ -42,16 +42,16 @@ class DirectorySettings(NamedTuple):
     try_time: float
     """Seconds that one controller may take."""
     total_time: float
-    """Seconds that all of them together may take."""
+    """Seconds that all controllers together may take."""
     results: int
     waiting: int
-    """Threads that may wait for this domain at a time."""
+    """How many threads may wait for this domain at a time."""
     resync: timedelta
-    """How often accounts with sessions or tokens are read again."""
+    """How often accounts with sessions or tokens are re-read."""
     grace: timedelta
-    """How long access goes on while no controller answers."""
+    """How long access lasts while no controller answers."""
     switch_off_share: float
-    """The share of the accounts read that one cycle may switch off, in percent; it may always switch off five."""
+    """The share of the accounts read that one cycle may disable, in percent. It may always disable five."""
 
     @property
     def base(self) -> str:
@@ -60,7 +60,7 @@ class DirectorySettings(NamedTuple):
 
 
 class BadDirectory(Exception):
-    """The settings of a directory cannot be used; the message says which, and why."""
+    """The settings of a directory are unusable; the message says which, and why."""
 
 
 _KNOWN = frozenset(
@@ -72,9 +72,9 @@ _KNOWN = frozenset(
 
 
 def read_directories(tables: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[DirectorySettings, ...]:
-    """The domains in their order; the first is the one that a name without a domain means. Raises BadDirectory."""
+    """The domains in their order; bare names belong to the first. Raises BadDirectory."""
     if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
-        raise BadDirectory("`directory` is a table for each domain, as in `[directory.corp]`")
+        raise BadDirectory("`directory` must hold a table for each domain, such as `[directory.corp]`")
     found = tuple(_read(name, table, environment) for name, table in tables.items())
     for attribute in ("netbios_name", "dns_name"):
         names = [getattr(each, attribute).lower() for each in found]
@@ -90,7 +90,7 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
     def text(key: str, default: str | None = None) -> str:
         value = table.get(key, default)
         if not isinstance(value, str) or not value.strip():
-            raise refuse(f"`{key}` is missing" if key not in table else f"`{key}` must be a text")
+            raise refuse(f"`{key}` is missing" if key not in table else f"`{key}` must be text")
         return value.strip()
 
     def number(key: str, default: float, low: float, high: float) -> float:
@@ -107,13 +107,13 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
 
     unknown = sorted(set(table) - _KNOWN)
     if unknown:
-        raise refuse(f"`{unknown[0]}` is no setting; there are {', '.join(sorted(_KNOWN))}")
+        raise refuse(f"`{unknown[0]}` is not a setting; the settings are {', '.join(sorted(_KNOWN))}")
     dns_name = text("dns_name").lower()
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", dns_name):
-        raise refuse(f"`dns_name` must be a domain's full name, as in `corp.example.org`, not `{dns_name}`")
+        raise refuse(f"`dns_name` must be a domain's full name, such as `corp.example.org`, not `{dns_name}`")
     urls = table.get("controllers")
     if not isinstance(urls, list) or not urls:
-        raise refuse("`controllers` must be a list of addresses, as in `ldaps://dc1.corp.example.org`")
+        raise refuse("`controllers` must be a list of addresses, such as `ldaps://dc1.corp.example.org`")
     try:
         controllers = tuple(_controller(str(url)) for url in urls)
     except ValueError as error:
@@ -122,7 +122,7 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
     try:
         ssl.create_default_context(cafile=ca_file)
     except OSError:
-        raise refuse(f"`ca_file` names `{ca_file}`, which holds no certificates that can be read") from None
+        raise refuse(f"`ca_file` names `{ca_file}`, which holds no readable certificates") from None
     base = _base(dns_name)
     return DirectorySettings(
         name,
@@ -151,7 +151,9 @@ def _base(dns_name: str) -> str:
 def _controller(url: str) -> Controller:
     parts = urlsplit(url)
     if parts.scheme not in ("ldaps", "ldap") or not parts.hostname or parts.path.strip("/") or parts.username:
-        raise ValueError(f"`{url}` is no domain controller; write `ldaps://HOST`, or `ldap://HOST` for StartTLS")
+        raise ValueError(
+            f"`{url}` is not the address of a domain controller; write `ldaps://HOST`, or `ldap://HOST` for StartTLS"
+        )
     tls = parts.scheme == "ldaps"
     return Controller(parts.hostname, parts.port or (636 if tls else 389), tls)
 

@@ -41,7 +41,7 @@ class UserPassword(Resource):
         path=NAMED,
     )
     def on_put(self, call: Call, name: str) -> None:
-        """Its sessions end, and it must be changed at the next login unless the request says otherwise."""
+        """Its sessions end. It must be changed at the next login unless the request says otherwise."""
         administration.set_password(
             self.service.database,
             self.service.passwords,
@@ -60,7 +60,7 @@ class UserPasswordReset(Resource):
 
     @operation("Mail a new password", access="administrator", tag=users.TAG, status=204, errors=(404, 409), path=NAMED)
     def on_post(self, call: Call, name: str) -> None:
-        """Generated and mailed; until the mail is delivered, the old one stays."""
+        """Generated and mailed. The old one stays valid until the mail is delivered."""
         administration.reset_password(self.service.database, name, actor=call.caller.name, now=call.now)
 
 
@@ -69,5 +69,5 @@ class UserPasswordChange(Resource):
 
     @operation("Require a new password", access="administrator", tag=users.TAG, status=204, errors=(404, 409), path=NAMED)
     def on_post(self, call: Call, name: str) -> None:
-        """The session of the next login can do nothing but change it."""
+        """The session of the next login can only change the password."""
         administration.require_password_change(self.service.database, name, actor=call.caller.name, now=call.now)

@@ -26,12 +26,12 @@ class MyTokens(Resource):
 
     @operation("List my tokens", access="account", tag=me.TAG, response="TokenList")
     def on_get(self, call: Call) -> Any:
-        """The live ones; no secret is ever shown again."""
+        """The live ones, without their secrets."""
         return credentials.list_credentials(self.service.reader, call.caller.account.id, call.now)
 
     @operation("Mint a token", access="account", tag=me.TAG, body="TokenRequest", status=201, response="NewToken", errors=(409,))
     def on_post(self, call: Call) -> Any:
-        """A new API token with the account's own permissions, or narrower. Its secret is shown this once."""
+        """A new API token with the account's own permissions, or narrower ones. Its secret is shown only this once."""
         return api_tokens.mint_own(self.service.reader, call.caller, _requested(call), call.now)
 
 
@@ -40,7 +40,7 @@ class MyToken(Resource):
 
     @operation("Revoke my token", access="account", tag=me.TAG, status=204, errors=(404,), path=_TOKEN_PATH)
     def on_delete(self, call: Call, token_id: str) -> None:
-        """It counts for nothing from the next call on."""
+        """It is invalid from the next call on."""
         api_tokens.revoke(self.service.database, call.caller.name, token_id, actor=call.caller.name, now=call.now)
 
 
@@ -63,7 +63,7 @@ class UserTokens(Resource):
         path=NAMED,
     )
     def on_post(self, call: Call, name: str) -> Any:
-        """For a declared account; its secret is shown this once."""
+        """For a declared account. Its secret is shown only this once."""
         return api_tokens.mint_for(self.service.reader, call.caller, name, _requested(call), call.now)
 
 
@@ -79,5 +79,5 @@ class UserToken(Resource):
         path={**NAMED, **_TOKEN_PATH},
     )
     def on_delete(self, call: Call, name: str, token_id: str) -> None:
-        """It counts for nothing from the next call on."""
+        """It is invalid from the next call on."""
         api_tokens.revoke(self.service.database, name, token_id, actor=call.caller.name, now=call.now)

@@ -70,7 +70,7 @@ def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
         (("serve", "--thread", "1"), "No such option"),
         (("serve", "--listen", "8080"), "cannot listen on `8080`; write `127.0.0.1:8080` or `[::1]:8080`"),
         (("serve", "--threads", "0"), "ACCORD_THREADS must be a number from 4 to 512, not `0`"),
-        (("token", "revoke", "alice"), "name the ids to revoke (`accord-api token list`), or say --all"),
+        (("token", "revoke", "alice"), "name the IDs to revoke (`accord-api token list` shows them), or use --all"),
         (("completion", "tcsh"), "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
     ],
 )
@@ -180,7 +180,7 @@ def test_unlocking_ends_the_delay_after_failures(world: World) -> None:
 def test_a_change_of_password_can_be_required(world: World) -> None:
     world.set_password("alice")
     done = command("user", "require-password-change", "alice", url=world.url)
-    assert done.stdout == "alice must change the password next.\n"
+    assert done.stdout == "alice must change the password at the next login.\n"
     assert login(world, "alice")["passwordChangeRequired"] is True
 
 
@@ -203,4 +203,4 @@ def test_tokens_and_sessions_are_listed_without_their_secrets_and_revoked(world:
     world.with_secret(second.secret)("GET", "/me", 200)
     assert command("token", "revoke", "alice", "--all", url=world.url).stdout == "Revoked 1.\n"
     world.with_secret(second.secret)("GET", "/me", 401)
-    assert command("token", "list", "alice", url=world.url).stdout == "alice has no live token and no session.\n"
+    assert command("token", "list", "alice", url=world.url).stdout == "alice has no live tokens or sessions.\n"

@@ -91,14 +91,14 @@ def test_a_group_is_found_by_a_part_of_its_name(configuration: Path, domain: Sam
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ('controllers = ["http://dc1"]', "is no domain controller"),
+        ('controllers = ["http://dc1"]', "is not the address of a domain controller"),
         ("controllers = []", "must be a list of addresses"),
         ('secret = "hunter22hunter22"', "the secret does not belong in this file"),
         ('dns_name = "corp"', "must be a domain's full name"),
-        ('ca_file = "nowhere.pem"', "which holds no certificates"),
+        ('ca_file = "nowhere.pem"', "which holds no readable certificates"),
         ('secret_file = "nowhere"', "which cannot be read"),
-        ("start_tls = false", "`start_tls` is no setting"),
-        ("resync = 5", "`resync` must be a text"),
+        ("start_tls = false", "`start_tls` is not a setting"),
+        ("resync = 5", "`resync` must be text"),
         ("try_time = true", "`try_time` must be a number"),
     ],
 )

@@ -15,7 +15,7 @@ from test_commands import accord_api_command
 BAD = ["expired", "another host", "another CA"]
 SAID = {
     "expired": ("certificate has expired", "its certificate has expired: renew it on the controller"),
-    "another host": ("IP address mismatch", "name the controller as its certificate does, in `controllers`"),
+    "another host": ("IP address mismatch", "use the name in its certificate in `controllers`"),
     "another CA": ("unable to get local issuer certificate", "name the CA that issued the controller's certificate in `ca_file`"),
 }
 Make = Callable[[str, bool], FakeController]
@@ -106,7 +106,7 @@ def test_the_doctor_sees_what_the_service_account_may_not_read(authority: Author
         output = examined(controller, tmp_path).output
         assert "accounts: not readable" in output
         assert "tokenGroups: not readable" in output
-        assert "put it into `Windows Authorization Access Group`" in output
+        assert "add it to `Windows Authorization Access Group`" in output
         assert "password settings: not readable" in output
     finally:
         controller.close()

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Row, select
 
+from api.state.accounts import DISABLED, members
 from api.state.policies import MailPolicy, read_policies
 from reconciler.store import tables
 from reconciler.store.bulk import insert_rows
@@ -21,7 +22,7 @@ EXPIRING: Template = "certificate-expiring"
 GONE = "the account is gone, or switched off"
 """Why its owner is not told of a certificate."""
 _users, _states, _teams, _certificates = tables.users.c, tables.account_states.c, tables.teams.c, tables.certificates.c
-_outbox, _memberships, _from_directory = tables.outbox.c, tables.memberships.c, tables.directory_memberships.c
+_outbox = tables.outbox.c
 
 
 class Person(NamedTuple):
@@ -56,20 +57,12 @@ def _compared(address: str) -> str:
     return address.lower()
 
 
-ENABLED: ColumnElement[bool] = and_(
-    ~_users.disabled_by_git,
-    ~func.coalesce(_states.disabled_by_directory, false()),
-    ~func.coalesce(_states.disabled_by_administrator, false()),
-)
-"""Whether an account is switched on, where `users` is joined with `account_states`."""
-
-
 class Administrators:
     """Those who are told in the place of an owner, by team; each looked up once. Raises StoreError."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
-        self._now = now
+        self._members = members(now)
         self._found: dict[int | None, list[Person]] = {}
 
     def of(self, team_id: int | None) -> list[Person]:
@@ -80,21 +73,15 @@ class Administrators:
 
     def _read(self, team_id: int | None) -> list[Person]:
         administrators = select(_teams.id).where(_teams.administrator)
-        is_wanted = ENABLED & (_users.email != "") & self._in(administrators)
+        is_wanted = ~DISABLED & (_users.email != "") & self._in(administrators)
         if team_id is not None:
-            is_wanted &= self._in(select(_teams.id).where(_teams.id == team_id))
+            is_wanted &= self._in([team_id])
         joined = tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)
         query = select(_users.id, _users.email).select_from(joined).where(is_wanted).order_by(_users.id)
         return [Person(*row) for row in self._connection.execute(query)]
 
     def _in(self, teams: Any) -> ColumnElement[bool]:
-        holds = or_(_memberships.until.is_(None), _memberships.until > self._now)
-        declared = select(_memberships.user_id).where(_memberships.team_id.in_(teams) & holds)
-        from_directory = select(_from_directory.user_id).where(_from_directory.team_id.in_(teams))
-        return or_(
-            and_(_users.source == "declared", _users.id.in_(declared)),
-            and_(_users.source == "directory", _users.id.in_(from_directory)),
-        )
+        return _users.id.in_(select(self._members.c.user_id).where(self._members.c.team_id.in_(teams)))
 
 
 def mail_policy(connection: Connection) -> MailPolicy:
@@ -112,12 +99,12 @@ class Concerned(NamedTuple):
     """JSON."""
     owner_id: int | None
     email: str | None
-    enabled: bool
+    disabled: bool
 
     @property
     def owner(self) -> Person | None:
         """The owner, where it is still there."""
-        return Person(self.owner_id, self.email or "") if self.owner_id is not None and self.enabled else None
+        return Person(self.owner_id, self.email or "") if self.owner_id is not None and not self.disabled else None
 
 
 CONCERNED = (
@@ -126,7 +113,7 @@ CONCERNED = (
     _certificates.extra_addresses,
     _users.id.label("owner_id"),
     _users.email,
-    ENABLED.label("enabled"),
+    DISABLED.label("disabled"),
 )
 """The columns of a `Concerned`, of `JOINED`."""
 JOINED = (
@@ -208,7 +195,7 @@ def _unwanted(template: str, certificate: Any, policy: MailPolicy) -> str | None
 
 def _is_reached(connection: Connection, user_id: int | None) -> bool:
     joined = tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)
-    reached = (_users.id == user_id) & ENABLED & (_users.email != "")
+    reached = (_users.id == user_id) & ~DISABLED & (_users.email != "")
     return connection.execute(select(_users.id).select_from(joined).where(reached)).first() is not None
 
 

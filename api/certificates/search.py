@@ -12,6 +12,7 @@ import orjson
 
 from api.authentication.principal import Principal
 from api.errors import NotFound
+from api.state.accounts import MEMBERS
 from api.state.pages import Page, contains
 from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_duration
@@ -22,10 +23,7 @@ c.serial, c.sha256, c.subject, c.names, c.not_before, c.not_after, c.url, c.rene
 c.registered_at, c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at"""
 _TABLES = """certificates c LEFT JOIN issuers i ON i.id = c.issuer_id LEFT JOIN teams t ON t.id = c.team_id
 LEFT JOIN users u ON u.id = c.owner_id"""
-_TEAMS_OF = {
-    "declared": "SELECT team_id FROM memberships WHERE user_id = ? AND (until IS NULL OR until > ?)",
-    "directory": "SELECT team_id FROM directory_memberships WHERE user_id = ?",
-}
+_MINE = f"(c.owner_id = ? OR c.team_id IN (SELECT team_id FROM {MEMBERS} WHERE user_id = ?))"
 _OWNER = "(c.owner_id = (SELECT id FROM users WHERE name = ?) OR (c.owner_id IS NULL AND c.owner_name = ?))"
 _TEAM = "(c.team_id = (SELECT id FROM teams WHERE name = ?) OR (c.team_id IS NULL AND c.team_name = ?))"
 _ISSUER = "(c.issuer_id = (SELECT id FROM issuers WHERE name = ?) OR (c.issuer_id IS NULL AND c.issuer_name = ?))"
@@ -92,10 +90,8 @@ def visible_to(caller: Principal) -> list[Condition]:
     """What the caller may see: its own, its teams', an administrator all; with a narrowed token only what is of its issuers."""
     found = []
     if not caller.is_administrator:
-        account = caller.account
-        moment = (instant_text(caller.now),) if account.source == "declared" else ()
-        mine = f"(c.owner_id = ? OR c.team_id IN ({_TEAMS_OF[account.source]}))"
-        found.append(Condition(mine, (account.id, account.id, *moment)))
+        mine = caller.account.id
+        found.append(Condition(_MINE, (mine, instant_text(caller.now), mine)))
     only = caller.credential.narrowing.issuers
     if only is not None:
         found.append(Condition(f"i.name IN ({', '.join('?' * len(only))})", tuple(sorted(only))))

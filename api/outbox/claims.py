@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, false, func, or_, select
 
+from api.state.accounts import DISABLED
 from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.chunks import in_chunks
@@ -37,13 +38,8 @@ GIVEN_UP = "given up: "
 _LONGEST_ERROR = 500
 _outbox, _users, _states = tables.outbox.c, tables.users.c, tables.account_states.c
 WAITING: ColumnElement[bool] = _outbox.sent_at.is_(None) & _outbox.ended_at.is_(None)
-_DISABLED = or_(
-    _users.disabled_by_git,
-    func.coalesce(_states.disabled_by_directory, false()),
-    func.coalesce(_states.disabled_by_administrator, false()),
-)
 _DISABLED_ACCOUNTS = (
-    select(_users.id).select_from(tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)).where(_DISABLED)
+    select(_users.id).select_from(tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)).where(DISABLED)
 )
 HELD_BACK: ColumnElement[bool] = _outbox.template.in_(PASSWORD_MAILS) & _outbox.user_id.in_(_DISABLED_ACCOUNTS)
 """A password mail of a disabled account, which waits until that is enabled."""

@@ -1,4 +1,4 @@
-"""The rows of accounts: what Git declares of one, and what the runtime knows of it."""
+"""The rows of accounts: what Git declares of each and what the runtime knows, who is enabled, and who is in which team."""
 
 from __future__ import annotations
 
@@ -6,20 +6,39 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import ColumnElement, Row, Subquery, bindparam, false, func, or_, select, text
 
 from api.errors import NotFound
 from reconciler.store import tables
 from reconciler.store.engine import Connection
+from reconciler.store.tables import Instant
 
 NAME = re.compile("^[a-z0-9][a-z0-9._@-]{0,63}$")
 """Names of accounts. Git declares names without `@`; accounts of all directories but the first are called `name@domain`."""
 NO_FAILURES: dict[str, Any] = {"failed_logins": 0, "next_login_at": None}
-_users, _states = tables.users.c, tables.account_states.c
+_users, _states, _members = tables.users.c, tables.account_states.c, tables.memberships.c
 _JOINED = select(tables.users, *[column for column in _states if column.name != "user_id"]).select_from(
     tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)
 )
 _FIND = _JOINED.where(_users.name == bindparam("name"))
+SWITCHES = {
+    "git": ("u", _users.disabled_by_git),
+    "directory": ("a", _states.disabled_by_directory),
+    "administrator": ("a", _states.disabled_by_administrator),
+}
+"""Who can disable an account: each has a switch of its own. The text of a query calls `users` u and `account_states` a."""
+SWITCH_COLUMNS = ", ".join(f"{table}.{column.name}" for table, column in SWITCHES.values())
+"""The switches as columns of the text of a query; an account is enabled if none of them is true."""
+IS_DISABLED = f"({' OR '.join(f'COALESCE({table}.{column.name}, FALSE)' for table, column in SWITCHES.values())})"
+"""Whether an account is disabled, for the text of a query."""
+DISABLED: ColumnElement[bool] = or_(*(func.coalesce(column, false()) for _, column in SWITCHES.values()))
+"""The same for SQLAlchemy, if `account_states` is joined to `users`."""
+_MEMBERS = """SELECT m.user_id, m.team_id FROM memberships m JOIN users u ON u.id = m.user_id
+WHERE u.source = 'declared' AND (m.until IS NULL OR m.until > {0})
+UNION ALL SELECT d.user_id, d.team_id FROM directory_memberships d JOIN users u ON u.id = d.user_id
+WHERE u.source = 'directory'"""
+MEMBERS = f"({_MEMBERS.format('?')}) AS members"
+"""Who is in which team at an instant, its one value: a table of `user_id` and `team_id` for the text of a query."""
 _WRITE = tables.account_states.update().where(_states.user_id == bindparam("of_user"))
 
 
@@ -41,8 +60,14 @@ def require(account: Row[Any] | None, name: str) -> Row[Any]:
 
 
 def is_disabled(account: Row[Any]) -> bool:
-    """Whether any of the three has switched it off: Git, its directory, an administrator."""
-    return bool(account.disabled_by_git or account.disabled_by_directory or account.disabled_by_administrator)
+    """Whether Git, its directory or an administrator has disabled an account."""
+    return any(getattr(account, column.name) for _, column in SWITCHES.values())
+
+
+def members(now: datetime) -> Subquery:
+    """`MEMBERS` for SQLAlchemy."""
+    query = text(_MEMBERS.format(":moment")).bindparams(bindparam("moment", now, type_=Instant))
+    return query.columns(_members.user_id, _members.team_id).subquery("members")
 
 
 def must_change_password(account: Row[Any], now: datetime) -> bool:

@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.access.state import all_access
+from reconciler.plan.actual import access_state
 from reconciler.plan.guards import GUARDS
-from reconciler.run.access import access_state
 from reconciler.run.applying import Order, apply_revision
 from reconciler.run.deployment import Deployment
-from reconciler.run.planning import reading
+from reconciler.run.inputs import reading
 from reconciler.store.read import read_actual
 
 
@@ -61,7 +61,7 @@ def replay(deployment: Deployment, commits: list[str], expected: list[dict[str, 
         with reading(deployment) as connection:
             actual = read_actual(connection, now=datetime.now(UTC))
         declared = actual.declared
-        access = sum(1 for _ in all_access(access_state(actual), datetime.now(UTC)))
+        access = sum(1 for _ in all_access(access_state(actual.declared, actual.runtime), datetime.now(UTC)))
         found = {"users": len(declared.users), "teams": len(declared.teams), "issuers": len(declared.issuers), "access": access}
         if found != {key: wanted[key] for key in found}:
             wrong += 1

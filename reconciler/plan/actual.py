@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from reconciler.access.resources import DeclaredState, Key, Revision
+from reconciler.access.state import AccessState, build
 
 
 class Runtime(NamedTuple):
@@ -47,3 +48,13 @@ class Actual(NamedTuple):
     totals: Totals = Totals()
     generation: int = 0
     applied: Revision | None = None
+
+
+def access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:
+    """The access state that follows from declared facts and from what runtime knows."""
+    return build(
+        declared,
+        disabled=runtime.disabled,
+        directory_accounts=runtime.directory_accounts,
+        directory_members={team: names for team, names in runtime.directory_members.items() if team in declared.teams},
+    )

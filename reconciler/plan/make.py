@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from reconciler.access.problems import Problem
-from reconciler.access.resources import DeclaredState, Guards, Revision, Settings
-from reconciler.access.state import AccessState, build
+from reconciler.access.resources import Guards, Revision, Settings
+from reconciler.access.state import AccessState
 from reconciler.plan.access_diff import access_diff
-from reconciler.plan.actual import Actual, Runtime
+from reconciler.plan.actual import Actual, Runtime, access_state
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_renames, renamed, resulting
 from reconciler.plan.effects import find_effects, loses_ad_group
 from reconciler.plan.guards import Judged, administrators, judge
@@ -38,7 +38,7 @@ def make_plan(
     held = renamed(actual.declared, renames)
     leads_to = resulting(held, changes)
     runtime = _runtime_renamed(actual.runtime, renames)
-    before, after = _access_state(held, runtime), _access_state(leads_to, _without_ad_members(runtime, changes))
+    before, after = access_state(held, runtime), access_state(leads_to, _without_ad_members(runtime, changes))
     access = access_diff(before, after, changes, now)
     persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
     judged = Judged(changes, actual.totals, persons, after, access, runtime.can_set_password, now)
@@ -82,15 +82,6 @@ def _without_ad_members(runtime: Runtime, changes: Iterable[Change]) -> Runtime:
     left = {change.name for change in changes if change.before is not None and loses_ad_group(change.before, change.after)}
     members = {team: names for team, names in runtime.directory_members.items() if team not in left}
     return runtime._replace(directory_members=members) if left else runtime
-
-
-def _access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:
-    return build(
-        declared,
-        disabled=runtime.disabled,
-        directory_accounts=runtime.directory_accounts,
-        directory_members={team: names for team, names in runtime.directory_members.items() if team in declared.teams},
-    )
 
 
 def _runtime_renamed(runtime: Runtime, renames: Renames) -> Runtime:

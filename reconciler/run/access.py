@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.resources import DeclaredState, Key, Kind
 from reconciler.access.state import Access, AccessState, access_at, build
-from reconciler.plan.actual import Actual
+from reconciler.plan.actual import access_state
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import RunError
-from reconciler.run.gather import read_declarations, state_of
-from reconciler.run.planning import open_source, reading, refuse_absent
+from reconciler.run.inputs import open_source, read_declarations, reading, refuse_absent, state_of
 from reconciler.store.read import (
     AppliedRevision,
     Scope,
@@ -92,7 +91,15 @@ def standing(deployment: Deployment, question: Question, scope: Scope | None, *,
         if not past and (question.at is None or question.at >= now):
             actual = read_actual(connection, scope, now=now)
             names = partial(all_names, connection)
-            yield Standing(access_state(actual), actual.declared, actual.files, names, question.at or now, applied, False)
+            yield Standing(
+                state=access_state(actual.declared, actual.runtime),
+                declared=actual.declared,
+                files=actual.files,
+                names=names,
+                at=question.at or now,
+                applied=applied,
+                past=False,
+            )
             return
     if applied is None:
         raise RunError("no revision was applied yet at that instant")
@@ -101,18 +108,14 @@ def standing(deployment: Deployment, question: Question, scope: Scope | None, *,
     declarations, _ = read_declarations(source, applied.revision.commit, applied.applied_at)
     declared, origins = state_of(declarations)
     files = {key: origin.file for key, origin in origins.items()}
-    at = question.at or applied.applied_at
-    yield Standing(build(declared), declared, files, declared.of_kind, at, applied, True)
-
-
-def access_state(actual: Actual) -> AccessState:
-    """The access state that follows from what the database holds."""
-    runtime = actual.runtime
-    return build(
-        actual.declared,
-        disabled=runtime.disabled,
-        directory_accounts=runtime.directory_accounts,
-        directory_members=runtime.directory_members,
+    yield Standing(
+        state=build(declared),
+        declared=declared,
+        files=files,
+        names=declared.of_kind,
+        at=question.at or applied.applied_at,
+        applied=applied,
+        past=True,
     )
 
 

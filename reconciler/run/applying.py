@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler.plan.guards import GUARDS, overridden
 from reconciler.plan.plan import Plan
-from reconciler.plan.render.document import plan_digest, plan_document
+from reconciler.plan.render.document import plan_digest
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import Misconfigured, Stale, Unsafe
-from reconciler.run.gather import Progress
-from reconciler.run.planning import desired_revision, is_new, open_source, plan_against, plan_first
+from reconciler.run.inputs import Progress, Source, desired_revision, is_new, open_source
+from reconciler.run.planning import plan_against
+from reconciler.run.saved import refuse_moved_ground, refuse_other_plan, saved_revision
 from reconciler.store.apply import apply_plan
-from reconciler.store.digests import drifted
-from reconciler.store.engine import open_database
-from reconciler.store.read import AppliedRevision, read_applied, read_generation
+from reconciler.store.digests import Bucket, drifted
+from reconciler.store.engine import Connection, open_database
 from reconciler.store.schema import create
-
-if TYPE_CHECKING:
-    from reconciler.access.resources import Revision
-    from reconciler.run.gather import Source
-    from reconciler.store.engine import Connection
 
 Override = tuple[str, str]
 """A guard's id and the reason why it is overridden."""
@@ -68,14 +63,14 @@ def apply_revision(
             raise Misconfigured(f"there is no guard `{guard}`; there are {', '.join(GUARDS)}")
     source = open_source(deployment)
     with open_database(deployment.database_url) as database:
-        # where there are no tables, the plan comes before them: one that is refused leaves nothing behind
-        first = _planned(None, source, deployment, order, clock(), reading_progress) if is_new(database) else None
+        # while there are no tables, the plan comes before them: one that is refused leaves nothing behind
+        first = _planned(deployment, source, order, None, [], clock(), reading_progress) if is_new(database) else None
         with database.writing() as connection:
             if first is not None and create(connection):
                 known, plan = [], first
             else:
                 known = drifted(connection)
-                plan = _planned(connection, source, deployment, order, clock(), reading_progress, in_accord=not known)
+                plan = _planned(deployment, source, order, connection, known, clock(), reading_progress)
             revision_id = apply_plan(
                 connection,
                 plan,
@@ -90,43 +85,32 @@ def apply_revision(
             return Outcome(plan, revision_id)
 
 
-def _named_anywhere(repository: str) -> str:
-    """A repository by a name that holds outside the current folder, too."""
-    folder = Path(repository)
-    return str(folder.resolve()) if folder.exists() else repository
-
-
 def _planned(
-    connection: Connection | None,
-    source: Source,
     deployment: Deployment,
+    source: Source,
     order: Order,
+    connection: Connection | None,
+    known: Collection[Bucket],
     now: datetime,
     progress: Progress,
-    *,
-    in_accord: bool = False,
 ) -> Plan:
-    """The plan that is to be applied; without a connection, to a database that has no tables yet."""
+    """The plan that is to be applied; without a connection, to a database that has no tables yet. Nothing is written."""
     revision = desired_revision(deployment, source, order.rev)
     if order.saved is not None:
-        ground = (None, 0) if connection is None else (read_applied(connection), read_generation(connection))
-        refuse_moved_ground(order.saved, *ground)
-        revision = _saved_revision(source, order, deployment, revision)
-    if connection is None:
-        plan = plan_first(source, revision, now=now, adopt=order.adopt, progress=progress)
-    else:
-        plan = plan_against(
-            connection,
-            source,
-            revision,
-            now=now,
-            in_accord=in_accord,
-            adopt=order.adopt,
-            allow_rewind=order.allow_rewind,
-            progress=progress,
-        )
+        refuse_moved_ground(order.saved, connection)
+        revision = saved_revision(source, order.saved, revision, rev=order.rev, branch=deployment.branch, adopt=order.adopt)
+    plan = plan_against(
+        connection,
+        source,
+        revision,
+        now=now,
+        in_accord=not known,
+        adopt=order.adopt,
+        allow_rewind=order.allow_rewind,
+        progress=progress,
+    )
     if order.saved is not None:
-        refuse_other_plan(plan, order.saved)
+        refuse_other_plan(order.saved, plan)
     if order.expected is not None and plan_digest(plan) != order.expected:
         raise Stale(f"the plan is {plan_digest(plan)} now, not {order.expected}; look at it again")
     return permitted(plan, order.overrides)
@@ -140,45 +124,7 @@ def permitted(plan: Plan, overrides: Sequence[Override]) -> Plan:
     return plan
 
 
-def _saved_revision(source: Source, order: Order, deployment: Deployment, asked: Revision) -> Revision:
-    """The revision that a saved plan is for.
-
-    The file may not widen what this run is for: it raises Stale where that is not of the configured branch (nor the one that is
-    asked for by name), reads another folder, or takes over unmanaged rows unasked.
-    """
-    saved = order.saved or {}
-    revision = source.repository.resolve(saved["revision"]["commit"])
-    same = revision.commit == asked.commit
-    if not same and (order.rev is not None or not source.repository.is_ancestor(revision.commit, asked.commit)):
-        what = f"revision `{order.rev}`" if order.rev is not None else f"on branch `{deployment.branch}`"
-        raise Stale(f"this plan is for {revision.commit[:12]}, which is not {what}; if it is meant, name it with --rev")
-    if saved.get("path") != deployment.path:
-        raise Stale(
-            f"this plan is for the folder `{saved.get('path')}`, and not `{deployment.path}`; if it is meant, give --path"
-        )
-    if saved.get("adopt") is not order.adopt:
-        raise Stale("this plan and this run differ in whether foreign rows are taken over; --adopt must be given for both")
-    return revision
-
-
-def refuse_moved_ground(saved: Mapping[str, Any], applied: AppliedRevision | None, generation: int) -> None:
-    """Raise Stale where the database is not what it was when a saved plan was made."""
-    before = saved.get("applied")
-    if (before.get("commit") if isinstance(before, dict) else before) != (applied and applied.revision.commit):
-        raise Stale("stale: another revision was applied since this plan was made; plan again")
-    if saved.get("generation") != generation:
-        raise Stale("stale: the database has changed since this plan was made; plan again")
-
-
-def refuse_other_plan(plan: Plan, saved: Mapping[str, Any]) -> None:
-    """Raise Stale unless a saved plan says exactly what its revision gives on this database now.
-
-    The saved file is never trusted with what is done: only the plan worked out here is applied.
-    """
-    document = plan_document(plan)
-    if document != saved:
-        parts = [key for key in document if document[key] != saved.get(key)] or ["keys that no plan has"]
-        raise Stale(
-            f"this file is not the plan that its revision gives now (it differs in: {', '.join(parts)}): "
-            "it was edited, or time has ended somebody's access since; plan again"
-        )
+def _named_anywhere(repository: str) -> str:
+    """A repository by a name that holds outside the current folder, too."""
+    folder = Path(repository)
+    return str(folder.resolve()) if folder.exists() else repository

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reconciler.run.deployment import Deployment
-from reconciler.run.planning import reading
+from reconciler.run.inputs import reading
 from reconciler.store.audit import (
     GENESIS,
     AuditEntry,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.access.problems import Problem
 from reconciler.access.resources import KINDS, Declaration, Key, Kind, Resource, Settings, Team
 from reconciler.plan.effects import loses_ad_group
+from reconciler.run.inputs import Source
 from reconciler.store import read
 
 if TYPE_CHECKING:
-    from reconciler.run.gather import Source
     from reconciler.source.load import Loaded
     from reconciler.source.repository import ChangedFile
     from reconciler.store.engine import Connection

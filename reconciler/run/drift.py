@@ -8,18 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, with_resources
-from reconciler.plan.actual import Actual
+from reconciler.plan.actual import Actual, access_state
 from reconciler.plan.changes import Desired, conflicts, find_changes, find_renames
 from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.unmanaged import Given, given_by
-from reconciler.run.access import access_state
 from reconciler.run.applying import Outcome, Override, permitted
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidConfiguration, RunError, Stale
-from reconciler.run.gather import Progress, Source, read_declarations, state_of
-from reconciler.run.planning import open_source, reading, refuse_absent
+from reconciler.run.inputs import Progress, Source, open_source, read_declarations, reading, refuse_absent, state_of
 from reconciler.store.apply import apply_plan
 from reconciler.store.audit import AuditEntry, last_entry_for
 from reconciler.store.digests import drifted
@@ -86,7 +84,10 @@ def find_drift(
 def _given(connection: Connection, unmanaged: Collection[Key], now: datetime) -> Given:
     """What unmanaged rows give. Only a team can: an unmanaged member or issuer of a declared team makes that team differ."""
     teams = frozenset(name for kind, name in unmanaged if kind == "Team")
-    return given_by(access_state(read_actual(connection, Scope(whole_teams=teams), now=now)), teams, now) if teams else Given()
+    if not teams:
+        return Given()
+    actual = read_actual(connection, Scope(whole_teams=teams), now=now)
+    return given_by(access_state(actual.declared, actual.runtime), teams, now)
 
 
 def adopting(deployment: Deployment, drift: Drift, *, now: datetime) -> tuple[str, list[Flaw]]:

@@ -12,7 +12,7 @@ from reconciler.access.resources import Kind, Team
 from reconciler.access.state import Path, ended, paths, teams_of
 from reconciler.run.access import Question, Standing, refuse_unknown, standing
 from reconciler.run.deployment import Deployment
-from reconciler.run.planning import open_source
+from reconciler.run.inputs import open_source
 from reconciler.store.read import AppliedRevision, Scope
 
 if TYPE_CHECKING:

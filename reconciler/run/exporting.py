@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.run.deployment import Deployment
-from reconciler.run.planning import reading
+from reconciler.run.inputs import reading
 from reconciler.source.declarable import Flaw, declarable
 from reconciler.source.export import export_state
 from reconciler.store.read import read_actual

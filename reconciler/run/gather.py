@@ -7,24 +7,23 @@ read. Both ways end in the same plan; a test compares them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import __version__
 from reconciler.access.problems import Problem
-from reconciler.access.resources import Declaration, DeclaredState, Key, Kind, Resource, Revision, with_resources
+from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import Desired, conflicts
+from reconciler.run.delta import check_delta, read_delta, scope_of
 from reconciler.run.errors import InvalidConfiguration
+from reconciler.run.inputs import Progress, Source, read_declarations, state_of
+from reconciler.store.engine import Connection
 from reconciler.store.read import AppliedRevision, read_actual
 
 if TYPE_CHECKING:
-    from reconciler.source.cache import BlobCache
-    from reconciler.source.repository import ChangedFile, Repository
-    from reconciler.store.engine import Connection
-
-Progress = Callable[[int, int], None] | None
+    from reconciler.source.repository import ChangedFile
 
 
 class Gathered(NamedTuple):
@@ -35,16 +34,8 @@ class Gathered(NamedTuple):
     warnings: tuple[Problem, ...]
 
 
-class Source(NamedTuple):
-    """Where desired state comes from: a repository, the folder in it, and the cache of what was parsed before."""
-
-    repository: Repository
-    path: str
-    cache: BlobCache
-
-
 def gather(
-    connection: Connection,
+    connection: Connection | None,
     source: Source,
     revision: Revision,
     applied: AppliedRevision | None,
@@ -54,13 +45,22 @@ def gather(
     adopt: bool = False,
     progress: Progress = None,
 ) -> Gathered:
-    """Both states for a revision, by the short way where it is open: `in_accord` says that nothing has drifted.
+    """Both states for a revision, by the short way if it is open: `in_accord` says that nothing has drifted.
+
+    Without a connection the database has no tables yet.
 
     Raises InvalidConfiguration with every problem where the resources have errors, or names that belong to others.
     """
     changed = _changed_files(source, revision, applied)
     gathered = None
-    if changed is not None and applied is not None and not adopt and _comparable(applied, source) and in_accord:
+    if (
+        connection is not None
+        and applied is not None
+        and changed is not None
+        and in_accord
+        and not adopt
+        and _comparable(applied, source)
+    ):
         gathered = _gather_changed(connection, source, changed, now)
     if gathered is None:
         gathered = _gather_all(connection, source, revision, changed, now, progress)
@@ -83,38 +83,8 @@ def _comparable(applied: AppliedRevision, source: Source) -> bool:
     return applied.accord_version == __version__ and applied.path == source.path
 
 
-def read_declarations(
-    source: Source, commit: str, now: datetime, progress: Progress = None
-) -> tuple[Sequence[Declaration], list[Problem]]:
-    """Everything a commit declares, and what is to be warned of.
-
-    Raises InvalidConfiguration where there are errors.
-    """
-    from reconciler.source.load import load_revision
-    from reconciler.source.rules import problems_of
-
-    loaded = load_revision(source.repository, commit, source.path, cache=source.cache, progress=progress)
-    return loaded.declarations, _without_errors(problems_of(loaded, now))
-
-
-def _without_errors(problems: Iterable[Problem]) -> list[Problem]:
-    found = list(problems)
-    if any(problem.severity == "error" for problem in found):
-        raise InvalidConfiguration(found)
-    return found
-
-
-def state_of(declarations: Iterable[Declaration]) -> Desired:
-    """Declarations, each name once, as a state."""
-    kinds: dict[Kind, dict[str, Resource]] = {}
-    for declaration in declarations:
-        kinds.setdefault(declaration.kind, {})[declaration.resource.name] = declaration.resource
-    origins = {(declaration.kind, declaration.resource.name): declaration.origin for declaration in declarations}
-    return Desired(with_resources(DeclaredState(), kinds), origins)
-
-
 def _gather_all(
-    connection: Connection,
+    connection: Connection | None,
     source: Source,
     revision: Revision,
     changed: Sequence[ChangedFile] | None,
@@ -125,13 +95,12 @@ def _gather_all(
     if changed is not None:
         files = {file.path for file in changed}
         warnings = [warning for warning in warnings if warning.file in files]
-    return Gathered(read_actual(connection, now=now), state_of(declarations), tuple(warnings))
+    actual = Actual() if connection is None else read_actual(connection, now=now)
+    return Gathered(actual, state_of(declarations), tuple(warnings))
 
 
 def _gather_changed(connection: Connection, source: Source, changed: Sequence[ChangedFile], now: datetime) -> Gathered | None:
     """The part that the changed files can touch; None where only the long way can tell."""
-    from reconciler.run.delta import check_delta, read_delta, scope_of
-
     if source.path and changed and all(file.new_blob is None for file in changed):
         return None  # the folder itself may be gone, which is an error and empties nothing
     if any(file.old_blob is None and file.new_blob is None for file in changed):
@@ -145,7 +114,7 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     actual = read_actual(connection, scope_of(connection, delta, now), now=now)
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
-    desired = _desired(actual.declared, delta.old, delta.loaded.declarations)
+    desired = state_of(delta.loaded.declarations, actual.declared, gone=delta.old)
     return Gathered(actual, desired, tuple(warnings)) if _is_closed(desired) else None
 
 
@@ -158,14 +127,3 @@ def _is_closed(desired: Desired) -> bool:
         and all(permission.issuer in declared.issuers for permission in team.permissions)
         for team in teams
     )
-
-
-def _desired(declared: DeclaredState, old: Mapping[Key, Resource], declarations: Sequence[Declaration]) -> Desired:
-    touched = {kind for kind, _ in old} | {declaration.kind for declaration in declarations}
-    kinds: dict[Kind, dict[str, Resource]] = {kind: dict(declared.of_kind(kind)) for kind in touched}
-    for kind, name in old:
-        del kinds[kind][name]
-    for declaration in declarations:
-        kinds[declaration.kind][declaration.resource.name] = declaration.resource
-    origins = {(declaration.kind, declaration.resource.name): declaration.origin for declaration in declarations}
-    return Desired(with_resources(declared, kinds), origins)

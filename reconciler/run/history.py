@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reconciler.run.access import find_applied
 from reconciler.run.deployment import Deployment
-from reconciler.run.planning import reading
+from reconciler.run.inputs import reading
 from reconciler.store.audit import AuditEntry, read_audit, read_repairs
 from reconciler.store.read import AppliedRevision, read_history
 

@@ -13,7 +13,7 @@ from reconciler.run.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
     from reconciler.mail.rendering import Rendered
-    from reconciler.run.gather import Progress
+    from reconciler.run.inputs import Progress
     from reconciler.source.load import Loaded
 
 

@@ -10,7 +10,7 @@ from reconciler.access.problems import Problem
 from reconciler.run.deployment import Deployment
 
 if TYPE_CHECKING:
-    from reconciler.run.gather import Progress
+    from reconciler.run.inputs import Progress
     from reconciler.source.load import Loaded
 
 

@@ -22,7 +22,7 @@ from reconciler.plan.render.text import plan_lines
 from reconciler.run.applying import Order, apply_revision
 from reconciler.run.deployment import Deployment
 from reconciler.run.exporting import export_database
-from reconciler.run.gather import state_of
+from reconciler.run.inputs import state_of
 from reconciler.run.planning import compare_revisions, plan_revision
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -24,7 +24,7 @@ from reconciler.access.resources import (
     Team,
     User,
 )
-from reconciler.run.gather import state_of
+from reconciler.run.inputs import state_of
 from reconciler.source.build import section_defaults
 from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.access.resources import DeclaredState
 from reconciler.access.state import access_of, build
-from reconciler.run.gather import state_of
+from reconciler.run.inputs import state_of
 from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError
 from reconciler.source.export import export_state

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Membership
-from reconciler.run.gather import state_of
+from reconciler.run.inputs import state_of
 from reconciler.shipped import schema_folder, starter_folder
 from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError

@@ -1,0 +1,108 @@
+"""What runs work on: the config repository, the database to read, and what a revision of the one declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.access.problems import Problem
+from reconciler.access.resources import Declaration, DeclaredState, Key, Kind, Resource, Revision, with_resources
+from reconciler.plan.changes import Desired
+from reconciler.run.deployment import Deployment
+from reconciler.run.errors import InvalidConfiguration, RunError
+from reconciler.store.engine import Connection, Database, open_database
+from reconciler.store.errors import SchemaMissing
+from reconciler.store.read import AppliedRevision
+from reconciler.store.schema import check
+
+if TYPE_CHECKING:
+    from reconciler.source.cache import BlobCache
+    from reconciler.source.repository import Repository
+
+Progress = Callable[[int, int], None] | None
+"""Is told how much is done, and of how much."""
+_NOTHING = DeclaredState()
+
+
+class Source(NamedTuple):
+    """Where desired state comes from: a repository, the folder in it, and the cache of what was parsed before."""
+
+    repository: Repository
+    path: str
+    cache: BlobCache
+
+
+def open_source(deployment: Deployment) -> Source:
+    """The config repository and the cache, as the deployment names them."""
+    from reconciler.source.cache import open_cache
+    from reconciler.source.repository import Repository
+
+    return Source(Repository.open(deployment.repository, deployment.cache), deployment.path, open_cache(deployment.cache))
+
+
+def desired_revision(deployment: Deployment, source: Source, rev: str | None) -> Revision:
+    """The revision that is asked for, or else the configured branch's head."""
+    return source.repository.head(deployment.branch) if rev is None else source.repository.resolve(rev)
+
+
+@contextmanager
+def reading(deployment: Deployment) -> Iterator[Connection]:
+    """One consistent look at a database whose schema is this Accord's."""
+    with open_database(deployment.database_url, read_only=True) as database:
+        check(database)
+        with database.reading() as connection:
+            yield connection
+
+
+def is_new(database: Database) -> bool:
+    """Whether a database has no tables yet. Raises StoreError if its schema is not this Accord's."""
+    try:
+        check(database)
+    except SchemaMissing:
+        return True
+    return False
+
+
+def absence(applied: AppliedRevision) -> str:
+    """What to say if an applied revision is not in the repository."""
+    return (
+        f"the applied revision {applied.revision.commit[:12]} is not in this repository: it was rewritten, the clone is shallow "
+        "or old, or it is another repository. Fetch its whole history"
+    )
+
+
+def refuse_absent(source: Source, applied: AppliedRevision) -> None:
+    """Raise RunError if an applied revision, which is to be read, is not in the repository."""
+    if not source.repository.has(applied.revision.commit):
+        raise RunError(absence(applied))
+
+
+def read_declarations(
+    source: Source, commit: str, now: datetime, progress: Progress = None
+) -> tuple[Sequence[Declaration], list[Problem]]:
+    """Everything a commit declares, and what it is warned of.
+
+    Raises InvalidConfiguration if there are errors.
+    """
+    from reconciler.source.load import load_revision
+    from reconciler.source.rules import problems_of
+
+    loaded = load_revision(source.repository, commit, source.path, cache=source.cache, progress=progress)
+    problems = problems_of(loaded, now)
+    if any(problem.severity == "error" for problem in problems):
+        raise InvalidConfiguration(problems)
+    return loaded.declarations, problems
+
+
+def state_of(declarations: Sequence[Declaration], base: DeclaredState = _NOTHING, gone: Collection[Key] = ()) -> Desired:
+    """Declarations, each name once, as a state: beside the resources of a base that are not gone."""
+    touched = {kind for kind, _ in gone} | {declaration.kind for declaration in declarations}
+    kinds: dict[Kind, dict[str, Resource]] = {kind: dict(base.of_kind(kind)) for kind in touched}
+    for kind, name in gone:
+        del kinds[kind][name]
+    for kind, resource, _ in declarations:
+        kinds[kind][resource.name] = resource
+    origins = {(kind, resource.name): origin for kind, resource, origin in declarations}
+    return Desired(with_resources(base, kinds), origins)

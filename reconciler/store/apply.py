@@ -31,6 +31,8 @@ from reconciler.store.tables import TABLES, instant_text
 
 Progress = Callable[[int, int], None] | None
 _PIECE = 5_000
+_TEAMS = 500
+"""So many teams' links are written at once."""
 
 
 def apply_plan(
@@ -330,18 +332,20 @@ class _Writer:
 
     def _link(self, changes: Sequence[Change], background: BackgroundWriter) -> None:
         """The memberships and permissions that teams get."""
-        members: list[tuple[Any, ...]] = []
-        permissions: list[tuple[Any, ...]] = []
         users, issuers = self._ids["User"], self._ids["Issuer"]
-        for change in changes:
-            before, after = change.before or Team(""), change.after
-            assert isinstance(before, Team) and isinstance(after, Team)
-            team_id = self._ids["Team"][change.name]
-            joined, granted = _differing(before.members, after.members)[1], _differing(before.permissions, after.permissions)[1]
-            members.extend((team_id, users[user], until and instant_text(until), reason) for user, until, reason in joined)
-            permissions.extend((team_id, issuers[issuer], until and instant_text(until)) for issuer, until in granted)
-        background.call(insert_rows, self.connection, tables.memberships, members)
-        background.call(insert_rows, self.connection, tables.permissions, permissions)
+        for start in range(0, len(changes), _TEAMS):
+            members: list[tuple[Any, ...]] = []
+            permissions: list[tuple[Any, ...]] = []
+            for change in changes[start : start + _TEAMS]:
+                before, after = change.before or Team(""), change.after
+                assert isinstance(before, Team) and isinstance(after, Team)
+                team_id = self._ids["Team"][change.name]
+                joined = _differing(before.members, after.members)[1]
+                granted = _differing(before.permissions, after.permissions)[1]
+                members.extend((team_id, users[user], until and instant_text(until), reason) for user, until, reason in joined)
+                permissions.extend((team_id, issuers[issuer], until and instant_text(until)) for issuer, until in granted)
+            background.call(insert_rows, self.connection, tables.memberships, members)
+            background.call(insert_rows, self.connection, tables.permissions, permissions)
         teams = [self._ids["Team"][change.name] for change in changes]
         self._touch("memberships", *teams)
         self._touch("permissions", *teams)

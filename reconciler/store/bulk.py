@@ -9,7 +9,7 @@ from itertools import chain
 from queue import SimpleQueue
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 from sys import getswitchinterval, setswitchinterval
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 from types import TracebackType
 from typing import Any, ParamSpec, Self
 
@@ -20,6 +20,8 @@ from reconciler.store.engine import Connection
 P = ParamSpec("P")
 _MOST_VALUES = 30_000
 """So many values stand in a statement of SQLite's: one row a statement takes half as long again."""
+_MOST_WAITING = 32
+"""Calls that the caller may be ahead of the thread that writes: a million rows that wait take more memory than all else."""
 _TURN = 0.000_1
 """Seconds after which Python gives way to the thread that writes: by default 5 ms, for which every statement would wait."""
 
@@ -71,13 +73,15 @@ class BackgroundWriter(AbstractContextManager["BackgroundWriter"]):
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._free = Semaphore(_MOST_WAITING)
         self._error: BaseException | None = None
         self._stopped = False
         self._ended = Event()
         self._turn = getswitchinterval()
 
     def call(self, function: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
-        """Have a function called after those before it."""
+        """Have a function called after those before it; if many wait already, after one of them was."""
+        self._free.acquire()
         self._calls.put(partial(function, *arguments, **options))
 
     def _work(self) -> None:
@@ -87,6 +91,7 @@ class BackgroundWriter(AbstractContextManager["BackgroundWriter"]):
                     call()
                 except BaseException as error:  # noqa: BLE001 - raised again by the caller's own thread
                     self._error, self._stopped = error, True
+            self._free.release()
         self._ended.set()
 
     def __enter__(self) -> Self:

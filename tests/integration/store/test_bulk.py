@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from waiting import LONG
 
 from reconciler.store import tables
-from reconciler.store.bulk import BackgroundWriter, insert_rows, new_ids
+from reconciler.store.bulk import _MOST_WAITING, BackgroundWriter, insert_rows, new_ids
 from reconciler.store.engine import Database
 from reconciler.store.errors import StoreError
 
@@ -71,6 +71,18 @@ def test_calls_in_the_background_are_made_in_their_order_by_the_end_of_the_block
         for number in range(100):
             background.call(made.append, number)
     assert made == list(range(100))
+
+
+def test_the_caller_is_only_so_many_calls_ahead() -> None:
+    go, made = Event(), list[int]()
+    with BackgroundWriter() as background:
+        background.call(go.wait, LONG)
+        for number in range(1, _MOST_WAITING):
+            background.call(made.append, number)
+        assert not background._free.acquire(blocking=False)  # the next call would wait
+        go.set()
+        background.call(made.append, _MOST_WAITING)
+    assert made == list(range(1, _MOST_WAITING + 1))
 
 
 def test_after_a_background_call_that_fails_there_is_none(database: Database) -> None:

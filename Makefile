@@ -19,7 +19,7 @@ PIP = $(if $(UV),VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip,$(BIN)/python -m pip -
 LOCKED = --quiet --no-deps --require-hashes --only-binary :all: $(if $(UV),,--no-compile)
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: $(READY) ## Create a config repository, apply it to SQLite, change one file, then serve the API, ask it, and read a mail
 	@VENV=$(abspath $(VENV)) examples/demo.sh
@@ -54,6 +54,17 @@ bench: $(TESTS_READY) ## Measure Accord against PyYAML on generated config repos
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.slow_clients
 	$(BIN)/python -m benchmarks.hostile
+
+# One deployment for all of them. A missed bar, which each tells, keeps none of the others from being measured.
+bench-api: $(TESTS_READY) ## Measure decisions against a bare handler, while users change, and beside Cerbos if CERBOS names it
+	@.ci/system-packages "the benchmarks" wrk=wrk
+	@folder=$$(mktemp -d); trap 'rm -r $$folder' EXIT; for load in api churn peer; do \
+	  echo; echo "$$load"; $(BIN)/python -m benchmarks.$$load --folder $$folder; done
+
+bench-million: $(TESTS_READY) ## Measure Accord with a million users, on SQLite and on PostgreSQL (takes half an hour)
+	@.ci/system-packages "the benchmarks" postgres=postgresql
+	$(BIN)/python -m benchmarks.run --users 1000000
+	$(BIN)/python -m benchmarks.postgresql benchmarks.run --users 1000000
 
 docs: $(TESTS_READY) ## Renew the reference and the outputs on all pages
 	$(BIN)/python -m docs.reference
@@ -99,4 +110,4 @@ $(TESTS_READY): $(READY) requirements-test.lock
 	@$(PIP) check
 	@touch $@
 
-.PHONY: help demo test soak test-at lint format bench docs lock wheel clean
+.PHONY: help demo test soak test-at lint format bench bench-api bench-million docs lock wheel clean

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.generate import commit, make_repository, user_file
-from benchmarks.processes import resident
+from benchmarks.processes import free_port, resident, running, settle
 
 _LIMIT = """
 import subprocess, sys, time, yaml
@@ -63,6 +63,7 @@ def measure(folder: Path, users: int, database: str | None) -> None:
         "ACCORD_REPOSITORY": str(repository),
         "ACCORD_DATABASE_URL": database or f"sqlite:///{folder}/accord.db",
         "ACCORD_CACHE": str(folder / "cache"),
+        "ACCORD_MAIL": "off",
     }
     accord = [sys.executable, "-m", "reconciler.cli"]
 
@@ -82,6 +83,7 @@ def measure(folder: Path, users: int, database: str | None) -> None:
     row(users, "one-file change: plan", step("plan"), limit, cold)
     row(users, "one-file change: plan+apply", step("apply", "--yes"), limit, cold)
     row(users, "warm validate", step("validate", "--rev", "main"), limit, cold)
+    row(users, "API, until it is ready", started(environment), limit, cold)
 
 
 def row(users: int, name: str, measured: Measured, limit: float, cold: float) -> None:
@@ -91,6 +93,15 @@ def row(users: int, name: str, measured: Measured, limit: float, cold: float) ->
         f"{users:8,} {name:<28} {measured.seconds:8.2f} {measured.seconds / limit:8.2f}x {measured.seconds / cold:7.1%} {peak}",
         flush=True,
     )
+
+
+def started(environment: dict[str, str]) -> Measured:
+    """Start the API until it says that it is ready; its memory is what it holds when it has read ahead what it will."""
+    port = free_port()
+    command = [sys.executable, "-m", "api", "serve", "--listen", f"127.0.0.1:{port}"]
+    with running(command, environment, port, "/readyz") as (pid, seconds):
+        settle(pid)
+        return Measured(seconds, resident(pid))
 
 
 def timed(command: list[str], environment: dict[str, str]) -> Measured:

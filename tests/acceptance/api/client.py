@@ -26,7 +26,7 @@ def settings(url: str, **environment: str) -> Settings:
 
 
 class Caller:
-    """Somebody who calls, with a secret or without, from an address."""
+    """A client with or without a secret, calling from an address."""
 
     def __init__(self, app: Any, secret: str | None, address: str = "127.0.0.1", **headers: str) -> None:
         self._client = falcon.testing.TestClient(app)
@@ -34,7 +34,7 @@ class Caller:
         self._address = address
 
     def __call__(self, method: str, path: str, code: int | None = None, **arguments: Any) -> Any:
-        """The answer's JSON, or its text; insists on a status where one is given."""
+        """The answer's JSON, or its text; asserts the status if one is given."""
         result = self.send(method, path, **arguments)
         if code is not None:
             assert result.status_code == code, (result.status, result.text)
@@ -52,7 +52,7 @@ class Caller:
 
 
 class World:
-    """A config repository that was applied, and the API over its database."""
+    """An applied config repository, and the API over its database."""
 
     def __init__(self, accord: Accord) -> None:
         self.accord = accord
@@ -68,7 +68,7 @@ class World:
         self.app = create_app(self.service)
 
     def restart(self) -> None:
-        """Stop the API and start it anew."""
+        """Restart the API."""
         self.service.stop()
         self.start()
 
@@ -79,7 +79,7 @@ class World:
         return commit
 
     def set_password(self, name: str, password: str = PASSWORD, *, change_required: bool = False) -> None:
-        """As the operator does."""
+        """Set a password as an operator does."""
         policy = self.service.keeper.now().policies.passwords
         act = {"actor": "operator", "now": datetime.now(UTC)}
         administration.set_password(
@@ -87,22 +87,22 @@ class World:
         )
 
     def mint(self, name: str, /, kind: Any = "token", lives: timedelta = timedelta(days=1), **more: Any) -> credentials.Minted:
-        """A credential for an account, straight into the database."""
+        """Mint a credential for an account directly in the database."""
         with self.service.database.recording() as connection:
             account = accounts.require(accounts.find(connection, name), name)
             now = datetime.now(UTC)
             return credentials.mint(connection, account.id, kind, now=now, expires_at=now + lives, **more)
 
     def caller(self, name: str | None = None, address: str = "127.0.0.1", **more: Any) -> Caller:
-        """Somebody with a new token, or without any."""
+        """A client with a new token, or without any."""
         return Caller(self.app, None if name is None else self.mint(name, **more).secret, address)
 
     def with_secret(self, secret: str | None, address: str = "127.0.0.1", **headers: str) -> Caller:
-        """Whoever has a secret."""
+        """A client with this secret."""
         return Caller(self.app, secret, address, **headers)
 
     def execute(self, statement: str) -> None:
-        """Write to the database past everything."""
+        """Write to the database directly."""
         with open_database(self.url) as database, database.writing() as connection:
             connection.exec_driver_sql(statement)
 

@@ -1,4 +1,4 @@
-"""What the API's tests start from."""
+"""The worlds of the API's tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def world(organised: Accord) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def shared_world(applied_on_sqlite: Applied, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world for all tests of a module, on SQLite: they add to it what they need, and change nothing that another reads."""
+    """A world shared by all tests of a module, on SQLite. They add what they need, and change nothing that others read."""
     folder = tmp_path_factory.mktemp("world")
     repository = copy_repository(applied_on_sqlite, folder / "config.git")
     found = World(Accord(repository.path, copy_sqlite(applied_on_sqlite, folder / "accord.db"), folder / "cache"))

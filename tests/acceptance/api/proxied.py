@@ -1,4 +1,4 @@
-"""An application behind a proxy that asks Accord before it lets a request through, on loopback ports, ended by their pid."""
+"""An application behind a proxy that asks Accord before it lets a request through, on loopback ports; both are ended by PID."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from waiting import LONG, until
 
 
 class Application(BaseHTTPRequestHandler):
-    """What is behind the proxy: it answers with what it got."""
+    """The application behind the proxy. It answers with the request it got."""
 
     protocol_version = "HTTP/1.1"
 

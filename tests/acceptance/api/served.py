@@ -1,4 +1,4 @@
-"""The `accord-api` program as a process of its own: commands, and servers on free loopback ports that are ended by their pid."""
+"""The `accord-api` program as a process of its own: commands, and servers on free loopback ports that are ended by PID."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def command(*arguments: str, url: str = "", given: str = "", **environment: str)
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """An answer."""
 
     status: int
     headers: dict[str, str]
@@ -51,7 +51,7 @@ class Asked:
         self.port: int = connection.sock.getsockname()[1]
 
     def is_answered(self) -> bool:
-        """Whether some of the answer is there."""
+        """Whether part of the answer has arrived."""
         return bool(select.select([self._connection.sock], [], [], 0)[0])
 
     def answer(self) -> Answer:
@@ -62,7 +62,7 @@ class Asked:
 
 
 class Server:
-    """A running server, and what it logs."""
+    """A running server and its log."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
         self.process = process
@@ -70,11 +70,11 @@ class Server:
         self.port = port
 
     def call(self, method: str, path: str, secret: str | None = None, body: Any = None, **headers: str) -> Answer:
-        """One request on a connection of its own."""
+        """Send a request on a connection of its own."""
         return self._send(method, path, secret, body, headers).answer()
 
     def begin(self, method: str, path: str, secret: str | None = None, body: Any = None) -> Asked:
-        """One request, which the server has read when this returns, whatever it then waits for."""
+        """Send a request. When this returns, the server has read it, even if it has not answered."""
         asked = self._send(method, path, secret, body, {})
         until(lambda: self._has_read(asked.port), "the server's reading of a request")
         return asked
@@ -94,7 +94,7 @@ class Server:
         return Asked(connection)
 
     def _has_read(self, port: int) -> bool:
-        """Whether nothing that came from this port waits in the kernel for the server to read it."""
+        """Whether the server has read everything that this port sent."""
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             _, local, remote, _, queues, *_ = line.split()
             if (int(local[9:], 16), int(remote[9:], 16)) == (self.port, port):
@@ -110,7 +110,7 @@ class Server:
         return True
 
     def raw(self, text: bytes, *, whole: bool = True) -> bytes:
-        """What comes back for these bytes: one `whole` answer, or all until the server closes."""
+        """The answer to these bytes: one `whole` answer, or everything until the server closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=LONG) as connection:
             connection.sendall(text)
             found = b""
@@ -121,7 +121,7 @@ class Server:
             return found
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it by its pid, and say with which code it ended."""
+        """End it by its PID; its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=LONG)
 
@@ -134,7 +134,7 @@ def _is_whole(answer: bytes) -> bool:
 
 @contextmanager
 def serving(url: str, folder: Path, *options: str, descriptors: int = 0, **environment: str) -> Iterator[Server]:
-    """A server over a database, that answers; ended at the end. It begins with so many file descriptors, where that is said."""
+    """A server over a database that is ready; it is stopped at the end. It may get a limited number of file descriptors."""
     port = free_port()
     log = folder / f"server-{port}.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
@@ -170,7 +170,7 @@ def _wait(server: Server) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
+    """A free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

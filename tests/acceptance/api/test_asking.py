@@ -1,4 +1,4 @@
-"""Questions that a caller may ask, and what it is told of those that do not fit."""
+"""What callers may ask, and what the errors tell them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from client import World
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
-def test_who_may_decide_for_an_account_may_say_where_that_account_calls_from(world: World) -> None:
+def test_a_caller_that_may_decide_for_an_account_may_give_its_address(world: World) -> None:
     broker = world.caller("broker")
     asked = {"issuer": "tls", "subject": "bob"}
     assert broker("POST", "/decisions", 200, json={**asked, "address": "10.20.1.7"})["rule"] == "10.20.0.0/16"
@@ -34,10 +34,10 @@ def test_who_may_decide_for_an_account_may_say_where_that_account_calls_from(wor
         ({"requests": []}, "the body at requests does not fit its schema: `minItems` is 1"),
     ],
 )
-def test_what_does_not_fit_is_named(world: World, body: dict[str, Any], said: str) -> None:
+def test_errors_name_what_does_not_fit(world: World, body: dict[str, Any], said: str) -> None:
     assert said in world.caller("alice")("POST", "/decisions", 422, json=body)["detail"]
 
 
-def test_a_token_without_an_end_is_told_both_ways_to_give_it_one(world: World) -> None:
+def test_a_token_request_without_an_expiry_is_told_both_ways_to_set_one(world: World) -> None:
     detail = world.caller("alice")("POST", "/me/tokens", 422, json={"name": "pipeline"})["detail"]
     assert "expiresAt" in detail and "validFor" in detail

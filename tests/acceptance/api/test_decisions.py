@@ -26,7 +26,7 @@ def text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def test_an_answer_says_why_and_by_which_path_and_revision(world: World) -> None:
+def test_an_answer_gives_its_reason_path_and_revision(world: World) -> None:
     until = text(datetime.now(UTC) + timedelta(days=1))
     commit = world.apply(
         {
@@ -61,7 +61,7 @@ def test_an_answer_says_why_and_by_which_path_and_revision(world: World) -> None
         ("broker", "tls", "no-permission"),
     ],
 )
-def test_each_reason(world: World, name: str, issuer: str, reason: str) -> None:
+def test_each_reason_is_given(world: World, name: str, issuer: str, reason: str) -> None:
     decided = decide(world.caller(name), issuer=issuer)
     assert (decided["allow"], decided["reason"]) == (reason == "permitted", reason)
 
@@ -73,12 +73,12 @@ def test_each_action_needs_the_same_permission(world: World, action: str) -> Non
     decide(world.caller("alice"), 422, issuer="tls", action="steal")
 
 
-def test_the_rule_that_let_an_address_in_is_named(world: World) -> None:
+def test_an_answer_names_the_rule_that_permitted_the_address(world: World) -> None:
     assert decide(world.caller("bob", "10.20.3.4"), issuer="tls")["rule"] == "10.20.0.0/16"
     assert decide(world.caller("bob", "127.0.0.1"), issuer="tls")["rule"] == "loopback"
 
 
-def test_an_address_is_believed_from_a_trusted_proxy_alone(world: World) -> None:
+def test_only_a_trusted_proxy_is_believed_about_an_address(world: World) -> None:
     secret = world.mint("bob").secret
     told = {"X-Forwarded-For": "10.20.3.4"}
     assert decide(world.with_secret(secret, "192.0.2.7", **told), issuer="tls")["allow"] is True
@@ -89,7 +89,7 @@ def test_an_address_is_believed_from_a_trusted_proxy_alone(world: World) -> None
     decide(world.with_secret(secret, "192.0.2.7", **{"Forwarded": "for=203.0.113.7", **told}), 400, issuer="tls")
 
 
-def test_a_batch_is_answered_in_order_and_whole(world: World) -> None:
+def test_a_batch_is_answered_completely_and_in_order(world: World) -> None:
     asked = [{"issuer": name} for name in ("tls", "old", "vpn", "tls")]
     batch = world.caller("alice")("POST", "/decisions", 200, json={"requests": asked})["decisions"]
     assert [(each["issuer"], each["allow"]) for each in batch] == [("tls", True), ("old", False), ("vpn", True), ("tls", True)]
@@ -97,7 +97,7 @@ def test_a_batch_is_answered_in_order_and_whole(world: World) -> None:
     world.caller("alice")("POST", "/decisions", 403, json={"requests": one_is_forbidden})
 
 
-def test_a_batch_has_a_thousand_requests_and_no_more(world: World) -> None:
+def test_a_batch_has_at_most_a_thousand_requests(world: World) -> None:
     portal = world.caller("portal")
     ask = {"issuer": "tls", "subject": "alice", "address": "10.20.1.1"}
     answered = portal("POST", "/decisions", 200, json={"requests": [ask] * 1000})["decisions"]
@@ -107,7 +107,7 @@ def test_a_batch_has_a_thousand_requests_and_no_more(world: World) -> None:
     portal("POST", "/decisions", 422, json={"requests": [ask], "issuer": "tls"})
 
 
-def test_an_instant_to_come_is_decided_by_what_will_hold_then(world: World) -> None:
+def test_a_future_instant_is_decided_by_what_will_hold_then(world: World) -> None:
     ends = datetime.now(UTC) + timedelta(hours=1)
     world.apply({"teams/web.yaml": team("web", members=["alice", {"user": "bob", "until": text(ends)}], issuers=["tls"])})
     world.apply({"teams/office.yaml": team("office", members=[], issuers=["tls"])})
@@ -117,14 +117,14 @@ def test_an_instant_to_come_is_decided_by_what_will_hold_then(world: World) -> N
     assert (later["allow"], later["reason"]) == (False, "membership-ended")
 
 
-def test_an_instant_gone_by_revives_nothing(world: World) -> None:
+def test_a_past_instant_revives_nothing(world: World) -> None:
     world.apply({"teams/web.yaml": team("web", members=[{"user": "alice", "until": "2020-01-01"}], issuers=["tls"])})
     decided = decide(world.caller("alice"), issuer="tls", at="2019-06-01T00:00:00Z")
     assert (decided["allow"], decided["reason"]) == (False, "membership-ended")
 
 
 @pytest.mark.parametrize("at", ["2026-12-31", "2026-12-31T23:59:60Z", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00Z", ""])
-def test_what_is_no_instant_is_refused(world: World, at: str) -> None:
+def test_an_invalid_instant_is_refused(world: World, at: str) -> None:
     decide(world.caller("alice"), 422, issuer="tls", at=at)
 
 
@@ -141,7 +141,7 @@ def test_a_membership_and_a_permission_end_by_themselves(world: World) -> None:
     alice("GET", "/auth", 403, params={"issuer": "tls"})
 
 
-def test_who_may_decide_for_whom(world: World) -> None:
+def test_only_permitted_callers_decide_for_others(world: World) -> None:
     about = {"issuer": "tls", "address": "10.20.1.1"}
     for name in ("alice", "bob", "nobody", "root", "who"):
         expected = name in ("alice", "bob")
@@ -156,7 +156,7 @@ def test_who_may_decide_for_whom(world: World) -> None:
     assert decide(world.caller("alice"), subject="alice", issuer="tls")["allow"] is True
 
 
-def test_a_person_in_a_team_of_deciders_decides_for_nobody(world: World) -> None:
+def test_a_person_in_a_deciding_team_decides_for_nobody_else(world: World) -> None:
     world.apply({"teams/deciders.yaml": team("deciders", members=["portal", "nobody"], mayDecideFor="everyone")})
     decide(world.caller("nobody"), 403, subject="alice", issuer="tls")
     assert decide(world.caller("portal"), subject="alice", issuer="tls")["allow"] is True
@@ -173,7 +173,7 @@ def test_the_right_to_decide_ends_with_the_membership_on_either_side(world: Worl
     decide(broker, 403, subject="bob", issuer="tls")
 
 
-def test_without_the_subjects_address_no_restriction_is_fulfilled(world: World) -> None:
+def test_without_the_subjects_address_no_restriction_is_satisfied(world: World) -> None:
     portal = world.caller("portal", "10.20.0.9")
     assert decide(portal, subject="bob", issuer="tls")["reason"] == "address-not-permitted"
     for address in ("127.0.0.1", "::1", "10.21.0.1"):
@@ -183,11 +183,11 @@ def test_without_the_subjects_address_no_restriction_is_fulfilled(world: World) 
 
 
 @pytest.mark.parametrize("address", ["", "x", "10.20.0.0/16", "10.20.0.1\u0000", "10.20.0.01", "fe80::1%eth0", " 10.20.0.1"])
-def test_what_is_no_address_is_refused(world: World, address: str) -> None:
+def test_an_invalid_address_is_refused(world: World, address: str) -> None:
     decide(world.caller("portal"), 422, subject="bob", issuer="tls", address=address)
 
 
-def test_a_subject_that_is_switched_off_is_denied_whoever_did_it(world: World) -> None:
+def test_a_disabled_subject_is_denied_whichever_source_disabled_it(world: World) -> None:
     portal, root = world.caller("portal"), world.caller("root")
     root("PUT", "/users/alice/disabled", 204)
     assert decide(portal, subject="alice", issuer="tls")["reason"] == "account-disabled"
@@ -199,7 +199,7 @@ def test_a_subject_that_is_switched_off_is_denied_whoever_did_it(world: World) -
     assert decide(portal, subject="alice", issuer="tls")["reason"] == "account-disabled"
 
 
-def test_an_issuer_that_git_switches_off_is_denied_to_all(world: World) -> None:
+def test_an_issuer_that_git_disables_is_denied_to_everybody(world: World) -> None:
     alice = world.caller("alice")
     assert decide(alice, issuer="tls")["allow"] is True
     world.apply({"issuers/tls.yaml": issuer("tls", enabled=False)})
@@ -208,12 +208,12 @@ def test_an_issuer_that_git_switches_off_is_denied_to_all(world: World) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b'"tls"', b"\xff", b'{"issuer":"\\ud800"}', b"[" * 60_000, b"1e999"])
-def test_what_is_no_question_is_refused(world: World, body: bytes) -> None:
+def test_an_invalid_question_is_refused(world: World, body: bytes) -> None:
     answer = world.caller("alice").send("POST", "/decisions", body=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422)
 
 
-def test_a_body_has_a_limit_and_a_type(world: World) -> None:
+def test_a_body_must_have_the_right_size_and_type(world: World) -> None:
     alice = world.caller("alice")
     alice("POST", "/decisions", 413, body=b" " * (256 * 1024 + 1), headers={"Content-Type": "application/json"})
     alice("POST", "/me/tokens", 413, body=b" " * (64 * 1024 + 1), headers={"Content-Type": "application/json"})
@@ -221,7 +221,7 @@ def test_a_body_has_a_limit_and_a_type(world: World) -> None:
         alice("POST", "/decisions", 415, body=b'{"issuer": "tls"}', headers={"Content-Type": kind})
 
 
-def test_introspection_tells_of_a_token_what_rfc_7662_says(world: World) -> None:
+def test_introspection_describes_a_token_as_rfc_7662_says(world: World) -> None:
     minted = world.mint("bob", issuers=["tls"])
     told = introspect(world.caller("portal"), minted.secret)
     assert told.pop("iat") <= datetime.now(UTC).timestamp() <= told.pop("exp")
@@ -236,7 +236,7 @@ def test_introspection_tells_of_a_token_what_rfc_7662_says(world: World) -> None
     }
 
 
-def test_introspection_tells_nothing_of_a_token_that_does_not_count(world: World) -> None:
+def test_introspection_reveals_nothing_about_an_invalid_token(world: World) -> None:
     portal, root = world.caller("portal"), world.caller("root")
     revoked, expired = world.mint("alice"), world.mint("alice", lives=timedelta(seconds=-1))
     restricted = world.mint("alice", "session", password_change_required=True)
@@ -250,7 +250,7 @@ def test_introspection_tells_nothing_of_a_token_that_does_not_count(world: World
     assert introspect(portal, disabled.secret) == {"active": False}
 
 
-def test_introspection_judges_an_address_where_one_is_given(world: World) -> None:
+def test_introspection_judges_an_address_if_one_is_given(world: World) -> None:
     portal, broker = world.caller("portal"), world.caller("broker")
     bobs = world.mint("bob").secret
     narrowed = world.mint("bob", permitted_ips=["10.20.7.0/24"]).secret
@@ -276,7 +276,7 @@ def test_introspection_judges_an_address_where_one_is_given(world: World) -> Non
     introspect(portal, bobs, 422, address="")
 
 
-def test_whose_token_it_is_may_not_try_out_addresses_with_it(world: World) -> None:
+def test_a_tokens_owner_cannot_probe_addresses_with_it(world: World) -> None:
     alice = world.mint("alice").secret
     assert introspect(world.with_secret(alice), alice)["active"] is True
     assert introspect(world.with_secret(alice), alice, address="10.20.1.7") == {"active": False}
@@ -284,7 +284,7 @@ def test_whose_token_it_is_may_not_try_out_addresses_with_it(world: World) -> No
     assert introspect(world.with_secret(roots), roots, address="10.20.1.7")["active"] is True
 
 
-def test_introspection_tells_nobody_of_tokens_that_are_not_its_to_ask_about(world: World) -> None:
+def test_introspection_hides_tokens_that_the_caller_may_not_decide_for(world: World) -> None:
     alices, bobs = world.mint("alice").secret, world.mint("bob").secret
     active = {
         asker: [introspect(world.caller(asker), secret)["active"] for secret in (alices, bobs)]
@@ -303,12 +303,12 @@ def test_introspection_tells_nobody_of_tokens_that_are_not_its_to_ask_about(worl
 @pytest.mark.parametrize(
     "body", ["", "token", "token=", "token=a&token=b", "token=%00", "token=%ff", "token=a&x=b", "tok\u00e9n=a"]
 )
-def test_what_is_no_form_of_rfc_7662_is_refused(world: World, body: str) -> None:
+def test_an_invalid_introspection_form_is_refused(world: World, body: str) -> None:
     answer = world.caller("portal").send("POST", "/introspect", body=body.encode(), headers={"Content-Type": FORM})
     assert answer.status_code in (400, 422)
 
 
-def test_a_proxy_learns_who_calls(world: World) -> None:
+def test_a_proxy_learns_who_is_calling(world: World) -> None:
     answer = world.caller("bob").send("GET", "/auth")
     assert (answer.status_code, answer.headers["x-accord-user"], answer.headers["x-accord-teams"]) == (200, "bob", "office,web")
     assert world.caller().send("GET", "/auth").status_code == 401

@@ -26,7 +26,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Site(NamedTuple):
-    """Envoy, Accord that it asks, and the application behind it."""
+    """Envoy, the Accord it asks, and the application behind it."""
 
     world: World
     accord: Server
@@ -71,7 +71,7 @@ def a_site(world: World, folder: Path, options: tuple[str, ...]) -> Iterator[Sit
 
 
 def _configuration(accord: int, application: int, port: int) -> Any:
-    """The documented configuration with ports of this test, and without TLS."""
+    """The documented configuration with this test's ports and without TLS."""
     found = yaml.safe_load((TOP / "docs" / "envoy.yaml").read_text())
     (listener,) = found["static_resources"]["listeners"]
     listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
@@ -83,7 +83,7 @@ def _configuration(accord: int, application: int, port: int) -> Any:
     return found
 
 
-def test_who_is_permitted_passes_with_any_method_and_the_application_learns_who_it_is(site: Site) -> None:
+def test_a_permitted_caller_passes_with_any_method_and_the_application_learns_its_name(site: Site) -> None:
     alice = site.world.mint("alice", issuers=["vpn"])
     for method in METHODS:
         status, seen = site.send(method, "/certificates/new?days=90&issuer=tls", alice.secret, "127.0.0.5")
@@ -98,7 +98,7 @@ def test_who_is_permitted_passes_with_any_method_and_the_application_learns_who_
         assert values(seen, "authorization") == []
 
 
-def test_who_is_not_permitted_or_is_nobody_does_not_pass_with_any_method(site: Site) -> None:
+def test_callers_without_permission_or_credential_pass_with_no_method(site: Site) -> None:
     narrowed, nobody = site.world.mint("alice", issuers=["tls"]), site.world.mint("nobody")
     alice = site.world.mint("alice")
     for method in METHODS:
@@ -110,7 +110,7 @@ def test_who_is_not_permitted_or_is_nobody_does_not_pass_with_any_method(site: S
         assert site.send(method, "/certificates", alice.secret) == (403, None)  # not from this machine: it came through a proxy
 
 
-def test_a_revoked_token_does_not_pass_at_the_next_request(site: Site) -> None:
+def test_a_revoked_token_is_stopped_at_the_next_request(site: Site) -> None:
     alice = site.world.mint("alice")
     assert site.send("GET", "/", alice.secret, "127.0.0.5")[0] == 200
     site.world.execute(f"UPDATE tokens SET revoked_at = '2020-01-01T00:00:00.000000Z' WHERE accessor = '{alice.accessor}'")
@@ -138,7 +138,7 @@ def test_a_revoked_token_does_not_pass_at_the_next_request(site: Site) -> None:
         "/%23/../../tls/x",
     ],
 )
-def test_no_path_moves_the_issuer(site: Site, path: str) -> None:
+def test_no_path_changes_the_issuer(site: Site, path: str) -> None:
     only_tls, only_vpn = site.world.mint("alice", issuers=["tls"]), site.world.mint("alice", issuers=["vpn"])
     for method in ("GET", "OPTIONS", "POST"):
         assert site.send(method, path, only_tls.secret, "127.0.0.5")[0] in (400, 403, 404), method
@@ -159,7 +159,7 @@ def test_no_path_moves_the_issuer(site: Site, path: str) -> None:
     ],
     ids=lambda header: header[0],
 )
-def test_nobody_forges_an_address_an_issuer_or_a_name(site: Site, forged: tuple[str, str]) -> None:
+def test_callers_cannot_forge_an_address_an_issuer_or_a_name(site: Site, forged: tuple[str, str]) -> None:
     only_tls, alice = site.world.mint("alice", issuers=["tls"]), site.world.mint("alice")
     assert site.send("GET", "/", alice.secret, "127.0.0.6", forged)[0] in (400, 403)
     assert site.send("GET", "/", only_tls.secret, "127.0.0.5", forged)[0] in (400, 403)
@@ -180,7 +180,7 @@ def test_two_credentials_are_refused(site: Site) -> None:
 
 @pytest.mark.parametrize("options", SERVERS.values(), ids=SERVERS)
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_nobody_passes_while_accord_is_away(world: World, options: tuple[str, ...], tmp_path: Path) -> None:
+def test_nobody_passes_while_accord_is_down(world: World, options: tuple[str, ...], tmp_path: Path) -> None:
     alice = world.mint("alice")
     with a_site(world, tmp_path, options) as site:
         assert site.send("GET", "/", alice.secret, "127.0.0.5")[0] == 200

@@ -1,4 +1,4 @@
-"""Many at once: what they may take, and what is left for the others."""
+"""Floods of requests: what they may use, and what is left for others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waiting import LONG
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_logins_that_wait_for_the_database_leave_threads_to_decide(world: World, tmp_path: Path) -> None:
+def test_logins_that_wait_for_the_database_leave_threads_for_decisions(world: World, tmp_path: Path) -> None:
     """An apply holds the writer's lock for as long as it takes, and a login has to write."""
     world.set_password("alice")
     alice = world.caller("alice")

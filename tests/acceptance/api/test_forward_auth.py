@@ -23,7 +23,7 @@ def asked(caller: Caller, path: str, method: str = "GET", **more: Any) -> tuple[
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_is_decided_and_none_is_a_yes_by_itself(world: World, method: str) -> None:
+def test_every_method_is_decided_and_none_passes_by_default(world: World, method: str) -> None:
     assert asked(world.caller("alice"), "/tls/certificates/7", method) == (200, "alice")
     assert asked(world.caller("alice"), "/old/certificates/7", method) == (403, None)
     assert asked(world.caller("nobody"), "/tls/certificates/7", method) == (403, None)
@@ -32,7 +32,7 @@ def test_every_method_is_decided_and_none_is_a_yes_by_itself(world: World, metho
 
 
 @pytest.mark.parametrize("path", ["/auth", "/auth/issuers/tls/"])
-def test_an_answer_says_who_it_is_and_has_no_body(world: World, path: str) -> None:
+def test_an_answer_names_the_caller_and_has_no_body(world: World, path: str) -> None:
     result = world.caller("alice").send("GET", path)
     assert (result.status_code, result.text) == (200, "")
     assert (result.headers["x-accord-user"], result.headers["x-accord-teams"]) == ("alice", "web")
@@ -64,7 +64,7 @@ def test_an_answer_says_who_it_is_and_has_no_body(world: World, path: str) -> No
         "x" * 8_000,
     ],
 )
-def test_nothing_behind_the_issuer_moves_it(world: World, rest: str) -> None:
+def test_nothing_after_the_issuer_changes_it(world: World, rest: str) -> None:
     caller = world.caller("alice", issuers=["tls"])
     for method in ("GET", "OPTIONS", "POST"):
         assert asked(caller, f"/tls/{rest}", method) == (200, "alice")
@@ -72,7 +72,7 @@ def test_nothing_behind_the_issuer_moves_it(world: World, rest: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["issuer=vpn", "issuer=tls&issuer=vpn", "x=%ff", "&&=", "issuer", "a" * 4_000, "=vpn", "%3f"])
-def test_no_query_header_or_body_moves_the_issuer(world: World, query: str) -> None:
+def test_no_query_header_or_body_changes_the_issuer(world: World, query: str) -> None:
     caller = world.caller("alice", issuers=["tls"])
     more: dict[str, Any] = {
         "headers": {"X-Accord-Issuer": "vpn", "Content-Type": "application/json"},
@@ -99,7 +99,7 @@ def test_no_query_header_or_body_moves_the_issuer(world: World, query: str) -> N
         ("/x" + "y" * 100 + "/x", 422),
     ],
 )
-def test_what_names_no_issuer_lets_nobody_pass(world: World, path: str, status: int) -> None:
+def test_a_request_that_names_no_issuer_lets_nobody_pass(world: World, path: str, status: int) -> None:
     for method in ("GET", "OPTIONS"):
         assert asked(world.caller("alice", issuers=["tls"]), path, method)[0] == status
 

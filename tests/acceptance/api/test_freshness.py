@@ -1,4 +1,4 @@
-"""What is committed holds from the next call on, in every process; and what cannot be read is not decided."""
+"""A committed change takes effect at the next call, in every process; what cannot be read is not decided."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_very_next_call_on_another_process_is_refused(world: World, replica:
 
 
 @pytest.mark.slow
-def test_an_end_holds_on_another_process_at_its_instant(world: World, replica: Replica) -> None:
+def test_an_end_takes_effect_on_another_process_at_its_instant(world: World, replica: Replica) -> None:
     for seconds in (2, 10, 50):  # a slow machine needs more of them until the first question is answered
         lives = timedelta(seconds=seconds)
         ends = datetime.now(UTC) + lives
@@ -112,7 +112,7 @@ def test_an_end_holds_on_another_process_at_its_instant(world: World, replica: R
 
 
 def insist_on_the_end(ask: Callable[[], object], before: object, ends: datetime, after: object) -> None:
-    """One answer to what is asked before an instant, another to what is asked from it on."""
+    """One answer is expected before an instant, another from it on."""
     while (asked := datetime.now(UTC)) < ends:
         found = ask()
         assert found == before or (found == after and datetime.now(UTC) >= ends), (found, asked, ends)
@@ -120,7 +120,7 @@ def insist_on_the_end(ask: Callable[[], object], before: object, ends: datetime,
 
 
 @pytest.mark.slow
-def test_what_is_granted_holds_at_once_as_well(world: World, replica: Replica) -> None:
+def test_a_grant_takes_effect_at_once_as_well(world: World, replica: Replica) -> None:
     secret = world.mint("nobody").secret
     assert replica(secret) == (200, False)
     world.apply({"teams/web.yaml": team("web", members=["alice", "nobody"], issuers=["tls"])})
@@ -128,7 +128,7 @@ def test_what_is_granted_holds_at_once_as_well(world: World, replica: Replica) -
 
 
 def assert_nothing_is_answered(world: World, caller: Caller) -> None:
-    """The database is away: no call that needs it is answered by heart."""
+    """While the database is away, no call that needs it is answered from memory."""
     problem = caller("POST", "/decisions", 503, json={"issuer": "tls"})
     assert problem["type"] == "urn:accord:problem:unavailable"
     assert "sqlite" not in repr(problem) and "postgres" not in repr(problem)
@@ -141,7 +141,7 @@ def assert_nothing_is_answered(world: World, caller: Caller) -> None:
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """A file out of its place."""
+    """A file moved out of its place."""
     moved = path.with_suffix(".aside")
     path.rename(moved)
     try:
@@ -157,7 +157,7 @@ def write_out(file: Path) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_sqlite_file_that_is_gone_is_not_answered_from(world: World, tmp_path: Path) -> None:
+def test_a_deleted_sqlite_file_is_not_answered_from(world: World, tmp_path: Path) -> None:
     alice = world.caller("alice")
     assert alice("POST", "/decisions", 200, json={"issuer": "tls"})["allow"] is True
     with aside(tmp_path / "accord.db"):
@@ -167,7 +167,7 @@ def test_a_sqlite_file_that_is_gone_is_not_answered_from(world: World, tmp_path:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_sqlite_file_that_was_put_in_its_place_is_the_one_that_counts(world: World, tmp_path: Path) -> None:
+def test_a_sqlite_file_that_replaces_another_is_the_one_that_counts(world: World, tmp_path: Path) -> None:
     alice = world.caller("alice")
     assert alice("POST", "/decisions", 200, json={"issuer": "tls"})["allow"] is True
     file = tmp_path / "accord.db"
@@ -179,7 +179,7 @@ def test_a_sqlite_file_that_was_put_in_its_place_is_the_one_that_counts(world: W
     alice("POST", "/decisions", 401, json={"issuer": "tls"})
 
 
-def test_a_database_that_was_put_in_its_place_counts_though_its_generation_is_the_same(
+def test_a_replaced_database_counts_even_with_the_same_generation(
     world: World, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     alice = world.caller("alice")
@@ -197,7 +197,7 @@ def test_a_database_that_was_put_in_its_place_counts_though_its_generation_is_th
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_sqlite_file_that_is_corrupt_is_not_answered_from(world: World, tmp_path: Path) -> None:
+def test_a_corrupt_sqlite_file_is_not_answered_from(world: World, tmp_path: Path) -> None:
     alice = world.caller("alice")
     assert alice("POST", "/decisions", 200, json={"issuer": "tls"})["allow"] is True
     file = tmp_path / "accord.db"
@@ -209,7 +209,7 @@ def test_a_sqlite_file_that_is_corrupt_is_not_answered_from(world: World, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.postgresql
-def test_a_postgresql_that_stops_is_not_answered_from_and_is_used_again_when_it_is_back(
+def test_a_stopped_postgresql_is_not_answered_from_and_is_used_again_once_it_is_back(
     durable_postgresql_server: PostgresqlServer, repository: ConfigRepository, tmp_path: Path
 ) -> None:
     url = durable_postgresql_server.new_database()

@@ -1,4 +1,4 @@
-"""Whether the service lives, is ready, and what it counts."""
+"""Whether the service is alive and ready, and what it counts."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def metrics(world: World) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
 
-def test_it_lives_and_is_ready(world: World) -> None:
+def test_the_service_is_alive_and_ready(world: World) -> None:
     nobody = world.caller()
     assert nobody("GET", "/healthz", 200) == {"status": "ok"}
     ready = nobody("GET", "/readyz", 200)
     assert (ready["status"], ready["schema"], ready["revision"]) == ("ready", HEAD, world.repository.head())
 
 
-def test_it_is_not_ready_where_the_tables_are_of_another_version(world: World) -> None:
+def test_the_service_is_not_ready_if_the_tables_have_another_version(world: World) -> None:
     world.execute("UPDATE alembic_version SET version_num = '9999'")
     assert "9999" in world.caller()("GET", "/readyz", 503)["detail"]
     world.caller()("GET", "/healthz", 200)
 
 
-def test_it_is_not_ready_before_a_revision_is_applied(world: World) -> None:
+def test_the_service_is_not_ready_before_a_revision_is_applied(world: World) -> None:
     world.execute("UPDATE users SET revision_id = NULL")
     world.execute("UPDATE teams SET revision_id = NULL")
     world.execute("UPDATE issuers SET revision_id = NULL")
@@ -38,7 +38,7 @@ def test_it_is_not_ready_before_a_revision_is_applied(world: World) -> None:
     assert "no revision" in world.caller()("GET", "/readyz", 503)["detail"]
 
 
-def test_the_generation_and_the_revisions_age_are_told(world: World) -> None:
+def test_the_generation_and_the_revisions_age_are_shown(world: World) -> None:
     world.execute(f"UPDATE revisions SET applied_at = '{instant_text(datetime.now(UTC) - timedelta(hours=1))}'")
     before = metrics(world)
     world.caller("root")("PUT", "/users/alice/disabled", 204)
@@ -56,7 +56,7 @@ def test_logins_are_counted_by_outcome(world: World) -> None:
     assert sum(value for name, value in found.items() if name.startswith("accord_logins_total")) == 3
 
 
-def test_requests_are_counted_by_operation_and_not_by_what_callers_make_up(world: World) -> None:
+def test_requests_are_counted_by_operation_and_not_by_invented_paths(world: World) -> None:
     nobody = world.caller()
     for number in range(5):
         nobody.send("GET", f"/made-up-{number}")
@@ -69,20 +69,20 @@ def test_requests_are_counted_by_operation_and_not_by_what_callers_make_up(world
     assert len(names) <= 4
 
 
-def test_no_figure_and_no_document_holds_a_secret(world: World) -> None:
+def test_no_metric_and_no_document_holds_a_secret(world: World) -> None:
     secret = world.mint("alice").secret
     world.with_secret(secret)("GET", "/me", 200)
     assert secret not in world.caller()("GET", "/metrics", 200)
 
 
 @pytest.mark.parametrize("given", ["abc-1.2_3", "x" * 64])
-def test_a_request_keeps_the_id_that_it_came_with(world: World, given: str) -> None:
+def test_a_request_keeps_the_id_it_came_with(world: World, given: str) -> None:
     assert world.caller().send("GET", "/healthz", headers={"X-Request-Id": given}).headers["x-request-id"] == given
     problem = world.caller().send("GET", "/me", headers={"X-Request-Id": given})
     assert problem.json["requestId"] == given
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "ä", "<script>"])
-def test_an_id_that_is_none_is_replaced(world: World, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(world: World, given: str) -> None:
     one, other = (world.caller().send("GET", "/healthz", headers={"X-Request-Id": given}).headers["x-request-id"] for _ in "12")
     assert given != one != other

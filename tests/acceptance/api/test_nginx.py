@@ -1,4 +1,4 @@
-"""docs/nginx.conf with a real nginx: it asks Accord before it lets a request through, and nobody talks it into anything."""
+"""docs/nginx.conf with a real nginx: it asks Accord before it lets a request through, and callers cannot trick it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def a_site(world: World, folder: Path) -> Iterator[Site]:
 
 
 def _configuration(accord: int, application: int, ports: list[int]) -> str:
-    """The documented configuration with ports of this test, and without TLS."""
+    """The documented configuration with this test's ports and without TLS."""
     text = (TOP / "docs" / "nginx.conf").read_text()
     for documented, here in (("127.0.0.1:8080", accord), ("127.0.0.1:9000", application)):
         text, count = re.subn(documented, f"127.0.0.1:{here}", text)
@@ -79,7 +79,7 @@ def _configuration(accord: int, application: int, ports: list[int]) -> str:
     return re.sub(r"^ *ssl_certificate.*\n", "", text, flags=re.MULTILINE)
 
 
-def test_who_is_permitted_passes_and_the_application_learns_who_it_is(site: Site) -> None:
+def test_a_permitted_caller_passes_and_the_application_learns_its_name(site: Site) -> None:
     status, seen = site.get("/issuers/vpn/new?days=90", site.world.mint("alice").secret, "127.0.0.5")
     assert (status, seen["path"]) == (200, "/issuers/vpn/new?days=90")
     assert values(seen, "x-accord-user") == ["alice"]
@@ -88,7 +88,7 @@ def test_who_is_permitted_passes_and_the_application_learns_who_it_is(site: Site
     assert values(seen, "authorization") == []
 
 
-def test_who_is_not_permitted_or_is_nobody_does_not_pass(site: Site) -> None:
+def test_callers_without_permission_or_credential_do_not_pass(site: Site) -> None:
     alice, nobody = site.world.mint("alice"), site.world.mint("nobody")
     assert site.get("/issuers/old/new", alice.secret, "127.0.0.5") == (403, None)
     assert site.get("/issuers/unheard-of/new", alice.secret, "127.0.0.5") == (403, None)
@@ -97,7 +97,7 @@ def test_who_is_not_permitted_or_is_nobody_does_not_pass(site: Site) -> None:
     assert site.get("/issuers/vpn/new", "accord_nonsense") == (401, None)
 
 
-def test_a_revoked_token_does_not_pass_at_the_next_request(site: Site) -> None:
+def test_a_revoked_token_is_stopped_at_the_next_request(site: Site) -> None:
     alice = site.world.mint("alice")
     assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5")[0] == 200
     site.world.execute(f"UPDATE tokens SET revoked_at = '2020-01-01T00:00:00.000000Z' WHERE accessor = '{alice.accessor}'")
@@ -125,7 +125,7 @@ def test_the_address_rule_is_judged_by_the_address_that_nginx_sees(site: Site) -
     ],
     ids=lambda header: header[0],
 )
-def test_nobody_forges_an_address_or_an_issuer(site: Site, forged: tuple[str, str]) -> None:
+def test_callers_cannot_forge_an_address_or_an_issuer(site: Site, forged: tuple[str, str]) -> None:
     alice = site.world.mint("alice")
     assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.6", forged) == (403, None)
     assert site.get("/issuers/old/new", alice.secret, "127.0.0.5", forged) == (403, None)
@@ -136,7 +136,7 @@ def test_nobody_forges_an_address_or_an_issuer(site: Site, forged: tuple[str, st
     assert values(seen, "x-accord-issuer") == ["vpn"]
 
 
-def test_nobody_forges_a_name(site: Site) -> None:
+def test_callers_cannot_forge_a_name(site: Site) -> None:
     forged = (("X-Accord-User", "root"), ("x-accord-user", "root"), ("X-Accord-Teams", "admins"), ("X_Accord_User", "root"))
     status, seen = site.get("/issuers/vpn/new", site.world.mint("alice").secret, "127.0.0.5", *forged)
     assert status == 200
@@ -162,7 +162,7 @@ def test_nobody_forges_a_name(site: Site) -> None:
         ("/", 404, None),
     ],
 )
-def test_the_application_gets_the_address_that_was_asked_about(site: Site, path: str, status: int, got: str | None) -> None:
+def test_the_application_gets_the_path_that_was_requested(site: Site, path: str, status: int, got: str | None) -> None:
     found, seen = site.get(path, site.world.mint("alice").secret, "127.0.0.5")
     assert (found, seen and seen["path"]) == (status, got)
 
@@ -174,7 +174,7 @@ def test_two_credentials_are_refused(site: Site) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_nobody_passes_while_accord_is_away(world: World, tmp_path: Path) -> None:
+def test_nobody_passes_while_accord_is_down(world: World, tmp_path: Path) -> None:
     alice = world.mint("alice")
     with a_site(world, tmp_path) as site:
         assert site.get("/issuers/vpn/new", alice.secret, "127.0.0.5")[0] == 200

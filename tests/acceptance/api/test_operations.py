@@ -1,4 +1,4 @@
-"""Every operation of the API, against everybody who may not call it."""
+"""Every operation of the API, called by everybody who may not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BODIES: dict[str | None, dict[str, Any]] = {
 
 
 class Each(NamedTuple):
-    """An operation, with a request of it that fits."""
+    """An operation with a valid request."""
 
     method: str
     path: str
@@ -54,7 +54,7 @@ def each_operation(*who: str) -> Iterator[Each]:
 
 
 def assert_all_refuse(world: World, caller: Caller, status: int, reason: str | None = None, *, who: str = "account") -> None:
-    """Every operation that is not for everybody is refused with a problem, and none changes anything."""
+    """Every restricted operation is refused with a problem, and changes nothing."""
     before = without_uses(world)
     for operation in each_operation("administrator") if who == "administrator" else each_operation("account", "administrator"):
         answer = operation(caller)
@@ -65,11 +65,11 @@ def assert_all_refuse(world: World, caller: Caller, status: int, reason: str | N
 
 
 def without_uses(world: World) -> dict[str, list[Any]]:
-    """All rows, but for tokens: when one was last used may be written at any time."""
+    """All rows except tokens, whose last use may be written at any time."""
     return {name: rows for name, rows in everything(world.accord).items() if name != "tokens"}
 
 
-def test_every_operation_answers_whom_it_is_for(world: World) -> None:
+def test_every_operation_answers_the_callers_it_is_for(world: World) -> None:
     for operation in each_operation("anybody", "account", "administrator"):
         for name in ("root", "alice"):
             world.set_password(name)
@@ -88,11 +88,11 @@ def test_without_a_credential(world: World) -> None:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Bearer accord_", "Basic cm9vdDpyb290", "Bearer null", "accord_\x7f"]
 )
-def test_with_what_is_no_credential(world: World, header: str) -> None:
+def test_with_an_invalid_credential(world: World, header: str) -> None:
     assert_all_refuse(world, world.with_secret(None, Authorization=header), 401)
 
 
-def test_with_a_credential_with_a_typo_and_with_one_that_was_never_issued(world: World) -> None:
+def test_with_a_mistyped_credential_and_with_one_never_issued(world: World) -> None:
     secret = world.mint("root").secret
     for wrong in (secret[:-1], secret + "0", secret.swapcase(), secret[:10] + ("A" if secret[10] != "A" else "B") + secret[11:]):
         assert_all_refuse(world, world.with_secret(wrong), 401)
@@ -149,11 +149,11 @@ def test_with_a_session_that_must_change_its_password(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["alice", "nobody", "portal", "broker"])
-def test_by_somebody_who_is_no_administrator(world: World, name: str) -> None:
+def test_by_a_caller_who_is_not_an_administrator(world: World, name: str) -> None:
     assert_all_refuse(world, world.caller(name), 403, "not-administrator", who="administrator")
 
 
-def test_by_an_administrator_with_a_token_that_is_narrowed_to_issuers(world: World) -> None:
+def test_by_an_administrator_with_a_token_narrowed_to_issuers(world: World) -> None:
     assert_all_refuse(world, world.caller("root", issuers=["tls"]), 403, "not-administrator", who="administrator")
 
 
@@ -177,7 +177,7 @@ def test_from_an_address_that_the_token_does_not_permit(world: World) -> None:
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
-def test_from_this_machine_but_on_behalf_of_somebody(world: World, header: str) -> None:
+def test_from_this_machine_but_on_behalf_of_somebody_else(world: World, header: str) -> None:
     caller = world.with_secret(world.mint("bob").secret, "127.0.0.1", **{header: "10.20.0.1"})
     assert_all_refuse(world, caller, 403, "address-not-permitted")
 
@@ -185,7 +185,7 @@ def test_from_this_machine_but_on_behalf_of_somebody(world: World, header: str) 
 @pytest.mark.filterwarnings("ignore:Unknown REQUEST_METHOD")
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("path", [path for path, resource in ROUTES if not hasattr(resource, "on_options")])
-def test_no_method_that_no_operation_declares_is_ever_a_yes(world: World, path: str, method: str) -> None:
+def test_undeclared_methods_never_succeed(world: World, path: str, method: str) -> None:
     at = path.removeprefix("/api/v1").format(name="alice", token_id="x", certificate_id="1") + (
         "?issuer=tls" if path.endswith("/auth") else ""
     )
@@ -195,7 +195,7 @@ def test_no_method_that_no_operation_declares_is_ever_a_yes(world: World, path: 
         assert not {method, "OPTIONS"} & set(result.headers["allow"].split(", "))
 
 
-def test_head_is_answered_as_get_is_without_the_body(world: World) -> None:
+def test_head_is_answered_like_get_without_the_body(world: World) -> None:
     for operation in each_operation("anybody", "account", "administrator"):
         if operation.method != "GET" or operation.path.endswith("/logouthere"):
             continue
@@ -206,7 +206,7 @@ def test_head_is_answered_as_get_is_without_the_body(world: World) -> None:
             assert "content-length" in head.headers or get.status_code == 200
 
 
-def test_head_does_nothing_where_get_does_something(world: World) -> None:
+def test_head_does_nothing_if_get_has_an_effect(world: World) -> None:
     caller = world.caller("alice", kind="session")
     result = caller.send("HEAD", "/certdog/api/logouthere")
     assert (result.status_code, result.headers["allow"]) == (405, "GET")
@@ -230,7 +230,7 @@ def test_every_responder_is_declared() -> None:
             assert isinstance(vars(resource)[name].operation, Operation), (resource, name)
 
 
-def test_the_document_is_openapi_and_is_what_is_served(world: World) -> None:
+def test_the_served_document_is_openapi(world: World) -> None:
     served = world.caller()("GET", "/openapi.json", 200)
     assert served == document(ROUTES)
     assert served["openapi"] == "3.1.0"
@@ -239,7 +239,7 @@ def test_the_document_is_openapi_and_is_what_is_served(world: World) -> None:
     assert len(ids) == len(set(ids)) == len(list(operations(ROUTES)))
 
 
-def test_the_page_to_read_names_every_path_and_needs_nothing_from_elsewhere(world: World) -> None:
+def test_the_page_names_every_path_and_loads_nothing_from_elsewhere(world: World) -> None:
     page = world.caller()("GET", "/docs", 200)
     for path, _, _, _ in operations(ROUTES):
         assert path in page

@@ -1,4 +1,4 @@
-"""`accord-api` on the host itself: help, what it does to accounts, errors and exit codes."""
+"""`accord-api` on the host: help, acting on accounts, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def walk(group: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, .
     return found
 
 
-def test_there_are_these_commands() -> None:
+def test_the_commands_are_these() -> None:
     assert walk(accord_api) == ALL
 
 
@@ -74,7 +74,7 @@ def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
         (("completion", "tcsh"), "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
     ],
 )
-def test_what_is_mistyped_is_said_and_exits_with_1(words: tuple[str, ...], said: str) -> None:
+def test_a_mistyped_command_is_named_and_exits_with_1(words: tuple[str, ...], said: str) -> None:
     done = command(*words)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("accord-api: ")
@@ -90,7 +90,7 @@ def test_completion_prints_a_script_for_each_shell(shell: str) -> None:
 
 
 @pytest.mark.parametrize("words", [("serve",), *ON_ACCOUNTS], ids=" ".join)
-def test_a_database_without_tables_is_one_clear_error_and_none_is_made(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_database_without_tables_is_one_clear_error_and_gets_none(words: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "accord.db"
     name = ["alice"] if words != ("serve",) else []
     more = ["--all"] if words == ("token", "revoke") else []
@@ -101,7 +101,7 @@ def test_a_database_without_tables_is_one_clear_error_and_none_is_made(words: tu
 
 
 @pytest.mark.parametrize("words", [("serve",), ("user", "unlock", "alice")], ids=" ".join)
-def test_a_database_that_cannot_be_reached_is_one_clear_error_with_a_code_of_its_own(words: tuple[str, ...]) -> None:
+def test_an_unreachable_database_is_one_clear_error_with_its_own_exit_code(words: tuple[str, ...]) -> None:
     done = command(*words, url="postgresql://who:sesame@127.0.0.1:1/accord")
     assert done.returncode == 6
     assert done.stderr == "accord-api: the database postgresql://who:***@127.0.0.1:1/accord cannot be reached\n"
@@ -129,7 +129,7 @@ def test_a_password_is_read_from_standard_input_and_changed_at_the_next_login(wo
     ("password", "said"),
     [("", "too short"), ("sesame", "too short"), ("aaaaaaaaaaaaaaaaaaaa", "repeats"), ("x" * 300, "too long")],
 )
-def test_a_password_that_is_not_accepted_is_refused_and_not_repeated(world: World, password: str, said: str) -> None:
+def test_a_refused_password_is_never_shown(world: World, password: str, said: str) -> None:
     done = command("user", "set-password", "alice", url=world.url, given=f"{password}\n")
     assert done.returncode == 1
     assert said in done.stderr
@@ -138,7 +138,7 @@ def test_a_password_that_is_not_accepted_is_refused_and_not_repeated(world: Worl
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(world: World) -> None:
+def test_on_a_terminal_the_password_is_prompted_for_twice_and_not_shown(world: World) -> None:
     environment = {**os.environ, "ACCORD_DATABASE_URL": world.url, "PYTHONPATH": str(TOP)}
     seen = b""
     with on_a_terminal([sys.executable, "-m", "api", "user", "set-password", "alice"], environment) as terminal:
@@ -157,7 +157,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(world: Worl
     assert login(world, "alice")["passwordChangeRequired"] is True
 
 
-def test_disabling_ends_what_an_account_has_and_enabling_lets_it_in_again(world: World) -> None:
+def test_disabling_ends_all_credentials_and_enabling_permits_new_logins(world: World) -> None:
     world.set_password("alice")
     alice = world.caller("alice")
     assert command("user", "disable", "alice", url=world.url).stdout == "Disabled alice.\n"
@@ -177,7 +177,7 @@ def test_unlocking_ends_the_delay_after_failures(world: World) -> None:
     login(world, "alice")
 
 
-def test_a_change_of_password_can_be_required(world: World) -> None:
+def test_a_password_change_can_be_required(world: World) -> None:
     world.set_password("alice")
     done = command("user", "require-password-change", "alice", url=world.url)
     assert done.stdout == "alice must change the password at the next login.\n"

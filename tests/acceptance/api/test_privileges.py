@@ -1,4 +1,4 @@
-"""The privileges that docs/install.md gives the API's account are enough for what it does, and not for what Git declares."""
+"""The privileges that docs/install.md gives the API's account are enough for its work, and cannot change what Git declares."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def restricted(world: World, postgresql_server: PostgresqlServer) -> Iterator[st
     postgresql_server.execute("DROP OWNED BY accord_api; DROP ROLE accord_api", name)
 
 
-def test_the_privileges_of_the_api_are_enough_and_not_more(
+def test_the_privileges_of_the_api_are_exactly_enough(
     world: World, restricted: str, postgresql_server: PostgresqlServer, tmp_path: Path
 ) -> None:
     for name in ("alice", "root"):

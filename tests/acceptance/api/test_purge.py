@@ -1,4 +1,4 @@
-"""What is long over is deleted, whoever else deletes at the same time; what counts, and what the audit log says, stays."""
+"""Old rows are deleted, even by several processes at once. Live rows and the audit log stay."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names(world: World, table: str = "tokens", column: str = "name") -> list[str
 
 
 def mint(world: World, name: str, kind: str = "token", *, ended: timedelta = -DAY, revoked: timedelta | None = None) -> Any:
-    """A credential that ended, or was revoked, so long ago."""
+    """A credential that expired or was revoked this long ago."""
     minted = world.mint("alice", kind, lives=-ended, name=name)
     if revoked is not None:
         at = (datetime.now(UTC) - revoked).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -37,7 +37,7 @@ def mint(world: World, name: str, kind: str = "token", *, ended: timedelta = -DA
     return minted
 
 
-def test_what_has_ended_is_kept_for_a_while_and_then_deleted(world: World) -> None:
+def test_ended_credentials_are_kept_for_a_while_and_then_deleted(world: World) -> None:
     live = mint(world, "live")
     mint(world, "expired lately", ended=29 * DAY)
     mint(world, "expired long ago", ended=31 * DAY)
@@ -54,7 +54,7 @@ def test_what_has_ended_is_kept_for_a_while_and_then_deleted(world: World) -> No
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_it_goes_on_piece_by_piece_until_all_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_continues_in_pieces_until_it_has_seen_everything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "_AT_A_TIME", 2)
     monkeypatch.setattr(purge, "_PAUSE", 0)
     for number in range(7):
@@ -65,9 +65,7 @@ def test_it_goes_on_piece_by_piece_until_all_is_seen(world: World, monkeypatch: 
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_credential_that_took_a_deleted_one_s_number_meanwhile_is_not_deleted(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_credential_that_reuses_a_deleted_ones_number_is_not_deleted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     mint(world, "over", ended=40 * DAY)
     delete = purge._delete
 
@@ -81,7 +79,7 @@ def test_a_credential_that_took_a_deleted_one_s_number_meanwhile_is_not_deleted(
     assert names(world) == ["live"]
 
 
-def test_processes_that_purge_at_once_do_each_other_no_harm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_can_purge_at_the_same_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "_AT_A_TIME", 3)
     monkeypatch.setattr(purge, "_PAUSE", 0)
     for number in range(10):
@@ -93,7 +91,7 @@ def test_processes_that_purge_at_once_do_each_other_no_harm(world: World, monkey
     assert names(world) == [f"live {number}" for number in range(10)]
 
 
-def test_failed_logins_that_nobody_counts_any_more_are_deleted(world: World) -> None:
+def test_failed_logins_that_no_longer_count_are_deleted(world: World) -> None:
     past, future = "2020-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"
     for address, failed, until in (("old", past, past), ("waiting", past, future), ("new", future, past)):
         world.execute(f"INSERT INTO login_failures VALUES ('{address}', 7, '{failed}', '{until}')")

@@ -1,4 +1,4 @@
-"""Schemathesis: requests made up from the OpenAPI document, with all of its checks on the answers."""
+"""Schemathesis: requests generated from the OpenAPI document, with all its checks on the answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG = {
     "generation": {"mode": "all", "max-examples": tries(5), "database": "none", "no-shrink": True, "deterministic": True},
     "phases": {"stateful": {"generation": {"max-examples": tries(10)}}},
 }
-"""Requests made up for each operation, beside those that go through its schema keyword by keyword."""
+"""Random requests per operation, in addition to those that cover its schema keyword by keyword."""
 
 
 schemathesis.openapi.format(
@@ -34,7 +34,7 @@ schemathesis.openapi.format("pem-certificate", st.sampled_from([pem(f"{number}.e
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """The application behind a real server: Schemathesis' engine leaves checks out where it calls one in this process."""
+    """The application behind a real server: Schemathesis skips some checks if it calls an application in-process."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -48,13 +48,13 @@ def served(app: Any) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_no_request_that_can_be_made_up_is_answered_otherwise_than_the_document_says(world: World) -> None:
+def test_every_generated_request_is_answered_as_the_document_says(world: World) -> None:
     with served(world.app) as url:
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=SchemathesisConfig.from_dict(CONFIG))
 
         @schema.auth(refresh_interval=None)
         class Administrator:
-            """With a session of its own for each request: some of them end it."""
+            """Use a new session for each request, because some requests end it."""
 
             def get(self, case: Any, context: Any) -> str:
                 return world.mint("root", "session").secret
@@ -67,7 +67,7 @@ def test_no_request_that_can_be_made_up_is_answered_otherwise_than_the_document_
 
 
 def failures_of(event: events.EngineEvent) -> Iterator[str]:
-    """What an event of Schemathesis' engine tells of that went wrong."""
+    """The failures in an event of Schemathesis' engine."""
     if isinstance(event, events.ScenarioFinished):
         for case, checks in event.recorder.checks.items():
             for info in filter(None, (check.failure_info for check in checks)):

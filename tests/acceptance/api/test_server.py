@@ -1,4 +1,4 @@
-"""`accord-api serve` as a process of its own: starting, stopping, what it refuses, and who slows whom down."""
+"""`accord-api serve` as a process: starting, stopping, what it refuses, and who can slow down whom."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def shared(shared_world: World, tmp_path_factory: pytest.TempPathFactory, reques
 
 
 class Shared(NamedTuple):
-    """A server that several tests ask."""
+    """A server shared by several tests."""
 
     world: World
     server: Server
@@ -57,11 +57,11 @@ def log_in(server: Server, name: str = "alice", password: str = PASSWORD) -> Ans
 
 
 @ON_SQLITE
-def test_a_decision_waits_behind_nothing_that_others_wait_for(world: World, server: Server) -> None:
+def test_a_decision_never_waits_behind_slower_requests(world: World, server: Server) -> None:
     world.set_password("alice")
     secret = log_in(server).json["token"]
     with open_database(world.url) as database:
-        with database.writing():  # whoever mints a token waits for this, in every thread that there is
+        with database.writing():  # minting a token waits for this, in every thread there is
             minted = [server.begin("POST", "/api/v1/me/tokens", secret, {"name": f"t{n}", "validFor": "1d"}) for n in range(12)]
             assert server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"}).json["allow"]
             assert server.call("GET", "/api/v1/auth?issuer=tls", secret).status == 200
@@ -70,7 +70,7 @@ def test_a_decision_waits_behind_nothing_that_others_wait_for(world: World, serv
 
 
 @pytest.mark.parametrize("options", SERVERS, ids=["waitress", "granian", "granian with two workers"])
-def test_a_server_starts_is_ready_and_decides(world: World, server: Server) -> None:
+def test_a_server_starts_becomes_ready_and_decides(world: World, server: Server) -> None:
     world.set_password("alice")
     ready = server.call("GET", "/readyz")
     assert (ready.status, ready.json["revision"]) == (200, world.repository.head())
@@ -89,9 +89,7 @@ def test_a_server_starts_is_ready_and_decides(world: World, server: Server) -> N
 @ON_SQLITE
 @ON_EACH_SERVER
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_request_that_was_accepted_is_finished_before_the_server_stops(
-    world: World, server: Server, number: signal.Signals
-) -> None:
+def test_an_accepted_request_is_finished_before_the_server_stops(world: World, server: Server, number: signal.Signals) -> None:
     world.set_password("alice")
     with open_database(world.url) as database:
         with database.writing():  # whoever logs in waits for this
@@ -105,7 +103,7 @@ def test_a_request_that_was_accepted_is_finished_before_the_server_stops(
 
 
 @ON_SQLITE
-def test_uses_that_wait_to_be_written_are_written_when_the_server_stops(world: World, server: Server) -> None:
+def test_waiting_uses_are_written_when_the_server_stops(world: World, server: Server) -> None:
     token = world.mint("alice")
     assert server.call("GET", "/api/v1/me", token.secret).status == 200
     assert server.stop() == 0
@@ -136,7 +134,7 @@ def test_half_open_and_trickling_connections_slow_nobody_down(world: World, tmp_
 
 @ON_SQLITE
 @ON_EACH_SERVER
-def test_strangers_who_never_send_their_bodies_leave_the_decisions_their_threads(world: World, server: Server) -> None:
+def test_strangers_who_never_send_their_bodies_leave_threads_for_decisions(world: World, server: Server) -> None:
     world.set_password("alice")
     secret = world.mint("alice").secret
     head = b"POST /api/v1/sessions HTTP/1.1\r\nHost: accord\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -179,7 +177,7 @@ def status_of(answer: bytes) -> int:
     return int(found[1]) if found else 0
 
 
-def test_what_could_be_read_in_two_ways_is_refused(shared: Shared) -> None:
+def test_ambiguous_requests_are_refused(shared: Shared) -> None:
     world, server, is_granian = shared
     token = f"Authorization: Bearer {world.mint('alice').secret}\r\n".encode()
     root = f"Authorization: Bearer {world.mint('root').secret}\r\n".encode()
@@ -225,7 +223,7 @@ def test_what_could_be_read_in_two_ways_is_refused(shared: Shared) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "DELETE", "OPTIONS"])
-def test_a_body_that_nobody_reads_is_no_further_request(shared: Shared, method: str) -> None:
+def test_an_unread_body_is_not_taken_for_another_request(shared: Shared, method: str) -> None:
     world, server, _ = shared
     token = f"Authorization: Bearer {world.mint('alice').secret}\r\n".encode()
     inner = b"DELETE /api/v1/sessions/current HTTP/1.1\r\nHost: accord\r\n" + token + b"\r\n"
@@ -243,7 +241,7 @@ def test_a_body_that_nobody_reads_is_no_further_request(shared: Shared, method: 
     assert status_of(server.raw(head + token + b"\r\n")) == 200
 
 
-def test_a_request_that_was_cut_off_does_nothing(shared: Shared) -> None:
+def test_a_truncated_request_does_nothing(shared: Shared) -> None:
     world, server, _ = shared
     session = world.mint("alice", "session").secret
     body = b'{"name": "cut off", "validFor": "1d"}'
@@ -256,7 +254,7 @@ def test_a_request_that_was_cut_off_does_nothing(shared: Shared) -> None:
     assert "cut off" not in [each["name"] for each in server.call("GET", "/api/v1/me/tokens", session).json]
 
 
-def test_what_is_too_large_is_refused_and_the_server_lives(shared: Shared) -> None:
+def test_oversized_requests_are_refused_and_the_server_survives(shared: Shared) -> None:
     world, server, _ = shared
     secret = world.mint("alice").secret
     large = {"requests": [{"issuer": "x" * 60}] * 1000, "more": "y" * 300_000}
@@ -272,7 +270,7 @@ def test_what_is_too_large_is_refused_and_the_server_lives(shared: Shared) -> No
 
 
 def refused(server: Server, path: str, secret: str, body: Any) -> int | None:
-    """The status; None where the server hung up before the body was sent."""
+    """The status; None if the server hung up before the body was sent."""
     try:
         return server.call("POST", path, secret, body).status
     except OSError:
@@ -363,6 +361,6 @@ def test_a_postgresql_server_that_goes_away_is_503_and_comes_back(
 
 
 @ON_SQLITE
-def test_a_port_of_its_own_choice_is_said(world: World, tmp_path: Path) -> None:
+def test_a_port_that_the_server_chose_is_logged(world: World, tmp_path: Path) -> None:
     with serving(world.url, tmp_path) as server:
         assert f"listening on http://127.0.0.1:{server.port}" in server.log.read_text()

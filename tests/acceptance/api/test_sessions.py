@@ -17,7 +17,7 @@ def login(world: World, name: str, password: str = PASSWORD, code: int = 201, ad
     return world.caller(address=address)("POST", "/sessions", code, json={"username": name, "password": password})
 
 
-def test_who_logs_in_gets_a_session_that_works_until_it_logs_out(world: World) -> None:
+def test_a_session_works_until_it_logs_out(world: World) -> None:
     world.set_password("alice")
     session = login(world, "alice")
     assert (session["user"], session["passwordChangeRequired"]) == ("alice", False)
@@ -56,7 +56,7 @@ def test_a_login_from_an_address_that_is_not_permitted_is_refused_like_any_other
     assert world.audit("login.fail")[-1]["detail"]["reason"] == "address-not-permitted"
 
 
-def test_failures_slow_down_the_account_but_not_whoever_uses_it_elsewhere(world: World) -> None:
+def test_failures_delay_the_account_but_not_at_the_address_of_its_last_login(world: World) -> None:
     world.set_password("alice")
     login(world, "alice", address="198.51.100.7")
     for _ in range(6):
@@ -79,7 +79,7 @@ def test_a_delay_survives_a_restart_and_an_unlock_ends_it(world: World) -> None:
     login(world, "alice")
 
 
-def test_an_address_that_fails_very_often_has_to_wait(world: World) -> None:
+def test_an_address_with_very_many_failures_has_to_wait(world: World) -> None:
     world.execute(
         "INSERT INTO login_failures VALUES ('203.0.113.9', 99, '2999-01-01T00:00:00.000000Z', '2999-01-01T00:00:00.000000Z')"
     )
@@ -90,7 +90,7 @@ def test_an_address_that_fails_very_often_has_to_wait(world: World) -> None:
     login(world, "alice", address="203.0.113.8")
 
 
-def test_a_session_that_must_change_its_password_can_do_nothing_else(world: World) -> None:
+def test_a_session_that_must_change_its_password_can_only_do_that(world: World) -> None:
     world.set_password("alice", change_required=True)
     session = login(world, "alice")
     assert session["passwordChangeRequired"] is True
@@ -109,7 +109,7 @@ def test_a_session_that_must_change_its_password_can_do_nothing_else(world: Worl
     assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
 
 
-def test_requiring_a_change_concerns_the_next_login_and_no_session_before_it(world: World) -> None:
+def test_requiring_a_change_applies_to_the_next_login_and_not_to_existing_sessions(world: World) -> None:
     world.set_password("alice")
     before = world.with_secret(login(world, "alice")["token"])
     world.caller("root")("POST", "/users/alice/require-password-change", 204)
@@ -129,7 +129,7 @@ def test_a_password_older_than_git_permits_must_be_changed_once(world: World) ->
     assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
 
 
-def test_a_session_ends_when_it_is_idle_and_when_its_time_is_over(world: World) -> None:
+def test_a_session_ends_when_idle_and_at_the_end_of_its_lifetime(world: World) -> None:
     world.set_password("alice")
     idle = world.with_secret(login(world, "alice")["token"])
     idle("GET", "/me", 200)
@@ -141,7 +141,7 @@ def test_a_session_ends_when_it_is_idle_and_when_its_time_is_over(world: World) 
     over("GET", "/me", 401)
 
 
-def test_policies_may_say_for_good(world: World) -> None:
+def test_policies_may_set_extreme_durations(world: World) -> None:
     good = "999999d"
     policy = {"sessions": {"lifetime": good, "idle": good}, "logins": {"maxFailures": 1, "delay": "1d", "maxDelay": good}}
     world.apply({"settings.yaml": resource("Settings", "default", policy)})
@@ -154,7 +154,7 @@ def test_policies_may_say_for_good(world: World) -> None:
     assert world.caller("root")("GET", "/users/alice", 200)["nextLoginAt"] > "2999"
 
 
-def test_a_login_beyond_the_most_sessions_ends_the_one_that_was_used_longest_ago(world: World) -> None:
+def test_a_login_beyond_the_limit_ends_the_least_recently_used_session(world: World) -> None:
     world.set_password("alice")
     world.mint("alice", "session", lives=timedelta(seconds=-1))  # these three count for nothing here
     world.mint("alice")
@@ -173,7 +173,7 @@ def test_a_login_beyond_the_most_sessions_ends_the_one_that_was_used_longest_ago
         world.with_secret(each.secret)("GET", "/me", 200)
 
 
-def test_sessions_that_are_idle_take_nobody_s_place(world: World) -> None:
+def test_idle_sessions_do_not_count_towards_the_limit(world: World) -> None:
     world.set_password("alice")
     for _ in range(sessions.MOST):
         world.mint("alice", "session")

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: no wrong allow and no wrong deny, by a model that knows nothing of how Accord does it."""
+"""Any events in any order cause no wrong allow and no wrong deny, judged by a model that knows nothing of Accord's internals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from api.service import Service
 USERS, TEAMS, ISSUERS = ("alice", "bob"), ("web", "office"), ("tls", "vpn")
 INSIDE, OUTSIDE = "10.20.0.7", "203.0.113.7"
 RESTRICTED = "office"
-"""The team whose members may call from inside alone."""
+"""The team whose members may only call from inside."""
 Link = Literal["none", "for good", "ended", "ends far off"]
 ENDS = {"ended": "2020-01-01", "ends far off": "2999-01-01"}
 
@@ -115,7 +115,7 @@ def _link(key: str, name: str, link: Link) -> Any:
 
 
 class Runtime(RuleBasedStateMachine):
-    """The API, twice over one database, beside the model."""
+    """Two replicas of the API over one database, compared with the model."""
 
     credentials: Bundle[Credential] = Bundle("credentials")
 
@@ -186,7 +186,7 @@ class Runtime(RuleBasedStateMachine):
 
     @invariant()
     def every_credential_and_account_is_judged_rightly(self) -> None:
-        """After every step, each in another way than after the last: another issuer, replica or address."""
+        """After every step, check in another way than before: another issuer, replica or address."""
         for credential in self.model.credentials:
             self.use(credential, *next(self.ways))
         for who in USERS:

@@ -1,4 +1,4 @@
-"""API tokens: what they may do, how narrow they are, and how they end."""
+"""API tokens: what they may do, how they are narrowed, and how they end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def mint(caller: Caller, code: int = 201, path: str = "/me/tokens", **more: Any)
     return caller("POST", path, code, json={"name": "ci", "validFor": "1h", **more})
 
 
-def test_a_token_is_shown_once_and_kept_only_as_a_hash(world: World) -> None:
+def test_a_token_is_shown_once_and_stored_only_as_a_hash(world: World) -> None:
     alice = session(world, "alice")
     minted = mint(alice, name="pipeline")
     assert is_well_formed(minted["token"])
@@ -36,7 +36,7 @@ def test_a_token_is_shown_once_and_kept_only_as_a_hash(world: World) -> None:
     assert minted["id"] in repr(audit)
 
 
-def test_a_token_has_an_end_and_the_settings_say_how_far_off(world: World) -> None:
+def test_a_token_expires_within_the_limit_of_the_settings(world: World) -> None:
     alice = session(world, "alice")
     mint(alice, validFor="365d")
     assert "until" in mint(alice, 409, validFor="366d")["detail"]
@@ -62,12 +62,12 @@ def test_a_token_has_an_end_and_the_settings_say_how_far_off(world: World) -> No
         "tomorrow",
     ],
 )
-def test_an_end_that_is_no_instant_is_refused(world: World, instant: str) -> None:
+def test_an_expiry_that_is_no_instant_is_refused(world: World, instant: str) -> None:
     body = {"name": "ci", "expiresAt": instant}
     assert "date-time" in session(world, "alice")("POST", "/me/tokens", 422, json=body)["detail"]
 
 
-def test_a_token_narrowed_to_issuers_is_for_these_alone(world: World) -> None:
+def test_a_token_narrowed_to_issuers_permits_only_these(world: World) -> None:
     token = world.with_secret(mint(session(world, "alice"), issuers=["tls"])["token"])
     assert [each["issuer"] for each in token("GET", "/me/access", 200)] == ["tls"]
     assert token("GET", "/certdog/api/currentuser/myissuers", 200) == ["Public TLS"]
@@ -86,13 +86,13 @@ def test_narrowing_to_an_issuer_never_adds_one(world: World) -> None:
     assert mint(session(world, "nobody"), 409, issuers=["nonsense"])["detail"] == "there is no issuer `nonsense`"
 
 
-def test_a_narrowed_decider_learns_of_its_own_issuers_alone(world: World) -> None:
+def test_a_narrowed_token_decides_only_about_its_own_issuers(world: World) -> None:
     portal = world.caller("portal", issuers=["vpn"])
     asked = portal("POST", "/decisions", 200, json={"issuer": "tls", "subject": "alice"})
     assert (asked["allow"], asked["reason"]) == (False, "credential-not-permitted")
 
 
-def test_a_token_narrowed_to_addresses_works_from_these_alone(world: World) -> None:
+def test_a_token_narrowed_to_addresses_works_only_from_these(world: World) -> None:
     secret = mint(session(world, "alice"), permittedIPs=["10.20.0.0/16", "2001:db8::/32"])["token"]
     for address in ("10.20.1.1", "2001:db8::1", "::ffff:10.20.1.1"):
         world.with_secret(secret, address)("GET", "/me", 200)
@@ -108,25 +108,25 @@ def test_a_token_and_a_team_must_both_permit_an_address(world: World) -> None:
 
 
 @pytest.mark.parametrize("rule", ["10.20.0.0/33", "10.0.0.9-10.0.0.1", "*", "example.org", "10.0.0.1/8", " "])
-def test_addresses_that_cannot_be_read_are_refused(world: World, rule: str) -> None:
+def test_invalid_addresses_are_refused(world: World, rule: str) -> None:
     mint(session(world, "alice"), 422, permittedIPs=[rule])
 
 
 @pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": ["127.0.0.1"]}])
-def test_a_narrowed_token_mints_no_other(world: World, narrowing: dict[str, Any]) -> None:
+def test_a_narrowed_token_cannot_mint_another(world: World, narrowing: dict[str, Any]) -> None:
     assert mint(world.caller("alice", **narrowing), 403)["reason"] == "narrowed"
     administrator = world.caller("root", **narrowing)
     assert mint(administrator, 403, "/users/root/tokens")["reason"] in ("narrowed", "not-administrator")
     assert mint(administrator, 403, "/users/alice/tokens")["reason"] in ("narrowed", "not-administrator")
 
 
-def test_a_token_mints_none_that_outlives_it(world: World) -> None:
+def test_a_token_cannot_mint_one_that_outlives_it(world: World) -> None:
     token = world.with_secret(mint(session(world, "alice"), validFor="2h")["token"])
     mint(token, validFor="1h")
     assert "outlives" in mint(token, 409, validFor="3h")["detail"]
 
 
-def test_an_account_has_so_many_live_tokens_and_no_more(world: World) -> None:
+def test_the_number_of_live_tokens_is_limited(world: World) -> None:
     alice = session(world, "alice")
     ids = [world.mint("alice").accessor for _ in range(credentials.MOST_TOKENS - 1)]
     mint(alice)
@@ -145,7 +145,7 @@ def test_a_token_is_revoked_by_its_owner_one_by_one(world: World) -> None:
     assert [entry["detail"]["accessor"] for entry in world.audit("credential.revoke")] == [one["id"]]
 
 
-def test_nobody_revokes_the_token_of_another(world: World) -> None:
+def test_nobody_can_revoke_another_accounts_token(world: World) -> None:
     minted = world.mint("alice")
     for path in (f"/me/tokens/{minted.accessor}", f"/me/tokens/{minted.secret}", "/me/tokens/%25", "/me/tokens/'%20OR%201=1"):
         session(world, "bob")("DELETE", path, 404)
@@ -196,7 +196,7 @@ def test_git_ends_tokens_and_sessions_and_does_not_revive_them_either(world: Wor
         caller("GET", "/me", 401)
 
 
-def test_a_deleted_account_takes_its_tokens_along_also_from_its_namesake(world: World) -> None:
+def test_a_deleted_accounts_tokens_do_not_work_for_its_namesake(world: World) -> None:
     caller = world.caller("nobody")
     world.apply({"users/nobody.yaml": None})
     caller("GET", "/me", 401)
@@ -212,7 +212,7 @@ def test_a_renamed_account_keeps_its_tokens(world: World) -> None:
     assert caller("GET", "/me", 200)["name"] == "somebody"
 
 
-def test_a_password_change_ends_sessions_and_where_asked_tokens(world: World) -> None:
+def test_a_password_change_ends_sessions_and_on_request_tokens(world: World) -> None:
     world.set_password("alice")
     here, elsewhere, token = session(world, "alice"), session(world, "alice"), world.caller("alice")
     here("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
@@ -228,7 +228,7 @@ def test_a_password_change_ends_sessions_and_where_asked_tokens(world: World) ->
     here("GET", "/me", 200)
 
 
-def test_logging_out_with_a_token_ends_that_token_alone(world: World) -> None:
+def test_logging_out_with_a_token_ends_only_that_token(world: World) -> None:
     one, other = world.caller("alice"), world.caller("alice")
     one("DELETE", "/sessions/current", 204)
     one("GET", "/me", 401)
@@ -236,7 +236,7 @@ def test_logging_out_with_a_token_ends_that_token_alone(world: World) -> None:
 
 
 def revoke_after_admission(world: World, monkeypatch: pytest.MonkeyPatch, accessor: str) -> None:
-    """A credential is revoked when its request has been admitted, and before it does anything."""
+    """A credential is revoked after its request was admitted, and before the request does anything."""
     admitted = world.service.authenticator.authenticate
 
     def revoked_meanwhile(*arguments: Any) -> Any:
@@ -247,16 +247,14 @@ def revoke_after_admission(world: World, monkeypatch: pytest.MonkeyPatch, access
     monkeypatch.setattr(world.service.authenticator, "authenticate", revoked_meanwhile)
 
 
-def test_a_session_that_is_revoked_while_it_mints_mints_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_revoked_while_it_mints_mints_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     minted = world.mint("alice", "session")
     revoke_after_admission(world, monkeypatch, minted.accessor)
     mint(world.with_secret(minted.secret), 401)
     assert world.audit("token.create") == []
 
 
-def test_a_session_that_is_revoked_while_it_changes_the_password_changes_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_session_revoked_while_it_changes_the_password_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.set_password("alice")
     minted = world.mint("alice", "session")
     revoke_after_admission(world, monkeypatch, minted.accessor)
@@ -266,7 +264,7 @@ def test_a_session_that_is_revoked_while_it_changes_the_password_changes_nothing
 
 
 @pytest.mark.parametrize("name", ["deploy\u202eyolped", "a\u2066b\u2069", "a\u2028b", "a\nb", "\x7f", "\x00", ""])
-def test_a_name_of_a_token_is_shown_as_it_is_written(world: World, name: str) -> None:
+def test_a_tokens_name_is_shown_exactly_as_given(world: World, name: str) -> None:
     session(world, "alice")("POST", "/me/tokens", 422, json={"name": name, "validFor": "1h"})
 
 
@@ -276,7 +274,7 @@ def used(world: World, accessor: str) -> tuple[Any, Any]:
     return found["lastUsedAt"], found["lastUsedAddress"]
 
 
-def test_when_a_token_was_last_used_is_written_at_most_once_a_minute(world: World) -> None:
+def test_a_tokens_last_use_is_written_at_most_once_a_minute(world: World) -> None:
     world.service.uses.stop()  # this test says when what is due is written
     minted = world.mint("alice")
     assert used(world, minted.accessor) == (None, None)
@@ -294,7 +292,7 @@ def test_when_a_token_was_last_used_is_written_at_most_once_a_minute(world: Worl
     assert used(world, minted.accessor)[1] == "198.51.100.2"
 
 
-def test_a_refused_call_is_no_use(world: World) -> None:
+def test_a_refused_call_does_not_count_as_a_use(world: World) -> None:
     minted = world.mint("alice", permitted_ips=["10.20.0.0/16"])
     world.with_secret(minted.secret, "203.0.113.7")("GET", "/me", 403)
     world.service.uses.flush()

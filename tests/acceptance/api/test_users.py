@@ -39,7 +39,7 @@ def test_users_are_listed_by_name_a_page_at_a_time(world: World) -> None:
         assert all(len(page) == limit for page in pages(root, "/users", limit)[:-1])
 
 
-def test_a_page_that_begins_behind_somebody_who_has_gone_skips_nobody(world: World) -> None:
+def test_a_page_that_begins_after_a_deleted_user_skips_nobody(world: World) -> None:
     root = world.caller("root")
     first = root("GET", "/users", 200, params={"limit": 2})
     world.apply({"users/bob.yaml": None, "teams/web.yaml": team("web", members=["alice"]), "teams/office.yaml": team("office")})
@@ -58,7 +58,7 @@ def test_every_list_comes_in_pages(world: World, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/users", "/teams", "/issuers", "/revisions", "/audit"])
-def test_a_cursor_that_is_none_and_a_limit_that_is_none_are_refused(world: World, path: str) -> None:
+def test_invalid_cursors_and_limits_are_refused(world: World, path: str) -> None:
     root = world.caller("root")
     for cursor in ("A", "-", "AAAA", "_w"):
         assert root("GET", path, 404, params={"cursor": cursor})["detail"].startswith("there is no page")
@@ -79,7 +79,7 @@ def test_users_are_found_by_name_full_name_and_address_in_any_case(world: World)
         assert names(root, search=text) == (["eve"] if text in ("%", "_") else []), text
 
 
-def test_users_are_filtered_by_team_source_and_switch(world: World) -> None:
+def test_users_are_filtered_by_team_source_and_enabled(world: World) -> None:
     root = world.caller("root")
     world.apply({"teams/web.yaml": team("web", members=["alice", {"user": "bob", "until": "2020-01-01"}])})
     assert names(root, team="web") == ["alice"]
@@ -106,7 +106,7 @@ def test_users_are_filtered_by_their_last_login(world: World) -> None:
     root("GET", "/users", 422, params={"lastLoginBefore": "yesterday"})
 
 
-def test_one_user_is_shown_with_all_that_is_known(world: World) -> None:
+def test_one_user_is_shown_with_everything_known(world: World) -> None:
     world.set_password("alice", change_required=True)
     login(world, "alice", PASSWORD, address="198.51.100.7")
     login(world, "alice", "wrong password entirely", 401)
@@ -122,7 +122,7 @@ def test_one_user_is_shown_with_all_that_is_known(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["Alice", "%20", "a" * 65, "..%2f", "alice%00", "\u00e4", "a'b"])
-def test_a_name_that_cannot_be_one_is_refused(world: World, name: str) -> None:
+def test_an_invalid_name_is_refused(world: World, name: str) -> None:
     assert world.caller("root").send("GET", f"/users/{name}").status_code in (400, 404, 422)
 
 
@@ -141,7 +141,7 @@ DECLARED = [
 
 
 @pytest.mark.parametrize(("method", "path", "file"), DECLARED)
-def test_a_declared_fact_is_not_changed_here_and_where_it_is_is_said(
+def test_a_declared_fact_cannot_be_changed_here_and_the_answer_says_where_it_is_declared(
     world: World, method: str, path: str, file: str | None
 ) -> None:
     root = world.caller("root")
@@ -154,7 +154,7 @@ def test_a_declared_fact_is_not_changed_here_and_where_it_is_is_said(
     assert {name: rows for name, rows in everything(world.accord).items() if name != "tokens"} == before
 
 
-def test_a_password_that_an_administrator_sets_must_be_changed_unless_said_otherwise(world: World) -> None:
+def test_a_password_set_by_an_administrator_must_be_changed_unless_requested_otherwise(world: World) -> None:
     root = world.caller("root")
     root("PUT", "/users/alice/password", 204, json={"password": PASSWORD})
     first = login(world, "alice", PASSWORD)
@@ -165,7 +165,7 @@ def test_a_password_that_an_administrator_sets_must_be_changed_unless_said_other
     login(world, "alice", PASSWORD, 401)
 
 
-def test_a_password_that_an_administrator_sets_ends_tokens_where_asked(world: World) -> None:
+def test_a_password_set_by_an_administrator_ends_tokens_on_request(world: World) -> None:
     root, token = world.caller("root"), world.caller("alice")
     root("PUT", "/users/alice/password", 204, json={"password": PASSWORD})
     token("GET", "/me", 200)
@@ -181,7 +181,7 @@ def test_a_poor_password_is_refused_with_the_reason_and_never_shown(world: World
     assert world.audit("password.set") == []
 
 
-def test_the_settings_say_what_a_poor_password_is(world: World) -> None:
+def test_the_settings_define_poor_passwords(world: World) -> None:
     world.apply({"settings.yaml": resource("Settings", "default", {"passwords": {"minLength": 30}})})
     world.caller("root")("PUT", "/users/alice/password", 409, json={"password": PASSWORD})
 
@@ -201,7 +201,7 @@ def test_the_current_password_is_needed_to_change_ones_own(world: World) -> None
     assert [entry["name"] for entry in world.audit("password.change-fail")] == ["alice"]
 
 
-def test_a_session_cannot_try_one_current_password_after_the_other(world: World) -> None:
+def test_a_session_cannot_guess_the_current_password(world: World) -> None:
     world.set_password("alice")
     alice = world.with_secret(login(world, "alice", PASSWORD)["token"])
     change = {"currentPassword": "wrong password entirely", "newPassword": OTHER}
@@ -212,7 +212,7 @@ def test_a_session_cannot_try_one_current_password_after_the_other(world: World)
     another("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": OTHER})
 
 
-def test_a_password_reset_waits_to_be_mailed_and_changes_nothing_yet(world: World) -> None:
+def test_a_password_reset_changes_nothing_before_its_mail_is_delivered(world: World) -> None:
     world.set_password("alice")
     world.caller("root")("POST", "/users/alice/password-reset", 204)
     login(world, "alice", PASSWORD)
@@ -220,7 +220,7 @@ def test_a_password_reset_waits_to_be_mailed_and_changes_nothing_yet(world: Worl
     world.caller("root")("POST", "/users/who/password-reset", 404)
 
 
-def test_disabling_here_is_a_switch_of_its_own(world: World) -> None:
+def test_the_administrators_switch_is_independent_of_gits(world: World) -> None:
     world.set_password("alice")
     root = world.caller("root")
     root("PUT", "/users/alice/disabled", 204)
@@ -239,11 +239,11 @@ def test_disabling_here_is_a_switch_of_its_own(world: World) -> None:
     assert len(world.audit("account.disable")) == len(world.audit("account.enable")) == 1
 
 
-def test_nobody_disables_oneself(world: World) -> None:
+def test_administrators_cannot_disable_themselves(world: World) -> None:
     world.caller("root")("PUT", "/users/root/disabled", 409)
 
 
-def test_what_is_listed_of_teams_and_issuers_is_what_holds_now(world: World) -> None:
+def test_teams_and_issuers_are_listed_as_they_are_now(world: World) -> None:
     gone = "2020-01-01T00:00:00Z"
     world.apply(
         {
@@ -273,7 +273,7 @@ def test_the_audit_log_is_searched_newest_first(world: World) -> None:
     world.accord("audit", "verify")
 
 
-def test_a_plan_says_which_sessions_and_tokens_it_ends_and_after_it_they_are_refused(world: World) -> None:
+def test_a_plan_names_the_sessions_and_tokens_it_ends_and_they_end(world: World) -> None:
     ended = [world.caller("alice"), world.caller("alice", kind="session"), world.caller("nobody")]
     kept = [world.caller("bob"), world.caller("bob", kind="session")]
     revoked = world.mint("alice")

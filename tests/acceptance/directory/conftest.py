@@ -18,7 +18,7 @@ from scenario import Accord
 
 
 def _free_address() -> str:
-    """A loopback address whose LDAP ports, which Samba cannot choose, nobody has; each worker looks in a range of its own."""
+    """A loopback address with free LDAP ports, because Samba cannot choose others. Each worker searches its own range."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for number in range(10 + 10 * (worker % 4), 50):
         address = f"127.0.0.{number}"
@@ -34,7 +34,7 @@ def _free_address() -> str:
 
 @pytest.fixture(scope="session")
 def domains_folder() -> Iterator[Path]:
-    """Where domains are kept."""
+    """The folder of the domains."""
     if not samba_domain.is_installed():
         reason = "Samba's domain controller is not installed, or we are not root; what needs Active Directory is not tested"
         if os.environ.get("CI") == "true":
@@ -63,7 +63,7 @@ def _running(folder: Path, realm: str) -> Iterator[SambaDomain]:
 
 @pytest.fixture(scope="session")
 def domain(domains_folder: Path) -> Iterator[SambaDomain]:
-    """A controller for everybody, whose lock-out threshold is 4; tests make accounts of their own."""
+    """A controller shared by all tests, with a lockout threshold of 4. Tests create their own accounts."""
     yield from _running(domains_folder / "corp", samba_domain.REALM)
 
 
@@ -75,13 +75,13 @@ def branch(domains_folder: Path) -> Iterator[SambaDomain]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Issues certificates for controllers of our own."""
+    """Issues certificates for fake controllers."""
     return Authority(tmp_path_factory.mktemp("authority") / "ca")
 
 
 @pytest.fixture
 def world(organised: Accord, domain: SambaDomain) -> Iterator[DirectoryWorld]:
-    """A small organisation whose teams map groups of the domain."""
+    """A small organisation with teams that map groups of the domain."""
     found = DirectoryWorld(organised, domain)
     yield found
     found.service.stop()

@@ -1,4 +1,4 @@
-"""The API over a database, and a domain that it asks."""
+"""The API over a database, and the domain it asks."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ class DirectoryWorld(World):
         }
 
     def with_more(self, *domains: SambaDomain, **options: Any) -> None:
-        """Start anew, with more domains and other settings of the first."""
+        """Restart with more domains and other settings of the first."""
         self.service.stop()
         self.others, self.options = list(domains), options
         self.start()
 
     def cycle(self, number: int = 0) -> None:
-        """The next re-sync of a domain, as it would run a while later than the one before. Raises DirectoryUnavailable."""
+        """Run the next re-sync of a domain as if some time had passed. Raises DirectoryUnavailable."""
         self.later += timedelta(minutes=3)
         self.forget_failures()
         self.service.resync.cycle(self.service.domains.all[number], datetime.now(UTC) + self.later)
 
     def forget_failures(self) -> None:
-        """As when the pauses of controllers that failed are over."""
+        """End the pauses of controllers that failed."""
         for each in self.service.domains.all:
             each.controllers._failures.clear()
 
@@ -76,7 +76,7 @@ class DirectoryWorld(World):
         return name, self.domain.add_user(name, **attributes)
 
     def map_group(self, group: str, name: str = "pki", **spec: Any) -> None:
-        """Declare a team that a group gives."""
+        """Declare a team for a group."""
         self.apply({f"teams/{name}.yaml": team(name, adGroups=[group], issuers=["vpn"], **spec)})
 
     def login(self, name: str, password: str = samba_domain.PASSWORD, code: int = 201) -> Caller:
@@ -86,10 +86,10 @@ class DirectoryWorld(World):
         return self.with_secret(answer.json.get("token"))
 
     def send_login(self, name: str, password: str = samba_domain.PASSWORD) -> Any:
-        """Try to log in; what is answered."""
+        """Try to log in; the answer."""
         return self.caller().send("POST", "/sessions", json={"username": name, "password": password})
 
     def refused(self, name: str, password: str = samba_domain.PASSWORD) -> str:
-        """Log in without success; the reason that the audit log has."""
+        """Fail to log in; the reason in the audit log."""
         self.login(name, password, 401)
         return str(self.audit("login.fail")[-1]["detail"]["reason"])

@@ -1,4 +1,4 @@
-"""A controller that does what Samba never would. It speaks LDAP as bytes over TLS, and knows a few accounts and groups."""
+"""A controller that misbehaves as Samba never would. It speaks LDAP as bytes over TLS, and knows a few accounts and groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAGED = b"1.2.840.113556.1.4.319"
 
 
 class Certificate(NamedTuple):
-    """Who a controller says it is."""
+    """The identity that a controller claims."""
 
     chain: Path
     key: Path
@@ -37,7 +37,7 @@ class Authority:
         )
 
     def issue(self, name: str = "IP:127.0.0.1", days: int = 90) -> Certificate:
-        """A certificate for a name; with a negative number of days it has ended already."""
+        """A certificate for a name; with a negative number of days it has already expired."""
         stem = uuid.uuid4().hex
         (self._folder / f"{stem}.ext").write_text(f"subjectAltName={name}\nextendedKeyUsage=serverAuth\n")
         self._openssl("req", *_KEY, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", "/CN=controller")
@@ -59,7 +59,7 @@ def sid(number: int) -> bytes:
 
 
 class Fault(NamedTuple):
-    """How the controller ends what it was asked: with a result code, referrals, or no more bytes."""
+    """How the controller ends an operation: with a result code, referrals, or no more bytes."""
 
     code: int = 0
     referral: str = ""
@@ -67,7 +67,7 @@ class Fault(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What is looked for; the filter is within `data`."""
+    """A search; its filter is within `data`."""
 
     base: str
     scope: int
@@ -76,7 +76,7 @@ class Search(NamedTuple):
 
 
 class StartTls(list[bytes]):
-    """The answer before TLS, which is the only extended operation that is asked for."""
+    """The answer to StartTLS, the only extended operation that is used."""
 
 
 class FakeController(Listener):
@@ -91,14 +91,14 @@ class FakeController(Listener):
         }
         """By DN."""
         self.range: int | None = None
-        """Values of an attribute that it tells at a time."""
+        """How many values of an attribute it sends at a time."""
         self.search_fault: Fault | None = None
-        """Of searches for accounts by what they are; whom a name means is always found."""
+        """For searches by GUID; searches by name always succeed."""
         self.page: int | None = None
         """Entries a page; a fault is then on the second."""
         self.bind_fault: Fault | None = None
         self.continuation = ""
-        """Where it says that there is more of the directory."""
+        """Where it refers to for more of the directory."""
         self.binds: list[str] = []
         """Who tried to bind."""
         self._tls = tls
@@ -108,7 +108,7 @@ class FakeController(Listener):
         self.url = f"{'ldaps' if tls else 'ldap'}://127.0.0.1:{self.port}"
 
     def add_account(self, name: str, *groups: bytes, **attributes: bytes) -> str:
-        """A new account with the password that all have; its DN."""
+        """Add an account with the common password; its DN."""
         dn = f"CN={name},CN=Users,{self.base}"
         self.entries[dn] = {
             "objectGUID": [uuid.uuid4().bytes_le],
@@ -124,7 +124,7 @@ class FakeController(Listener):
         return dn
 
     def add_group(self, name: str, number: int) -> str:
-        """A new group; its DN."""
+        """Add a group; its DN."""
         dn = f"CN={name},CN=Users,{self.base}"
         self.entries[dn] = {"sAMAccountName": [name.encode()], "objectClass": [b"group"], "objectSid": [sid(number)]}
         return dn
@@ -184,7 +184,7 @@ class FakeController(Listener):
             yield (_tlv(0x65, _result(fault.code, fault.referral)),)
 
     def _matches(self, dn: str, search: Search) -> bool:
-        """Whether a search means an entry: it is its base, or the bytes of the filter name it."""
+        """Whether a search matches an entry: as its base, or by the bytes of its filter."""
         if search.scope == 0:
             return dn == search.base
         if _ANYBODY in search.data:
@@ -220,7 +220,7 @@ def _parts(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def _offset(controls: bytes) -> int:
-    """Where a page begins, which the cookie before it says."""
+    """Where a page begins, by its cookie."""
     for _, control in _parts(controls):
         (_, kind), *_, (_, value) = _parts(control)
         if kind == _PAGED:

@@ -43,7 +43,7 @@ def accord_api_command(configuration: Path, *arguments: str) -> Result:
     return CliRunner().invoke(Edge(), list(arguments), env={"ACCORD_CONFIG": str(configuration)})  # type: ignore[arg-type]
 
 
-def test_a_domain_that_is_well_is_said_to_be(configuration: Path) -> None:
+def test_the_doctor_approves_of_a_healthy_domain(configuration: Path) -> None:
     result = accord_api_command(configuration, "directory", "doctor", "--format", "json")
     found = json.loads(result.output)
     assert [each for each in found if not each["ok"]] == []
@@ -51,7 +51,7 @@ def test_a_domain_that_is_well_is_said_to_be(configuration: Path) -> None:
     assert {each["check"] for each in found} >= {"reachable", "certificate", "clock", "service account", "tokenGroups", "latency"}
 
 
-def test_what_is_wrong_is_said_with_what_to_do(configuration: Path) -> None:
+def test_the_doctor_says_what_is_wrong_and_what_to_do(configuration: Path) -> None:
     text = configuration.read_text()
     wrong_ca = configuration.parent / "other.pem"
     wrong_ca.write_text(text_of_another_ca(configuration.parent))
@@ -81,7 +81,7 @@ def text_of_another_ca(folder: Path) -> str:
     return (folder / "c.pem").read_text()
 
 
-def test_a_group_is_found_by_a_part_of_its_name(configuration: Path, domain: SambaDomain) -> None:
+def test_a_group_is_found_by_part_of_its_name(configuration: Path, domain: SambaDomain) -> None:
     domain.add_group("PKI Certificate Managers")
     result = accord_api_command(configuration, "directory", "groups", "--search", "certificate man")
     assert result.output == "PKI Certificate Managers  CN=PKI Certificate Managers,CN=Users,DC=corp,DC=example,DC=org\n"
@@ -102,7 +102,7 @@ def test_a_group_is_found_by_a_part_of_its_name(configuration: Path, domain: Sam
         ("try_time = true", "`try_time` must be a number"),
     ],
 )
-def test_settings_that_cannot_be_used_are_refused_when_they_are_read(configuration: Path, line: str, why: str) -> None:
+def test_unusable_settings_are_refused_when_they_are_read(configuration: Path, line: str, why: str) -> None:
     key = line.partition(" =")[0]
     lines = [old for old in configuration.read_text().splitlines() if not old.startswith(f"{key} =")]
     configuration.write_text("\n".join([*lines, line]) + "\n")
@@ -127,7 +127,7 @@ def test_groups_are_resolved(configuration: Path) -> None:
     assert lines[2].endswith("-513")
 
 
-def test_validate_warns_of_groups_that_do_not_exist_and_runs_nothing_of_what_it_checks(
+def test_validate_warns_of_missing_groups_and_runs_nothing_it_checks(
     configuration: Path, accord: Accord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "config"

@@ -1,4 +1,4 @@
-"""Controllers whose certificate is none for them: no password is sent, and the doctor says what is wrong."""
+"""Controllers with a wrong certificate: they get no password, and the doctor says what is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Make = Callable[[str, bool], FakeController]
 
 @pytest.fixture
 def make(authority: Authority, tmp_path: Path) -> Iterator[Make]:
-    """A controller whose certificate is wrong in some way, with TLS from the start or by StartTLS."""
+    """A controller with a wrong certificate, with TLS or StartTLS."""
     made: list[FakeController] = []
 
     def controller(kind: str, tls: bool) -> FakeController:
@@ -43,7 +43,9 @@ def make(authority: Authority, tmp_path: Path) -> Iterator[Make]:
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("tls", [True, False], ids=["ldaps", "StartTLS"])
 @pytest.mark.parametrize("kind", ["right", *BAD])
-def test_a_password_is_sent_to_nobody_who_cannot_say_who_it_is(organised: Accord, make: Make, kind: str, tls: bool) -> None:
+def test_no_password_is_sent_to_a_controller_that_cannot_prove_its_identity(
+    organised: Accord, make: Make, kind: str, tls: bool
+) -> None:
     controller = make(kind, tls)
     world = DirectoryWorld(organised, controller)
     try:
@@ -70,9 +72,7 @@ secret_file = "{folder}/secret"
 
 @pytest.mark.parametrize("tls", [True, False], ids=["ldaps", "StartTLS"])
 @pytest.mark.parametrize("kind", BAD)
-def test_the_doctor_says_what_is_wrong_with_a_certificate_and_nothing_else(
-    make: Make, tmp_path: Path, kind: str, tls: bool
-) -> None:
+def test_the_doctor_says_only_what_is_wrong_with_a_certificate(make: Make, tmp_path: Path, kind: str, tls: bool) -> None:
     controller = make(kind, tls)
     result = examined(controller, tmp_path)
     what, advice = SAID[kind]
@@ -85,7 +85,7 @@ def test_the_doctor_says_what_is_wrong_with_a_certificate_and_nothing_else(
     assert controller.binds == []
 
 
-def test_the_doctor_sees_a_certificate_that_ends_soon_also_behind_start_tls(authority: Authority, tmp_path: Path) -> None:
+def test_the_doctor_notices_a_certificate_that_expires_soon_even_with_start_tls(authority: Authority, tmp_path: Path) -> None:
     controller = FakeController(authority.file, authority.issue(days=5), tls=False)
     try:
         lines = examined(controller, tmp_path).output.splitlines()
@@ -95,7 +95,7 @@ def test_the_doctor_sees_a_certificate_that_ends_soon_also_behind_start_tls(auth
         controller.close()
 
 
-def test_the_doctor_sees_what_the_service_account_may_not_read(authority: Authority, tmp_path: Path) -> None:
+def test_the_doctor_notices_what_the_service_account_may_not_read(authority: Authority, tmp_path: Path) -> None:
     controller = FakeController(authority.file, authority.issue())
     controller.add_account("ann")
     controller.add_account("svc")

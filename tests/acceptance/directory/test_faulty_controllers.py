@@ -1,4 +1,4 @@
-"""Controllers that hang, trickle, cut and refuse."""
+"""Controllers that hang, trickle, hang up or refuse."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def behind(world: DirectoryWorld, proxy: FaultyProxy, *others: str) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_another_controller_answers_where_one_does_not(world: DirectoryWorld, proxy: FaultyProxy, fault: Fault) -> None:
+def test_another_controller_answers_if_one_does_not(world: DirectoryWorld, proxy: FaultyProxy, fault: Fault) -> None:
     behind(world, proxy, world.domain.url)
     name, _ = world.person()
     world.login(name)
@@ -51,7 +51,9 @@ def test_another_controller_answers_where_one_does_not(world: DirectoryWorld, pr
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_controller_alone_that_does_not_answer_is_503_in_time(world: DirectoryWorld, proxy: FaultyProxy, fault: Fault) -> None:
+def test_an_only_controller_that_does_not_answer_is_503_within_the_time_limit(
+    world: DirectoryWorld, proxy: FaultyProxy, fault: Fault
+) -> None:
     behind(world, proxy)
     name, _ = world.person()
     proxy.fault = fault
@@ -61,7 +63,7 @@ def test_a_controller_alone_that_does_not_answer_is_503_in_time(world: Directory
     until(lambda: world.send_login(name).status_code == 201, "a login once it is asked again")
 
 
-def test_threads_that_wait_for_a_directory_are_few(world: DirectoryWorld, proxy: FaultyProxy) -> None:
+def test_few_threads_wait_for_a_directory(world: DirectoryWorld, proxy: FaultyProxy) -> None:
     behind(world, proxy)
     name, _ = world.person()
     session = world.login(name)
@@ -86,7 +88,7 @@ def test_threads_that_wait_for_a_directory_are_few(world: DirectoryWorld, proxy:
 
 
 @pytest.mark.slow
-def test_faults_at_random_switch_nobody_off_and_let_nobody_in(world: DirectoryWorld, proxy: FaultyProxy) -> None:
+def test_random_faults_disable_nobody_and_let_nobody_in(world: DirectoryWorld, proxy: FaultyProxy) -> None:
     behind(world, proxy)
     people = [world.person()[0] for _ in range(6)]
     sessions = [world.login(name) for name in people]

@@ -8,7 +8,7 @@ from directory_world import DirectoryWorld
 from samba_domain import BASE
 
 
-def test_who_logs_in_appears_with_the_teams_of_its_groups(world: DirectoryWorld) -> None:
+def test_a_first_login_provisions_the_account_with_the_teams_of_its_groups(world: DirectoryWorld) -> None:
     name, dn = world.person()
     inner = world.domain.add_group(f"inner-{name}", dn)
     middle = world.domain.add_group(f"middle-{name}", inner)
@@ -31,7 +31,7 @@ def test_an_account_has_three_names_to_log_in_with(world: DirectoryWorld, form: 
     assert world.login(form.format(name))("GET", "/me", 200)["name"] == name
 
 
-def test_who_is_in_no_mapped_group_can_log_in_and_use_nothing(world: DirectoryWorld) -> None:
+def test_an_account_in_no_mapped_group_can_log_in_and_use_nothing(world: DirectoryWorld) -> None:
     name, _ = world.person()
     person = world.login(name)
     assert person("GET", "/me/access", 200) == []
@@ -44,7 +44,7 @@ def test_the_primary_group_counts(world: DirectoryWorld) -> None:
     assert world.login(name)("GET", "/me", 200)["teams"] == ["pki"]
 
 
-def test_groups_in_a_circle_end(world: DirectoryWorld) -> None:
+def test_circular_groups_are_read_once(world: DirectoryWorld) -> None:
     name, dn = world.person()
     one = world.domain.add_group(f"one-{name}", dn)
     two = world.domain.add_group(f"two-{name}", one)
@@ -53,7 +53,7 @@ def test_groups_in_a_circle_end(world: DirectoryWorld) -> None:
     assert world.login(name)("GET", "/me", 200)["teams"] == ["pki"]
 
 
-def test_groups_are_searched_for_where_they_may_not_be_read_of_an_account(world: DirectoryWorld) -> None:
+def test_groups_are_searched_for_if_an_account_does_not_show_them(world: DirectoryWorld) -> None:
     name, dn = world.person()
     inner = world.domain.add_group(f"inner-{name}", dn)
     world.domain.add_group(f"outer-{name}", inner)
@@ -112,7 +112,7 @@ def test_a_password_that_no_directory_may_see_is_never_sent(world: DirectoryWorl
     "name",
     ["*", "person*", "x)(objectClass=*", "CORP\\*", "*@corp.example.org", "OTHER\\person", "a@other.example.org", "a\\b\\c"],
 )
-def test_a_name_is_only_ever_a_name(world: DirectoryWorld, name: str) -> None:
+def test_a_login_name_cannot_inject_a_filter(world: DirectoryWorld, name: str) -> None:
     assert world.refused(name) == "unknown-account"
 
 
@@ -142,7 +142,7 @@ def test_a_renamed_and_moved_account_is_the_same(world: DirectoryWorld) -> None:
     assert world.with_secret(token)("GET", "/me", 200)["name"] == f"{name}-new"
 
 
-def test_an_account_made_anew_inherits_nothing(world: DirectoryWorld) -> None:
+def test_a_recreated_account_inherits_nothing(world: DirectoryWorld) -> None:
     name, dn = world.person()
     person = world.login(name)
     token = person("POST", "/me/tokens", 201, json={"name": "ci", "validFor": "1d"})["token"]
@@ -153,7 +153,7 @@ def test_an_account_made_anew_inherits_nothing(world: DirectoryWorld) -> None:
     world.with_secret(token)("GET", "/me", 401)
 
 
-def test_a_name_passed_on_leaves_each_account_its_own(world: DirectoryWorld) -> None:
+def test_a_name_that_passes_to_another_account_takes_nothing_along(world: DirectoryWorld) -> None:
     name, dn = world.person()
     token = world.login(name)("POST", "/me/tokens", 201, json={"name": "ci", "validFor": "1d"})["token"]
     world.domain.set(world.domain.rename(dn, f"{name}-old"), sAMAccountName=f"{name}-old")
@@ -171,7 +171,7 @@ def test_a_reconciler_refuses_to_declare_the_name_of_a_directory_account(world: 
     assert name in world.accord("plan", code=3).stderr
 
 
-def test_nothing_of_a_directory_account_is_edited_here(world: DirectoryWorld) -> None:
+def test_a_directory_account_cannot_be_edited_here(world: DirectoryWorld) -> None:
     name, _ = world.person()
     world.login(name)
     root = world.caller("root")
@@ -182,7 +182,7 @@ def test_nothing_of_a_directory_account_is_edited_here(world: DirectoryWorld) ->
     world.refused(name)
 
 
-def test_no_answer_is_never_a_wrong_password(world: DirectoryWorld) -> None:
+def test_a_missing_answer_is_never_a_wrong_password(world: DirectoryWorld) -> None:
     name, _ = world.person()
     world.service.stop()
     world.options = {"controllers": ["ldaps://127.0.0.59"], "try_time": 0.5, "total_time": 1}

@@ -1,4 +1,4 @@
-"""Controllers that do what Samba never would: referrals, truncated pages, limits, and more groups than anybody has."""
+"""Controllers that misbehave as Samba never would: referrals, truncated pages, limits, and thousands of groups."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def world(organised: Accord, controller: FakeController) -> Iterator[DirectoryWo
 
 
 class Stranger(Listener):
-    """A listener to whom nobody may come."""
+    """A listener that nobody may contact."""
 
     def __init__(self) -> None:
         self.visits = 0
@@ -54,7 +54,7 @@ def stranger() -> Iterator[Stranger]:
 
 
 def two_sessions(world: DirectoryWorld, controller: FakeController) -> list[Caller]:
-    """Two accounts with access, the second of which is deleted in the directory thereafter."""
+    """Two accounts with access; the second is then deleted in the directory."""
     controller.add_account("ann")
     dn = controller.add_account("ben")
     sessions = [world.login(name) for name in ("ann", "ben")]
@@ -80,7 +80,7 @@ def test_a_search_that_is_referred_elsewhere_is_never_followed(
     assert (stranger.visits, world.audit("login.fail")) == (0, [])
 
 
-def test_where_a_directory_says_there_is_more_nobody_looks(
+def test_referrals_to_more_of_a_directory_are_ignored(
     world: DirectoryWorld, controller: FakeController, stranger: Stranger
 ) -> None:
     controller.add_account("ann")
@@ -104,7 +104,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("page", [None, 1], ids=["whole", "page"])
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_an_answer_that_is_not_whole_changes_nothing(
+def test_an_incomplete_answer_changes_nothing(
     world: DirectoryWorld, controller: FakeController, fault: Fault, page: int | None
 ) -> None:
     first, second = two_sessions(world, controller)
@@ -128,9 +128,7 @@ def test_an_answer_that_is_not_whole_changes_nothing(
     first("GET", "/me", 200)
 
 
-def test_an_account_that_is_replaced_is_not_removed_by_an_answer_that_is_not_whole(
-    world: DirectoryWorld, controller: FakeController
-) -> None:
+def test_an_incomplete_answer_does_not_remove_a_replaced_account(world: DirectoryWorld, controller: FakeController) -> None:
     dn = controller.add_account("ann")
     session = world.login("ann")
     del controller.entries[dn]
@@ -142,7 +140,7 @@ def test_an_account_that_is_replaced_is_not_removed_by_an_answer_that_is_not_who
 
 
 @pytest.mark.parametrize("attribute", ["userAccountControl", "accountExpires", "msDS-User-Account-Control-Computed"])
-def test_an_account_of_which_not_all_is_told_is_neither_gone_nor_read(
+def test_an_account_shown_incompletely_is_neither_gone_nor_read(
     world: DirectoryWorld, controller: FakeController, attribute: str
 ) -> None:
     dn = controller.add_account("ann")
@@ -175,14 +173,14 @@ def test_an_account_in_five_thousand_groups_has_the_right_teams(
     assert session("GET", "/me", 200)["teams"] == ["team1000", "team3456", "team5999"]
 
 
-def test_a_name_with_more_than_one_account_means_none(world: DirectoryWorld, controller: FakeController) -> None:
+def test_a_name_with_more_than_one_account_means_nobody(world: DirectoryWorld, controller: FakeController) -> None:
     dn = controller.add_account("ann")
     controller.entries[f"CN=other,{dn}"] = controller.entries[dn] | {"objectGUID": [b"0123456789abcdef"]}
     assert world.refused("ann") == "unknown-account"
     assert [name for name in controller.binds if not name.startswith("svc")] == []
 
 
-def test_logins_that_wait_keep_nobody_from_reading_accounts_again(world: DirectoryWorld, controller: FakeController) -> None:
+def test_waiting_logins_do_not_block_the_re_sync(world: DirectoryWorld, controller: FakeController) -> None:
     dn = controller.add_account("ann")
     session = world.login("ann")
     controller.entries[dn]["userAccountControl"] = [b"514"]
@@ -196,13 +194,13 @@ def test_logins_that_wait_keep_nobody_from_reading_accounts_again(world: Directo
 
 @pytest.fixture
 def branch(authority: Authority) -> Iterator[FakeController]:
-    """A controller of another domain, which says what it likes."""
+    """A controller of another domain that claims anything."""
     found = FakeController(authority.file, authority.issue(), realm="branch.example.org")
     yield found
     found.close()
 
 
-def test_a_domain_cannot_say_that_its_account_is_one_of_another(
+def test_a_domain_cannot_claim_an_account_of_another(
     world: DirectoryWorld, controller: FakeController, branch: FakeController
 ) -> None:
     world.with_more(branch)
@@ -214,7 +212,7 @@ def test_a_domain_cannot_say_that_its_account_is_one_of_another(
     assert world.audit("account.rename") == []
 
 
-def test_a_name_with_a_domain_in_it_takes_no_account_of_that_domain(
+def test_a_name_that_contains_a_domain_takes_no_account_of_that_domain(
     world: DirectoryWorld, controller: FakeController, branch: FakeController
 ) -> None:
     world.with_more(branch)
@@ -230,7 +228,7 @@ def test_a_name_with_a_domain_in_it_takes_no_account_of_that_domain(
     assert session("GET", "/me", 200)["name"] == "ann@branch.example.org"
 
 
-def test_a_reading_that_a_login_overtook_changes_nothing(
+def test_a_reading_overtaken_by_a_login_changes_nothing(
     world: DirectoryWorld, controller: FakeController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dn = controller.add_account("ann")

@@ -1,4 +1,4 @@
-"""What ends in the directory ends here; what only cannot be read changes nothing."""
+"""Whatever ends in the directory ends here; unreadable answers change nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_account_that_ends_in_the_directory_ends_here(world: DirectoryWorld, 
     assert world.caller("root")("GET", f"/users/{name}", 200)["disabledBy"] == ["directory"]
 
 
-def test_an_account_that_comes_back_can_log_in_again_and_its_old_tokens_stay_dead(world: DirectoryWorld) -> None:
+def test_a_restored_account_can_log_in_again_but_its_old_tokens_stay_revoked(world: DirectoryWorld) -> None:
     name, dn = world.person()
     person = world.login(name)
     world.domain.set(dn, userAccountControl="514")
@@ -39,7 +39,7 @@ def test_an_account_that_comes_back_can_log_in_again_and_its_old_tokens_stay_dea
     person("GET", "/me", 401)
 
 
-def test_a_lost_group_ends_its_access_and_a_new_one_gives_some(world: DirectoryWorld) -> None:
+def test_leaving_a_group_ends_access_and_joining_one_gives_it(world: DirectoryWorld) -> None:
     name, dn = world.person()
     group = world.domain.add_group(f"group-{name}", dn)
     world.map_group(f"group-{name}")
@@ -53,7 +53,7 @@ def test_a_lost_group_ends_its_access_and_a_new_one_gives_some(world: DirectoryW
     assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is True
 
 
-def test_gone_needs_two_readings(world: DirectoryWorld) -> None:
+def test_two_readings_must_agree_that_an_account_is_gone(world: DirectoryWorld) -> None:
     name, dn = world.person()
     person = world.login(name)
     world.domain.delete(dn)
@@ -63,7 +63,7 @@ def test_gone_needs_two_readings(world: DirectoryWorld) -> None:
     person("GET", "/me", 401)
 
 
-def test_a_group_made_anew_under_the_same_name_gives_nothing(world: DirectoryWorld) -> None:
+def test_a_group_recreated_under_the_same_name_gives_nothing(world: DirectoryWorld) -> None:
     name, dn = world.person()
     group = world.domain.add_group(f"group-{name}", dn)
     world.map_group(f"group-{name}")
@@ -74,7 +74,7 @@ def test_a_group_made_anew_under_the_same_name_gives_nothing(world: DirectoryWor
     assert person("POST", "/decisions", 200, json={"issuer": "vpn"})["allow"] is False
 
 
-def test_a_cycle_that_would_switch_off_too_many_switches_off_none(world: DirectoryWorld) -> None:
+def test_a_cycle_that_would_disable_too_many_accounts_disables_none(world: DirectoryWorld) -> None:
     people = [world.person() for _ in range(8)]
     sessions = [world.login(name) for name, _ in people]
     for _, dn in people[:6]:
@@ -108,7 +108,7 @@ def test_an_outage_changes_nothing_until_the_grace_is_over(world: DirectoryWorld
     person("GET", "/me", 401)
 
 
-def test_who_asks_about_an_account_that_was_not_read_for_long_is_told_so(world: DirectoryWorld) -> None:
+def test_decisions_about_an_account_that_was_not_read_for_too_long_say_so(world: DirectoryWorld) -> None:
     name, _ = world.person()
     world.login(name)
     portal = world.caller("portal")

@@ -1,4 +1,4 @@
-"""Two domains, each with a controller of its own."""
+"""Two domains, each with its own controller."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def two(world: DirectoryWorld, branch: SambaDomain) -> Iterator[DirectoryWorld]:
 
 @pytest.fixture
 def twin(world: DirectoryWorld, branch: SambaDomain) -> str:
-    """A name that an account in each of both domains has."""
+    """A name that exists in both domains."""
     name = f"twin{next(_NUMBERS)}"
     for domain in (world.domain, branch):
         domain.add_user(name, displayName=f"{name} of {domain.realm}")
@@ -46,14 +46,14 @@ def test_a_name_means_an_account_of_one_domain(two: DirectoryWorld, twin: str, f
     assert shown["fullName"] == f"{twin} of {'branch' if '@' in me['name'] else 'corp'}.example.org"
 
 
-def test_a_bare_name_is_looked_for_in_the_first_domain_alone(two: DirectoryWorld, branch: SambaDomain) -> None:
+def test_a_bare_name_is_looked_up_only_in_the_first_domain(two: DirectoryWorld, branch: SambaDomain) -> None:
     name = f"only{next(_NUMBERS)}"
     branch.add_user(name)
     assert two.refused(name) == "unknown-account"
     assert two.login(f"BRANCH\\{name}")("GET", "/me", 200)["name"] == f"{name}@branch.example.org"
 
 
-def test_twins_are_two_accounts_with_passwords_sessions_and_ends_of_their_own(
+def test_twins_are_two_accounts_with_their_own_passwords_sessions_and_ends(
     two: DirectoryWorld, branch: SambaDomain, twin: str
 ) -> None:
     here, there = two.login(twin), two.login(f"BRANCH\\{twin}")

@@ -9,14 +9,14 @@ import pytest
 from api.settings import Misconfigured, read_settings
 
 
-def test_nothing_set_is_a_service_on_this_machine_that_trusts_no_proxy() -> None:
+def test_by_default_the_service_is_local_and_trusts_no_proxy() -> None:
     settings = read_settings({}, {})
     assert (settings.host, settings.port, settings.trusted_proxies) == ("127.0.0.1", 8080, ())
     assert (settings.database_url, settings.workers, settings.log_format) == ("sqlite:///accord.db", 1, "text")
     assert settings.hashes >= 1
 
 
-def test_an_option_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+def test_options_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / "accord.toml"
     file.write_text('listen = "127.0.0.1:1"\nthreads = 16\nlog_format = "json"\ntrusted_proxies = ["10.0.0.0/8", "::1"]\n')
     environment = {"ACCORD_CONFIG": str(file), "ACCORD_LISTEN": "127.0.0.1:2", "ACCORD_THREADS": "32"}
@@ -51,7 +51,7 @@ def test_where_to_listen(text: str, host: str, port: int) -> None:
         {"ACCORD_CONFIG": "/nonexistent/accord.toml"},
     ],
 )
-def test_what_cannot_be_meant_is_refused(environment: dict[str, str]) -> None:
+def test_impossible_settings_are_refused(environment: dict[str, str]) -> None:
     with pytest.raises(Misconfigured):
         read_settings({}, environment)
 

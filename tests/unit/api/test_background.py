@@ -1,4 +1,4 @@
-"""Work beside requests goes on after failures, and ends when it is asked to."""
+"""Background work continues after failures, and ends on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose word counts about where a request comes from. A wrong answer here is a wrong allow."""
+"""Who is believed about where a request comes from. A wrong answer here is a wrong allow."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def address(
 
 
 def told(header: str) -> str | None:
-    """What `Forwarded` from a trusted proxy is read as."""
+    """What `Forwarded` from a trusted proxy means."""
     found = address(PROXY, forwarded=header)
     return found and found.text
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.7", "2001:db8::7", "::ffff:203.0.113.7"])
-def test_without_a_proxy_it_is_the_peer(peer: str) -> None:
+def test_without_a_proxy_the_caller_is_the_peer(peer: str) -> None:
     found = address(peer)
     assert found is not None
     assert (found.text, found.direct) == (peer, True)
@@ -64,7 +64,7 @@ def test_x_forwarded_for_is_read_from_the_right(header: str, client: str) -> Non
 
 
 @pytest.mark.parametrize("header", ["", "unknown", "203.0.113.7,", "203.0.113.7, _hidden", "203.0.113.007", "a.example.org", ","])
-def test_what_x_forwarded_for_leaves_open_stays_unknown(header: str) -> None:
+def test_an_address_that_x_forwarded_for_leaves_open_stays_unknown(header: str) -> None:
     assert address(PROXY, x_forwarded_for=header) is None
 
 
@@ -85,7 +85,7 @@ def test_forwarded_is_read_from_the_right(header: str, client: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "for=", "for=unknown", "for=_gazonk", "by=10.20.0.1", "for", ";;;", "for=203.0.113.7,"])
-def test_what_forwarded_leaves_open_stays_unknown(header: str) -> None:
+def test_an_address_that_forwarded_leaves_open_stays_unknown(header: str) -> None:
     assert told(header) is None
 
 
@@ -101,7 +101,7 @@ def test_what_forwarded_leaves_open_stays_unknown(header: str) -> None:
     ],
 )
 @pytest.mark.parametrize("of_the_proxy", ["for=203.0.113.7", 'for="203.0.113.7:80";proto=https'])
-def test_no_open_quote_of_the_caller_swallows_what_the_proxy_adds(written_by_the_caller: str, of_the_proxy: str) -> None:
+def test_an_open_quote_by_the_caller_cannot_swallow_what_the_proxy_adds(written_by_the_caller: str, of_the_proxy: str) -> None:
     assert told(f"{written_by_the_caller}, {of_the_proxy}") == "203.0.113.7"
 
 
@@ -128,20 +128,20 @@ _PIECES = st.lists(st.sampled_from(['"', "\\", ";", ",", "=", " ", "x", "for=10.
 
 
 @given(before=_PIECES, host=_PIECES)
-def test_whatever_the_caller_writes_the_address_is_never_of_its_choice(before: str, host: str) -> None:
+def test_the_caller_can_never_choose_its_address(before: str, host: str) -> None:
     escaped = host.replace("\\", "\\\\").replace('"', '\\"')
     assert told(f'{before}, for=203.0.113.7;host="{escaped}"') == "203.0.113.7"
     assert told(f'{before},host="{escaped}";for="203.0.113.7"') == "203.0.113.7"
 
 
-def test_an_element_that_tells_of_two_callers_tells_of_none() -> None:
+def test_an_element_with_two_callers_names_none() -> None:
     assert told("for=10.20.0.1;for=203.0.113.7") is None
 
 
 @pytest.mark.parametrize(
     ("forwarded", "x_forwarded_for"), [("for=10.20.0.1", "203.0.113.7"), ("for=unknown", "203.0.113.7"), ("for=10.20.0.1", "")]
 )
-def test_two_headers_that_tell_of_different_callers_are_refused(forwarded: str, x_forwarded_for: str) -> None:
+def test_two_headers_that_name_different_callers_are_refused(forwarded: str, x_forwarded_for: str) -> None:
     with pytest.raises(Problem, match="different callers"):
         address(PROXY, forwarded=forwarded, x_forwarded_for=x_forwarded_for)
 
@@ -154,7 +154,7 @@ def test_two_headers_that_agree_are_read() -> None:
 
 @pytest.mark.parametrize("header", ["forwarded", "x_forwarded_for"])
 @pytest.mark.parametrize("peer", [STRANGER, "2001:db8::9"])
-def test_nobody_else_is_believed(peer: str, header: str) -> None:
+def test_headers_of_anybody_else_are_ignored(peer: str, header: str) -> None:
     found = address(peer, **{header: "for=10.20.0.1" if header == "forwarded" else "10.20.0.1"})
     assert found is not None
     assert (found.text, found.direct) == (peer, False)
@@ -171,7 +171,7 @@ def test_loopback_is_local_only_without_any_forwarding_header(peer: str) -> None
 
 
 @pytest.mark.parametrize("claimed", ["127.0.0.1", "::1"])
-def test_a_proxy_that_tells_of_loopback_makes_nobody_local(claimed: str) -> None:
+def test_a_proxy_that_reports_loopback_makes_nobody_local(claimed: str) -> None:
     restricted = [Team("office", permitted_ips=("10.20.0.0/16",))]
     found = address(PROXY, x_forwarded_for=claimed)
     assert found is not None
@@ -180,7 +180,7 @@ def test_a_proxy_that_tells_of_loopback_makes_nobody_local(claimed: str) -> None
 
 
 @pytest.mark.parametrize("piece", [",", '",', '"",', ',"a"', "\\", 'for="', ";"])
-def test_reading_a_header_takes_as_long_as_the_header_is(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_a_header_takes_time_in_proportion_to_its_length(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def reading(length: int) -> Callable[[], object]:
         header = piece * (length // len(piece))
         return lambda: client_address.__wrapped__(PROXY, header, header, TRUSTED)

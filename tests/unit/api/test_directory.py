@@ -1,4 +1,4 @@
-"""What a directory says, as values; and what is decided by it."""
+"""What a directory says, as values, and the decisions based on it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def domain(name: str, dns_name: str) -> DirectorySettings:
     )
 
 
-def test_an_entry_is_what_its_attributes_say() -> None:
+def test_an_entry_is_read_from_its_attributes() -> None:
     found = entry()
     assert (found.guid, found.name, found.full_name, found.mail) == (str(GUID), "alice", "Alice Test", "alice@example.org")
     assert found.refusal(NOW) is None
@@ -82,7 +82,7 @@ def test_an_entry_is_what_its_attributes_say() -> None:
         ("msds-user-account-control-computed", b"16", "locked-in-directory"),
     ],
 )
-def test_why_an_account_may_not_log_in(name: str, value: bytes, reason: str) -> None:
+def test_each_reason_against_a_login_is_found(name: str, value: bytes, reason: str) -> None:
     found = read_entry("CN=Alice", ATTRIBUTES | {name: [value]})
     assert found is not None
     assert found.refusal(NOW) == reason
@@ -90,7 +90,7 @@ def test_why_an_account_may_not_log_in(name: str, value: bytes, reason: str) -> 
 
 
 @given(st.dictionaries(st.sampled_from([*ATTRIBUTES]), st.lists(st.binary(max_size=30), max_size=2)))
-def test_no_attribute_whatever_is_in_it_raises(changes: dict[str, list[bytes]]) -> None:
+def test_no_attribute_value_raises(changes: dict[str, list[bytes]]) -> None:
     try:
         found = read_entry("CN=Alice", ATTRIBUTES | changes)
     except Exception as error:  # noqa: BLE001
@@ -103,22 +103,22 @@ def test_no_attribute_whatever_is_in_it_raises(changes: dict[str, list[bytes]]) 
     "name",
     ["objectguid", "samaccountname", "useraccountcontrol", "msds-user-account-control-computed", "accountexpires", "pwdlastset"],
 )
-def test_an_entry_that_is_not_all_there_is_none(name: str) -> None:
+def test_an_incomplete_entry_is_no_entry(name: str) -> None:
     assert read_entry("CN=Alice", {key: value for key, value in ATTRIBUTES.items() if key != name}) is None
 
 
-def test_an_entry_without_a_name_in_the_directory_is_none() -> None:
+def test_an_entry_without_a_dn_is_no_entry() -> None:
     assert read_entry("", ATTRIBUTES) is None  # a bind as nobody succeeds with any password
 
 
-def test_a_letter_that_only_looks_like_one_stays_what_it_is() -> None:
+def test_letters_that_only_look_alike_stay_different() -> None:
     found = read_entry("CN=Kim", ATTRIBUTES | {"samaccountname": ["\u212aim".encode()]})  # Kelvin; its small letter is k
     assert found is not None
     assert found.name == "\u212aim"
 
 
 @pytest.mark.parametrize(("value", "ended"), [(b"9223372036854775806", False), (b"-9223372036854775808", True), (b"1", True)])
-def test_an_expiry_that_no_calendar_holds(value: bytes, ended: bool) -> None:
+def test_an_expiry_beyond_the_calendar_is_handled(value: bytes, ended: bool) -> None:
     found = read_entry("CN=Alice", ATTRIBUTES | {"accountexpires": [value]})
     assert found is not None
     assert (found.ended(NOW) is not None) is ended
@@ -143,24 +143,24 @@ def test_sids_are_read() -> None:
         ("x" * 300, None, ""),
     ],
 )
-def test_whom_a_login_name_means(name: str, of: str | None, condition: str) -> None:
+def test_a_login_name_means_one_account(name: str, of: str | None, condition: str) -> None:
     domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
     target = domains.target(name)
     assert (target and (target.domain.settings.name, target.condition)) == (of and (of, condition))
 
 
-def test_an_account_of_another_than_the_first_domain_carries_its_domain() -> None:
+def test_accounts_of_all_domains_but_the_first_carry_their_domain() -> None:
     domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
     assert [domains.account_name(each, entry()) for each in domains.all] == ["alice", "alice@branch.example.org"]
 
 
-def test_an_account_whose_name_could_be_one_of_another_domain_cannot_be_called_anything() -> None:
+def test_an_account_whose_name_could_belong_to_another_domain_gets_no_name() -> None:
     domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
     assert domains.account_name(domains.all[0], entry(name="alice@branch.example.org")) == ""
 
 
 @given(st.text(max_size=40))
-def test_no_name_whatever_is_in_it_makes_a_filter_of_something_else(name: str) -> None:
+def test_no_login_name_changes_the_filter(name: str) -> None:
     domains = Domains([domain("corp", "corp.example.org")])
     for form in (name, f"CORP\\{name}", f"{name}@corp.example.org"):
         target = domains.target(form)
@@ -182,7 +182,7 @@ def test_no_name_whatever_is_in_it_makes_a_filter_of_something_else(name: str) -
         ("CN=PKI,DC=other,DC=org", None),
     ],
 )
-def test_a_group_gives_its_teams_to_accounts_of_its_own_domain_alone(text: str, of: str | None, database: Database) -> None:
+def test_a_group_gives_its_teams_only_to_accounts_of_its_own_domain(text: str, of: str | None, database: Database) -> None:
     domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
     found = domains.domain_of_group(text)
     assert (found and found.settings.name) == of
@@ -195,7 +195,7 @@ def test_a_group_gives_its_teams_to_accounts_of_its_own_domain_alone(text: str, 
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t", "a\nb", "a\x7fb", "a\ud800", "x" * 257])
-def test_what_no_directory_is_asked(text: str) -> None:
+def test_unsafe_names_and_passwords_are_never_sent(text: str) -> None:
     assert not can_be_sent(text)
     assert not can_be_password(text)
 
@@ -233,12 +233,12 @@ def reading(found: Entry | None, *, missing: bool = False, off: bool = False) ->
 @pytest.mark.parametrize(
     ("off", "of", "stopped"), [(5, 10, False), (6, 10, True), (10, 100, False), (11, 100, True), (0, 0, False)]
 )
-def test_so_many_may_be_switched_off_at_once(off: int, of: int, stopped: bool) -> None:
+def test_a_share_of_accounts_may_be_disabled_at_once(off: int, of: int, stopped: bool) -> None:
     readings = [reading(entry(disabled=True))] * off + [reading(entry())] * (of - off)
     assert is_too_many(readings, 10, NOW) is stopped
 
 
-def test_what_a_reading_switches_off() -> None:
+def test_a_reading_disables_only_accounts_that_ended() -> None:
     assert reading(entry()).switches_off(NOW) is None
     assert reading(entry(disabled=True)).switches_off(NOW) == "disabled-in-directory"
     assert reading(entry(disabled=True), off=True).switches_off(NOW) is None

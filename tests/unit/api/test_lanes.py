@@ -1,4 +1,4 @@
-"""The loop that answers quick requests itself: nothing that callers send can keep it waiting for itself."""
+"""The loop that answers quick requests itself: nothing callers send can block it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def looping(application: Application) -> Iterator[int]:
 
 
 def answer(connection: socket.socket) -> None:
-    """Insist on an answer."""
+    """Assert that an answer arrives."""
     found = b""
     while not found.endswith(b"hello"):
         part = connection.recv(65536)
@@ -78,7 +78,7 @@ def connect(stack: ExitStack, port: int, sent: bytes) -> socket.socket:
     return connection
 
 
-def test_many_requests_at_once_do_not_fill_what_wakes_the_loop() -> None:
+def test_many_simultaneous_requests_do_not_fill_the_pipe_that_wakes_the_loop() -> None:
     application = Application()
     application.may.set()
     with looping(application) as port, ExitStack() as stack:
@@ -95,7 +95,7 @@ def test_many_requests_at_once_do_not_fill_what_wakes_the_loop() -> None:
         answer(connect(stack, port, QUICK))
 
 
-def test_a_connection_that_sends_much_at_once_waits_behind_those_that_send_little() -> None:
+def test_a_connection_that_sends_much_waits_behind_those_that_send_little() -> None:
     application = Application()
     with looping(application) as port, ExitStack() as stack:
         connect(stack, port, MANY)
@@ -106,7 +106,7 @@ def test_a_connection_that_sends_much_at_once_waits_behind_those_that_send_littl
         assert application.asked.index(str(modest.getsockname()[1])) < 10
 
 
-def test_what_goes_wrong_with_one_connection_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_one_connection_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     service = _Channel.service
 
     def fail_once(channel: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a credential is narrowed to, out of its two columns."""
+"""What a credential is narrowed to, read from its two columns."""
 
 from __future__ import annotations
 

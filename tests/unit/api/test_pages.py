@@ -40,7 +40,7 @@ def test_a_cursor_can_carry_a_number(number: int) -> None:
     assert Page(page["next"], 1).before_number == number
 
 
-def test_without_a_cursor_it_is_the_first_page() -> None:
+def test_without_a_cursor_the_page_is_the_first() -> None:
     assert FIRST.after_name == Page("", 1).after_name == ""
     assert FIRST.before_number > 2**30
 

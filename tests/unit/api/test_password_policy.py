@@ -1,4 +1,4 @@
-"""Which new passwords are accepted, and how they are kept and checked."""
+"""Which new passwords are accepted, and how passwords are stored and checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IDENTITY = ("alice", "alice.jones@example.org", "alice.jones", "Alice Jones")
         "x" * (MAX_LENGTH - 4) + "yz!?",
     ],
 )
-def test_any_long_one_that_is_not_common_is_accepted(password: str) -> None:
+def test_any_long_password_that_is_not_common_is_accepted(password: str) -> None:
     assert objection(password, POLICY, identity=IDENTITY) is None
 
 
@@ -51,12 +51,12 @@ def test_any_long_one_that_is_not_common_is_accepted(password: str) -> None:
         ("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "list of common"),
     ],
 )
-def test_a_poor_one_is_refused_with_the_reason(password: str, why: str) -> None:
+def test_a_poor_password_is_refused_with_the_reason(password: str, why: str) -> None:
     found = objection(password, POLICY, identity=IDENTITY)
     assert found is not None and why in found
 
 
-def test_the_settings_may_accept_common_ones_but_never_short_ones() -> None:
+def test_the_settings_may_accept_common_passwords_but_never_short_ones() -> None:
     lax = PasswordPolicy(min_length=8, refuse_common=False)
     assert objection("password", lax, identity=IDENTITY) is None
     assert "too short" in (objection("passwor", lax, identity=IDENTITY) or "")
@@ -73,7 +73,7 @@ def test_a_password_is_verified_by_its_hash_alone() -> None:
 
 
 @pytest.mark.parametrize("kept", [None, "", "nonsense", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "!"])
-def test_where_no_password_is_kept_none_is_right(kept: str | None) -> None:
+def test_without_a_stored_password_none_is_right(kept: str | None) -> None:
     assert not Passwords(1).verify(kept, "nobody has this password")
 
 
@@ -84,7 +84,7 @@ def test_the_same_characters_from_another_keyboard_are_the_same_password() -> No
     )
 
 
-def test_a_hash_of_other_parameters_is_made_anew() -> None:
+def test_a_hash_with_other_parameters_is_renewed() -> None:
     passwords = Passwords(1)
     old = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash("a rather long passphrase")
     new = passwords.rehash(old, "a rather long passphrase")
@@ -92,7 +92,7 @@ def test_a_hash_of_other_parameters_is_made_anew() -> None:
     assert passwords.rehash(new, "a rather long passphrase") is None
 
 
-def test_so_many_hash_at_once_so_many_wait_and_the_others_come_again() -> None:
+def test_a_limited_number_hash_or_wait_and_the_others_are_told_to_try_again() -> None:
     passwords = Passwords(1, waiting=1)
     inside, leave = threading.Event(), threading.Event()
 

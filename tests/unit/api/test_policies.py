@@ -1,4 +1,4 @@
-"""The policies that the runtime follows, out of what the reconciler stores."""
+"""The policies that the runtime follows, read from what the reconciler stores."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from api.state.policies import MailPolicy, read_policies
 
 
 def stored(**sections: dict[str, Any]) -> str:
-    """As the reconciler keeps them: an object of sections, each a JSON text."""
+    """Policies as the reconciler stores them: an object of sections, each JSON text."""
     return json.dumps({name: json.dumps(section) for name, section in sections.items()})
 
 
-def test_what_is_not_declared_has_its_default_from_the_schema() -> None:
+def test_undeclared_values_have_the_defaults_of_the_schema() -> None:
     policies = read_policies(None)
     assert policies == read_policies(stored())
     assert (policies.passwords.min_length, policies.passwords.refuse_common) == (15, True)
@@ -25,7 +25,7 @@ def test_what_is_not_declared_has_its_default_from_the_schema() -> None:
     assert policies.mail == MailPolicy(on_issue=True, on_expiry=True, days_before_expiry=(10, 30), always_send_to=())
 
 
-def test_what_is_declared_counts_value_by_value() -> None:
+def test_declared_values_override_defaults_one_by_one() -> None:
     policies = read_policies(
         stored(passwords={"minLength": 20, "generatedLifetime": "48h"}, sessions={"idle": "5m"}, mail={"onIssue": False})
     )

@@ -10,7 +10,7 @@ from api.settings import DEFAULTS, Misconfigured, read_settings
 from reconciler.run import deployment
 
 
-def test_an_option_goes_before_the_environment_that_before_the_file_and_that_before_the_default(tmp_path: Path) -> None:
+def test_options_override_the_environment_which_overrides_the_file_which_overrides_the_default(tmp_path: Path) -> None:
     file = tmp_path / "accord.toml"
     file.write_text('listen = "127.0.0.1:3"\nthreads = 12\ntrusted_proxies = ["10.0.0.1", "10.1.0.0/16"]\nrepository = "."\n')
     variables = {"ACCORD_CONFIG": str(file), "ACCORD_LISTEN": "127.0.0.1:2"}
@@ -37,7 +37,7 @@ def test_an_option_goes_before_the_environment_that_before_the_file_and_that_bef
         ({"ACCORD_LOG_LEVEL": "loud"}, "ACCORD_LOG_LEVEL must be one of debug, info, warning, error, not `loud`"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(variables: dict[str, str], said: str) -> None:
+def test_errors_name_the_impossible_setting(variables: dict[str, str], said: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         read_settings({}, variables)
     assert said in str(caught.value)
@@ -51,7 +51,7 @@ def test_a_setting_that_cannot_be_is_named(variables: dict[str, str], said: str)
         ("threads 8\n", "is not TOML"),
     ],
 )
-def test_a_file_with_what_is_no_setting_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_with_an_unknown_setting_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "accord.toml").write_text(text)
     with pytest.raises(Misconfigured) as caught:
         read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})

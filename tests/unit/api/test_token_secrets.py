@@ -24,23 +24,23 @@ def test_any_single_changed_character_is_refused(position: int) -> None:
 
 
 @given(st.integers(0, len(SECRET) - 2))
-def test_two_exchanged_neighbours_are_refused(position: int) -> None:
+def test_two_swapped_neighbours_are_refused(position: int) -> None:
     exchanged = SECRET[:position] + SECRET[position + 1] + SECRET[position] + SECRET[position + 2 :]
     assert is_well_formed(exchanged) is (exchanged == SECRET)
 
 
 @given(st.text())
-def test_no_other_text_is_one(text: str) -> None:
+def test_no_other_text_is_a_secret(text: str) -> None:
     for wrong in (text, f"accord_{text}", SECRET + text if text else text, text + SECRET if text else text):
         assert not is_well_formed(wrong)
 
 
 @pytest.mark.parametrize("around", ["{}\n", " {}", "{} ", "{}\0", "\ufeff{}", "{0}{0}", "{0} {0}"])
-def test_nothing_may_stand_around_it(around: str) -> None:
+def test_nothing_may_surround_a_secret(around: str) -> None:
     assert not is_well_formed(around.format(SECRET))
 
 
-def test_each_is_new_and_of_one_shape() -> None:
+def test_every_secret_is_new_and_of_one_shape() -> None:
     many = {new_secret() for _ in range(1000)}
     assert len(many) == 1000
     assert all(is_well_formed(each) and len(each) == len("accord_") + 49 for each in many)
@@ -54,7 +54,7 @@ def test_a_fingerprint_does_not_hold_the_secret() -> None:
 
 
 @pytest.mark.parametrize("header", ["{}", "Bearer {}", "bearer {}", "BEARER   {}", " Bearer {} "])
-def test_a_header_holds_it_with_or_without_the_scheme(header: str) -> None:
+def test_a_header_holds_a_secret_with_or_without_the_scheme(header: str) -> None:
     assert secret_of(header.format(SECRET)) == SECRET
 
 
@@ -62,7 +62,7 @@ def test_a_header_holds_it_with_or_without_the_scheme(header: str) -> None:
     "header",
     [None, "", " ", "Bearer", "Bearer ", "Basic {}", "Bearer Bearer {}", "Bearer: {}", "Bearer {}x", "Bearer\t{}", "{} {}"],
 )
-def test_a_header_that_holds_none_is_nobodys(header: str | None) -> None:
+def test_a_header_without_a_secret_is_unauthenticated(header: str | None) -> None:
     with pytest.raises(Unauthenticated):
         secret_of(header and header.format(SECRET, SECRET))
 

@@ -17,7 +17,7 @@ THRESHOLD = 4
 
 
 def wrong_passwords(world: DirectoryWorld, dn: str) -> int:
-    """What the directory has counted."""
+    """The directory's own count."""
     found = world.domain.read(dn, "badPwdCount")["badPwdCount"]
     return int(found[0] if isinstance(found, list) else found)
 
@@ -26,7 +26,7 @@ def is_locked(world: DirectoryWorld, dn: str) -> bool:
     return not world.domain.bind(dn, world.password)
 
 
-def test_an_account_that_others_locked_in_the_directory_is_refused_and_unlocks(world: DirectoryWorld) -> None:
+def test_an_account_locked_in_the_directory_is_refused_until_it_is_unlocked(world: DirectoryWorld) -> None:
     name, dn = world.person()
     session = world.login(name)
     for _ in range(THRESHOLD):
@@ -42,7 +42,7 @@ def test_an_account_that_others_locked_in_the_directory_is_refused_and_unlocks(w
     world.login(name)("GET", "/me", 200)
 
 
-def test_an_account_that_is_locked_between_the_bind_and_the_reading_is_refused(
+def test_an_account_locked_between_the_bind_and_the_reading_is_refused(
     world: DirectoryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, dn = world.person()
@@ -57,7 +57,7 @@ def test_an_account_that_is_locked_between_the_bind_and_the_reading_is_refused(
     assert world.refused(name) == "locked-in-directory"
 
 
-def test_wrong_passwords_at_the_same_moment_do_not_lock_the_account_together(world: DirectoryWorld) -> None:
+def test_simultaneous_wrong_passwords_do_not_lock_the_account(world: DirectoryWorld) -> None:
     name, dn = world.person()
     world.with_more(waiting=50)
 
@@ -74,7 +74,7 @@ def test_wrong_passwords_at_the_same_moment_do_not_lock_the_account_together(wor
     assert not is_locked(world, dn)
 
 
-def test_wrong_passwords_that_came_elsewhere_count(world: DirectoryWorld) -> None:
+def test_wrong_passwords_given_elsewhere_count(world: DirectoryWorld) -> None:
     name, dn = world.person()
     for _ in range(THRESHOLD - 1):
         world.domain.bind(dn, "wrong")
@@ -82,7 +82,7 @@ def test_wrong_passwords_that_came_elsewhere_count(world: DirectoryWorld) -> Non
     assert not is_locked(world, dn)
 
 
-def test_who_is_near_the_lock_out_can_log_in_once_the_directory_has_forgotten(world: DirectoryWorld) -> None:
+def test_an_account_close_to_the_threshold_can_log_in_once_the_directory_has_forgotten(world: DirectoryWorld) -> None:
     name, dn = world.person()
     for _ in range(THRESHOLD):
         world.login(name, "wrong", 401)
@@ -94,7 +94,7 @@ def test_who_is_near_the_lock_out_can_log_in_once_the_directory_has_forgotten(wo
 
 @pytest.fixture
 def lost_answers(world: DirectoryWorld) -> Iterator[FaultyProxy]:
-    """A controller in front of which a bind's answer can be lost, while the service account's own connection goes on."""
+    """A proxy to the controller that can lose the answer to a bind while the service account's connection continues."""
     proxy = FaultyProxy(f"{world.domain.address}", (world.domain.address, 636))
     yield proxy
     proxy.close()
@@ -127,7 +127,7 @@ def test_a_password_whose_answer_was_lost_counts_and_is_sent_to_no_other_control
     assert not is_locked(world, dn)
 
 
-def test_an_account_with_password_settings_of_its_own_is_never_locked_by_these(world: DirectoryWorld) -> None:
+def test_an_account_is_never_locked_under_password_settings_of_its_own(world: DirectoryWorld) -> None:
     name, dn = world.person()
     world.domain.add_password_settings(f"strict-{name}", THRESHOLD - 2, dn)
     world.login(name, "wrong", 401)
@@ -136,7 +136,7 @@ def test_an_account_with_password_settings_of_its_own_is_never_locked_by_these(w
     assert not is_locked(world, dn)
 
 
-def test_password_settings_of_a_group_count_for_its_members_also_where_they_are_laxer(world: DirectoryWorld) -> None:
+def test_password_settings_of_a_group_apply_to_its_members_even_if_they_are_laxer(world: DirectoryWorld) -> None:
     name, dn = world.person()
     group = world.domain.add_group(f"lax-{name}", dn)
     world.domain.add_password_settings(f"lax-{name}", THRESHOLD + 2, group)
@@ -147,7 +147,7 @@ def test_password_settings_of_a_group_count_for_its_members_also_where_they_are_
     assert not is_locked(world, dn)
 
 
-def test_password_settings_that_may_not_be_read_are_taken_for_strict_ones(world: DirectoryWorld) -> None:
+def test_unreadable_password_settings_are_assumed_to_be_the_strictest(world: DirectoryWorld) -> None:
     name, dn = world.person()
     settings_object = world.domain.add_password_settings(f"hidden-{name}", 2, dn)
     world.domain.change_rights(settings_object, "(D;;RP;;;{})", "svc")

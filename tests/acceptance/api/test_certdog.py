@@ -1,4 +1,4 @@
-"""Existing clients of the product before this one, with the calls they make and the answers they read."""
+"""Existing certdog clients: the calls they make and the answers they expect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def login(world: World, name: str, password: str = PASSWORD, code: int = 200) ->
     return world.caller()("POST", "/certdog/api/login", code, json={"username": name, "password": password})
 
 
-def test_who_logs_in_gets_a_token_and_logs_out_by_a_get(world: World) -> None:
+def test_a_login_gets_a_token_and_a_get_logs_out(world: World) -> None:
     world.set_password("alice")
     answer = login(world, "Alice")
     assert answer.keys() == {"username", "token"}
@@ -27,19 +27,19 @@ def test_who_logs_in_gets_a_token_and_logs_out_by_a_get(world: World) -> None:
 
 @pytest.mark.parametrize("kind", ["token", "session"])
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  ", ""])
-def test_a_token_is_taken_with_and_without_the_word_bearer(world: World, kind: str, scheme: str) -> None:
+def test_a_token_is_accepted_with_and_without_the_word_bearer(world: World, kind: str, scheme: str) -> None:
     secret = world.mint("alice", kind).secret
     caller = world.with_secret(None, Authorization=f"{scheme}{secret}")
     assert caller("GET", "/certdog/api/currentuser/myissuers", 200) == ["Public TLS", "vpn"]
 
 
 @pytest.mark.parametrize("scheme", ["Basic ", "Token ", "Bearer: ", "Bearer Bearer "])
-def test_no_other_word_is_taken(world: World, scheme: str) -> None:
+def test_no_other_word_is_accepted(world: World, scheme: str) -> None:
     caller = world.with_secret(None, Authorization=f"{scheme}{world.mint('alice').secret}")
     caller("GET", "/certdog/api/currentuser/myissuers", 401)
 
 
-def test_the_callers_teams_have_the_shape_that_clients_read(world: World) -> None:
+def test_the_callers_teams_have_the_shape_that_clients_expect(world: World) -> None:
     teams = world.caller("bob")("GET", "/certdog/api/currentuser/myteams", 200)
     assert [each["name"] for each in teams] == ["office", "web"]
     office, web = teams
@@ -61,7 +61,7 @@ def test_the_callers_teams_have_the_shape_that_clients_read(world: World) -> Non
     assert world.caller("nobody")("GET", "/certdog/api/currentuser/myteams", 200) == []
 
 
-def test_what_has_ended_is_in_no_answer(world: World) -> None:
+def test_memberships_and_permissions_that_ended_are_in_no_answer(world: World) -> None:
     gone = "2020-01-01T00:00:00Z"
     world.apply(
         {

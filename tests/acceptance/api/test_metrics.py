@@ -16,7 +16,7 @@ def figures(world: World) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^(accord_\w+(?:{[^}]*})?) (\S+)$", text, re.MULTILINE)}
 
 
-def test_decisions_are_counted_by_reason_wherever_they_were_asked_for(world: World) -> None:
+def test_decisions_are_counted_by_reason_at_every_endpoint(world: World) -> None:
     alice = world.caller("alice")
     for _ in range(2):
         alice("POST", "/decisions", 200, json={"issuer": "tls"})
@@ -45,7 +45,7 @@ def test_refusals_are_counted_by_their_problem(world: World) -> None:
     }
 
 
-def test_logins_are_counted_by_outcome_though_the_answer_is_the_same_for_all(world: World) -> None:
+def test_logins_are_counted_by_outcome_although_the_answer_never_differs(world: World) -> None:
     for name in ("alice", "bob", "nobody"):
         world.set_password(name)
     world.caller("root")("PUT", "/users/nobody/disabled", 204)

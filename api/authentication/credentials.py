@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from api.authentication.narrowing import Narrowing, narrowing_column, read_narrowing
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
 from api.errors import Conflict, Unauthenticated
+from api.state import accounts
 from api.state.reader import Reader
 from api.state.snapshots import Stamp
 from reconciler.store import tables
@@ -67,9 +68,9 @@ def find(reader: Reader, secret: str) -> Found | None:
     return Found(credential, row[10], row[11], not any(row[12:15]), Stamp(row[15], row[16]), row[17], row[18])
 
 
-_FIND = """SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
+_FIND = f"""SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
 t.password_change_required, t.issuers, t.permitted_ips,
-u.id, u.name, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
+u.id, u.name, {accounts.SWITCH_COLUMNS},
 s.generation, (SELECT max(id) FROM revisions), d.domain, d.read_at
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
 LEFT JOIN directory_accounts d ON d.user_id = u.id, state s WHERE t.sha256 = ?"""

@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from api.state.accounts import IS_DISABLED, MEMBERS, SWITCH_COLUMNS, SWITCHES
 from api.state.pages import Page, contains
 from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_instant
 from reconciler.store.tables import instant_text
 
-_SUMMARY = """SELECT u.name, u.full_name, u.email, u.type, u.source, u.disabled_by_git, a.disabled_by_directory,
-a.disabled_by_administrator, a.last_login_at, a.last_login_address
+_SUMMARY = f"""SELECT u.name, u.full_name, u.email, u.type, u.source, {SWITCH_COLUMNS}, a.last_login_at, a.last_login_address
 FROM users u LEFT JOIN account_states a ON a.user_id = u.id"""
-_ENABLED = "NOT (u.disabled_by_git OR COALESCE(a.disabled_by_directory, FALSE) OR COALESCE(a.disabled_by_administrator, FALSE))"
-_IN_TEAM = """u.id IN (SELECT m.user_id FROM memberships m JOIN teams t ON t.id = m.team_id
-WHERE t.name = ? AND (m.until IS NULL OR m.until > ?)
-UNION SELECT d.user_id FROM directory_memberships d JOIN teams t ON t.id = d.team_id WHERE t.name = ?)"""
-_SOURCES = ("git", "directory", "administrator")
+_IN_TEAM = f"u.id IN (SELECT user_id FROM {MEMBERS} WHERE team_id = (SELECT id FROM teams WHERE name = ?))"
 _SEARCHED = ("u.name", "u.email", "COALESCE(u.full_name, '')")
 
 
@@ -42,11 +38,11 @@ def _conditions(query: Mapping[str, Any], now: datetime) -> list[tuple[str, tupl
     if query.get("search"):
         found.append(contains(_SEARCHED, query["search"]))
     if "team" in query:
-        found.append((_IN_TEAM, (query["team"], instant_text(now), query["team"])))
+        found.append((_IN_TEAM, (instant_text(now), query["team"])))
     if "source" in query:
         found.append(("u.source = ?", (query["source"],)))
     if "enabled" in query:
-        found.append((_ENABLED if query["enabled"] else f"NOT ({_ENABLED})", ()))
+        found.append((f"NOT {IS_DISABLED}" if query["enabled"] else IS_DISABLED, ()))
     if "lastLoginBefore" in query:
         found.append(("(a.last_login_at IS NULL OR a.last_login_at < ?)", (_moment(query["lastLoginBefore"]),)))
     if "lastLoginAfter" in query:
@@ -67,7 +63,7 @@ def _summary(row: Row) -> dict[str, Any]:
         "type": kind,
         "source": source,
         "enabled": not any(switches),
-        "disabledBy": [who for who, off in zip(_SOURCES, switches, strict=True) if off],
+        "disabledBy": [who for who, off in zip(SWITCHES, switches, strict=True) if off],
         "lastLoginAt": at,
         "lastLoginAddress": address,
     }

@@ -13,11 +13,12 @@ from api.authentication import credentials
 from api.authentication.password_changes import check_password, replace_password
 from api.authentication.passwords import Passwords
 from api.errors import Conflict, NotFound
-from api.outbox.claims import end_password_mails
+from api.outbox import queue
+from api.outbox.queue import NewMessage
 from api.state import accounts
 from api.state.policies import PasswordPolicy
+from reconciler.access.mails import PASSWORD_RESET
 from reconciler.access.touched import Touched
-from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database
 from reconciler.store.generations import raise_generation
@@ -52,7 +53,7 @@ def set_password(
         _refuse_directory(account)
         check_password(password, account, policy)
         replace_password(connection, account, hashed, now=now, change_required=change_required)
-        end_password_mails(connection, account.id, "a password was set since", now)
+        queue.end_password_mails(connection, account.id, "a password was set since", now)
         ended = credentials.revoke(connection, account.id, now, kind=None if revoke_tokens else "session")
         detail = {"changeRequired": change_required, "revokedCredentials": len(ended)}
         append(connection, [Event("password.set", "User", name, detail)], at=now, actor=actor)
@@ -65,9 +66,7 @@ def reset_password(database: Database, name: str, *, actor: str, now: datetime) 
     """
     with _acting(database, name) as (connection, account):
         _refuse_directory(account)
-        connection.execute(
-            tables.outbox.insert().values(template="password-reset", user_id=account.id, created_at=now, attempts=0, detail="{}")
-        )
+        queue.put(connection, [NewMessage(PASSWORD_RESET, account.id)], now)
         append(connection, [Event("password.reset", "User", name, {})], at=now, actor=actor)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import delete, or_
 from api.authentication.logins import forget_failures
 from api.background import Periodic
 from api.directory import lockout
+from api.outbox import queue
 from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.engine import Database
@@ -30,8 +31,6 @@ _PAUSE = 0.1
 _AT_A_TIME = 1_000
 _SOME = """SELECT id, kind, CASE WHEN revoked_at < expires_at THEN revoked_at ELSE expires_at END
 FROM tokens WHERE id > ? ORDER BY id LIMIT ?"""
-_OVER_MAILS = """SELECT id FROM outbox WHERE sent_at <= ?
-UNION ALL SELECT id FROM outbox WHERE sent_at IS NULL AND ended_at <= ? LIMIT ?"""
 
 
 def purging(reader: Reader) -> Periodic:
@@ -77,13 +76,7 @@ def _delete(database: Database, numbers: list[int], limits: dict[str, datetime])
 
 
 def _purge_mails(reader: Reader, now: datetime, stopping: threading.Event) -> None:
-    columns, limit = tables.outbox.c, now - KEPT_MAIL
-    over = (columns.sent_at <= limit) | (columns.sent_at.is_(None) & (columns.ended_at <= limit))
     while not stopping.is_set():
-        numbers = [number for (number,) in reader.rows(_OVER_MAILS, *2 * (instant_text(limit),), _AT_A_TIME)]
-        if numbers:
-            with reader.database.recording() as connection:  # looked at again: an operator may have had it tried again
-                connection.execute(delete(tables.outbox).where(columns.id.in_(numbers), over))
-        if len(numbers) < _AT_A_TIME:
+        if queue.delete_over(reader, now - KEPT_MAIL, _AT_A_TIME) < _AT_A_TIME:
             return
         stopping.wait(_PAUSE)

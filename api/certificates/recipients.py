@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import ColumnElement, Row, select
 
+from api.outbox import queue
+from api.outbox.queue import NewMessage
 from api.state.accounts import DISABLED, members
 from api.state.policies import MailPolicy, read_policies
+from reconciler.access.mails import CERTIFICATE_ISSUED
 from reconciler.store import tables
-from reconciler.store.bulk import insert_rows
 from reconciler.store.engine import Connection
-from reconciler.store.tables import instant_text
 
-Template = Literal["certificate-issued", "certificate-expiring"]
-ISSUED: Template = "certificate-issued"
-EXPIRING: Template = "certificate-expiring"
 GONE = "the account is gone, or switched off"
 """Why its owner is not told of a certificate."""
 _users, _states, _teams, _certificates = tables.users.c, tables.account_states.c, tables.teams.c, tables.certificates.c
-_outbox = tables.outbox.c
 
 
 class Person(NamedTuple):
@@ -125,37 +122,28 @@ JOINED = (
 
 def put(
     connection: Connection,
-    template: Template,
+    template: str,
     concerned: Iterable[tuple[Concerned, Mapping[str, Any]]],
     always: Iterable[str],
     now: datetime,
 ) -> int:
     """Put messages into the outbox, of each certificate to all that are to be told; how many. Each comes with its detail."""
     administrators, always = Administrators(connection, now), tuple(always)
-    messages = []
+    messages: list[NewMessage] = []
     for certificate, detail in concerned:
         owner = certificate.owner
         in_place = () if owner is not None and owner.email else administrators.of(certificate.team_id)
         told = recipients(owner, in_place, orjson.loads(certificate.extra_addresses), always)
         text = orjson.dumps(detail).decode()
-        messages += [(template, each.user_id, certificate.id, each.address, text) for each in told]
-    return _insert(connection, messages, now)
-
-
-def _insert(connection: Connection, messages: Iterable[tuple[str, int | None, int, str | None, str]], now: datetime) -> int:
-    rows = [(*message, instant_text(now)) for message in messages]
-    insert_rows(connection, tables.outbox, rows, ("template", "user_id", "certificate_id", "recipient", "detail", "created_at"))
-    return len(rows)
+        messages += [NewMessage(template, each.user_id, certificate.id, each.address, text) for each in told]
+    return queue.put(connection, messages, now)
 
 
 def withdraw(connection: Connection, certificate_id: int, before: Iterable[str], after: Iterable[str], now: datetime) -> None:
     """End what was not sent yet to addresses that are not told of a certificate any more: one of them may have been a mistake."""
     gone = set(map(_compared, before)) - set(map(_compared, after))
-    unsent = (_outbox.certificate_id == certificate_id) & _outbox.recipient.is_not(None) & _outbox.sent_at.is_(None)
-    found = connection.execute(select(_outbox.id, _outbox.recipient).where(unsent))
-    numbers = [number for number, address in found if _compared(address) in gone]
-    values = {"ended_at": now, "next_attempt_at": None, "last_error": "the certificate has this address no more"}
-    connection.execute(tables.outbox.update().where(_outbox.id.in_(numbers) & unsent).values(values))
+    why = "the certificate has this address no more"
+    queue.withdraw(connection, certificate_id, lambda address: _compared(address) in gone, why, now)
 
 
 def still_wanted(connection: Connection, row: Row[Any]) -> str | None:
@@ -180,7 +168,7 @@ def still_wanted(connection: Connection, row: Row[Any]) -> str | None:
 def _unwanted(template: str, certificate: Any, policy: MailPolicy) -> str | None:  # noqa: PLR0911 - a reason a check
     if certificate.revoked_at is not None:
         return "the certificate was revoked"
-    if template == ISSUED:
+    if template == CERTIFICATE_ISSUED:
         if certificate.suppress_issued_emails:
             return "the team suppresses mails about issued certificates"
         return None if policy.on_issue else "the Settings switch off mails about issued certificates"
@@ -206,15 +194,8 @@ def tell_others(connection: Connection, row: Row[Any], now: datetime) -> int:
     if found is None:
         return 0
     certificate = Concerned(*found)
-    told = _told(connection, row)
+    like = NewMessage(row.template, None, row.certificate_id, None, row.detail)
+    told = {_compared(address) if address is not None else user_id for user_id, address in queue.addressees(connection, like)}
     in_place = Administrators(connection, now).of(certificate.team_id)
     people = recipients(certificate.owner, [each for each in in_place if _compared(each.email) not in told], (), ())
-    messages = [(row.template, each.user_id, row.certificate_id, None, row.detail) for each in people if each.user_id not in told]
-    return _insert(connection, messages, now)
-
-
-def _told(connection: Connection, row: Row[Any]) -> set[int | str]:
-    """Whom messages like this one went to: accounts, and addresses as they are compared."""
-    same = (_outbox.certificate_id == row.certificate_id) & (_outbox.template == row.template) & (_outbox.detail == row.detail)
-    found = connection.execute(select(_outbox.user_id, _outbox.recipient).where(same))
-    return {_compared(address) if address is not None else user_id for user_id, address in found}
+    return queue.put(connection, [like._replace(user_id=each.user_id) for each in people if each.user_id not in told], now)

@@ -17,13 +17,14 @@ from api.authentication import credentials
 from api.authentication.principal import Principal
 from api.certificates import search
 from api.certificates.reading import Certificate, read_certificate
-from api.certificates.recipients import CONCERNED, ISSUED, JOINED, Concerned, put, withdraw
+from api.certificates.recipients import CONCERNED, JOINED, Concerned, put, withdraw
 from api.certificates.search import Standing
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
+from reconciler.access.mails import CERTIFICATE_ISSUED
 from reconciler.access.state import AccessState, paths
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
@@ -214,7 +215,7 @@ def _tell(connection: Connection, caller: Principal, number: int, certificate: C
     *concerned, suppressed = connection.execute(query).one()
     if suppressed or not policy.on_issue or certificate.not_after <= now:
         return 0
-    return put(connection, ISSUED, [(Concerned(*concerned), {})], policy.always_send_to, now)
+    return put(connection, CERTIFICATE_ISSUED, [(Concerned(*concerned), {})], policy.always_send_to, now)
 
 
 def _changeable(reader: Reader, caller: Principal, number: int) -> Standing:

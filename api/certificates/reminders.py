@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, false, func, select
 
 from api.background import Periodic
-from api.certificates.recipients import CONCERNED, EXPIRING, JOINED, Concerned, mail_policy, put
+from api.certificates.recipients import CONCERNED, JOINED, Concerned, mail_policy, put
 from api.metrics import Metrics
+from reconciler.access.mails import CERTIFICATE_EXPIRING
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database
@@ -68,7 +69,7 @@ def _remind(connection: Connection, since: datetime, now: datetime) -> tuple[int
     if not policy.on_expiry:
         return 0, 0
     due = nearest((days, _expiring(connection, since, now, days)) for days in policy.days_before_expiry)
-    mails = put(connection, EXPIRING, due, policy.always_send_to, now)
+    mails = put(connection, CERTIFICATE_EXPIRING, due, policy.always_send_to, now)
     if due:
         made = Event("certificate.remind", "Certificate", "", {"certificates": len(due), "mails": mails})
         append(connection, [made], at=now, actor="accord-api")

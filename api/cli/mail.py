@@ -47,17 +47,18 @@ def status(form: str, **options: str | None) -> int:
     """Say how many messages wait, since when, what went wrong with which, and what was given up."""
     import orjson
 
-    from api.outbox import claims as outbox
+    from api.outbox import status as outbox
     from reconciler.access.instants import format_instant
 
     with at_work(options) as (settings, database, _), database.reading() as connection:
         found, trouble = outbox.read_status(connection), outbox.read_trouble(connection, _SHOWN)
+    waiting = found.waiting
     if form == "json":
         shown = {
             "way": settings.mail.shown,
-            "waiting": found.waiting,
-            "heldBack": found.held_back,
-            "oldest": found.oldest and format_instant(found.oldest),
+            "waiting": waiting.messages,
+            "heldBack": waiting.held_back,
+            "oldest": waiting.oldest and format_instant(waiting.oldest),
             "givenUp": found.given_up,
             "unwanted": found.unwanted,
             "sent": found.sent,
@@ -77,9 +78,9 @@ def status(form: str, **options: str | None) -> int:
         click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
     else:
         click.echo(f"Mail goes to {settings.mail.shown}.")
-        since = f", the oldest since {_second(found.oldest)}" if found.oldest else ""
-        held = f"; of them {found.held_back} until their accounts are enabled" if found.held_back else ""
-        click.echo(f"{found.waiting} {_of(found.waiting, 'waits', 'wait')}{since}{held}.")
+        since = f", the oldest since {_second(waiting.oldest)}" if waiting.oldest else ""
+        held = f"; of them {waiting.held_back} until their accounts are enabled" if waiting.held_back else ""
+        click.echo(f"{waiting.messages} {_of(waiting.messages, 'waits', 'wait')}{since}{held}.")
         given_up, unwanted = _of(found.given_up, "was", "were"), _of(found.unwanted, "was", "were")
         click.echo(f"{found.given_up} {given_up} given up, {found.unwanted} {unwanted} not wanted any more.")
         for template, number in found.sent.items():
@@ -119,7 +120,7 @@ Exit codes: 0 they will be tried again; 1 one of them neither failed nor was giv
 @database_option
 def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None:
     """Have messages that failed, or were given up, tried again at once. One that was sent, or is not wanted any more, is not."""
-    from api.outbox import claims as outbox
+    from api.outbox import status as outbox
     from reconciler.store.audit import Event, append
 
     if bool(ids) is everything:

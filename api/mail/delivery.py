@@ -33,9 +33,13 @@ from api.mail.variables import gather
 from api.metrics import Metrics
 from api.outbox import claims as outbox
 from api.outbox.claims import Claimed
+from api.outbox.messages import Ending, Outcome
+from api.outbox.queue import end_password_mails
+from api.outbox.status import read_waiting
 from api.state import accounts
 from api.state.policies import Policies
 from api.state.reader import Reader
+from reconciler.access.mails import PASSWORD_MAILS, WELCOME
 from reconciler.access.resources import EmailTemplate
 from reconciler.mail.builtin import BUILT_IN
 from reconciler.mail.rendering import BadTemplate, Rendered, render
@@ -93,12 +97,12 @@ class Letter(NamedTuple):
     password: NewPassword | None
 
 
-class Unwanted(Exception):
-    """A message that is never to be sent; why. `others`: somebody else is to be told in the account's place."""
+class Unsendable(Exception):
+    """A message that will never be sent."""
 
-    def __init__(self, why: str, *, others: bool = False) -> None:
-        super().__init__(why)
-        self.others = others
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.why)
+        self.ending = ending
 
 
 class Held(Exception):
@@ -188,9 +192,9 @@ class Delivery:
             letter = self._written(message, now)
             if datetime.now(UTC) - message.claimed_at > outbox.LEASE - timedelta(seconds=self._settings.timeout) - _SPARE:
                 raise Undelivered("it took too long to write it, and may be another's by now", "temporary")
-            self._way.send(letter.recipient.envelope, letter.content, message.message_id, secret=message.brings_password)
-        except Unwanted as reason:
-            self._end(message, reason, now)
+            self._way.send(letter.recipient.envelope, letter.content, message.message_id, secret=letter.password is not None)
+        except Unsendable as error:
+            self._end(message, error.ending, now)
             return 0.0
         except Held:
             with self._database.noting() as connection:
@@ -203,10 +207,10 @@ class Delivery:
         return 0.0
 
     def _written(self, message: Claimed, now: datetime) -> Letter:
-        """The message, ready to be sent. Raises Unwanted, Held, Undelivered or StoreError."""
+        """The message, ready to be sent. Raises Unsendable, Held, Undelivered or StoreError."""
         try:
             return self._write(message, now)
-        except (Unwanted, Held, StoreError):
+        except (Unsendable, Held, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 - one message that cannot be written must not keep the others
             raise Undelivered(f"a fault of Accord's in writing it ({type(error).__name__})", "temporary") from None
@@ -216,21 +220,21 @@ class Delivery:
             message = outbox.current(connection, message)
             material = gather(connection, message, self._settings.public_url, now)
             if material is None:
-                raise Unwanted("what it is about is gone")
-            if not message.brings_password:
+                raise Unsendable(Ending("what it is about is gone", Outcome.UNWANTED))
+            if message.template not in PASSWORD_MAILS:
                 reason = recipients.still_wanted(connection, message)  # type: ignore[arg-type] # a row of the outbox, as far as it looks
                 if reason is not None:
-                    raise Unwanted(reason, others=reason == recipients.GONE)
+                    raise Unsendable(Ending(reason, Outcome.UNWANTED, reason == recipients.GONE))
         if not is_address(material.recipient.address):
-            raise Unwanted(f"{outbox.GIVEN_UP}there is no address that mail can be sent to")
+            raise Unsendable(Ending("there is no address that mail can be sent to", Outcome.GIVEN_UP))
         variables, password = dict(material.variables), None
-        if message.brings_password:
+        if message.template in PASSWORD_MAILS:
             assert material.account is not None
             if accounts.is_disabled(material.account):
                 raise Held
             reason = _unwanted_password(message, material.account)
             if reason is not None:
-                raise Unwanted(reason)
+                raise Unsendable(Ending(reason, Outcome.UNWANTED))
             secret, password = self._make_password(material.account, now)
             variables |= {"password": secret, "passwordExpires": password.expires_at}
         content = compose(
@@ -258,7 +262,7 @@ class Delivery:
                 _log.error("the declared template %s cannot be used (%s); the one that is built in was sent", name, where)
                 self._metrics.mail_templates_unusable.labels(name).inc()
         if name not in BUILT_IN:
-            raise Unwanted(f"{outbox.GIVEN_UP}there is no template `{name[:32]}`")
+            raise Unsendable(Ending(f"there is no template `{name[:32]}`", Outcome.GIVEN_UP))
         return render(BUILT_IN[name], variables)
 
     def _settle(self, message: Claimed, letter: Letter, now: datetime) -> None:
@@ -276,14 +280,14 @@ class Delivery:
                 time.sleep(_POLL)
         self._metrics.mails_sent.labels(message.template).inc()
 
-    def _end(self, message: Claimed, reason: Unwanted, now: datetime) -> None:
+    def _end(self, message: Claimed, ending: Ending, now: datetime) -> None:
         # where more than this row is touched, in the order in which an apply locks things
-        with self._database.recording() if reason.others else self._database.noting() as connection:
-            ended = outbox.end(connection, message, str(reason), now)
-            if ended and reason.others:
+        with self._database.recording() if ending.tells_others else self._database.noting() as connection:
+            ended = outbox.end(connection, message, ending, now)
+            if ended and ending.tells_others:
                 recipients.tell_others(connection, message, now)  # type: ignore[arg-type] # as above
-        if ended and str(reason).startswith(outbox.GIVEN_UP):
-            self._give_up(1, str(reason).removeprefix(outbox.GIVEN_UP))
+        if ended and ending.outcome is Outcome.GIVEN_UP:
+            self._give_up(1, ending.why)
 
     def _fail(self, message: Claimed, failure: Undelivered, now: datetime) -> float:
         """Write down that it failed; the seconds for which to leave the server alone."""
@@ -291,7 +295,7 @@ class Delivery:
         self._metrics.mail_failures.labels(failure.fault).inc()
         self._failures += 1
         if counts and pace.is_over(self._pace, message.attempts, failure.fault, self._settings.give_up):
-            self._end(message, Unwanted(f"{outbox.GIVEN_UP}{failure}"), now)
+            self._end(message, Ending(str(failure), Outcome.GIVEN_UP), now)
         else:
             wait = pace.delay(self._pace, message.attempts, failure.fault) if counts else self._pace.away_first
             until = now + pace.spread(wait, random.random())  # noqa: S311 - no secret
@@ -315,7 +319,7 @@ class Delivery:
         self._away_since = self._away_since or now
         if now - self._away_since >= self._settings.give_up:
             with self._database.recording() as connection:
-                number = outbox.give_up_older(connection, now - self._settings.give_up, str(failure), now)
+                number = outbox.end_older(connection, now - self._settings.give_up, Ending(str(failure), Outcome.GIVEN_UP), now)
             self._give_up(number, str(failure))
 
     def _give_up(self, number: int, why: str) -> None:
@@ -329,7 +333,7 @@ class Delivery:
             return
         self._told = time.monotonic() + _TELL
         with self._database.reading() as connection:
-            waiting, _, oldest = outbox.read_waiting(connection)
+            waiting, _, oldest = read_waiting(connection)
         self._metrics.mails_waiting.set(waiting)
         self._metrics.mail_oldest.set(0 if oldest is None else max(0.0, (now - oldest).total_seconds()))
 
@@ -338,7 +342,7 @@ def _unwanted_password(message: Claimed, account: Row[Any]) -> str | None:
     """Why an account is not to be given a password by a message."""
     if account.source == "directory":
         return "it is a directory account by now: its password is its directory's affair"
-    if message.template == "welcome" and account.password_hash and account.password_set_at >= message.created_at:
+    if message.template == WELCOME and account.password_hash and account.password_set_at >= message.created_at:
         return "the account has a password by now"
     return None
 
@@ -353,13 +357,13 @@ def _take_effect(connection: Any, message: Claimed, password: NewPassword, now: 
     if account is None or account.source == "directory":
         return
     detail: dict[str, Any] = {"message": message.id, "template": message.template}
-    if message.template == "welcome" and account.password_set_at != password.before:
+    if message.template == WELCOME and account.password_set_at != password.before:
         append(connection, [Event("password.generate-unused", "User", account.name, detail)], at=now, actor=ACTOR)
         return
     replace_password(connection, account, password.hashed, now=now, change_required=True, expires_at=password.expires_at)
     ended = credentials.revoke(connection, account.id, now, kind="session")
     # whoever asked before this message was begun has been answered by it
     reason = "another message has brought a password since"
-    outbox.end_password_mails(connection, account.id, reason, now, before=message.claimed_at)
+    end_password_mails(connection, account.id, reason, now, before=message.claimed_at)
     detail |= {"expiresAt": instant_text(password.expires_at), "revokedCredentials": len(ended)}
     append(connection, [Event("password.generate", "User", account.name, detail)], at=now, actor=ACTOR)

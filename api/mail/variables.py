@@ -12,6 +12,7 @@ from sqlalchemy import Row, select, text
 from api.mail.message import Recipient
 from api.outbox.claims import Claimed
 from api.state import accounts
+from reconciler.access.mails import PASSWORD_MAILS
 from reconciler.access.resources import EmailTemplate
 from reconciler.store import tables
 from reconciler.store.engine import Connection
@@ -34,7 +35,7 @@ class Material(NamedTuple):
 def gather(connection: Connection, message: Claimed, public_url: str, now: datetime) -> Material | None:
     """All that a message needs, of one moment; None where what it is about is gone."""
     account = accounts.find_by_id(connection, message.user_id)
-    if message.brings_password:
+    if message.template in PASSWORD_MAILS:
         if account is None:
             return None
         about: dict[str, Any] = {"user": _user(account.name, account.full_name, account.email)}

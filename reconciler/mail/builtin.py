@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reconciler.access.mails import CERTIFICATE_EXPIRING, CERTIFICATE_ISSUED, PASSWORD_RESET, WELCOME
 from reconciler.access.resources import EmailTemplate
 
 _NAME = "{{ user.fullName or user.name }}"
@@ -131,17 +132,17 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
     template.name: template
     for template in (
         _account(
-            "welcome",
+            WELCOME,
             "Your new account in the certificate service",
             "an account has been made for you in the certificate service.",
         ),
         _account(
-            "password-reset",
+            PASSWORD_RESET,
             "Your new password for the certificate service",
             "an administrator has reset your password for the certificate service.",
         ),
         _certificate(
-            "certificate-issued",
+            CERTIFICATE_ISSUED,
             "Certificate issued: {{ certificate.subject }}",
             "this certificate has been issued:",
             _FETCH,
@@ -154,7 +155,7 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
             ),
         ),
         _certificate(
-            "certificate-expiring",
+            CERTIFICATE_EXPIRING,
             f"Certificate {_EXPIRES}: {{{{ certificate.subject }}}}",
             f"this certificate {_EXPIRES}. Renew it,\nunless nothing uses it any more:",
             _RENEW,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS
+
 Type: TypeAlias = Literal["text", "link", "number", "instant", "list"]
 """A link is an http or https address, an instant an aware datetime, a list one of texts."""
 
@@ -80,10 +82,8 @@ _CERTIFICATE = (
     _URL,
 )
 VARIABLES: Mapping[str, tuple[Variable, ...]] = {
-    "welcome": _ACCOUNT,
-    "password-reset": _ACCOUNT,
-    "certificate-issued": _CERTIFICATE,
-    "certificate-expiring": _CERTIFICATE,
+    **dict.fromkeys(PASSWORD_MAILS, _ACCOUNT),
+    **dict.fromkeys(CERTIFICATE_MAILS, _CERTIFICATE),
 }
 """By the template's name."""
 

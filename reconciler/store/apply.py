@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import func, select
 
 from reconciler import __version__
+from reconciler.access.mails import WELCOME
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
 from reconciler.access.touched import EVERYTHING, Touched
 from reconciler.plan.effects import ends_credentials, gets_welcome_mail, loses_ad_group
@@ -268,7 +269,7 @@ class _Writer:
                 for change, columns in zip(piece, values, strict=True)
             ]
             mails = [
-                ("welcome", ids[change.name], self.now, 0, "{}")
+                (WELCOME, ids[change.name], self.now, 0, "{}")
                 for change in piece
                 if isinstance(change.after, User) and gets_welcome_mail(change.after)
             ]

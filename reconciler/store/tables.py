@@ -312,11 +312,12 @@ outbox = Table(
     Column("recipient", Text),  # NULL: the user's address, as it is when the mail is delivered
     Column("created_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("next_attempt_at", Instant),  # NULL: at once. While somebody delivers it: when others may, should that one die
-    Column("claim", String(32)),  # whoever delivers it, or did last
+    Column("next_attempt_at", Instant),  # NULL: at once. During a delivery: when others may try, if that one dies
+    Column("claim", String(32)),  # of the sender that delivers it, or did last
     Column("message_id", Text),
     Column("sent_at", Instant, index=True),
     Column("ended_at", Instant),  # never to be sent: given up, or no longer wanted; `last_error` says why
+    _flag("given_up"),
     Column("last_error", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
     Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=_WAITING, postgresql_where=_WAITING),

@@ -185,15 +185,19 @@ def test_an_address_that_is_taken_off_is_sent_nothing_more(world: RegisterWorld)
     world.settings(alwaysSendTo=["pki@example.org"])
     extra = ["Typo@example.com", "pki@example.org", "gone@example.com", "kept@example.com"]
     number, other = (world.register(extraAddresses=extra) for _ in range(2))
-    world.execute("UPDATE outbox SET ended_at = created_at, last_error = 'given up: no' WHERE recipient = 'gone@example.com'")
+    world.execute(
+        "UPDATE outbox SET ended_at = created_at, given_up = TRUE, last_error = 'no' WHERE recipient = 'gone@example.com'"
+    )
     world.caller("alice")(
         "PATCH", f"/certificates/{number}", 200, json={"extraAddresses": ["KEPT@example.com", "new@example.com"]}
     )
     with world.service.database.reading() as connection:
         outbox = tables.outbox.c
-        rows = connection.execute(select(outbox.recipient, outbox.last_error).where(outbox.certificate_id == number)).all()
+        columns = outbox.recipient, outbox.last_error, outbox.given_up
+        rows = connection.execute(select(*columns).where(outbox.certificate_id == number)).all()
         untouched = connection.execute(select(outbox.last_error).where(outbox.certificate_id == other)).scalars().all()
     why = "the certificate has this address no more"
     expected = {None: None, "pki@example.org": None, "kept@example.com": None, "Typo@example.com": why, "gone@example.com": why}
     assert {row.recipient: row.last_error for row in rows} == expected
+    assert not any(row.given_up for row in rows), "nobody can have it tried again"
     assert why not in untouched

@@ -59,6 +59,7 @@ def test_what_is_given_up_is_shown_and_taken_up_again(world: MailWorld, server: 
     assert "password-reset to alice, 3 tries, never again" in done.stdout
     shown = json.loads(command("mail", "status", "--format", "json", url=world.url).stdout)
     (trouble,) = shown["trouble"]
+    assert trouble["why"].startswith("given up: the mail server ")
     assert (trouble["to"], trouble["attempts"], trouble["nextAttemptAt"], shown["givenUp"]) == ("alice", 3, None, 1)
     assert command("mail", "retry", "999", url=world.url).returncode == 1
     assert command("mail", "retry", url=world.url).returncode == 1

@@ -12,7 +12,7 @@ from mail_server import Authority, MailServer
 from mail_world import AT_ONCE, MailWorld
 
 from api.mail.settings import MailSettings
-from api.outbox import claims as outbox
+from api.outbox import claims, status
 
 DAY = timedelta(days=1)
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -25,7 +25,7 @@ def settings(world: MailWorld, server: MailServer, authority: Authority) -> Mail
 
 def retry(world: MailWorld) -> list[int]:
     with world.service.database.recording() as connection:
-        return [number for number, _, _ in outbox.retry(connection, None, datetime.now(UTC))]
+        return [number for number, _, _ in status.retry(connection, None, datetime.now(UTC))]
 
 
 @ON_SQLITE
@@ -61,13 +61,13 @@ def test_what_a_fast_clock_put_off_is_due_once_the_clock_is_right(
 @pytest.mark.parametrize("database_kind", ["postgresql"])
 def test_nobody_claims_what_is_being_taken_up_again(world: MailWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("password-reset", "alice", attempts=1, next_attempt_at=datetime.now(UTC) - DAY, last_error="no")
-    chunks, claimed = outbox.in_chunks, []
+    chunks, claimed = status.in_chunks, []
 
     def meanwhile(numbers: Iterable[int]) -> Any:
-        claimed.append(outbox.claim(world.service.database, "example.org", datetime.now(UTC)))
+        claimed.append(claims.claim(world.service.database, "example.org", datetime.now(UTC)))
         return chunks(numbers)
 
-    monkeypatch.setattr(outbox, "in_chunks", meanwhile)
+    monkeypatch.setattr(status, "in_chunks", meanwhile)
     assert len(retry(world)) == 1
     assert claimed == [None]
     assert (world.row().claim, world.row().attempts) == (None, 0)
@@ -82,7 +82,7 @@ def test_a_reset_that_was_given_up_is_not_taken_up_once_a_password_came(
     world.deliver(settings)
     server.answers.clear()
     number = world.row().id
-    assert world.row().last_error.startswith("given up: ")
+    assert world.row().given_up
     if way == "set":
         world.set_password("alice")
     else:

@@ -291,7 +291,7 @@ def test_new_people_with_a_generated_password_are_welcomed_and_no_mail_holds_one
     assert plan.effects.mails == 2
     assert {column.name for column in tables.outbox.columns} == {
         "id", "template", "user_id", "certificate_id", "recipient", "created_at", "attempts", "next_attempt_at", "claim",
-        "message_id", "sent_at", "ended_at", "last_error", "detail",
+        "message_id", "sent_at", "ended_at", "given_up", "last_error", "detail",
     }  # fmt: skip
     bring(database, without(SMALL, users={"alice": SMALL.users["alice"]._replace(email="x@example.org")}), commit="beef")
     assert len(query(database, "SELECT id FROM outbox")) == 2

@@ -127,6 +127,32 @@ def test_counts_of_passwords_sent_to_a_directory_get_a_table_of_their_own(databa
     assert addresses == [("203.0.113.9", 4, "2026-01-07", "2026-01-08")]
 
 
+def test_mails_that_were_given_up_are_marked_in_a_column(database_url: str) -> None:
+    moment = "2026-01-01T00:00:00.000000Z"
+    with open_database(database_url) as database:
+        upgrade_to(database, "0007")
+        for ended_at, error in (
+            (moment, "given up: the mail server refuses the recipient"),
+            (moment, "the certificate was revoked"),
+            (None, "the mail server does not answer"),
+            (None, None),
+        ):
+            values = ", ".join("NULL" if value is None else f"'{value}'" for value in (ended_at, error))
+            run_sql(
+                database,
+                f"INSERT INTO outbox (template, created_at, ended_at, last_error) VALUES ('welcome', '{moment}', {values})",
+            )
+        upgrade(database)
+        assert query(database, "SELECT last_error FROM outbox WHERE given_up ORDER BY id") == [
+            ("the mail server refuses the recipient",)
+        ]
+        assert query(database, "SELECT last_error FROM outbox WHERE NOT given_up ORDER BY id") == [
+            ("the certificate was revoked",),
+            ("the mail server does not answer",),
+            (None,),
+        ]
+
+
 def test_two_upgrades_at_once_end_in_one(database_url: str) -> None:
     failures: list[BaseException] = []
 

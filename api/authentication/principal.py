@@ -1,4 +1,4 @@
-"""The principal of a request: account, teams, credential, source address; checked anew for every request."""
+"""The principal of a request: account, teams, credential and address, checked at every request."""
 
 from __future__ import annotations
 

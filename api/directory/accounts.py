@@ -35,7 +35,7 @@ class Known(NamedTuple):
     guid: str
     domain: str
     missing_since: datetime | None
-    told: tuple[str, str | None, str]
+    profile: tuple[str, str | None, str]
     """What the directory last said of it: mail, full name, DN."""
     is_off: bool
     """Whether its directory has disabled it."""
@@ -77,7 +77,7 @@ def sync(connection: Connection, known: Known, name: str, entry: Entry, teams: M
     """Write what the directory now says of an account: its name, its teams by the group that gives them, whether it has ended."""
     events = _sync_name(connection, known, name)
     name = name if events else known.name
-    if (entry.mail, entry.full_name, entry.dn) != known.told:
+    if (entry.mail, entry.full_name, entry.dn) != known.profile:
         values = {"email": entry.mail, "full_name": entry.full_name}
         connection.execute(tables.users.update().where(_users.id == known.user_id).values(**values))
         connection.execute(tables.directory_accounts.update().where(_known.user_id == known.user_id).values(dn=entry.dn))
@@ -114,7 +114,7 @@ def _sync_teams(connection: Connection, user_id: int, name: str, teams: Mapping[
     return [Event("account.teams", "User", name, detail)]
 
 
-def seen(connection: Connection, user_ids: Iterable[int], now: datetime) -> None:
+def mark_read(connection: Connection, user_ids: Iterable[int], now: datetime) -> None:
     """Record that accounts were read completely at an instant."""
     read = _known.user_id.in_(list(user_ids))
     connection.execute(tables.directory_accounts.update().where(read).values(read_at=now, missing_since=None))

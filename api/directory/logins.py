@@ -140,7 +140,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
         events.append(Event("account.appear", "User", name, {"domain": domain.settings.dns_name, "guid": entry.guid}))
     teams = directory_accounts.teams_of(verified.sids, directory_accounts.read_mapping(connection, domains, domain))
     events += directory_accounts.sync(connection, known, name, entry, teams, now)
-    directory_accounts.seen(connection, [known.user_id], now)
+    directory_accounts.mark_read(connection, [known.user_id], now)
     lockout.forget(connection, entry.guid)
     append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
     return directory_accounts.find(connection, guid=entry.guid) or "unknown-account"

@@ -146,7 +146,7 @@ class Resync:
                     name, teams = self._domains.account_name(domain, account.entry), accounts.teams_of(account.sids, mapping)
                     events += accounts.sync(connection, known, name, account.entry, teams, now)
                     read.append(known.user_id)
-            accounts.seen(connection, read, now)
+            accounts.mark_read(connection, read, now)
             append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
 
 

@@ -43,17 +43,17 @@ _WRITE = tables.account_states.update().where(_states.user_id == bindparam("of_u
 
 
 def find(connection: Connection, name: str) -> Row[Any] | None:
-    """An account with all that is known of it; what runtime never wrote is None."""
+    """An account with everything known of it. Facts that the runtime never wrote are None."""
     return connection.execute(_FIND, {"name": name}).first()
 
 
 def find_by_id(connection: Connection, user_id: int | None) -> Row[Any] | None:
-    """The same by the account's number."""
+    """The same by the account's ID."""
     return connection.execute(_JOINED.where(_users.id == user_id)).first()
 
 
 def require(account: Row[Any] | None, name: str) -> Row[Any]:
-    """An account that must be there. Raises NotFound."""
+    """The account itself. Raises NotFound if there is none."""
     if account is None:
         raise NotFound(f"there is no account `{name}`")
     return account
@@ -71,7 +71,7 @@ def members(now: datetime) -> Subquery:
 
 
 def must_change_password(account: Row[Any], now: datetime) -> bool:
-    """Whether the next login must change the password: it was asked for, or Git says that the password is too old."""
+    """Whether the next login must change the password: an administrator requires it, or the password is too old for Git."""
     if account.password_change_required:
         return True
     since, set_at = account.password_change_required_after, account.password_set_at

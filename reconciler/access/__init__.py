@@ -1,1 +1,1 @@
-"""The access model: resources, permitted IPs, decisions. Pure: no I/O, no SQL, no clock of its own."""
+"""The access model: resources, permitted IPs, decisions. Pure: no I/O, no SQL, no clock."""

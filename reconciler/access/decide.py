@@ -1,4 +1,4 @@
-"""decide(): may this account use that issuer, from this address, at this instant? A denial is a value with a reason."""
+"""decide() tells whether an account may use an issuer from an address at an instant. A denial is a value with a reason."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Reason = Literal[
 
 
 class Decision(NamedTuple):
-    """Allow or deny, the reason, and what led there.
+    """Allow or deny, with the reason and the path that led to it.
 
-    `path` is the way that holds longest (on a deny: one that has ended, where there is one), `rule` the permitted-IP
-    rule that let the address in; None where nothing restricts it.
+    `path` is the way that gives access for longest (if denied: a way that has ended, if there is one). `rule` is the permitted IP
+    that covers the address, or None if nothing restricts addresses.
     """
 
     allow: bool
@@ -37,9 +37,9 @@ class Decision(NamedTuple):
 
 
 def decide(state: AccessState, user: str, issuer: str, address: Address | None, now: datetime) -> Decision:
-    """Decide one request. An address of None is one that is not known: it satisfies no restriction.
+    """Decide one request. An address of None is unknown and satisfies no restriction.
 
-    The checks run from the account to the address, and the first that fails is the reason.
+    The checks run from the account to the address; the first that fails is the reason.
     """
     enabled = state.accounts.get(user)
     if not enabled:
@@ -66,9 +66,9 @@ def _no_way(state: AccessState, user: str, ways: list[Path], now: datetime) -> D
 
 
 def permits(teams: list[Team], address: Address | None) -> tuple[bool, str | None]:
-    """Whether the joined permitted-IP lists of an account's teams let an address in, and by which rule.
+    """Tell whether the joined permitted-IP lists of an account's teams cover an address, and by which rule.
 
-    No list at all restricts nothing. Where any rule is in place, a caller who is certainly on this machine stays permitted.
+    Without any list there is no restriction. With one, a caller who is certainly on this machine is still permitted.
     """
     texts = [text for team in teams for text in team.permitted_ips]
     if not texts:

@@ -1,4 +1,4 @@
-"""Instants and durations as the resources write them."""
+"""Instants and durations as resources write them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DAY = timedelta(days=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
-"""The end of the last day there is, which no midnight follows."""
+"""The end of the calendar's last day, which no midnight follows."""
 _LONGEST = timedelta(days=365_000)
-"""A thousand years: the calendar has as many before and after every day on which Accord runs."""
+"""A thousand years: the calendar reaches that far on either side of any day on which Accord runs."""
 
 
 @lru_cache(maxsize=4_096)  # many memberships end on the same day
 def parse_instant(text: str) -> datetime:
-    """Read an RFC 3339 instant, or a plain date, which means its end in UTC: the midnight after it.
+    """Read an RFC 3339 instant, or a plain date, which means the end of that day in UTC: the midnight after it.
 
-    Returns an aware datetime in UTC. Raises ValueError, with a message made for people, for anything else.
+    Return an aware datetime in UTC. Raises ValueError, with a message for people, for anything else.
     """
     try:
         if _DATE.fullmatch(text):
@@ -36,13 +36,13 @@ def parse_instant(text: str) -> datetime:
 
 @lru_cache(maxsize=4_096)
 def format_instant(instant: datetime) -> str:
-    """An aware instant in UTC as RFC 3339 writes it, with fractions only where there are any."""
+    """Write an instant in UTC as in RFC 3339, with a fraction only if there is one."""
     text = instant.astimezone(UTC).isoformat(timespec="microseconds" if instant.microsecond else "seconds")
     return text.removesuffix("+00:00") + "Z"
 
 
 def show_instant(instant: datetime) -> str:
-    """An end for people: the last day where it is the midnight after one, as a plain date means it, else the instant."""
+    """Show an end to people: as the last day if it is a midnight, as a plain date means it, otherwise as the instant."""
     utc = instant.astimezone(UTC)
     if utc == _LAST:
         return utc.date().isoformat()
@@ -52,11 +52,11 @@ def show_instant(instant: datetime) -> str:
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration such as `30m`, `12h` or `90d`; more than a thousand years is as much as these.
+    """Read a duration such as `30m`, `12h` or `90d`, at most a thousand years.
 
     Raises ValueError for anything else.
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError(f"`{text}` is not a duration; write a number and s, m, h or d, as in `30m`")
+        raise ValueError(f"`{text}` is not a duration; write a number and s, m, h or d, such as `30m`")
     return min(timedelta(**{_UNITS[match[2]]: int(match[1])}), _LONGEST)

@@ -1,7 +1,7 @@
-"""Permitted IPs: which addresses a team's members may call from.
+"""Permitted IPs: the addresses that a team's members may call from.
 
 A rule is an address, a CIDR network, a range `first-last`, or an IPv4 address whose last parts are `*`. An IPv4-mapped
-IPv6 address (RFC 4291, 2.5.5.2) is the IPv4 address it maps, in rules and in callers alike.
+IPv6 address (RFC 4291, 2.5.5.2) counts as the IPv4 address it maps, in rules and for callers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOOPBACK = {4: (127 << 24, (128 << 24) - 1), 6: (1, 1)}
 
 
 class Rule(NamedTuple):
-    """The addresses from `first` to `last`, both included, of one IP version."""
+    """The addresses of one IP version from `first` to `last`, inclusive."""
 
     version: int
     first: int
@@ -28,7 +28,7 @@ class Rule(NamedTuple):
 
 
 class Address(NamedTuple):
-    """A caller's address. `direct`: the connection itself comes from there, and it carries no forwarding header."""
+    """A caller's address. `direct`: the connection itself comes from there, without a forwarding header."""
 
     version: int
     value: int
@@ -37,13 +37,13 @@ class Address(NamedTuple):
 
     @property
     def is_local(self) -> bool:
-        """Whether the caller is on this machine, for certain."""
+        """Whether the caller is certainly on this machine."""
         return self.direct and _LOOPBACK[self.version][0] <= self.value <= _LOOPBACK[self.version][1]
 
 
 def _number(text: str) -> tuple[int, int]:
     if "%" in text:
-        raise ValueError(f"`{text}` has a zone (the part after %), which means nothing to another machine")
+        raise ValueError(f"`{text}` has a zone (the part after %), which has no meaning on another machine")
     try:
         address = ip_address(text)
     except ValueError:
@@ -55,7 +55,7 @@ def _number(text: str) -> tuple[int, int]:
 def parse_address(text: str, *, direct: bool = False) -> Address:
     """Read a caller's address.
 
-    Raises ValueError where `text` is not an IP address.
+    Raises ValueError if `text` is not an IP address.
     """
     version, value = _number(text)
     return Address(version, value, text, direct)
@@ -65,7 +65,7 @@ def parse_address(text: str, *, direct: bool = False) -> Address:
 def parse_rule(text: str) -> Rule:
     """Read one entry of a permitted-IP list.
 
-    Raises ValueError, with a message made for people, where it cannot be read or where it could be meant two ways.
+    Raises ValueError, with a message for people, if it is invalid or ambiguous.
     """
     if "*" in text:
         return _wildcard(text)
@@ -84,7 +84,7 @@ def parse_rule(text: str) -> Rule:
 def _network(text: str) -> Rule:
     address, _, length = text.partition("/")
     if not (length.isascii() and length.isdigit()):
-        raise ValueError(f"`{text}` is not a network; write the number of fixed bits after the slash, as in `10.20.0.0/16`")
+        raise ValueError(f"`{text}` is not a network; write the number of fixed bits after the slash, such as `10.20.0.0/16`")
     try:
         network = ip_network(text, strict=False)
     except ValueError:
@@ -101,7 +101,9 @@ def _wildcard(text: str) -> Rule:
     parts = text.split(".")
     fixed = [part for part in parts if part != "*"]
     if len(parts) != 4 or not fixed or parts != fixed + ["*"] * (4 - len(fixed)):
-        raise ValueError(f"`{text}` is not a pattern; only whole last parts of an IPv4 address can be `*`, as in `192.168.15.*`")
+        raise ValueError(
+            f"`{text}` is not a pattern; only whole parts at the end of an IPv4 address can be `*`, such as `192.168.15.*`"
+        )
     padding = 4 - len(fixed)
     try:
         first = IPv4Address(".".join(fixed + ["0"] * padding))
@@ -111,7 +113,7 @@ def _wildcard(text: str) -> Rule:
 
 
 def matching(rules: Iterable[Rule], address: Address) -> Rule | None:
-    """The first rule that permits an address, or None. Loopback is the caller's affair (`Address.is_local`)."""
+    """Return the first rule that covers an address, or None. The caller checks loopback (`Address.is_local`)."""
     version, value = address.version, address.value
     for rule in rules:
         if rule.version == version and rule.first <= value <= rule.last:
@@ -120,7 +122,7 @@ def matching(rules: Iterable[Rule], address: Address) -> Rule | None:
 
 
 def overlapping(rules: Sequence[Rule]) -> list[tuple[int, int]]:
-    """Pairs of positions, the later one first in place order, of rules that share an address with a rule before them."""
+    """Return pairs of positions of rules that share an address."""
     order = sorted(range(len(rules)), key=lambda index: (rules[index].version, rules[index].first, -rules[index].last))
     pairs = []
     widest = order[0] if order else 0
@@ -133,7 +135,7 @@ def overlapping(rules: Sequence[Rule]) -> list[tuple[int, int]]:
 
 
 def covers_everything(rules: Iterable[Rule]) -> bool:
-    """Whether the rules, joined, permit every address of an IP version, and so restrict nothing there."""
+    """Tell whether the joined rules cover every address of an IP version, so that they restrict nothing there."""
     by_version: dict[int, list[Rule]] = {4: [], 6: []}
     for rule in rules:
         by_version[rule.version].append(rule)
@@ -141,7 +143,7 @@ def covers_everything(rules: Iterable[Rule]) -> bool:
 
 
 def _joined(rules: list[Rule]) -> tuple[int, int] | None:
-    """The one range the rules make together, or None where there is a gap."""
+    """Return the single range that the rules cover together, or None if there is a gap."""
     reach = sorted((rule.first, rule.last) for rule in rules)
     high = reach[0][1]
     for _, (first, last) in pairwise(reach):

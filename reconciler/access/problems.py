@@ -1,4 +1,4 @@
-"""A problem found in a config repository: a value, never an exception, so that all of them are reported at once."""
+"""A problem in a config repository: a value, not an exception, so that all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Severity = Literal["error", "warning"]
 
 
 class Problem(NamedTuple):
-    """What is wrong, where (line and column count from 1), and what to write instead where that is known.
+    """What is wrong, where (line and column start at 1), and what to write instead, if known.
 
     `rule` is a stable identifier such as `unknown-reference`. Problems sort by place.
     """

@@ -1,4 +1,4 @@
-"""The access state: who is in which team and what each team may use, indexed for questions. Built once, then only read."""
+"""The access state: who is in which team and what each team may use, indexed for lookups. Built once, then only read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.access.resources import DeclaredState, Issuer, Membership, Permi
 
 
 class Access(NamedTuple):
-    """User x issuer: who can use what, through which teams (sorted), until when (the longest way there)."""
+    """User x issuer: who can use what, through which teams (sorted), until when (by the longest way)."""
 
     user: str
     issuer: str
@@ -20,7 +20,7 @@ class Access(NamedTuple):
 
 
 class Path(NamedTuple):
-    """One way from an account to an issuer: a membership of a team and the team's permission."""
+    """One way from an account to an issuer: a membership in a team and the team's permission."""
 
     team: str
     membership: Membership
@@ -28,16 +28,16 @@ class Path(NamedTuple):
 
     @property
     def until(self) -> datetime | None:
-        """When this way ends by itself: the earlier of the membership's and the permission's end."""
+        """When this way ends by itself: the earlier end of membership and permission."""
         return earlier(self.membership.until, self.permission.until)
 
     def holds_at(self, now: datetime) -> bool:
-        """Whether the way is still open at an instant; an end is exclusive."""
+        """Tell whether the way is open at an instant; ends are exclusive."""
         return not ended(self.membership.until, now) and not ended(self.permission.until, now)
 
 
 class AccessState(NamedTuple):
-    """Accounts (name -> enabled by every switch), teams and issuers by name, and each account's memberships by team."""
+    """Accounts (name → whether all switches enable it), teams and issuers by name, and each account's memberships by team."""
 
     accounts: Mapping[str, bool]
     teams: Mapping[str, Team]
@@ -46,12 +46,12 @@ class AccessState(NamedTuple):
 
 
 def ended(until: datetime | None, now: datetime) -> bool:
-    """Whether something that holds until an instant (exclusive; None: for good) has ended."""
+    """Tell whether something that holds until an instant (exclusive; None means forever) has ended."""
     return until is not None and until <= now
 
 
 def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    """The earlier of two ends, where None means never."""
+    """Return the earlier of two ends; None means never."""
     if one is None or other is None:
         return one if other is None else other
     return min(one, other)
@@ -64,9 +64,9 @@ def build(
     directory_accounts: frozenset[str] = frozenset(),
     directory_members: Mapping[str, Iterable[str]] | None = None,
 ) -> AccessState:
-    """Index the declared state together with what runtime says: accounts switched off, directory accounts and their teams.
+    """Index the declared state with the runtime's facts: disabled accounts, directory accounts and their teams.
 
-    A declared membership of somebody who is not a declared user counts for nothing.
+    A declared membership counts only for a declared user.
     """
     accounts = {name: user.enabled and name not in disabled for name, user in declared.users.items()}
     accounts.update((name, name not in disabled) for name in directory_accounts)
@@ -74,22 +74,22 @@ def build(
     for team in declared.teams.values():
         for membership in team.members:
             if membership.user not in declared.users:
-                continue  # only a declared user's membership can be declared; anybody else's is no way in
+                continue  # only declared users have declared memberships; another's gives no access
             memberships.setdefault(membership.user, {})[team.name] = membership
     for team_name, names in (directory_members or {}).items():
-        for name in directory_accounts.intersection(names):  # a declared user's membership is declared, or is none
+        for name in directory_accounts.intersection(names):  # declared users have only declared memberships
             memberships.setdefault(name, {}).setdefault(team_name, Membership(name))
     return AccessState(accounts, declared.teams, declared.issuers, memberships)
 
 
 def teams_of(state: AccessState, user: str, now: datetime) -> list[Team]:
-    """The teams an account is a member of at an instant, by name."""
+    """Return an account's teams at an instant, sorted by name."""
     memberships = state.memberships.get(user, {})
     return [state.teams[name] for name in sorted(memberships) if name in state.teams and not ended(memberships[name].until, now)]
 
 
 def paths(state: AccessState, user: str, issuer: str) -> list[Path]:
-    """Every way from an account to an issuer, by team, whether it has ended or not."""
+    """Return every way from an account to an issuer, sorted by team, including those that have ended."""
     return [
         Path(team, membership, permission)
         for team, membership in sorted(state.memberships.get(user, {}).items())
@@ -100,14 +100,14 @@ def paths(state: AccessState, user: str, issuer: str) -> list[Path]:
 
 
 def access_of(state: AccessState, user: str, now: datetime) -> dict[str, Access]:
-    """What one account may use at an instant, by issuer. A disabled account and a disabled issuer have no access."""
+    """Return what an account may use at an instant, by issuer. Disabled accounts and disabled issuers are left out."""
     return access_at(state, now)(user)
 
 
 def access_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Access]]:
-    """`access_of` at one instant for many accounts: what a team grants is worked out once, not for each of its members."""
+    """Return `access_of` for one instant and many accounts, computing what each team grants only once."""
 
-    new = tuple.__new__  # what Access() comes to, at half the cost: there may be a million of them
+    new = tuple.__new__  # does what Access() does at half the cost: there may be a million of them
 
     @cache
     def grants(name: str) -> list[Permission]:
@@ -143,7 +143,7 @@ def access_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Ac
 
 
 def all_access(state: AccessState, now: datetime) -> Iterator[Access]:
-    """Everybody's access at an instant, by user and issuer."""
+    """Yield everyone's access at an instant, sorted by user and issuer."""
     access = access_at(state, now)
     for user in sorted(state.accounts):
         found = access(user)

@@ -1,1 +1,1 @@
-"""Mail as text: what a template may say, the templates that are built in, and rendering one. Pure: it sends nothing."""
+"""Mail as text: what templates may contain, the built-in ones, and rendering. Pure: it sends nothing."""

@@ -1,4 +1,4 @@
-"""The texts that are sent where a config repository declares no template of its own."""
+"""The templates to use if a config repository declares none of its own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ROWS = (
     ("Requested by", f"{_NAME}, team {{{{ certificate.team }}}}", ""),
     ("Note", "{{ certificate.note }}", "certificate.note"),
 )
-"""What is said of a certificate: a label, a value, and the variable without which there is none."""
+"""Rows about a certificate: a label, a value, and the optional variable that the row depends on."""
 _EXPIRES = (
     "{% if certificate.daysToExpiry < 0 %}has expired{% elif certificate.daysToExpiry == 0 %}expires today"
     "{% elif certificate.daysToExpiry == 1 %}expires in 1 day{% else %}expires in {{ certificate.daysToExpiry }} days{% endif %}"
@@ -66,13 +66,13 @@ def _table(*rows: str) -> str:
 
 
 def _button(address: str, words: str) -> str:
-    """A link that looks like the one thing to do, and says where it leads."""
+    """Return a link that looks like a button, with its address below."""
     shown = f'<small style="opacity: 0.75">{{{{ {address} }}}}</small>'
     return f'{_P}<a href="{{{{ {address} }}}}" style="{_BUTTON}">{words}</a><br>\n{shown}</p>'
 
 
 def _account(name: str, subject: str, what: str) -> EmailTemplate:
-    """A mail with a password."""
+    """Return a mail with a password."""
     code = f"; {_CODE}"
     return EmailTemplate(
         name,
@@ -98,7 +98,7 @@ def _account(name: str, subject: str, what: str) -> EmailTemplate:
 
 
 def _certificate(name: str, subject: str, what: str, text_end: str, html_end: str) -> EmailTemplate:
-    """A mail about a certificate."""
+    """Return a mail about a certificate."""
     text, html = [], []
     for label, value, needed in _ROWS:
         row = _row(label, value, "; white-space: pre-wrap" if label == "Note" else "")
@@ -115,7 +115,7 @@ def _certificate(name: str, subject: str, what: str, text_end: str, html_end: st
 
 _FETCH = """\
 {% if certificate.url %}
-Fetch it at {{ certificate.url }}
+Download it at {{ certificate.url }}
 {% else %}
 {{ certificate.pem }}
 {% endif %}
@@ -125,7 +125,7 @@ _RENEW = """\
 Renew it at {{ certificate.renewalUrl }}
 {% endif %}
 {% if certificate.url %}
-It is kept at {{ certificate.url }}
+You can find it at {{ certificate.url }}
 {% endif %}
 """
 BUILT_IN: Mapping[str, EmailTemplate] = {
@@ -134,7 +134,7 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
         _account(
             WELCOME,
             "Your new account in the certificate service",
-            "an account has been made for you in the certificate service.",
+            "an account has been created for you in the certificate service.",
         ),
         _account(
             PASSWORD_RESET,
@@ -148,7 +148,7 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
             _FETCH,
             _page(
                 "{% if certificate.url %}",
-                _button("certificate.url", "Fetch it"),
+                _button("certificate.url", "Download it"),
                 "{% else %}",
                 f'<pre style="margin: 0 0 16px; overflow-x: auto; {_CODE}; font-size: 12px">{{{{ certificate.pem }}}}</pre>',
                 "{% endif %}",
@@ -157,17 +157,17 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
         _certificate(
             CERTIFICATE_EXPIRING,
             f"Certificate {_EXPIRES}: {{{{ certificate.subject }}}}",
-            f"this certificate {_EXPIRES}. Renew it,\nunless nothing uses it any more:",
+            f"this certificate {_EXPIRES}. Renew it,\nunless it is no longer in use:",
             _RENEW,
             _page(
                 "{% if certificate.renewalUrl %}",
                 _button("certificate.renewalUrl", "Renew it"),
                 "{% endif %}",
                 "{% if certificate.url %}",
-                _paragraph('It is kept at <a href="{{ certificate.url }}">{{ certificate.url }}</a>'),
+                _paragraph('You can find it at <a href="{{ certificate.url }}">{{ certificate.url }}</a>'),
                 "{% endif %}",
             ),
         ),
     )
 }
-"""By name. Text and HTML of each say the same; the HTML brings no pictures, and leaves colours to the reader's program."""
+"""Built-in templates by name. Text and HTML say the same; the HTML has no pictures and leaves colours to the mail program."""

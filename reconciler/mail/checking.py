@@ -1,4 +1,4 @@
-"""Is a template fit to be sent? Its text is judged, and then it is rendered with samples, usual and odd ones."""
+"""Checks whether a template is fit to be sent: judges its text, then renders it with ordinary and odd samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ODD = """<b onclick='a()'>"{{ 7 * 7 }}" & {% x %}</b>"""
 
 
 def check(template: EmailTemplate) -> list[Fault]:
-    """Everything that is wrong with a template, and what is worth a warning; a template of no mail has nothing wrong."""
+    """Return all errors and warnings about a template; a template with an unknown name has none."""
     if template.name not in VARIABLES:
         return []
     sources = {field: getattr(template, field) for field in FIELDS}
@@ -38,11 +38,11 @@ def check(template: EmailTemplate) -> list[Fault]:
 
 
 def _samples(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Occasions in words, and the variables then."""
+    """Yield occasions, in words, with their variables."""
     variables = VARIABLES[name]
     yield "with ordinary values", SAMPLES[name]
-    yield "where everything that may be missing is missing", nested((each.name, _least(each)) for each in variables)
-    yield "where values hold quotes, tags and braces", nested((each.name, _odd(each)) for each in variables)
+    yield "if all optional values are missing", nested((each.name, _least(each)) for each in variables)
+    yield "if values contain quotes, tags and braces", nested((each.name, _odd(each)) for each in variables)
     yield "for a certificate with 1,000 names and a long note", nested((each.name, _most(each)) for each in variables)
 
 
@@ -63,23 +63,23 @@ def _most(variable: Variable) -> Any:
 
 
 def _password(template: EmailTemplate, rendered: Rendered, password: str) -> Iterator[Fault]:
-    """The password must be read in both parts, and may be nowhere else: what opens a mail fetches what its HTML names."""
+    """Check that both parts show the password as text and put it nowhere else: mail programs fetch what the HTML links to."""
     page = text_of(rendered.html)
     if password not in rendered.text:
         yield _at(template, "text", "nobody could log in: the text never shows `{{ password }}`")
     if template.html is not None and password not in page:
         yield _at(template, "html", "nobody could log in: the HTML never shows `{{ password }}`")
     if rendered.html.count(str(escape(password))) > page.count(password):
-        yield _at(template, "html", "the password is within a tag or a style, which could send it elsewhere; show it as text")
+        yield _at(template, "html", "the password is inside a tag or a style, which could send it elsewhere; show it as text")
     linked = re.compile(r"://\S*" + re.escape(password))
     shown: dict[Field, str] = {"text": rendered.text, "html": page}
     for field, text in shown.items():
         if linked.search(text):
-            yield _at(template, field, "the password is part of a link, which programs log and send on; show it beside it")
+            yield _at(template, field, "the password is part of a link, which programs log and forward; show it outside the link")
 
 
 def _at(template: EmailTemplate, field: Field, message: str) -> Fault:
-    """A fault where a part shows the password, else at its beginning."""
+    """Return a fault at the place where a part shows the password, or at its beginning."""
     lines = (getattr(template, field) or "").split("\n")
     places = ((number, line.find("password") + 1) for number, line in enumerate(lines, 1) if "password" in line and "{{" in line)
     line, column = next(places, (1, 1))

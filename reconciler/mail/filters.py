@@ -1,4 +1,4 @@
-"""What a template can do with a value: `{{ user.name | upper }}`. Every filter takes any value, and none does unlimited work."""
+"""Filters for templates, such as `{{ user.name | upper }}`. Each accepts any value, and the work it does is limited."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from reconciler.mail.variables import Type
 
 BUDGET = "what filters may still do"
-"""Where a rendering keeps its `Budget`: among the variables, under a name that no template can write."""
+"""The variable that holds a rendering's `Budget`, under a name that no template can write."""
 _CALL = 50
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -22,7 +22,7 @@ _MONTHS = (
 
 
 class TooMuchWork(Exception):
-    """The filters of one rendering were given more to do than any mail needs."""
+    """The filters of one rendering were asked to do more work than any mail needs."""
 
 
 class Budget:
@@ -32,14 +32,14 @@ class Budget:
         self.left = characters
 
     def spend(self, characters: int) -> None:
-        """Take so many. Raises TooMuchWork where there are not as many left."""
+        """Use up characters. Raises TooMuchWork if not enough are left."""
         self.left -= _CALL + characters
         if self.left < 0:
             raise TooMuchWork
 
 
 class Filter(NamedTuple):
-    """What a filter takes and gives: types of values, and those of the arguments that may follow (the first `needs` must)."""
+    """A filter: the types it takes and gives, and the types of its arguments, of which the first `needs` are required."""
 
     function: Callable[..., Any]
     takes: tuple[Type, ...]
@@ -50,7 +50,7 @@ class Filter(NamedTuple):
 
 
 def shown(value: Any) -> Any:
-    """A value as a mail shows it: an instant in words, nothing where there is none."""
+    """Return a value as a mail shows it: an instant in words, an empty text for None."""
     if value is None:
         return ""
     return f"{_date(value)}, {_time(value)} UTC" if isinstance(value, datetime) else value
@@ -143,25 +143,29 @@ def _of_instant(change: Callable[[datetime], str]) -> Callable[..., str]:
 
 _TEXTS: tuple[Type, ...] = ("text", "link", "number", "instant")
 FILTERS: Mapping[str, Filter] = {
-    "upper": Filter(_of_text(str.upper), _TEXTS, "text", meaning="In capital letters"),
-    "lower": Filter(_of_text(str.lower), _TEXTS, "text", meaning="In small letters"),
-    "title": Filter(_of_text(str.title), _TEXTS, "text", meaning="Each word with a capital letter"),
-    "capitalize": Filter(_of_text(str.capitalize), _TEXTS, "text", meaning="The first letter a capital, the others small"),
-    "trim": Filter(_of_text(str.strip), _TEXTS, "text", meaning="Without spaces and line breaks at both ends"),
-    "replace": Filter(_replace, _TEXTS, "text", (str, str), 2, '`replace("old", "new")`: another text wherever one stands'),
-    "truncate": Filter(_truncate, _TEXTS, "text", (int,), 0, "`truncate(80)`: cut to so many characters, the last an ellipsis"),
-    "indent": Filter(_indent, _TEXTS, "text", (int,), 0, "`indent(4)`: every line but the first that far to the right"),
-    "e": Filter(_escape, _TEXTS, "text", meaning="Escaped for HTML; in the `html` part every value is, by itself"),
+    "upper": Filter(_of_text(str.upper), _TEXTS, "text", meaning="Put the text in upper case"),
+    "lower": Filter(_of_text(str.lower), _TEXTS, "text", meaning="Put the text in lower case"),
+    "title": Filter(_of_text(str.title), _TEXTS, "text", meaning="Capitalise each word"),
+    "capitalize": Filter(
+        _of_text(str.capitalize), _TEXTS, "text", meaning="Capitalise the first letter, and put the others in lower case"
+    ),
+    "trim": Filter(_of_text(str.strip), _TEXTS, "text", meaning="Remove spaces and line breaks at both ends"),
+    "replace": Filter(_replace, _TEXTS, "text", (str, str), 2, '`replace("old", "new")`: replace one text with another'),
+    "truncate": Filter(
+        _truncate, _TEXTS, "text", (int,), 0, "`truncate(80)`: cut the text to this length, with an ellipsis at its end"
+    ),
+    "indent": Filter(_indent, _TEXTS, "text", (int,), 0, "`indent(4)`: indent every line except the first"),
+    "e": Filter(_escape, _TEXTS, "text", meaning="Escape the text for HTML; the `html` part escapes every value anyway"),
     "escape": Filter(_escape, _TEXTS, "text", meaning="The same as `e`"),
     "default": Filter(
-        _default, (*_TEXTS, "list"), "text", (object,), 1, '`default("none")`: something else where there is nothing'
+        _default, (*_TEXTS, "list"), "text", (object,), 1, '`default("none")`: use this if the value is missing or empty'
     ),
     "length": Filter(
-        _length, ("text", "link", "list"), "number", meaning="How many there are of a list, or characters of a text"
+        _length, ("text", "link", "list"), "number", meaning="Count the items of a list, or the characters of a text"
     ),
-    "join": Filter(_join, ("list",), "text", (str,), 0, '`join(", ")`: a list as one text'),
-    "first": Filter(_first, ("list",), "text", meaning="The first of a list; nothing where it is empty"),
-    "date": Filter(_of_instant(_date), ("instant",), "text", meaning="The day of an instant, in UTC: 2 December 2026"),
-    "time": Filter(_of_instant(_time), ("instant",), "text", meaning="The time of an instant, in UTC: 09:30"),
+    "join": Filter(_join, ("list",), "text", (str,), 0, '`join(", ")`: join a list into one text'),
+    "first": Filter(_first, ("list",), "text", meaning="Take the first item of a list; nothing if the list is empty"),
+    "date": Filter(_of_instant(_date), ("instant",), "text", meaning="Show the day of an instant, in UTC: 2 December 2026"),
+    "time": Filter(_of_instant(_time), ("instant",), "text", meaning="Show the time of an instant, in UTC: 09:30"),
 }
-"""By name: there are no others."""
+"""Every filter, by name."""

@@ -1,8 +1,8 @@
-"""What a template may be made of. A template comes from anybody's pull request, so what is not known here is refused.
+"""The grammar of templates. Anyone's pull request can contain a template, so everything that is not allowed here is refused.
 
-Judged is Jinja's syntax tree, before anything of it runs: text, values of declared variables, filters, `if`, and `for` over a
-list. That leaves nothing that could call, import, define, calculate or loop without end. Every branch is judged, so one that no
-sample takes can hide nothing; and types are, so that what passes here does not fail when a mail is due.
+Jinja's syntax tree is judged before anything runs. It may contain text, values of declared variables, filters, `if`, and `for`
+over a list, so that nothing can call, import, define, calculate or loop without end. All branches are judged, because one that
+no sample takes could hide something, and so are types, so that a template that passes does not fail when a mail is due.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Rule: TypeAlias = Literal[
     "template-syntax", "template-forbidden", "template-variable", "template-missing-value", "template-password", "template-result"
 ]
 MOST_FAULTS = 50
-"""Of one part; who made more than these has seen enough."""
+"""How many faults of one part to report."""
 _MOST_TOKENS = 20_000
 MOST_NODES = 2_000
 MOST_LOOPED = 300
@@ -38,7 +38,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Fault(NamedTuple):
-    """What is wrong with a part of a template, where (line and column from 1, in its text), and what to write instead."""
+    """A fault in a part of a template: its place (line and column from 1 in the text), and what to write instead."""
 
     field: Field
     line: int
@@ -50,7 +50,7 @@ class Fault(NamedTuple):
 
 
 class _Value(NamedTuple):
-    """What is known of an expression before it is rendered. `missing`: it may be None."""
+    """What is known about an expression before rendering; `missing` means that it may be None."""
 
     type: Type | Literal["truth", "none", "mixed", "unknown"]
     missing: bool = False
@@ -58,7 +58,7 @@ class _Value(NamedTuple):
 
 _UNKNOWN = _Value("unknown")
 _Present: TypeAlias = frozenset[str]
-"""Optional variables that are not None here, since a condition around says so."""
+"""Optional variables that cannot be None here, because of a condition around the place."""
 _NOTHING: _Present = frozenset()
 _STATEMENTS: Mapping[str, str] = {
     "Assign": "set",
@@ -75,15 +75,15 @@ _STATEMENTS: Mapping[str, str] = {
     "With": "with",
 }
 _EXPRESSIONS: Mapping[str, str] = {
-    "Call": "a template can call nothing; what it can do with a value are filters, such as `{{ user.name | upper }}`",
-    "Concat": "`~` is not permitted; write the values beside each other",
-    "Getitem": "brackets are not permitted; write `user.name`, or `certificate.names | first`",
-    "List": "a list can only stand behind `in`",
-    "Tuple": "a list can only stand behind `in`",
+    "Call": "a template cannot call anything; use filters on values, such as `{{ user.name | upper }}`",
+    "Concat": "`~` is not allowed; write the values next to each other",
+    "Getitem": "brackets are not allowed; write `user.name`, or `certificate.names | first`",
+    "List": "a list is allowed only after `in`",
+    "Tuple": "a list is allowed only after `in`",
     "Dict": "a template cannot make a mapping",
     **dict.fromkeys(
         ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Neg", "Pos"),
-        "a template cannot calculate; it shows what there is",
+        "a template cannot calculate; it can only show values",
     ),
 }
 _LOOP: Mapping[str, _Value] = {
@@ -102,30 +102,30 @@ def _reader() -> ImmutableSandboxedEnvironment:
 
 
 def faults_of(name: str, field: Field, source: str) -> list[Fault]:
-    """What is wrong with one part of the template of a name, by its text alone; warnings too. The first comes first."""
+    """Return errors and warnings about one part of a template, from its text alone, in order of place."""
     if len(source) > _LONGEST[field]:
         return [Fault(field, 1, 1, "template-forbidden", f"it is longer than {_LONGEST[field]:,} characters")]
     hidden = _CONTROL.search(source)
     if hidden:
         line = source.count("\n", 0, hidden.start()) + 1
-        return [Fault(field, line, 1, "template-syntax", f"it holds a control character, U+{ord(hidden[0]):04X}")]
+        return [Fault(field, line, 1, "template-syntax", f"it contains a control character, U+{ord(hidden[0]):04X}")]
     try:
         if any(islice(_reader().lex(source), _MOST_TOKENS, None)):
             return [Fault(field, 1, 1, "template-forbidden", "it has more code than any mail needs")]
         tree = _reader().parse(source)
     except TemplateSyntaxError as error:
         reason = str(error.message).split("\n", maxsplit=1)[0][:200]
-        return [Fault(field, error.lineno, 1, "template-syntax", f"the template cannot be read: {reason}")]
+        return [Fault(field, error.lineno, 1, "template-syntax", f"cannot read the template: {reason}")]
     except (TemplateError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        reason = "a number in it is too large" if isinstance(error, ValueError | OverflowError) else "it nests too deep"
-        return [Fault(field, 1, 1, "template-syntax", f"the template cannot be read: {reason}")]
+        reason = "a number in it is too large" if isinstance(error, ValueError | OverflowError) else "it is nested too deeply"
+        return [Fault(field, 1, 1, "template-syntax", f"cannot read the template: {reason}")]
     judge = _Judge(name, field, source)
     found = judge.size(tree) or list(islice(judge.body(tree.body, {}, _NOTHING), MOST_FAULTS))
     return sorted(dict.fromkeys(found), key=lambda fault: (fault.line, fault.column))
 
 
 class _Judge:
-    """The judgement of one part of a template."""
+    """Judges one part of a template."""
 
     def __init__(self, name: str, field: Field, source: str) -> None:
         self._field: Field = field
@@ -141,9 +141,9 @@ class _Judge:
         suggestion: str | None = None,
         severity: Literal["error", "warning"] = "error",
     ) -> Fault:
-        """A fault at a node. `near`: what stands on its line, by which to find the column."""
+        """Return a fault at a node; `near` is a word on its line that marks the column."""
         line = min(node.lineno or 1, len(self._lines))
-        tag = "{{" if rule == "template-missing-value" else "{"  # what is shown, not the condition before it
+        tag = "{{" if rule == "template-missing-value" else "{"  # the value, not a condition before it
         column = _column(self._lines[line - 1], near, tag) if near else 1
         return Fault(self._field, line, column, rule, message, suggestion, severity)
 
@@ -151,7 +151,7 @@ class _Judge:
         return self._fault(node, "template-forbidden", message, near)
 
     def size(self, tree: nodes.Template) -> list[Fault]:
-        """Whether it is small and flat enough for the rest, and for Python. Does not recur."""
+        """Check, without recursion, that the part is small and flat enough for the other checks and for Python."""
         waiting: list[tuple[nodes.Node, int, bool]] = [(tree, 0, False)]
         count = looped = 0
         while waiting:
@@ -165,15 +165,15 @@ class _Judge:
             if looped > MOST_LOOPED:
                 return [self._refusal(node, f"it has more than {MOST_LOOPED} parts in loops; a mail needs fewer")]
             if isinstance(node, nodes.For) and inside:
-                return [self._refusal(node, "a loop cannot stand in a loop", "for")]
+                return [self._refusal(node, "loops cannot be nested", "for")]
             below = inside or isinstance(node, nodes.For)
-            branches = node.elif_ if isinstance(node, nodes.If) else []  # to Python each `elif` is nested in the one before
+            branches = node.elif_ if isinstance(node, nodes.If) else []  # for Python, each `elif` is nested in the one before
             waiting += ((branch, depth + step, below) for step, branch in enumerate(branches, 2))
             waiting += ((child, depth + 1, below) for child in node.iter_child_nodes(exclude=("elif_",)))
         return []
 
     def body(self, body: Sequence[nodes.Node], local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
-        """Faults of statements in order."""
+        """Yield the faults of statements, in order."""
         for node in body:
             if isinstance(node, nodes.Output):
                 for part in node.nodes:
@@ -184,7 +184,7 @@ class _Judge:
                 yield from self._for(node, local, present)
             else:
                 word = _STATEMENTS.get(type(node).__name__, type(node).__name__.lower())
-                message = f"`{{% {word} %}}` is not permitted; a template has only text, values, `if`, and `for` over a list"
+                message = f"`{{% {word} %}}` is not allowed; use only text, values, `if`, and `for` over a list"
                 yield self._refusal(node, message, word)
 
     def _output(self, node: nodes.Expr, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
@@ -198,14 +198,14 @@ class _Judge:
         path = path or _path(_unfiltered(node)) or ""
         if value.missing:
             what = f"`{path}`" if path else "this value"
-            remedy = f"write it within `{{% if {path} %}}`, or as" if path else "write"
-            message = f'{what} may be missing, and nothing would stand here; {remedy} `{{{{ {path or "…"} or "…" }}}}`'
+            remedy = f"put it inside `{{% if {path} %}}`, or write" if path else "write"
+            message = f'{what} may be missing, which would leave nothing here; {remedy} `{{{{ {path or "…"} or "…" }}}}`'
             yield self._fault(node, "template-missing-value", message, path, severity="warning")
         if value.type == "list":
-            message = f'a list is no text; write `{path or "…"} | join(", ")`, or `{{% for … in {path or "…"} %}}`'
+            message = f'a list is not text; write `{path or "…"} | join(", ")`, or `{{% for … in {path or "…"} %}}`'
             yield self._refusal(node, message, path)
         elif value.type == "mixed":
-            yield self._refusal(node, "this is now a list and now a text")
+            yield self._refusal(node, "this is sometimes a list and sometimes text")
 
     def _if(self, node: nodes.If, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
         for branch in (node, *node.elif_):
@@ -219,10 +219,10 @@ class _Judge:
         value, faults = self._value(node.iter, local, present)
         yield from faults
         if value.type != "unknown" and (value.type != "list" or _path(node.iter) is None):
-            lists = ", ".join(f"`{name}`" for name, known in self._known.items() if known.type == "list") or "none in this mail"
-            yield self._refusal(node, f"only a list can be gone through; there is {lists}", "for")
+            lists = ", ".join(f"`{name}`" for name, known in self._known.items() if known.type == "list") or "no list"
+            yield self._refusal(node, f"`for` needs a list; this mail has {lists}", "for")
         if not isinstance(node.target, nodes.Name) or not _LOCAL.fullmatch(node.target.name) or node.target.name == "loop":
-            yield self._refusal(node, "what is gone through needs one name, of ASCII letters and digits", "for")
+            yield self._refusal(node, "the variable of a loop must be one name of ASCII letters and digits", "for")
             return
         if node.recursive:
             yield self._refusal(node, "a loop cannot be recursive", "recursive")
@@ -232,10 +232,10 @@ class _Judge:
         yield from self.body(node.body, {**within, **_LOOP}, present)
         yield from self.body(node.else_, local, present)
 
-    def _value(  # noqa: PLR0911 - a kind of expression each
+    def _value(  # noqa: PLR0911 - one return for each kind of expression
         self, node: nodes.Node, local: Mapping[str, _Value], present: _Present
     ) -> tuple[_Value, list[Fault]]:
-        """What an expression comes to, and what is wrong with it."""
+        """Return what is known about an expression's value, and the expression's faults."""
         if isinstance(node, nodes.Const):
             return self._constant(node)
         if isinstance(node, nodes.Name | nodes.Getattr):
@@ -256,13 +256,13 @@ class _Judge:
             return _either(left, right, missing), [*faults, *more]
         if isinstance(node, nodes.CondExpr):
             return self._choice(node, local, present)
-        message = _EXPRESSIONS.get(type(node).__name__, "this is not permitted in a template")
+        message = _EXPRESSIONS.get(type(node).__name__, "this is not allowed in a template")
         return _UNKNOWN, [self._refusal(node, message)]
 
     def _constant(self, node: nodes.Const) -> tuple[_Value, list[Fault]]:
         if isinstance(node.value, str):
             bad = _CONTROL.search(node.value) or (self._field == "subject" and "\n" in node.value)
-            message = "a text in it holds a line break or a control character"
+            message = "a text in it contains a line break or a control character"
             return _Value("text"), [self._refusal(node, message)] if bad else []
         if node.value is None:
             return _Value("none", missing=True), []
@@ -276,8 +276,8 @@ class _Judge:
             return _UNKNOWN, [self._refusal(node, "only a variable has parts, as in `user.name`")]
         top = path.partition(".")[0]
         if path == _SECRET and _SECRET in self._known and _SECRET not in local:
-            subject = "the subject cannot show the password: programs and servers show and log subjects"
-            alone = "the password can only be shown as it is, `{{ password }}`"
+            subject = "the subject cannot show the password: programs and servers display and log subjects"
+            alone = "the password can only be shown unchanged, as `{{ password }}`"
             return _UNKNOWN, [self._fault(node, "template-password", subject if self._field == "subject" else alone, path)]
         known = local if top in local or (top == "loop" and "loop.index" in local) else self._known
         if path in known:
@@ -288,7 +288,7 @@ class _Judge:
     def _unknown(self, node: nodes.Node, path: str, known: Mapping[str, _Value]) -> Fault:
         parts = [name for name in known if name.startswith(f"{path}.")]
         if parts:
-            message = f"`{path}` has parts; write which of them: {', '.join(f'`{part}`' for part in parts)}"
+            message = f"`{path}` has parts; choose one of {', '.join(f'`{part}`' for part in parts)}"
             return self._fault(node, "template-variable", message, path)
         top, _, _ = path.rpartition(".")
         if top in known:
@@ -303,7 +303,7 @@ class _Judge:
             or last.get(nearest(path.rpartition(".")[2], last) or "")
             or (like[0] if len(like) == 1 else None)
         )
-        hint = f"; did you mean `{suggestion}`?" if suggestion else f"; there are {', '.join(f'`{name}`' for name in known)}"
+        hint = f"; did you mean `{suggestion}`?" if suggestion else f"; valid: {', '.join(f'`{name}`' for name in known)}"
         return self._fault(node, "template-variable", f"unknown variable `{path}`{hint}", path, suggestion)
 
     def _filter(self, node: nodes.Filter, local: Mapping[str, _Value], present: _Present) -> tuple[_Value, list[Fault]]:
@@ -311,14 +311,14 @@ class _Judge:
         value, faults = self._value(node.node, local, present)
         known = FILTERS.get(node.name)
         if known is None:
-            hint = did_you_mean(node.name, FILTERS) or f"; there are {', '.join(FILTERS)}"
+            hint = did_you_mean(node.name, FILTERS) or f"; valid: {', '.join(FILTERS)}"
             return _UNKNOWN, [*faults, self._refusal(node, f"there is no filter `{node.name[:40]}`{hint}", node.name)]
         if value.type not in (*known.takes, "unknown"):
             what = f"{'an' if value.type == 'instant' else 'a'} {value.type}" if value.type in get_args(Type) else "this"
             faults.append(self._refusal(node, f"`{node.name}` cannot be applied to {what}", node.name))
         positional = not node.kwargs and node.dyn_args is None and node.dyn_kwargs is None
         if not positional or not known.needs <= len(node.args) <= len(known.arguments):
-            return _UNKNOWN, [*faults, self._refusal(node, f"`{node.name}` takes other arguments: {known.meaning}", node.name)]
+            return _UNKNOWN, [*faults, self._refusal(node, f"`{node.name}` has the wrong arguments: {known.meaning}", node.name)]
         if node.name == "default":
             instead, more = self._value(node.args[0], local, present)
             return _either(value, instead, instead.missing), [*faults, *more]
@@ -330,8 +330,8 @@ class _Judge:
     def _argument(self, node: nodes.Filter, argument: nodes.Expr, wanted: type) -> list[Fault]:
         given = argument.value if isinstance(argument, nodes.Const) else None
         if type(given) is not wanted or (given == "" and argument is node.args[0] and node.name == "replace"):
-            words = "a text" if wanted is str else "a number"
-            return [self._refusal(node, f"`{node.name}` takes {words}, written out", node.name)]
+            words = "text" if wanted is str else "number"
+            return [self._refusal(node, f"`{node.name}` takes a literal {words}", node.name)]
         if isinstance(given, int) and not 0 < given <= 1_000:
             return [self._refusal(node, f"`{node.name}` takes a number from 1 to 1,000", node.name)]
         return self._constant(argument)[1] if isinstance(argument, nodes.Const) else []
@@ -347,11 +347,15 @@ class _Judge:
         for operand in node.ops:
             if operand.op in ("in", "notin"):
                 if not isinstance(operand.expr, nodes.List | nodes.Tuple):
-                    faults.append(self._refusal(node, 'behind `in` stands a list that is written out: `in ["a", "b"]`', "in"))
+                    faults.append(self._refusal(node, '`in` must be followed by a literal list: `in ["a", "b"]`', "in"))
                     continue
                 for item in operand.expr.items:
                     good = isinstance(item, nodes.Const)
-                    faults += self._value(item, local, present)[1] if good else [self._refusal(item, "a list holds plain texts")]
+                    faults += (
+                        self._value(item, local, present)[1]
+                        if good
+                        else [self._refusal(item, "a list can contain only literal values")]
+                    )
                 continue
             right, more = self._value(operand.expr, local, present)
             faults += more
@@ -359,7 +363,7 @@ class _Judge:
             if types & {"list", "mixed"}:
                 faults.append(self._refusal(node, "a list cannot be compared; compare its `length`"))
             elif operand.op not in ("eq", "ne") and (left.missing or right.missing or not types <= {"number", "unknown"}):
-                faults.append(self._refusal(node, "only numbers can be greater or less than another"))
+                faults.append(self._refusal(node, "only numbers can be greater or less than one another"))
             left = right
         return _Value("truth"), faults
 
@@ -369,13 +373,13 @@ class _Judge:
         first, more = self._value(node.expr1, local, present | yes)
         faults += more
         if node.expr2 is None:
-            return _UNKNOWN, [*faults, self._refusal(node, "this `if` needs an `else`: nothing would stand here without", "if")]
+            return _UNKNOWN, [*faults, self._refusal(node, "this `if` needs an `else`; without it, nothing might be shown", "if")]
         second, more = self._value(node.expr2, local, present | no)
         return _either(first, second, first.missing or second.missing), [*faults, *more]
 
 
 def _column(line: str, near: str, tag: str) -> int:
-    """Where in a line a word stands in tags that begin so, from 1; else anywhere, or the line's beginning."""
+    """Return the column (from 1) of a word in a line: in a tag that begins with `tag`, otherwise anywhere, otherwise 1."""
     words = re.compile(rf"(?<![\w.]){re.escape(near)}(?![\w])")
     tags = (found for found in _TAG.finditer(line) if found[0].startswith(tag))
     places = (match for found in tags if (match := words.search(line, found.start(), found.end())))
@@ -384,7 +388,7 @@ def _column(line: str, near: str, tag: str) -> int:
 
 
 def _either(first: _Value, second: _Value, missing: bool) -> _Value:
-    """What one of two values is: where their types differ, only something to show."""
+    """Return what is known about a value that is one of two: if their types differ, only that it can be shown."""
     types = {first.type, second.type} - {"none"}
     if types & {"list", "mixed"} and len(types) > 1:
         return _Value("mixed", missing)
@@ -392,7 +396,7 @@ def _either(first: _Value, second: _Value, missing: bool) -> _Value:
 
 
 def _path(node: nodes.Node) -> str | None:
-    """`user.name`, of a variable; None of anything else."""
+    """Return a variable's path, such as `user.name`; None for anything else."""
     parts: list[str] = []
     while isinstance(node, nodes.Getattr):
         parts.append(node.attr)
@@ -401,14 +405,14 @@ def _path(node: nodes.Node) -> str | None:
 
 
 def _unfiltered(node: nodes.Node) -> nodes.Node:
-    """What goes into a chain of filters."""
+    """Return the input of a chain of filters."""
     while isinstance(node, nodes.Filter) and node.node is not None:
         node = node.node
     return node
 
 
 def _facts(test: nodes.Node) -> tuple[_Present, _Present]:
-    """Which variables are there where a condition holds, and which where it does not."""
+    """Return the variables that are present if a condition holds, and those that are if it does not."""
     path = _path(test)
     if path is not None:
         return frozenset({path}), _NOTHING

@@ -1,4 +1,4 @@
-"""The HTML around what a mail says: a whole page of a fragment, and HTML of plain text."""
+"""HTML for mails: completes a fragment into a page, and converts between plain text and HTML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape, unescape
 
 _LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
 _RAW = ("style", "script", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "svg", "math", "plaintext")
-"""Elements whose content is no text of the page, or is read by other rules (which nobody needs in a mail)."""
+"""Elements whose content is not text of the page, or follows other rules (which no mail needs)."""
 _SPACE = r" \t\n\f\r"
 _TAG_NAME = re.compile(rf"</?([A-Za-z][^{_SPACE}/>]*)")
 _VALUE = rf"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^{_SPACE}>]*)"""
@@ -32,12 +32,12 @@ _PAGE = """\
 
 
 def whole_page(html: str) -> str:
-    """A page for a mail program: as it is where it is one, else with what every page needs around it."""
+    """Return HTML as a whole page; a fragment gets what every page needs around it."""
     return html if "<html" in html.casefold() else _PAGE.format(html.strip())
 
 
 def html_of(text: str) -> str:
-    """What a plain text says, as HTML: its lines as they are, its links to be followed."""
+    """Convert plain text into HTML, with its lines kept and its links clickable."""
     pieces: list[str] = []
     end = 0
     for link in _LINK.finditer(text):
@@ -48,9 +48,9 @@ def html_of(text: str) -> str:
 
 
 def text_of(page: str) -> str:
-    """What a reader sees of a page: its text, and nothing that stands in tags, comments or styles.
+    """Return the text of a page that a reader sees, without tags, comments and styles.
 
-    It reads tags as a browser does, so that what it takes for text is no attribute to one. Takes time in proportion to the page.
+    It reads tags as browsers do, so that it never takes an attribute for text. Its time is proportional to the page's length.
     """
     return unescape("".join(_texts(page)))
 
@@ -70,7 +70,7 @@ def _texts(page: str) -> Iterator[str]:
                 closing = re.compile(rf"</{re.escape(name[1])}(?=[{_SPACE}/>])", re.IGNORECASE).search(page, at)
                 at = len(page) if closing is None else closing.start()
         elif page.startswith("<![CDATA[", mark):
-            return  # text to some, tags to others: what follows is not to be trusted
+            return  # programs disagree whether this is text or tags, so trust nothing after it
         elif page.startswith("<!--", mark):
             at = _after(page, "-->", mark + 2)
         elif page.startswith(("<!", "<?", "</"), mark):
@@ -81,7 +81,7 @@ def _texts(page: str) -> Iterator[str]:
 
 
 def _end_of_tag(page: str, at: int) -> int:
-    """Where a tag ends whose attributes begin here."""
+    """Return where a tag ends, given where its attributes begin."""
     while at < len(page):
         attribute = _ATTRIBUTE.match(page, at)
         assert attribute is not None

@@ -1,4 +1,4 @@
-"""A template and its variables → the subject, the text and the HTML of one mail."""
+"""Renders a template and its variables into the subject, text and HTML of one mail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.mail.variables import VARIABLES
 LONGEST_SUBJECT = 200
 """Characters; a longer subject is cut."""
 LONGEST_PART = 1_048_576
-"""Characters of a text or HTML part; a template that makes more is refused."""
+"""Characters of a text or HTML part; a template that produces more is refused."""
 _WORK = 8_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAK = re.compile(r"\s+")
@@ -35,9 +35,9 @@ class Rendered(NamedTuple):
 
 
 class BadTemplate(Exception):
-    """A template that cannot be read, speaks of what there is not, or does what templates must not.
+    """A template that cannot be read, uses an unknown variable, or does something that templates must not do.
 
-    `field` is the part it is in, `line` the line of that part (from 1), None where it is the part as a whole.
+    `field` is the part with the fault, `line` its line (from 1), or None if the fault is in the part as a whole.
     """
 
     def __init__(self, message: str, field: Field, line: int | None = None) -> None:
@@ -50,17 +50,17 @@ class BadTemplate(Exception):
 def render(template: EmailTemplate, variables: Mapping[str, Any]) -> Rendered:
     """Render a template with its variables, in the shape of `SAMPLES[template.name]`.
 
-    Values may hold anything: control characters are taken out of them, and links that are none are missing. Raises BadTemplate,
-    and ValueError where a variable is not given.
+    Values may contain anything: control characters are removed, and invalid links count as missing. Raises BadTemplate, and
+    ValueError if a variable is missing.
     """
     values = _values(template.name, variables)
     subject = _render(template, "subject", template.subject, _map(values, lambda text: _BREAK.sub(" ", text))).strip()
     text = _render(template, "text", template.text, values)
     html = html_of(text) if template.html is None else _render(template, "html", template.html, values)
     if not subject:
-        raise BadTemplate("the subject comes out empty", "subject")
+        raise BadTemplate("the rendered subject is empty", "subject")
     if "\n" in subject or "\r" in subject:
-        raise BadTemplate("the subject comes out as several lines", "subject")
+        raise BadTemplate("the rendered subject has several lines", "subject")
     if len(subject) > LONGEST_SUBJECT:
         subject = subject[: LONGEST_SUBJECT - 1].rstrip() + "…"
     return Rendered(subject, text, whole_page(html))
@@ -74,21 +74,21 @@ def _render(template: EmailTemplate, field: Field, source: str, values: Mapping[
             pieces.append(piece)
             length += len(piece)
             if length > LONGEST_PART:
-                raise BadTemplate(f"it comes out longer than {LONGEST_PART:,} characters", field)
+                raise BadTemplate(f"the result is longer than {LONGEST_PART:,} characters", field)
     except TooMuchWork:
-        raise BadTemplate("its filters have too much to do", field) from None
+        raise BadTemplate("its filters do too much work", field) from None
     except (TemplateError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
-        raise BadTemplate(f"it cannot be rendered: {type(error).__name__}", field) from None
+        raise BadTemplate(f"rendering failed: {type(error).__name__}", field) from None
     text = "".join(pieces)
     found = _CONTROL.search(text)
     if found:
-        raise BadTemplate(f"it holds a control character, U+{ord(found[0]):04X}", field)
+        raise BadTemplate(f"the result contains a control character, U+{ord(found[0]):04X}", field)
     return text
 
 
 @lru_cache(maxsize=64)
 def _compiled(name: str, field: Field, source: str) -> Template:
-    """The template, once it was judged: nothing else may reach Jinja's compiler."""
+    """Judge and compile a template: unjudged text must not reach Jinja's compiler."""
     if name not in VARIABLES:
         raise BadTemplate(f"there is no mail `{name}`", field)
     for fault in faults_of(name, field, source):
@@ -97,12 +97,12 @@ def _compiled(name: str, field: Field, source: str) -> Template:
     try:
         return _environment(field == "html").from_string(source)
     except (TemplateError, SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        raise BadTemplate("it cannot be read", field) from error
+        raise BadTemplate("Jinja cannot read it", field) from error
 
 
 @cache
 def _environment(escaping: bool) -> ImmutableSandboxedEnvironment:
-    """Jinja's sandbox with our filters, and with nothing of Jinja's own that a template could reach."""
+    """Return Jinja's sandbox with our filters, and without anything else that a template could reach."""
     environment = ImmutableSandboxedEnvironment(
         autoescape=escaping,
         undefined=StrictUndefined,
@@ -126,14 +126,14 @@ def _environment(escaping: bool) -> ImmutableSandboxedEnvironment:
 
 
 def _values(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of a mail and no others, each as harmless as its type says."""
+    """Return exactly the variables of a mail, each made harmless according to its type."""
     found: dict[str, Any] = {}
     for variable in VARIABLES.get(name, ()):
         group, _, part = variable.name.rpartition(".")
         try:
             value = (variables[group] if group else variables)[part]
         except KeyError:
-            raise ValueError(f"the variable `{variable.name}` of mail `{name}` is not given") from None
+            raise ValueError(f"the variable `{variable.name}` of mail `{name}` is missing") from None
         if variable.type == "link" and not (isinstance(value, str) and _LINK.fullmatch(value)):
             value = None
         elif variable.type == "text" and value is not None:
@@ -145,13 +145,13 @@ def _values(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _harmless(text: str, *, lines: bool = False) -> str:
-    """A text without control characters; in one line, unless it may have several."""
+    """Return text without control characters, on one line unless it may have several."""
     text = _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
     return text if lines else text.replace("\n", " ")
 
 
 def _map(values: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """Values with every text in them changed."""
+    """Apply a change to every text in the values."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):

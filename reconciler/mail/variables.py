@@ -1,4 +1,4 @@
-"""What a mail's template may speak of: every variable with its meaning and an example."""
+"""The variables that a mail's template may use, each with its meaning and an example."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS
 
 Type: TypeAlias = Literal["text", "link", "number", "instant", "list"]
-"""A link is an http or https address, an instant an aware datetime, a list one of texts."""
+"""A link is an http or https address, an instant an aware datetime, and a list contains texts."""
 
 
 class Variable(NamedTuple):
-    """One variable, `group.part` or by itself.
+    """One variable, named `group.part` or just `name`.
 
-    `optional`: it may be None, as where a person has no full name. `lines`: a text that may have several lines.
+    `optional`: it may be None, for example if a person has no full name. `lines`: it is text that may have several lines.
     """
 
     name: str
@@ -37,59 +37,66 @@ _USER = (
     Variable("user.fullName", "text", "The account's full name", "Alice Jones", optional=True),
     Variable("user.email", "text", "The account's e-mail address", "alice@example.org", optional=True),
 )
-_URL = Variable("url", "link", "Where Accord is reached, as the deployment says", "https://accord.example.org/", optional=True)
+_URL = Variable("url", "link", "The address of Accord, as configured", "https://accord.example.org/", optional=True)
 _ACCOUNT = (
     *_USER,
     Variable(
-        "password", "text", "The new password, made for this very mail; to be changed at the first login", "k7Qm-4wTz-R9xe-Vb2N"
+        "password", "text", "The new password, made for this mail; it must be changed at the first login", "k7Qm-4wTz-R9xe-Vb2N"
     ),
-    Variable("passwordExpires", "instant", "Until when it can be used", datetime(2026, 12, 2, 9, 30, tzinfo=UTC)),
+    Variable("passwordExpires", "instant", "When the new password expires", datetime(2026, 12, 2, 9, 30, tzinfo=UTC)),
     _URL,
 )
 _CERTIFICATE = (
     *(variable._replace(meaning=variable.meaning.replace("The account's", "The requester's")) for variable in _USER),
-    Variable("certificate.subject", "text", "Whom or what the certificate is for", "CN=shop.example.org,O=Example"),
-    Variable("certificate.names", "list", "Its alternative names, perhaps none", ("shop.example.org", "www.shop.example.org")),
-    Variable("certificate.issuer", "text", "The display name of its issuer", "Public TLS"),
-    Variable("certificate.team", "text", "The team through which it was requested", "web-platform"),
-    Variable("certificate.serialNumber", "text", "Its serial number, in hexadecimal digits", "3f9a5b20c41d77e8"),
-    Variable("certificate.validFrom", "instant", "When its validity begins", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)),
-    Variable("certificate.validTo", "instant", "When it expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
-    Variable("certificate.daysToExpiry", "number", "Whole days until then, as the mail is sent; below 0 once it is over", 30),
+    Variable("certificate.subject", "text", "Who or what the certificate is for", "CN=shop.example.org,O=Example"),
+    Variable(
+        "certificate.names", "list", "The certificate's alternative names, if any", ("shop.example.org", "www.shop.example.org")
+    ),
+    Variable("certificate.issuer", "text", "The display name of the certificate's issuer", "Public TLS"),
+    Variable("certificate.team", "text", "The team through which the certificate was requested", "web-platform"),
+    Variable("certificate.serialNumber", "text", "The certificate's serial number, in hexadecimal digits", "3f9a5b20c41d77e8"),
+    Variable("certificate.validFrom", "instant", "When the certificate becomes valid", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)),
+    Variable("certificate.validTo", "instant", "When the certificate expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
+    Variable(
+        "certificate.daysToExpiry",
+        "number",
+        "Whole days until it expires, counted when the mail is sent; negative afterwards",
+        30,
+    ),
     Variable(
         "certificate.url",
         "link",
-        "Where it can be fetched, as the requesting application says",
+        "Where to download it, according to the requesting application",
         "https://ca.example.org/certificates/4711",
         optional=True,
     ),
     Variable(
         "certificate.renewalUrl",
         "link",
-        "Where it can be renewed, as the requesting application says",
+        "Where to renew it, according to the requesting application",
         "https://ca.example.org/certificates/4711/renew",
         optional=True,
     ),
     Variable(
         "certificate.note",
         "text",
-        "What the requesting application wrote about it",
+        "The requesting application's note about it",
         "Ordered for the winter sale",
         optional=True,
         lines=True,
     ),
-    Variable("certificate.pem", "text", "The certificate itself, as PEM", _PEM, lines=True),
+    Variable("certificate.pem", "text", "The certificate in PEM format", _PEM, lines=True),
     _URL,
 )
 VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     **dict.fromkeys(PASSWORD_MAILS, _ACCOUNT),
     **dict.fromkeys(CERTIFICATE_MAILS, _CERTIFICATE),
 }
-"""By the template's name."""
+"""Variables by template name."""
 
 
 def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Values by dotted name, as templates see them: `user.name` is the `name` in `user`."""
+    """Group values by dotted name, as templates see them: `user.name` is the `name` in `user`."""
     found: dict[str, Any] = {}
     for name, value in values:
         group, _, part = name.rpartition(".")
@@ -100,4 +107,4 @@ def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 SAMPLES: Mapping[str, dict[str, Any]] = {
     template: nested((variable.name, variable.sample) for variable in variables) for template, variables in VARIABLES.items()
 }
-"""A value for each variable there is, by the template's name: what a preview shows, and the shape of what is rendered."""
+"""A value for every variable, by template name: previews show them, and rendering takes variables in this shape."""

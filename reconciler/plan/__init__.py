@@ -1,1 +1,1 @@
-"""Desired and actual state in, a Plan out. Pure: what is shown is the very object that is applied."""
+"""Makes a Plan from desired and actual state. Pure: the plan that is shown is the object that is applied."""

@@ -1,4 +1,4 @@
-"""The access a plan changes: who gains and who loses which issuer, worked out only for those whom a change can touch."""
+"""The access that a plan changes: who gains and loses which issuer, computed only for accounts that a change can touch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from reconciler.plan.plan import AccessChange, AccessDiff, Change
 
 
 def access_diff(before: AccessState, after: AccessState, changes: Iterable[Change], now: datetime) -> AccessDiff:
-    """Compare everybody's access at one instant under two states, of which the second follows from the first by the changes.
+    """Compare everyone's access at one instant before and after the changes.
 
-    Both states speak the same names (renames done).
+    Both states use the new names of renamed resources.
     """
     gained: list[Access] = []
     lost: list[Access] = []
@@ -32,7 +32,7 @@ def access_diff(before: AccessState, after: AccessState, changes: Iterable[Chang
 
 
 def affected_accounts(before: AccessState, after: AccessState, changes: Iterable[Change]) -> set[str]:
-    """The accounts whose access the changes can alter; never fewer than those, so that nobody is left out of the diff."""
+    """Return the accounts whose access the changes can alter; perhaps more, but never fewer."""
     accounts: set[str] = set()
     teams: set[str] = set()
     issuers: set[str] = set()
@@ -56,5 +56,5 @@ def affected_accounts(before: AccessState, after: AccessState, changes: Iterable
 
 
 def _concerns_all(old: Team, new: Team) -> bool:
-    """Whether a team's change can reach every member, not only those that come and go."""
+    """Tell whether a team's change can affect every member, not only those who join or leave."""
     return old.permissions != new.permissions or old.name != new.name or loses_ad_group(old, new)

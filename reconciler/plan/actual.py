@@ -1,4 +1,4 @@
-"""The actual state as the store reads it: declared facts, the runtime facts a plan must know, and what Git never declared."""
+"""The actual state as the store reads it: declared facts, runtime facts that matter to a plan, and unmanaged rows."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from reconciler.access.state import AccessState, build
 
 
 class Runtime(NamedTuple):
-    """Facts that runtime owns, and that decide what a plan does to people. By account name, where not said otherwise."""
+    """Facts that the runtime owns and that decide what a plan does to people, by account name unless noted otherwise."""
 
     disabled: frozenset[str] = frozenset()
-    """Accounts switched off by an administrator or by their directory; Git cannot switch them on."""
+    """Accounts disabled by an administrator or by their directory; Git cannot enable them."""
     directory_accounts: frozenset[str] = frozenset()
-    """Names of accounts that live in a directory; they cannot be declared."""
+    """Directory accounts; they cannot be declared."""
     directory_members: Mapping[str, tuple[str, ...]] = {}
-    """Team name -> directory accounts that are its members through AD groups."""
+    """Team name → directory accounts that are its members through AD groups."""
     can_set_password: frozenset[str] = frozenset()
-    """Declared users who have a password, or a welcome mail that waits to be sent."""
+    """Declared users who have a password or a welcome mail waiting to be sent."""
     sessions: Mapping[str, int] = {}
-    """How many live sessions an account has; absent means none."""
+    """The number of live sessions per account, if any."""
     tokens: Mapping[str, int] = {}
-    """How many live API tokens an account has; absent means none."""
+    """The number of live API tokens per account, if any."""
 
 
 class Totals(NamedTuple):
-    """How many declared resources the database holds, whatever part of them was read."""
+    """How many declared resources the database holds, even if only some were read."""
 
     users: int = 0
     teams: int = 0
@@ -37,8 +37,8 @@ class Totals(NamedTuple):
 class Actual(NamedTuple):
     """The database as a plan sees it: all of it, or the part that a change can touch.
 
-    `declared` holds every row of the declared tables, unmanaged ones among them; `unmanaged` says which of them Git never
-    declared. `files` says in which file each declared resource stands (unmanaged ones are absent).
+    `declared` holds all rows of the declared tables, including those in `unmanaged`, which Git never declared. `files` holds the
+    file of each declared resource.
     """
 
     declared: DeclaredState = DeclaredState()

@@ -1,4 +1,4 @@
-"""From actual and desired to the ordered changes: what is created, renamed, updated, taken over and deleted."""
+"""Finds the ordered changes from actual to desired: what is created, renamed, updated, taken over and deleted."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from reconciler.plan.actual import Actual
 from reconciler.plan.plan import Change
 
 Renames = Mapping[Kind, Mapping[str, str]]
-"""For each kind: old name -> new name."""
+"""Old name → new name, by kind."""
 _R = TypeVar("_R", bound=Resource)
 
 
 class Desired(NamedTuple):
-    """What a revision declares. `origins` may leave out resources that the revision left as they were."""
+    """What a revision declares. `origins` may omit resources that the revision did not change."""
 
     declared: DeclaredState
     origins: Mapping[Key, Origin]
 
 
 def find_renames(actual: Actual, desired: DeclaredState, *, adopt: bool = False) -> dict[Kind, dict[str, str]]:
-    """Old name -> new name, from `metadata.previously`: the first earlier name the database holds and Git no longer declares."""
+    """Find renames from `metadata.previously`: the first earlier name that the database has and Git no longer declares."""
     renames: dict[Kind, dict[str, str]] = {}
     for kind in KINDS:
         held, wanted = actual.declared.of_kind(kind), desired.of_kind(kind)
@@ -40,9 +40,9 @@ def find_renames(actual: Actual, desired: DeclaredState, *, adopt: bool = False)
 
 
 def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[Problem]:
-    """What keeps the desired state from being planned: names that belong to a directory account, or to an unmanaged row.
+    """Return what prevents a plan: declared names that belong to a directory account or to an unmanaged row.
 
-    Nothing that Git did not declare is ever taken over silently (`adopt` says so aloud).
+    Unmanaged rows are never taken over silently; that takes `adopt`.
     """
     found = []
     taken = desired.origins.keys() & {*actual.unmanaged, *(("User", name) for name in actual.runtime.directory_accounts)}
@@ -50,22 +50,22 @@ def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[
         (kind, name), origin = key, desired.origins[key]
         if kind == "User" and name in actual.runtime.directory_accounts:
             message = (
-                f"user `{name}` has the name of a directory account; an account that lives in a directory cannot be declared. "
-                "Remove this user, and give the directory account's AD group to a team"
+                f"user `{name}` has the name of a directory account, and directory accounts cannot be declared. "
+                "Remove this user, and list one of the account's AD groups in a team instead"
             )
             found.append(Problem(origin.file, origin.line, 1, "directory-account", "error", message))
         held = actual.declared.of_kind(kind)
         old = next((old for old in desired.declared.of_kind(kind)[name].previously if old in held), None)
         if key in actual.unmanaged and old is not None and (kind, old) not in actual.unmanaged:
             message = (
-                f"{kind} `{name}` is said to be `{old}` under a new name, but the database holds another `{name}`, "
+                f"{kind} `{name}` is declared as the new name of `{old}`, but the database has another `{name}`, "
                 "which Git never declared; rename or delete that one first"
             )
             found.append(Problem(origin.file, origin.line, 1, "foreign", "error", message))
         elif key in actual.unmanaged and not adopt and not _same(actual, desired, key):
             message = (
-                f"{kind} `{name}` is in the database already, and Git never declared it; "
-                "`--adopt` takes it over and changes it to what is declared here"
+                f"{kind} `{name}` is already in the database, but Git never declared it; "
+                "use `--adopt` to take it over and change it to this declaration"
             )
             found.append(Problem(origin.file, origin.line, 1, "foreign", "error", message))
     return found
@@ -77,9 +77,9 @@ def _same(actual: Actual, desired: Desired, key: Key) -> bool:
 
 
 def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: bool = False) -> tuple[Change, ...]:
-    """All changes, sorted by kind and name. Unmanaged rows are left alone unless they are adopted.
+    """Find all changes, sorted by kind and name. Unmanaged rows are left alone unless they are adopted.
 
-    `before` speaks of members and issuers by their new names, since a rename keeps their identity.
+    `before` uses the new names of members and issuers, since a rename keeps their identity.
     """
     held = renamed(actual.declared, renames)
     changes: list[Change] = []
@@ -111,13 +111,13 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
 
 
 def _last_origin(actual: Actual, key: Key) -> Origin | None:
-    """Where a resource that goes away was declared: the database keeps its file, and not its line."""
+    """Return where a deleted resource was declared: the database keeps the file but not the line."""
     file = actual.files.get(key)
     return None if file is None else Origin(file, 0)
 
 
 def renamed(state: DeclaredState, renames: Renames) -> DeclaredState:
-    """A state under new names: resources, members and permitted issuers. What names a team by text is left as it is."""
+    """Rename resources, members and permitted issuers in a state. References to teams by name stay as they are."""
     if not any(renames.values()):
         return state
     users, issuers = renames.get("User", {}), renames.get("Issuer", {})
@@ -151,7 +151,7 @@ def _keys_renamed(resources: Mapping[str, _R], names: Mapping[str, str]) -> Mapp
 
 
 def resulting(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
-    """The state that the changes lead to, from a state whose renames are done already."""
+    """Apply the changes to a state that already uses the new names."""
     kinds: dict[Kind, dict[str, Resource]] = {}
     for change in changes:
         resources = kinds.setdefault(change.kind, dict(state.of_kind(change.kind)))
@@ -163,7 +163,7 @@ def resulting(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
 
 
 def find_moves(actual: Actual, desired: Desired, changes: Iterable[Change]) -> tuple[tuple[Key, Origin], ...]:
-    """Resources that are as they were, and declared in another file than before, or for the first time."""
+    """Find unchanged resources that are now declared in another file, or for the first time."""
     held = desired.origins.keys() & {*actual.files, *actual.unmanaged}
     moved = {key for key in held if actual.files.get(key) != desired.origins[key].file}
     if moved:

@@ -1,4 +1,4 @@
-"""What a plan does besides changing declared facts: mails sent, sessions and tokens ended."""
+"""What a plan does besides changing declared facts: it sends mails, and ends sessions and tokens."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from reconciler.plan.plan import Change, Effects
 
 
 def gets_welcome_mail(user: User) -> bool:
-    """Whether a new user is mailed a generated password."""
-    return user.initial_password == "generated"  # noqa: S105 - the way a password is made, not one
+    """Tell whether a new user is mailed a generated password."""
+    return user.initial_password == "generated"  # noqa: S105 - how the password is made, not a password
 
 
 def ends_credentials(change: Change) -> bool:
-    """Whether a change ends every session and token of an account: it goes away, or Git switches it off."""
+    """Tell whether a change ends all sessions and tokens of an account, because it deletes or disables the account."""
     before, after = change.before, change.after
     return isinstance(before, User) and before.enabled and not (isinstance(after, User) and after.enabled)
 
 
 def loses_ad_group(before: Resource | None, after: Resource | None) -> bool:
-    """Whether a team no longer takes in the members of an AD group that it did.
+    """Tell whether a team loses an AD group.
 
-    Which of its directory members came through which group is not known: all of them leave, and those who are in another of its
-    groups come back when the directory is read next.
+    It is unknown which directory member came through which group, so all of them leave; members of the remaining groups come
+    back when the directory is next read.
     """
     return isinstance(before, Team) and isinstance(after, Team) and not set(before.ad_groups) <= set(after.ad_groups)
 

@@ -1,7 +1,7 @@
-"""Guards: rules that refuse a dangerous plan unless it is overridden, guard by guard, for this one plan.
+"""Guards: rules that refuse a dangerous plan unless each refusing guard is overridden for that plan.
 
-Each is judged with the settings in force and with those the plan brings, and the stricter wins, so that a pull request
-cannot weaken a guard and use it at once.
+The settings in force and the settings in the plan both apply, and the stricter wins, so that a pull request cannot weaken a
+guard and benefit from it at once.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from reconciler.plan.effects import gets_welcome_mail
 from reconciler.plan.plan import AccessDiff, Change, GuardResult
 
 NEVER_FEWER = 5
-"""So many deletions in one scope are always permitted: a share of a small team would permit none."""
+"""How many deletions in one scope are always allowed: a percentage of a small team would allow none."""
 
 
 class Judged(NamedTuple):
-    """What guards look at: the changes, what they lead to, and whom they reach."""
+    """What guards look at: the changes, their results, and the people they affect."""
 
     changes: Sequence[Change]
     totals: Totals
-    """Before the changes."""
+    """How many resources there are before the changes."""
     persons: frozenset[str]
-    """Declared users afterwards who are people, not applications."""
+    """Declared users, after the changes, who are people rather than applications."""
     after: AccessState
     access: AccessDiff
     can_set_password: frozenset[str]
@@ -36,17 +36,17 @@ class Judged(NamedTuple):
 
 
 Judge = Callable[[Judged, Guards], list[str]]
-"""What a guard has against a plan: a sentence each, none where it passes."""
+"""Returns a guard's objections to a plan, in sentences; no objections means that it passes."""
 
 
 def judge(judged: Judged, in_force: Guards, brought: Guards) -> tuple[GuardResult, ...]:
-    """Every guard's verdict. A plan without changes can do no harm and passes."""
+    """Return every guard's verdict. A plan without changes passes, since it cannot do any harm."""
     guards = stricter(in_force, brought)
     return tuple(_verdict(guard, judged, guards) for guard in GUARDS)
 
 
 def stricter(one: Guards, other: Guards) -> Guards:
-    """Of each limit the one that refuses more."""
+    """Combine two sets of limits, taking the stricter of each."""
     return Guards(
         min(one.max_deletions_percent, other.max_deletions_percent),
         _lower(one.max_administrators, other.max_administrators),
@@ -68,7 +68,7 @@ def _verdict(guard: str, judged: Judged, guards: Guards) -> GuardResult:
 
 
 def overridden(results: Iterable[GuardResult], guards: Iterable[str]) -> tuple[GuardResult, ...]:
-    """The verdicts when the named guards are overridden; one that passes stays as it is."""
+    """Return the verdicts with the named guards overridden; a guard that passes still passes."""
     names = set(guards)
     return tuple(
         result._replace(verdict="overridden") if result.verdict == "refuse" and result.id in names else result
@@ -80,8 +80,8 @@ def _beyond(scope: str, gone: int, of: int, guards: Guards) -> list[str]:
     allowed = max(NEVER_FEWER, int(of * guards.max_deletions_percent / 100))
     if gone <= allowed:
         return []
-    limit = f"{guards.max_deletions_percent:g} %, never fewer than {NEVER_FEWER}"
-    return [f"{scope}: {gone} of {of} would go; at most {allowed} may in one plan ({limit})"]
+    limit = f"{guards.max_deletions_percent:g} %, at least {NEVER_FEWER}"
+    return [f"{scope}: {gone} of {of} would be removed; the limit for one plan is {allowed} ({limit})"]
 
 
 def _deletions(judged: Judged, guards: Guards) -> list[str]:
@@ -97,7 +97,7 @@ def _deletions(judged: Judged, guards: Guards) -> list[str]:
 
 
 def _goes(change: Change) -> bool:
-    """Whether a resource goes away, or is switched off, which takes as much access away."""
+    """Tell whether a resource is deleted or disabled, which takes away as much access."""
     before, after = change.before, change.after
     if before is None:
         return False
@@ -106,7 +106,7 @@ def _goes(change: Change) -> bool:
 
 
 def _members(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
-    """A team's members before and after: one whose membership has ended is none."""
+    """Return a team's members before and after, without ended memberships."""
     was, now = ({m.user for m in team.members if not ended(m.until, judged.now)} for team in _both(change))
     return was, now
 
@@ -117,7 +117,7 @@ def _issuers(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
 
 
 def _both(change: Change) -> tuple[Team, Team]:
-    """A team before and after; one that goes away takes all it has with it."""
+    """Return a team before and after; a deleted one has nothing afterwards."""
     assert isinstance(change.before, Team)
     return change.before, change.after if isinstance(change.after, Team) else Team(change.name)
 
@@ -127,7 +127,7 @@ def _removed(sets: tuple[set[str], set[str]]) -> tuple[int, int]:
 
 
 def administrators(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
-    """Enabled accounts that are in an administrator team; `for_good`: by a membership that never ends."""
+    """Return the enabled accounts in administrator teams; with `for_good`, only those whose membership never ends."""
     teams = {name for name, team in state.teams.items() if team.administrator}
     return {
         user
@@ -146,7 +146,7 @@ def _too_many_administrators(judged: Judged, guards: Guards) -> list[str]:
     count = len(administrators(judged.after, judged.now))
     if guards.max_administrators is None or count <= guards.max_administrators:
         return []
-    return [f"there would be {count} administrators; at most {guards.max_administrators} may be"]
+    return [f"there would be {count} administrators; the limit is {guards.max_administrators}"]
 
 
 def _unrestricted_administrators(judged: Judged, guards: Guards) -> list[str]:
@@ -157,7 +157,7 @@ def _unrestricted_administrators(judged: Judged, guards: Guards) -> list[str]:
         for user in administrators(judged.after, judged.now)
         if not any(team.permitted_ips for team in teams_of(judged.after, user, judged.now))
     )
-    return [f"administrators who may call from anywhere: {', '.join(found)}"] if found else []
+    return [f"administrators without permitted IPs: {', '.join(found)}"] if found else []
 
 
 def _separation_of_duties(judged: Judged, guards: Guards) -> list[str]:
@@ -166,7 +166,7 @@ def _separation_of_duties(judged: Judged, guards: Guards) -> list[str]:
         for user, memberships in sorted(judged.after.memberships.items()):
             both = [team for team in teams if team in memberships and not ended(memberships[team].until, judged.now)]
             if len(both) > 1 and user in judged.after.accounts:
-                found.append(f"{user} would be in {' and in '.join(both)}, whose duties are kept apart")
+                found.append(f"{user} would be in {' and in '.join(both)}, which may not share members")
     return found
 
 
@@ -176,11 +176,11 @@ def _many_gain(judged: Judged, guards: Guards) -> list[str]:
     people = {access.user for access in judged.access.gained}
     if len(people) <= guards.max_people_gaining:
         return []
-    return [f"{len(people)} people would gain access; at most {guards.max_people_gaining} may in one plan"]
+    return [f"{len(people)} people would gain access; the limit for one plan is {guards.max_people_gaining}"]
 
 
 def _last_administrator(judged: Judged, _guards: Guards) -> list[str]:
-    """Directory accounts do not count: a directory that is down must not lock everybody out."""
+    """Require an administrator outside any directory: a directory that is down must not lock everyone out."""
     people = administrators(judged.after, judged.now, for_good=True) & judged.persons
     mailed = (
         change.action == "create" and change.name in people and isinstance(change.after, User) and gets_welcome_mail(change.after)
@@ -189,8 +189,8 @@ def _last_administrator(judged: Judged, _guards: Guards) -> list[str]:
     if not people.isdisjoint(judged.can_set_password) or any(mailed):
         return []
     return [
-        "no administrator would be left who can log in: an enabled person, declared in Git, for good in a team with "
-        "`administrator: true`, with a password or a welcome mail on its way"
+        "no administrator who can log in would be left; keep an enabled person, declared in Git, in a team with "
+        "`administrator: true`, without an end, who has a password or is sent a welcome mail"
     ]
 
 
@@ -201,19 +201,19 @@ def _emptying(judged: Judged, _guards: Guards) -> list[str]:
         if change.kind in balance:
             balance[change.kind] += -1 if _goes(change) else change.action in ("create", "adopt")
     words: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
-    return [f"all {before[kind]} {words[kind]} would go" for kind in balance if before[kind] > 0 and balance[kind] <= 0]
+    return [f"all {words[kind]} would be removed ({before[kind]})" for kind in balance if before[kind] > 0 and balance[kind] <= 0]
 
 
 GUARDS: dict[str, tuple[str, Judge]] = {
-    "deletions": ("no scope loses more than its share", _deletions),
-    "administrators": ("not too many administrators", _too_many_administrators),
+    "deletions": ("within the limits", _deletions),
+    "administrators": ("the number of administrators is within the limit", _too_many_administrators),
     "administrators-permitted-ips": (
-        "every administrator is bound to permitted IPs, or need not be",
+        "every administrator has permitted IPs, if they are required",
         _unrestricted_administrators,
     ),
-    "separation-of-duties": ("nobody is in two teams that are kept apart", _separation_of_duties),
-    "access-gained": ("not too many people gain access at once", _many_gain),
-    "last-administrator": ("an administrator who can log in is left", _last_administrator),
-    "emptying": ("nothing is emptied", _emptying),
+    "separation-of-duties": ("nobody is in two teams that may not share members", _separation_of_duties),
+    "access-gained": ("the number of people who gain access is within the limit", _many_gain),
+    "last-administrator": ("an administrator can still log in", _last_administrator),
+    "emptying": ("no kind of resource is removed completely", _emptying),
 }
-"""Stable id -> what holds where it passes, and the judge."""
+"""Stable id → the message if the guard passes, and its judge."""

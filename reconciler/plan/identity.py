@@ -1,4 +1,4 @@
-"""Renames that hand an account over to somebody else, which a reviewer has to see: no access changes by them."""
+"""Renames that may hand an account to somebody else: reviewers must see them, although no access changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.plan.plan import Change
 
 
 def handed_over(changes: Iterable[Change]) -> list[Problem]:
-    """A warning for each account that is renamed and gets another e-mail address: it may be another person's from now on."""
+    """Warn about each account that is renamed and gets another e-mail address: it may now be another person's."""
     return [
         Problem(
             change.source.file,
@@ -18,8 +18,8 @@ def handed_over(changes: Iterable[Change]) -> list[Problem]:
             1,
             "identity-handed-over",
             "warning",
-            f"user `{change.name}` was `{change.previous_name}` and gets another e-mail address: "
-            "tokens and memberships stay with the account",
+            f"user `{change.name}` was `{change.previous_name}` and gets another e-mail address; "
+            "the account keeps its tokens and memberships",
         )
         for change in changes
         if change.action == "rename"

@@ -1,4 +1,4 @@
-"""make_plan(): desired and actual state in, one Plan out."""
+"""make_plan() makes a Plan from desired and actual state."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def make_plan(
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
-    Both states may be the part that the change can touch, as long as it is the same part of both. The desired state must
-    be free of errors, and of conflicts (`changes.conflicts`).
+    Both states may be restricted to the part that the change can touch, as long as it is the same part. The desired state must
+    have no errors and no conflicts (`changes.conflicts`).
     """
     renames = find_renames(actual, desired.declared, adopt=adopt)
     changes = find_changes(actual, desired, renames, adopt=adopt)
@@ -72,7 +72,7 @@ def _guards(settings: Settings | None) -> Guards:
 
 
 def guards_renamed(guards: Guards, renames: Renames) -> Guards:
-    """Guards in force under the teams' new names: a rename must not take a team out of what keeps it apart."""
+    """Use teams' new names in the guards in force: a rename must not free a team from the separation of duties."""
     names = renames.get("Team", {})
     apart = tuple(tuple(names.get(team, team) for team in teams) for teams in guards.separation_of_duties)
     return guards._replace(separation_of_duties=apart)

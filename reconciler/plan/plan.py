@@ -24,40 +24,40 @@ class _Change(NamedTuple):
 
 
 class Change(_Change):
-    """One resource's change. `before` is what the database holds, `after` what Git declares; None where there is none.
+    """One resource's change: `before` is what the database holds, `after` what Git declares. Either may be None.
 
-    A rename may change fields too. `adopt` takes over a row that Git never declared before.
+    A rename may also change fields. `adopt` takes over a row that Git never declared before.
     """
 
     @property
     def fields(self) -> dict[str, dict[str, Any]]:
-        """What changes inside: see `reconciler.plan.fields.differences`. Worked out anew at each call."""
+        """The fields that change (see `reconciler.plan.fields.differences`), computed at each call."""
         return differences(self.kind, self.before, self.after)
 
     @property
     def fields_json(self) -> bytes:
-        """`fields` as canonical JSON; kept, since a plan's digest and its audit entries are made of the same bytes."""
+        """`fields` as canonical JSON, kept for both the plan's digest and its audit entries."""
         kept: bytes | None = self.__dict__.get("json")
         if kept is None:
             written = orjson.dumps(self.fields, option=orjson.OPT_SORT_KEYS)
-            kept = self.__dict__["json"] = bytes(memoryview(written))  # without the room that orjson leaves behind it
+            kept = self.__dict__["json"] = bytes(memoryview(written))  # without the spare room that orjson leaves
         return kept
 
     @property
     def previous_name(self) -> str | None:
-        """The name before a rename, else None."""
+        """The name before a rename, otherwise None."""
         return self.before.name if self.action == "rename" and self.before is not None else None
 
 
 class AccessChange(NamedTuple):
-    """Access that stays but ends at another time or runs through other teams."""
+    """Access that stays but ends at another time or comes through other teams."""
 
     before: Access
     after: Access
 
 
 class AccessDiff(NamedTuple):
-    """The access a plan changes, each list sorted by user and issuer."""
+    """The access that a plan changes, each list sorted by user and issuer."""
 
     gained: tuple[Access, ...] = ()
     lost: tuple[Access, ...] = ()
@@ -65,7 +65,7 @@ class AccessDiff(NamedTuple):
 
 
 class AdministratorDiff(NamedTuple):
-    """The accounts that become administrators and those that stop being one, by name."""
+    """The accounts that become administrators and those that stop being administrators, by name."""
 
     gained: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
@@ -100,22 +100,22 @@ class Plan(NamedTuple):
     administrators: AdministratorDiff = AdministratorDiff()
     warnings: tuple[Problem, ...] = ()
     unmanaged: tuple[Key, ...] = ()
-    """Rows that Git never declared; left alone."""
+    """Rows that Git never declared; the plan leaves them alone."""
     moves: tuple[tuple[Key, Origin], ...] = ()
-    """Resources now declared in another file, whose facts are unchanged."""
+    """Resources that are now declared in another file, with the same facts."""
     path: str = ""
-    """The folder of the config repository that the resources were read from; empty means its root."""
+    """The folder in the config repository that the resources were read from; empty means the root."""
     adopt: bool = False
-    """Whether unmanaged rows are taken over, and deleted where Git does not declare them."""
+    """Whether the plan takes over unmanaged rows, and deletes those that Git does not declare."""
     rewind: bool = False
-    """Whether the revision does not descend from the applied one, and that was permitted."""
+    """Whether the revision does not descend from the applied one, which somebody allowed."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether applying this plan leaves every declared fact as it is."""
+        """Whether applying this plan changes no declared fact."""
         return not self.changes
 
     @property
     def refusals(self) -> tuple[GuardResult, ...]:
-        """The guards that refuse this plan, and are not overridden."""
+        """The guards that refuse this plan and are not overridden."""
         return tuple(result for result in self.guards if result.verdict == "refuse")

@@ -1,4 +1,4 @@
-"""What teams that Git never declared give to people: no plan ever showed it, and nobody approved it."""
+"""What unmanaged teams give people: no plan ever showed it, and nobody approved it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.access.state import Access, AccessState, all_access, teams_of
 
 
 class Power(NamedTuple):
-    """What a team lets all of its members do besides using issuers, by the field that says so, and who they are."""
+    """What a team lets its members do besides using issuers: the field that says so, and the members."""
 
     field: str
     team: str
@@ -18,14 +18,14 @@ class Power(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The access that runs through some teams, and the powers that they give."""
+    """The access that comes through some teams, and the powers that they give."""
 
     access: tuple[Access, ...] = ()
     powers: tuple[Power, ...] = ()
 
 
 def given_by(state: AccessState, teams: Collection[str], now: datetime) -> Given:
-    """What these teams give at an instant, whether or not others give it too."""
+    """Return what these teams give at an instant, even if other teams give the same."""
     only = state._replace(teams={name: state.teams[name] for name in teams})
     members: dict[str, list[str]] = {}
     for user in sorted(name for name, enabled in only.accounts.items() if enabled):

@@ -284,7 +284,7 @@ def test_guards_judge_a_repair_and_an_override_is_recorded_only_where_it_was_nee
     before = everything(accord)
     refused = accord("drift", "--repair", "--yes", code=UNSAFE)
     assert 'if this is intended: accord drift --repair --override deletions --reason "why"' in refused.stdout
-    assert "members of team web: 8 of 10 would go" in refused.stderr
+    assert "members of team web: 8 of 10 would be removed" in refused.stderr
     assert refused.stderr.endswith("accord: refused by deletions; nothing was changed\n")
     assert everything(accord) == before
     assert "--override needs --reason" in accord("drift", "--repair", "--yes", "--override", "deletions", code=ERROR).stderr

@@ -175,7 +175,7 @@ def test_an_earlier_name_does_not_lead_to_a_row_that_git_never_declared(accord: 
     renamed["metadata"]["previously"] = ["alice"]
     web = team("web", members=["alicia"], issuers=["tls"])
     repository.commit({"users/alice.yaml": None, "users/alicia.yaml": renamed, "teams/web.yaml": web})
-    assert "is said to be `alice` under a new name" in accord("plan", "--adopt", code=3).stderr
+    assert "is declared as the new name of `alice`" in accord("plan", "--adopt", code=3).stderr
 
 
 @SQLITE

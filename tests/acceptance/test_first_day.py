@@ -141,7 +141,7 @@ def test_an_export_says_what_no_config_could_declare(desk: Desk) -> None:
     )
     said = accord("export", str(desk.config), code=INVALID)
     assert said.output.endswith(f"Wrote 2 files to {desk.config}.\n")
-    assert "accord: left out User \u00e9v\u00e9: a declared name has only a-z" in said.stderr
+    assert "accord: left out User \u00e9v\u00e9: a declared name may contain only a-z" in said.stderr
     assert "accord: left out User paul: `email` cannot be `nowhere`" in said.stderr
     assert "accord: left out Team everyone: `name` cannot be `everyone`" in said.stderr
     assert "accord: left out Team staff: only its reference to User `paul`" in said.stderr
@@ -177,8 +177,8 @@ def test_an_existing_installation_is_adopted_only_when_asked(desk: Desk, tmp_pat
     desk.write("teams/staff.yaml", staff.replace("    - paul\n", ""))
     desk.commit("Paul left")
     before = everything(accord)
-    assert "`--adopt` takes it over" in accord("plan", code=INVALID).stderr
-    assert "`--adopt` takes it over" in accord("apply", "--yes", code=INVALID).stderr
+    assert "use `--adopt` to take it over" in accord("plan", code=INVALID).stderr
+    assert "use `--adopt` to take it over" in accord("apply", "--yes", code=INVALID).stderr
 
     assert everything(accord) == before
     adopting = accord.json("plan", "--adopt")

@@ -253,7 +253,7 @@ def test_a_plan_that_a_guard_refuses_is_shown_and_not_applied(accord: Accord, re
     before = everything(accord)
     repository.commit(dict.fromkeys(people, None))
     planned = accord("plan", code=UNSAFE).output
-    assert "✗ deletions: users: 8 of 12 would go; at most 5 may in one plan" in planned
+    assert "✗ deletions: users: 8 of 12 would be removed; the limit for one plan is 5" in planned
     assert 'if this is intended: accord apply --override deletions --reason "why"' in planned
     refused = accord("apply", "--yes", code=UNSAFE)
     assert "- User p7" in refused.stderr
@@ -265,7 +265,7 @@ def test_a_plan_that_a_guard_refuses_is_shown_and_not_applied(accord: Accord, re
     done = accord(
         "apply", "--yes", "--override", "deletions", "--override", "emptying", "--reason", "CHG-1 “dissolved”", "--digest", digest
     )
-    assert "guard deletions overridden: users: 8 of 12 would go" in done.output
+    assert "guard deletions overridden: users: 8 of 12 would be removed" in done.output
     assert accord.json("history")[0]["overrides"] == [{"guard": "deletions", "reason": "CHG-1 “dissolved”"}]
     [entry] = [entry for entry in accord.json("audit", "list") if entry["action"] == "revision.apply"][-1:]
     assert entry["detail"]["overrides"] == [{"guard": "deletions", "reason": "CHG-1 “dissolved”"}]
@@ -299,7 +299,7 @@ def test_a_change_cannot_weaken_a_guard_and_use_it_at_once(accord: Accord, repos
     accord("apply", "--yes")
     weaker = {"settings.yaml": resource("Settings", "default", {"guards": {"maxDeletions": "100%"}})}
     repository.commit({**dict.fromkeys(people, None), **weaker})
-    assert "(10 %, never fewer than 5)" in accord("plan", code=UNSAFE).output
+    assert "(10 %, at least 5)" in accord("plan", code=UNSAFE).output
     repository.commit({**people})
     accord("apply", "--yes")  # the weaker guard alone
     repository.commit(dict.fromkeys(people, None))

@@ -45,7 +45,7 @@ def test_a_built_in_template_has_no_fault_and_shows_everything_its_mail_is_about
     assert all(len(line) <= 78 for line in mail.text.split("\n"))
 
 
-WORDS = {"Log in", "Fetch it", "Renew it"}
+WORDS = {"Log in", "Download it", "Renew it"}
 """On buttons, above the link that the text has in a sentence."""
 
 
@@ -195,7 +195,7 @@ def test_a_bad_template_says_where_and_shows_no_value() -> None:
 
 
 def test_a_variable_that_is_not_given_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match=r"`user\.name` of mail `welcome` is not given"):
+    with pytest.raises(ValueError, match=r"`user\.name` of mail `welcome` is missing"):
         render(BUILT_IN["welcome"], {"user": {}})
 
 

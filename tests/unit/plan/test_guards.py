@@ -31,7 +31,7 @@ def test_each_team_s_members_are_a_scope_of_their_own(gone: int, verdict: str) -
     made = plan(actual(ALICE, ADMINS, web, *everyone), desired(ALICE, ADMINS, smaller, *everyone))
     assert verdicts(made)["deletions"] == verdict
     if verdict == "refuse":
-        assert "members of team web: 6 of 20 would go" in made.refusals[0].message
+        assert "members of team web: 6 of 20 would be removed" in made.refusals[0].message
 
 
 @pytest.mark.parametrize(("gone", "verdict"), [(5, "pass"), (6, "refuse")])
@@ -67,7 +67,7 @@ def test_a_plan_cannot_weaken_a_guard_and_use_it_at_once() -> None:
     assert verdicts(made)["deletions"] == "refuse"
     stricter = Settings(guards=Guards(max_deletions_percent=5))
     (refusal,) = plan(before, desired(ALICE, ADMINS, stricter, *everyone[6:])).refusals
-    assert refusal.message == "users: 6 of 10 would go; at most 5 may in one plan (5 %, never fewer than 5)"
+    assert refusal.message == "users: 6 of 10 would be removed; the limit for one plan is 5 (5 %, at least 5)"
     unsaid = plan(
         actual(ALICE, ADMINS, Settings(guards=Guards(max_people_gaining=0)), PUBLIC),
         desired(ALICE, team_for(ALICE), ADMINS, PUBLIC),
@@ -145,7 +145,7 @@ def test_nobody_may_be_in_two_teams_whose_duties_are_kept_apart() -> None:
             ),
         ),
     ],
-    ids=["disabled", "expiring", "application", "no password", "switched off by an administrator", "only a directory account"],
+    ids=["disabled", "expiring", "application", "no password", "disabled by an administrator", "only a directory account"],
 )
 def test_an_administrator_who_can_log_in_must_be_left(admin: User, membership: Membership, runtime: Runtime) -> None:
     before = actual(ALICE, BOB._replace(enabled=False), ADMINS, runtime=runtime)
@@ -170,7 +170,7 @@ def test_a_renamed_administrator_still_counts() -> None:
 def test_emptying_is_always_refused() -> None:
     made = plan(actual(ALICE, ADMINS, PUBLIC), desired())
     assert {guard.id for guard in made.refusals} == {"emptying", "last-administrator"}
-    assert "all 1 users would go" in next(guard.message for guard in made.refusals if guard.id == "emptying")
+    assert "all users would be removed (1)" in next(guard.message for guard in made.refusals if guard.id == "emptying")
 
 
 def test_a_guard_is_overridden_by_name_and_no_other_with_it() -> None:

@@ -85,7 +85,7 @@ def test_every_format_says_who_becomes_and_who_stops_being_an_administrator() ->
 def test_every_format_warns_of_an_account_that_is_handed_over() -> None:
     mallory = User("mallory", "mallory@example.org", previously=("bob",))
     made = plan(actual(ALICE, BOB, ADMINS), desired(ALICE, mallory, ADMINS))
-    message = "`mallory` was `bob` and gets another e-mail address: tokens and memberships stay with the account"
+    message = "`mallory` was `bob` and gets another e-mail address; the account keeps its tokens and memberships"
     assert f"warning: mallory.yaml:1:1: warning: user {message} [identity-handed-over]" in text(made)
     assert f"⚠️ `mallory.yaml:1` user {escape(message)}" in plan_markdown(made)
     assert [warning["rule"] for warning in plan_document(made)["warnings"]] == ["identity-handed-over"]
@@ -98,7 +98,7 @@ def test_the_text_is_deterministic() -> None:
 
 def test_a_refused_plan_says_how_it_would_be_overridden() -> None:
     shown = text(plan(actual(ALICE, ADMINS), desired()))
-    assert "✗ emptying: all 1 users would go; all 1 teams would go\n" in shown
+    assert "✗ emptying: all users would be removed (1); all teams would be removed (1)\n" in shown
     assert '      if this is intended: accord apply --override emptying --reason "why"\n' in shown
 
 
@@ -370,7 +370,7 @@ def test_a_comment_never_grows_beyond_what_github_takes_and_counts_what_it_leave
     assert "u039` and 160 more" in markdown
     for rest in ("more rows", "more changes", "more warnings"):
         assert f"{rest}: see the plan as text" in markdown
-    assert "characters: see the plan as text)" in markdown  # who would be in two teams that are kept apart
+    assert "characters: see the plan as text)" in markdown  # separation of duties
     assert markdown.endswith("</sub>\n")
 
 

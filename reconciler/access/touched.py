@@ -1,4 +1,4 @@
-"""What a change touched: the accounts, teams and issuers that are not what they were before it."""
+"""What a change touched: the accounts, teams and issuers that differ after it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class Touched(NamedTuple):
-    """Names, each that a thing had before the change and has after it. A renamed or deleted team touches its members, and a
-    renamed or deleted issuer the teams that could use it, since both are known to them by name."""
+    """The old and new names of everything touched. Renaming or deleting a team also touches its members, and renaming or deleting
+    an issuer the teams that could use it, since they refer to it by name."""
 
     accounts: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
     issuers: frozenset[str] = frozenset()
     everything: bool = False
-    """The names do not tell all of it: nothing that was read before the change holds after it."""
+    """The names are incomplete: nothing that was read before the change can be relied on."""
 
     def __or__(self, other: Touched) -> Touched:
         return Touched(
@@ -25,7 +25,7 @@ class Touched(NamedTuple):
 
     @property
     def names(self) -> int:
-        """How many there are."""
+        """The number of names."""
         return len(self.accounts) + len(self.teams) + len(self.issuers)
 
 

@@ -1,1 +1,1 @@
-"""The database: tables, migrations, reading the actual state, applying a plan, audit, outbox."""
+"""The database: tables, migrations, reading the actual state, applying a plan, the audit log."""

@@ -1,4 +1,4 @@
-"""Applying a plan: exactly its changes, with their audit entries, mails and digests, in the caller's transaction."""
+"""Applies a plan: exactly its changes, with audit entries, mails and digests, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from reconciler.store.tables import TABLES, instant_text
 Progress = Callable[[int, int], None] | None
 _PIECE = 5_000
 _TEAMS = 500
-"""So many teams' links are written at once."""
+"""How many teams to write the links of at once."""
 
 
 def apply_plan(
@@ -50,11 +50,11 @@ def apply_plan(
     known: Collection[Bucket] | None = None,
     action: Literal["apply", "repair"] = "apply",
 ) -> int | None:
-    """Execute a plan; returns the id of its entry in the history.
+    """Execute a plan and return the id of its history entry.
 
-    A plan that changes nothing, for the revision that is applied already, writes nothing at all and gives None. One that is not
-    `whole` leaves drift that it does not put right, and the digests go on telling of it. `known` are the buckets that had
-    drifted when the plan was made: it raises ChangedMeanwhile where there are others by now, which would count as applied.
+    If the revision is already applied and the plan changes nothing, write nothing and return None. A plan that is not `whole`
+    leaves other drift alone, and the digests keep showing it. `known` are the buckets that had drifted when the plan was made.
+    Raises ChangedMeanwhile if others have drifted since, because their changes would count as applied.
     """
     applied = read_applied(connection)
     same = applied is not None and (applied.revision.commit, applied.path) == (plan.revision.commit, plan.path)
@@ -85,7 +85,7 @@ def apply_plan(
     log = Chain(connection, at=now, actor=applied_by, revision_id=revision_id)
     with BackgroundWriter() as background:
         writer.insert(background)
-        entry = entry._replace(plan_digest=plan_digest(plan))  # which takes long, now while rows are on their way
+        entry = entry._replace(plan_digest=plan_digest(plan))  # slow, so do it while rows are being written
         background.call(write_digest, connection, entry)
         touched = writer.touched.union(stale) if whole else writer.touched.difference(stale)
         background.call(refresh, connection, touched)
@@ -96,19 +96,17 @@ def apply_plan(
 
 
 def _drifted_by_now(connection: Connection, known: Collection[Bucket] | None) -> Collection[Bucket]:
-    """The drifted buckets: those that are known, if nobody else can have written since they were found."""
+    """Return the drifted buckets: the known ones, if nobody else can have written since they were found."""
     if known is not None and connection.dialect.name == "sqlite":
         return known
     stale = drifted(connection)
     if known is not None and not set(stale).issubset(known):
-        raise ChangedMeanwhile(
-            "somebody else wrote to the declared tables while this was planned; nothing was changed, try again"
-        )
+        raise ChangedMeanwhile("somebody else changed the declared tables during planning; nothing was changed, try again")
     return stale
 
 
 def _raised(connection: Connection, plan: Plan, by_hand: bool) -> int:
-    """The generation after a plan. If somebody wrote to the tables by hand, a plan cannot name all that is not as it was."""
+    """Raise the generation. After changes by hand, a plan cannot name everything that differs."""
     if by_hand or len(plan.changes) > MOST_NAMES:
         return raise_generation(connection, EVERYTHING)
     if plan.is_empty:
@@ -117,7 +115,7 @@ def _raised(connection: Connection, plan: Plan, by_hand: bool) -> int:
 
 
 def _linked(connection: Connection, changes: Iterable[Change]) -> Touched:
-    """What hangs on teams and issuers that are called otherwise from now on, or are gone, or on AD groups that teams lose."""
+    """Return what depends on renamed or deleted teams and issuers, and on AD groups that teams lose."""
     old_names: dict[Kind, set[str]] = {kind: set() for kind in KINDS}
     left: set[str] = set()
     for change in changes:
@@ -132,7 +130,7 @@ def _linked(connection: Connection, changes: Iterable[Change]) -> Touched:
 
 
 def _needed(plan: Plan, overrides: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """What a guard did not refuse is not recorded as overridden."""
+    """Drop overrides of guards that did not refuse."""
     needed = {guard.id for guard in plan.guards if guard.verdict == "overridden"}
     return tuple(override for override in overrides if override[0] in needed)
 
@@ -167,7 +165,7 @@ def _events(plan: Plan, applied: AppliedRevision, action: str) -> Iterator[Event
 
 
 class _Writer:
-    """Writes the changes of one plan, kind by kind, and remembers which buckets it touched."""
+    """Writes the changes of one plan, kind by kind, and remembers the buckets it touched."""
 
     def __init__(self, connection: Connection, revision_id: int, now: datetime, progress: Progress, total: int) -> None:
         self.connection = connection
@@ -181,7 +179,7 @@ class _Writer:
         self._ids: dict[Kind, dict[str, int]] = {}
 
     def change(self, plan: Plan) -> None:
-        """What goes, new names and what changes, in an order that no constraint minds."""
+        """Delete, rename and update, in an order that satisfies all constraints."""
         self._changes = {kind: [change for change in plan.changes if change.kind == kind] for kind in KINDS}
         for kind, changes in self._changes.items():
             self._load_ids(kind, changes)
@@ -204,7 +202,7 @@ class _Writer:
             self._ids[kind].update(zip(created, new_ids(self.connection, TABLES[kind], len(created)), strict=True))
 
     def insert(self, background: BackgroundWriter) -> None:
-        """What comes, and its links."""
+        """Insert new rows, and all new links."""
         for kind, changes in self._changes.items():
             self._create(kind, [change for change in changes if change.before is None], background)
         self._link([change for change in self._changes["Team"] if change.after is not None], background)
@@ -215,7 +213,7 @@ class _Writer:
             self._progress(self._done, self._total)
 
     def _load_ids(self, kind: Kind, changes: Iterable[Change]) -> None:
-        """The ids of the rows that the changes of a kind are about, and of those that changed teams link to."""
+        """Load the ids of rows that the changes of a kind concern, and of rows that changed teams link to."""
         table = TABLES[kind]
         names = {name for change in changes if change.before is not None for name in (change.previous_name or change.name,)}
         if kind in ("User", "Issuer"):
@@ -233,7 +231,7 @@ class _Writer:
         self.touched |= buckets_of(table, keys)
 
     def _delete(self, changes: Sequence[Change]) -> None:
-        """A row takes its links and tokens with it; the buckets of links that go are touched too."""
+        """Delete rows, which deletes their links and tokens; the links' buckets count as touched."""
         for change in changes:
             table, row_id = TABLES[change.kind], self._ids[change.kind].pop(change.name)
             links = {"User": ("memberships", "user_id"), "Issuer": ("permissions", "issuer_id")}
@@ -249,7 +247,7 @@ class _Writer:
         self._tell(len(changes))
 
     def _rename(self, changes: Sequence[Change]) -> None:
-        """Names move aside first, so that chains and swaps do not meet."""
+        """Rename in two steps, with temporary names first, so that chains and swaps do not collide."""
         moving = [(change, self._ids[change.kind].pop(change.previous_name or "")) for change in changes]
         for temporary in (True, False):
             for change, row_id in moving:
@@ -299,7 +297,7 @@ class _Writer:
         return found if source is None else {"file": source.file, **found}
 
     def _forget_previous(self, changes: Iterable[Change]) -> None:
-        """All at once and first: an earlier name may pass from one resource to another, or be left of one deleted by hand."""
+        """Delete earlier names first: one may move between resources, or be left over from a resource deleted by hand."""
         columns = tables.previous_names.c
         for change in changes:
             if change.after is not None and change.after.previously:
@@ -316,7 +314,7 @@ class _Writer:
             self.connection.execute(tables.tokens.update().where(mine).values(revoked_at=self.now))
 
     def _unlink(self, changes: Iterable[Change]) -> None:
-        """The memberships and permissions that teams have no more."""
+        """Delete the memberships and permissions that teams lose."""
         for change in changes:
             before, after = change.before, change.after
             assert isinstance(before, Team) and isinstance(after, Team)
@@ -328,11 +326,11 @@ class _Writer:
             for table, column, kind, gone in links:
                 for link in gone:
                     row_id = self._ids[kind].get(link[0])
-                    if row_id is not None:  # else the row went with the user or issuer that was deleted
+                    if row_id is not None:  # otherwise the link went with its deleted user or issuer
                         self.connection.exec_driver_sql(f"DELETE FROM {table} WHERE team_id = {team_id} AND {column} = {row_id}")
 
     def _link(self, changes: Sequence[Change], background: BackgroundWriter) -> None:
-        """The memberships and permissions that teams get."""
+        """Insert the memberships and permissions that teams gain."""
         users, issuers = self._ids["User"], self._ids["Issuer"]
         for start in range(0, len(changes), _TEAMS):
             members: list[tuple[Any, ...]] = []
@@ -365,12 +363,12 @@ _Link = TypeVar("_Link", Membership, Permission)
 
 
 def _differing(old: Sequence[_Link], new: Sequence[_Link]) -> tuple[Collection[_Link], Collection[_Link]]:
-    """The links that go and those that come; one that ends at another time does both."""
+    """Return the links to delete and to insert; a link with another end is in both."""
     return (set(old) - set(new), set(new) - set(old)) if old else ((), new)
 
 
 def _changed_links(change: Change, kind: Kind) -> Iterator[Membership | Permission]:
-    """The memberships or permissions in which a team differs before and after."""
+    """Yield the memberships or permissions in which a team differs before and after."""
     before, after = change.before, change.after
     if change.kind != "Team" or after is None:
         return

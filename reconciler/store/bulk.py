@@ -1,4 +1,4 @@
-"""Many rows at once: as many a statement as it takes, or COPY where the database has it; in the background if wanted."""
+"""Inserts many rows at once: many rows per statement, or COPY if the database has it; in the background if wanted."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from reconciler.store.engine import Connection
 
 P = ParamSpec("P")
 _MOST_VALUES = 30_000
-"""So many values stand in a statement of SQLite's: one row a statement takes half as long again."""
+"""How many values to put into one SQLite statement; with one row per statement, inserting would take half as long again."""
 _MOST_WAITING = 32
-"""Calls that the caller may be ahead of the thread that writes: a million rows that wait take more memory than all else."""
+"""How many calls may wait: a million waiting rows would take more memory than everything else."""
 _TURN = 0.000_1
-"""Seconds after which Python gives way to the thread that writes: by default 5 ms, for which every statement would wait."""
+"""Seconds after which Python switches to the writing thread; each statement would wait for the default of 5 ms."""
 
 
 def new_ids(connection: Connection, table: Table, count: int) -> list[int]:
-    """Ids for rows to come: never one that a row of another table still refers to, for what hangs on it would be inherited.
+    """Reserve ids for new rows. None is still referred to from another table, so that a new row inherits nothing.
 
-    PostgreSQL's come from the sequence, from which others may take at the same time.
+    On PostgreSQL they come from the sequence, which others may use at the same time.
     """
     if connection.dialect.name == "sqlite":
         references = [
@@ -44,7 +44,7 @@ def new_ids(connection: Connection, table: Table, count: int) -> list[int]:
 def insert_rows(
     connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] | None = None
 ) -> None:
-    """Insert tuples in the order of the table's columns, or of the given ones. Values are as the database holds them."""
+    """Insert tuples in the order of the table's columns, or of the given ones, with values as the database stores them."""
     if not rows:
         return
     names = columns or [column.name for column in table.columns]
@@ -65,10 +65,10 @@ def insert_rows(
 
 
 class BackgroundWriter(AbstractContextManager["BackgroundWriter"]):
-    """Calls that are made in their order by a thread of their own, while the caller makes the next rows.
+    """Makes calls in order in a thread of its own, while the caller prepares the next rows.
 
-    SQLite and the network leave the processor's other core to Python. Within the block the connection belongs to that thread.
-    After a call that fails no further one is made, and its error is raised at the end of the block.
+    SQLite and the network leave a second core to Python. Inside the block, the connection belongs to that thread. After a call
+    fails, no more calls are made, and its error is raised at the end of the block.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class BackgroundWriter(AbstractContextManager["BackgroundWriter"]):
         self._turn = getswitchinterval()
 
     def call(self, function: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
-        """Have a function called after those before it; if many wait already, after one of them was."""
+        """Call a function after all earlier ones; if many are waiting, first wait for one of them."""
         self._free.acquire()
         self._calls.put(partial(function, *arguments, **options))
 
@@ -101,11 +101,11 @@ class BackgroundWriter(AbstractContextManager["BackgroundWriter"]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         interrupt: BaseException | None = None
-        while not self._ended.is_set():  # whatever comes, the transaction must not end under the thread's hands
+        while not self._ended.is_set():  # the transaction must never end while the thread is still using it
             try:
                 self._stopped = self._stopped or error is not None or interrupt is not None
                 self._calls.put(None)
-                self._ended.wait()  # not join(): Ctrl-C makes that take the thread for ended
+                self._ended.wait()  # not join(): after Ctrl-C it would treat the thread as ended
             except KeyboardInterrupt as again:
                 interrupt = again
         setswitchinterval(self._turn)

@@ -1,8 +1,8 @@
-"""Digests of the declared tables, worked out inside the database: whether it still is what was applied, in milliseconds.
+"""Digests of the declared tables, computed in the database: they tell in milliseconds whether it still is what was applied.
 
-Rows are grouped in buckets by id; a bucket's digest is the SHA-256 of the database's own aggregate of every declared
-column of its rows, in key order. In which file and by which revision it was declared is bookkeeping and not part of it; neither
-are directory accounts, which runtime writes.
+Rows are grouped into buckets by id. A bucket's digest is the SHA-256 of the database's own aggregate of all declared columns of
+its rows, in key order. It covers neither the file and revision that declared a row, which are bookkeeping, nor directory
+accounts, which the runtime writes.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from reconciler.store import tables
 from reconciler.store.engine import Connection
 
 Bucket = tuple[str, int]
-"""A table's name, and a number within it."""
+"""A table's name, and the bucket's number in it."""
 
 
 class Grouping(NamedTuple):
-    """How a table is cut: by the first key column, so many ids a bucket."""
+    """How a table is divided: by the first key column, `size` ids per bucket."""
 
     keys: tuple[str, ...]
     size: int
     declared: str = ""
-    """What a row must fulfil to be a declared one; empty where all are."""
+    """The condition for declared rows; empty if all rows are declared."""
 
 
 GROUPINGS: Mapping[str, Grouping] = {
@@ -44,20 +44,20 @@ _TEXTS = -1
 
 
 def buckets_of(table: str, keys: Iterable[int]) -> set[Bucket]:
-    """The buckets of rows by their first keys."""
+    """Return the buckets of rows, given their first keys."""
     size = GROUPINGS[table].size
     return {(table, number) for number in {key // size for key in keys}}
 
 
 def drifted(connection: Connection) -> list[Bucket]:
-    """The buckets whose rows are not what the last apply left; empty means no drift."""
+    """Return the buckets whose rows differ from what the last apply left; empty means no drift."""
     stored = {(name, bucket): digest for name, bucket, digest in connection.execute(tables.digests.select())}
     found = {(table, bucket): digest for table in GROUPINGS for bucket, digest in _digests(connection, table).items()}
     return sorted(key for key in stored.keys() | found.keys() if stored.get(key) != found.get(key))
 
 
 def refresh(connection: Connection, touched: Iterable[Bucket]) -> None:
-    """Write the digests of buckets anew, after their rows were written."""
+    """Update the digests of buckets after writing their rows."""
     by_table: dict[str, set[int]] = {}
     for table, bucket in touched:
         by_table.setdefault(table, set()).add(bucket)
@@ -117,7 +117,7 @@ def _postgresql(table: Table, grouping: Grouping, bucket: int | None) -> str:
 
 def _columns(table: Table) -> str:
     columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in _BOOKKEEPING)
-    return columns + (", file IS NULL" if "file" in table.columns else "")  # whether Git declares the row is no bookkeeping
+    return columns + (", file IS NULL" if "file" in table.columns else "")  # unlike the file's name, whether there is one counts
 
 
 def _keys_in(bucket: str, grouping: Grouping) -> str:

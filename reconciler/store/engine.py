@@ -1,4 +1,4 @@
-"""A connection to the database: one consistent look at it, or one exclusive transaction."""
+"""Connections to the database: for one consistent snapshot, or for one exclusive transaction."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, Store
 __all__ = ["Connection", "Database", "open_database"]
 
 WAIT = 30.0
-"""Seconds that a writer waits for another one to finish; `?timeout=SECONDS` in the URL says otherwise."""
+"""Seconds that a writer waits for another to finish, unless `?timeout=SECONDS` in the URL says otherwise."""
 _LOCK = 0x_AC_C0_2D
-"""The key of the PostgreSQL advisory lock that keeps writers of declared facts apart."""
+"""The key of the PostgreSQL advisory lock that writers of declared facts take."""
 _KEEP = """DO $$ BEGIN IF to_regclass('teams') IS NOT NULL THEN
 LOCK TABLE teams, issuers, memberships, permissions, email_templates, settings IN SHARE ROW EXCLUSIVE MODE;
 END IF; END $$"""
-"""A change by hand between what a plan reads and what it writes would count as applied, so it has to wait. Accounts come
-from directories, too, and those logins do not wait; everybody reads on."""
+"""Changes by hand must wait while a plan reads and writes, or they would count as applied. Accounts are not locked, because
+logins from directories create them; readers never wait."""
 
 
 class Database:
-    """A database at a URL. Nothing is connected before it is used, and nothing is made by looking."""
+    """A database at a URL. It connects only when it is used, and reading creates nothing."""
 
     def __init__(self, url: str, *, read_only: bool, pooled: bool = False) -> None:
         self.url = url
@@ -41,8 +41,8 @@ class Database:
         parsed = read_url(url)
         if parsed is None:
             raise StoreError(
-                "the database URL cannot be read; write `sqlite:///accord.db` or `postgresql://user@host/name`"
-                " (in a password, `@`, `/` and `:` are written %40, %2F and %3A)"
+                "the database URL is invalid; write `sqlite:///accord.db` or `postgresql://user@host/name`"
+                " (in a password, write `@`, `/` and `:` as %40, %2F and %3A)"
             )
         self._wait = _wait(parsed)
         self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only, pooled)
@@ -54,7 +54,7 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Let go of connections that are kept."""
+        """Close the pooled connections."""
         self._engine.dispose()
 
     @property
@@ -64,7 +64,7 @@ class Database:
 
     @property
     def is_missing_file(self) -> bool:
-        """Whether this is SQLite, and its file is not there."""
+        """Whether this is SQLite and its file does not exist."""
         return self.is_sqlite and not self._file.exists()
 
     @property
@@ -73,11 +73,11 @@ class Database:
 
     @property
     def file_number(self) -> int:
-        """What tells a SQLite file from another of its name; 0 where there is none. An open file goes on when it is replaced."""
+        """A number that tells a SQLite file from a replacement with the same name; 0 without a file."""
         if not self.is_sqlite:
             return 0
         try:
-            return os.stat(self._engine.url.database or "").st_ino  # noqa: PTH116 - for each request, and a Path costs twice as much
+            return os.stat(self._engine.url.database or "").st_ino  # noqa: PTH116 - runs for each request, and a Path would take twice as long
         except OSError:
             return 0
 
@@ -88,11 +88,11 @@ class Database:
 
     def _require_file(self) -> None:
         if self.is_missing_file:
-            raise DatabaseUnreachable(f"there is no database at {self.shown}; `accord db upgrade` makes one")
+            raise DatabaseUnreachable(f"there is no database at {self.shown}; create one with `accord db upgrade`")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent snapshot; nothing can be written. Raises StoreError."""
+        """Open one consistent snapshot, in which nothing can be written. Raises StoreError."""
         self._require_file()
         still = _stamp(self._file) if self.is_sqlite and self.read_only and _lies_still(self._file) else None
         engine = self._engine if still is None else _sqlite(self._engine.url, self._wait, read_only=True, still=True)
@@ -107,19 +107,19 @@ class Database:
             finally:
                 _roll_back(connection)
                 if still is not None and still != _stamp(self._file):
-                    raise ChangedMeanwhile(f"somebody wrote to the database {self.shown} while it was read; try again")
+                    raise ChangedMeanwhile(f"the database {self.shown} changed while it was being read; try again")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction under the writer's lock: committed at the end, rolled back on any error. A second one waits."""
+        """Open a transaction under the writer's lock; other writers wait. It commits at the end and rolls back on any error."""
         with self._transaction(text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=_LOCK), text(_KEEP)) as connection:
             yield connection
 
     @contextmanager
     def recording(self) -> Iterator[Connection]:
-        """One transaction for facts of the runtime, with their audit entries. It waits for no reconciler that only plans.
+        """Open a transaction for facts of the runtime and their audit entries. It does not wait while a reconciler only plans.
 
-        The head of the audit log is taken first, as an apply does before it writes, so that the two never wait for each other.
+        It locks the head of the audit log first, as an apply does before it writes, so that the two never deadlock.
         """
         self._require_file()
         with self._transaction(text("SELECT id FROM state FOR UPDATE")) as connection:
@@ -127,7 +127,7 @@ class Database:
 
     @contextmanager
     def noting(self) -> Iterator[Connection]:
-        """One transaction for what neither the audit log nor a decision speaks of. On PostgreSQL it locks what it touches."""
+        """Open a transaction for facts outside the audit log and decisions. On PostgreSQL it locks only the rows it touches."""
         self._require_file()
         with self._transaction() as connection:
             yield connection
@@ -152,9 +152,9 @@ class Database:
             connection.exec_driver_sql("COMMIT")
 
     def driver_connection(self) -> Any:
-        """A connection of the driver itself, for reads that must cost little: each statement sees what is committed by then.
+        """Return one of the driver's own connections, for fast reads: each statement sees everything committed before it.
 
-        Its owner closes it, and reads errors with `translated`. Raises StoreError.
+        The caller closes it, and uses it within `translated`. Raises StoreError.
         """
         self._require_file()
         with self.translated():
@@ -166,22 +166,22 @@ class Database:
         return connection
 
     def translated(self) -> AbstractContextManager[None]:
-        """What the driver raises within becomes a StoreError."""
+        """Turn the driver's errors into StoreError."""
         return translated(self.url, self._engine.dialect.loaded_dbapi.Error)
 
 
 def _roll_back(connection: Connection) -> None:
-    # where the connection is gone, or the database has rolled back itself, there is nothing left to undo; and what is
-    # to be reported is the error that led here
+    # if the connection is lost, or the database has already rolled back, there is nothing to undo; the error that led
+    # here is the one to report
     with suppress(SQLAlchemyError):
         connection.exec_driver_sql("ROLLBACK")
 
 
 def open_database(url: str, *, read_only: bool = False, pooled: bool = False) -> Database:
-    """A database by its URL: `sqlite:///FILE` or `postgresql://…`. Raises StoreError where the URL is neither.
+    """Return the database at a URL: `sqlite:///FILE` or `postgresql://…`. Raises StoreError for any other.
 
-    `pooled`: connections to a server are kept for the next transaction, until the database is closed. A file's never are: it may
-    be another file by then.
+    `pooled` keeps connections to a server for later transactions, until the database is closed. Connections to a file are never
+    kept, since the file may be replaced.
     """
     return Database(url, read_only=read_only, pooled=pooled)
 
@@ -193,7 +193,7 @@ def _wait(url: URL) -> float:
     except ValueError:
         seconds = -1
     if not 0 < seconds <= 86_400:
-        raise StoreError(f"`timeout` in the database URL is a number of seconds up to a day, not `{text}`")
+        raise StoreError(f"`timeout` in the database URL must be a number of seconds, at most a day, not `{text}`")
     return seconds
 
 
@@ -205,7 +205,7 @@ def _make_engine(url: URL, wait: float, read_only: bool, pooled: bool) -> Engine
     if url.drivername == "sqlite" and url.database and url.database != ":memory:" and not url.host:
         return _sqlite(url, wait, read_only)
     raise StoreError(
-        f"{url.set(query={}).render_as_string()} is no database Accord knows; write `sqlite:///FILE` or `postgresql://user@host/name`"
+        f"Accord does not support {url.set(query={}).render_as_string()}; write `sqlite:///FILE` or `postgresql://user@host/name`"
     )
 
 
@@ -219,19 +219,19 @@ def _postgresql(url: URL, pooled: bool) -> Engine:
             connect_args={"connect_timeout": 10, "application_name": "accord"},
         )
     except ModuleNotFoundError:
-        raise StoreError("PostgreSQL needs the extra `postgresql`: install Accord with it, the way it was installed") from None
+        raise StoreError("PostgreSQL needs Accord's extra `postgresql`; install Accord again with that extra") from None
 
 
 def _make_private(file: Path) -> None:
-    # it will hold password hashes; SQLite gives what it makes beside a file the file's own mode
-    with suppress(OSError):  # SQLite meets the same, and says so
+    # it will contain password hashes; SQLite gives its other files the same mode
+    with suppress(OSError):  # SQLite will fail in the same way, and say so
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def _lies_still(file: Path) -> bool:
-    """Whether SQLite could not read a file as it does by default: that makes a log and an index beside it, and here it may not.
+    """Tell whether to read a file without locks, because SQLite may not create its log and index beside the file.
 
-    Where a log lies there already, somebody is writing, and SQLite reads that along.
+    If there already is a log, somebody is writing, and SQLite reads the log as well.
     """
     return not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)) and not Path(f"{file}-wal").exists()
 
@@ -242,7 +242,7 @@ def _stamp(file: Path) -> tuple[int, int, int]:
 
 
 def _sqlite(url: URL, wait: float, read_only: bool, *, still: bool = False) -> Engine:
-    # transactions are begun by name, so the driver's own implicit BEGIN is switched off
+    # Accord begins transactions explicitly, so the driver's implicit BEGIN is off
     engine = create_engine(
         url, poolclass=NullPool, connect_args={"timeout": wait, "isolation_level": None, "check_same_thread": False}
     )
@@ -259,14 +259,14 @@ def _sqlite(url: URL, wait: float, read_only: bool, *, still: bool = False) -> E
         if not read_only:
             _write_ahead(connection, wait)
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -65536")  # KiB: a large apply must not write its pages out time and again
-        connection.execute("PRAGMA synchronous = FULL")  # an apply that was reported must survive a power cut
+        connection.execute("PRAGMA cache_size = -65536")  # KiB; a large apply must not write its pages out repeatedly
+        connection.execute("PRAGMA synchronous = FULL")  # an apply that was reported must survive a power failure
 
     return engine
 
 
 def _write_ahead(connection: sqlite3.Connection, wait: float) -> None:
-    # of all of SQLite's locks, the one that this needs in a new file is not waited for by itself
+    # SQLite does not wait for the lock that this needs in a new file
     until = time.monotonic() + wait
     while True:
         try:

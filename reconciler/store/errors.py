@@ -1,4 +1,4 @@
-"""What can go wrong with a database, in words for an operator; never a driver's own text, which may hold a password."""
+"""Database errors, in words for an operator; never with a driver's own text unmasked, which may contain a password."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, make_url
 
 
 class StoreError(Exception):
-    """The database cannot be used as asked; the message says why and what to do. Nothing was changed."""
+    """The database cannot do what was asked; the message says why and what to do. Nothing was changed."""
 
 
 class DatabaseUnreachable(StoreError):
@@ -18,19 +18,19 @@ class DatabaseUnreachable(StoreError):
 
 
 class DatabaseLocked(StoreError):
-    """Somebody else holds the writer's lock for longer than one waits."""
+    """Another process held the writer's lock for too long."""
 
 
 class DatabaseReadOnly(StoreError):
-    """It cannot be written to."""
+    """The database cannot be written to."""
 
 
 class DatabaseFull(StoreError):
-    """There is no space left."""
+    """The database's disk is full."""
 
 
 class DatabaseCorrupt(StoreError):
-    """It is not a database, or not any more."""
+    """It is not a database, or it is damaged."""
 
 
 class SchemaMissing(StoreError):
@@ -38,19 +38,19 @@ class SchemaMissing(StoreError):
 
 
 class SchemaOutdated(StoreError):
-    """The tables are of an older Accord."""
+    """The tables are from an older version of Accord."""
 
 
 class SchemaTooNew(StoreError):
-    """The tables are of a newer Accord."""
+    """The tables are from a newer version of Accord."""
 
 
 class ChangedMeanwhile(StoreError):
-    """What a plan was made for is not there any more."""
+    """The database changed after a plan was made."""
 
 
 class UnreadableLog(StoreError):
-    """A file that should hold an audit log holds something else."""
+    """A file is not an exported audit log."""
 
 
 _Signs = tuple[type[StoreError], tuple[str, ...], str]
@@ -62,7 +62,7 @@ _WORDS: tuple[_Signs, ...] = (
     ),
     (DatabaseReadOnly, ("25006", "readonly database"), "cannot be written to; check its permissions"),
     (DatabaseReadOnly, ("42501",), "does not allow this account to do that; check its permissions"),
-    (DatabaseFull, ("53100", "disk is full"), "has no space left on its disk"),
+    (DatabaseFull, ("53100", "disk is full"), "has no disk space left"),
     (DatabaseFull, ("disk i/o error",), "cannot be written: its disk is full or broken"),
     (DatabaseCorrupt, ("XX001", "file is not a database", "malformed"), "is not a database, or is damaged; restore a backup"),
     (
@@ -87,29 +87,29 @@ _WORDS: tuple[_Signs, ...] = (
         "cannot be reached",
     ),
 )  # fmt: skip
-"""What an error means, the first match of: PostgreSQL's code, or a part of the driver's own (never translated) text."""
+"""What errors mean: the first entry with the PostgreSQL code or a part of the driver's text, which is never localised."""
 
 
 @contextmanager
 def translated(url: str, driver_error: type[Exception]) -> Iterator[None]:
-    """Turn SQLAlchemy's errors, and the driver's own, into StoreError. The message names the database without its password."""
+    """Turn SQLAlchemy's and the driver's errors into StoreError. Messages name the database without its password."""
     try:
         yield
     except exc.DBAPIError as error:
         raise store_error(str(error.orig), url, getattr(error.orig, "sqlstate", None)) from None
-    except driver_error as error:  # COPY goes past SQLAlchemy
+    except driver_error as error:  # COPY bypasses SQLAlchemy
         raise store_error(str(error), url, getattr(error, "sqlstate", None)) from None
-    except exc.NoResultFound:  # the one row that is never looked for in vain
+    except exc.NoResultFound:  # the only row that must always exist
         raise DatabaseCorrupt(
-            f"the database {shown(url)} has lost the row of its table `state`, which counts generations and audit entries: "
-            "somebody deleted it; restore a backup"
+            f"the database {shown(url)} has lost the row of its table `state`, which counts generations and audit entries; "
+            "somebody deleted it, so restore a backup"
         ) from None
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the database {shown(url)} cannot be used: {type(error).__name__}") from None
 
 
 def store_error(text: str, url: str, code: str | None = None) -> StoreError:
-    """The error that a driver's text means, and PostgreSQL's code where there is one."""
+    """Return the error that a driver's text or a PostgreSQL code means."""
     lower = text.lower()
     for kind, signs, words in _WORDS:
         if code in signs or any(sign in lower for sign in signs):
@@ -129,15 +129,15 @@ def _masked(text: str, url: str) -> str:
 
 
 def read_url(url: str) -> URL | None:
-    """A database URL in its parts; None where it cannot be read, or a password was written that runs into the host."""
+    """Parse a database URL; None if it is invalid, or if part of a password ended up in the host."""
     try:
         parsed = make_url(url)
-    except (exc.ArgumentError, ValueError):  # ValueError: the port is no number
+    except (exc.ArgumentError, ValueError):  # ValueError: the port is not a number
         return None
     return None if "@" in (parsed.host or "") else parsed
 
 
 def shown(url: str) -> str:
-    """A database URL without its password, and without its options, which may hold one too."""
+    """Return a database URL without its password and its options, which may contain another."""
     parsed = read_url(url)
     return "(unreadable URL)" if parsed is None else parsed.set(query={}).render_as_string(hide_password=True)

@@ -1,4 +1,4 @@
-"""Rows whose user, team or issuer is gone: no Accord leaves them, a hand in SQLite (foreign keys off) does."""
+"""Rows whose user, team or issuer no longer exists. Only manual changes in SQLite, with foreign keys off, leave such rows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from reconciler.store.engine import Connection
 
 
 def remove_orphans(connection: Connection) -> int:
-    """Delete them, or what they refer to, as the database would have, had it been asked to keep its foreign keys; says how
-    many there were."""
+    """Delete orphans or clear their references, as the database's foreign keys would have done; return the number of rows."""
     return sum(
         connection.execute(_REPAIRS[key.ondelete](key.parent).where(key.parent.is_not(None), _refers_to_nothing(key))).rowcount
         for table in tables.metadata.sorted_tables
@@ -23,7 +22,7 @@ def remove_orphans(connection: Connection) -> int:
 
 
 def _refers_to_nothing(key: ForeignKey) -> ColumnElement[bool]:
-    there = key.column.table.alias()  # a table may refer to itself
+    there = key.column.table.alias()  # an alias, since a table may refer to itself
     return key.parent.not_in(select(there.c[key.column.name]))
 
 

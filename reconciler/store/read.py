@@ -1,4 +1,4 @@
-"""Reading the actual state: all of it, or what a change can touch."""
+"""Reads the actual state: all of it, or what a change can touch."""
 
 from __future__ import annotations
 
@@ -49,28 +49,28 @@ __all__ = [
 
 
 class Scope(NamedTuple):
-    """The part of the database that a change can touch, by the names it concerns."""
+    """The part of the database that a change can touch, by name."""
 
     users: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
     issuers: frozenset[str] = frozenset()
     whole_teams: frozenset[str] = frozenset()
-    """Teams all of whose members are concerned."""
+    """Teams whose members are all affected."""
     guarded_teams: frozenset[str] = frozenset()
-    """Teams whose duties are kept apart."""
+    """Teams under separation of duties."""
     granted_issuers: frozenset[str] = frozenset()
-    """Issuers that a concerned team comes to grant; who else may use them is of no concern."""
+    """Issuers that an affected team gains; other users of these issuers do not matter."""
 
 
 def read_generation(connection: Connection) -> int:
-    """The counter that every write to declared or directory facts raises."""
+    """Read the counter that every write to declared or directory facts raises."""
     return int(connection.execute(select(tables.state.c.generation)).scalar_one())
 
 
 def read_actual(connection: Connection, scope: Scope | None = None, *, now: datetime) -> Actual:
-    """The actual state at an instant; with a scope only what that can touch, at a cost that grows with the scope.
+    """Read the actual state at an instant; with a scope, only that part, at a cost that grows with the scope.
 
-    Unmanaged rows, totals, generation and the applied revision are of the whole database either way.
+    Unmanaged rows, totals, the generation and the applied revision always cover the whole database.
     """
     part = _everything() if scope is None else _part(connection, scope)
     applied = read_applied(connection)
@@ -99,7 +99,7 @@ def read_actual(connection: Connection, scope: Scope | None = None, *, now: date
 
 
 class _Part(NamedTuple):
-    """Ids of the rows to read; None: all. Of teams beyond `full_teams` only the members among `users_asked` are read."""
+    """Ids of the rows to read; None means all. Teams outside `full_teams` are read only with members in `users_asked`."""
 
     users: set[int] | None
     teams: set[int] | None
@@ -141,7 +141,7 @@ def _rows(connection: Connection, table: Table, ids: Collection[int] | None) -> 
 
 
 def _teams(connection: Connection, part: _Part, rows: list[Any], user_names: Mapping[int, str]) -> dict[str, Team]:
-    # rows that link to nothing are passed over: only SQLite written to by hand can hold them
+    # skip rows that link to nothing: manual changes in SQLite can leave them
     members: dict[int, list[Membership]] = {row[0]: [] for row in rows}
     for team, user, until, reason in _membership_rows(connection, part, "memberships", "team_id, user_id, until, reason"):
         if user in user_names and team in members:
@@ -180,8 +180,8 @@ def _runtime(
     directory: frozenset[str],
     now: datetime,
 ) -> Runtime:
-    # names are looked up with care: an account may have appeared since the users were read, for a writer reads no snapshot
-    # a password that was mailed counts until it expires unused, and a mail until it was given up
+    # an account may have appeared since the users were read, because a writer does not read a snapshot
+    # a mailed password counts until it expires unused, and a mail until it is given up
     counts = f"password_hash IS NOT NULL AND (password_expires_at IS NULL OR password_expires_at > '{instant_text(now)}')"
     columns = f"user_id, {counts}, disabled_by_directory, disabled_by_administrator"
     states = [row for row in select_rows(connection, columns, "account_states", "user_id", part.users) if row[0] in user_names]
@@ -216,7 +216,7 @@ def _live_tokens(
 
 
 def read_unmanaged(connection: Connection) -> frozenset[Key]:
-    """The rows that Git never declared."""
+    """Read which rows Git never declared."""
     found: set[Key] = set()
     for kind, table in TABLES.items():
         query = select(table.c.name).where(table.c.file.is_(None))

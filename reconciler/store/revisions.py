@@ -1,4 +1,4 @@
-"""The revisions that were applied: how, when and by whom."""
+"""Applied revisions: how, when and by whom."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AppliedRevision(NamedTuple):
     plan_digest: str
     generation: int
     overrides: tuple[tuple[str, str], ...]
-    """Guard and reason."""
+    """Guards and reasons."""
     counts: dict[str, int]
     accord_version: str
 
@@ -59,7 +59,7 @@ def _overrides(text: str) -> tuple[tuple[str, str], ...]:
         return tuple((item["guard"], item["reason"]) for item in read_json(text))
     except (TypeError, KeyError):
         raise DatabaseCorrupt(
-            f"the database holds `{text[:80]}` where a list of overrides belongs; it was written by hand: correct it there"
+            f"the database has `{text[:80]}` instead of a list of overrides; somebody wrote it by hand, so correct it there"
         ) from None
 
 
@@ -88,13 +88,13 @@ def write_revision(connection: Connection, applied: AppliedRevision) -> None:
 
 
 def write_digest(connection: Connection, applied: AppliedRevision) -> None:
-    """Add its plan's digest to an entry that was written without."""
+    """Add the plan's digest to an entry that was written without it."""
     mine = tables.revisions.c.id == applied.id
     connection.execute(tables.revisions.update().where(mine).values(plan_digest=applied.plan_digest))
 
 
 def revision_document(applied: AppliedRevision) -> dict[str, Any]:
-    """All that the history says of an applied revision: for programs, and for the audit log, which must say the same."""
+    """Return all that the history says about an applied revision; the audit log must say the same."""
     return {
         **document.revision_document(applied.revision),
         "appliedAt": format_instant(applied.applied_at),
@@ -111,35 +111,35 @@ def revision_document(applied: AppliedRevision) -> dict[str, Any]:
 
 
 def contradiction(history: Iterable[AppliedRevision], recorded: Sequence[Recorded]) -> Broken | None:
-    """The first entry of the audit log that says another thing of an applied revision than the history does."""
+    """Find the first audit entry that contradicts the history about an applied revision."""
     held: dict[int | None, dict[str, Any]] = {applied.id: revision_document(applied) for applied in history}
     for entry_id, revision_id, detail in recorded:
         facts = held.pop(revision_id, None)
         if facts is None:
-            return Broken(entry_id, f"it tells of revision {revision_id}, which is missing in the history")
+            return Broken(entry_id, f"it records revision {revision_id}, which is missing from the history")
         differing = [name for name, value in facts.items() if name not in detail or detail[name] != value]
         if differing:
-            return Broken(entry_id, f"the history says another thing of revision {revision_id}: {', '.join(differing)}")
+            return Broken(entry_id, f"the history contradicts it about revision {revision_id}: {', '.join(differing)}")
     for revision_id, facts in held.items():
         last = recorded[-1].entry if recorded else 0
-        return Broken(last, f"the history holds revision {revision_id} ({facts['commit'][:12]}), of which no entry tells")
+        return Broken(last, f"the history holds revision {revision_id} ({facts['commit'][:12]}), which no entry records")
     return None
 
 
 def read_applied(connection: Connection) -> AppliedRevision | None:
-    """The revision that was applied last."""
+    """Return the revision applied last."""
     found = read_history(connection, 1)
     return found[0] if found else None
 
 
 def read_history(connection: Connection, limit: int | None = None) -> list[AppliedRevision]:
-    """What was applied, newest first."""
+    """Read the history, newest first."""
     query = select(tables.revisions).order_by(tables.revisions.c.id.desc())
     return [_applied(row) for row in connection.execute(query if limit is None else query.limit(limit))]
 
 
 def find_revision(connection: Connection, prefix: str) -> AppliedRevision | None:
-    """The newest application of the commit that begins so; None where there is none, or more than one commit does."""
+    """Find the newest history entry of the commit with a prefix; None if no commit has it, or several have."""
     columns = tables.revisions.c
     if len(prefix) < 4 or not all(char in "0123456789abcdef" for char in prefix):
         return None
@@ -149,7 +149,7 @@ def find_revision(connection: Connection, prefix: str) -> AppliedRevision | None
 
 
 def revision_at(connection: Connection, instant: datetime) -> AppliedRevision | None:
-    """The revision in force at an instant."""
+    """Return the revision in force at an instant."""
     columns = tables.revisions.c
     query = select(tables.revisions).where(columns.applied_at <= instant).order_by(columns.id.desc()).limit(1)
     row = connection.execute(query).first()

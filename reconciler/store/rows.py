@@ -1,4 +1,4 @@
-"""Resources as the columns of their tables, and back. What no Accord wrote is not guessed at: it is DatabaseCorrupt."""
+"""Converts resources to the columns of their tables and back. Raises DatabaseCorrupt for values that Accord never writes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _labels_json(labels: Labels) -> str:
 
 
 def column_values(resource: Resource) -> dict[str, Any]:
-    """The declared columns of a resource's own row, as the database holds them."""
+    """Return the declared columns of a resource's own row, as the database stores them."""
     common = {
         "name": resource.name,
         "labels": _labels_json(resource.labels),
@@ -91,14 +91,14 @@ def _settings(settings: Settings) -> dict[str, Any]:
 
 
 def read_user(row: Any) -> User:
-    """A user out of a row of `COLUMNS`."""
+    """Read a user from a row of `COLUMNS`."""
     _, name, _, labels, previously, _, email, full_name, kind, disabled, initial, after = row
     off = _flag(disabled, name)
     return User(name, email, full_name, kind, not off, initial, read_until(after), _labels(labels), read_texts(previously))
 
 
 def read_team(row: Any, members: tuple[Membership, ...], permissions: tuple[Permission, ...]) -> Team:
-    """A team out of a row of `COLUMNS`, and its links."""
+    """Read a team from a row of `COLUMNS` and its links."""
     _, name, _, labels, previously, description, administrator, groups, ips, decide_for, issued, reminder = row
     return Team(
         name=name,
@@ -117,30 +117,30 @@ def read_team(row: Any, members: tuple[Membership, ...], permissions: tuple[Perm
 
 
 def read_issuer(row: Any) -> Issuer:
-    """An issuer out of a row of `COLUMNS`."""
+    """Read an issuer from a row of `COLUMNS`."""
     _, name, _, labels, previously, display_name, description, enabled = row
     return Issuer(name, display_name, description, _flag(enabled, name), _labels(labels), read_texts(previously))
 
 
 def read_template(row: Any) -> EmailTemplate:
-    """A template out of a row of `COLUMNS`."""
+    """Read a template from a row of `COLUMNS`."""
     _, name, _, labels, previously, subject, text, html = row
     return EmailTemplate(name, subject, text, html, _labels(labels), read_texts(previously))
 
 
 def read_settings(row: Any) -> Settings:
-    """The settings out of a row of `COLUMNS`."""
+    """Read the settings from a row of `COLUMNS`."""
     _, name, _, labels, previously, guards, policies = row
     return Settings(name, _guards(guards), _labels(policies), _labels(labels), read_texts(previously))
 
 
 def read_until(text: str | None) -> datetime | None:
-    """An instant out of a column that may be empty."""
+    """Read an instant from a column that may be empty."""
     return None if text is None else read_instant(text)
 
 
 def read_texts(text: str) -> tuple[str, ...]:
-    """A list of texts."""
+    """Read a list of texts."""
     if text == "[]":
         return ()
     found = read_json(text)
@@ -170,14 +170,14 @@ def _guards(text: str) -> Guards:
 
 
 def _flag(value: Any, name: str) -> bool:
-    # SQLite keeps any text in any column, and `no` would be true
+    # SQLite stores any text in any column, and `no` would count as true
     if value not in (0, 1):
         _refuse(f"{value}` for `{name}", "yes or no (1 or 0)")
     return bool(value)
 
 
 def read_json(text: str) -> Any:
-    """A JSON column. Raises DatabaseCorrupt where it holds none."""
+    """Read a JSON column. Raises DatabaseCorrupt if it is not JSON."""
     try:
         return orjson.loads(text)
     except ValueError:
@@ -185,4 +185,4 @@ def read_json(text: str) -> Any:
 
 
 def _refuse(text: str, expected: str) -> NoReturn:
-    raise DatabaseCorrupt(f"the database holds `{text[:80]}` where {expected} belongs; it was written by hand: correct it there")
+    raise DatabaseCorrupt(f"the database has `{text[:80]}` instead of {expected}; somebody wrote it by hand, so correct it there")

@@ -1,4 +1,4 @@
-"""The version of the tables, and bringing them to this Accord's."""
+"""Checks and upgrades the version of the tables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reconciler.store.errors import DatabaseCorrupt, SchemaMissing, SchemaOutdat
 from reconciler.store.tables import metadata
 
 HEAD = "0008"
-"""The newest migration; a test keeps it equal to Alembic's. Here so that looking does not import Alembic."""
+"""The newest migration, kept here so that checking does not import Alembic; a test compares the two."""
 
 
 def current(database: Database) -> str | None:
-    """The version of the tables, or None where there are none. Raises DatabaseUnreachable where it does not answer."""
+    """Return the version of the tables, or None without tables. Raises DatabaseUnreachable if the database does not answer."""
     if database.is_missing_file:
         return None
     with database.reading() as connection:
@@ -29,22 +29,22 @@ def _current(connection: Connection) -> str | None:
         if version is not None:
             return version
     found = sorted(present & metadata.tables.keys())
-    if found:  # to take it for an empty one would be to create everything anew
+    if found:  # it must not count as an empty database, to be filled anew
         raise DatabaseCorrupt(
-            f"the database holds the table `{found[0]}`, and in `alembic_version` nothing says of which Accord it is: somebody "
-            "deleted that, or it is another program's; restore a backup, or choose another database"
+            f"the database has the table `{found[0]}`, but no version in `alembic_version`: somebody deleted the version, or the "
+            "table belongs to another program; restore a backup, or choose another database"
         )
     return None
 
 
 def check(database: Database) -> None:
-    """Raise SchemaMissing, SchemaOutdated or SchemaTooNew unless the tables are of this Accord's version."""
+    """Raise SchemaMissing, SchemaOutdated or SchemaTooNew unless the tables have the version that this Accord needs."""
     found = current(database)
     if found is None:
-        raise SchemaMissing(f"the database {database.shown} has no tables yet; `accord db upgrade` makes them")
+        raise SchemaMissing(f"the database {database.shown} has no tables yet; create them with `accord db upgrade`")
     if found < HEAD:
         raise SchemaOutdated(
-            f"the tables of {database.shown} are at {found}, and this Accord needs {HEAD}; run `accord db upgrade`"
+            f"the tables of {database.shown} are at {found}, but this version of Accord needs {HEAD}; run `accord db upgrade`"
         )
     if found > HEAD:
         raise _too_new(database, found)
@@ -52,12 +52,12 @@ def check(database: Database) -> None:
 
 def _too_new(database: Database, found: str) -> SchemaTooNew:
     return SchemaTooNew(
-        f"the tables of {database.shown} are at {found}, made by a newer Accord than this ({HEAD}); upgrade Accord"
+        f"the tables of {database.shown} are at {found}, from a newer version of Accord than this one ({HEAD}); upgrade Accord"
     )
 
 
 def upgrade(database: Database) -> None:
-    """Bring the tables to this Accord's version in one transaction; does nothing where they are. Raises SchemaTooNew."""
+    """Upgrade the tables to the version that this Accord needs, in one transaction, if necessary. Raises SchemaTooNew."""
     with database.writing() as connection:
         found = _current(connection)
         if found is not None and found > HEAD:
@@ -66,7 +66,7 @@ def upgrade(database: Database) -> None:
 
 
 def create(connection: Connection) -> bool:
-    """Make the tables in the caller's transaction, where there are none; says whether it did."""
+    """Create the tables in the caller's transaction if there are none; tell whether it did."""
     if _current(connection) is not None:
         return False
     _migrate(connection)

@@ -1,4 +1,4 @@
-"""What stands around a change, to check it without reading everything: which names exist, who refers to them."""
+"""The surroundings of a change, to check it without reading everything: which names exist and who refers to them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reconciler.store.tables import TABLES
 
 
 def settings_in_force(connection: Connection) -> list[Settings]:
-    """The declared settings: one, or none. Others were written by hand: they come last, to stand in for nothing."""
+    """Read the declared settings, at most one; others, written by hand, come last, so that they never take effect."""
     rows = select_rows(connection, COLUMNS["settings"], "settings", "id", None)
     return sorted(map(read_settings, rows), key=lambda settings: settings.name != "default")
 
 
 def names_existing(connection: Connection, kind: Kind, names: Collection[str]) -> frozenset[str]:
-    """Those of the names that a declared resource has."""
+    """Return those of the names that declared resources have."""
     table = TABLES[kind]
     query = select(table.c.name) if kind != "User" else select(table.c.name).where(table.c.source == "declared")
     return frozenset(
@@ -30,12 +30,12 @@ def names_existing(connection: Connection, kind: Kind, names: Collection[str]) -
 
 
 def all_names(connection: Connection, kind: Kind) -> list[str]:
-    """Every name of a kind, to find the nearest in."""
+    """Return every name of a kind, for suggestions."""
     return list(connection.execute(select(TABLES[kind].c.name)).scalars())
 
 
 def teams_referring(connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Name -> the teams (or `Settings`) that refer to it; names nobody refers to are left out."""
+    """Map each name to the teams (or `Settings`) that refer to it, without names that nobody refers to."""
     if not names or kind in ("EmailTemplate", "Settings"):
         return {}
     if kind == "Team":
@@ -69,7 +69,7 @@ def _teams_named(connection: Connection, names: Collection[str]) -> dict[str, tu
 
 
 def display_names(connection: Connection) -> dict[str, str]:
-    """Casefolded display name, or name where there is none -> issuer."""
+    """Map each casefolded name and display name to its issuer."""
     issuers = tables.issuers.c
     found: dict[str, str] = {}
     for name, display in connection.execute(select(issuers.name, issuers.display_name)):
@@ -80,13 +80,13 @@ def display_names(connection: Connection) -> dict[str, str]:
 
 
 def previous_names(connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, str]:
-    """Earlier name -> the resource that claims it in `metadata.previously`."""
+    """Map each earlier name to the resource that claims it in `metadata.previously`."""
     columns = tables.previous_names.c
     query = select(columns.previous, columns.name).where(columns.kind == kind)
     return {row[0]: row[1] for chunk in in_chunks(names) for row in connection.execute(query.where(columns.previous.in_(chunk)))}
 
 
 def granted_issuers(connection: Connection, names: Collection[str], excluding_teams: Collection[str]) -> frozenset[str]:
-    """Those of the issuers that a team beside the excluded ones may use."""
+    """Return those of the issuers that teams other than the excluded ones may use."""
     granted = teams_referring(connection, "Issuer", names)
     return frozenset(name for name, teams in granted.items() if not set(teams) <= set(excluding_teams))

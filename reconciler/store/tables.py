@@ -1,4 +1,4 @@
-"""The tables. Instants are fixed-width UTC text, so that they sort, compare and hash the same on every database."""
+"""The tables. Instants are fixed-width UTC text, so that they sort, compare and hash in the same way on every database."""
 
 from __future__ import annotations
 
@@ -44,31 +44,31 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | str | None, dialect: Any) -> str | None:
-        """To text; what is the table's own text already stays as it is."""
+        """Convert to text; text in the table's format stays as it is."""
         return instant_text(value) if isinstance(value, datetime) else value
 
     def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
-        """From text."""
+        """Convert from text."""
         return None if value is None else read_instant(value)
 
 
 @lru_cache(maxsize=4_096)
 def instant_text(value: datetime) -> str:
-    """An instant as the tables hold it."""
+    """Write an instant as the tables hold it."""
     in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
     return in_utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def read_instant(text: str) -> datetime:
-    """An instant out of a table. Raises DatabaseCorrupt where it is none as Accord writes them."""
+    """Read an instant from a table. Raises DatabaseCorrupt unless it is one that Accord could have written."""
     try:
         if len(text) == 27 and text[10] == "T" and text[26] == "Z":
             return datetime.fromisoformat(text)
     except ValueError:
         pass
     raise DatabaseCorrupt(
-        f"the database holds `{text}` where an instant such as `2026-12-31T18:00:00.000000Z` belongs; "
-        "it was written by hand: correct it there"
+        f"the database has `{text}` instead of an instant such as `2026-12-31T18:00:00.000000Z`; "
+        "somebody wrote it by hand, so correct it there"
     )
 
 
@@ -146,7 +146,7 @@ email_templates = _declared(
     Column("html", Text),
 )
 settings = _declared("settings", Column("guards", Text, nullable=False), Column("policies", Text, nullable=False))
-# links have no id of their own: SQLite keeps them in the order of their key, once
+# links have no id: SQLite stores them only once, in key order
 memberships = Table(
     "memberships",
     metadata,
@@ -169,7 +169,7 @@ directory_memberships = Table(
     metadata,
     Column("team_id", Integer, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
-    Column("ad_group", Text),  # as the team names it
+    Column("ad_group", Text),  # in the team's spelling
     sqlite_with_rowid=False,
 )
 directory_accounts = Table(
@@ -185,7 +185,7 @@ directory_accounts = Table(
 directory_groups = Table(
     "directory_groups",
     metadata,
-    Column("name", Text, primary_key=True),  # as teams write it
+    Column("name", Text, primary_key=True),  # in the teams' spelling
     Column("sid", String(184), nullable=False),
     Column("resolved_at", Instant, nullable=False),
 )
@@ -202,7 +202,7 @@ account_states = Table(
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("password_hash", Text),
     Column("password_set_at", Instant),
-    Column("password_expires_at", Instant),  # of a generated password that nobody has used yet
+    Column("password_expires_at", Instant),  # only of a generated password that is still unused
     _flag("password_change_required"),
     _flag("disabled_by_directory"),
     _flag("disabled_by_administrator"),
@@ -227,9 +227,9 @@ tokens = Table(
     Column("revoked_at", Instant),
     Column("issuers", Text),
     Column("permitted_ips", Text),
-    _flag("password_change_required"),  # of a session: it may do nothing else
+    _flag("password_change_required"),  # the session may do nothing else
     CheckConstraint("kind IN ('session', 'token')", name="kind"),
-    # what ended is kept for a while, and an account's program may log in every minute
+    # ended ones are kept for a while, and a program may log in every minute
     Index(
         "ix_tokens_unrevoked",
         "user_id",
@@ -275,7 +275,7 @@ certificates = Table(
     "certificates",
     metadata,
     Column("id", Integer, primary_key=True),
-    # what is gone leaves its name on its certificates
+    # certificates keep the names of deleted issuers, teams and owners
     Column("issuer_id", Integer, ForeignKey("issuers.id", ondelete="SET NULL")),
     Column("issuer_name", String(64), nullable=False),
     Column("team_id", Integer, ForeignKey("teams.id", ondelete="SET NULL"), index=True),
@@ -306,17 +306,17 @@ outbox = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("template", String(32), nullable=False),
-    # an account that is deleted leaves its messages: others may have to be told in its place
+    # messages outlive a deleted account: others may have to be told instead
     Column("user_id", Integer, ForeignKey("users.id", ondelete="SET NULL"), index=True),
     Column("certificate_id", Integer, ForeignKey("certificates.id", ondelete="CASCADE"), index=True),
-    Column("recipient", Text),  # NULL: the user's address, as it is when the mail is delivered
+    Column("recipient", Text),  # NULL: the user's address at the time of delivery
     Column("created_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("next_attempt_at", Instant),  # NULL: at once. During a delivery: when others may try, if that one dies
-    Column("claim", String(32)),  # of the sender that delivers it, or did last
+    Column("next_attempt_at", Instant),  # NULL: at once. During delivery: when others may try, if the sender crashes
+    Column("claim", String(32)),  # of the current or last sender
     Column("message_id", Text),
     Column("sent_at", Instant, index=True),
-    Column("ended_at", Instant),  # never to be sent: given up, or no longer wanted; `last_error` says why
+    Column("ended_at", Instant),  # given up or no longer wanted, so never sent; `last_error` says why
     _flag("given_up"),
     Column("last_error", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
@@ -329,16 +329,16 @@ state = Table(
     Column("generation", Integer, nullable=False),
     Column("audit_count", Integer, nullable=False),
     Column("audit_head", String(64), nullable=False),
-    Column("reminded_until", Instant),  # what became due by then has been put into the outbox
+    Column("reminded_until", Instant),  # everything due by then is in the outbox
     CheckConstraint("id = 1", name="one_row"),
 )
 generations = Table(
     "generations",
     metadata,
     Column("generation", Integer, primary_key=True, autoincrement=False),
-    Column("mark", String(16), nullable=False),  # random: the same number in another history has another one
-    Column("names", Integer, nullable=False),  # how many it touched
-    Column("touched", Text),  # their accounts, teams and issuers; NULL: everything
+    Column("mark", String(16), nullable=False),  # random, and so different for the same number in another history
+    Column("names", Integer, nullable=False),  # the number of names that it touched
+    Column("touched", Text),  # accounts, teams and issuers; NULL: everything
 )
 digests = Table(
     "digests",

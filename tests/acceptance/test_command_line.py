@@ -316,7 +316,7 @@ def test_the_defaults_are_the_folder_and_a_file_in_it(
         ('bramch = "x"', "sets `bramch`, which is no setting; did you mean `branch`?"),
         ("branch = 1", "sets `branch` to something that is not a text"),
         ("cache = []", "sets `cache` to something that is not a text"),
-        ('database_url = "mysql://x"', "is no database Accord knows"),
+        ('database_url = "mysql://x"', "Accord does not support mysql://x"),
     ],
 )
 def test_a_settings_file_that_cannot_be_used_is_named(accord: Accord, tmp_path: Path, content: str | None, words: str) -> None:

@@ -91,14 +91,14 @@ OTHERS = {
     ("statement", "words"),
     [
         *(
-            (f"UPDATE revisions SET {name} = '{OTHERS.get(name, 'x')}' WHERE id = 2", "another thing of revision 2")
+            (f"UPDATE revisions SET {name} = '{OTHERS.get(name, 'x')}' WHERE id = 2", "contradicts it about revision 2")
             for name in COPIED.split(", ")
         ),
-        ("UPDATE revisions SET id = 7 WHERE id = 2", "tells of revision 2, which is missing"),
-        ("DELETE FROM revisions WHERE id = 1", "tells of revision 1, which is missing"),
-        (f"INSERT INTO revisions (id, {COPIED}) SELECT 3, {COPIED} FROM revisions WHERE id = 1", "of which no entry tells"),
+        ("UPDATE revisions SET id = 7 WHERE id = 2", "records revision 2, which is missing"),
+        ("DELETE FROM revisions WHERE id = 1", "records revision 1, which is missing"),
+        (f"INSERT INTO revisions (id, {COPIED}) SELECT 3, {COPIED} FROM revisions WHERE id = 1", "which no entry records"),
         ("UPDATE revisions SET overrides = '[1]'", "a list of overrides"),
-        ("DELETE FROM revisions", "tells of revision 1, which is missing"),
+        ("DELETE FROM revisions", "records revision 1, which is missing"),
     ],
 )
 def test_a_history_that_is_not_what_the_audit_log_tells_is_found(begun: Desk, statement: str, words: str) -> None:
@@ -116,4 +116,4 @@ def test_a_history_whose_last_entry_was_replaced_is_found(begun: Desk) -> None:
     accord = begun.accord
     by_hand(accord, *UNBOUND, "DELETE FROM revisions")
     accord("apply", "--yes", "--adopt")  # takes the number that is free again
-    assert "another thing of revision 1: appliedAt, planDigest" in accord("audit", "verify", code=ERROR).stderr
+    assert "contradicts it about revision 1: appliedAt, planDigest" in accord("audit", "verify", code=ERROR).stderr

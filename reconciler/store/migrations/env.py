@@ -1,4 +1,4 @@
-"""Run migrations on the connection, and in the transaction, of whoever upgrades."""
+"""Run migrations on the caller's connection, in the caller's transaction."""
 
 from alembic import context
 

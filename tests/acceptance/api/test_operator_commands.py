@@ -96,7 +96,7 @@ def test_a_database_without_tables_is_one_clear_error_and_gets_none(words: tuple
     more = ["--all"] if words == ("token", "revoke") else []
     done = command(*words, *name, *more, url=f"sqlite:///{file}", given=f"{PASSWORD}\n")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"accord-api: the database sqlite:///{file} has no tables yet; `accord db upgrade` makes them\n"
+    assert done.stderr == f"accord-api: the database sqlite:///{file} has no tables yet; create them with `accord db upgrade`\n"
     assert not file.exists()
 
 

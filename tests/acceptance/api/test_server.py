@@ -319,7 +319,7 @@ def test_a_database_without_tables_is_one_clear_error(options: tuple[str, ...], 
     assert (done.returncode, done.stdout) == (1, "")
     assert (
         done.stderr
-        == f"accord-api: the database sqlite:///{tmp_path}/none.db has no tables yet; `accord db upgrade` makes them\n"
+        == f"accord-api: the database sqlite:///{tmp_path}/none.db has no tables yet; create them with `accord db upgrade`\n"
     )
 
 

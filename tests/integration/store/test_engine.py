@@ -138,7 +138,7 @@ def test_what_was_written_while_a_file_was_read_without_locks_is_not_believed(
     with open_database(database.url, read_only=True) as opened:
         with opened.reading() as connection:
             connection.execute(GENERATION)
-        with pytest.raises(ChangedMeanwhile, match="while it was read"), opened.reading() as connection:
+        with pytest.raises(ChangedMeanwhile, match="while it was being read"), opened.reading() as connection:
             connection.execute(GENERATION)
             run_sql(database, RAISE)
 

@@ -1,7 +1,7 @@
 """Digests of the declared tables
 
-The table stays empty: what the rows were when they were applied is not known any more, and taking what they are now for it
-would hide any drift. Until the next apply writes them, everything counts as drifted and is read and compared in full.
+The table stays empty: it is unknown what the rows were when they were applied, and digests of their present state would hide
+drift. Until the next apply writes digests, everything counts as drifted and is read and compared in full.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""Which account of a directory an account is, and which groups of it teams name"""
+"""Directory accounts, and the directory groups that teams name"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The register of certificates, the delivery of mail, generated passwords that end unused; live credentials by an index"""
+"""The register of certificates, mail delivery, generated passwords that expire unused; an index of live credentials"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What each of the newest generations touched"""
+"""What each recent generation touched"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What became of passwords that were sent to a directory, out of the table of failures by address"""
+"""A table of its own for passwords sent to a directory, out of the failures by address"""
 
 import sqlalchemy as sa
 from alembic import op

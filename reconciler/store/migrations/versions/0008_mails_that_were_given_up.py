@@ -1,4 +1,4 @@
-"""Whether a mail was given up has a column of its own; it was the beginning of its last error"""
+"""A column for mails that were given up, instead of the beginning of their last error"""
 
 import sqlalchemy as sa
 from alembic import op

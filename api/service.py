@@ -7,11 +7,13 @@ from datetime import datetime
 
 from api import purge
 from api.authentication.logins import LoggedIn, log_in
+from api.authentication.password_mails import PasswordMails
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
 from api.authentication.uses import Uses
 from api.background import Periodic
 from api.certificates import reminders
+from api.certificates.notices import Notices
 from api.certificates.register import Register
 from api.directory.domains import Domains
 from api.directory.logins import is_for_directory
@@ -19,10 +21,12 @@ from api.directory.logins import log_in as log_in_with_directory
 from api.directory.resync import Resync, bound
 from api.mail.delivery import Delivery
 from api.metrics import Metrics
+from api.outbox.kinds import MessageKind
 from api.settings import Settings
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS
 from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
@@ -47,7 +51,11 @@ class Service:
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
         self.register = Register(self.reader, self.keeper, self.freshness)
         self.resync = Resync(self.domains, self.reader, self.metrics)
-        self.delivery = Delivery(settings.mail, self.reader, lambda: self.keeper.now().policies, self.passwords, self.metrics)
+        self.message_kinds: dict[str, MessageKind] = {
+            **dict.fromkeys(PASSWORD_MAILS, PasswordMails(lambda: self.keeper.now().policies, self.passwords)),
+            **dict.fromkeys(CERTIFICATE_MAILS, Notices()),
+        }
+        self.delivery = Delivery(settings.mail, self.reader, self.message_kinds, self.metrics)
         self._stopping = threading.Event()
         self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
         self._background: list[Periodic] = [

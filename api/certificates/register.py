@@ -16,8 +16,8 @@ from sqlalchemy import select
 from api.authentication import credentials
 from api.authentication.principal import Principal
 from api.certificates import search
+from api.certificates.notices import CONCERNED, JOINED, Concerned, put, withdraw
 from api.certificates.reading import Certificate, read_certificate
-from api.certificates.recipients import CONCERNED, JOINED, Concerned, put, withdraw
 from api.certificates.search import Standing
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound, Unauthenticated

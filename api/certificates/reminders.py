@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, false, func, select
 
 from api.background import Periodic
-from api.certificates.recipients import CONCERNED, JOINED, Concerned, mail_policy, put
+from api.certificates.notices import CONCERNED, JOINED, Concerned, mail_policy, put
 from api.metrics import Metrics
 from reconciler.access.mails import CERTIFICATE_EXPIRING
 from reconciler.store import tables

@@ -156,7 +156,7 @@ def test(address: str) -> None:
     import secrets
     from datetime import UTC
 
-    from api.mail.delivery import way_out
+    from api.mail.delivery import open_transport
     from api.mail.errors import Undelivered
     from api.mail.message import Recipient, compose
     from api.mail.settings import is_address
@@ -175,7 +175,7 @@ def test(address: str) -> None:
         message_id=f"<{secrets.token_hex(16)}@{settings.sender.rpartition('@')[2]}>",
         now=datetime.now(UTC),
     )
-    way = way_out(settings)
+    way = open_transport(settings)
     try:
         if isinstance(way, Smtp):
             click.echo(f"Connected to {settings.shown}: {way.connect()}.")

@@ -8,49 +8,46 @@ from typing import NamedTuple
 from api.mail.errors import Fault
 
 
-class Pace(NamedTuple):
-    """Delays double from a first one to a longest one; those of a refusal for good are longer, and few."""
+class RetryPolicy(NamedTuple):
+    """Delays double up to a limit. After a permanent refusal they are longer, and there are few."""
 
     first: timedelta = timedelta(minutes=1)
     longest: timedelta = timedelta(hours=1)
     refused_first: timedelta = timedelta(minutes=15)
     refused_tries: int = 6
-    """A mail server that is configured wrongly refuses for good what it will accept in the afternoon."""
+    """A misconfigured mail server permanently refuses messages that it accepts once somebody has mended it."""
     away_first: timedelta = timedelta(seconds=5)
     away_longest: timedelta = timedelta(minutes=5)
-    """Of the sender as a whole, while the server is away."""
+    """Delays of the whole sender while the server is away."""
     patience: int = 10
-    """So many messages that the server refuses one after the other, and the sender takes a pause after each that follows."""
+    """After this many refusals in a row, the sender pauses after each further one."""
     refused_pause: timedelta = timedelta(seconds=1)
-    """A short one: it may be the messages, of whose addresses anybody may have made up many, and others wait behind them."""
+    """Short, because the messages may be at fault: anybody can make up many addresses, and others wait behind them."""
 
+    def delay(self, tries: int, fault: Fault) -> timedelta:
+        """The time from a message's failed try, counted from 1, to its next."""
+        if fault == "permanent":
+            return _doubled(self.refused_first, tries, timedelta(days=1))
+        return _doubled(self.first, tries, self.longest)
 
-def delay(pace: Pace, tries: int, fault: Fault) -> timedelta:
-    """The time from a message's failed try, counted from 1, to its next."""
-    if fault == "permanent":
-        return _doubled(pace.refused_first, tries, timedelta(days=1))
-    return _doubled(pace.first, tries, pace.longest)
-
-
-def is_over(pace: Pace, tries: int, fault: Fault, give_up: timedelta) -> bool:
-    """Whether a message is given up after so many tries: the next would be later than `give_up` after the first."""
-    if fault == "permanent" and tries >= pace.refused_tries:
-        return True
-    waited = timedelta()
-    for number in range(1, tries + 1):
-        waited += delay(pace, number, fault)
-        if waited > give_up:
+    def is_over(self, tries: int, fault: Fault, give_up: timedelta) -> bool:
+        """Whether to give up a message after this many tries: the next would come later than `give_up` after the first."""
+        if fault == "permanent" and tries >= self.refused_tries:
             return True
-    return False
+        waited = timedelta()
+        for number in range(1, tries + 1):
+            waited += self.delay(number, fault)
+            if waited > give_up:
+                return True
+        return False
 
-
-def pause(pace: Pace, failures: int) -> timedelta:
-    """How long the sender leaves the server alone after so many failures in a row."""
-    return _doubled(pace.away_first, failures, pace.away_longest)
+    def pause(self, failures: int) -> timedelta:
+        """How long the sender leaves the server alone after this many failures in a row."""
+        return _doubled(self.away_first, failures, self.away_longest)
 
 
 def spread(wait: timedelta, chance: float) -> timedelta:
-    """A delay up to a quarter longer, by a chance from 0 to 1, so that what failed together does not come together again."""
+    """A delay made up to a quarter longer by a chance from 0 to 1, so that messages that failed together come apart."""
     return wait * (1 + chance / 4)
 
 

@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, case, or_, select
 
-from api.state.accounts import DISABLED
+from api.state.accounts import DISABLED, WITH_STATES
 from reconciler.access.mails import PASSWORD_MAILS
 from reconciler.store import tables
 
 _LONGEST_ERROR = 500
-_outbox, _users, _states = tables.outbox.c, tables.users.c, tables.account_states.c
+_outbox, _users = tables.outbox.c, tables.users.c
 
 
 class Outcome(StrEnum):
@@ -44,9 +44,7 @@ OUTCOME: ColumnElement[str] = case(
     (GIVEN_UP, Outcome.GIVEN_UP.value),
     else_=Outcome.UNWANTED.value,
 )
-_DISABLED_ACCOUNTS = (
-    select(_users.id).select_from(tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)).where(DISABLED)
-)
+_DISABLED_ACCOUNTS = select(_users.id).select_from(WITH_STATES).where(DISABLED)
 HELD_BACK: ColumnElement[bool] = _outbox.template.in_(PASSWORD_MAILS) & _outbox.user_id.in_(_DISABLED_ACCOUNTS)
 """Whether it is a password mail of a disabled account, which waits until the account is enabled."""
 TOO_FAR = timedelta(days=2)

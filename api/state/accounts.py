@@ -17,9 +17,9 @@ NAME = re.compile("^[a-z0-9][a-z0-9._@-]{0,63}$")
 """Names of accounts. Git declares names without `@`; accounts of all directories but the first are called `name@domain`."""
 NO_FAILURES: dict[str, Any] = {"failed_logins": 0, "next_login_at": None}
 _users, _states, _members = tables.users.c, tables.account_states.c, tables.memberships.c
-_JOINED = select(tables.users, *[column for column in _states if column.name != "user_id"]).select_from(
-    tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)
-)
+WITH_STATES = tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)
+"""Accounts with what the runtime knows of them."""
+_JOINED = select(tables.users, *[column for column in _states if column.name != "user_id"]).select_from(WITH_STATES)
 _FIND = _JOINED.where(_users.name == bindparam("name"))
 SWITCHES = {
     "git": ("u", _users.disabled_by_git),

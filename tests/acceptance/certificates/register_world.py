@@ -15,13 +15,31 @@ sys.path.append(str(Path(__file__).parent.parent / "api"))
 
 from client import Caller, World
 
-from api.certificates.recipients import still_wanted, tell_others
+from api.certificates.notices import Notices
 from api.certificates.reminders import Scan, scan
+from api.outbox.claims import Claimed
+from api.outbox.kinds import Unsendable
 from reconciler.store import tables
+from reconciler.store.engine import Connection
 
 DAY = timedelta(days=1)
 Mail = tuple[str, str]
 """Its template, and whom it goes to: an account's name, or an address."""
+
+
+def claimed(row: Any) -> Claimed:
+    """A message of the outbox, as its sender has it."""
+    known = {name: getattr(row, name) for name in Claimed.__dataclass_fields__ if hasattr(row, name)}
+    return Claimed(**{**known, "message_id": "", "claim": "", "claimed_at": row.created_at})
+
+
+def why_unwanted(connection: Connection, message: Claimed) -> str | None:
+    """Why a message must not be sent; None if it is sent."""
+    try:
+        Notices().gather(connection, message, datetime.now(UTC))
+    except Unsendable as reason:
+        return str(reason)
+    return None
 
 
 class RegisterWorld(World):
@@ -60,13 +78,13 @@ class RegisterWorld(World):
         """Why each message that waits is not wanted any more, asked as its delivery would; None: it is wanted."""
         with self.service.database.reading() as connection:
             rows = connection.execute(select(tables.outbox).where(tables.outbox.c.certificate_id.is_not(None))).all()
-            return [still_wanted(connection, row) for row in rows]
+            return [why_unwanted(connection, claimed(row)) for row in rows]
 
     def tell_others(self) -> int:
         """Have others told in the place of whom each message that waits is for."""
         with self.service.database.recording() as connection:
             rows = connection.execute(select(tables.outbox).where(tables.outbox.c.certificate_id.is_not(None))).all()
-            return sum(tell_others(connection, row, datetime.now(UTC)) for row in rows)
+            return sum(Notices().replace(connection, claimed(row), datetime.now(UTC)) for row in rows)
 
     def shown(self, certificate: int, who: str = "root") -> Any:
         return self.caller(who)("GET", f"/certificates/{certificate}", 200)

@@ -134,13 +134,13 @@ def test_a_directory_account_is_told_at_its_directory_s_address(world: RegisterW
     ("act", "issued", "reminder"),
     [
         ("nothing", None, None),
-        ("untracked", None, "the certificate's expiry is not tracked any more"),
+        ("untracked", None, "the certificate's expiry is no longer tracked"),
         ("renewed", None, "the certificate was renewed"),
         ("revoked", "the certificate was revoked", "the certificate was revoked"),
         ("team", "the team suppresses mails about issued certificates", "the team suppresses reminders"),
         ("settings", "the Settings switch off mails about issued certificates", "the Settings switch off reminders"),
-        ("disabled", "the account is gone, or switched off", "the account is gone, or switched off"),
-        ("no address", "the account is gone, or switched off", "the account is gone, or switched off"),
+        ("disabled", "the account is gone or disabled", "the account is gone or disabled"),
+        ("no address", "the account is gone or disabled", "the account is gone or disabled"),
     ],
 )
 def test_what_is_not_wanted_any_more_when_it_is_delivered(
@@ -196,7 +196,7 @@ def test_an_address_that_is_taken_off_is_sent_nothing_more(world: RegisterWorld)
         columns = outbox.recipient, outbox.last_error, outbox.given_up
         rows = connection.execute(select(*columns).where(outbox.certificate_id == number)).all()
         untouched = connection.execute(select(outbox.last_error).where(outbox.certificate_id == other)).scalars().all()
-    why = "the certificate has this address no more"
+    why = "the certificate no longer has this address"
     expected = {None: None, "pki@example.org": None, "kept@example.com": None, "Typo@example.com": why, "gone@example.com": why}
     assert {row.recipient: row.last_error for row in rows} == expected
     assert not any(row.given_up for row in rows), "nobody can have it tried again"

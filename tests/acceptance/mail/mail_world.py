@@ -20,12 +20,12 @@ from mail_server import PASSWORD, USERNAME, Received, parts
 from waiting import LONG
 
 from api.mail.delivery import Delivery
-from api.mail.retry_policy import Pace
+from api.mail.retry_policy import RetryPolicy
 from api.mail.settings import MailSettings, SmtpServer
 from reconciler.store import tables
 
 _NONE = timedelta(0)
-AT_ONCE = Pace(*(_NONE,) * 3, 3, *(timedelta(milliseconds=1),) * 2, 10)
+AT_ONCE = RetryPolicy(*(_NONE,) * 3, 3, *(timedelta(milliseconds=1),) * 2, 10)
 """What failed is due again at once."""
 _SECRET = re.compile(r"\b([a-z2-9]{5}(?:-[a-z2-9]{5}){5,})\b")
 
@@ -46,16 +46,14 @@ class MailWorld(World):
         settings = MailSettings(True, server, self.folder / "mail", "accord@example.org", LONG, timedelta(days=3), "")
         return settings._replace(**more)
 
-    def sender(self, settings: MailSettings, pace: Pace = AT_ONCE) -> Delivery:
+    def sender(self, settings: MailSettings, policy: RetryPolicy = AT_ONCE) -> Delivery:
         """One that delivers when it is told to."""
         service = self.service
-        return Delivery(
-            settings, service.reader, lambda: service.keeper.now().policies, service.passwords, service.metrics, pace=pace
-        )
+        return Delivery(settings, service.reader, service.message_kinds, service.metrics, policy=policy)
 
-    def deliver(self, settings: MailSettings, pace: Pace = AT_ONCE, times: int = 1) -> None:
+    def deliver(self, settings: MailSettings, policy: RetryPolicy = AT_ONCE, times: int = 1) -> None:
         """Deliver what is due, so many times."""
-        sender = self.sender(settings, pace)
+        sender = self.sender(settings, policy)
         for _ in range(times):
             sender.deliver(datetime.now(UTC))
 

@@ -144,7 +144,7 @@ def test_declared_templates_are_used_and_where_one_fails_the_built_in_one(
     world.deliver(settings)
     assert server.received[1].parsed["Subject"] == "Your new password for the certificate service"
     password = password_in(server.received[1])
-    assert "the declared template password-reset cannot be used" in caplog.text
+    assert "the declared template password-reset failed" in caplog.text
     assert password not in caplog.text
     assert 'accord_mail_templates_unusable_total{template="password-reset"} 1.0' in world.caller()("GET", "/metrics", 200)
 

@@ -196,10 +196,10 @@ def test_what_is_refused_for_good_is_given_up_after_a_few_tries_and_rings(
 def test_what_fails_for_too_long_is_given_up(waiting: MailWorld, server: MailServer, authority: Authority) -> None:
     server.answers["DATA"] = "451 4.3.0 later"
     settings = waiting.mail_settings(server.port, authority.file, give_up=timedelta(minutes=10))
-    pace = AT_ONCE._replace(first=timedelta(minutes=1), longest=timedelta(hours=1))
+    policy = AT_ONCE._replace(first=timedelta(minutes=1), longest=timedelta(hours=1))
     for attempt in range(1, 5):
         assert waiting.row().ended_at is None, attempt
-        waiting.deliver(settings, pace)
+        waiting.deliver(settings, policy)
         waiting.make_due()
     assert waiting.row().ended_at is not None, "1 + 2 + 4 + 8 minutes are more than 10"
     assert waiting.row().attempts == 4

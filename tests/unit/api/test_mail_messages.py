@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from api.authentication.generated import GENERATED, generate_password
 from api.authentication.passwords import objection
 from api.mail.message import Recipient, compose, one_line
-from api.mail.retry_policy import Pace, delay, is_over, pause, spread
+from api.mail.retry_policy import RetryPolicy, spread
 from api.state.policies import PasswordPolicy
 from reconciler.mail.rendering import Rendered
 
@@ -84,14 +84,14 @@ def test_one_line() -> None:
 
 
 def test_delays_double_and_end() -> None:
-    pace, days = Pace(), timedelta(days=3)
-    assert [delay(pace, n, "temporary") // timedelta(minutes=1) for n in (1, 2, 3, 7, 8, 500)] == [1, 2, 4, 60, 60, 60]
-    assert [delay(pace, n, "permanent") // timedelta(minutes=1) for n in (1, 2, 5)] == [15, 30, 240]
-    tries = next(n for n in range(1, 1000) if is_over(pace, n, "temporary", days))
+    policy, days = RetryPolicy(), timedelta(days=3)
+    assert [policy.delay(n, "temporary") // timedelta(minutes=1) for n in (1, 2, 3, 7, 8, 500)] == [1, 2, 4, 60, 60, 60]
+    assert [policy.delay(n, "permanent") // timedelta(minutes=1) for n in (1, 2, 5)] == [15, 30, 240]
+    tries = next(n for n in range(1, 1000) if policy.is_over(n, "temporary", days))
     assert tries == 77
-    assert next(n for n in range(1, 1000) if is_over(pace, n, "permanent", days)) == 6
-    assert is_over(pace, 1, "temporary", timedelta(seconds=1))
-    assert [pause(pace, n) for n in (1, 2, 100)] == [timedelta(seconds=5), timedelta(seconds=10), timedelta(minutes=5)]
+    assert next(n for n in range(1, 1000) if policy.is_over(n, "permanent", days)) == 6
+    assert policy.is_over(1, "temporary", timedelta(seconds=1))
+    assert [policy.pause(n) for n in (1, 2, 100)] == [timedelta(seconds=5), timedelta(seconds=10), timedelta(minutes=5)]
     assert spread(timedelta(seconds=4), 1.0) == timedelta(seconds=5)
 
 

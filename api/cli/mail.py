@@ -156,11 +156,11 @@ def test(address: str) -> None:
     import secrets
     from datetime import UTC
 
-    from api.mail.delivery import open_transport
     from api.mail.errors import Undelivered
     from api.mail.message import Recipient, compose
     from api.mail.settings import is_address
     from api.mail.smtp import Smtp
+    from api.mail.transport import open_transport
     from api.settings import read_settings
     from reconciler.mail.rendering import Rendered
 
@@ -175,13 +175,13 @@ def test(address: str) -> None:
         message_id=f"<{secrets.token_hex(16)}@{settings.sender.rpartition('@')[2]}>",
         now=datetime.now(UTC),
     )
-    way = open_transport(settings)
+    transport = open_transport(settings)
     try:
-        if isinstance(way, Smtp):
-            click.echo(f"Connected to {settings.shown}: {way.connect()}.")
-        way.send(Recipient(address).envelope, content, f"test {secrets.token_hex(16)}", secret=False)
+        if isinstance(transport, Smtp):
+            click.echo(f"Connected to {settings.shown}: {transport.connect()}.")
+        transport.send(Recipient(address).envelope, content, f"test {secrets.token_hex(16)}", secret=False)
     except Undelivered as failure:
         raise click.ClickException(f"nothing was sent: {failure}") from None
     finally:
-        way.close()
+        transport.close()
     click.echo(f"A test message to {address} went to {settings.shown}.")

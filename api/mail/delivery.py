@@ -9,15 +9,14 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from api.background import Periodic
 from api.mail.errors import Undelivered
-from api.mail.maildir import Maildir
 from api.mail.message import Recipient, compose
 from api.mail.retry_policy import RetryPolicy, spread
 from api.mail.settings import MailSettings, is_address
-from api.mail.smtp import Smtp
+from api.mail.transport import Transport, open_transport
 from api.metrics import Metrics
 from api.outbox import claims
 from api.outbox.claims import Claimed
@@ -41,27 +40,8 @@ _PATIENCE = 8.0
 _SPARE = timedelta(seconds=15)
 _MARKING = claims.LEASE - timedelta(seconds=90)
 """How long after a claim we try to record that the message was sent."""
+_chance = random.SystemRandom()
 _log = logging.getLogger("accord.api")
-
-
-class Transport(Protocol):
-    """Where messages go."""
-
-    def send(self, recipient: str, content: bytes, message_id: str, *, secret: bool) -> None:
-        """Hand over one message. Raises Undelivered."""
-
-    def close(self) -> None:
-        """No more messages for now."""
-
-    def cut(self) -> None:
-        """End what is under way, from another thread."""
-
-
-def open_transport(settings: MailSettings) -> Transport:
-    """The transport of this deployment."""
-    if settings.server is None:
-        return Maildir(settings.maildir)
-    return Smtp(settings.server, sender=settings.sender, timeout=settings.timeout)
 
 
 class PreparedMessage(NamedTuple):
@@ -242,7 +222,7 @@ class Delivery:
             self._end(message, Ending(str(failure), Outcome.GIVEN_UP), now)
         else:
             wait = self._policy.delay(message.attempts, failure.fault) if counts else self._policy.away_first
-            until = now + spread(wait, random.random())  # noqa: S311 - no secret
+            until = now + spread(wait, _chance.random())
             with self._database.noting() as connection:
                 claims.put_off(connection, message, until, str(failure), counts=counts)
         if failure.fault in ("temporary", "permanent"):
@@ -254,7 +234,7 @@ class Delivery:
         return self._pause(self._failures)
 
     def _pause(self, failures: int) -> float:
-        return spread(self._policy.pause(failures), random.random()).total_seconds()  # noqa: S311 - no secret
+        return spread(self._policy.pause(failures), _chance.random()).total_seconds()
 
     def _leave_alone(self, failure: Undelivered, now: datetime) -> None:
         """The server is away. Give up what has waited too long, all of it while the server was away."""

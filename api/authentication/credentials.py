@@ -65,13 +65,13 @@ def find(reader: Reader, secret: str) -> Found | None:
     if row is None:
         return None
     credential = Credential._make((*row[:8], read_narrowing(row[8], row[9])))
-    return Found(credential, row[10], row[11], not any(row[12:15]), Stamp(row[15], row[16]), row[17], row[18])
+    return Found(credential, row[10], row[11], not any(row[12:15]), Stamp(*row[15:18]), row[18], row[19])
 
 
 _FIND = f"""SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
 t.password_change_required, t.issuers, t.permitted_ips,
 u.id, u.name, {accounts.SWITCH_COLUMNS},
-s.generation, (SELECT max(id) FROM revisions), d.domain, d.read_at
+s.generation, s.mark, (SELECT max(id) FROM revisions), d.domain, d.read_at
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
 LEFT JOIN directory_accounts d ON d.user_id = u.id, state s WHERE t.sha256 = ?"""
 

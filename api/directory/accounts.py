@@ -70,6 +70,7 @@ def provision(connection: Connection, name: str, domain: str, entry: Entry, now:
     connection.execute(
         tables.directory_accounts.insert().values(user_id=user_id, guid=entry.guid, domain=domain, dn=entry.dn, read_at=now)
     )
+    raise_generation(connection, Touched(frozenset({name})))
     return Known(user_id, name, entry.guid, domain, None, (entry.mail, None, entry.dn), False, now)
 
 

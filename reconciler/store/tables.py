@@ -327,6 +327,7 @@ state = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("generation", Integer, nullable=False),
+    Column("mark", String(16), nullable=False, server_default=""),  # random, of the generation: see `generations`
     Column("audit_count", Integer, nullable=False),
     Column("audit_head", String(64), nullable=False),
     Column("reminded_until", Instant),  # everything due by then is in the outbox

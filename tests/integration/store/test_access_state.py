@@ -1,0 +1,497 @@
+"""The access state that the API keeps while the database changes is at every step what one read anew is, and what a plan sees."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count, product
+from random import Random
+from typing import Any
+
+import pytest
+from declared_states import LATER, NOW, SEARCH, bring, emptied, held, query, run_sql
+from effort import tries
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.administration import set_disabled
+from api.directory import accounts as directory
+from api.directory.entries import Entry
+from api.errors import NotFound
+from api.state.reader import Reader
+from api.state.snapshots import AccessKeeper, AccessSnapshot, Stamp, read_stamp
+from reconciler.access.decide import decide
+from reconciler.access.permitted_ips import parse_address
+from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Settings, Team, User
+from reconciler.access.state import AccessState
+from reconciler.run.access import access_state
+from reconciler.store import tables
+from reconciler.store.engine import Database
+
+PEOPLE, TEAMS, ISSUERS = [f"u{n}" for n in range(5)], [f"t{n}" for n in range(4)], [f"i{n}" for n in range(3)]
+GUIDS = ["d0", "d1"]
+NAMES = [*PEOPLE, *GUIDS]
+"""Of accounts. A directory account has any of them, and so has a declared one."""
+ADDRESSES = [parse_address("10.0.0.1"), parse_address("192.0.2.1")]
+ENDS = [None, None, datetime(2026, 9, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)]
+Decisions = dict[tuple[str, str, str, datetime], tuple[bool, str, str | None]]
+
+
+def decisions(state: AccessState, names: Iterable[str]) -> Decisions:
+    """What is decided of accounts: every issuer, from inside and outside, now and later."""
+    return {
+        (name, issuer, address.text, at): (found.allow, found.reason, found.rule)
+        for name in names
+        for issuer in ISSUERS
+        for address in ADDRESSES
+        for at in (NOW, LATER)
+        for found in [decide(state, name, issuer, address, at)]
+    }
+
+
+def shown(snapshot: AccessSnapshot) -> dict[str, Any]:
+    return {name: getattr(snapshot, name) for name in AccessSnapshot.__slots__}
+
+
+class Interrupted(Reader):
+    """Lets something else happen before and after it reads."""
+
+    interrupt: Callable[[], object] = staticmethod(lambda: None)
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        self.interrupt()
+        found = super().rows(statement, *values)
+        self.interrupt()
+        return found
+
+
+class InterruptedDict(dict[str, Any]):
+    """The same for what is kept."""
+
+    def __init__(self, kept: dict[str, Any], interrupt: Callable[[], object]) -> None:
+        super().__init__(kept)
+        self._interrupt = interrupt
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._interrupt()
+        found = super().get(key, default)
+        self._interrupt()
+        return found
+
+
+class Organisation:
+    """A database that changes in every way there is, by chance; and the access state that is kept of it."""
+
+    def __init__(self, database: Database, chance: Random) -> None:
+        emptied(database)
+        self.database, self.chance = database, chance
+        self.truth: dict[Stamp, Decisions] = {}
+        """What is decided of everybody at each stamp that there was."""
+        self.commits = (f"{number:040x}" for number in count())
+        self.declared = DeclaredState()
+        self.backup: dict[str, list[Any]] | None = None
+        self.reader, self.other = Interrupted(database), Reader(database)
+        self.keeper = AccessKeeper(self.reader)
+
+    def close(self) -> None:
+        self.reader.close()
+        self.other.close()
+
+    def check(self, names: list[str]) -> None:
+        """What is kept is what is read anew, and decides as the reconciler does."""
+        kept = self.keeper.now(*names)
+        assert shown(kept) == shown(AccessKeeper(self.other).now(*names))
+        assert decisions(kept.state, names) == decisions(access_state(held(self.database)), names)
+
+    def note(self) -> None:
+        self.truth[read_stamp(self.other)] = decisions(access_state(held(self.database)), NAMES)
+
+    def was_true(self, stamp: Stamp, names: list[str], found: Decisions) -> bool:
+        return found == {question: answer for question, answer in self.truth[stamp].items() if question[0] in names}
+
+    def one(self, names: Iterable[str]) -> str | None:
+        found = sorted(names)
+        return self.chance.choice(found) if found else None
+
+    # ---- what Git declares
+
+    def apply(self) -> None:
+        """One to three changes at once."""
+        state = self.declared
+        for _ in range(self.chance.choice([1, 1, 1, 2, 3])):
+            state = self.chance.choice(CHANGES)(self, state)
+        in_directory = {name for (name,) in query(self.database, "SELECT name FROM users WHERE source = 'directory'")}
+        if in_directory.isdisjoint(state.users):  # else it would be refused
+            self.bring(state)
+
+    def apply_nothing(self) -> None:
+        self.bring(self.declared)
+
+    def bring(self, state: DeclaredState) -> None:
+        bring(self.database, state, next(self.commits))
+        self.declared = state
+
+    # ---- what the runtime does
+
+    def switch(self) -> None:
+        name, disabled = self.chance.choice(NAMES), self.chance.random() < 0.5
+        with suppress(NotFound):
+            set_disabled(self.database, name, disabled, actor="root", now=NOW)
+
+    def sync_directory(self) -> None:
+        """An account appears, has another name, other teams, or ends."""
+        guid, name = self.chance.choice(GUIDS), self.chance.choice(NAMES)
+        entry = Entry(guid, name, f"CN={name}", None, "", self.chance.random() < 0.3, None, False, False)
+        with self.database.recording() as connection:
+            known = directory.find(connection, guid=guid) or directory.provision(connection, name, "example.org", entry, NOW)
+            if isinstance(known, str):
+                return  # the name is taken
+            ids = [row[0] for row in connection.execute(tables.teams.select().with_only_columns(tables.teams.c.id))]
+            teams = {number: self.chance.choice(["PKI", "Web"]) for number in ids if self.chance.random() < 0.5}
+            directory.sync(connection, known, name, entry, teams, NOW)
+
+    def leave_directory(self) -> None:
+        with self.database.recording() as connection:
+            known = directory.find(connection, guid=self.chance.choice(GUIDS))
+            if known is not None and self.chance.random() < 0.5:
+                directory.remove(connection, known, "gone")
+            elif known is not None:
+                directory.mark_missing(connection, known, NOW, seen_missing=True)
+
+    # ---- what is not as it should be
+
+    def write_past_everything(self) -> None:
+        """By hand, or an Accord that knows of no log."""
+        statement = self.chance.choice(
+            [
+                "DELETE FROM memberships WHERE user_id % 2 = 0",
+                "DELETE FROM permissions WHERE team_id % 2 = 0",
+                "UPDATE issuers SET enabled = NOT enabled",
+                "UPDATE account_states SET disabled_by_administrator = NOT disabled_by_administrator",
+                "DELETE FROM directory_memberships",
+                "DELETE FROM teams WHERE id % 2 = 0",
+                "UPDATE teams SET name = 'x' || name WHERE id % 3 = 0 AND length(name) < 9",
+            ]
+        )
+        with self.database.writing() as connection:
+            connection.exec_driver_sql(statement.replace("%", "%%") if not self.database.is_sqlite else statement)
+            connection.exec_driver_sql("UPDATE state SET generation = generation + 1")
+
+    def forget_the_log(self) -> None:
+        run_sql(self.database, "DELETE FROM generations WHERE generation % :some = 0", some=self.chance.choice([1, 2, 5]))
+
+    def back_up(self) -> None:
+        with self.database.reading() as connection:
+            self.backup = {
+                table.name: [tuple(row) for row in connection.execute(table.select())] for table in tables.metadata.sorted_tables
+            }
+        self.backed_up = self.declared
+
+    def restore(self) -> None:
+        """In place, so that no connection is lost."""
+        if self.backup is None:
+            return
+        with self.database.writing() as connection:
+            for table in reversed(tables.metadata.sorted_tables):
+                connection.execute(table.delete())
+            for table in tables.metadata.sorted_tables:
+                columns = [column.name for column in table.columns]
+                rows = [dict(zip(columns, row, strict=True)) for row in self.backup[table.name]]
+                if rows:
+                    connection.execute(table.insert(), rows)
+        self.declared = self.backed_up
+        for _ in range(self.chance.randrange(8)):  # its generations go on from there, with other changes
+            self.chance.choice([Organisation.apply, Organisation.switch])(self)
+
+
+STEPS: list[Callable[[Organisation], None]] = [
+    *[Organisation.apply] * 8,
+    *[Organisation.switch] * 3,
+    *[Organisation.sync_directory] * 4,
+    Organisation.leave_directory,
+    Organisation.apply_nothing,
+    Organisation.write_past_everything,
+    Organisation.forget_the_log,
+    Organisation.back_up,
+    Organisation.restore,
+]
+
+
+# ---- changes of what is declared
+
+
+def some_users(world: Organisation, state: DeclaredState) -> DeclaredState:
+    """A user comes, or is another."""
+    name, chance = world.chance.choice(NAMES), world.chance
+    kind: Any = chance.choice(["person", "application"])
+    made = User(name, f"{name}@example.org", type=kind, enabled=chance.random() < 0.7, initial_password="none")
+    return state._replace(users={**state.users, name: made})
+
+
+def no_user(world: Organisation, state: DeclaredState) -> DeclaredState:
+    gone = world.one(state.users)
+    return without_user(state, gone) if gone else state
+
+
+def without_user(state: DeclaredState, gone: str) -> DeclaredState:
+    teams = {
+        name: team._replace(members=tuple(each for each in team.members if each.user != gone))
+        for name, team in state.teams.items()
+    }
+    return state._replace(users={name: each for name, each in state.users.items() if name != gone}, teams=teams)
+
+
+def user_renamed(world: Organisation, state: DeclaredState) -> DeclaredState:
+    old, new = world.one(state.users), world.chance.choice(NAMES)
+    if old is None or new in state.users:
+        return state
+    users = {name: each for name, each in state.users.items() if name != old}
+    teams = {
+        name: team._replace(members=tuple(sorted(each._replace(user=new) if each.user == old else each for each in team.members)))
+        for name, team in state.teams.items()
+    }
+    return state._replace(users={**users, new: state.users[old]._replace(name=new, previously=(old,))}, teams=teams)
+
+
+def some_team(world: Organisation, state: DeclaredState) -> DeclaredState:
+    """A team comes, or is another."""
+    chance, name = world.chance, world.chance.choice(TEAMS)
+    before = state.teams.get(name, Team(name))
+    what = chance.choice(["members", "permissions", "the rest"])
+    if what == "members":
+        chosen = sorted(chance.sample(sorted(state.users), chance.randint(0, len(state.users))))
+        made = before._replace(
+            members=tuple(Membership(user, chance.choice(ENDS), chance.choice([None, "why"])) for user in chosen)
+        )
+    elif what == "permissions":
+        chosen = sorted(chance.sample(sorted(state.issuers), chance.randint(0, len(state.issuers))))
+        made = before._replace(permissions=tuple(Permission(issuer, chance.choice(ENDS)) for issuer in chosen))
+    else:
+        made = before._replace(
+            permitted_ips=chance.choice([(), ("10.0.0.0/8",)]),
+            administrator=chance.random() < 0.5,
+            ad_groups=chance.choice([(), ("PKI",), ("PKI", "Web")]),
+            may_decide_for=chance.choice([(), ("t0",), "everyone"]),
+        )
+    return state._replace(teams={**state.teams, name: made})
+
+
+def no_team(world: Organisation, state: DeclaredState) -> DeclaredState:
+    gone = world.one(state.teams)
+    return state._replace(teams={name: team for name, team in state.teams.items() if name != gone})
+
+
+def team_renamed(world: Organisation, state: DeclaredState) -> DeclaredState:
+    old, new = world.one(state.teams), world.chance.choice(TEAMS)
+    if old is None or new in state.teams:
+        return state
+    teams = {name: team for name, team in state.teams.items() if name != old}
+    return state._replace(teams={**teams, new: state.teams[old]._replace(name=new, previously=(old,))})
+
+
+def some_issuer(world: Organisation, state: DeclaredState) -> DeclaredState:
+    name = world.chance.choice(ISSUERS)
+    return state._replace(issuers={**state.issuers, name: Issuer(name, enabled=world.chance.random() < 0.8)})
+
+
+def no_issuer(world: Organisation, state: DeclaredState) -> DeclaredState:
+    gone = world.one(state.issuers)
+    teams = {
+        name: team._replace(permissions=tuple(each for each in team.permissions if each.issuer != gone))
+        for name, team in state.teams.items()
+    }
+    return state._replace(issuers={name: each for name, each in state.issuers.items() if name != gone}, teams=teams)
+
+
+def issuer_renamed(world: Organisation, state: DeclaredState) -> DeclaredState:
+    old, new = world.one(state.issuers), world.chance.choice(ISSUERS)
+    if old is None or new in state.issuers:
+        return state
+    issuers = {name: each for name, each in state.issuers.items() if name != old}
+    teams = {
+        name: team._replace(
+            permissions=tuple(sorted(each._replace(issuer=new) if each.issuer == old else each for each in team.permissions))
+        )
+        for name, team in state.teams.items()
+    }
+    return state._replace(issuers={**issuers, new: state.issuers[old]._replace(name=new, previously=(old,))}, teams=teams)
+
+
+def other_settings(world: Organisation, state: DeclaredState) -> DeclaredState:
+    return state._replace(settings=Settings(policies=(("logins", f'{{"maxFailures":{world.chance.randint(1, 9)}}}'),)))
+
+
+CHANGES: list[Callable[[Organisation, DeclaredState], DeclaredState]] = [
+    *[some_users] * 3,
+    *[some_team] * 6,
+    *[some_issuer] * 2,
+    *[no_user, user_renamed, no_team, team_renamed, no_issuer, issuer_renamed, other_settings],
+]
+
+
+def begun(database: Database, seed: int) -> Organisation:
+    """An organisation with something of everything."""
+    world = Organisation(database, Random(seed))
+    issuers = {name: Issuer(name) for name in ISSUERS[:2]}
+    users = {name: User(name, "", initial_password="none") for name in PEOPLE[:4]}
+    teams = {
+        name: Team(
+            name, members=tuple(map(Membership, PEOPLE[:3])), permissions=tuple(map(Permission, issuers)), ad_groups=("PKI",)
+        )
+        for name in TEAMS[:2]
+    }
+    world.declared = DeclaredState(users=users, teams=teams, issuers=issuers)
+    world.apply_nothing()
+    return world
+
+
+@pytest.mark.slow
+@settings(SEARCH, max_examples=tries(5))
+@given(seed=st.integers(0, 2**32), steps=st.integers(10, 40))
+def test_what_is_kept_is_what_is_read_anew(database: Database, seed: int, steps: int) -> None:
+    world = begun(database, seed)
+    try:
+        for _ in range(steps):
+            world.chance.choice(STEPS)(world)
+            if world.chance.random() < 0.8:  # now and then several generations pass
+                asked = world.chance.sample(NAMES, world.chance.randint(0, len(NAMES)))
+                world.check(asked)
+        world.check(NAMES)
+    finally:
+        world.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked_by_others", [False, True])
+def test_a_change_at_each_point_of_the_first_reading_of_an_account(database: Database, asked_by_others: bool) -> None:
+    def switched(world: Organisation) -> None:
+        set_disabled(world.database, "u0", True, actor="root", now=NOW)
+
+    def deleted(world: Organisation) -> None:
+        world.bring(without_user(world.declared, "u0"))
+
+    def restricted(world: Organisation) -> None:
+        teams = {name: team._replace(permitted_ips=("10.0.0.0/8",)) for name, team in world.declared.teams.items()}
+        world.bring(world.declared._replace(teams=teams))
+
+    def without_teams(world: Organisation) -> None:
+        world.bring(world.declared._replace(teams={}))
+
+    for change, point in product(
+        (switched, deleted, restricted, without_teams), range(6)
+    ):  # before and after its own, and its teams'
+        world, calls = begun(database, 1), count()
+        try:
+            world.keeper.now()
+            world.note()
+
+            def interrupt(world: Organisation = world, calls: Any = calls, point: int = point, change: Any = change) -> None:
+                if next(calls) == point:
+                    change(world)
+                    world.note()
+                    if asked_by_others:
+                        world.keeper.now("u1")
+
+            world.reader.interrupt = interrupt
+            snapshot = world.keeper.at(read_stamp(world.other), "u0")
+            assert world.was_true(snapshot.stamp, ["u0"], decisions(snapshot.state, ["u0"]))
+            assert next(calls) > point
+            world.check(["u0", "u1"])
+        finally:
+            world.close()
+
+
+@pytest.mark.slow
+@settings(SEARCH, max_examples=tries(5))
+@given(seed=st.integers(0, 2**32))
+def test_a_change_at_any_point_of_a_request_leaves_it_and_all_later_ones_of_one_moment(database: Database, seed: int) -> None:
+    world = begun(database, seed)
+    left = 0
+
+    def interrupt() -> None:
+        """After some more calls: change something, and have it asked for by somebody else."""
+        nonlocal left
+        left -= 1
+        if left != 0:
+            return
+        for _ in range(world.chance.randint(1, 2)):
+            world.chance.choice(INTERRUPTIONS)(world)
+            world.note()
+        if not world.keeper._renewing.locked() and world.chance.random() < 0.6:
+            world.keeper.now(*world.chance.sample(NAMES, world.chance.randint(0, len(NAMES))))
+
+    world.reader.interrupt = interrupt
+    world.note()
+    try:
+        for _ in range(40):
+            names = world.chance.sample(NAMES, world.chance.randint(1, len(NAMES)))
+            if world.keeper._moment is not None:
+                kept = world.keeper._moment
+                for name in world.chance.sample(NAMES, world.chance.randint(0, len(NAMES))):
+                    kept.accounts.pop(name, None)  # so that it has to be read
+                world.keeper._moment = kept._replace(
+                    accounts=InterruptedDict(kept.accounts, interrupt), teams=InterruptedDict(kept.teams, interrupt)
+                )
+            asked = read_stamp(world.other)
+            left = world.chance.randint(1, 25)
+            snapshot = world.keeper.now(*names)
+            left = 0
+            assert snapshot.stamp.generation >= asked.generation
+            assert world.was_true(snapshot.stamp, names, decisions(snapshot.state, names))
+    finally:
+        world.close()
+
+
+INTERRUPTIONS = [
+    *[Organisation.apply] * 4,
+    *[Organisation.switch] * 2,
+    *[Organisation.sync_directory] * 2,
+    Organisation.leave_directory,
+    Organisation.write_past_everything,
+]
+
+
+@pytest.mark.slow
+def test_threads_that_ask_meanwhile_see_one_moment_each_and_none_that_is_past(database: Database) -> None:
+    """Each answer is what the database held at the stamp that it names, all of it, and no earlier than when it was asked."""
+    world = begun(database, 1)
+    answers: list[tuple[Stamp, list[str], Decisions]] = []
+    failures: list[BaseException] = []
+    stopping = threading.Event()
+
+    def ask(seed: int) -> None:
+        chance = Random(seed)
+        try:
+            while not stopping.is_set():
+                names = chance.sample(NAMES, chance.randint(1, len(NAMES)))
+                stamp = read_stamp(world.reader)
+                snapshot = world.keeper.at(stamp, *names)
+                assert snapshot.stamp.generation >= stamp.generation
+                answers.append((snapshot.stamp, names, decisions(snapshot.state, names)))
+        except BaseException as failure:  # noqa: BLE001 - handed to the test
+            failures.append(failure)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    threads.append(threading.Thread(target=world.keeper.fill, args=(stopping,)))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        world.note()
+        for thread in threads:
+            thread.start()
+        for _ in range(tries(60)):
+            world.chance.choice([Organisation.apply, Organisation.apply, Organisation.switch, Organisation.sync_directory])(world)
+            world.note()
+    finally:
+        stopping.set()
+        world.keeper.stop()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+        world.close()
+    assert failures == []
+    assert len({stamp for stamp, _, _ in answers}) > 10
+    assert all(world.was_true(*answer) for answer in answers)

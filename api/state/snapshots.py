@@ -16,6 +16,7 @@ from operator import itemgetter
 from sys import intern
 from typing import Any, Literal, NamedTuple
 
+from api.state.accounts import SWITCH_COLUMNS
 from api.state.policies import Policies, read_policies
 from api.state.reader import Reader, Row
 from reconciler.access.resources import Issuer, Membership, Permission, Team
@@ -276,7 +277,7 @@ _one: Callable[[Any], Any] = intern
 
 
 def _account(rows: Sequence[Row]) -> Account:
-    number, name, kind, source, *switches = rows[0][3:10]
+    number, name, kind, source, *switches = rows[0][3:-3]
     memberships = {_one(team): Membership(name, read_until(until), why) for *_, team, until, why in rows if team is not None}
     return Account(number, name, _one(kind), _one(source), not any(switches), memberships)
 
@@ -296,7 +297,7 @@ def read_stamp(reader: Reader) -> Stamp:
 
 # a directory account's memberships are those of its AD groups, which are their reason; anybody else's are declared
 _ACCOUNTS_OF = f"""SELECT {_STAMP},
-u.id, u.name, u.type, u.source, u.disabled_by_git, a.disabled_by_directory, a.disabled_by_administrator,
+u.id, u.name, u.type, u.source, {SWITCH_COLUMNS},
 t.name, m.until, coalesce(m.reason, d.ad_group)
 FROM {{}} u LEFT JOIN account_states a ON a.user_id = u.id
 LEFT JOIN memberships m ON m.user_id = u.id AND u.source = 'declared'

@@ -27,7 +27,7 @@ from reconciler.access.decide import decide
 from reconciler.access.permitted_ips import parse_address
 from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Settings, Team, User
 from reconciler.access.state import AccessState
-from reconciler.run.access import access_state
+from reconciler.plan.actual import access_state
 from reconciler.store import tables
 from reconciler.store.engine import Database
 
@@ -104,10 +104,14 @@ class Organisation:
         """What is kept is what is read anew, and decides as the reconciler does."""
         kept = self.keeper.now(*names)
         assert shown(kept) == shown(AccessKeeper(self.other).now(*names))
-        assert decisions(kept.state, names) == decisions(access_state(held(self.database)), names)
+        assert decisions(kept.state, names) == decisions(
+            access_state(held(self.database).declared, held(self.database).runtime), names
+        )
 
     def note(self) -> None:
-        self.truth[read_stamp(self.other)] = decisions(access_state(held(self.database)), NAMES)
+        self.truth[read_stamp(self.other)] = decisions(
+            access_state(held(self.database).declared, held(self.database).runtime), NAMES
+        )
 
     def was_true(self, stamp: Stamp, names: list[str], found: Decisions) -> bool:
         return found == {question: answer for question, answer in self.truth[stamp].items() if question[0] in names}

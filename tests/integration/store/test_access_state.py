@@ -56,6 +56,12 @@ def shown(snapshot: AccessSnapshot) -> dict[str, Any]:
     return {name: getattr(snapshot, name) for name in AccessSnapshot.__slots__}
 
 
+def as_stored(database: Database) -> AccessState:
+    """The access state that the database holds, read whole."""
+    actual = held(database)
+    return access_state(actual.declared, actual.runtime)
+
+
 class Interrupted(Reader):
     """Lets something else happen before and after it reads."""
 
@@ -104,14 +110,10 @@ class Organisation:
         """What is kept is what is read anew, and decides as the reconciler does."""
         kept = self.keeper.now(*names)
         assert shown(kept) == shown(AccessKeeper(self.other).now(*names))
-        assert decisions(kept.state, names) == decisions(
-            access_state(held(self.database).declared, held(self.database).runtime), names
-        )
+        assert decisions(kept.state, names) == decisions(as_stored(self.database), names)
 
     def note(self) -> None:
-        self.truth[read_stamp(self.other)] = decisions(
-            access_state(held(self.database).declared, held(self.database).runtime), NAMES
-        )
+        self.truth[read_stamp(self.other)] = decisions(as_stored(self.database), NAMES)
 
     def was_true(self, stamp: Stamp, names: list[str], found: Decisions) -> bool:
         return found == {question: answer for question, answer in self.truth[stamp].items() if question[0] in names}

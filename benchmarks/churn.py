@@ -40,7 +40,9 @@ def measure(deployment: Deployment, server: str, rounds: int) -> bool:
     """One table; whether the bars are held."""
     rng = random.Random(7)
     bodies = [f'{{"issuer":"{rng.choice(deployment.issuers)}"}}' for _ in range(1000)]
-    load = deployment.asking("one decision", "/api/v1/decisions", bodies)
+    others = deployment.folder / "tokens-of-others"  # a switch ends the tokens of its account
+    others.write_text("".join(f"{secret}\n" for user, secret in enumerate(deployment.secrets) if user != CHANGED))
+    load = deployment.asking("one decision", "/api/v1/decisions", bodies)._replace(tokens=others)
     print(f"\n{server}, one decision, {deployment.users:,} users, {deployment.connections} connections, {deployment.kind}")
     print(f"{'changes':<28}{'number':>8}{'decisions/s':>13}{'of none':>9}{'p99 ms':>9}{'of none':>9}{'refused':>9}")
     with deployment.serving(server) as (port, _, _pid):

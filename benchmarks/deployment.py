@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
 from benchmarks import wrk
-from benchmarks.generate import make_repository
+from benchmarks.generate import ADMINISTRATORS, make_repository
 from benchmarks.processes import free_port, running, settle
 from benchmarks.wrk import Load, Result
 from reconciler.store import tables
@@ -120,11 +120,14 @@ class Deployment:
 
 
 def _hand_out(connection: Connection, secrets: list[str]) -> None:
-    """Give each user a token, in the order of their names."""
+    """Give each user a token, in the order of their names, and administrators a password, for no plan may leave none."""
     made, ends = instant_text(datetime.now(UTC)), instant_text(datetime.now(UTC) + timedelta(30))
-    users = connection.execute(select(tables.users.c.id).order_by(tables.users.c.name)).scalars()
+    users = list(connection.execute(select(tables.users.c.id).order_by(tables.users.c.name)).scalars())
     rows = [
         (user, "token", new_accessor(), fingerprint(secret), "bench", made, ends)
         for user, secret in zip(users, secrets, strict=True)
     ]
-    insert_rows(connection, tables.tokens, rows, ("user_id", "kind", "accessor", "sha256", "name", "created_at", "expires_at"))
+    columns = ("user_id", "kind", "accessor", "sha256", "name", "created_at", "expires_at")
+    insert_rows(connection, tables.tokens, rows, columns)
+    hashes = [(user, "none that any password has") for user in users[:ADMINISTRATORS]]
+    insert_rows(connection, tables.account_states, hashes, ("user_id", "password_hash"))

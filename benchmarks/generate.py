@@ -50,6 +50,10 @@ LAST = [
 ]
 
 
+ADMINISTRATORS = 5
+"""So many users, the first, are in the team of administrators."""
+
+
 def user_name(number: int) -> str:
     """The login name of a generated user."""
     return f"user-{number:06}"
@@ -83,7 +87,7 @@ def team_file(number: int, users: int, issuers: int, rng: random.Random) -> tupl
         for member in members
     ]
     if number == 0:
-        lines = [f"    - {user_name(member)}" for member in range(5)]
+        lines = [f"    - {user_name(member)}" for member in range(ADMINISTRATORS)]
     granted = sorted(rng.sample(range(issuers), min(issuers, 3)))
     text = (
         "# yaml-language-server: $schema=../../.accord/schemas/team.schema.json\n"

@@ -53,4 +53,4 @@ def command(server: str, **options: str | None) -> None:
     try:
         serve_granian(settings, ready)
     except ModuleNotFoundError:
-        raise Misconfigured("Granian needs the extra `fast`: install Accord with it, the way it was installed") from None
+        raise Misconfigured("Granian needs Accord's extra `fast`; install Accord again with that extra") from None

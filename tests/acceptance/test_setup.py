@@ -224,4 +224,4 @@ def test_an_extra_that_is_missing_is_asked_for_without_the_name_of_a_package(sql
             check=False,
         )
         assert done.returncode == 1
-        assert f"needs the extra `{extra}`: install Accord with it, the way it was installed" in done.stderr
+        assert f"needs Accord's extra `{extra}`; install Accord again with that extra" in done.stderr

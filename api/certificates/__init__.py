@@ -1,1 +1,1 @@
-"""The register of certificates, who is mailed about them, and reminders before they expire."""
+"""The register of certificates, mails about them, and reminders before they expire."""

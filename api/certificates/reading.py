@@ -1,4 +1,4 @@
-"""Reading a certificate out of PEM that a stranger may have made. What comes out is safe to show, to log and to mail."""
+"""Reading a certificate from untrusted PEM. The result is safe to show, to log and to mail."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ MOST_NAMES = 1_000
 LONGEST_NAME = 2_000
 """Characters of a subject or of an alternative name."""
 LONGEST_SERIAL = 64
-"""Hexadecimal digits. RFC 5280 wants 40 at most; not every issuer keeps to it."""
+"""Hexadecimal digits. RFC 5280 allows 40, but not every issuer complies."""
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 
 
 class Certificate(NamedTuple):
-    """What Accord knows of a certificate."""
+    """What Accord knows about a certificate."""
 
     serial: str
     """Hexadecimal digits, lower case, without leading zeros."""
     sha256: str
     """Of the DER."""
     subject: str
-    """As RFC 4514 writes it; empty where it has none."""
+    """As RFC 4514 writes it; empty if the certificate has no subject."""
     names: tuple[str, ...]
-    """Alternative names: DNS names, addresses of hosts and of mail, URIs."""
+    """Alternative names: DNS names, IP addresses, email addresses, URIs."""
     not_before: datetime
     not_after: datetime
     pem: str
-    """Nothing but the certificate, whatever stood around it."""
+    """The certificate alone, without any text around it."""
 
 
 def read_certificate(text: str) -> Certificate:
@@ -47,8 +47,8 @@ def read_certificate(text: str) -> Certificate:
         names = tuple(map(visible, _alternative_names(parsed)))
         serial, subject = parsed.serial_number, visible(parsed.subject.rfc4514_string())
         begins, ends = parsed.not_valid_before_utc, parsed.not_valid_after_utc
-    except Exception:  # noqa: BLE001 - whatever a parser meets in a stranger's bytes, and warns of, is the matter of these bytes
-        raise Invalid("`pem` holds no certificate that can be read: it is damaged, or not made as RFC 5280 says") from None
+    except Exception:  # noqa: BLE001 - any error or warning of the parser is the fault of the bytes
+        raise Invalid("`pem` holds no readable certificate; it is damaged or does not follow RFC 5280") from None
     objection = _objection(serial, subject, names, begins, ends)
     if objection is not None:
         raise Invalid(f"`pem` cannot be registered: {objection}")
@@ -59,24 +59,24 @@ def read_certificate(text: str) -> Certificate:
 
 
 def _only_block(text: str) -> bytes:
-    """The DER of the certificate. Raises Invalid where there is anything but one."""
+    """The DER of the certificate. Raises Invalid unless there is exactly one."""
     if "PRIVATE KEY-----" in text:
-        raise Invalid("`pem` holds a private key, which nobody else may have. It was not kept; send the certificate alone")
+        raise Invalid("`pem` holds a private key, which must stay secret. Accord has not kept it; send only the certificate")
     blocks = _BLOCK.findall(text)
     begun = text.count("-----BEGIN ")
     if len(blocks) > 1 and begun == len(blocks):
-        raise Invalid(f"`pem` holds {len(blocks)} certificates; send the certificate itself, without those of its issuers")
+        raise Invalid(f"`pem` holds {len(blocks)} certificates; send only the certificate itself, without its issuers'")
     if begun != 1 or len(blocks) != 1:
         raise Invalid("`pem` must hold one certificate, from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`")
     try:
         return base64.b64decode("".join(blocks[0].split()), validate=True)
     except ValueError:
-        raise Invalid("`pem` is damaged: between its first and last line there is no base64") from None
+        raise Invalid("`pem` is damaged: the text between its first and last line is not base64") from None
 
 
 def _objection(serial: int, subject: str, names: tuple[str, ...], begins: datetime, ends: datetime) -> str | None:
     if serial <= 0:
-        return "its serial number is not positive, so it tells it from no other"
+        return "its serial number is not positive"
     if len(f"{serial:x}") > LONGEST_SERIAL:
         return f"its serial number has more than {LONGEST_SERIAL} hexadecimal digits"
     if ends < begins:
@@ -99,7 +99,7 @@ def _alternative_names(parsed: x509.Certificate) -> Iterator[str]:
 
 
 def visible(text: str) -> str:
-    r"""A text without what terminals, mails and logs would obey: as RFC 4514 escapes it, byte by byte (`\0A`)."""
+    r"""Text in which characters that control terminals, mails or logs are escaped byte by byte, as in RFC 4514 (`\0A`)."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else "".join(f"\\{byte:02X}" for byte in each.encode()) for each in text)

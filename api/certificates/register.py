@@ -1,6 +1,6 @@
-"""Writing the register: each act one transaction, with its mails and its audit entry.
+"""Writing the register: each act is one transaction, with its mails and its audit entry.
 
-Writers of what decisions stand on wait for that transaction, so what it decides by is so until it ends.
+Anybody who would change the facts that the act is decided by waits for that transaction, so they hold until it ends.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from reconciler.store.engine import Connection
 
 _certificates = tables.certificates.c
 _COLUMNS = {"tracked": "tracked", "note": "note", "url": "url", "renewalUrl": "renewal_url", "extraAddresses": "extra_addresses"}
-"""What can be changed of a certificate, and where it stands."""
+"""The fields of a certificate that can be changed, and their columns."""
 
 
 class Place(NamedTuple):
-    """Whose a certificate is to be."""
+    """The issuer, team and owner of a new certificate."""
 
     issuer_id: int
     team_id: int
@@ -79,7 +79,7 @@ class Register:
         return number, True
 
     def change(self, caller: Principal, number: int, request: Mapping[str, Any], now: datetime) -> None:
-        """Change what can be changed of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
+        """Change some fields of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
         request = _whole(request)
         with self._acting(caller) as (connection, principal):
             standing = _changeable(self._reader, principal, number)
@@ -100,7 +100,7 @@ class Register:
             append(connection, [_event("change", number, changed)], at=now, actor=caller.name)
 
     def set_revoked(self, caller: Principal, number: int, revoked: bool, now: datetime) -> None:
-        """Mark a certificate as revoked, or take that back. Raises Unauthenticated, Forbidden, NotFound or StoreError."""
+        """Mark a certificate as revoked, or remove the mark. Raises Unauthenticated, Forbidden, NotFound or StoreError."""
         with self._acting(caller) as (connection, principal):
             _changeable(self._reader, principal, number)
             was = search.find(self._reader, principal, number)["revokedAt"] is not None
@@ -111,17 +111,17 @@ class Register:
 
     @contextmanager
     def _acting(self, caller: Principal, *names: str) -> Iterator[tuple[Connection, Principal]]:
-        """One transaction, and the caller by what is so until it ends. Raises Unauthenticated where it is nobody any more."""
+        """One transaction, and the caller as it stands until the end of that. Raises Unauthenticated if it may no longer act."""
         with self._database.recording() as connection:
             access = self._keeper.now(caller.name, *names)
             account = access.accounts.get(caller.name)
             is_there = account is not None and account.id == caller.account.id and access.state.accounts[caller.name]
             if not is_there or credentials.is_revoked(connection, caller.credential.id):
-                raise Unauthenticated("this account was switched off, or this session or API token revoked meanwhile")
+                raise Unauthenticated("this account has just been disabled, or this session or token revoked")
             yield connection, caller._replace(access=access, teams=access.teams(caller.name, caller.now))
 
     def _place(self, connection: Connection, caller: Principal, issuer: str, team: str, owner: str) -> Place:
-        """Where the certificate may be registered. Raises Forbidden."""
+        """Check that a certificate may be registered here. Raises Forbidden."""
         access = caller.access
         if owner != caller.name and not may_decide_for(caller, owner, access):
             raise Forbidden(f"this account may not register certificates of `{owner}`", reason="may-not-decide-for")
@@ -139,12 +139,12 @@ class Register:
 
 
 def _whole(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A request in which 1.0, which JSON takes for an integer, is one."""
+    """The request with an integer in place of 1.0, which JSON Schema accepts as one."""
     return request if request.get("renews") is None else {**request, "renews": int(request["renews"])}
 
 
 def may_use(state: AccessState, user: str, issuer: str, team: str, now: datetime) -> bool:
-    """Whether an account may use an issuer through this very team at an instant."""
+    """Whether an account may use an issuer through this particular team at an instant."""
     declared = state.issuers.get(issuer)
     if not state.accounts.get(user) or declared is None or not declared.enabled:
         return False
@@ -152,9 +152,9 @@ def may_use(state: AccessState, user: str, issuer: str, team: str, now: datetime
 
 
 def _known(connection: Connection, certificate: Certificate, place: Place) -> int | None:
-    """The id of this very registration, where it was made before. Raises Conflict where it was another.
+    """The ID of this same registration, if it was made before. Raises Conflict if a different one was.
 
-    Whoever may not see that one learns no more than that the serial number is taken.
+    Callers who may not see that one learn only that the serial number is taken.
     """
     here = (_certificates.issuer_id == place.issuer_id) & (_certificates.serial == certificate.serial)
     columns = _certificates.id, _certificates.sha256, _certificates.team_id, _certificates.owner_id
@@ -163,19 +163,19 @@ def _known(connection: Connection, certificate: Certificate, place: Place) -> in
         return None
     if tuple(found)[1:] != (certificate.sha256, place.team_id, place.owner_id):
         raise Conflict(
-            f"a certificate with the serial number {certificate.serial} of this issuer is registered already, and it is another,"
-            " or of another team or owner"
+            f"this issuer already has a certificate with the serial number {certificate.serial}:"
+            " another certificate, or one of another team or owner"
         )
     return int(found.id)
 
 
 def _check_renewable(reader: Reader, caller: Principal, number: int, team_id: int) -> None:
-    """Raise NotFound where there is no such certificate of the same team, which the owner is a member of, and so sees."""
+    """Raise NotFound if the team has no such certificate. The owner is a member of the team, so it may see it."""
     row = reader.row(
         "SELECT c.team_id, i.name FROM certificates c LEFT JOIN issuers i ON i.id = c.issuer_id WHERE c.id = ?", number
     )
     if row is None or row[0] != team_id or not caller.credential.narrowing.permits_issuer(row[1]):
-        raise NotFound(f"there is no certificate {number} of this team that it could renew")
+        raise NotFound(f"this team has no certificate {number} to renew")
 
 
 def _mark_renewed(connection: Connection, number: int, now: datetime) -> None:
@@ -209,7 +209,7 @@ def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, 
 
 
 def _tell(connection: Connection, caller: Principal, number: int, certificate: Certificate, now: datetime) -> int:
-    """Put the mails that say it was issued into the outbox; how many. Of one that has expired already nobody need hear."""
+    """Mail that a certificate was issued, unless it has already expired; returns the number of mails."""
     policy = caller.access.policies.mail
     query = select(*CONCERNED, tables.teams.c.suppress_issued_emails).select_from(JOINED).where(_certificates.id == number)
     *concerned, suppressed = connection.execute(query).one()
@@ -219,12 +219,12 @@ def _tell(connection: Connection, caller: Principal, number: int, certificate: C
 
 
 def _changeable(reader: Reader, caller: Principal, number: int) -> Standing:
-    """Where a certificate stands that the caller may change. Raises NotFound where it may not see it, else Forbidden."""
+    """A certificate that the caller may change. Raises NotFound if the caller may not see it, or Forbidden."""
     found = search.standing(reader, caller, number)
     if not may_change(caller, found):
         raise Forbidden(
-            "this certificate may be changed by its owner, by administrators, and by members of its team who may use its issuer"
-            " through that team now",
+            "only its owner, administrators, and members of its team who may currently use its issuer through that team"
+            " may change this certificate",
             reason="denied",
         )
     return found
@@ -240,12 +240,12 @@ def may_change(caller: Principal, found: Standing) -> bool:
 
 
 def _link(connection: Connection, standing: Standing, before: int | None, renewed: Standing | None, now: datetime) -> None:
-    """Say which certificate one renews, or that it renews none. Raises Conflict."""
+    """Record which certificate this one renews, if any. Raises Conflict."""
     if renewed is not None:
         if renewed.team_id is None or renewed.team_id != standing.team_id:
-            raise Conflict(f"certificate {renewed.id} is of another team, or its team is gone; it cannot be renewed by this one")
+            raise Conflict(f"this certificate cannot renew certificate {renewed.id}, whose team is another or was deleted")
         if standing.id in _renewed_by(connection, renewed.id):
-            raise Conflict(f"certificate {renewed.id} is this one or renews it, so it cannot be renewed by it")
+            raise Conflict(f"this certificate cannot renew certificate {renewed.id}, which is the same or renews it")
     _write(connection, standing.id, {"renews_id": renewed and renewed.id})
     if renewed is not None:
         _mark_renewed(connection, renewed.id, now)
@@ -258,7 +258,7 @@ def _is_renewed(connection: Connection, number: int) -> bool:
 
 
 def _renewed_by(connection: Connection, number: int) -> list[int]:
-    """A certificate, the one that it renews, and so on."""
+    """The IDs of a certificate, of the one that it renews, and so on."""
     found: list[int] = []
     following: int | None = number
     while following is not None:

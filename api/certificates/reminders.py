@@ -1,7 +1,7 @@
-"""Reminders before certificates expire: each instant at which one is due lies in the window of exactly one scan.
+"""Reminders before certificates expire. The instant at which a reminder is due lies in the window of exactly one scan.
 
-A scan takes what became due since the one before, under the lock that all writers take, and says in the same transaction how
-far it came. So it does not matter how many processes scan, when, or that none did for a while.
+A scan finds the reminders that became due since the last one. It holds the lock of all writers, and records in the same
+transaction how far it came. So it does not matter how many processes scan, when, or whether none did for a while.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from reconciler.store.engine import Connection, Database
 
 EVERY = 60.0
 SPREAD = 5.0
-"""Seconds from one scan to the next, and up to how much longer by chance."""
+"""Seconds from one scan to the next, and the most that chance adds."""
 _DAY = timedelta(days=1)
 _AHEAD = timedelta(minutes=5)
-"""How far clocks may differ before somebody should look at them."""
+"""How far clocks may differ before an operator should look at them."""
 _certificates, _state = tables.certificates.c, tables.state.c
 _log = logging.getLogger("accord.api")
 
 
 class Scan(NamedTuple):
-    """What a scan did, and until when everything has been reminded of."""
+    """What a scan did, and the instant up to which all reminders have been made."""
 
     certificates: int
     mails: int
@@ -48,13 +48,16 @@ def reminding(database: Database, metrics: Metrics) -> Periodic:
         metrics.reminders.inc(done.mails)
         metrics.reminded_until.set(done.until.timestamp())
         if done.until > now + _AHEAD:
-            _log.error("no reminders before %s: this clock is slow, or another was fast", done.until.isoformat())
+            _log.error("no reminders before %s: this clock is slow, or another one was fast", done.until.isoformat())
 
     return Periodic("reminding", task, every=EVERY, spread=SPREAD)
 
 
 def scan(database: Database, now: datetime) -> Scan:
-    """Put what became due since the last scan into the outbox. The first scan ever only says when it was. Raises StoreError."""
+    """Put the reminders that became due since the last scan into the outbox. Raises StoreError.
+
+    The first scan ever makes none, and only records its time.
+    """
     with database.recording() as connection:
         since = connection.execute(select(_state.reminded_until)).scalar_one()
         if since is not None and now <= since:
@@ -77,7 +80,7 @@ def _remind(connection: Connection, since: datetime, now: datetime) -> tuple[int
 
 
 def _expiring(connection: Connection, since: datetime, now: datetime, days: int) -> Iterator[Row[Any]]:
-    """What is so many days from its end at an instant after `since` and until `now`, and has been registered by then."""
+    """The certificates that, after `since` and until `now`, came within so many days of their end, once registered."""
     before = days * _DAY
     query = (
         select(*CONCERNED, _certificates.not_after, _certificates.registered_at)
@@ -96,7 +99,7 @@ def _expiring(connection: Connection, since: datetime, now: datetime, days: int)
 
 
 def nearest(due: Iterable[tuple[int, Iterable[Row[Any]]]]) -> list[tuple[Concerned, Mapping[str, int]]]:
-    """Of each certificate the reminder with the fewest days, which come first; each with its detail."""
+    """For each certificate, the reminder with the fewest days, with its detail. Fewer days come first in `due`."""
     found: dict[int, tuple[Concerned, Mapping[str, int]]] = {}
     for days, rows in due:
         for row in rows:

@@ -1,6 +1,4 @@
-"""Finding certificates: those that a caller may see, and no other. Who may see one is told by ids, which no new resource of an
-old name ever has.
-"""
+"""Finding the certificates that a caller may see. IDs decide that: a new resource with an old name has a new ID."""
 
 from __future__ import annotations
 
@@ -30,14 +28,14 @@ _ISSUER = "(c.issuer_id = (SELECT id FROM issuers WHERE name = ?) OR (c.issuer_i
 
 
 class Condition(NamedTuple):
-    """A part of a WHERE, and the values for its places."""
+    """A part of a WHERE clause, and its values."""
 
     text: str
     values: tuple[Any, ...] = ()
 
 
 class Standing(NamedTuple):
-    """Where a certificate stands: what says who may change it. None: gone, or of no name any more that may be asked about."""
+    """The part of a certificate that says who may change it. None: deleted."""
 
     id: int
     owner_id: int | None
@@ -47,31 +45,31 @@ class Standing(NamedTuple):
 
 
 def find(reader: Reader, caller: Principal, certificate_id: int) -> dict[str, Any]:
-    """A certificate as the API shows it, with its PEM. Raises NotFound, also where the caller may not see it, or StoreError."""
+    """A certificate as the API shows it, with its PEM. Raises NotFound, also if the caller may not see it, or StoreError."""
     row = _one(reader, caller, certificate_id, f"{_COLUMNS}, c.pem")
     return {**_shown(row[:-1]), "pem": row[-1]}
 
 
 def find_any(reader: Reader, certificate_id: int) -> dict[str, Any]:
-    """The same for whoever just registered it, on behalf of another perhaps."""
+    """The same for a caller who just registered it, perhaps for another account."""
     (row,) = _rows(reader, f"{_COLUMNS}, c.pem", [Condition("c.id = ?", (certificate_id,))])
     return {**_shown(row[:-1]), "pem": row[-1]}
 
 
 def standing(reader: Reader, caller: Principal, certificate_id: int) -> Standing:
-    """Where a certificate stands. Raises NotFound, also where the caller may not see it, or StoreError."""
+    """The standing of a certificate. Raises NotFound, also if the caller may not see it, or StoreError."""
     return Standing(*_one(reader, caller, certificate_id, "c.id, c.owner_id, c.team_id, t.name, i.name"))
 
 
 def _one(reader: Reader, caller: Principal, certificate_id: int, columns: str) -> Row:
     rows = _rows(reader, columns, [Condition("c.id = ?", (certificate_id,)), *visible_to(caller)])
     if not rows:
-        raise NotFound(f"there is no certificate {certificate_id}, or none that you may see")
+        raise NotFound(f"there is no certificate {certificate_id} that you may see")
     return rows[0]
 
 
 def list_certificates(reader: Reader, caller: Principal, query: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """A page of what the caller may see and asks for, the one that expires first to begin with. Raises NotFound or StoreError."""
+    """A page of the certificates that the caller may see and asks for, by expiry. Raises NotFound or StoreError."""
     page = Page.of(query)
     instant, number = page.after_instant
     behind = Condition("c.not_after >= ? AND (c.not_after > ? OR c.id > ?)", (instant, instant, number))
@@ -87,7 +85,7 @@ def _rows(reader: Reader, columns: str, conditions: Iterable[Condition], end: st
 
 
 def visible_to(caller: Principal) -> list[Condition]:
-    """What the caller may see: its own, its teams', an administrator all; with a narrowed token only what is of its issuers."""
+    """What the caller may see: its own and its teams' certificates, or all as an administrator; within the token's issuers."""
     found = []
     if not caller.is_administrator:
         mine = caller.account.id

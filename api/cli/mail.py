@@ -26,12 +26,12 @@ Examples:
 """,
 )
 def command() -> None:
-    """See what waits to be mailed and why, have it tried again, and send a test message."""
+    """See which mails wait and why, retry them, and send a test message."""
 
 
 @command.command(
     "status",
-    short_help="Say what waits, what went wrong, and what was given up.",
+    short_help="Show which mails wait, failed or were given up.",
     epilog="""\b
 Examples:
   accord-api mail status
@@ -44,7 +44,7 @@ Exit codes: 0 nothing was given up; 1 something was.
 @_format
 @database_option
 def status(form: str, **options: str | None) -> int:
-    """Say how many messages wait, since when, what went wrong with which, and what was given up."""
+    """Show how many messages wait and since when, which failed and why, and which were given up."""
     import orjson
 
     from api.outbox import status as outbox
@@ -82,7 +82,7 @@ def status(form: str, **options: str | None) -> int:
         held = f"; of them {waiting.held_back} until their accounts are enabled" if waiting.held_back else ""
         click.echo(f"{waiting.messages} {_of(waiting.messages, 'waits', 'wait')}{since}{held}.")
         given_up, unwanted = _of(found.given_up, "was", "were"), _of(found.unwanted, "was", "were")
-        click.echo(f"{found.given_up} {given_up} given up, {found.unwanted} {unwanted} not wanted any more.")
+        click.echo(f"{found.given_up} {given_up} given up, {found.unwanted} {unwanted} no longer wanted.")
         for template, number in found.sent.items():
             click.echo(f"{number} sent: {template}")
         for each in trouble:
@@ -105,31 +105,31 @@ def _second(instant: datetime) -> str:
 
 @command.command(
     "retry",
-    short_help="Have what failed, or was given up, tried again at once.",
+    short_help="Retry messages that failed or were given up.",
     epilog="""\b
 Examples:
   accord-api mail retry 17
   accord-api mail retry --all
 
 \b
-Exit codes: 0 they will be tried again; 1 one of them neither failed nor was given up, and nothing was changed.
+Exit codes: 0 they will be tried again; 1 one of them has neither failed nor been given up, and nothing was changed.
 """,
 )
 @click.argument("ids", nargs=-1, metavar="[ID]...", type=_NUMBER)
-@click.option("--all", "everything", is_flag=True, help="All that failed and wait, and all that were given up.")
+@click.option("--all", "everything", is_flag=True, help="Retry all messages that failed and wait, or were given up.")
 @database_option
 def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None:
-    """Have messages that failed, or were given up, tried again at once. One that was sent, or is not wanted any more, is not."""
+    """Retry messages that failed or were given up at once. Messages that were sent or are no longer wanted are left alone."""
     from api.outbox import status as outbox
     from reconciler.store.audit import Event, append
 
     if bool(ids) is everything:
-        raise click.UsageError("name the numbers to try again (`accord-api mail status`), or say --all")
+        raise click.UsageError("name the messages to retry by number (see `accord-api mail status`), or pass --all")
     with at_work(options) as (_, database, act), database.recording() as connection:
         found = outbox.retry(connection, None if everything else ids, act["now"])
         missing = sorted(set(ids) - {number for number, _, _ in found})
         if missing:
-            raise click.ClickException(f"message {missing[0]} neither failed nor was given up; nothing was changed")
+            raise click.ClickException(f"message {missing[0]} has neither failed nor been given up; nothing was changed")
         events = [
             Event("mail.retry", "User" if name else "", name or "", {"message": number, "template": template})
             for number, template, name in found
@@ -140,7 +140,7 @@ def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None
 
 @command.command(
     "test",
-    short_help="Send a test message now, and say what went wrong.",
+    short_help="Send a test message now.",
     epilog="""\b
 Examples:
   accord-api mail test alice@example.org
@@ -152,7 +152,7 @@ Exit codes: 0 it was sent; 1 it was not.
 )
 @click.argument("address")
 def test(address: str) -> None:
-    """Send a test message now, with the settings that the server has, and say what went wrong if something does."""
+    """Send a test message now, with the settings of the server, and say what went wrong if it fails."""
     import secrets
     from datetime import UTC
 
@@ -166,10 +166,10 @@ def test(address: str) -> None:
 
     settings = read_settings({}).mail
     if not is_address(address):
-        raise click.ClickException(f"`{address}` is no address that mail can be sent to")
-    text = "This is a test message of Accord. If you can read it, mail works."
+        raise click.ClickException(f"`{address}` is not an address that mail can be sent to")
+    text = "This is a test message from Accord. If you can read it, mail works."
     content = compose(
-        Rendered("Test message of Accord", f"{text}\n", f"<p>{text}</p>\n"),
+        Rendered("Test message from Accord", f"{text}\n", f"<p>{text}</p>\n"),
         sender=settings.sender,
         recipient=Recipient(address),
         message_id=f"<{secrets.token_hex(16)}@{settings.sender.rpartition('@')[2]}>",

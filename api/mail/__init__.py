@@ -1,1 +1,1 @@
-"""Delivering mail: the outbox, what each message says, and the two ways out, an SMTP server or a folder."""
+"""Delivering mail: messages of the outbox are prepared and handed to an SMTP server or put into a maildir."""

@@ -158,7 +158,7 @@ class Delivery:
             material = kind.gather(connection, claims.current(connection, message), now)
             declared = declared_template(connection, message.template)
         if not is_address(material.address):
-            raise Unsendable("there is no address that mail can be sent to", Outcome.GIVEN_UP)
+            raise Unsendable("it has no address that mail can be sent to", Outcome.GIVEN_UP)
         variables, effect = self._complete(material, now)
         recipient = Recipient(material.address, material.name)
         content = compose(

@@ -1,4 +1,4 @@
-"""Messages as files in a maildir, where there is no mail server: any mail program reads them."""
+"""Messages as files in a maildir, which any mail program can read: used if there is no mail server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from api.mail.errors import Undelivered
 
 
 class Maildir:
-    """A folder of messages; made when the first one comes, and its owner's alone."""
+    """A folder of messages. It is created with the first message, and only its owner can read it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def send(self, recipient: str, content: bytes, message_id: str, *, secret: bool) -> None:
-        """Put a message there, whole or not at all; the same again takes the place of what was there. Raises Undelivered."""
+        """Write a message, whole or not at all; one with the same ID is replaced. Raises Undelivered."""
         name = f"{hashlib.sha256(message_id.encode()).hexdigest()[:32]}.accord"
         try:
             self._make()
@@ -24,7 +24,7 @@ class Maildir:
             (self._folder / "tmp" / name).replace(self._folder / "new" / name)
             self._settle(self._folder / "new")
         except OSError as error:
-            raise Undelivered(f"the folder {self._folder} cannot be written to: {error.strerror}", "server") from None
+            raise Undelivered(f"cannot write to the folder {self._folder}: {error.strerror}", "server") from None
 
     def close(self) -> None:
         """Nothing is open."""
@@ -38,7 +38,7 @@ class Maildir:
             found = each.stat()
             if found.st_uid != os.geteuid() or found.st_mode & 0o022:
                 raise Undelivered(
-                    f"the folder {each} is somebody else's, or others may write to it; passwords go there", "server"
+                    f"the folder {each} belongs to somebody else, or others may write to it; it will hold passwords", "server"
                 )
 
     def _write(self, file: Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
-"""A rendered mail as the bytes that travel: headers that nothing in them can add to, and text beside HTML.
+"""A rendered mail as the bytes that are sent: headers that their values cannot add to, and text beside HTML.
 
-The standard library's older way is meant: its newer one folds names that hold commas or line breaks wrongly in some of the
-Python versions that Accord runs on.
+This uses the standard library's older API on purpose: in some Python versions that Accord supports, the newer one wrongly
+folds names that contain commas or line breaks.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ _UTF8 = Charset("utf-8")
 _UTF8.body_encoding = QP
 _TRAVELS = policy.compat32.clone(linesep="\r\n")
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-"""What makes text read otherwise than it is written."""
+"""Invisible characters that change how text reads."""
 
 
 class Recipient(NamedTuple):
-    """Whom a message is for."""
+    """The recipient of a message."""
 
     address: str
     name: str = ""
 
     @property
     def envelope(self) -> str:
-        """The address as a mail server is told it."""
+        """The address in the form that a mail server gets."""
         local, _, domain = self.address.rpartition("@")
         return self.address if all(local.split(".")) else f'"{local}"@{domain}'
 
 
 def compose(rendered: Rendered, *, sender: str, recipient: Recipient, message_id: str, now: datetime) -> bytes:
-    """The message, its lines ended as SMTP wants them."""
+    """The message, with the line endings that SMTP requires."""
     message = MIMEMultipart("alternative")
     message["From"] = formataddr(("Accord", sender))
     message["To"] = _address(recipient)  # type: ignore[assignment]
     message["Subject"] = _subject(one_line(rendered.subject, _LONGEST_SUBJECT))  # type: ignore[assignment]
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
-    message["X-Auto-Response-Suppress"] = "All"  # nor do Exchange's
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic replies
+    message["X-Auto-Response-Suppress"] = "All"  # nor from Exchange
     for text, kind in ((rendered.text, "plain"), (rendered.html, "html")):
         message.attach(MIMEText(_body(text), kind, _UTF8))  # type: ignore[arg-type]
     return message.as_bytes(policy=_TRAVELS)
 
 
 def one_line(text: str, longest: int) -> str:
-    """A text without what ends a line, moves a cursor or turns the direction of reading, and not too long."""
+    """Text without characters that end a line, move a cursor or change the direction of reading, shortened if necessary."""
     visible = "".join(" " if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") else each for each in text)
     shown = " ".join(_UNSEEN.sub("", visible).split())
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
@@ -77,5 +77,5 @@ def _subject(text: str) -> str | Header:
 
 
 def _body(text: str) -> str:
-    """Text that can be encoded, of characters that mail readers show."""
+    """Text that can be encoded and that mail programs can show."""
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", "\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -1,4 +1,4 @@
-"""Where mail goes and how: the table `[smtp]`, the environment variables `ACCORD_SMTP_*`, and what is beside them."""
+"""Where mail goes and how: the table `[smtp]`, the environment variables `ACCORD_SMTP_*`, and related settings."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ SMTP_DEFAULTS = {
     "timeout": "60s",
     "give_up": "3d",
 }
-"""The keys of `[smtp]`; each is an environment variable, too, as in `ACCORD_SMTP_HOST`."""
+"""The keys of `[smtp]`. Each is also an environment variable, such as `ACCORD_SMTP_HOST`."""
 _PREFIX = "ACCORD_SMTP_"
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 _LONGEST = timedelta(minutes=4)
-"""A message must have ended, well or not, while it is still whose it was: `outbox.LEASE` is longer."""
+"""Sending a message must end, one way or the other, before its claim does: `claims.LEASE` is longer."""
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class BadMail(Exception):
-    """The settings of mail cannot be used; the message says which, and why."""
+    """A mail setting cannot be used; the message says which one, and why."""
 
 
 class SmtpServer(NamedTuple):
-    """A mail server, and who we are to it."""
+    """A mail server, and the account that we use there."""
 
     host: str
     port: int
@@ -47,11 +47,11 @@ class SmtpServer(NamedTuple):
     username: str
     password: str
     ca_file: str
-    """Empty: the system's own."""
+    """Empty for the system's own authorities."""
 
     @property
     def shown(self) -> str:
-        """For people."""
+        """The server, for people."""
         return f"{self.host}:{self.port}"
 
 
@@ -59,16 +59,16 @@ class MailSettings(NamedTuple):
     """How this deployment sends mail."""
 
     delivers: bool
-    """Whether this process does; otherwise it leaves that to others."""
+    """Whether this process delivers mail, rather than leaving it to others."""
     server: SmtpServer | None
     maildir: Path
-    """Where messages become files, without a server."""
+    """Where messages are written if there is no server."""
     sender: str
     timeout: float
-    """Seconds that one message may take, all in all."""
+    """Seconds that one message may take in total."""
     give_up: timedelta
     public_url: str
-    """Where people reach Accord; empty: nobody said."""
+    """Where people reach Accord; empty if it is not set."""
 
     @property
     def shown(self) -> str:
@@ -77,38 +77,38 @@ class MailSettings(NamedTuple):
 
 
 def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str) -> MailSettings:
-    """The settings in force: an environment variable goes before the file's table, that before the default. Raises BadMail."""
+    """The settings in force: environment variables override the file's table, which overrides the defaults. Raises BadMail."""
     if not isinstance(file, Mapping):
-        raise BadMail("`smtp` is a table, as in `[smtp]`")
+        raise BadMail("`smtp` must be a table: `[smtp]`")
     unknown = sorted(set(file) - set(SMTP_DEFAULTS))
     if unknown:
-        raise BadMail(f"[smtp]: `{unknown[0]}` is no setting; there are {', '.join(SMTP_DEFAULTS)}")
+        raise BadMail(f"[smtp]: `{unknown[0]}` is not a setting; the settings are {', '.join(SMTP_DEFAULTS)}")
     strange = sorted(
         name for name in environment if name.startswith(_PREFIX) and name[len(_PREFIX) :].lower() not in SMTP_DEFAULTS
     )
-    if strange:  # a slip of the pen would send passwords elsewhere, or into a folder
-        there_are = ", ".join(f"{_PREFIX}{name.upper()}" for name in SMTP_DEFAULTS)
-        raise BadMail(f"{strange[0]} is no setting; there are {there_are}")
+    if strange:  # a typing error would send passwords elsewhere, or into a folder
+        known = ", ".join(f"{_PREFIX}{name.upper()}" for name in SMTP_DEFAULTS)
+        raise BadMail(f"{strange[0]} is not a setting; the settings are {known}")
     if "password" in file:
         raise BadMail("[smtp]: the password does not belong in this file; name a `password_file`, or set ACCORD_SMTP_PASSWORD")
     for key, value in file.items():
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise BadMail(f"[smtp]: `{key}` is no text and no number")
+            raise BadMail(f"[smtp]: `{key}` must be text or a number")
 
     def setting(name: str) -> str:
         return str(environment.get(f"{_PREFIX}{name.upper()}") or file.get(name) or SMTP_DEFAULTS[name])
 
     if mail not in ("on", "off"):
-        raise BadMail(f"ACCORD_MAIL is on or off, not `{mail}`")
+        raise BadMail(f"ACCORD_MAIL must be on or off, not `{mail}`")
     if public_url and not re.fullmatch(r"https?://[^\s<>\"'`\\]+", public_url):
-        raise BadMail(f"ACCORD_PUBLIC_URL is an address such as `https://accord.example.org`, not `{public_url}`")
+        raise BadMail(f"ACCORD_PUBLIC_URL must be an address such as `https://accord.example.org`, not `{public_url}`")
     timeout = _duration("timeout", setting("timeout"))
     if not timedelta(seconds=1) <= timeout <= _LONGEST:
-        raise BadMail(f"ACCORD_SMTP_TIMEOUT is from 1s to 4m, not `{setting('timeout')}`")
+        raise BadMail(f"ACCORD_SMTP_TIMEOUT must be from 1s to 4m, not `{setting('timeout')}`")
     sender = setting("from") or f"accord@{_own_name()}"
     _check_sender(sender)
     if setting("host") and not setting("from"):
-        raise BadMail("ACCORD_SMTP_FROM is missing: whom messages are from, as in `accord@example.org`")
+        raise BadMail("ACCORD_SMTP_FROM is missing; set it to the sender of messages, such as `accord@example.org`")
     return MailSettings(
         mail == "on",
         _server(setting) if setting("host") else None,
@@ -123,42 +123,42 @@ def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: 
 def _server(setting: Any) -> SmtpServer:
     host, security = setting("host"), setting("security")
     if not (re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host) or _is_ip_address(host)):
-        raise BadMail(f"ACCORD_SMTP_HOST is a name or an address by itself, not `{host}`; the port is ACCORD_SMTP_PORT")
+        raise BadMail(f"ACCORD_SMTP_HOST must be a name or an address alone, not `{host}`; set the port with ACCORD_SMTP_PORT")
     if security not in _PORTS:
-        raise BadMail(f"ACCORD_SMTP_SECURITY is one of {', '.join(_PORTS)}, not `{security}`")
+        raise BadMail(f"ACCORD_SMTP_SECURITY must be one of {', '.join(_PORTS)}, not `{security}`")
     port = setting("port") or str(_PORTS[cast(Security, security)])
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise BadMail(f"ACCORD_SMTP_PORT is a number from 1 to 65535, not `{port}`")
+        raise BadMail(f"ACCORD_SMTP_PORT must be a number from 1 to 65535, not `{port}`")
     if security == "none" and not _is_loopback(host):
         raise BadMail(
-            "ACCORD_SMTP_SECURITY is `none`, but the mail server is not on this machine: passwords would travel for all to read"
+            "ACCORD_SMTP_SECURITY is `none`, but the mail server is not on this machine, so others could read passwords; use TLS"
         )
     username, password = setting("username"), setting("password")
     if setting("password_file") and not password:
         try:
             password = Path(setting("password_file")).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise BadMail(f"ACCORD_SMTP_PASSWORD_FILE names `{setting('password_file')}`, which cannot be read: {why}") from None
         if not password:
             raise BadMail(f"ACCORD_SMTP_PASSWORD_FILE names `{setting('password_file')}`, which is empty")
     if bool(username) is not bool(password):
-        raise BadMail("ACCORD_SMTP_USERNAME and the password belong together: one is there, the other is not")
+        raise BadMail("ACCORD_SMTP_USERNAME and the password belong together; one of them is missing")
     if username and security == "none":
-        raise BadMail("ACCORD_SMTP_USERNAME is set, but ACCORD_SMTP_SECURITY is `none`: a password is only sent over TLS")
+        raise BadMail("ACCORD_SMTP_USERNAME is set, but ACCORD_SMTP_SECURITY is `none`; passwords are only sent over TLS")
     if any(mark in username + password for mark in "\0\r\n"):
-        raise BadMail("ACCORD_SMTP_USERNAME and the password are one line of text each")
+        raise BadMail("ACCORD_SMTP_USERNAME and the password must be one line of text each")
     if setting("ca_file"):
         try:
             ssl.create_default_context(cafile=setting("ca_file"))
         except OSError:
-            message = f"ACCORD_SMTP_CA_FILE names `{setting('ca_file')}`, which holds no certificates that can be read"
+            message = f"ACCORD_SMTP_CA_FILE names `{setting('ca_file')}`, which holds no readable certificates"
             raise BadMail(message) from None
     return SmtpServer(host, int(port), cast(Security, security), username, password, setting("ca_file"))
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a connection stays on this machine. A name is believed only where it can be no other's."""
+    """Whether a connection stays on this machine. The only name that is trusted is `localhost`."""
     if host.rstrip(".").lower() == "localhost":
         return True
     try:
@@ -188,9 +188,9 @@ def _own_name() -> str:
 
 def _check_sender(sender: str) -> None:
     if not is_address(sender):
-        raise BadMail(f"ACCORD_SMTP_FROM is an address such as `accord@example.org`, not `{sender}`")
+        raise BadMail(f"ACCORD_SMTP_FROM must be an address such as `accord@example.org`, not `{sender}`")
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address that any mail server can be given: ASCII, and nothing else beside it."""
+    """Whether text is an address that every mail server accepts: ASCII, and nothing but the address."""
     return _ADDRESS.fullmatch(text) is not None and len(text) <= 254 and ".." not in text.partition("@")[2]

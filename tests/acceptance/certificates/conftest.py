@@ -1,4 +1,4 @@
-"""What the register's tests start from."""
+"""Fixtures of the tests of the register."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scenario import Accord
 
 @pytest.fixture
 def world(organised: Accord) -> Iterator[RegisterWorld]:
-    """A small organisation on a database of each kind, and the API over it."""
+    """A small organisation on each kind of database, and the API over it."""
     found = RegisterWorld(organised)
     yield found
     found.service.stop()

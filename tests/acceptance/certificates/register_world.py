@@ -1,4 +1,4 @@
-"""The API over a database, and a register to fill."""
+"""The API over a database, with a register to fill."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reconciler.store.engine import Connection
 
 DAY = timedelta(days=1)
 Mail = tuple[str, str]
-"""Its template, and whom it goes to: an account's name, or an address."""
+"""Its template and its recipient: an account's name, or an address."""
 
 
 def claimed(row: Any) -> Claimed:
@@ -46,21 +46,21 @@ class RegisterWorld(World):
     """A world with certificates."""
 
     def body(self, subject: str = "www.example.org", **more: Any) -> dict[str, Any]:
-        """What registers a new certificate of the team `web`."""
+        """A request that registers a new certificate of the team `web`."""
         made = {name: more.pop(name) for name in ("serial", "begins", "lives", "names") if name in more}
         return {"pem": pem(subject, **made), "issuer": "tls", "team": "web", **more}
 
     def register(self, who: str | Caller = "alice", **more: Any) -> int:
-        """Register a new certificate; its id."""
+        """Register a new certificate; returns its ID."""
         caller = self.caller(who) if isinstance(who, str) else who
         return int(caller("POST", "/certificates", 201, json=self.body(**more))["id"])
 
     def settings(self, **mail: Any) -> None:
-        """Declare what the Settings say of mails."""
+        """Declare what the Settings say about mails."""
         self.apply({"settings.yaml": resource("Settings", "default", {"mail": mail})})
 
     def mails(self, certificate: int | None = None) -> list[Mail]:
-        """What is in the outbox about certificates, or about one."""
+        """The mails in the outbox about certificates, or about one."""
         users, outbox = tables.users.c, tables.outbox.c
         query = select(outbox.template, outbox.recipient, users.name)
         query = query.select_from(tables.outbox.outerjoin(tables.users, users.id == outbox.user_id))
@@ -75,13 +75,13 @@ class RegisterWorld(World):
         return scan(self.service.database, now)
 
     def unwanted(self) -> list[str | None]:
-        """Why each message that waits is not wanted any more, asked as its delivery would; None: it is wanted."""
+        """Why each message about a certificate would not be delivered; None if it would."""
         with self.service.database.reading() as connection:
             rows = connection.execute(select(tables.outbox).where(tables.outbox.c.certificate_id.is_not(None))).all()
             return [why_unwanted(connection, claimed(row)) for row in rows]
 
     def tell_others(self) -> int:
-        """Have others told in the place of whom each message that waits is for."""
+        """Tell others instead of each recipient; returns how many."""
         with self.service.database.recording() as connection:
             rows = connection.execute(select(tables.outbox).where(tables.outbox.c.certificate_id.is_not(None))).all()
             return sum(Notices().replace(connection, claimed(row), datetime.now(UTC)) for row in rows)
@@ -90,5 +90,5 @@ class RegisterWorld(World):
         return self.caller(who)("GET", f"/certificates/{certificate}", 200)
 
     def listed(self, who: str = "root", **query: Any) -> list[int]:
-        """The ids that somebody finds."""
+        """The IDs of the certificates that somebody finds."""
         return [item["id"] for item in self.caller(who)("GET", "/certificates", 200, params=query)["items"]]

@@ -1,4 +1,4 @@
-"""Registering certificates, finding them, and changing what is kept of them."""
+"""Registering, finding and changing certificates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from api.errors import Unauthenticated
 from api.service import Service
 
 
-def test_who_issued_a_certificate_registers_it(world: RegisterWorld) -> None:
+def test_the_requester_registers_a_certificate(world: RegisterWorld) -> None:
     names = [x509.DNSName("www.example.org"), x509.DNSName("example.org")]
     more = {
         "url": "https://ca.example.org/certificates/1",
@@ -43,7 +43,7 @@ def test_who_issued_a_certificate_registers_it(world: RegisterWorld) -> None:
     world.accord("audit", "verify")
 
 
-def test_the_same_again_is_the_same_and_mails_nobody(world: RegisterWorld) -> None:
+def test_registering_again_changes_nothing_and_mails_nobody(world: RegisterWorld) -> None:
     alice, body = world.caller("alice"), world.body(note="first")
     first = alice("POST", "/certificates", 201, json=body)
     assert alice("POST", "/certificates", 200, json={**body, "note": "again"}) == first
@@ -51,7 +51,7 @@ def test_the_same_again_is_the_same_and_mails_nobody(world: RegisterWorld) -> No
     assert len(world.audit("certificate.register")) == 1
 
 
-def test_another_with_the_same_serial_number_is_refused_and_says_nothing_of_the_first(world: RegisterWorld) -> None:
+def test_another_certificate_with_the_same_serial_number_is_refused_without_revealing_the_first(world: RegisterWorld) -> None:
     body = world.body(serial=7, note="a secret project")
     world.caller("alice")("POST", "/certificates", 201, json=body)
     answers = [
@@ -83,7 +83,7 @@ def test_another_with_the_same_serial_number_is_refused_and_says_nothing_of_the_
         ("root", {"owner": "nobody"}),
     ],
 )
-def test_nobody_registers_what_the_owner_may_not_use_through_that_team_now(
+def test_nobody_registers_a_certificate_whose_owner_may_not_use_the_issuer_through_that_team(
     world: RegisterWorld, who: str, change: dict[str, Any]
 ) -> None:
     answer = world.caller(who).send("POST", "/certificates", json=world.body(**change))
@@ -91,7 +91,7 @@ def test_nobody_registers_what_the_owner_may_not_use_through_that_team_now(
     assert world.listed() == [] and world.mails() == []
 
 
-def test_a_permission_or_membership_that_has_ended_or_was_taken_away_counts_no_more(world: RegisterWorld) -> None:
+def test_ended_or_removed_permissions_and_memberships_do_not_count(world: RegisterWorld) -> None:
     alice = world.caller("alice")
     for members, issuers in (
         ([{"user": "alice", "until": "2020-01-01"}], ["tls"]),
@@ -104,7 +104,7 @@ def test_a_permission_or_membership_that_has_ended_or_was_taken_away_counts_no_m
     alice("POST", "/certificates", 201, json=world.body())
 
 
-def test_an_application_registers_for_those_it_may_decide_for(world: RegisterWorld) -> None:
+def test_an_application_registers_for_the_people_it_may_decide_for(world: RegisterWorld) -> None:
     body = world.body(owner="alice")
     shown = world.caller("portal")("POST", "/certificates", 201, json=body)
     assert shown["owner"] == "alice"
@@ -118,12 +118,12 @@ def test_an_application_registers_for_those_it_may_decide_for(world: RegisterWor
     world.caller("broker")("POST", "/certificates", 201, json=world.body(owner="bob"))
 
 
-def test_a_disabled_account_owns_nothing_new(world: RegisterWorld) -> None:
+def test_a_disabled_account_gets_no_new_certificates(world: RegisterWorld) -> None:
     world.caller("root")("PUT", "/users/alice/disabled", 204)
     assert world.caller("portal").send("POST", "/certificates", json=world.body(owner="alice")).json["reason"] == "denied"
 
 
-def test_a_narrowed_token_sees_and_registers_what_is_of_its_issuers(world: RegisterWorld) -> None:
+def test_a_narrowed_token_sees_and_registers_certificates_of_its_issuers(world: RegisterWorld) -> None:
     tls, vpn = world.register(), world.register(issuer="vpn")
     for who in ("alice", "root"):
         narrowed = world.caller(who, issuers=["vpn"])
@@ -174,7 +174,7 @@ def test_a_narrowed_token_sees_and_registers_what_is_of_its_issuers(world: Regis
     ],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_cannot_be_is_refused(world: RegisterWorld, change: dict[str, Any]) -> None:
+def test_impossible_requests_are_refused(world: RegisterWorld, change: dict[str, Any]) -> None:
     answer = world.caller("alice").send("POST", "/certificates", json=world.body() | change)
     assert answer.status_code == 422, answer.text
     assert "eve@" not in answer.text and "script" not in answer.text
@@ -186,7 +186,7 @@ def test_a_large_body_is_refused(world: RegisterWorld) -> None:
     world.caller("alice")("POST", "/certificates", 413, json=body)
 
 
-def test_two_at_once_make_one(world: RegisterWorld) -> None:
+def test_two_concurrent_registrations_make_one_certificate(world: RegisterWorld) -> None:
     other = Service(world.service.settings)
     other.start()
     try:
@@ -201,7 +201,7 @@ def test_two_at_once_make_one(world: RegisterWorld) -> None:
         other.stop()
 
 
-def test_everybody_sees_their_own_and_those_of_their_teams_and_nothing_of_others(world: RegisterWorld) -> None:
+def test_everybody_sees_only_their_own_and_their_teams_certificates(world: RegisterWorld) -> None:
     web = world.register("alice")
     office = world.register("bob", team="office")
     assert world.listed("root") == [web, office]
@@ -223,7 +223,7 @@ def test_everybody_sees_their_own_and_those_of_their_teams_and_nothing_of_others
     assert world.shown(office)["tracked"] is True
 
 
-def test_no_filter_shows_what_the_caller_may_not_see(world: RegisterWorld) -> None:
+def test_no_filter_reveals_certificates_that_the_caller_may_not_see(world: RegisterWorld) -> None:
     office = world.shown(world.register("bob", team="office", subject="payroll.example.org", lives=20 * DAY))
     for query in (
         {"owner": "bob"},
@@ -282,7 +282,7 @@ def test_searching(world: RegisterWorld) -> None:
         world.caller("root")("GET", "/certificates", 422, params=query)
 
 
-def test_pages_neither_skip_nor_repeat_whatever_expires_at_the_same_instant(world: RegisterWorld) -> None:
+def test_pages_neither_skip_nor_repeat_certificates_that_expire_at_the_same_instant(world: RegisterWorld) -> None:
     begins = datetime.now(UTC).replace(microsecond=0)
     made = [world.register(begins=begins, lives=(10 + number % 3) * DAY) for number in range(10)]
     found: list[dict[str, Any]] = []
@@ -301,7 +301,7 @@ def test_pages_neither_skip_nor_repeat_whatever_expires_at_the_same_instant(worl
         world.caller("alice")("GET", "/certificates", 404, params={"cursor": cursor})
 
 
-def test_what_is_kept_of_a_certificate_is_changed_and_recorded(world: RegisterWorld) -> None:
+def test_changes_to_a_certificate_are_saved_and_recorded(world: RegisterWorld) -> None:
     number = world.register(note="first", url="https://ca.example.org/1")
     change = {
         "tracked": False,
@@ -319,7 +319,7 @@ def test_what_is_kept_of_a_certificate_is_changed_and_recorded(world: RegisterWo
         world.caller("alice")("PATCH", f"/certificates/{number}", 422, json=body)
 
 
-def test_a_mark_of_revocation_is_set_and_taken_back(world: RegisterWorld) -> None:
+def test_a_certificate_is_marked_as_revoked_and_unmarked(world: RegisterWorld) -> None:
     number = world.register()
     alice = world.caller("alice")
     for _ in range(2):
@@ -353,7 +353,7 @@ def test_a_renewal_links_the_old_one_to_the_new(world: RegisterWorld) -> None:
     assert entry["detail"]["renews"] == old
 
 
-def test_a_renewal_is_of_the_same_team(world: RegisterWorld) -> None:
+def test_a_renewal_must_be_in_the_same_team(world: RegisterWorld) -> None:
     office = world.register("bob", team="office")
     for who in ("alice", "bob"):
         hidden = world.caller(who).send("POST", "/certificates", json=world.body(renews=office))
@@ -366,7 +366,7 @@ def test_a_renewal_is_of_the_same_team(world: RegisterWorld) -> None:
     assert world.shown(office)["renewedAt"] is None
 
 
-def test_a_link_that_was_a_mistake_is_undone(world: RegisterWorld) -> None:
+def test_a_mistaken_link_is_undone(world: RegisterWorld) -> None:
     one, two, three = world.register(), world.register(), world.register()
     alice = world.caller("alice")
     alice("PATCH", f"/certificates/{three}", 200, json={"renews": one})
@@ -418,7 +418,7 @@ def test_names_stay_on_certificates_and_follow_a_rename(world: RegisterWorld) ->
     assert world.listed("bob") == []
 
 
-def test_what_is_made_anew_under_an_old_name_inherits_nothing(world: RegisterWorld) -> None:
+def test_a_new_resource_with_an_old_name_inherits_nothing(world: RegisterWorld) -> None:
     number = world.register("alice", serial=7)
     kept = {path: ORGANISATION[path] for path in ("users/alice.yaml", "teams/web.yaml", "issuers/tls.yaml")}
     world.apply({**dict.fromkeys(kept), "teams/office.yaml": team("office", members=["bob"], issuers=["vpn"])})
@@ -438,7 +438,7 @@ def test_a_session_that_must_change_its_password_registers_nothing(world: Regist
     assert caller.send("POST", "/certificates", json=world.body()).json["reason"] == "password-change"
 
 
-def test_a_token_that_is_revoked_while_it_registers_registers_nothing(world: RegisterWorld) -> None:
+def test_a_token_that_is_revoked_during_its_request_registers_nothing(world: RegisterWorld) -> None:
     minted, now = world.mint("alice"), datetime.now(UTC)
     principal = world.service.authenticator.authenticate(f"Bearer {minted.secret}", None, now)
     world.caller("root")("DELETE", f"/users/alice/tokens/{minted.accessor}", 204)

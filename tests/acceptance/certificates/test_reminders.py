@@ -1,4 +1,4 @@
-"""Reminders: each that is due exactly once, whenever scans come, and however many there are at once."""
+"""Reminders: each is made exactly once, however many scans there are, and whenever they come."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 def now(world: RegisterWorld) -> datetime:
-    """The moment of the first scan ever."""
+    """The time of the first scan ever."""
     moment = datetime.now(UTC).replace(microsecond=0)
     world.scan(moment)
     return moment
 
 
 def days(world: RegisterWorld) -> list[int]:
-    """The days of all reminders there are, in the order in which they were made."""
+    """The days of all reminders, in the order in which they were made."""
     with world.service.database.reading() as connection:
         rows = connection.exec_driver_sql("SELECT detail FROM outbox WHERE template = 'certificate-expiring' ORDER BY id")
         return [int(detail.strip("{}").partition(":")[2]) for (detail,) in rows]
 
 
-def test_each_threshold_once_at_its_instant(world: RegisterWorld, now: datetime) -> None:
+def test_each_reminder_is_made_once_at_its_instant(world: RegisterWorld, now: datetime) -> None:
     world.register(begins=now, lives=90 * DAY)
     for at, made in (
         (60 * DAY - SECOND, []),
@@ -53,7 +53,7 @@ def test_each_threshold_once_at_its_instant(world: RegisterWorld, now: datetime)
     world.accord("audit", "verify")
 
 
-def test_after_an_outage_the_nearest_missed_one_is_made_and_not_all(world: RegisterWorld, now: datetime) -> None:
+def test_after_an_outage_only_the_nearest_missed_reminder_is_made(world: RegisterWorld, now: datetime) -> None:
     world.settings(daysBeforeExpiry=[60, 30, 10, 0])
     world.register(begins=now, lives=90 * DAY)
     world.scan(now + 85 * DAY)
@@ -62,13 +62,13 @@ def test_after_an_outage_the_nearest_missed_one_is_made_and_not_all(world: Regis
     assert days(world) == [10, 0]
 
 
-def test_one_that_expired_during_an_outage_is_told_of_all_the_same(world: RegisterWorld, now: datetime) -> None:
+def test_a_certificate_that_expired_during_an_outage_still_gets_a_reminder(world: RegisterWorld, now: datetime) -> None:
     world.register(begins=now, lives=90 * DAY)
     world.scan(now + 300 * DAY)
     assert days(world) == [10]
 
 
-def test_what_was_past_at_its_registration_is_not_made_up_for(world: RegisterWorld, now: datetime) -> None:
+def test_reminders_due_before_the_registration_are_not_made_up_for(world: RegisterWorld, now: datetime) -> None:
     world.register(begins=now - 70 * DAY, lives=90 * DAY)
     world.scan(now + DAY)
     assert days(world) == []
@@ -76,13 +76,13 @@ def test_what_was_past_at_its_registration_is_not_made_up_for(world: RegisterWor
     assert days(world) == [10]
 
 
-def test_the_first_scan_ever_makes_none(world: RegisterWorld) -> None:
+def test_the_first_scan_ever_makes_no_reminders(world: RegisterWorld) -> None:
     world.register(lives=30 * DAY)
     world.scan(datetime.now(UTC) + 25 * DAY)
     assert days(world) == []
 
 
-def test_what_is_switched_on_again_reminds_of_what_is_still_to_come(world: RegisterWorld, now: datetime) -> None:
+def test_once_switched_on_again_only_later_reminders_are_made(world: RegisterWorld, now: datetime) -> None:
     number = world.register(begins=now, lives=90 * DAY)
     alice = world.caller("alice")
     alice("PATCH", f"/certificates/{number}", 200, json={"tracked": False})
@@ -94,7 +94,7 @@ def test_what_is_switched_on_again_reminds_of_what_is_still_to_come(world: Regis
     assert days(world) == [10]
 
 
-def test_a_link_or_mark_that_is_taken_back_brings_the_reminders_back(world: RegisterWorld, now: datetime) -> None:
+def test_removing_a_link_or_a_mark_brings_later_reminders_back(world: RegisterWorld, now: datetime) -> None:
     number, other = world.register(begins=now, lives=90 * DAY), world.register(begins=now, lives=200 * DAY)
     alice = world.caller("alice")
     alice("PATCH", f"/certificates/{other}", 200, json={"renews": number})
@@ -106,7 +106,7 @@ def test_a_link_or_mark_that_is_taken_back_brings_the_reminders_back(world: Regi
     assert days(world) == [10]
 
 
-def test_settings_that_change_in_between_count_from_the_next_scan(world: RegisterWorld, now: datetime) -> None:
+def test_changed_settings_count_from_the_next_scan(world: RegisterWorld, now: datetime) -> None:
     world.register(begins=now, lives=90 * DAY)
     world.scan(now + 65 * DAY)
     assert days(world) == [30]
@@ -124,7 +124,7 @@ def test_settings_that_change_in_between_count_from_the_next_scan(world: Registe
     assert days(world) == [30, 20, 5]
 
 
-def test_a_clock_that_goes_back_makes_nothing_twice_and_nothing_is_left_out(world: RegisterWorld, now: datetime) -> None:
+def test_a_clock_that_goes_back_neither_repeats_nor_skips_reminders(world: RegisterWorld, now: datetime) -> None:
     world.register(begins=now, lives=90 * DAY)
     world.scan(now + 61 * DAY)
     assert world.scan(now + 59 * DAY).until == now + 61 * DAY
@@ -133,7 +133,7 @@ def test_a_clock_that_goes_back_makes_nothing_twice_and_nothing_is_left_out(worl
     assert days(world) == [30]
 
 
-def test_a_scan_that_fails_is_made_up_for(world: RegisterWorld, now: datetime) -> None:
+def test_the_next_scan_makes_up_for_a_failed_one(world: RegisterWorld, now: datetime) -> None:
     world.register(begins=now, lives=90 * DAY)
     world.execute("ALTER TABLE outbox RENAME TO outbox_elsewhere")
     with pytest.raises(Exception, match="outbox"):
@@ -153,7 +153,7 @@ def test_the_year_9999_is_far_enough(world: RegisterWorld, now: datetime) -> Non
 
 @contextmanager
 def scanning(world: RegisterWorld, metrics: Metrics) -> Iterator[None]:
-    """The thread that a service has, and nothing else of it."""
+    """The thread of a service that scans, alone."""
     task = reminders.reminding(world.service.database, metrics)
     task.start()
     try:
@@ -164,7 +164,7 @@ def scanning(world: RegisterWorld, metrics: Metrics) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_the_service_scans_by_itself_and_says_how_far_it_is(
+def test_the_service_scans_by_itself_and_reports_how_far_it_came(
     world: RegisterWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(reminders, "EVERY", 0.01)
@@ -194,7 +194,7 @@ def test_the_service_scans_by_itself_and_says_how_far_it_is(
 
 
 @pytest.mark.slow
-def test_a_year_of_two_replicas_is_what_a_model_expects(database: Database) -> None:
+def test_a_year_of_two_replicas_matches_a_model(database: Database) -> None:
     with open_database(database.url) as other:
         outcome = live_through([database, other], 1_000, seed=1)
     assert outcome.reminders > 300

@@ -1,4 +1,4 @@
-"""Whom messages about a certificate go to, when they are put into the outbox and asked again as they are delivered."""
+"""Who gets messages about a certificate, decided when they are put into the outbox and again when they are delivered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ISSUED, EXPIRING = "certificate-issued", "certificate-expiring"
 
 
 def remind(world: RegisterWorld, days: int = 60) -> list[tuple[str, str]]:
-    """What a scan puts into the outbox that comes when certificates of 90 days have so many left, or fewer."""
+    """The mails of a scan at which certificates of 90 days have this many left, or fewer."""
     now = datetime.now(UTC)
     world.execute("UPDATE state SET reminded_until = NULL")
     world.scan(now)
@@ -25,7 +25,7 @@ def remind(world: RegisterWorld, days: int = 60) -> list[tuple[str, str]]:
     return world.mails()
 
 
-def test_the_owner_the_extra_addresses_and_those_of_the_settings_each_once(world: RegisterWorld) -> None:
+def test_the_owner_extra_addresses_and_addresses_of_the_settings_are_told_once_each(world: RegisterWorld) -> None:
     world.settings(alwaysSendTo=["pki@example.org", "ALICE@example.org"])
     number = world.register(extraAddresses=["team@example.org", "PKI@Example.org", "alice@EXAMPLE.org"])
     told = ["alice", "team@example.org", "PKI@Example.org"]
@@ -44,7 +44,7 @@ def test_the_owner_the_extra_addresses_and_those_of_the_settings_each_once(world
         ({"daysBeforeExpiry": []}, {}, True, False),
     ],
 )
-def test_the_settings_and_the_team_switch_mails_off(
+def test_settings_and_teams_switch_mails_off(
     world: RegisterWorld, mail: dict[str, Any], spec: dict[str, bool], issued: bool, reminded: bool
 ) -> None:
     world.settings(alwaysSendTo=["pki@example.org"], **mail)
@@ -54,13 +54,13 @@ def test_the_settings_and_the_team_switch_mails_off(
     assert remind(world, 20) == ([(EXPIRING, "alice"), (EXPIRING, "pki@example.org")] if reminded else [])
 
 
-def test_of_a_certificate_that_has_expired_already_nobody_hears(world: RegisterWorld) -> None:
+def test_an_expired_certificate_is_registered_without_mails(world: RegisterWorld) -> None:
     world.register(begins=datetime(2020, 1, 1, tzinfo=UTC))
     assert world.mails() == remind(world) == []
 
 
 @pytest.mark.parametrize("act", ["untracked", "revoked", "renewed"])
-def test_there_are_no_reminders_of_what_is(world: RegisterWorld, act: str) -> None:
+def test_no_reminders_of_certificates_that_are_untracked_revoked_or_renewed(world: RegisterWorld, act: str) -> None:
     number = world.register(tracked=act != "untracked")
     if act == "revoked":
         world.caller("alice")("PUT", f"/certificates/{number}/revoked", 204)
@@ -70,7 +70,7 @@ def test_there_are_no_reminders_of_what_is(world: RegisterWorld, act: str) -> No
 
 
 @pytest.mark.parametrize("gone", ["deleted", "disabled by git", "disabled here", "without an address"])
-def test_administrators_are_told_in_the_place_of_an_owner_who_is_gone(world: RegisterWorld, gone: str) -> None:
+def test_administrators_are_told_instead_of_an_owner_who_is_gone(world: RegisterWorld, gone: str) -> None:
     admins = {"users/carol.yaml": user("carol"), "teams/more.yaml": team("more", administrator=True, members=["carol", "bob"])}
     world.apply(admins)
     world.execute(
@@ -86,18 +86,18 @@ def test_administrators_are_told_in_the_place_of_an_owner_who_is_gone(world: Reg
     else:
         world.execute("UPDATE users SET email = '' WHERE name = 'alice'")
     assert remind(world) == []
-    assert remind(world, 30) == [(EXPIRING, "bob")]  # of the team, and an administrator
+    assert remind(world, 30) == [(EXPIRING, "bob")]  # an administrator in the team
     if gone == "without an address":
         return  # the reconciler puts that right
     world.apply({"teams/web.yaml": team("web", members=["alice"] if gone != "deleted" else ["root"], issuers=["tls"])})
     found = remind(world, 30)
     if gone == "deleted":
         assert found == [(EXPIRING, "root"), (EXPIRING, "bob@example.org")]
-    else:  # none of the team is one, so that all are told
+    else:  # the team has no administrators, so all are told
         assert sorted(found) == [(EXPIRING, "bob"), (EXPIRING, "root")]
 
 
-def test_a_team_that_is_gone_leaves_the_owner_and_then_all_administrators(world: RegisterWorld) -> None:
+def test_if_the_team_is_deleted_the_owner_is_told_or_else_all_administrators(world: RegisterWorld) -> None:
     world.register("alice")
     world.apply({"teams/web.yaml": None})
     assert remind(world, 30) == [(EXPIRING, "alice")]
@@ -105,7 +105,7 @@ def test_a_team_that_is_gone_leaves_the_owner_and_then_all_administrators(world:
     assert remind(world, 30) == [(EXPIRING, "root")]
 
 
-def test_an_administrator_whose_membership_has_ended_is_none(world: RegisterWorld) -> None:
+def test_a_former_administrator_is_not_told(world: RegisterWorld) -> None:
     ended = {"user": "bob", "until": "2020-01-01"}
     world.apply({"teams/more.yaml": team("more", administrator=True, members=[ended, "portal"])})
     world.register("alice")
@@ -113,7 +113,7 @@ def test_an_administrator_whose_membership_has_ended_is_none(world: RegisterWorl
     assert sorted(remind(world, 30)) == [(EXPIRING, "portal"), (EXPIRING, "root")]
 
 
-def test_a_directory_account_is_told_at_its_directory_s_address(world: RegisterWorld) -> None:
+def test_a_directory_account_is_told_at_its_address_in_the_directory(world: RegisterWorld) -> None:
     world.execute("INSERT INTO users (name, source, email) VALUES ('zoe', 'directory', 'zoe@corp.example.org')")
     world.execute(
         "INSERT INTO directory_memberships (team_id, user_id) SELECT t.id, u.id FROM teams t, users u "
@@ -123,7 +123,7 @@ def test_a_directory_account_is_told_at_its_directory_s_address(world: RegisterW
     world.execute("UPDATE certificates SET owner_id = (SELECT id FROM users WHERE name = 'zoe')")
     assert remind(world, 30) == [(EXPIRING, "zoe")]
     world.execute("UPDATE users SET email = '' WHERE name = 'zoe'")
-    assert remind(world, 30) == [(EXPIRING, "root")]  # who has no address can be told nothing, administrator or not
+    assert remind(world, 30) == [(EXPIRING, "root")]  # without an address nobody can be told, not even an administrator
     world.execute("UPDATE certificates SET owner_id = NULL")
     world.execute("UPDATE users SET email = 'zoe@corp.example.org' WHERE name = 'zoe'")
     assert remind(world, 30) == [(EXPIRING, "zoe")]
@@ -143,7 +143,7 @@ def test_a_directory_account_is_told_at_its_directory_s_address(world: RegisterW
         ("no address", "the account is gone or disabled", "the account is gone or disabled"),
     ],
 )
-def test_what_is_not_wanted_any_more_when_it_is_delivered(
+def test_a_message_that_is_unwanted_by_the_time_of_delivery_is_not_sent(
     world: RegisterWorld, act: str, issued: str | None, reminder: str | None
 ) -> None:
     number = world.register(extraAddresses=["x@example.org"])
@@ -168,20 +168,20 @@ def test_what_is_not_wanted_any_more_when_it_is_delivered(
         world.caller("root")("PUT", "/users/alice/disabled", 204)
     elif act == "no address":
         world.execute("UPDATE users SET email = '' WHERE name = 'alice'")
-    of_the_account = act in ("disabled", "no address")  # the other addresses are told nevertheless
+    of_the_account = act in ("disabled", "no address")  # the other addresses are told all the same
     assert world.unwanted() == [issued, None if of_the_account else issued, reminder, None if of_the_account else reminder]
     assert world.tell_others() == (2 if of_the_account else 0)
     assert world.mails()[4:] == ([(ISSUED, "root"), (EXPIRING, "root")] if of_the_account else [])
     assert world.tell_others() == 0
 
 
-def test_who_was_told_already_is_not_told_in_anybody_s_place(world: RegisterWorld) -> None:
+def test_nobody_is_told_twice(world: RegisterWorld) -> None:
     world.register(extraAddresses=["ROOT@example.org"])
     world.caller("root")("PUT", "/users/alice/disabled", 204)
     assert world.tell_others() == 0
 
 
-def test_an_address_that_is_taken_off_is_sent_nothing_more(world: RegisterWorld) -> None:
+def test_a_removed_address_gets_no_more_mails(world: RegisterWorld) -> None:
     world.settings(alwaysSendTo=["pki@example.org"])
     extra = ["Typo@example.com", "pki@example.org", "gone@example.com", "kept@example.com"]
     number, other = (world.register(extraAddresses=extra) for _ in range(2))
@@ -199,5 +199,5 @@ def test_an_address_that_is_taken_off_is_sent_nothing_more(world: RegisterWorld)
     why = "the certificate no longer has this address"
     expected = {None: None, "pki@example.org": None, "kept@example.com": None, "Typo@example.com": why, "gone@example.com": why}
     assert {row.recipient: row.last_error for row in rows} == expected
-    assert not any(row.given_up for row in rows), "nobody can have it tried again"
+    assert not any(row.given_up for row in rows), "nobody can retry them"
     assert why not in untouched

@@ -1,4 +1,4 @@
-"""What the tests of mail start from."""
+"""Fixtures of the tests of mail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scenario import Accord
 
 @pytest.fixture
 def world(organised: Accord, tmp_path: Path) -> Iterator[MailWorld]:
-    """A small organisation on a database of each kind, and nothing in its outbox."""
+    """A small organisation on each kind of database, with an empty outbox."""
     found = MailWorld(organised)
     found.folder = tmp_path
     yield found
@@ -27,6 +27,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def server(authority: Authority) -> Iterator[MailServer]:
-    """A mail server as one should be: it asks for STARTTLS, and then for a login."""
+    """A well-configured mail server, which requires STARTTLS and then a login."""
     with serving_mail(starttls=authority.context()) as found:
         yield found

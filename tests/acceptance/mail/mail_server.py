@@ -1,4 +1,4 @@
-"""A real SMTP server that is told how to behave, a scripted one for what no real one does, and certificates for both."""
+"""A real SMTP server whose behaviour tests can set, a scripted one for behaviour that no real one has, and certificates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USERNAME, PASSWORD = "accord", "the mail server's password, ü"
 
 
 class Authority:
-    """Issues certificates, good ones and bad ones."""
+    """Issues good and bad certificates."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class Authority:
         return x509.CertificateBuilder(self._name, name, key, number, now + timedelta(begins), now + timedelta(ends))
 
     def context(self, host: str = "127.0.0.1", days: int = 90) -> ssl.SSLContext:
-        """A server's side of TLS, with a certificate for a host; one of less than no days has ended."""
+        """A server's side of TLS, with a certificate for a host; with negative days it has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
@@ -69,14 +69,14 @@ def _named(name: str) -> x509.Name:
 
 
 class Received(NamedTuple):
-    """A message that a server was handed."""
+    """A message that a server received."""
 
     recipient: str
     content: bytes
     secured: bool
     login: str | None
     peer: Any
-    """Of the connection."""
+    """The connection's."""
 
     @property
     def parsed(self) -> EmailMessage:
@@ -93,14 +93,14 @@ def parts(message: EmailMessage) -> tuple[str, str]:
 
 
 class MailServer:
-    """aiosmtpd, which keeps what it is given and can be told to answer otherwise."""
+    """aiosmtpd, which keeps the messages it receives and can be told to answer differently."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, login: bool = True) -> None:
         self.received: list[Received] = []
         self.answers: dict[str, str | Callable[[str], str | None]] = {}
         """By command: MAIL, RCPT, DATA (after the message)."""
         self.drops: int = 0
-        """So many connections are dropped once the message is there."""
+        """How many connections to drop once their message has arrived."""
         self.logins = 0
         self.holds = False
         self.holding = 0
@@ -171,7 +171,7 @@ Script = Callable[[socket.socket], None]
 
 
 class ScriptedServer(Listener):
-    """Whatever a script does with each connection."""
+    """A server that runs a script for each connection."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -188,7 +188,7 @@ class ScriptedServer(Listener):
 
 
 def talk(answers: dict[str, bytes], *, greeting: bytes = b"220 hi\r\n", heard: list[bytes] | None = None) -> Script:
-    """A server that greets, and answers each command by its first word; what is not there gets 250."""
+    """A script that greets, and answers each command by its first word, or with 250."""
 
     def script(client: socket.socket) -> None:
         client.sendall(greeting)
@@ -212,7 +212,7 @@ def talk(answers: dict[str, bytes], *, greeting: bytes = b"220 hi\r\n", heard: l
 
 
 def trickle(text: bytes, seconds: float) -> Script:
-    """A server that says a text byte by byte, for ever."""
+    """A script that sends a text byte by byte, forever."""
 
     def script(client: socket.socket) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The API over a database whose outbox is delivered, when a test says so, by senders that do not wait long."""
+"""The API over a database. Tests decide when its outbox is delivered, by senders that do not wait long."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from reconciler.store import tables
 
 _NONE = timedelta(0)
 AT_ONCE = RetryPolicy(*(_NONE,) * 3, 3, *(timedelta(milliseconds=1),) * 2, 10)
-"""What failed is due again at once."""
+"""Messages that failed are due again at once."""
 _SECRET = re.compile(r"\b([a-z2-9]{5}(?:-[a-z2-9]{5}){5,})\b")
 
 
 class MailWorld(World):
-    """A world whose first mails are forgotten."""
+    """A world whose first mails were deleted."""
 
     def start(self) -> None:
         super().start()
@@ -40,19 +40,19 @@ class MailWorld(World):
         self.execute("DELETE FROM outbox")
 
     def mail_settings(self, port: int = 0, ca_file: Path | None = None, **more: Any) -> MailSettings:
-        """As for a server on a port; without one for a maildir."""
+        """Settings for a server on a port, or for a maildir."""
         server = SmtpServer("127.0.0.1", port, "starttls", USERNAME, PASSWORD, str(ca_file or "")) if port else None
         server = server and server._replace(**{name: more.pop(name) for name in SmtpServer._fields if name in more})
         settings = MailSettings(True, server, self.folder / "mail", "accord@example.org", LONG, timedelta(days=3), "")
         return settings._replace(**more)
 
     def sender(self, settings: MailSettings, policy: RetryPolicy = AT_ONCE) -> Delivery:
-        """One that delivers when it is told to."""
+        """A sender that delivers when it is told to."""
         service = self.service
         return Delivery(settings, service.reader, service.message_kinds, service.metrics, policy=policy)
 
     def deliver(self, settings: MailSettings, policy: RetryPolicy = AT_ONCE, times: int = 1) -> None:
-        """Deliver what is due, so many times."""
+        """Deliver the messages that are due, this many times."""
         sender = self.sender(settings, policy)
         for _ in range(times):
             sender.deliver(datetime.now(UTC))
@@ -62,7 +62,7 @@ class MailWorld(World):
         self.caller("root")("POST", f"/users/{name}/password-reset", 204)
 
     def put(self, template: str, name: str | None = None, **values: Any) -> int:
-        """A message straight into the outbox; its number."""
+        """Put a message straight into the outbox; returns its ID."""
         with self.service.database.noting() as connection:
             user_id = connection.execute(select(tables.users.c.id).where(tables.users.c.name == (name or ""))).scalar()
             values = {"template": template, "user_id": user_id, "created_at": datetime.now(UTC), **values}
@@ -70,7 +70,7 @@ class MailWorld(World):
             return int(found.inserted_primary_key[0])
 
     def row(self, number: int | None = None) -> Any:
-        """A message of the outbox; the newest where no number is given."""
+        """A message of the outbox, by default the newest."""
         query = select(tables.outbox).order_by(tables.outbox.c.id.desc())
         with self.service.database.reading() as connection:
             return connection.execute(query if number is None else query.where(tables.outbox.c.id == number)).first()
@@ -86,7 +86,7 @@ class MailWorld(World):
             return accounts.find(connection, name)
 
     def make_due(self) -> None:
-        """As when the time has come for all that waits."""
+        """Make all waiting messages due."""
         self.execute("UPDATE outbox SET next_attempt_at = NULL, claim = NULL WHERE sent_at IS NULL AND ended_at IS NULL")
 
 
@@ -99,7 +99,7 @@ def in_maildir(folder: Path) -> list[EmailMessage]:
 
 
 def password_in(message: EmailMessage | Received) -> str:
-    """The password that a message brings, the same in both its parts."""
+    """The password in a message, the same in both its parts."""
     plain, html = parts(message.parsed if isinstance(message, Received) else message)
     (found,) = _SECRET.findall(plain)
     assert found in html

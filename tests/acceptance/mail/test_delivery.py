@@ -1,4 +1,4 @@
-"""Every kind of mail, handed to a real SMTP server, and read back."""
+"""Every kind of mail is handed to a real SMTP server and read back."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_reset_changes_the_password_once_its_mail_is_sent_and_ends_sessions(
     assert login(world, "alice", password_in(received))["passwordChangeRequired"] is True
     world.reset()
     world.deliver(world.mail_settings(server.port, authority.file))
-    assert len({password_in(each) for each in server.received}) == 2, "sending again makes another"
+    assert len({password_in(each) for each in server.received}) == 2, "sending again generates another password"
     assert len({each.parsed["Message-ID"] for each in server.received}) == 2
 
 
@@ -97,7 +97,7 @@ def test_mails_about_a_certificate(world: MailWorld, server: MailServer, authori
     world.caller("alice")("POST", "/me", 405)
 
 
-def test_whoever_is_deleted_while_a_mail_waits_leaves_it_to_administrators(
+def test_administrators_get_the_waiting_mail_of_a_deleted_owner(
     world: MailWorld, server: MailServer, authority: Authority
 ) -> None:
     world.apply({"users/zoe.yaml": user("zoe"), "teams/web.yaml": team("web", members=["alice", "zoe"], issuers=["tls"])})
@@ -109,9 +109,7 @@ def test_whoever_is_deleted_while_a_mail_waits_leaves_it_to_administrators(
     assert [each.recipient for each in server.received] == ["root@example.org"]
 
 
-def test_a_certificate_mail_that_nobody_wants_any_more_is_ended(
-    world: MailWorld, server: MailServer, authority: Authority
-) -> None:
+def test_a_mail_about_a_certificate_ends_once_nobody_wants_it(world: MailWorld, server: MailServer, authority: Authority) -> None:
     number = world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"]
     world.execute(f"UPDATE certificates SET revoked_at = registered_at WHERE id = {number}")
     world.deliver(world.mail_settings(server.port, authority.file))
@@ -120,16 +118,14 @@ def test_a_certificate_mail_that_nobody_wants_any_more_is_ended(
     assert world.row().ended_at is not None
 
 
-def test_administrators_are_told_in_the_place_of_an_owner_who_was_disabled(
-    world: MailWorld, server: MailServer, authority: Authority
-) -> None:
+def test_administrators_are_told_instead_of_a_disabled_owner(world: MailWorld, server: MailServer, authority: Authority) -> None:
     world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})
     world.caller("root")("PUT", "/users/alice/disabled", 204)
     world.deliver(world.mail_settings(server.port, authority.file))
     assert [each.recipient for each in server.received] == ["root@example.org"]
 
 
-def test_declared_templates_are_used_and_where_one_fails_the_built_in_one(
+def test_declared_templates_are_used_and_if_one_fails_the_built_in_one(
     world: MailWorld, server: MailServer, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = {"subject": "Hello {{ user.name }}", "text": "password: {{ password }}", "html": "<b>{{ password }}</b>"}
@@ -168,7 +164,7 @@ def test_without_a_server_messages_are_files_that_only_their_owner_reads(world: 
     assert list((tmp_path / "mail" / "tmp").iterdir()) == []
 
 
-def test_no_password_is_put_into_a_folder_that_others_can_write_to(world: MailWorld, tmp_path: Path) -> None:
+def test_no_password_is_written_to_a_folder_that_others_can_write_to(world: MailWorld, tmp_path: Path) -> None:
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail").chmod(0o777)
     world.reset()

@@ -31,8 +31,8 @@ def environment(server: Any, authority: Authority) -> dict[str, str]:
 def test_a_test_message(world: MailWorld, server: MailServer, authority: Authority, tmp_path: Path) -> None:
     done = command("mail", "test", "ops@example.com", url=world.url, **environment(server, authority))
     assert done.returncode == 0, done.stderr
-    assert f"Connected to the mail server 127.0.0.1:{server.port}: TLSv1.3, its certificate is good." in done.stdout
-    assert server.received[0].parsed["Subject"] == "Test message of Accord"
+    assert f"Connected to the mail server 127.0.0.1:{server.port}: TLSv1.3, with a trusted certificate." in done.stdout
+    assert server.received[0].parsed["Subject"] == "Test message from Accord"
     done = command("mail", "test", "ops@example.com", url=world.url, ACCORD_MAILDIR=str(tmp_path / "post"))
     assert (done.returncode, len(in_maildir(tmp_path / "post"))) == (0, 1)
     wrong = {**environment(server, authority), "ACCORD_SMTP_PASSWORD": "wrong secret"}
@@ -48,14 +48,16 @@ def test_a_test_message(world: MailWorld, server: MailServer, authority: Authori
     assert command("mail", "test", "no address", url=world.url).returncode == 1
 
 
-def test_what_is_given_up_is_shown_and_taken_up_again(world: MailWorld, server: MailServer, authority: Authority) -> None:
+def test_a_message_that_was_given_up_is_shown_and_can_be_retried(
+    world: MailWorld, server: MailServer, authority: Authority
+) -> None:
     server.answers["RCPT"] = "550 5.1.1 no such user"
     settings = world.mail_settings(server.port, authority.file)
     world.reset()
     world.deliver(settings)
     done = command("mail", "status", url=world.url)
     assert done.returncode == 1
-    assert "0 wait.\n1 was given up, 0 were not wanted any more.\n" in done.stdout
+    assert "0 wait.\n1 was given up, 0 were no longer wanted.\n" in done.stdout
     assert "password-reset to alice, 3 tries, never again" in done.stdout
     shown = json.loads(command("mail", "status", "--format", "json", url=world.url).stdout)
     (trouble,) = shown["trouble"]
@@ -73,7 +75,7 @@ def test_what_is_given_up_is_shown_and_taken_up_again(world: MailWorld, server: 
     assert command("mail", "retry", "--all", url=world.url).stdout == "0 messages will be tried again at once.\n"
 
 
-def test_retry_wakes_nothing_that_nobody_wants(world: MailWorld, server: MailServer, authority: Authority) -> None:
+def test_retry_leaves_unwanted_messages_alone(world: MailWorld, server: MailServer, authority: Authority) -> None:
     world.apply({"users/zoe.yaml": user("zoe")})
     world.set_password("zoe")
     assert command("mail", "retry", "--all", url=world.url).stdout == "0 messages will be tried again at once.\n"

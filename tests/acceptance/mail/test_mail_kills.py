@@ -1,4 +1,4 @@
-"""Senders that are killed while they deliver: no message is lost, and one comes twice only where it was under way."""
+"""Senders are killed while they deliver: no message is lost, and only those under way can arrive twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.store.schema import upgrade
 
 
 @pytest.mark.slow
-def test_no_message_is_lost_whenever_its_sender_is_killed(database_url: str, tmp_path: Path) -> None:
+def test_no_message_is_lost_if_its_sender_is_killed(database_url: str, tmp_path: Path) -> None:
     with open_database(database_url) as database:
         upgrade(database)
     found = kill_senders(database_url, tmp_path, kills=4, messages=60, seed=4711)

@@ -1,4 +1,4 @@
-"""Administrators, owners and senders at the same time; and that no generated password is to be found anywhere."""
+"""Administrators, owners and senders act at the same time; and generated passwords are kept nowhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def settings(world: MailWorld, server: MailServer, authority: Authority) -> Mail
 
 
 def meanwhile(server: MailServer, act: Callable[[], object]) -> None:
-    """Act while a message is with the server, before it answers."""
+    """Act while the server has a message, before it replies."""
 
     def once(_about: str) -> None:
         server.answers.clear()
@@ -43,7 +43,7 @@ def change_own(world: MailWorld, current: str) -> None:
     session("PUT", "/me/password", 204, json={"currentPassword": current, "newPassword": OWN})
 
 
-def test_two_resets_that_wait_are_one_mail(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
+def test_two_waiting_resets_send_one_mail(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
     world.reset()
     world.reset()
     world.deliver(settings)
@@ -53,7 +53,7 @@ def test_two_resets_that_wait_are_one_mail(world: MailWorld, server: MailServer,
     assert world.row().last_error == "another message has brought a password since"
 
 
-def test_a_reset_asked_for_while_another_is_on_its_way_brings_another_password(
+def test_a_reset_requested_during_another_delivery_sends_another_password(
     world: MailWorld, server: MailServer, settings: MailSettings
 ) -> None:
     world.reset()
@@ -64,7 +64,7 @@ def test_a_reset_asked_for_while_another_is_on_its_way_brings_another_password(
     login(world, "alice", password_in(second))
 
 
-def test_a_reset_goes_before_what_the_owner_or_whoever_has_the_password_changes_meanwhile(
+def test_a_reset_overrides_a_password_that_the_owner_changes_meanwhile(
     world: MailWorld, server: MailServer, settings: MailSettings
 ) -> None:
     world.set_password("alice")
@@ -81,7 +81,7 @@ def test_a_reset_goes_before_what_the_owner_or_whoever_has_the_password_changes_
     login(world, "alice", password_in(server.received[1]))
 
 
-def test_a_password_that_an_administrator_sets_goes_before_a_mail_that_is_on_its_way(
+def test_a_password_set_by_an_administrator_overrides_a_mail_on_its_way(
     world: MailWorld, server: MailServer, settings: MailSettings
 ) -> None:
     world.reset()
@@ -96,7 +96,7 @@ def test_a_password_that_an_administrator_sets_goes_before_a_mail_that_is_on_its
     assert world.row().last_error == "a password was set since"
 
 
-def test_a_welcome_is_not_sent_to_whom_a_password_was_given_by_hand(
+def test_a_welcome_is_not_sent_to_a_person_who_was_given_a_password(
     world: MailWorld, server: MailServer, settings: MailSettings
 ) -> None:
     world.apply({"users/zoe.yaml": user("zoe")})
@@ -106,7 +106,7 @@ def test_a_welcome_is_not_sent_to_whom_a_password_was_given_by_hand(
     login(world, "zoe")
 
 
-def test_a_user_who_is_deleted_while_the_mail_is_sent(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
+def test_a_user_is_deleted_during_the_delivery(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
     world.apply({"users/zoe.yaml": user("zoe")})
     meanwhile(server, lambda: world.apply({"users/zoe.yaml": None, "users/yan.yaml": user("yan")}))
     world.deliver(settings, times=2)
@@ -157,7 +157,7 @@ def test_a_generated_password_that_nobody_used_is_refused_like_a_wrong_one(
     login(world, "alice", password_in(server.received[1]))
 
 
-def test_an_administrator_whose_generated_password_expired_counts_for_nothing(
+def test_an_administrator_whose_generated_password_expired_cannot_log_in(
     world: MailWorld, server: MailServer, settings: MailSettings
 ) -> None:
     world.reset("root")
@@ -218,14 +218,16 @@ def test_a_name_cannot_add_headers_or_recipients(world: MailWorld, server: MailS
     "address", ["", "eve", "a@b\r\nRCPT TO:<eve@example.org>", "a@b c", "é@example.org", "a@b,eve@example.org", "<a@b>"]
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_is_no_address_is_given_up(world: MailWorld, server: MailServer, settings: MailSettings, address: str) -> None:
+def test_a_message_without_a_valid_address_is_given_up(
+    world: MailWorld, server: MailServer, settings: MailSettings, address: str
+) -> None:
     world.put("password-reset", "alice", recipient=address)
     world.deliver(settings)
     assert server.received == []
-    assert (world.row().given_up, world.row().last_error) == (True, "there is no address that mail can be sent to")
+    assert (world.row().given_up, world.row().last_error) == (True, "it has no address that mail can be sent to")
 
 
-def test_several_senders_at_once_send_each_message_once(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
+def test_several_concurrent_senders_send_each_message_once(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
     number = world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"]
     for _ in range(40):
         world.put("certificate-issued", recipient="ops@example.com", certificate_id=number)

@@ -1,4 +1,4 @@
-"""Which message comes next: none keeps the others, whatever its server, its clock or an operator does."""
+"""Which message comes next: no message delays the others, even if servers refuse, clocks are wrong or operators retry."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def retry(world: MailWorld) -> list[int]:
 
 
 @ON_SQLITE
-def test_many_that_are_refused_again_and_again_keep_no_other(
-    world: MailWorld, server: MailServer, settings: MailSettings
-) -> None:
+def test_refused_messages_never_delay_others(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
     number = world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"]
     world.execute("DELETE FROM outbox")
     for each in range(20):
@@ -43,11 +41,11 @@ def test_many_that_are_refused_again_and_again_keep_no_other(
     sender = world.sender(settings, AT_ONCE._replace(patience=2, first=DAY, longest=DAY))
     pauses = [sender.deliver(datetime.now(UTC)) for _ in range(4)]
     assert [each.recipient for each in server.received] == ["alice@example.org", "bob@example.org"]
-    assert max(pauses) == 1.0, "seconds for each that is refused, and no longer"
+    assert max(pauses) == 1.0, "a second for each refused message, and no longer"
 
 
 @ON_SQLITE
-def test_what_a_fast_clock_put_off_is_due_once_the_clock_is_right(
+def test_messages_postponed_by_a_fast_clock_are_due_once_the_clock_is_right(
     world: MailWorld, server: MailServer, settings: MailSettings
 ) -> None:
     for name, days, claim in (("alice", 300, None), ("bob", 300, "of a sender that is gone"), ("nobody", 1, None)):
@@ -59,7 +57,7 @@ def test_what_a_fast_clock_put_off_is_due_once_the_clock_is_right(
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("database_kind", ["postgresql"])
-def test_nobody_claims_what_is_being_taken_up_again(world: MailWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_claims_a_message_during_its_retry(world: MailWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("password-reset", "alice", attempts=1, next_attempt_at=datetime.now(UTC) - DAY, last_error="no")
     chunks, claimed = status.in_chunks, []
 
@@ -74,7 +72,7 @@ def test_nobody_claims_what_is_being_taken_up_again(world: MailWorld, monkeypatc
 
 
 @pytest.mark.parametrize("way", ["set", "mailed"])
-def test_a_reset_that_was_given_up_is_not_taken_up_once_a_password_came(
+def test_a_reset_that_was_given_up_cannot_be_retried_once_a_password_was_set(
     world: MailWorld, server: MailServer, settings: MailSettings, way: str
 ) -> None:
     world.reset("alice")

@@ -1,4 +1,4 @@
-"""What a message looks like, when it is tried again, and the passwords that are made for it."""
+"""The form of a message, when it is tried again, and the passwords generated for it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def parsed(content: bytes) -> EmailMessage:
 
 
 @given(st.text(max_size=300), st.text(max_size=200), st.text(max_size=300))
-def test_whatever_is_in_it_a_message_has_its_headers_one_recipient_and_short_lines(subject: str, name: str, text: str) -> None:
+def test_every_message_has_its_headers_one_recipient_and_short_lines(subject: str, name: str, text: str) -> None:
     content = composed(subject, name, text)
     assert content.isascii()
     head = content.partition(b"\r\n\r\n")[0]
@@ -59,13 +59,13 @@ def test_whatever_is_in_it_a_message_has_its_headers_one_recipient_and_short_lin
 
 
 @pytest.mark.parametrize("name", ["Alice Jones", "Jones, Alice", 'A "B" C', "Zoë Ångström", "Ünï, <eve@example.org>", "李小龍"])
-def test_a_name_is_read_as_it_was_written(name: str) -> None:
+def test_a_name_survives_encoding(name: str) -> None:
     (address,) = parsed(composed(name=name))["To"].addresses
     assert (address.display_name, address.addr_spec) == (name, "alice@example.org")
     assert parsed(composed(subject=name))["Subject"] == name
 
 
-def test_a_long_name_is_folded_between_its_characters() -> None:
+def test_a_long_name_is_folded_between_characters() -> None:
     content = composed(subject="é" * 200, name="é" * 128)
     assert max(map(len, content.split(b"\r\n"))) <= 78
     plain = email.message_from_bytes(content)
@@ -96,7 +96,7 @@ def test_delays_double_and_end() -> None:
 
 
 @pytest.mark.parametrize("length", [8, 15, 35, 36, 60, 128])
-def test_a_generated_password_is_long_enough_and_like_no_other(length: int) -> None:
+def test_a_generated_password_is_long_enough_and_unique(length: int) -> None:
     made = {generate_password(length) for _ in range(200)}
     assert len(made) == 200
     for each in made:

@@ -13,21 +13,21 @@ from api.settings import Misconfigured, read_settings
 HOST = {"ACCORD_SMTP_HOST": "mail.example.org", "ACCORD_SMTP_FROM": "accord@example.org"}
 
 
-def test_nothing_set_is_a_folder() -> None:
+def test_without_settings_mail_goes_to_a_folder() -> None:
     mail = read_settings({}, {}).mail
     assert (mail.delivers, mail.server, mail.maildir, mail.give_up) == (True, None, Path("mail"), timedelta(days=3))
     assert is_address(mail.sender)
 
 
 @pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465)])
-def test_the_port_goes_with_how_it_is_secured(security: str, port: int) -> None:
+def test_the_default_port_depends_on_the_security(security: str, port: int) -> None:
     server = read_settings({}, {**HOST, "ACCORD_SMTP_SECURITY": security}).mail.server
     assert server is not None
     assert (server.security, server.port) == (security, port)
     assert read_settings({}, HOST).mail.server == read_settings({}, {**HOST, "ACCORD_SMTP_SECURITY": "starttls"}).mail.server
 
 
-def test_the_environment_goes_before_the_file_and_the_password_is_never_in_that(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file_which_holds_no_password(tmp_path: Path) -> None:
     secret, file = tmp_path / "secret", tmp_path / "accord.toml"
     secret.write_text("the secret\n")
     file.write_text(
@@ -44,7 +44,7 @@ def test_the_environment_goes_before_the_file_and_the_password_is_never_in_that(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
-def test_without_tls_only_to_this_machine(host: str) -> None:
+def test_without_tls_mail_goes_only_to_this_machine(host: str) -> None:
     server = read_settings({}, {**HOST, "ACCORD_SMTP_HOST": host, "ACCORD_SMTP_SECURITY": "none"}).mail.server
     assert server is not None
     assert server.port == 25
@@ -53,19 +53,19 @@ def test_without_tls_only_to_this_machine(host: str) -> None:
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"ACCORD_SMTP_SECURITY": "none"}, "passwords would travel for all to read"),
-        ({"ACCORD_SMTP_HOST": "10.0.0.1", "ACCORD_SMTP_SECURITY": "none"}, "passwords would travel"),
-        ({"ACCORD_SMTP_HOST": "localhost.evil.example", "ACCORD_SMTP_SECURITY": "none"}, "passwords would travel"),
-        ({"ACCORD_SMTP_SECURITY": "ssl"}, "ACCORD_SMTP_SECURITY is one of starttls, tls, none, not `ssl`"),
-        ({"ACCORD_SMTP_HOST": "a b"}, "ACCORD_SMTP_HOST is a name or an address"),
-        ({"ACCORD_SMTP_HOST": "mail.example.org:587"}, "the port is ACCORD_SMTP_PORT"),
-        ({"ACCORD_SMTP_HOST": "[::1]:25"}, "the port is ACCORD_SMTP_PORT"),
-        ({"ACCORD_SMTP_HOTS": "a"}, "ACCORD_SMTP_HOTS is no setting; there are ACCORD_SMTP_HOST, "),
-        ({"ACCORD_SMTP_PORT": "0"}, "ACCORD_SMTP_PORT is a number"),
-        ({"ACCORD_SMTP_PORT": "70000"}, "ACCORD_SMTP_PORT is a number"),
+        ({"ACCORD_SMTP_SECURITY": "none"}, "so others could read passwords"),
+        ({"ACCORD_SMTP_HOST": "10.0.0.1", "ACCORD_SMTP_SECURITY": "none"}, "so others could read passwords"),
+        ({"ACCORD_SMTP_HOST": "localhost.evil.example", "ACCORD_SMTP_SECURITY": "none"}, "so others could read passwords"),
+        ({"ACCORD_SMTP_SECURITY": "ssl"}, "ACCORD_SMTP_SECURITY must be one of starttls, tls, none, not `ssl`"),
+        ({"ACCORD_SMTP_HOST": "a b"}, "ACCORD_SMTP_HOST must be a name or an address"),
+        ({"ACCORD_SMTP_HOST": "mail.example.org:587"}, "set the port with ACCORD_SMTP_PORT"),
+        ({"ACCORD_SMTP_HOST": "[::1]:25"}, "set the port with ACCORD_SMTP_PORT"),
+        ({"ACCORD_SMTP_HOTS": "a"}, "ACCORD_SMTP_HOTS is not a setting; the settings are ACCORD_SMTP_HOST, "),
+        ({"ACCORD_SMTP_PORT": "0"}, "ACCORD_SMTP_PORT must be a number"),
+        ({"ACCORD_SMTP_PORT": "70000"}, "ACCORD_SMTP_PORT must be a number"),
         ({"ACCORD_SMTP_FROM": ""}, "ACCORD_SMTP_FROM is missing"),
-        ({"ACCORD_SMTP_FROM": "Accord <a@b>"}, "ACCORD_SMTP_FROM is an address"),
-        ({"ACCORD_SMTP_FROM": "a@b\r\nBcc: c@d"}, "ACCORD_SMTP_FROM is an address"),
+        ({"ACCORD_SMTP_FROM": "Accord <a@b>"}, "ACCORD_SMTP_FROM must be an address"),
+        ({"ACCORD_SMTP_FROM": "a@b\r\nBcc: c@d"}, "ACCORD_SMTP_FROM must be an address"),
         ({"ACCORD_SMTP_USERNAME": "u"}, "belong together"),
         ({"ACCORD_SMTP_PASSWORD": "p"}, "belong together"),
         ({"ACCORD_SMTP_USERNAME": "u", "ACCORD_SMTP_PASSWORD": "a\nb"}, "one line of text"),
@@ -76,21 +76,21 @@ def test_without_tls_only_to_this_machine(host: str) -> None:
         ({"ACCORD_SMTP_USERNAME": "u", "ACCORD_SMTP_PASSWORD_FILE": "/nonexistent"}, "cannot be read: No such file"),
         ({"ACCORD_SMTP_USERNAME": "u", "ACCORD_SMTP_PASSWORD_FILE": "/dev/null"}, "names `/dev/null`, which is empty"),
         ({"ACCORD_SMTP_CA_FILE": "/nonexistent"}, "ACCORD_SMTP_CA_FILE names `/nonexistent`"),
-        ({"ACCORD_SMTP_TIMEOUT": "5m"}, "ACCORD_SMTP_TIMEOUT is from 1s to 4m"),
+        ({"ACCORD_SMTP_TIMEOUT": "5m"}, "ACCORD_SMTP_TIMEOUT must be from 1s to 4m"),
         ({"ACCORD_SMTP_TIMEOUT": "soon"}, "ACCORD_SMTP_TIMEOUT: `soon` is not a duration"),
         ({"ACCORD_SMTP_GIVE_UP": "never"}, "ACCORD_SMTP_GIVE_UP"),
-        ({"ACCORD_PUBLIC_URL": "javascript:alert(1)"}, "ACCORD_PUBLIC_URL is an address"),
-        ({"ACCORD_MAIL": "maybe"}, "ACCORD_MAIL is on or off"),
+        ({"ACCORD_PUBLIC_URL": "javascript:alert(1)"}, "ACCORD_PUBLIC_URL must be an address"),
+        ({"ACCORD_MAIL": "maybe"}, "ACCORD_MAIL must be on or off"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(variables: dict[str, str], said: str) -> None:
+def test_impossible_settings_are_refused(variables: dict[str, str], said: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         read_settings({}, {**HOST, **variables})
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["[smtp]\nhots = 'a'\n", "smtp = 1\n", "[smtp]\nhost = true\n", "[smtp]\nport = 25.0\n"])
-def test_a_table_with_what_is_no_setting_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_table_with_unknown_or_wrong_settings_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "accord.toml").write_text(text)
     with pytest.raises(Misconfigured, match="smtp"):
         read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})

@@ -1,4 +1,4 @@
-"""Who is mailed about a certificate, as a decision by itself."""
+"""Who is mailed about a certificate: the pure decision."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.certificates.recipients import Person, Recipient, recipients
 ALICE, ROOT, CAROL = Person(1, "alice@example.org"), Person(2, "root@example.org"), Person(3, "carol@example.org")
 
 
-def test_the_owner_then_the_extra_addresses_then_those_of_the_settings() -> None:
+def test_the_owner_then_extra_addresses_then_addresses_of_the_settings() -> None:
     assert recipients(ALICE, [ROOT], ["x@example.org"], ["pki@example.org"]) == [
         Recipient(1, None),
         Recipient(None, "x@example.org"),
@@ -25,7 +25,7 @@ def test_administrators_stand_in_for_an_owner_who_is_gone_or_has_no_address() ->
         assert recipients(owner, [], [], []) == []
 
 
-def test_each_address_is_told_once_however_it_is_written() -> None:
+def test_each_address_is_told_once_regardless_of_case() -> None:
     shared = [ROOT, Person(5, "Root@Example.ORG")]
     assert recipients(None, shared, ["ROOT@example.org", "x@EXAMPLE.org"], ["x@example.org"]) == [
         Recipient(2, None),
@@ -39,7 +39,7 @@ _written = st.lists(_addresses.filter(bool))
 
 
 @given(st.none() | _people, st.lists(_people), _written, _written)
-def test_nobody_is_left_out_and_nobody_told_twice(
+def test_everybody_is_told_exactly_once(
     owner: Person | None, administrators: list[Person], extra: list[str], always: list[str]
 ) -> None:
     told = recipients(owner, administrators, extra, always)

@@ -1,7 +1,7 @@
-"""The resources of a config repository as immutable values: what Git declares, and nothing that runtime owns.
+"""The resources of a config repository as immutable values: what Git declares, and nothing that the runtime owns.
 
-Lists whose order has no meaning are sorted when a resource is built, so that two resources are equal exactly when they
-say the same.
+Lists whose order has no meaning are sorted when a resource is built, so that two resources are equal exactly if they say the
+same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 Kind: TypeAlias = Literal["User", "Team", "Issuer", "EmailTemplate", "Settings"]
 KINDS: tuple[Kind, ...] = ("User", "Team", "Issuer", "EmailTemplate", "Settings")
-"""In the order in which changes are listed and creations applied: what is referred to comes before what refers."""
+"""In the order of listing changes and creating resources: resources come after those they refer to."""
 
 Key: TypeAlias = tuple[Kind, str]
 """A resource's identity: kind and name."""
@@ -22,9 +22,9 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Origin(NamedTuple):
-    """Where a resource is declared: a file of the config repository, relative to its root, and a line from 1.
+    """Where a resource is declared: a file relative to the config repository's root, and a line from 1.
 
-    A line of 0: it is not known.
+    Line 0 means that the line is unknown.
     """
 
     file: str
@@ -35,7 +35,7 @@ class Origin(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """A commit of the config repository. `time` is the commit's own, aware and in UTC."""
+    """A commit of the config repository. `time` is the commit's time, aware and in UTC."""
 
     commit: str
     author: str
@@ -44,7 +44,7 @@ class Revision(NamedTuple):
 
 
 class User(NamedTuple):
-    """A declared account. `password_change_required_after` and every other instant is aware and in UTC."""
+    """A declared account. All instants are aware and in UTC."""
 
     name: str
     email: str
@@ -58,7 +58,7 @@ class User(NamedTuple):
 
 
 class Membership(NamedTuple):
-    """One member of a team, until an instant (exclusive) or for good."""
+    """One member of a team, until an instant (exclusive) or forever."""
 
     user: str
     until: datetime | None = None
@@ -66,7 +66,7 @@ class Membership(NamedTuple):
 
 
 class Permission(NamedTuple):
-    """One issuer a team may use, until an instant (exclusive) or for good."""
+    """One issuer that a team may use, until an instant (exclusive) or forever."""
 
     issuer: str
     until: datetime | None = None
@@ -90,7 +90,7 @@ class Team(NamedTuple):
 
 
 class Issuer(NamedTuple):
-    """A certificate issuer. Its display name, where none is declared, is its name."""
+    """A certificate issuer. Without a display name, it is shown by its name."""
 
     name: str
     display_name: str | None = None
@@ -112,7 +112,7 @@ class EmailTemplate(NamedTuple):
 
 
 class Guards(NamedTuple):
-    """Limits on what one plan may do. None switches a guard off."""
+    """Limits on what one plan may do. None turns a guard off."""
 
     max_deletions_percent: float = 10.0
     max_administrators: int | None = 10
@@ -135,7 +135,7 @@ Resource: TypeAlias = User | Team | Issuer | EmailTemplate | Settings
 
 
 class Declaration(NamedTuple):
-    """A resource, and where it is declared."""
+    """A resource and where it is declared."""
 
     kind: Kind
     resource: Resource
@@ -143,17 +143,17 @@ class Declaration(NamedTuple):
 
 
 class DeclaredState(NamedTuple):
-    """All declared facts, by name: the desired state (from Git) or the actual one (from the database)."""
+    """All declared facts, by name: the desired state (from Git) or the actual state (from the database)."""
 
     users: Mapping[str, User] = {}
     teams: Mapping[str, Team] = {}
     issuers: Mapping[str, Issuer] = {}
     templates: Mapping[str, EmailTemplate] = {}
     settings: Settings | None = None
-    """None where no Settings resource is declared: every policy then has its default."""
+    """None if no Settings resource is declared: then every policy has its default."""
 
     def of_kind(self, kind: Kind) -> Mapping[str, Resource]:
-        """The resources of one kind, by name."""
+        """Return the resources of one kind, by name."""
         if kind == "User":
             return self.users
         if kind == "Team":
@@ -166,7 +166,7 @@ class DeclaredState(NamedTuple):
 
 
 def with_resources(state: DeclaredState, kinds: Mapping[Kind, Mapping[str, Resource]]) -> DeclaredState:
-    """A state in which all resources of the given kinds are replaced."""
+    """Replace all resources of the given kinds in a state."""
     settings = next(iter(kinds["Settings"].values()), None) if "Settings" in kinds else state.settings
     return DeclaredState(
         users=kinds.get("User", state.users),  # type: ignore[arg-type]  # a kind's mapping holds its own resources

@@ -1,4 +1,4 @@
-"""What changes inside a resource, field by field, in the words of its YAML."""
+"""What changes in a resource, field by field, in the words of its YAML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconciler.access.resources import (
 )
 
 Value = Any
-"""A value as YAML and JSON know it."""
+"""A value that YAML and JSON can express."""
 
 
 def _instant(value: datetime | None) -> str | None:
@@ -30,7 +30,7 @@ def _instant(value: datetime | None) -> str | None:
 
 
 def membership_item(membership: Membership) -> Value:
-    """A team's member as YAML writes it: a name, or a mapping where there is more to say."""
+    """Return a team's member as in YAML: a name, or a mapping if there is an end or a reason."""
     if membership.until is None and membership.reason is None:
         return membership.user
     parts = {"user": membership.user, "until": _instant(membership.until), "reason": membership.reason}
@@ -38,7 +38,7 @@ def membership_item(membership: Membership) -> Value:
 
 
 def permission_item(permission: Permission) -> Value:
-    """A team's issuer as YAML writes it."""
+    """Return a team's issuer as in YAML."""
     if permission.until is None:
         return permission.issuer
     return {"issuer": permission.issuer, "until": _instant(permission.until)}
@@ -110,7 +110,7 @@ _FIELDS: dict[Kind, Callable[[Any], Fields]] = {
     "EmailTemplate": _template,
     "Settings": _settings,
 }
-"""Of each kind: what a resource says, by the names of its YAML, in the order in which differences are shown."""
+"""The fields of each kind by their YAML names, in the order in which differences are shown."""
 _BLANK: dict[Kind, Resource] = {
     "User": User("", ""),
     "Team": Team(""),
@@ -122,11 +122,10 @@ _BLANK_FIELDS = {kind: fields(_BLANK[kind]) for kind, fields in _FIELDS.items()}
 
 
 def differences(kind: Kind, before: Resource | None, after: Resource | None) -> dict[str, dict[str, Value]]:
-    """The fields in which two resources of one kind differ.
+    """Return the fields in which two resources of one kind differ.
 
-    A value gives {"from", "to"}; a list, compared as a set of items, {"added", "removed"} and, where items differ in more than
-    being there, "changed". A resource that is new is compared with one that says nothing, and so is one that goes away: what it
-    held goes to None.
+    A single value gives {"from", "to"}. A list, compared as a set of items, gives {"added", "removed"}, and "changed" for items
+    that stay but differ. New and deleted resources are compared with an empty one; a deleted resource's values go to None.
     """
     old = _BLANK_FIELDS[kind] if before is None else _FIELDS[kind](before)
     new = _BLANK_FIELDS[kind] if after is None else _FIELDS[kind](after)

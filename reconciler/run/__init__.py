@@ -1,1 +1,1 @@
-"""The steps of a run, in order: gather, decide, act. No decision is made here, and no text is written."""
+"""The steps of a run, in order: gather, decide, act. This room makes no decisions and writes no output."""

@@ -35,7 +35,7 @@ class UnknownName(RunError):
 
 
 class Question(NamedTuple):
-    """Whose access to what is asked for. None leaves a part open. `revision` names an applied one by its commit."""
+    """Whose access to what to show; None leaves a part open. `revision` is the commit of an applied revision."""
 
     user: str | None = None
     issuer: str | None = None
@@ -45,10 +45,10 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Access by user and issuer, the instant it holds at, and the applied revision it follows from.
+    """Access by user and issuer, the instant it is for, and the applied revision behind it.
 
-    `past`: worked out from the revision as Git declares it; what runtime knew then (accounts switched off by hand, directory
-    accounts) is not recorded and not in it.
+    `past` means that it comes only from what Git declared: accounts disabled by hand and directory accounts at that time are not
+    recorded.
     """
 
     access: tuple[Access, ...]
@@ -58,9 +58,9 @@ class Answer(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How access stands at an instant: the state it follows from, the revision in force, and the names that exist.
+    """The basis of access at an instant: the access state, the revision in force, and the names that exist.
 
-    `files`: where each resource is declared. `past`: see `Answer`.
+    `files` holds the file that declares each resource. For `past`, see `Answer`.
     """
 
     state: AccessState
@@ -73,7 +73,7 @@ class Standing(NamedTuple):
 
 
 def answer(deployment: Deployment, question: Question, *, now: datetime) -> Answer:
-    """Who may use what. Raises UnknownName, with the nearest name, for what does not exist."""
+    """Find who may use what. Raises UnknownName, suggesting the nearest name, for anything that does not exist."""
     with standing(deployment, question, _scope(question), now=now) as found:
         refuse_unknown(question, found.names)
         return Answer(_select(found.state, question, found.at), found.at, found.applied, found.past)
@@ -81,7 +81,7 @@ def answer(deployment: Deployment, question: Question, *, now: datetime) -> Answ
 
 @contextmanager
 def standing(deployment: Deployment, question: Question, scope: Scope | None, *, now: datetime) -> Iterator[Standing]:
-    """How access stands at the instant, or under the revision, that a question is about; of the present only a part is read.
+    """Yield the basis of access at a question's instant or revision; for the present, read only the part in the scope.
 
     Raises RunError where nothing had been applied yet then.
     """
@@ -102,7 +102,7 @@ def standing(deployment: Deployment, question: Question, scope: Scope | None, *,
             )
             return
     if applied is None:
-        raise RunError("no revision was applied yet at that instant")
+        raise RunError("no revision had been applied at that instant")
     source = open_source(deployment)._replace(path=applied.path)
     refuse_absent(source, applied)
     declarations, _ = read_declarations(source, applied.revision.commit, applied.applied_at)
@@ -128,15 +128,15 @@ def _in_force(connection: Connection, question: Question, now: datetime) -> Appl
 
 
 def find_applied(connection: Connection, commit: str) -> AppliedRevision:
-    """An applied revision by its commit, or the beginning of it. Raises RunError where none or several are meant."""
+    """Find an applied revision by its commit or a prefix of it. Raises RunError if there is none, or more than one."""
     found = find_revision(connection, commit.lower())
     if found is None:
         meant = {
             applied.revision.commit for applied in read_history(connection) if applied.revision.commit.startswith(commit.lower())
         }
         if meant:
-            raise RunError(f"`{commit}` is too short: {', '.join(sorted(meant)[:5])} begin so; write more of it")
-        raise RunError(f"revision `{commit}` was never applied to this database; `accord history` lists those that were")
+            raise RunError(f"`{commit}` is too short: {', '.join(sorted(meant)[:5])} start with it; write more of the commit")
+        raise RunError(f"revision `{commit}` was never applied to this database; `accord history` lists applied revisions")
     return found
 
 
@@ -151,7 +151,7 @@ def _scope(question: Question) -> Scope | None:
 
 
 def refuse_unknown(question: Question, names: Callable[[Kind], Collection[str]]) -> None:
-    """Raise UnknownName, with the nearest name, where a question is about something that does not exist."""
+    """Raise UnknownName, suggesting the nearest name, if a question is about something that does not exist."""
     asked: tuple[tuple[Kind, str | None], ...] = (("User", question.user), ("Issuer", question.issuer), ("Team", question.team))
     for kind, name in asked:
         if name is not None and name not in (known := names(kind)):

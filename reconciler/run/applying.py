@@ -1,4 +1,4 @@
-"""accord apply: plan again under the writer's lock, and apply that very plan in the same transaction."""
+"""accord apply: plans again under the writer's lock, and applies that plan in the same transaction."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from reconciler.store.engine import Connection, open_database
 from reconciler.store.schema import create
 
 Override = tuple[str, str]
-"""A guard's id and the reason why it is overridden."""
+"""A guard's id and the reason for overriding it."""
 
 
 class Order(NamedTuple):
-    """What to apply: a revision (None: the branch's head) and under which conditions.
+    """What to apply: a revision (None means the branch's head), and the conditions.
 
-    `expected` is a digest, `saved` a saved plan's document.
+    `expected` is a plan's digest, `saved` a saved plan's document.
     """
 
     rev: str | None
@@ -39,7 +39,7 @@ class Order(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The plan that was applied, and the id of its entry in the history; None where there was nothing to do."""
+    """The plan that was applied, and the id of its history entry, or None if there was nothing to do."""
 
     plan: Plan
     revision_id: int | None
@@ -54,16 +54,16 @@ def apply_revision(
     progress: Progress = None,
     reading_progress: Progress = None,
 ) -> Outcome:
-    """Plan and apply in one transaction, under the lock that keeps reconcilers apart.
+    """Plan and apply in one transaction, under the writer's lock.
 
-    Raises Unsafe where a guard refuses, Stale where the plan is not the one that was expected; nothing is changed then.
+    Raises Unsafe if a guard refuses, and Stale if the plan is not the expected one; nothing is changed then.
     """
     for guard, _ in order.overrides:
         if guard not in GUARDS:
-            raise Misconfigured(f"there is no guard `{guard}`; there are {', '.join(GUARDS)}")
+            raise Misconfigured(f"there is no guard `{guard}`; the guards are {', '.join(GUARDS)}")
     source = open_source(deployment)
     with open_database(deployment.database_url) as database:
-        # while there are no tables, the plan comes before them: one that is refused leaves nothing behind
+        # plan before creating tables, so that a refused plan leaves nothing behind
         first = _planned(deployment, source, order, None, [], clock(), reading_progress) if is_new(database) else None
         with database.writing() as connection:
             if first is not None and create(connection):
@@ -94,7 +94,7 @@ def _planned(
     now: datetime,
     progress: Progress,
 ) -> Plan:
-    """The plan that is to be applied; without a connection, to a database that has no tables yet. Nothing is written."""
+    """Return the plan to apply; without a connection, for a database without tables. Write nothing."""
     revision = desired_revision(deployment, source, order.rev)
     if order.saved is not None:
         refuse_moved_ground(order.saved, connection)
@@ -112,12 +112,12 @@ def _planned(
     if order.saved is not None:
         refuse_other_plan(order.saved, plan)
     if order.expected is not None and plan_digest(plan) != order.expected:
-        raise Stale(f"the plan is {plan_digest(plan)} now, not {order.expected}; look at it again")
+        raise Stale(f"the plan is now {plan_digest(plan)}, not {order.expected}; review it again")
     return permitted(plan, order.overrides)
 
 
 def permitted(plan: Plan, overrides: Sequence[Override]) -> Plan:
-    """The plan with the named guards overridden. Raises Unsafe where another one refuses."""
+    """Override the named guards of a plan. Raises Unsafe if another guard refuses."""
     plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in overrides]))
     if plan.refusals:
         raise Unsafe(plan)
@@ -125,6 +125,6 @@ def permitted(plan: Plan, overrides: Sequence[Override]) -> Plan:
 
 
 def _named_anywhere(repository: str) -> str:
-    """A repository by a name that holds outside the current folder, too."""
+    """Return a repository's name that is valid outside the current folder as well."""
     folder = Path(repository)
     return str(folder.resolve()) if folder.exists() else repository

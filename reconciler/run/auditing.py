@@ -1,4 +1,4 @@
-"""accord audit: the log's entries, its hash chain, and copies of it that can be checked away from the database."""
+"""accord audit: the log's entries, its hash chain, and copies that can be checked without the database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reconciler.store.revisions import contradiction
 
 
 class Verified(NamedTuple):
-    """Where the chain is broken (None: it holds), how many entries were looked at, and the hash of the last."""
+    """Where the chain is broken (None if it is intact), how many entries were checked, and the hash of the last."""
 
     broken: Broken | None
     entries: int
@@ -35,12 +35,12 @@ class Verified(NamedTuple):
 
 
 def verify_database(deployment: Deployment, noted: str | None = None) -> Verified:
-    """Check the log in the database, and that the history says the same. `noted`: a hash of the log that must be in it still."""
+    """Check the log in the database, and that the history agrees with it. `noted` is a hash that must still be in the log."""
     told: list[Recorded] = []
 
     def listening(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         for row in rows:
-            yield row  # the next one is asked for only where this one holds
+            yield row  # the next row is requested only if this one is intact
             told.extend(filter(None, [recorded(row)]))
 
     with reading(deployment) as connection:
@@ -50,7 +50,7 @@ def verify_database(deployment: Deployment, noted: str | None = None) -> Verifie
 
 
 def verify_file(file: Path, noted: str | None = None) -> Verified:
-    """Check a copy that `write_log` made, without any database. Raises UnreadableLog where the file is none."""
+    """Check an exported copy without any database. Raises UnreadableLog if the file is not one."""
     with file.open("rb") as lines:
         return _verified(from_lines(lines), noted)
 
@@ -72,7 +72,7 @@ def _verified(rows: Iterable[Sequence[Any]], noted: str | None, count: int | Non
 
 
 def log_lines(deployment: Deployment) -> Iterator[bytes]:
-    """Every entry as a line of JSON, oldest first."""
+    """Yield every entry as a line of JSON, oldest first."""
     with reading(deployment) as connection:
         yield from map(to_line, raw_entries(connection))
 
@@ -80,6 +80,6 @@ def log_lines(deployment: Deployment) -> Iterator[bytes]:
 def entries(
     deployment: Deployment, *, since: datetime | None, kind: str | None, name: str | None, limit: int | None
 ) -> list[AuditEntry]:
-    """Entries, oldest first; with a limit the newest."""
+    """Read entries, oldest first; with a limit, only the newest."""
     with reading(deployment) as connection:
         return read_audit(connection, since=since, kind=kind, name=name, limit=limit)

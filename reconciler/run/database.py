@@ -8,7 +8,7 @@ from reconciler.store.engine import open_database
 
 
 def upgrade_database(deployment: Deployment) -> tuple[str | None, str]:
-    """Bring the tables to this Accord's version; returns the version before (None: no tables) and after."""
+    """Upgrade the tables to the version that this Accord needs; return the version before (None: no tables) and after."""
     with open_database(deployment.database_url) as database:
         before = schema.current(database)
         schema.upgrade(database)
@@ -16,18 +16,18 @@ def upgrade_database(deployment: Deployment) -> tuple[str | None, str]:
 
 
 def current_version(deployment: Deployment) -> str | None:
-    """The version of the tables, or None where there are none."""
+    """Return the version of the tables, or None if there are no tables."""
     with open_database(deployment.database_url, read_only=True) as database:
         return schema.current(database)
 
 
 def check_database(deployment: Deployment) -> str:
-    """The version of the tables. Raises StoreError unless it is this Accord's."""
+    """Return the version of the tables. Raises StoreError unless this Accord needs that version."""
     with open_database(deployment.database_url, read_only=True) as database:
         schema.check(database)
         return schema.HEAD
 
 
 def version_document(version: str | None) -> dict[str, str | None]:
-    """The version of the tables, and the one that this Accord works with, for programs."""
+    """Return the version of the tables, and the version that this Accord needs, as JSON data."""
     return {"version": version, "needed": schema.HEAD}

@@ -1,4 +1,4 @@
-"""The delta: what the files that differ between two revisions declared before and declare now, and what it can touch."""
+"""The delta: what the files that differ between two revisions declared and now declare, and what that can touch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Names = dict[Kind, set[str]]
 
 
 class Delta(NamedTuple):
-    """The resources that the changed files declared before, and the declarations in them now, problems included."""
+    """The resources that the changed files declared before, and what was loaded from them now, including problems."""
 
     old: Mapping[Key, Resource]
     loaded: Loaded
@@ -32,7 +32,7 @@ class Delta(NamedTuple):
         return {(declaration.kind, declaration.resource.name): declaration.resource for declaration in self.loaded.declarations}
 
     def changed(self) -> Iterable[tuple[Key, Resource | None, Resource | None]]:
-        """Each resource that is not the same before and now."""
+        """Yield each resource that differs between before and now."""
         new = self.new
         for key in self.old.keys() | new.keys():
             before, after = self.old.get(key), new.get(key)
@@ -41,7 +41,7 @@ class Delta(NamedTuple):
 
 
 def read_delta(source: Source, changed: Sequence[ChangedFile]) -> Delta | None:
-    """Read the changed files' old and new content. None where the old content has errors: then it was never applied."""
+    """Read the changed files' old and new content. Return None if the old content has errors: then it was never applied."""
     from reconciler.source.load import load_files
 
     before = [(file.path, file.old_blob) for file in changed if file.old_blob is not None]
@@ -57,7 +57,7 @@ def _by_key(declarations: Iterable[Declaration]) -> dict[Key, Resource]:
 
 
 def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
-    """The rows whose change the delta can cause, and those that decide whom it reaches."""
+    """Return the rows that the delta can change, and the rows that decide whom it affects."""
     users: set[str] = set()
     teams: set[str] = set()
     whole_teams: set[str] = set()
@@ -84,7 +84,7 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
                 users.update(member.user for team in (before, after) if isinstance(team, Team) for member in team.members)
     judging = [resource for resource in delta.new.values() if isinstance(resource, Settings)] + read.settings_in_force(connection)
     if any(settings.guards.administrators_need_permitted_ips for settings in judging):
-        whole_teams |= _administrator_teams(connection, delta, now)  # an administrator's other teams may bind them
+        whole_teams |= _administrator_teams(connection, delta, now)  # an administrator's other teams may have permitted IPs
     guarded = guarded_teams(judging)
     return read.Scope(frozenset(users), frozenset(teams), frozenset(issuers), frozenset(whole_teams), guarded, frozenset(granted))
 
@@ -96,16 +96,16 @@ def _administrator_teams(connection: Connection, delta: Delta, now: datetime) ->
 
 
 def guarded_teams(settings: Iterable[Settings]) -> frozenset[str]:
-    """The teams that settings keep apart."""
+    """Return the teams under separation of duties."""
     return frozenset(team for found in settings for teams in found.guards.separation_of_duties for team in teams)
 
 
 def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Problem]:
-    """The problems of the changed files, checked against everything else that is declared."""
+    """Check the changed files against everything else that is declared, and return the problems."""
     from reconciler.source.rules import Surroundings, check
 
     new = delta.new
-    unmanaged = read.read_unmanaged(connection)  # exists, and still is nothing that Git could refer to
+    unmanaged = read.read_unmanaged(connection)  # these exist, but Git cannot refer to them
     removed = {kind: frozenset(name for (of, name) in delta.old if of == kind and (kind, name) not in new) for kind in KINDS}
     mentioned = _mentioned(delta.loaded.declarations)
     teams_in_delta = {name for kind, name in (*delta.old, *new) if kind == "Team"}
@@ -146,7 +146,7 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
 
 
 def _mentioned(declarations: Iterable[Declaration]) -> Names:
-    """Every name that the declarations declare or refer to."""
+    """Return every name that the declarations declare or refer to."""
     found: Names = {kind: set() for kind in KINDS}
     for kind, resource, _ in declarations:
         found[kind].update((resource.name, *resource.previously))

@@ -1,4 +1,4 @@
-"""The deployment's settings: options of a command, environment variables `ACCORD_*`, and the TOML file `ACCORD_CONFIG` names."""
+"""The deployment's settings: a command's options, `ACCORD_*` variables, and the TOML file that ACCORD_CONFIG names."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": "sq
 _OF_THE_API = ("listen", "trusted_proxies", "threads", "workers", "hashes", "log_format", "log_level")
 _OF_MAIL = ("mail", "maildir", "public_url", "smtp")
 _ELSEWHERE = (*_OF_THE_API, *_OF_MAIL, "cache", "directory")
-"""Keys of the same TOML file that other programs, or other parts of this one, read."""
+"""Keys of the same TOML file for other programs, or for other parts of this one."""
 
 
 class Deployment(NamedTuple):
-    """Where everything is. `path` is the folder of the config repository that holds the resources; empty is its root."""
+    """Where everything is. `path` is the folder in the config repository that contains the resources; empty means the root."""
 
     repository: str
     branch: str
@@ -30,9 +30,9 @@ class Deployment(NamedTuple):
 
 
 def read_deployment(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Deployment:
-    """The settings in force: an option goes before its environment variable, that before the TOML file, that before the default.
+    """Read the settings: an option takes precedence over its environment variable, then come the TOML file and the default.
 
-    Raises Misconfigured where the TOML file cannot be read or holds a key nobody knows.
+    Raises Misconfigured if the TOML file cannot be read or has an unknown key.
     """
     env = os.environ if environment is None else environment
     file = _read_file(env["ACCORD_CONFIG"]) if env.get("ACCORD_CONFIG") else {}
@@ -56,21 +56,21 @@ def _read_file(name: str) -> dict[str, str]:
     try:
         content = tomllib.loads(Path(name).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"ACCORD_CONFIG names `{name}`, which cannot be read: {error}") from None
+        raise Misconfigured(f"cannot read `{name}`, which ACCORD_CONFIG names: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"`{name}` is not TOML: {error}") from None
     known = (*DEFAULTS, *_ELSEWHERE)
     for key, value in content.items():
         if key not in known:
-            meant = did_you_mean(key, known) or f"; there are {', '.join(known)}"
-            raise Misconfigured(f"`{name}` sets `{key}`, which is no setting{meant}")
+            meant = did_you_mean(key, known) or f"; the settings are {', '.join(known)}"
+            raise Misconfigured(f"`{name}` sets `{key}`, which is not a setting{meant}")
         if key in (*DEFAULTS, "cache") and not isinstance(value, str):
-            raise Misconfigured(f"`{name}` sets `{key}` to something that is not a text")
+            raise Misconfigured(f"`{name}` sets `{key}` to a value that is not text")
     return content
 
 
 def current_user(environment: Mapping[str, str] | None = None) -> str:
-    """Who applies, for the record: `ACCORD_APPLIED_BY`, what the CI says of who triggered it, or the login name."""
+    """Return who applies, for the record: ACCORD_APPLIED_BY, the user that CI names, or the login name."""
     env = os.environ if environment is None else environment
     for name in ("ACCORD_APPLIED_BY", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
         if env.get(name):

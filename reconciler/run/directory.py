@@ -1,4 +1,4 @@
-"""Asking the directories: through `accord-api`, which knows them and has their secrets, as a program of its own."""
+"""Asks the directories by running `accord-api`, which knows them and has their secrets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from reconciler.run.errors import Misconfigured
 
 
 def missing_groups(names: Collection[str]) -> set[str]:
-    """Those of the groups that no configured directory has. Raises Misconfigured where the directories cannot be asked."""
+    """Return the groups that no configured directory has. Raises Misconfigured if the directories cannot be asked."""
     asked = sorted(name for name in names if "\n" not in name)
-    # -P: what is checked may be the working folder, and hold an `api` of its own
+    # -P: the current folder may be the one being checked, with an `api` of its own
     command = [sys.executable, "-P", "-X", "utf8", "-m", "api", "directory", "resolve", "--format", "json"]
     ended = subprocess.run(command, input="\n".join(asked), capture_output=True, text=True, encoding="utf-8", check=False)
     try:
@@ -22,5 +22,5 @@ def missing_groups(names: Collection[str]) -> set[str]:
         found = None
     if not isinstance(found, dict):
         said = ended.stderr.strip().removeprefix("accord-api: ") or "accord-api did not answer"
-        raise Misconfigured(f"the directories cannot be asked: {said}")
+        raise Misconfigured(f"cannot ask the directories: {said}")
     return {name for name in names if found.get(name) is None}

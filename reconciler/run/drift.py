@@ -1,4 +1,4 @@
-"""accord drift: what differs in the database from the applied revision, since when, and how to end it either way."""
+"""accord drift: how the database differs from the applied revision, since when, and how to resolve it either way."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 
 
 class NothingApplied(RunError):
-    """No revision was ever applied, so nothing can differ from it."""
+    """No revision has been applied, so there is nothing to compare with."""
 
 
 class Difference(NamedTuple):
-    """One resource that differs: the change that would put it right, and the last entry of the audit log that speaks of it."""
+    """One resource that differs: the change that would repair it, and the last audit entry about it."""
 
     change: Change
     since: AuditEntry | None
 
 
 class Drift(NamedTuple):
-    """All that differs from the applied revision, the rows that Git never declared, and what those give to people."""
+    """Everything that differs from the applied revision, unmanaged rows, and what those give people."""
 
     applied: AppliedRevision
     differences: tuple[Difference, ...]
     unmanaged: tuple[Key, ...]
     given: Given
     plan: Plan | None = None
-    """The plan that puts it right; None where nothing differs."""
+    """The plan that repairs it; None if nothing differs."""
 
     @property
     def is_none(self) -> bool:
-        """Whether everybody may do what the applied revision says, and nothing else."""
+        """Whether people may do exactly what the applied revision declares."""
         return not self.differences and not any(self.given)
 
 
@@ -67,8 +67,8 @@ def find_drift(
 ) -> Drift:
     """Compare the database, or only the chosen resources, with what the applied revision declares.
 
-    The plan that puts it right is judged with the named guards overridden.
-    Raises NothingApplied, and RunError where a chosen resource does not differ.
+    The plan that repairs it is judged with the named guards overridden.
+    Raises NothingApplied, and RunError if a chosen resource does not differ.
     """
     with reading(deployment) as connection:
         applied = _applied(connection)
@@ -82,7 +82,7 @@ def find_drift(
 
 
 def _given(connection: Connection, unmanaged: Collection[Key], now: datetime) -> Given:
-    """What unmanaged rows give. Only a team can: an unmanaged member or issuer of a declared team makes that team differ."""
+    """Return what unmanaged teams give. Other unmanaged rows give nothing, except through a declared team, which then differs."""
     teams = frozenset(name for kind, name in unmanaged if kind == "Team")
     if not teams:
         return Given()
@@ -91,7 +91,7 @@ def _given(connection: Connection, unmanaged: Collection[Key], now: datetime) ->
 
 
 def adopting(deployment: Deployment, drift: Drift, *, now: datetime) -> tuple[str, list[Flaw]]:
-    """The patch that makes the config repository declare what differs as the database holds it, and what is not valid then."""
+    """Return the patch that makes the config repository declare the differences, and what would then be invalid."""
     from reconciler.source.declarable import conflicts
     from reconciler.source.patch import adopting_patch, patched
 
@@ -105,7 +105,7 @@ def adopting(deployment: Deployment, drift: Drift, *, now: datetime) -> tuple[st
 def _applied(connection: Connection) -> AppliedRevision:
     applied = read_applied(connection)
     if applied is None:
-        raise NothingApplied("nothing was ever applied to this database; `accord apply` brings it into accord with a revision")
+        raise NothingApplied("no revision has been applied to this database; apply one with `accord apply`")
     return applied
 
 
@@ -117,11 +117,11 @@ def _repair_plan(
     chosen: Collection[Key] | None = None,
     progress: Progress = None,
 ) -> tuple[Plan, bool]:
-    """The plan that puts right the chosen resources (None: all), and whether nothing else differs."""
+    """Return the plan that repairs the chosen resources (None means all), and whether nothing else differs."""
     refuse_absent(source, applied)
     declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
     actual, desired = read_actual(connection, now=now), state_of(declarations)
-    # what the revision declares is Git's, whatever a hand wrote into the row: taken for unmanaged, it would be left as it is
+    # Git owns what the revision declares, even if somebody marked the row as unmanaged; otherwise it would be left alone
     actual = actual._replace(unmanaged=actual.unmanaged - desired.origins.keys())
     differing = {
         (change.kind, change.name): change for change in find_changes(actual, desired, find_renames(actual, desired.declared))
@@ -136,10 +136,12 @@ def _repair_plan(
 
 
 def _only(actual: Actual, desired: Desired, chosen: Collection[Key], differing: Mapping[Key, Change]) -> Desired:
-    """A desired state that puts right the chosen resources alone. Raises RunError where one does not differ, or needs another."""
+    """Return a desired state that repairs only the chosen resources. Raises RunError if one does not differ or needs another."""
     for kind, name in chosen:
         if (kind, name) not in differing:
-            raise RunError(f"{kind} `{name}` does not differ from the applied revision; `accord drift` lists what does")
+            raise RunError(
+                f"{kind} `{name}` does not differ from the applied revision; `accord drift` lists the resources that do"
+            )
     kinds: dict[Kind, dict[str, Resource]] = {}
     for key in chosen:
         change = differing[key]
@@ -153,20 +155,20 @@ def _only(actual: Actual, desired: Desired, chosen: Collection[Key], differing: 
 
 
 def _refuse_torn(declared: DeclaredState, chosen: Collection[Key]) -> None:
-    """Raise RunError where a team would refer to what is not there, and name what has to be put right with it."""
+    """Raise RunError if a team would refer to a missing resource, naming what must be repaired with it."""
     for team in declared.teams.values():
         referred: list[Key] = [("User", member.user) for member in team.members]
         referred += [("Issuer", permission.issuer) for permission in team.permissions]
         torn = [(kind, name) for kind, name in referred if name not in declared.of_kind(kind)]
         names = ", ".join(f"{kind}/{name}" for kind, name in torn)
         if torn and ("Team", team.name) in chosen:
-            raise RunError(f"Team/{team.name} cannot be put right without {names}; name them too")
+            raise RunError(f"Team/{team.name} cannot be repaired without {names}; name them as well")
         if any(key in chosen for key in torn):
-            raise RunError(f"{names} cannot be put right without Team/{team.name}; name it too")
+            raise RunError(f"{names} cannot be repaired without Team/{team.name}; name it as well")
 
 
 def _reach(plan: Plan) -> tuple[object, ...]:
-    """What a repair does, and to whom."""
+    """Return what a repair does and whom it affects."""
     return plan.changes, plan.access, plan.administrators, plan.effects
 
 
@@ -179,9 +181,9 @@ def repair(
     clock: Callable[[], datetime],
     progress: Progress = None,
 ) -> Outcome:
-    """Put right exactly what was shown, in one transaction. Guards are judged as for any plan.
+    """Repair exactly what was shown, in one transaction. Guards apply as to any plan.
 
-    Raises Unsafe where one refuses, Stale where the resources differ in another way by now.
+    Raises Unsafe if a guard refuses, and Stale if the resources now differ in another way.
     """
     chosen = frozenset((change.kind, change.name) for change in shown.changes)
     source = open_source(deployment)
@@ -191,7 +193,7 @@ def repair(
             applied, known = _applied(connection), drifted(connection)
             plan, whole = _repair_plan(connection, source, applied, clock(), chosen, progress)
             if _reach(plan) != _reach(shown):
-                raise Stale("the database has changed since this was shown; look at it again")
+                raise Stale("the database has changed since this was shown; review it again")
             plan = permitted(plan, overrides)
             revision_id = apply_plan(
                 connection,

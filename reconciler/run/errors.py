@@ -1,4 +1,4 @@
-"""What stops a run. Each becomes one message and one exit code, in `cli/`."""
+"""Errors that stop a run. `cli/` turns each into one message and one exit code."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from reconciler.plan.plan import Plan
 
 
 class RunError(Exception):
-    """A run cannot go on; the message says why and what to do."""
+    """A run cannot continue; the message says why and what to do."""
 
 
 class Misconfigured(RunError):
-    """A deployment setting that cannot be understood."""
+    """A deployment setting is invalid."""
 
 
 class InvalidConfiguration(RunError):
@@ -38,4 +38,4 @@ class Rewind(RunError):
 
 
 class Stale(RunError):
-    """A saved plan whose ground has moved, or that is not what its revision gives."""
+    """A saved plan no longer matches the database or its revision."""

@@ -1,4 +1,4 @@
-"""accord explain: a decision, every way that leads there, and who brought each link of it in."""
+"""accord explain: a decision, every way to it, and who declared each link."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Link(NamedTuple):
-    """One fact that access hangs on: whether it holds, until when, and where and by whom it was declared.
+    """One fact that access depends on: whether and until when it holds, and where and by whom it was declared.
 
-    A provenance of None: it is not in the applied revision, or the history is not here.
+    The provenance is None if the applied revision does not declare the fact, or the history is not available.
     """
 
     what: Literal["account", "issuer", "membership", "permission", "permitted-ip"]
@@ -41,7 +41,7 @@ class Way(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A decision and all that it rests on; `missing` says what would have to be there for a yes, a sentence each."""
+    """A decision and everything behind it; `missing` says, in sentences, what it would take to be allowed."""
 
     user: str
     issuer: str
@@ -52,7 +52,7 @@ class Explanation(NamedTuple):
     """The account and the issuer."""
     ways: tuple[Way, ...]
     permitted_ips: tuple[Link, ...]
-    """Empty: the account may call from anywhere."""
+    """If empty, the account may call from anywhere."""
     missing: tuple[str, ...]
     applied: AppliedRevision | None
     past: bool
@@ -62,9 +62,9 @@ Provenances = Callable[[Kind, str, tuple[str | int, ...]], "Provenance | None"]
 
 
 def explain(deployment: Deployment, question: Question, address: Address | None, *, now: datetime) -> Explanation:
-    """Why a user may, or may not, use an issuer. Raises UnknownName, with the nearest name, for what does not exist.
+    """Explain why a user may or may not use an issuer. Raises UnknownName, suggesting the nearest name, for unknown names.
 
-    Without an address, permitted IPs are shown and not judged.
+    Without an address, permitted IPs are shown but not checked.
     """
     user, issuer = question.user or "", question.issuer or ""
     scope = Scope(users=frozenset({user}), issuers=frozenset({issuer}))
@@ -93,7 +93,7 @@ def explain(deployment: Deployment, question: Question, address: Address | None,
 
 
 def _provenances(deployment: Deployment, found: Standing) -> Provenances:
-    """Looks a fact up in the revision in force; everything is None where there is no repository, or no revision yet."""
+    """Return a function that finds a fact in the revision in force, or always None without a repository or a revision."""
     from reconciler.source.errors import SourceError
     from reconciler.source.provenance import find_provenance
 
@@ -116,17 +116,17 @@ def _account(found: Standing, user: str, provenance: Provenances) -> Link:
     enabled = found.state.accounts[user]
     declared = found.declared.users.get(user)
     if declared is None:
-        return Link("account", f"directory account {user} is {'enabled' if enabled else 'switched off'}", enabled, None, None)
+        return Link("account", f"directory account {user} is {'enabled' if enabled else 'disabled'}", enabled, None, None)
     where = "" if enabled or not declared.enabled else ", by an administrator or its directory"
     path = ("metadata", "name") if declared.enabled else ("spec", "enabled")
-    words = f"account {user} is {'enabled' if enabled else 'switched off'}{where}"
+    words = f"account {user} is {'enabled' if enabled else 'disabled'}{where}"
     return Link("account", words, enabled, None, provenance("User", user, path))
 
 
 def _issuer(found: Standing, issuer: str, provenance: Provenances) -> Link:
     enabled = found.state.issuers[issuer].enabled
     path = ("metadata", "name") if enabled else ("spec", "enabled")
-    words = f"issuer {issuer} is {'enabled' if enabled else 'switched off'}"
+    words = f"issuer {issuer} is {'enabled' if enabled else 'disabled'}"
     return Link("issuer", words, enabled, None, provenance("Issuer", issuer, path))
 
 
@@ -162,14 +162,14 @@ def _rules(teams: list[Team], address: Address | None, provenance: Provenances) 
 
 
 def _missing(found: Standing, user: str, issuer: str, decision: Decision) -> Iterator[str]:
-    """What stands between a denied caller and a yes; where several things do, all of them."""
+    """Yield everything that prevents a denied caller from being allowed."""
     state, at = found.state, found.at
     if decision.allow:
         return
     if not state.accounts[user]:
-        yield f"{user} is switched off: {_switched_off(found, user)}"
+        yield f"{user} is disabled: {_disabled(found, user)}"
     if not state.issuers[issuer].enabled:
-        yield f"the issuer is switched off: set `enabled: true`{_in(found, 'Issuer', issuer)}"
+        yield f"the issuer is disabled: set `enabled: true`{_in(found, 'Issuer', issuer)}"
     ways = paths(state, user, issuer)
     if not any(way.holds_at(at) for way in ways):
         if ways:
@@ -178,27 +178,27 @@ def _missing(found: Standing, user: str, issuer: str, decision: Decision) -> Ite
             yield from _no_way(found.state.teams, found, user, issuer)
     if decision.reason == "address-not-permitted":
         teams = ", ".join(team.name for team in teams_of(state, user, at) if team.permitted_ips)
-        yield f"the address is in no permitted-IP list of {user}'s teams ({teams})"
+        yield f"no permitted IP of {user}'s teams ({teams}) covers the address"
 
 
 def _no_way(teams: Mapping[str, Team], found: Standing, user: str, issuer: str) -> Iterator[str]:
     granting = [name for name, team in sorted(teams.items()) if any(p.issuer == issuer for p in team.permissions)]
     mine = [team.name for team in teams_of(found.state, user, found.at)]
-    yield f"{user} is in no team that may use {issuer}; {user} is in {', '.join(mine) or 'no team'}"
+    yield f"{user} is not in a team that may use {issuer}; {user} is in {', '.join(mine) or 'no team'}"
     if granting:
         places = ", ".join(f"{name}{_in(found, 'Team', name)}" for name in granting[:10])
         more = "" if len(granting) <= 10 else f" and {len(granting) - 10} more"
-        yield f"make {user} a member of a team that may: {places}{more}"
+        yield f"make {user} a member of a team that may use it: {places}{more}"
     if mine:
         places = ", ".join(f"{name}{_in(found, 'Team', name)}" for name in mine[:10])
-        yield f"{'or ' * bool(granting)}add {issuer} to the issuers of a team of {user}'s: {places}"
+        yield f"{'or ' * bool(granting)}add {issuer} to the issuers of one of {user}'s teams: {places}"
 
 
-def _switched_off(found: Standing, user: str) -> str:
+def _disabled(found: Standing, user: str) -> str:
     declared = found.declared.users.get(user)
     if declared is not None and not declared.enabled:
         return f"set `enabled: true`{_in(found, 'User', user)}"
-    return "an administrator or its directory did it, and has to undo it"
+    return "an administrator or its directory did this and must undo it"
 
 
 def _in(found: Standing, kind: Kind, name: str) -> str:

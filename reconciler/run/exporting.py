@@ -13,7 +13,7 @@ from reconciler.store.read import read_actual
 
 
 def export_database(deployment: Deployment, folder: Path, *, now: datetime) -> tuple[int, list[Flaw]]:
-    """Write everything that can be declared, unmanaged rows included; gives how many files, and what cannot be declared.
+    """Write everything that can be declared, including unmanaged rows; return the number of files, and what cannot be declared.
 
     Raises SourceError where DIR is not empty.
     """

@@ -1,8 +1,8 @@
-"""Gathering: the desired state from Git and the actual state from the database, of everything or of what a change can touch.
+"""Gathers the desired state from Git and the actual state from the database: everything, or only what a change can touch.
 
-The short way is open when the database is exactly what the applied revision declared (its digests say so) and the two
-revisions differ in known files. Then only those files are read, and only the rows they can touch. Otherwise everything is
-read. Both ways end in the same plan; a test compares them.
+The short way is open if the database is exactly what the applied revision declared, by its digests, and the two revisions
+differ in known files. Then only those files are read, and only the rows that they can touch. Otherwise everything is read.
+Both ways lead to the same plan; a test compares them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Gathered(NamedTuple):
-    """Both states, over the same resources, and the warnings of the files that the revision changes."""
+    """Both states, of the same resources, and warnings about the files that the revision changes."""
 
     actual: Actual
     desired: Desired
@@ -45,7 +45,7 @@ def gather(
     adopt: bool = False,
     progress: Progress = None,
 ) -> Gathered:
-    """Both states for a revision, by the short way if it is open: `in_accord` says that nothing has drifted.
+    """Gather both states for a revision, by the short way if it is open; `in_accord` says that nothing has drifted.
 
     Without a connection the database has no tables yet.
 
@@ -79,7 +79,7 @@ def _changed_files(source: Source, revision: Revision, applied: AppliedRevision 
 
 
 def _comparable(applied: AppliedRevision, source: Source) -> bool:
-    """Whether the applied revision was judged by the same rules: another Accord may know others."""
+    """Tell whether the applied revision was checked by the same rules: another version of Accord may have others."""
     return applied.accord_version == __version__ and applied.path == source.path
 
 
@@ -100,17 +100,17 @@ def _gather_all(
 
 
 def _gather_changed(connection: Connection, source: Source, changed: Sequence[ChangedFile], now: datetime) -> Gathered | None:
-    """The part that the changed files can touch; None where only the long way can tell."""
+    """Gather what the changed files can touch; return None if only the long way can tell."""
     if source.path and changed and all(file.new_blob is None for file in changed):
-        return None  # the folder itself may be gone, which is an error and empties nothing
+        return None  # the folder itself may be gone, which must be an error and not delete everything
     if any(file.old_blob is None and file.new_blob is None for file in changed):
-        return None  # a link, which is warned of where everything is listed
+        return None  # a link: the long way warns about it
     delta = read_delta(source, changed)
     if delta is None:
         return None
     warnings = sorted(check_delta(connection, delta, now))
     if any(problem.severity == "error" for problem in warnings):
-        return None  # the long way finds it again, with every place
+        return None  # the long way finds the errors again, with every place
     actual = read_actual(connection, scope_of(connection, delta, now), now=now)
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
@@ -119,7 +119,7 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
 
 
 def _is_closed(desired: Desired) -> bool:
-    """Whether all that the changed teams refer to was read: else somebody's access could change and the plan not say so."""
+    """Tell whether everything that changed teams refer to was read; otherwise a plan could miss changed access."""
     declared = desired.declared
     teams = [declared.teams[name] for kind, name in desired.origins if kind == "Team"]
     return all(

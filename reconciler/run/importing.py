@@ -11,9 +11,9 @@ from reconciler.access.problems import Problem
 def import_organisation(
     source: Path, folder: Path, minimum_permission: Literal["write", "maintain", "admin"], email_domain: str
 ) -> tuple[tuple[Problem, ...], int | None]:
-    """Write what a peribolos configuration declares; gives its problems, and how many files were written (None: errors).
+    """Write what a peribolos configuration declares; return its problems, and the number of files written (None: errors).
 
-    Raises SourceError where nothing can be read, or DIR is not empty.
+    Raises SourceError if the files cannot be read or `folder` is not empty.
     """
     from reconciler.source.export import export_state
     from reconciler.source.peribolos import import_peribolos

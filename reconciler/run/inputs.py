@@ -1,4 +1,4 @@
-"""What runs work on: the config repository, the database to read, and what a revision of the one declares."""
+"""The inputs of runs: the config repository, the database to read, and what a revision declares."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from reconciler.source.repository import Repository
 
 Progress = Callable[[int, int], None] | None
-"""Is told how much is done, and of how much."""
+"""A function that takes how much is done, and of how much."""
 _NOTHING = DeclaredState()
 
 
 class Source(NamedTuple):
-    """Where desired state comes from: a repository, the folder in it, and the cache of what was parsed before."""
+    """Where desired state comes from: a repository, a folder in it, and the cache of parsed blobs."""
 
     repository: Repository
     path: str
@@ -35,7 +35,7 @@ class Source(NamedTuple):
 
 
 def open_source(deployment: Deployment) -> Source:
-    """The config repository and the cache, as the deployment names them."""
+    """Open the config repository and the cache that the deployment names."""
     from reconciler.source.cache import open_cache
     from reconciler.source.repository import Repository
 
@@ -43,13 +43,13 @@ def open_source(deployment: Deployment) -> Source:
 
 
 def desired_revision(deployment: Deployment, source: Source, rev: str | None) -> Revision:
-    """The revision that is asked for, or else the configured branch's head."""
+    """Return the requested revision, or the head of the configured branch."""
     return source.repository.head(deployment.branch) if rev is None else source.repository.resolve(rev)
 
 
 @contextmanager
 def reading(deployment: Deployment) -> Iterator[Connection]:
-    """One consistent look at a database whose schema is this Accord's."""
+    """Open a consistent snapshot of a database with the schema that this Accord needs."""
     with open_database(deployment.database_url, read_only=True) as database:
         check(database)
         with database.reading() as connection:
@@ -57,7 +57,7 @@ def reading(deployment: Deployment) -> Iterator[Connection]:
 
 
 def is_new(database: Database) -> bool:
-    """Whether a database has no tables yet. Raises StoreError if its schema is not this Accord's."""
+    """Tell whether a database has no tables yet. Raises StoreError if its schema has another version."""
     try:
         check(database)
     except SchemaMissing:
@@ -66,15 +66,15 @@ def is_new(database: Database) -> bool:
 
 
 def absence(applied: AppliedRevision) -> str:
-    """What to say if an applied revision is not in the repository."""
+    """Return the message for an applied revision that is not in the repository."""
     return (
         f"the applied revision {applied.revision.commit[:12]} is not in this repository: it was rewritten, the clone is shallow "
-        "or old, or it is another repository. Fetch its whole history"
+        "or old, or this is another repository. Fetch its whole history"
     )
 
 
 def refuse_absent(source: Source, applied: AppliedRevision) -> None:
-    """Raise RunError if an applied revision, which is to be read, is not in the repository."""
+    """Raise RunError if an applied revision, which must be read, is not in the repository."""
     if not source.repository.has(applied.revision.commit):
         raise RunError(absence(applied))
 
@@ -82,7 +82,7 @@ def refuse_absent(source: Source, applied: AppliedRevision) -> None:
 def read_declarations(
     source: Source, commit: str, now: datetime, progress: Progress = None
 ) -> tuple[Sequence[Declaration], list[Problem]]:
-    """Everything a commit declares, and what it is warned of.
+    """Read everything that a commit declares, with warnings.
 
     Raises InvalidConfiguration if there are errors.
     """
@@ -97,7 +97,7 @@ def read_declarations(
 
 
 def state_of(declarations: Sequence[Declaration], base: DeclaredState = _NOTHING, gone: Collection[Key] = ()) -> Desired:
-    """Declarations, each name once, as a state: beside the resources of a base that are not gone."""
+    """Build a state from declarations and from the resources of a base, without those that are gone."""
     touched = {kind for kind, _ in gone} | {declaration.kind for declaration in declarations}
     kinds: dict[Kind, dict[str, Resource]] = {kind: dict(base.of_kind(kind)) for kind in touched}
     for kind, name in gone:

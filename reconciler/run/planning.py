@@ -1,4 +1,4 @@
-"""accord plan: a revision against the database, or against another revision without any database."""
+"""accord plan: compares a revision with the database, or with another revision and no database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plan_revision(
     allow_rewind: bool = False,
     progress: Progress = None,
 ) -> Plan:
-    """What applying a revision (by default the configured branch's head) would do now.
+    """Plan what applying a revision (by default the configured branch's head) would do now.
 
     A database without any tables yet is an empty one.
     """
@@ -60,7 +60,7 @@ def plan_against(
     allow_rewind: bool = False,
     progress: Progress = None,
 ) -> Plan:
-    """The plan as the database stands on this connection; without one, for a database that has no tables yet.
+    """Plan against the database on this connection; without one, for a database that has no tables yet.
 
     Raises Rewind unless the revision descends from the applied one.
     """
@@ -82,24 +82,24 @@ def plan_against(
 
 
 def _rewind(source: Source, applied: AppliedRevision, revision: Revision) -> str | None:
-    """What to say where a revision does not descend from the applied one; None where it does."""
+    """Return the message for a revision that does not descend from the applied one; None if it does."""
     before = applied.revision.commit
     if before == revision.commit:
         return None
     if not source.repository.has(before):
-        return f"{absence(applied)}; if it was rewritten on purpose, add --allow-rewind"
+        return f"{absence(applied)}; if the rewrite was intended, add --allow-rewind"
     if source.repository.is_ancestor(before, revision.commit):
         return None
     return (
         f"{revision.commit[:12]} does not descend from the applied revision {before[:12]}: a force-push, or an old clone. "
-        "Fetch the branch's head; if going back is meant, add --allow-rewind"
+        "Fetch the branch's head; to go back on purpose, add --allow-rewind"
     )
 
 
 def compare_revisions(deployment: Deployment, rev: str | None, against: str, *, now: datetime, progress: Progress = None) -> Plan:
-    """What a revision changes against another one, from Git alone: no database, no secrets.
+    """Plan what a revision changes compared with another, from Git alone: without a database and without secrets.
 
-    What only a database knows is taken to be harmless: everybody has a password, nobody is switched off elsewhere.
+    It assumes that what only a database knows is harmless: everyone has a password, and nobody is disabled elsewhere.
     """
     source = open_source(deployment)
     revision, base = desired_revision(deployment, source, rev), source.repository.resolve(against)

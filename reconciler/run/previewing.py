@@ -1,4 +1,4 @@
-"""accord mail preview: one mail as its readers will see it, with sample values."""
+"""accord mail preview: one mail with sample values, as readers will see it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Preview(NamedTuple):
-    """A mail with sample values, where its template is declared (None: it is the built-in one), and what is worth a warning."""
+    """A mail with sample values, where its template is declared (None for the built-in one), and warnings."""
 
     name: str
     origin: Origin | None
@@ -27,9 +27,9 @@ class Preview(NamedTuple):
 
 
 def preview_folder(folder: Path, cache: Path, name: str, *, now: datetime, progress: Progress = None) -> Preview:
-    """A mail by the template in a working folder, or in one file.
+    """Preview a mail with the template in a working folder or in one file.
 
-    Raises SourceError where that cannot be read, InvalidConfiguration where the template has errors.
+    Raises SourceError if that cannot be read, and InvalidConfiguration if the template has errors.
     """
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_folder
@@ -38,7 +38,7 @@ def preview_folder(folder: Path, cache: Path, name: str, *, now: datetime, progr
 
 
 def preview_revision(deployment: Deployment, rev: str, name: str, *, now: datetime, progress: Progress = None) -> Preview:
-    """A mail by the template in a revision of the config repository, or a tree in it. Raises as `preview_folder` does."""
+    """Preview a mail with the template in a revision or a tree of the repository. Raises the same as `preview_folder`."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository

@@ -1,4 +1,4 @@
-"""accord validate: everything that is wrong with a working folder or a revision."""
+"""accord validate: finds everything that is wrong with a working folder or a revision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Validation(NamedTuple):
-    """All problems, sorted by place, and how much was read."""
+    """All problems, sorted by place, and the number of resources and files read."""
 
     problems: list[Problem]
     resources: int
@@ -23,19 +23,19 @@ class Validation(NamedTuple):
 
 
 def working_folder(deployment: Deployment) -> Path:
-    """The folder that holds the resources. Raises SourceError where the repository is not on this machine."""
+    """Return the folder that contains the resources. Raises SourceError if the repository is remote."""
     from reconciler.source.errors import SourceError
     from reconciler.source.location import is_remote
 
     if is_remote(deployment.repository):
-        raise SourceError("a remote repository has no working folder; name a revision, as in --rev main")
+        raise SourceError("a remote repository has no working folder; name a revision, such as --rev main")
     return Path(deployment.repository) / deployment.path
 
 
 def validate_folder(
     folder: Path, cache: Path, *, now: datetime, check_directory: bool = False, progress: Progress = None
 ) -> Validation:
-    """Check a working folder, or one file. Raises SourceError where it cannot be read, Misconfigured for the directories."""
+    """Check a working folder or one file. Raises SourceError if it cannot be read, Misconfigured if the directories cannot."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_folder
 
@@ -46,7 +46,7 @@ def validate_folder(
 def validate_revision(
     deployment: Deployment, rev: str, *, now: datetime, check_directory: bool = False, progress: Progress = None
 ) -> Validation:
-    """Check a revision of the config repository, or a tree in it. Raises SourceError, or Misconfigured for the directories."""
+    """Check a revision of the config repository, or a tree in it. Raises SourceError or Misconfigured."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository

@@ -1,4 +1,4 @@
-"""Documents that fit their schema → resources. Defaults come from the schemas, where they are documented."""
+"""Builds resources from documents that match their schema. Defaults come from the schemas, which document them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from reconciler.source.schema import Finding, schema_of
 
 @cache
 def defaults(kind: Kind) -> dict[str, Any]:
-    """The defaults of a kind's spec, by property."""
+    """Return the defaults of a kind's spec, by property."""
     properties = schema_of(kind)["properties"]["spec"]["properties"]
     return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
 
 @cache
 def section_defaults() -> dict[str, dict[str, Any]]:
-    """The defaults of the settings, by section and key."""
+    """Return the defaults of the settings, by section and key."""
     sections = schema_of("Settings")["properties"]["spec"]["properties"]
     return {
         section: {key: schema["default"] for key, schema in content["properties"].items()}
@@ -45,7 +45,7 @@ def section_defaults() -> dict[str, dict[str, Any]]:
 
 
 def check_values(value: Any) -> list[Finding]:
-    """What a schema cannot say: instants that are on no calendar, permitted IPs that cannot be read. The document may be any."""
+    """Find what a schema cannot: instants outside the calendar and invalid permitted IPs. Accepts any document."""
     found: list[Finding] = []
     spec = value.get("spec") if isinstance(value, dict) else None
     if not isinstance(spec, dict):
@@ -58,7 +58,7 @@ def check_values(value: Any) -> list[Finding]:
                 if item.__class__ is dict:
                     _check(found, ("spec", field, index, "until"), item.get("until"), parse_instant)
         if spec.get("permittedIPs") == []:
-            message = "an empty list restricts nothing; leave it out, or list addresses"
+            message = "an empty list restricts nothing; remove it, or list addresses"
             found.append(Finding("empty-permitted-ips", ("spec", "permittedIPs"), message, severity="warning"))
         for index, text in enumerate(_list(spec, "permittedIPs")):
             _check(found, ("spec", "permittedIPs", index), text, parse_rule)
@@ -80,7 +80,7 @@ def _check(found: list[Finding], path: tuple[str | int, ...], text: Any, parse: 
 
 
 def build(value: dict[str, Any]) -> Resource:
-    """The resource of a document that has no problems."""
+    """Build the resource of a document without problems."""
     metadata, spec = value["metadata"], value.get("spec") or {}
     return _BUILDERS[value["kind"]](metadata["name"], spec, _labels(metadata), tuple(metadata.get("previously", ())))
 

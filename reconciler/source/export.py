@@ -1,4 +1,4 @@
-"""Declared facts as a config repository: one file a resource, in the form people would write."""
+"""Writes declared facts as a config repository: one file per resource, in the form people would write."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from reconciler.source.yaml_text import Plain, Value, yaml_document
 
 FOLDERS: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers", "EmailTemplate": "templates", "Settings": ""}
 MOST_IN_A_FOLDER = 1000
-"""Beyond this many of a kind, each goes into a folder named by its first letter."""
+"""If a kind has more resources than this, they go into folders by first letter."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 Fields = dict[str, Value]
 
 
 def export_state(state: DeclaredState, folder: Path) -> list[Path]:
-    """Write declared facts as a config repository into an empty or new folder; gives the files written.
+    """Write declared facts as a config repository into an empty or new folder; return the files written.
 
     Reading them gives exactly the same state. The bytes depend on nothing but the state. Raises SourceError where the folder
     holds anything, cannot be written, or where a name cannot be a file's.
@@ -56,26 +56,26 @@ def export_state(state: DeclaredState, folder: Path) -> list[Path]:
 
 
 def claim_folder(folder: Path) -> None:
-    """Make the folder where it is not there. Raises SourceError where it holds anything but `.git`, or cannot be made."""
+    """Create the folder if necessary. Raises SourceError if it contains anything except `.git`, or cannot be created."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(path.name for path in folder.iterdir() if path.name != ".git")
     except OSError as error:
         raise SourceError(f"cannot use {folder} as a folder: {error.strerror or error}") from error
     if found:
-        raise SourceError(f"{folder} is not empty (it holds {found[0]!r}); name a new or an empty folder")
+        raise SourceError(f"{folder} is not empty (it contains {found[0]!r}); name a new or empty folder")
 
 
 def can_be_declared(name: str) -> bool:
-    """Whether a name is one that a resource may have, and a file after it."""
+    """Tell whether a name is valid for a resource and its file."""
     return _NAME.fullmatch(name) is not None
 
 
 def resource_path(kind: Kind, name: str, *, sharded: bool = False) -> str:
-    """Where an export puts a resource, relative to the repository's root."""
+    """Return the file for a resource, relative to the repository's root."""
     if not can_be_declared(name):
         raise SourceError(
-            f"the {kind} {name!r} cannot be exported: a declared name has only a-z, 0-9, dots, underscores and hyphens"
+            f"the {kind} {name!r} cannot be exported: a declared name may contain only a-z, 0-9, dots, underscores and hyphens"
         )
     if kind == "Settings":
         return "settings.yaml"
@@ -93,19 +93,19 @@ def _write(path: Path, text: str) -> None:
 
 
 def resource_document(kind: Kind, resource: Resource) -> str:
-    """The YAML document that declares a resource; defaults are left out."""
+    """Write the YAML document that declares a resource, without defaults."""
     return yaml_document({"apiVersion": "accord/v1", "kind": kind, **resource_fields(resource)})
 
 
 def resource_fields(resource: Resource) -> dict[str, Fields]:
-    """A document's `metadata` and `spec`; defaults are left out."""
+    """Return a document's `metadata` and `spec`, without defaults."""
     metadata: Fields = {"name": resource.name}
     _put(metadata, labels=dict(resource.labels), previously=resource.previously)
     return {"metadata": metadata, "spec": _spec(resource)}
 
 
 def _put(fields: Fields, **values: Value) -> None:
-    """Add the values that say something: neither None nor empty."""
+    """Add the values that are neither None nor empty."""
     fields.update((name, value) for name, value in values.items() if value is not None and value != "" and value not in ((), {}))
 
 
@@ -165,7 +165,7 @@ def _permission(permission: Permission) -> Value:
 
 
 def _until(end: datetime | None) -> Plain | None:
-    """An end as people write it: a plain date where it is the end of that day in UTC."""
+    """Write an end as people do: as a plain date if it is the end of that day in UTC."""
     return None if end is None else Plain(show_instant(end))
 
 

@@ -100,7 +100,7 @@ def test_access_as_a_table(applied: Accord) -> None:
 
 @pytest.mark.parametrize("command", [("access",), ("explain", "alice", "tls-public")])
 def test_before_the_first_apply_nothing_was_in_force(applied: Accord, command: tuple[str, ...]) -> None:
-    assert "no revision was applied yet at that instant" in applied(*command, "--at", "2020-01-01", code=ERROR).stderr
+    assert "no revision had been applied at that instant" in applied(*command, "--at", "2020-01-01", code=ERROR).stderr
 
 
 def test_an_empty_database_has_no_access_and_needs_no_repository(accord: Accord, repository: ConfigRepository) -> None:
@@ -229,35 +229,35 @@ def test_every_reason_is_explained(applied: Accord, arguments: tuple[str, ...], 
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        (("off", "tls-public"), ["off is switched off: set `enabled: true` in users/off.yaml"]),
-        (("bob", "tls-public"), ["bob is switched off: an administrator or its directory did it, and has to undo it"]),
-        (("alice", "retired"), ["the issuer is switched off: set `enabled: true` in issuers/off.yaml"]),
+        (("off", "tls-public"), ["off is disabled: set `enabled: true` in users/off.yaml"]),
+        (("bob", "tls-public"), ["bob is disabled: an administrator or its directory did this and must undo it"]),
+        (("alice", "retired"), ["the issuer is disabled: set `enabled: true` in issuers/off.yaml"]),
         (
             ("off", "retired"),
             [
-                "off is switched off: set `enabled: true` in users/off.yaml",
-                "the issuer is switched off: set `enabled: true` in issuers/off.yaml",
+                "off is disabled: set `enabled: true` in users/off.yaml",
+                "the issuer is disabled: set `enabled: true` in issuers/off.yaml",
             ],
         ),
         (
             ("frank", "tls-public"),
             [
-                "frank is in no team that may use tls-public; frank is in no team",
-                "make frank a member of a team that may: cover in teams/cover.yaml, web in teams/web.yaml",
+                "frank is not in a team that may use tls-public; frank is in no team",
+                "make frank a member of a team that may use it: cover in teams/cover.yaml, web in teams/web.yaml",
             ],
         ),
         (
             ("carol", "tls-public"),
             [
-                "carol is in no team that may use tls-public; carol is in idle",
-                "make carol a member of a team that may: cover in teams/cover.yaml, web in teams/web.yaml",
-                "or add tls-public to the issuers of a team of carol's: idle in teams/idle.yaml",
+                "carol is not in a team that may use tls-public; carol is in idle",
+                "make carol a member of a team that may use it: cover in teams/cover.yaml, web in teams/web.yaml",
+                "or add tls-public to the issuers of one of carol's teams: idle in teams/idle.yaml",
             ],
         ),
         (("erin", "tls-public"), ["web: extend `until` in teams/web.yaml"]),
         (
             ("alice", "tls-public", "--address", "192.0.2.1"),
-            ["the address is in no permitted-IP list of alice's teams (web)"],
+            ["no permitted IP of alice's teams (web) covers the address"],
         ),
     ],
 )
@@ -292,7 +292,7 @@ def test_an_account_of_a_directory_is_in_a_team_through_its_groups(applied: Acco
     [way] = document["ways"]
     assert way["links"][0]["words"] == "dora is in web through its AD groups (PKI-Web)"
     assert way["links"][0]["declared"]["file"] == "teams/web.yaml"
-    assert applied.json("explain", "dirk", "tls-public")["subjects"][0]["words"] == "directory account dirk is switched off"
+    assert applied.json("explain", "dirk", "tls-public")["subjects"][0]["words"] == "directory account dirk is disabled"
 
 
 def test_an_explanation_of_the_past_and_of_the_coming(accord: Accord, repository: ConfigRepository) -> None:

@@ -311,11 +311,11 @@ def test_the_defaults_are_the_folder_and_a_file_in_it(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "which cannot be read"),
+        (None, "cannot read `"),
         ("branch = ", "is not TOML"),
-        ('bramch = "x"', "sets `bramch`, which is no setting; did you mean `branch`?"),
-        ("branch = 1", "sets `branch` to something that is not a text"),
-        ("cache = []", "sets `cache` to something that is not a text"),
+        ('bramch = "x"', "sets `bramch`, which is not a setting; did you mean `branch`?"),
+        ("branch = 1", "sets `branch` to a value that is not text"),
+        ("cache = []", "sets `cache` to a value that is not text"),
         ('database_url = "mysql://x"', "Accord does not support mysql://x"),
     ],
 )
@@ -331,7 +331,7 @@ def test_a_settings_file_that_cannot_be_used_is_named(accord: Accord, tmp_path: 
 def test_a_settings_file_that_is_no_text_is_named(accord: Accord, tmp_path: Path) -> None:
     file = tmp_path / "accord.toml"
     file.write_bytes(b"\xff\xfe")
-    assert "cannot be read" in accord("history", code=ERROR, ACCORD_CONFIG=str(file)).stderr
+    assert "cannot read `" in accord("history", code=ERROR, ACCORD_CONFIG=str(file)).stderr
 
 
 # Secrets

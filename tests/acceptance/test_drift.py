@@ -248,14 +248,14 @@ def test_what_cannot_be_put_right_alone_says_what_it_needs(accord: Accord, repos
     repository.commit(DECLARED)
     accord("apply", "--yes")
     by_hand(accord, "DELETE FROM users WHERE name = 'bob'")
-    assert "without User/bob; name them too" in accord("drift", "--repair", "--only", "Team/web", "--yes", code=ERROR).stderr
+    assert "without User/bob; name them as well" in accord("drift", "--repair", "--only", "Team/web", "--yes", code=ERROR).stderr
     accord("drift", "--repair", "--only", "User/bob", "--yes")
     accord("drift", "--repair", "--only", "Team/web", "--yes")
     by_hand(
         accord, "INSERT INTO users (name, email, file) VALUES ('mallory', 'm@example.org', 'x.yaml')", member("web", "mallory")
     )
     error = accord("drift", "--repair", "--only", "User/mallory", "--yes", code=ERROR).stderr
-    assert "User/mallory cannot be put right without Team/web; name it too" in error
+    assert "User/mallory cannot be repaired without Team/web; name it as well" in error
     accord("drift", "--repair", "--only", "User/mallory", "--only", "Team/web", "--yes")
     assert accord.json("drift")["differences"] == []
 
@@ -347,8 +347,8 @@ def test_what_changed_after_it_was_shown_is_not_put_right(
 @SQLITE
 def test_nothing_can_differ_before_anything_was_applied(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
-    assert "nothing was ever applied" in accord("drift", code=ERROR).stderr
-    assert "nothing was ever applied" in accord("drift", "--repair", "--yes", code=ERROR).stderr
+    assert "no revision has been applied" in accord("drift", code=ERROR).stderr
+    assert "no revision has been applied" in accord("drift", "--repair", "--yes", code=ERROR).stderr
 
 
 @SQLITE

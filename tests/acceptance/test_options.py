@@ -31,7 +31,7 @@ def test_a_repository_whose_path_is_not_utf_8_is_applied_under_a_name_that_is(
 @pytest.mark.parametrize("location", ["https://alice:hunter2@127.0.0.1:1/config.git", "git@127.0.0.1:hunter2"])
 def test_a_remote_repository_is_validated_by_revision(accord: Accord, location: str) -> None:
     said = accord("validate", "--repository", location, code=ERROR).stderr
-    assert said == "accord: a remote repository has no working folder; name a revision, as in --rev main\n"
+    assert said == "accord: a remote repository has no working folder; name a revision, such as --rev main\n"
     assert "there is no folder `host/x`" in accord("validate", "--repository", "alice:hunter2@host/x", code=ERROR).stderr
 
 

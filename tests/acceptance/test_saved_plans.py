@@ -22,7 +22,7 @@ def test_a_plan_is_saved_reviewed_and_applied_as_it_was_reviewed(begun: Desk, tm
     assert json.loads(file.read_text()) == shown
     assert accord("apply", str(file), "--yes").output.splitlines()[-1].startswith("Applied ")
     before = everything(accord)
-    assert "another revision was applied since" in accord("apply", str(file), "--yes", code=STALE).stderr
+    assert "another revision has been applied since" in accord("apply", str(file), "--yes", code=STALE).stderr
     assert everything(accord) == before
 
 
@@ -34,7 +34,7 @@ def test_a_plan_of_a_revision_that_was_overtaken_is_stale_not_a_rewind(begun: De
     begun.write("issuers/code.yaml", "apiVersion: accord/v1\nkind: Issuer\nmetadata: {name: code}\nspec: {}\n")
     begun.commit("Another")
     accord("apply", "--yes")
-    assert "another revision was applied since" in accord("apply", str(file), "--yes", code=STALE).stderr
+    assert "another revision has been applied since" in accord("apply", str(file), "--yes", code=STALE).stderr
 
 
 def test_a_plan_that_is_stale_is_refused(begun: Desk, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_plan_that_is_stale_is_refused(begun: Desk, tmp_path: Path) -> None:
     assert "the database has changed since" in accord("apply", str(file), "--yes", code=STALE).stderr
     accord("plan", "--out", str(file))
     by_hand(accord, "UPDATE issuers SET description = 'by hand'")
-    assert "it differs in: digest, changes" in accord("apply", str(file), "--yes", code=STALE).stderr
+    assert "they differ in: digest, changes" in accord("apply", str(file), "--yes", code=STALE).stderr
     assert accord.json("history")[0]["commit"] != begun.git("rev-parse", "HEAD").strip()
 
 
@@ -148,7 +148,7 @@ def test_a_saved_plan_says_itself_what_it_is_for(begun: Desk, tmp_path: Path) ->
     file = tmp_path / "plan.json"
     begun.accord("plan", "--out", str(file))
     adopting = begun.accord("apply", str(file), "--yes", "--adopt", code=STALE)
-    assert "--adopt must be given for both" in adopting.stderr
+    assert "give --adopt to both or neither" in adopting.stderr
     assert "nowhere.json' does not exist" in begun.accord("apply", str(tmp_path / "nowhere.json"), "--yes", code=ERROR).stderr
     missing = begun.accord("plan", "--out", str(tmp_path / "nowhere" / "plan.json"), code=ERROR)
     assert missing.stderr == f"accord: the plan cannot be saved: there is no folder `{tmp_path}/nowhere`\n"

@@ -136,7 +136,7 @@ def test_a_crowd_is_spread_over_folders_by_first_letter(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_anything_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(SourceError, match=r"is not empty \(it holds 'notes.txt'\)"):
+    with pytest.raises(SourceError, match=r"is not empty \(it contains 'notes.txt'\)"):
         export_state(DeclaredState(issuers={"tls": Issuer("tls")}), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
+
+from reconciler.access.fields import Field
 
 Kind: TypeAlias = Literal["User", "Team", "Issuer", "EmailTemplate", "Settings"]
 KINDS: tuple[Kind, ...] = ("User", "Team", "Issuer", "EmailTemplate", "Settings")
@@ -17,8 +19,13 @@ KINDS: tuple[Kind, ...] = ("User", "Team", "Issuer", "EmailTemplate", "Settings"
 Key: TypeAlias = tuple[Kind, str]
 """A resource's identity: kind and name."""
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
+Labels: TypeAlias = Annotated[tuple[tuple[str, str], ...], Field("labels", "labels", metadata=True)]
 """Free strings, sorted by key."""
+
+Previously: TypeAlias = Annotated[tuple[str, ...], Field("previously", "texts", metadata=True)]
+"""Earlier names."""
+
+_PASSWORDS = {"person": "generated", "application": "none"}
 
 
 class Origin(NamedTuple):
@@ -47,91 +54,100 @@ class User(NamedTuple):
     """A declared account. All instants are aware and in UTC."""
 
     name: str
-    email: str
-    full_name: str | None = None
-    type: Literal["person", "application"] = "person"
-    enabled: bool = True
-    initial_password: Literal["generated", "none"] = "generated"
-    password_change_required_after: datetime | None = None
+    email: Annotated[str, Field("email", "text")]
+    full_name: Annotated[str | None, Field("fullName", "text")] = None
+    type: Annotated[Literal["person", "application"], Field("type", "text")] = "person"
+    enabled: Annotated[bool, Field("enabled", "flag", "disabled_by_git", opposite=True)] = True
+    initial_password: Annotated[Literal["generated", "none"], Field("initialPassword", "text", usual=("type", _PASSWORDS))] = (
+        "generated"
+    )
+    password_change_required_after: Annotated[datetime | None, Field("passwordChangeRequiredAfter", "instant")] = None
     labels: Labels = ()
-    previously: tuple[str, ...] = ()
+    previously: Previously = ()
 
 
 class Membership(NamedTuple):
     """One member of a team, until an instant (exclusive) or forever."""
 
-    user: str
-    until: datetime | None = None
-    reason: str | None = None
+    user: Annotated[str, Field("user", "text")]
+    until: Annotated[datetime | None, Field("until", "end")] = None
+    reason: Annotated[str | None, Field("reason", "text")] = None
 
 
 class Permission(NamedTuple):
     """One issuer that a team may use, until an instant (exclusive) or forever."""
 
-    issuer: str
-    until: datetime | None = None
+    issuer: Annotated[str, Field("issuer", "text")]
+    until: Annotated[datetime | None, Field("until", "end")] = None
 
 
 class Team(NamedTuple):
     """A team: the only way to a permission. Members, permissions, AD groups and permitted IPs are sorted."""
 
     name: str
-    description: str = ""
-    administrator: bool = False
-    members: tuple[Membership, ...] = ()
-    permissions: tuple[Permission, ...] = ()
-    ad_groups: tuple[str, ...] = ()
-    permitted_ips: tuple[str, ...] = ()
-    may_decide_for: tuple[str, ...] | Literal["everyone"] = ()
-    suppress_issued_emails: bool = False
-    suppress_reminder_emails: bool = False
+    description: Annotated[str, Field("description", "text")] = ""
+    administrator: Annotated[bool, Field("administrator", "flag")] = False
+    members: Annotated[tuple[Membership, ...], Field("members", "links", None, part=Membership)] = ()
+    permissions: Annotated[tuple[Permission, ...], Field("issuers", "links", None, part=Permission)] = ()
+    ad_groups: Annotated[tuple[str, ...], Field("adGroups", "names")] = ()
+    permitted_ips: Annotated[tuple[str, ...], Field("permittedIPs", "names")] = ()
+    may_decide_for: Annotated[tuple[str, ...] | Literal["everyone"], Field("mayDecideFor", "names or everyone")] = ()
+    suppress_issued_emails: Annotated[bool, Field("suppressIssuedEmails", "flag")] = False
+    suppress_reminder_emails: Annotated[bool, Field("suppressReminderEmails", "flag")] = False
     labels: Labels = ()
-    previously: tuple[str, ...] = ()
+    previously: Previously = ()
 
 
 class Issuer(NamedTuple):
     """A certificate issuer. Without a display name, it is shown by its name."""
 
     name: str
-    display_name: str | None = None
-    description: str = ""
-    enabled: bool = True
+    display_name: Annotated[str | None, Field("displayName", "text")] = None
+    description: Annotated[str, Field("description", "text")] = ""
+    enabled: Annotated[bool, Field("enabled", "flag")] = True
     labels: Labels = ()
-    previously: tuple[str, ...] = ()
+    previously: Previously = ()
 
 
 class EmailTemplate(NamedTuple):
     """The text of one kind of mail, as Jinja templates."""
 
     name: str
-    subject: str
-    text: str
-    html: str | None = None
+    subject: Annotated[str, Field("subject", "text")]
+    text: Annotated[str, Field("text", "text")]
+    html: Annotated[str | None, Field("html", "text")] = None
     labels: Labels = ()
-    previously: tuple[str, ...] = ()
+    previously: Previously = ()
 
 
 class Guards(NamedTuple):
     """Limits on what one plan may do. None turns a guard off."""
 
-    max_deletions_percent: float = 10.0
-    max_administrators: int | None = 10
-    administrators_need_permitted_ips: bool = False
-    separation_of_duties: tuple[tuple[str, ...], ...] = ()
-    max_people_gaining: int | None = None
+    max_deletions_percent: Annotated[float, Field("maxDeletions", "percent")] = 10.0
+    max_administrators: Annotated[int | None, Field("maxAdministrators", "number")] = 10
+    administrators_need_permitted_ips: Annotated[bool, Field("requireAdministratorIPs", "flag")] = False
+    separation_of_duties: Annotated[tuple[tuple[str, ...], ...], Field("separationOfDuties", "groups")] = ()
+    max_people_gaining: Annotated[int | None, Field("maxPeopleGaining", "number")] = None
 
 
 class Settings(NamedTuple):
     """The policies. `policies` holds the sections that the reconciler only stores, as canonical JSON text by section."""
 
     name: str = "default"
-    guards: Guards = Guards()
-    policies: tuple[tuple[str, str], ...] = ()
+    guards: Annotated[Guards, Field("guards", "limits", part=Guards)] = Guards()
+    policies: Annotated[tuple[tuple[str, str], ...], Field("policies", "policies")] = ()
     labels: Labels = ()
-    previously: tuple[str, ...] = ()
+    previously: Previously = ()
 
 
 Resource: TypeAlias = User | Team | Issuer | EmailTemplate | Settings
+RESOURCES: Mapping[Kind, type[Resource]] = {
+    "User": User,
+    "Team": Team,
+    "Issuer": Issuer,
+    "EmailTemplate": EmailTemplate,
+    "Settings": Settings,
+}
 
 
 class Declaration(NamedTuple):

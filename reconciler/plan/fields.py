@@ -5,120 +5,70 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
+from reconciler.access.fields import Codec, Field, fields_of
 from reconciler.access.instants import format_instant
-from reconciler.access.resources import (
-    EmailTemplate,
-    Guards,
-    Issuer,
-    Kind,
-    Membership,
-    Permission,
-    Resource,
-    Settings,
-    Team,
-    User,
-)
+from reconciler.access.resources import RESOURCES, Guards, Kind, Resource, Settings
 
 Value = Any
 """A value that YAML and JSON can express."""
+_Show = Callable[[Any], Value] | None
+"""Converts a value to one that JSON can express; None: they are the same."""
 
 
 def _instant(value: datetime | None) -> str | None:
     return None if value is None else format_instant(value)
 
 
-def membership_item(membership: Membership) -> Value:
-    """Return a team's member as in YAML: a name, or a mapping if there is an end or a reason."""
-    if membership.until is None and membership.reason is None:
-        return membership.user
-    parts = {"user": membership.user, "until": _instant(membership.until), "reason": membership.reason}
-    return {key: value for key, value in parts.items() if value is not None}
-
-
-def permission_item(permission: Permission) -> Value:
-    """Return a team's issuer as in YAML."""
-    if permission.until is None:
-        return permission.issuer
-    return {"issuer": permission.issuer, "until": _instant(permission.until)}
-
-
-Fields = dict[str, Value]
-
-
-def _common(resource: Resource) -> Fields:
-    return {"labels": dict(resource.labels), "previously": list(resource.previously)}
-
-
-def _user(user: User) -> Fields:
-    return {
-        "email": user.email,
-        "fullName": user.full_name,
-        "type": user.type,
-        "enabled": user.enabled,
-        "initialPassword": user.initial_password,
-        "passwordChangeRequiredAfter": _instant(user.password_change_required_after),
-        **_common(user),
-    }
-
-
-def _team(team: Team) -> Fields:
-    return {
-        "description": team.description,
-        "administrator": team.administrator,
-        "members": [membership_item(member) for member in team.members],
-        "issuers": [permission_item(permission) for permission in team.permissions],
-        "adGroups": list(team.ad_groups),
-        "permittedIPs": list(team.permitted_ips),
-        "mayDecideFor": [team.may_decide_for] if isinstance(team.may_decide_for, str) else list(team.may_decide_for),
-        "suppressIssuedEmails": team.suppress_issued_emails,
-        "suppressReminderEmails": team.suppress_reminder_emails,
-        **_common(team),
-    }
-
-
-def _issuer(issuer: Issuer) -> Fields:
-    return {
-        "displayName": issuer.display_name,
-        "description": issuer.description,
-        "enabled": issuer.enabled,
-        **_common(issuer),
-    }
-
-
-def _template(template: EmailTemplate) -> Fields:
-    return {"subject": template.subject, "text": template.text, "html": template.html, **_common(template)}
-
-
-def _settings(settings: Settings) -> Fields:
-    guards = settings.guards
-    return {
-        "guards.maxDeletions": f"{guards.max_deletions_percent:g}%",
-        "guards.maxAdministrators": guards.max_administrators,
-        "guards.requireAdministratorIPs": guards.administrators_need_permitted_ips,
-        "guards.separationOfDuties": [list(teams) for teams in guards.separation_of_duties],
-        "guards.maxPeopleGaining": guards.max_people_gaining,
-        **_common(settings),
-    }
-
-
-_FIELDS: dict[Kind, Callable[[Any], Fields]] = {
-    "User": _user,
-    "Team": _team,
-    "Issuer": _issuer,
-    "EmailTemplate": _template,
-    "Settings": _settings,
+_SHOW: Mapping[Codec, _Show] = {
+    "text": None,
+    "flag": None,
+    "number": None,
+    "percent": "{:g}%".format,
+    "instant": _instant,
+    "end": _instant,
+    "texts": list,
+    "names": list,
+    "names or everyone": lambda value: [value] if isinstance(value, str) else list(value),
+    "groups": lambda value: list(map(list, value)),
+    "labels": dict,
 }
-"""The fields of each kind by their YAML names, in the order in which differences are shown."""
-_BLANK: dict[Kind, Resource] = {
-    "User": User("", ""),
-    "Team": Team(""),
-    "Issuer": Issuer(""),
-    "EmailTemplate": EmailTemplate("", "", ""),
-    "Settings": Settings(guards=Guards()),
-}
-_BLANK_FIELDS = {kind: fields(_BLANK[kind]) for kind, fields in _FIELDS.items()}
+
+
+def _show(field: Field) -> _Show:
+    if field.part is None:
+        return _SHOW[field.codec]
+    (name, _), *rest = [(part.yaml, _SHOW[part.codec]) for part in fields_of(field.part).values()]
+    no_more = (None,) * len(rest)
+
+    def item(link: tuple[Any, ...]) -> Value:
+        """Return a link as in YAML: a name, or a mapping if there is more to say."""
+        if link[1:] == no_more:
+            return link[0]
+        more = zip(rest, link[1:], strict=True)
+        return {name: link[0], **{key: show(value) if show else value for (key, show), value in more if value is not None}}
+
+    return lambda links: [item(link) for link in links]
+
+
+@cache
+def _shown(kind: Kind) -> tuple[Resource, list[tuple[str, int, _Show]]]:
+    """Return a resource that says nothing, and each field's name, its position in `_values`, and how to show it."""
+    made = RESOURCES[kind]
+    limits = [(f"guards.{part.yaml}", part) for part in fields_of(Guards).values()] if kind == "Settings" else []
+    fields = [(name, index, _show(part)) for index, (name, part) in enumerate(limits)]
+    fields += [
+        (field.yaml, len(limits) + made._fields.index(attribute), _show(field))
+        for attribute, field in fields_of(made).items()
+        if field.codec not in ("limits", "policies")
+    ]
+    return made(**{name: made._field_defaults.get(name, "") for name in made._fields}), fields
+
+
+def _values(resource: Resource) -> tuple[Any, ...]:
+    return (*resource.guards, *resource) if isinstance(resource, Settings) else resource
 
 
 def differences(kind: Kind, before: Resource | None, after: Resource | None) -> dict[str, dict[str, Value]]:
@@ -127,15 +77,21 @@ def differences(kind: Kind, before: Resource | None, after: Resource | None) -> 
     A single value gives {"from", "to"}. A list, compared as a set of items, gives {"added", "removed"}, and "changed" for items
     that stay but differ. New and deleted resources are compared with an empty one; a deleted resource's values go to None.
     """
-    old = _BLANK_FIELDS[kind] if before is None else _FIELDS[kind](before)
-    new = _BLANK_FIELDS[kind] if after is None else _FIELDS[kind](after)
+    blank, fields = _shown(kind)
+    old, new = before or blank, after or blank
+    held, wanted = _values(old), _values(new)
     found: dict[str, dict[str, Value]] = {}
-    for name, now in new.items():
-        was = old[name]
-        if was != now:
-            found[name] = _list_difference(was, now) if now.__class__ is list else {"from": was, "to": now if after else None}
+    for name, index, show in fields:
+        was, now = held[index], wanted[index]
+        if was is now or was == now:
+            continue
+        if show is not None:
+            was, now = show(was), show(now)
+            if was == now:
+                continue
+        found[name] = _list_difference(was, now) if now.__class__ is list else {"from": was, "to": now if after else None}
     if kind == "Settings":
-        found.update(_policy_differences(before or _BLANK[kind], after or _BLANK[kind]))
+        found.update(_policy_differences(old, new))
     return found
 
 

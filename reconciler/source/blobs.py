@@ -14,11 +14,11 @@ import orjson
 import yaml
 
 from reconciler.access.resources import KINDS
-from reconciler.source.build import check_values
 from reconciler.source.documents import Document, Unreadable, read, without_control_characters
 from reconciler.source.positions import Places
 from reconciler.source.schema import MOST_FINDINGS, Finding, find_problems
 from reconciler.source.secrets import may_hold_secret, secret_in
+from reconciler.source.values import check_values
 
 Report = tuple[int, int, str, str, str, str | None]
 """Line, column, rule, severity, message and suggestion: a problem in a blob, whichever files contain it."""

@@ -1,37 +1,20 @@
-"""Builds resources from documents that match their schema. Defaults come from the schemas, which document them."""
+"""Builds resources from documents that match their schema, by the table of their fields (`reconciler/access/fields.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
+from reconciler.access.fields import Codec, fields_of
 from reconciler.access.instants import parse_instant
-from reconciler.access.permitted_ips import parse_rule
-from reconciler.access.resources import (
-    EmailTemplate,
-    Guards,
-    Issuer,
-    Kind,
-    Labels,
-    Membership,
-    Permission,
-    Resource,
-    Settings,
-    Team,
-    User,
-)
-from reconciler.source.schema import Finding, schema_of
+from reconciler.access.resources import RESOURCES, Kind, Resource
+from reconciler.source.schema import schema_of
 
-
-@cache
-def defaults(kind: Kind) -> dict[str, Any]:
-    """Return the defaults of a kind's spec, by property."""
-    properties = schema_of(kind)["properties"]["spec"]["properties"]
-    return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
+_Read = Callable[[Any], Any] | None
+"""Converts what YAML has to a value; None: they are the same."""
 
 
 @cache
@@ -44,145 +27,114 @@ def section_defaults() -> dict[str, dict[str, Any]]:
     }
 
 
-def check_values(value: Any) -> list[Finding]:
-    """Find what a schema cannot: instants outside the calendar and invalid permitted IPs. Accepts any document."""
-    found: list[Finding] = []
-    spec = value.get("spec") if isinstance(value, dict) else None
-    if not isinstance(spec, dict):
-        return found
-    if value.get("kind") == "User":
-        _check(found, ("spec", "passwordChangeRequiredAfter"), spec.get("passwordChangeRequiredAfter"), parse_instant)
-    elif value.get("kind") == "Team":
-        for field in ("members", "issuers"):
-            for index, item in enumerate(_list(spec, field)):
-                if item.__class__ is dict:
-                    _check(found, ("spec", field, index, "until"), item.get("until"), parse_instant)
-        if spec.get("permittedIPs") == []:
-            message = "an empty list restricts nothing; remove it, or list addresses"
-            found.append(Finding("empty-permitted-ips", ("spec", "permittedIPs"), message, severity="warning"))
-        for index, text in enumerate(_list(spec, "permittedIPs")):
-            _check(found, ("spec", "permittedIPs", index), text, parse_rule)
-    return found
+def _names(value: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(value)) if len(value) > 1 else tuple(value)
 
 
-def _list(spec: dict[str, Any], field: str) -> Sequence[Any]:
-    found = spec.get(field)
-    return found if isinstance(found, list) else ()
-
-
-def _check(found: list[Finding], path: tuple[str | int, ...], text: Any, parse: Callable[[str], object]) -> None:
-    if not isinstance(text, str):
-        return
-    try:
-        parse(text)
-    except ValueError as error:
-        found.append(Finding("invalid-ip" if "permittedIPs" in path else "invalid-instant", path, str(error)))
-
-
-def build(value: dict[str, Any]) -> Resource:
-    """Build the resource of a document without problems."""
-    metadata, spec = value["metadata"], value.get("spec") or {}
-    return _BUILDERS[value["kind"]](metadata["name"], spec, _labels(metadata), tuple(metadata.get("previously", ())))
-
-
-def _labels(metadata: dict[str, Any]) -> Labels:
-    labels = metadata.get("labels")
-    return tuple(sorted(labels.items())) if labels else ()
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else parse_instant(text)
-
-
-def _user(name: str, spec: dict[str, Any], labels: Labels, previously: tuple[str, ...]) -> User:
-    default, get = defaults("User"), spec.get
-    kind = get("type", default["type"])
-    return User(
-        name,
-        spec["email"],
-        get("fullName"),
-        kind,
-        get("enabled", default["enabled"]),
-        get("initialPassword") or ("generated" if kind == "person" else "none"),
-        _instant(get("passwordChangeRequiredAfter")),
-        labels,
-        previously,
+def _policies(sections: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        sorted(
+            (section, orjson.dumps({**usual, **sections.get(section, {})}, option=orjson.OPT_SORT_KEYS).decode())
+            for section, usual in section_defaults().items()
+            if section != "guards"
+        )
     )
 
 
-def _membership(item: Any) -> Membership:
-    if item.__class__ is str:
-        return Membership(item)
-    return Membership(item["user"], _instant(item.get("until")), item.get("reason"))
+_READ: Mapping[Codec, _Read] = {
+    "text": None,
+    "flag": None,
+    "number": None,
+    "percent": lambda text: float(text.removesuffix("%")),
+    "instant": parse_instant,
+    "end": parse_instant,
+    "texts": tuple,
+    "names": _names,
+    "names or everyone": lambda value: value if value == "everyone" else _names(value),
+    "groups": lambda value: tuple(sorted(map(_names, value))),
+    "labels": lambda value: tuple(sorted(value.items())),
+    "policies": _policies,
+}
 
 
-def _permission(item: Any) -> Permission:
-    return Permission(item) if item.__class__ is str else Permission(item["issuer"], _instant(item.get("until")))
+class _Form(NamedTuple):
+    """How to make resources of a kind, or parts of one: start from the blank values, and replace those that YAML gives."""
+
+    type: type[Any]
+    blank: list[Any]
+    metadata: dict[str, tuple[int, _Read]]
+    spec: dict[str, tuple[int, _Read]]
+    """By a field's name in YAML: the position of its value, and how to read it."""
+    usual: list[tuple[int, int, Mapping[str, Any]]]
+    """Positions of values whose default depends on another value, the position of that one, and the default for each."""
+
+
+def _form(made: type[Any]) -> _Form:
+    fields, index = fields_of(made), made._fields.index
+    places = {name: (field, (index(name), reader(field.codec, field.part))) for name, field in fields.items()}
+    return _Form(
+        type=made,
+        blank=[None if name in fields and fields[name].usual else made._field_defaults.get(name) for name in made._fields],
+        metadata={"name": (0, None), **{field.yaml: place for field, place in places.values() if field.metadata}},
+        spec={field.yaml: place for field, place in places.values() if not field.metadata},
+        usual=[(index(name), index(field.usual[0]), field.usual[1]) for name, field in fields.items() if field.usual],
+    )
+
+
+def reader(codec: Codec, part: type[Any] | None = None) -> _Read:
+    """Return the function that converts what YAML has to a field's value; None: they are the same."""
+    if part is None:
+        return _READ[codec]
+    form, new = _form(part), tuple.__new__
+    read_one = _filled(form)
+    if codec == "limits":
+        return read_one
+
+    def read_links(items: list[Any]) -> tuple[Any, ...]:
+        rest = form.blank[1:]
+        links = [new(part, (item, *rest)) if item.__class__ is str else read_one(item) for item in items]
+        return tuple(sorted(links, key=_first) if len(links) > 1 else links)
+
+    return read_links
 
 
 def _first(item: tuple[Any, ...]) -> Any:
     return item[0]
 
 
-def _team(name: str, spec: dict[str, Any], labels: Labels, previously: tuple[str, ...]) -> Team:
-    default, get = defaults("Team"), spec.get
-    decide_for = get("mayDecideFor", default["mayDecideFor"])
-    return Team(
-        name,
-        get("description", default["description"]),
-        get("administrator", default["administrator"]),
-        tuple(sorted(map(_membership, get("members", ())), key=_first)),
-        tuple(sorted(map(_permission, get("issuers", ())), key=_first)),
-        tuple(sorted(get("adGroups", ()))),
-        tuple(sorted(get("permittedIPs", ()))),
-        decide_for if decide_for == "everyone" else tuple(sorted(decide_for)),
-        get("suppressIssuedEmails", default["suppressIssuedEmails"]),
-        get("suppressReminderEmails", default["suppressReminderEmails"]),
-        labels,
-        previously,
-    )
+def _filled(form: _Form) -> Callable[[dict[str, Any]], Any]:
+    """Make a function that builds one part from a mapping."""
+    new, (made, blank, _, spec, _) = tuple.__new__, form
+
+    def fill(content: dict[str, Any]) -> Any:
+        values = blank.copy()
+        for key, value in content.items():
+            index, read = spec[key]
+            values[index] = value if read is None else read(value)
+        return new(made, values)
+
+    return fill
 
 
-def _issuer(name: str, spec: dict[str, Any], labels: Labels, previously: tuple[str, ...]) -> Issuer:
-    default = defaults("Issuer")
-    return Issuer(
-        name,
-        spec.get("displayName"),
-        spec.get("description", default["description"]),
-        spec.get("enabled", default["enabled"]),
-        labels,
-        previously,
-    )
+@cache
+def _form_of(kind: Kind) -> _Form:
+    return _form(RESOURCES[kind])
 
 
-def _template(name: str, spec: dict[str, Any], labels: Labels, previously: tuple[str, ...]) -> EmailTemplate:
-    return EmailTemplate(name, spec["subject"], spec["text"], spec.get("html"), labels, previously)
-
-
-def _settings(name: str, spec: dict[str, Any], labels: Labels, previously: tuple[str, ...]) -> Settings:
-    full = {section: {**default, **spec.get(section, {})} for section, default in section_defaults().items()}
-    guards = full.pop("guards")
-    return Settings(
-        name,
-        Guards(
-            max_deletions_percent=float(guards["maxDeletions"].removesuffix("%")),
-            max_administrators=guards["maxAdministrators"],
-            administrators_need_permitted_ips=guards["requireAdministratorIPs"],
-            separation_of_duties=tuple(sorted(tuple(sorted(teams)) for teams in guards["separationOfDuties"])),
-            max_people_gaining=guards["maxPeopleGaining"],
-        ),
-        tuple(
-            sorted((section, orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()) for section, content in full.items())
-        ),
-        labels,
-        previously,
-    )
-
-
-_BUILDERS: dict[str, Callable[[str, dict[str, Any], Labels, tuple[str, ...]], Resource]] = {
-    "User": _user,
-    "Team": _team,
-    "Issuer": _issuer,
-    "EmailTemplate": _template,
-    "Settings": _settings,
-}
+def build(value: dict[str, Any]) -> Resource:
+    """Build the resource of a document without problems."""
+    spec, kind = value.get("spec") or {}, value["kind"]
+    if kind == "Settings":
+        spec = {"guards": spec.get("guards", {}), "policies": spec}
+    made, blank, places_in_metadata, places, usual = _form_of(kind)
+    values = blank.copy()
+    for key, said in value["metadata"].items():
+        index, read = places_in_metadata[key]
+        values[index] = said if read is None else read(said)
+    for key, said in spec.items():
+        index, read = places[key]
+        values[index] = said if read is None else read(said)
+    for index, on, by_value in usual:
+        if values[index] is None:
+            values[index] = by_value[values[on]]
+    return tuple.__new__(made, values)  # type: ignore[no-any-return]

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from reconciler.access.fields import Codec, Field, fields_of
 from reconciler.access.instants import format_instant, show_instant
-from reconciler.access.resources import (
-    KINDS,
-    DeclaredState,
-    EmailTemplate,
-    Guards,
-    Issuer,
-    Kind,
-    Membership,
-    Permission,
-    Resource,
-    Settings,
-    Team,
-    User,
-)
+from reconciler.access.resources import KINDS, DeclaredState, Kind, Resource
 from reconciler.source.build import section_defaults
 from reconciler.source.errors import SourceError
 from reconciler.source.yaml_text import Plain, Value, yaml_document
@@ -100,105 +88,66 @@ def resource_document(kind: Kind, resource: Resource) -> str:
 def resource_fields(resource: Resource) -> dict[str, Fields]:
     """Return a document's `metadata` and `spec`, without defaults."""
     metadata: Fields = {"name": resource.name}
-    _put(metadata, labels=dict(resource.labels), previously=resource.previously)
-    return {"metadata": metadata, "spec": _spec(resource)}
+    spec: Fields = {}
+    for attribute, field in fields_of(type(resource)).items():
+        value = getattr(resource, attribute)
+        if attribute in resource._field_defaults and (value in _NOTHING or value == _usual(resource, attribute, field)):
+            continue
+        if field.codec == "policies":
+            spec = {**_policies(value), **spec}
+        else:
+            (metadata if field.metadata else spec)[field.yaml] = _written(field, value)
+    return {"metadata": metadata, "spec": spec}
 
 
-def _put(fields: Fields, **values: Value) -> None:
-    """Add the values that are neither None nor empty."""
-    fields.update((name, value) for name, value in values.items() if value is not None and value != "" and value not in ((), {}))
+def _usual(resource: Resource, attribute: str, field: Field) -> Any:
+    """Return the default of a field."""
+    if field.usual is None:
+        return resource._field_defaults[attribute]
+    other, by_value = field.usual
+    return by_value.get(getattr(resource, other))
 
 
-def _spec(resource: Resource) -> Fields:
-    if isinstance(resource, User):
-        return _user(resource)
-    if isinstance(resource, Team):
-        return _team(resource)
-    if isinstance(resource, Issuer):
-        return _issuer(resource)
-    return _template(resource) if isinstance(resource, EmailTemplate) else _settings(resource)
+def _written(field: Field, value: Any) -> Value:
+    """Convert a value to what people write in YAML."""
+    if field.codec == "links":
+        return tuple(_link(link) for link in value)
+    if field.codec == "limits":
+        return _said(value)
+    write = _WRITE.get(field.codec)
+    return value if write is None else write(value)
 
 
-def _user(user: User) -> Fields:
-    fields: Fields = {"email": user.email}
-    application = user.type == "application"
-    required_after = user.password_change_required_after
-    _put(
-        fields,
-        fullName=user.full_name,
-        type=user.type if application else None,
-        enabled=None if user.enabled else False,
-        initialPassword=None if user.initial_password == ("none" if application else "generated") else user.initial_password,
-        passwordChangeRequiredAfter=None if required_after is None else Plain(format_instant(required_after)),
-    )
-    return fields
+def _link(link: Any) -> Value:
+    """Return a name, or a mapping if there is more to say."""
+    said = _said(link)
+    return said if len(said) > 1 else link[0]
 
 
-def _team(team: Team) -> Fields:
-    fields: Fields = {}
-    _put(
-        fields,
-        description=team.description,
-        administrator=team.administrator or None,
-        members=tuple(map(_member, team.members)),
-        issuers=tuple(map(_permission, team.permissions)),
-        adGroups=team.ad_groups,
-        permittedIPs=team.permitted_ips,
-        mayDecideFor=team.may_decide_for,
-        suppressIssuedEmails=team.suppress_issued_emails or None,
-        suppressReminderEmails=team.suppress_reminder_emails or None,
-    )
-    return fields
+def _said(part: Any) -> Fields:
+    """Return the fields of a part of a resource without the defaults."""
+    return {
+        field.yaml: _written(field, value)
+        for (attribute, field), value in zip(fields_of(type(part)).items(), part, strict=True)
+        if attribute not in part._field_defaults or value != part._field_defaults[attribute]
+    }
 
 
-def _member(member: Membership) -> Value:
-    if member.until is None and member.reason is None:
-        return member.user
-    fields: Fields = {"user": member.user}
-    _put(fields, until=_until(member.until), reason=member.reason)
-    return fields
-
-
-def _permission(permission: Permission) -> Value:
-    until = _until(permission.until)
-    return permission.issuer if until is None else {"issuer": permission.issuer, "until": until}
-
-
-def _until(end: datetime | None) -> Plain | None:
-    """Write an end as people do: as a plain date if it is the end of that day in UTC."""
-    return None if end is None else Plain(show_instant(end))
-
-
-def _issuer(issuer: Issuer) -> Fields:
-    fields: Fields = {}
-    _put(fields, displayName=issuer.display_name, description=issuer.description, enabled=None if issuer.enabled else False)
-    return fields
-
-
-def _template(template: EmailTemplate) -> Fields:
-    fields: Fields = {"subject": template.subject, "text": template.text}
-    _put(fields, html=template.html)
-    return fields
-
-
-def _settings(settings: Settings) -> Fields:
-    fields: Fields = {}
+def _policies(policies: Iterable[tuple[str, str]]) -> Fields:
+    """Return the sections that the reconciler only stores, without the defaults."""
     defaults = section_defaults()
-    for section, text in settings.policies:
-        usual = defaults.get(section, {})
-        _put(fields, **{section: {key: value for key, value in json.loads(text).items() if value != usual.get(key)}})
-    _put(fields, guards=_guards(settings.guards))
-    return fields
+    said = {
+        section: {key: value for key, value in json.loads(text).items() if value != defaults.get(section, {}).get(key)}
+        for section, text in policies
+    }
+    return {section: content for section, content in said.items() if content}
 
 
-_GUARDS: dict[str, Callable[[Guards], Value]] = {
-    "maxDeletions": lambda guards: f"{guards.max_deletions_percent:g}%",
-    "maxAdministrators": lambda guards: guards.max_administrators,
-    "requireAdministratorIPs": lambda guards: guards.administrators_need_permitted_ips,
-    "separationOfDuties": lambda guards: guards.separation_of_duties,
-    "maxPeopleGaining": lambda guards: guards.max_people_gaining,
+_NOTHING: Collection[Any] = (None, "", ())
+_WRITE: Mapping[Codec, Callable[[Any], Value]] = {
+    "percent": "{:g}%".format,
+    "instant": lambda value: Plain(format_instant(value)),
+    "end": lambda value: Plain(show_instant(value)),
+    "labels": dict,
 }
-
-
-def _guards(guards: Guards) -> Fields:
-    return {name: value(guards) for name, value in _GUARDS.items() if value(guards) != value(Guards())}
+"""Converts a value to what YAML has; a codec that is missing here needs no conversion."""

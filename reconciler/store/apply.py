@@ -27,7 +27,7 @@ from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.generations import MOST_NAMES, lock_generation, raise_generation
 from reconciler.store.orphans import remove_orphans
 from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_digest, write_revision
-from reconciler.store.rows import column_values
+from reconciler.store.rows import column_values, column_writer
 from reconciler.store.tables import TABLES, instant_text
 
 Progress = Callable[[int, int], None] | None
@@ -259,19 +259,20 @@ class _Writer:
 
     def _create(self, kind: Kind, changes: Sequence[Change], background: BackgroundWriter) -> None:
         table, ids = TABLES[kind], self._ids[kind]
+        columns, values = column_writer(kind)
         for start in range(0, len(changes), _PIECE):
             piece = changes[start : start + _PIECE]
-            values = [column_values(change.after) for change in piece if change.after is not None]
             rows = [
-                (ids[change.name], change.source and change.source.file, self.revision_id, *columns.values())
-                for change, columns in zip(piece, values, strict=True)
+                (ids[change.name], change.source and change.source.file, self.revision_id, *values(change.after))
+                for change in piece
+                if change.after is not None
             ]
             mails = [
                 (WELCOME, ids[change.name], self.now, 0, "{}")
                 for change in piece
                 if isinstance(change.after, User) and gets_welcome_mail(change.after)
             ]
-            background.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *values[0]))
+            background.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *columns))
             background.call(
                 insert_rows, self.connection, tables.outbox, mails, ("template", "user_id", "created_at", "attempts", "detail")
             )
@@ -286,7 +287,7 @@ class _Writer:
             if loses_ad_group(change.before, change.after):
                 members = tables.directory_memberships
                 self.connection.execute(members.delete().where(members.c.team_id == row_id))
-            values = {**column_values(change.after), **self._bookkeeping(change.source)}
+            values = {**column_values(change.kind, change.after), **self._bookkeeping(change.source)}
             self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
             insert_rows(self.connection, tables.previous_names, _previous_names([change]))
             self._touch(table.name, row_id)

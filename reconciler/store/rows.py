@@ -1,17 +1,25 @@
-"""Converts resources to the columns of their tables and back. Raises DatabaseCorrupt for values that Accord never writes."""
+"""Converts resources to the columns of their tables and back, by the table of their fields (`reconciler/access/fields.py`).
+
+Raises DatabaseCorrupt for values that Accord never writes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, NoReturn
+from functools import cache, lru_cache
+from operator import itemgetter, not_
+from typing import Any, NoReturn, TypeVar
 
 import orjson
 
+from reconciler.access.fields import Codec, fields_of
 from reconciler.access.resources import (
+    RESOURCES,
     EmailTemplate,
     Guards,
     Issuer,
+    Kind,
     Labels,
     Membership,
     Permission,
@@ -21,117 +29,94 @@ from reconciler.access.resources import (
     User,
 )
 from reconciler.store.errors import DatabaseCorrupt
-from reconciler.store.tables import instant_text, read_instant
+from reconciler.store.tables import TABLES, instant_text, read_instant
 
-_COMMON = "id, name, file, labels, previously"
-COLUMNS = {
-    "users": f"{_COMMON}, source, email, full_name, type, disabled_by_git, initial_password, password_change_required_after",
-    "teams": f"{_COMMON}, description, administrator, ad_groups, permitted_ips, may_decide_for, suppress_issued_emails, "
-    "suppress_reminder_emails",
-    "issuers": f"{_COMMON}, display_name, description, enabled",
-    "email_templates": f"{_COMMON}, subject, text, html",
-    "settings": f"{_COMMON}, guards, policies",
-}
+_COMMON = ("id", "name", "file", "labels", "previously")
+_MORE = {"users": ("source",)}
+"""Columns that belong to no field and are read with a resource."""
+_R = TypeVar("_R", bound=Resource)
+
+
+def _read_columns(kind: Kind, table: str) -> list[str]:
+    own = [field.column for field in fields_of(RESOURCES[kind]).values() if field.column is not None]
+    return [*_COMMON, *_MORE.get(table, ()), *(column for column in own if column not in _COMMON)]
+
+
+COLUMNS = {table.name: ", ".join(_read_columns(kind, table.name)) for kind, table in TABLES.items()}
 """The columns that the `read_` functions take, by table."""
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value).decode() if value else "[]"
 
 
 @lru_cache(maxsize=4_096)
 def _labels_json(labels: Labels) -> str:
-    return _json(dict(labels))
+    return orjson.dumps(dict(labels)).decode()
 
 
-def column_values(resource: Resource) -> dict[str, Any]:
+_WRITE: Mapping[Codec, Callable[[Any], Any] | None] = {
+    "text": None,
+    "flag": None,
+    "instant": lambda value: value and instant_text(value),
+    "texts": _json,
+    "names": _json,
+    "names or everyone": _json,
+    "labels": _labels_json,
+    "limits": lambda value: orjson.dumps(value._asdict()).decode(),
+    "policies": lambda value: orjson.dumps(dict(value)).decode(),
+}
+"""Converts a value to what its column holds; None: they are the same."""
+
+
+@cache
+def column_writer(kind: Kind) -> tuple[tuple[str, ...], Callable[[Resource], list[Any]]]:
+    """Return the declared columns of a kind's rows, and the function that converts a resource to their values."""
+    made = RESOURCES[kind]
+    kept = {attribute: field for attribute, field in fields_of(made).items() if field.column is not None}
+    pick = itemgetter(0, *map(made._fields.index, kept))
+    how = [not_ if field.opposite else _WRITE[field.codec] for field in kept.values()]
+    changing = [(place, write) for place, write in enumerate(how, 1) if write is not None]
+
+    def values(resource: Resource) -> list[Any]:
+        found = list(pick(resource))
+        for place, write in changing:
+            found[place] = write(found[place])
+        return found
+
+    return ("name", *(field.column or "" for field in kept.values())), values
+
+
+def column_values(kind: Kind, resource: Resource) -> dict[str, Any]:
     """Return the declared columns of a resource's own row, as the database stores them."""
-    common = {
-        "name": resource.name,
-        "labels": _labels_json(resource.labels),
-        "previously": _json(resource.previously) if resource.previously else "[]",
-    }
-    if isinstance(resource, User):
-        return common | _user(resource)
-    if isinstance(resource, Team):
-        return common | _team(resource)
-    if isinstance(resource, Issuer):
-        return common | {"display_name": resource.display_name, "description": resource.description, "enabled": resource.enabled}
-    if isinstance(resource, EmailTemplate):
-        return common | {"subject": resource.subject, "text": resource.text, "html": resource.html}
-    return common | _settings(resource)
+    columns, values = column_writer(kind)
+    return dict(zip(columns, values(resource), strict=True))
 
 
-def _user(user: User) -> dict[str, Any]:
-    return {
-        "email": user.email,
-        "full_name": user.full_name,
-        "type": user.type,
-        "disabled_by_git": not user.enabled,
-        "initial_password": user.initial_password,
-        "password_change_required_after": user.password_change_required_after
-        and instant_text(user.password_change_required_after),
-    }
+_YES_OR_NO = {0: False, 1: True}
+"""SQLite stores any text in any column, and `no` would count as true."""
+_NO_OR_YES = {0: True, 1: False}
 
 
-def _team(team: Team) -> dict[str, Any]:
-    return {
-        "description": team.description,
-        "administrator": team.administrator,
-        "ad_groups": _json(team.ad_groups),
-        "permitted_ips": _json(team.permitted_ips),
-        "may_decide_for": _json(team.may_decide_for),
-        "suppress_issued_emails": team.suppress_issued_emails,
-        "suppress_reminder_emails": team.suppress_reminder_emails,
-    }
+def _reader(kind: Kind, made: type[_R]) -> Callable[..., _R]:
+    """Make a function that reads a resource from a row of `COLUMNS`, and its links, which have tables of their own."""
+    fields = fields_of(made)
+    columns = [*_read_columns(kind, TABLES[kind].name), *(name for name, field in fields.items() if field.column is None)]
+    pick = itemgetter(1, *(columns.index(field.column or attribute) for attribute, field in fields.items()))
+    how = [_NO_OR_YES.__getitem__ if field.opposite else _READ[field.codec] for field in fields.values()]
+    changing = [(place, read) for place, read in enumerate(how, 1) if read is not None]
+    new = tuple.__new__
 
+    def read_row(row: Any, *links: tuple[Any, ...]) -> _R:
+        found = list(pick((*row, *links) if links else row))
+        try:
+            for place, read in changing:
+                found[place] = read(found[place])
+        except KeyError as error:
+            _refuse(f"{error.args[0]}` for `{row[1]}", "yes or no (1 or 0)")
+        return new(made, found)
 
-def _settings(settings: Settings) -> dict[str, Any]:
-    return {"guards": _json(settings.guards._asdict()), "policies": _json(dict(settings.policies))}
-
-
-def read_user(row: Any) -> User:
-    """Read a user from a row of `COLUMNS`."""
-    _, name, _, labels, previously, _, email, full_name, kind, disabled, initial, after = row
-    off = _flag(disabled, name)
-    return User(name, email, full_name, kind, not off, initial, read_until(after), _labels(labels), read_texts(previously))
-
-
-def read_team(row: Any, members: tuple[Membership, ...], permissions: tuple[Permission, ...]) -> Team:
-    """Read a team from a row of `COLUMNS` and its links."""
-    _, name, _, labels, previously, description, administrator, groups, ips, decide_for, issued, reminder = row
-    return Team(
-        name=name,
-        description=description,
-        administrator=_flag(administrator, name),
-        members=members,
-        permissions=permissions,
-        ad_groups=read_texts(groups),
-        permitted_ips=read_texts(ips),
-        may_decide_for="everyone" if decide_for == '"everyone"' else read_texts(decide_for),
-        suppress_issued_emails=_flag(issued, name),
-        suppress_reminder_emails=_flag(reminder, name),
-        labels=_labels(labels),
-        previously=read_texts(previously),
-    )
-
-
-def read_issuer(row: Any) -> Issuer:
-    """Read an issuer from a row of `COLUMNS`."""
-    _, name, _, labels, previously, display_name, description, enabled = row
-    return Issuer(name, display_name, description, _flag(enabled, name), _labels(labels), read_texts(previously))
-
-
-def read_template(row: Any) -> EmailTemplate:
-    """Read a template from a row of `COLUMNS`."""
-    _, name, _, labels, previously, subject, text, html = row
-    return EmailTemplate(name, subject, text, html, _labels(labels), read_texts(previously))
-
-
-def read_settings(row: Any) -> Settings:
-    """Read the settings from a row of `COLUMNS`."""
-    _, name, _, labels, previously, guards, policies = row
-    return Settings(name, _guards(guards), _labels(policies), _labels(labels), read_texts(previously))
+    return read_row
 
 
 def read_until(text: str | None) -> datetime | None:
@@ -169,13 +154,6 @@ def _guards(text: str) -> Guards:
     return Guards(**found, separation_of_duties=tuple(read_texts(_json(teams)) for teams in duties))
 
 
-def _flag(value: Any, name: str) -> bool:
-    # SQLite stores any text in any column, and `no` would count as true
-    if value not in (0, 1):
-        _refuse(f"{value}` for `{name}", "yes or no (1 or 0)")
-    return bool(value)
-
-
 def read_json(text: str) -> Any:
     """Read a JSON column. Raises DatabaseCorrupt if it is not JSON."""
     try:
@@ -186,3 +164,24 @@ def read_json(text: str) -> Any:
 
 def _refuse(text: str, expected: str) -> NoReturn:
     raise DatabaseCorrupt(f"the database has `{text[:80]}` instead of {expected}; somebody wrote it by hand, so correct it there")
+
+
+_READ: Mapping[Codec, Callable[[Any], Any] | None] = {
+    "text": None,
+    "flag": _YES_OR_NO.__getitem__,
+    "instant": read_until,
+    "texts": read_texts,
+    "names": read_texts,
+    "names or everyone": lambda text: "everyone" if text == '"everyone"' else read_texts(text),
+    "labels": _labels,
+    "links": None,
+    "limits": _guards,
+    "policies": _labels,
+}
+"""Converts what a column holds to a value; None: they are the same."""
+
+read_user: Callable[[Any], User] = _reader("User", User)
+read_team: Callable[[Any, tuple[Membership, ...], tuple[Permission, ...]], Team] = _reader("Team", Team)
+read_issuer: Callable[[Any], Issuer] = _reader("Issuer", Issuer)
+read_template: Callable[[Any], EmailTemplate] = _reader("EmailTemplate", EmailTemplate)
+read_settings: Callable[[Any], Settings] = _reader("Settings", Settings)

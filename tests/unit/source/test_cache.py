@@ -178,7 +178,7 @@ def test_a_full_disk_breaks_nothing(folder: Path) -> None:
     connection.close()
 
 
-FILES = ("source/blobs", "source/build", "source/documents", "source/positions", "source/schema", "source/secrets")
+FILES = ("source/blobs", "source/documents", "source/positions", "source/schema", "source/secrets", "source/values")
 ACCESS = ("access/instants", "access/permitted_ips")
 
 

@@ -117,8 +117,7 @@ def _attempts(text: str, change: Change) -> Iterator[str | None]:
 
 
 def _appended(text: str, document: str) -> str:
-    separator = "---\n" if compose(text.encode()) else ""
-    return f"{text.rstrip()}\n{separator}{document}" if text.strip() else document
+    return f"{text.rstrip()}\n---\n{document}" if text.strip() else document
 
 
 def _without(lines: Sequence[str], start: int) -> str:

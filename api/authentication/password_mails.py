@@ -18,7 +18,7 @@ from api.authentication.password_changes import replace_password
 from api.authentication.passwords import Passwords
 from api.outbox.claims import Claimed
 from api.outbox.kinds import Held, Material, Password, Unsendable
-from api.outbox.messages import Outcome
+from api.outbox.messages import Ending, Outcome
 from api.outbox.queue import end_password_mails
 from api.state import accounts
 from api.state.policies import Policies
@@ -49,22 +49,18 @@ class PasswordMails:
         """The account, to which a password is yet to be made. Raises Unsendable, Held or StoreError."""
         account = accounts.find_by_id(connection, message.user_id)
         if account is None:
-            raise Unsendable("the account is gone", Outcome.UNWANTED)
+            raise Unsendable(Ending("the account is gone", Outcome.UNWANTED))
         if accounts.is_disabled(account):
             raise Held
         if account.source == "directory":
-            raise Unsendable("it is now a directory account; its password is kept in its directory", Outcome.UNWANTED)
+            raise Unsendable(Ending("it is now a directory account; its password is kept in its directory", Outcome.UNWANTED))
         if message.template == WELCOME and account.password_hash and account.password_set_at >= message.created_at:
-            raise Unsendable("the account already has a password", Outcome.UNWANTED)
+            raise Unsendable(Ending("the account already has a password", Outcome.UNWANTED))
         user = {"name": account.name, "fullName": account.full_name or None, "email": account.email or None}
         make = partial(self._make, message, account.password_set_at)
         if message.recipient is not None:
             return Material(message.recipient, "", {"user": user}, make)
         return Material(account.email or "", account.full_name or account.name, {"user": user}, make)
-
-    def replace(self, connection: Connection, message: Claimed, now: datetime) -> int:
-        """Nobody else is told."""
-        return 0
 
     def _make(self, message: Claimed, replaces: datetime | None, now: datetime) -> Password:
         policies = self._policies()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,7 +14,7 @@ from api.certificates.recipients import Person, folded, recipients, unwanted
 from api.outbox import queue
 from api.outbox.claims import Claimed
 from api.outbox.kinds import Material, Unsendable
-from api.outbox.messages import Outcome
+from api.outbox.messages import Ending, Outcome
 from api.outbox.queue import NewMessage
 from api.state.accounts import DISABLED, WITH_STATES, members
 from api.state.policies import MailPolicy, read_policies
@@ -120,33 +121,33 @@ class Notices:
         """What a message says about its certificate, and to whom. Raises Unsendable or StoreError."""
         found = connection.execute(_CERTIFICATE.where(_certificates.id == message.certificate_id)).first()
         if found is None:
-            raise Unsendable("the certificate is no longer registered", Outcome.UNWANTED)
+            raise Unsendable(Ending("the certificate is no longer registered", Outcome.UNWANTED))
         why = unwanted(message.template, found, mail_policy(connection))
         if why is not None:
-            raise Unsendable(why, Outcome.UNWANTED)
+            raise Unsendable(Ending(why, Outcome.UNWANTED))
         address, name = message.recipient, ""
         if address is None:
             account = _account(connection, message.user_id)
             if account is None:
-                raise Unsendable("the account is gone or disabled", Outcome.UNWANTED, tells_others=True)
+                gone = Ending("the account is gone or disabled", Outcome.UNWANTED)
+                raise Unsendable(gone, tell_others=partial(tell_administrators, message=message))
             address, name = account.email, account.full_name or account.name
         return Material(address, name, _variables(found, now))
 
-    def replace(self, connection: Connection, message: Claimed, now: datetime) -> int:
-        """Tell administrators in place of an account that is gone or disabled; how many. Nobody is told twice."""
-        found = connection.execute(
-            select(*CONCERNED).select_from(JOINED).where(_certificates.id == message.certificate_id)
-        ).first()
-        if found is None:
-            return 0
-        certificate = Concerned(*found)
-        like = NewMessage(message.template, None, certificate.id, None, message.detail)
-        told = queue.addressees(connection, like)
-        accounts, addresses = {number for number, _ in told}, {folded(address) for _, address in told if address is not None}
-        in_place = Administrators(connection, now).of(certificate.team_id)
-        people = recipients(certificate.owner, [each for each in in_place if folded(each.email) not in addresses], (), ())
-        messages = [like._replace(user_id=each.user_id) for each in people if each.user_id not in accounts]
-        return queue.put(connection, messages, now)
+
+def tell_administrators(connection: Connection, now: datetime, *, message: Claimed) -> None:
+    """Tell administrators in place of an account that is gone or disabled. Nobody is told twice."""
+    found = connection.execute(select(*CONCERNED).select_from(JOINED).where(_certificates.id == message.certificate_id)).first()
+    if found is None:
+        return
+    certificate = Concerned(*found)
+    like = NewMessage(message.template, None, certificate.id, None, message.detail)
+    told = queue.addressees(connection, like)
+    accounts, addresses = {number for number, _ in told}, {folded(address) for _, address in told if address is not None}
+    in_place = Administrators(connection, now).of(certificate.team_id)
+    people = recipients(certificate.owner, [each for each in in_place if folded(each.email) not in addresses], (), ())
+    messages = [like._replace(user_id=each.user_id) for each in people if each.user_id not in accounts]
+    queue.put(connection, messages, now)
 
 
 def _account(connection: Connection, user_id: int | None) -> Row[str, str | None, str] | None:

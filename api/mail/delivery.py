@@ -129,7 +129,7 @@ class Delivery:
                 prepared.recipient.envelope, prepared.content, message.message_id, secret=prepared.take_effect is not None
             )
         except Unsendable as found:
-            self._end(message, found.ending, now)
+            self._end(message, found.ending, now, found.tell_others)
             return 0.0
         except Held:
             with self._database.noting() as connection:
@@ -153,12 +153,12 @@ class Delivery:
     def _write(self, message: Claimed, now: datetime) -> PreparedMessage:
         kind = self._kinds.get(message.template)
         if kind is None:
-            raise Unsendable(f"there is no template `{message.template[:32]}`", Outcome.GIVEN_UP)
+            raise Unsendable(Ending(f"there is no template `{message.template[:32]}`", Outcome.GIVEN_UP))
         with self._database.reading() as connection:
             material = kind.gather(connection, claims.current(connection, message), now)
             declared = declared_template(connection, message.template)
         if not is_address(material.address):
-            raise Unsendable("it has no address that mail can be sent to", Outcome.GIVEN_UP)
+            raise Unsendable(Ending("it has no address that mail can be sent to", Outcome.GIVEN_UP))
         variables, effect = self._complete(material, now)
         recipient = Recipient(material.address, material.name)
         content = compose(
@@ -204,12 +204,12 @@ class Delivery:
                 time.sleep(_POLL)
         self._metrics.mails_sent.labels(message.template).inc()
 
-    def _end(self, message: Claimed, ending: Ending, now: datetime) -> None:
+    def _end(self, message: Claimed, ending: Ending, now: datetime, tell_others: Effect | None = None) -> None:
         # if more than this row is touched, it is locked in the order in which an apply locks things
-        with self._database.recording() if ending.tells_others else self._database.noting() as connection:
+        with self._database.recording() if tell_others else self._database.noting() as connection:
             ended = claims.end(connection, message, ending, now)
-            if ended and ending.tells_others:
-                self._kinds[message.template].replace(connection, message, now)
+            if ended and tell_others:
+                tell_others(connection, now)
         if ended and ending.outcome is Outcome.GIVEN_UP:
             self._give_up(1, ending.why)
 

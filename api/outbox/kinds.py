@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from api.outbox.claims import Claimed
-from api.outbox.messages import Ending, Outcome
+from api.outbox.messages import Ending
 from reconciler.store.engine import Connection
 
 Effect = Callable[[Connection, datetime], None]
-"""What takes effect in the transaction that says that a message was sent."""
+"""What happens in the transaction that records what became of a message."""
 
 
 class Material(NamedTuple):
@@ -33,11 +33,12 @@ class Password(NamedTuple):
 
 
 class Unsendable(Exception):
-    """A message that will never be sent."""
+    """A message that will never be sent. `tell_others` tells others instead, in the transaction that ends it."""
 
-    def __init__(self, why: str, outcome: Literal[Outcome.UNWANTED, Outcome.GIVEN_UP], *, tells_others: bool = False) -> None:
-        super().__init__(why)
-        self.ending = Ending(why, outcome, tells_others)
+    def __init__(self, ending: Ending, *, tell_others: Effect | None = None) -> None:
+        super().__init__(ending.why)
+        self.ending = ending
+        self.tell_others = tell_others
 
 
 class Held(Exception):
@@ -49,6 +50,3 @@ class MessageKind(Protocol):
 
     def gather(self, connection: Connection, message: Claimed, now: datetime) -> Material:
         """What a message says, read at one moment. Raises Unsendable, Held or StoreError."""
-
-    def replace(self, connection: Connection, message: Claimed, now: datetime) -> int:
-        """Tell others instead, if the ending of a message says so; how many. Raises StoreError."""

@@ -32,8 +32,6 @@ class Ending(NamedTuple):
 
     why: str
     outcome: Literal[Outcome.UNWANTED, Outcome.GIVEN_UP]
-    tells_others: bool = False
-    """Whether others are told instead."""
 
 
 WAITING: ColumnElement[bool] = _outbox.sent_at.is_(None) & _outbox.ended_at.is_(None)

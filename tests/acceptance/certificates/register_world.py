@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parent.parent / "api"))
 
 from client import Caller, World
 
-from api.certificates.notices import Notices
+from api.certificates.notices import Notices, tell_administrators
 from api.certificates.reminders import Scan, scan
 from api.outbox.claims import Claimed
 from api.outbox.kinds import Unsendable
@@ -84,7 +84,10 @@ class RegisterWorld(World):
         """Tell others instead of each recipient; returns how many."""
         with self.service.database.recording() as connection:
             rows = connection.execute(select(tables.outbox).where(tables.outbox.c.certificate_id.is_not(None))).all()
-            return sum(Notices().replace(connection, claimed(row), datetime.now(UTC)) for row in rows)
+            for row in rows:
+                tell_administrators(connection, datetime.now(UTC), message=claimed(row))
+            found = connection.execute(select(tables.outbox.c.id).where(tables.outbox.c.certificate_id.is_not(None))).all()
+            return len(found) - len(rows)
 
     def shown(self, certificate: int, who: str = "root") -> Any:
         return self.caller(who)("GET", f"/certificates/{certificate}", 200)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
+from api.state.accounts import MEMBERS
 from api.state.pages import Page
 from api.state.reader import Reader, Row
 from reconciler.store.tables import instant_text
@@ -63,18 +64,12 @@ def _team(reader: Reader, row: Row, now: datetime) -> dict[str, Any]:
         number,
         moment,
     )
-    members = reader.row(
-        "SELECT (SELECT count(*) FROM memberships WHERE team_id = ? AND (until IS NULL OR until > ?)) + "
-        "(SELECT count(*) FROM directory_memberships WHERE team_id = ?)",
-        number,
-        moment,
-        number,
-    )
+    (members,) = reader.rows(f"SELECT count(*) FROM {MEMBERS} WHERE team_id = ?", moment, number)
     return {
         "name": name,
         "description": description,
         "administrator": bool(administrator),
-        "members": members[0] if members else 0,
+        "members": members[0],
         "issuers": [issuer for (issuer,) in issuers],
         "adGroups": orjson.loads(groups),
         "permittedIPs": orjson.loads(ips),

@@ -1,4 +1,4 @@
-"""What the changes of a plan touch, as far as the plan tells; what else hangs on it, the database knows."""
+"""What the changes of a plan touch, as far as the plan shows; the database knows the rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.plan.plan import Change
 
 
 def find_touched(changes: Iterable[Change]) -> Touched:
-    """The users, teams and issuers that change, by their old and new names, and the users who join or leave a team."""
+    """Return the users, teams and issuers that change, by old and new names, and the users who join or leave a team."""
     accounts: set[str] = set()
     teams: set[str] = set()
     issuers: set[str] = set()
@@ -27,9 +27,9 @@ def find_touched(changes: Iterable[Change]) -> Touched:
 
 
 def _members(change: Change) -> set[str]:
-    """The users whose membership of a team changes."""
+    """Return the users whose membership changes."""
     before, after = (set(team.members) if isinstance(team, Team) else set() for team in (change.before, change.after))
-    return {member.user for member in (before ^ after)}
+    return {member.user for member in before ^ after}
 
 
 def _without_members(team: Resource | None) -> Resource | None:

@@ -1,4 +1,4 @@
-"""The generation, which rises with every change of what decisions stand on; and what each of the newest ones touched."""
+"""The generation, which rises with every change of the facts behind decisions, and what the newest generations touched."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from reconciler.store import tables
 from reconciler.store.engine import Connection
 
 MOST_NAMES = 1_000
-"""A generation that touched more names than this says that it touched everything."""
+"""A generation that touched more names than this counts as having touched everything."""
 MOST_GENERATIONS = 1_000
 MOST_KEPT = 20_000
-"""Names of all generations together. A reader further behind than that reads everything anew."""
+"""Names kept for all generations together. A reader that is further behind reads everything anew."""
 BETWEEN = "SELECT generation, mark, touched FROM generations WHERE generation BETWEEN ? AND ? ORDER BY generation"
 _KINDS = ("accounts", "teams", "issuers")
 _columns = tables.generations.c
 
 
 def raise_generation(connection: Connection, touched: Touched) -> int:
-    """Tell every process that what decisions stand on has changed, and what of it; returns the new generation."""
+    """Tell all processes what changed among the facts behind decisions, and return the new generation."""
     generation, mark = lock_generation(connection) + 1, secrets.token_hex(8)
     connection.execute(tables.state.update().values(generation=generation, mark=mark))
     told = not touched.everything and touched.names <= MOST_NAMES
@@ -33,7 +33,7 @@ def raise_generation(connection: Connection, touched: Touched) -> int:
         "names": touched.names if told else 0,
         "touched": orjson.dumps({kind: sorted(getattr(touched, kind)) for kind in _KINDS}).decode() if told else None,
     }
-    # a later one than the newest is of before somebody set the generation back
+    # rows of later generations remain if somebody set the generation back
     connection.execute(tables.generations.delete().where(_columns.generation >= generation))
     connection.execute(tables.generations.insert(), kept)
     _trim(connection, generation)
@@ -41,7 +41,7 @@ def raise_generation(connection: Connection, touched: Touched) -> int:
 
 
 def lock_generation(connection: Connection) -> int:
-    """The generation of now, which nobody else raises before this transaction ends."""
+    """Return the current generation, and keep others from raising it until this transaction ends."""
     return int(connection.execute(select(tables.state.c.generation).with_for_update()).scalar_one())
 
 
@@ -54,10 +54,10 @@ def _trim(connection: Connection, newest: int) -> None:
 
 
 def read_touched(rows: Sequence[tuple[int, str, str | None]], generation: int, mark: str, until: int) -> Touched:
-    """What was touched after a generation, until another one, by the rows that `BETWEEN` gives for the two.
+    """Return what was touched after a generation and up to another, given the rows of `BETWEEN` for the two.
 
-    That is everything unless there is a row of each generation, and the first has the expected mark: a backup that was restored
-    has other marks from the change on that it does not hold.
+    That is everything unless there is a row for each generation and the first one has the expected mark. A restored backup has
+    different marks from the first generation that it lacks.
     """
     if [row[0] for row in rows] != list(range(generation, generation + len(rows))) or len(rows) != until - generation + 1:
         return EVERYTHING
@@ -70,5 +70,5 @@ def read_touched(rows: Sequence[tuple[int, str, str | None]], generation: int, m
             for kind in _KINDS:
                 found[kind].update(names[kind])
     except (ValueError, TypeError, KeyError):
-        return EVERYTHING  # one of them says so, or was written by hand
+        return EVERYTHING  # a row says so, or was written by hand
     return Touched(frozenset(found["accounts"]), frozenset(found["teams"]), frozenset(found["issuers"]))

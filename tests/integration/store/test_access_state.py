@@ -6,12 +6,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count, product
 from random import Random
 from typing import Any
 
 import pytest
+from declared_changes import GUIDS, ISSUERS, NAMES, beginning, changed, without_user
 from declared_states import LATER, NOW, SEARCH, bring, emptied, held, query, run_sql
 from effort import tries
 from hypothesis import given, settings
@@ -25,18 +26,13 @@ from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot, Stamp, read_stamp
 from reconciler.access.decide import decide
 from reconciler.access.permitted_ips import parse_address
-from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Settings, Team, User
+from reconciler.access.resources import DeclaredState
 from reconciler.access.state import AccessState
 from reconciler.plan.actual import access_state
 from reconciler.store import tables
 from reconciler.store.engine import Database
 
-PEOPLE, TEAMS, ISSUERS = [f"u{n}" for n in range(5)], [f"t{n}" for n in range(4)], [f"i{n}" for n in range(3)]
-GUIDS = ["d0", "d1"]
-NAMES = [*PEOPLE, *GUIDS]
-"""Of accounts. A directory account has any of them, and so has a declared one."""
 ADDRESSES = [parse_address("10.0.0.1"), parse_address("192.0.2.1")]
-ENDS = [None, None, datetime(2026, 9, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)]
 Decisions = dict[tuple[str, str, str, datetime], tuple[bool, str, str | None]]
 
 
@@ -128,7 +124,7 @@ class Organisation:
         """One to three changes at once."""
         state = self.declared
         for _ in range(self.chance.choice([1, 1, 1, 2, 3])):
-            state = self.chance.choice(CHANGES)(self, state)
+            state = changed(self.chance, state)
         in_directory = {name for (name,) in query(self.database, "SELECT name FROM users WHERE source = 'directory'")}
         if in_directory.isdisjoint(state.users):  # else it would be refused
             self.bring(state)
@@ -226,131 +222,10 @@ STEPS: list[Callable[[Organisation], None]] = [
 ]
 
 
-# ---- changes of what is declared
-
-
-def some_users(world: Organisation, state: DeclaredState) -> DeclaredState:
-    """A user comes, or is another."""
-    name, chance = world.chance.choice(NAMES), world.chance
-    kind: Any = chance.choice(["person", "application"])
-    made = User(name, f"{name}@example.org", type=kind, enabled=chance.random() < 0.7, initial_password="none")
-    return state._replace(users={**state.users, name: made})
-
-
-def no_user(world: Organisation, state: DeclaredState) -> DeclaredState:
-    gone = world.one(state.users)
-    return without_user(state, gone) if gone else state
-
-
-def without_user(state: DeclaredState, gone: str) -> DeclaredState:
-    teams = {
-        name: team._replace(members=tuple(each for each in team.members if each.user != gone))
-        for name, team in state.teams.items()
-    }
-    return state._replace(users={name: each for name, each in state.users.items() if name != gone}, teams=teams)
-
-
-def user_renamed(world: Organisation, state: DeclaredState) -> DeclaredState:
-    old, new = world.one(state.users), world.chance.choice(NAMES)
-    if old is None or new in state.users:
-        return state
-    users = {name: each for name, each in state.users.items() if name != old}
-    teams = {
-        name: team._replace(members=tuple(sorted(each._replace(user=new) if each.user == old else each for each in team.members)))
-        for name, team in state.teams.items()
-    }
-    return state._replace(users={**users, new: state.users[old]._replace(name=new, previously=(old,))}, teams=teams)
-
-
-def some_team(world: Organisation, state: DeclaredState) -> DeclaredState:
-    """A team comes, or is another."""
-    chance, name = world.chance, world.chance.choice(TEAMS)
-    before = state.teams.get(name, Team(name))
-    what = chance.choice(["members", "permissions", "the rest"])
-    if what == "members":
-        chosen = sorted(chance.sample(sorted(state.users), chance.randint(0, len(state.users))))
-        made = before._replace(
-            members=tuple(Membership(user, chance.choice(ENDS), chance.choice([None, "why"])) for user in chosen)
-        )
-    elif what == "permissions":
-        chosen = sorted(chance.sample(sorted(state.issuers), chance.randint(0, len(state.issuers))))
-        made = before._replace(permissions=tuple(Permission(issuer, chance.choice(ENDS)) for issuer in chosen))
-    else:
-        made = before._replace(
-            permitted_ips=chance.choice([(), ("10.0.0.0/8",)]),
-            administrator=chance.random() < 0.5,
-            ad_groups=chance.choice([(), ("PKI",), ("PKI", "Web")]),
-            may_decide_for=chance.choice([(), ("t0",), "everyone"]),
-        )
-    return state._replace(teams={**state.teams, name: made})
-
-
-def no_team(world: Organisation, state: DeclaredState) -> DeclaredState:
-    gone = world.one(state.teams)
-    return state._replace(teams={name: team for name, team in state.teams.items() if name != gone})
-
-
-def team_renamed(world: Organisation, state: DeclaredState) -> DeclaredState:
-    old, new = world.one(state.teams), world.chance.choice(TEAMS)
-    if old is None or new in state.teams:
-        return state
-    teams = {name: team for name, team in state.teams.items() if name != old}
-    return state._replace(teams={**teams, new: state.teams[old]._replace(name=new, previously=(old,))})
-
-
-def some_issuer(world: Organisation, state: DeclaredState) -> DeclaredState:
-    name = world.chance.choice(ISSUERS)
-    return state._replace(issuers={**state.issuers, name: Issuer(name, enabled=world.chance.random() < 0.8)})
-
-
-def no_issuer(world: Organisation, state: DeclaredState) -> DeclaredState:
-    gone = world.one(state.issuers)
-    teams = {
-        name: team._replace(permissions=tuple(each for each in team.permissions if each.issuer != gone))
-        for name, team in state.teams.items()
-    }
-    return state._replace(issuers={name: each for name, each in state.issuers.items() if name != gone}, teams=teams)
-
-
-def issuer_renamed(world: Organisation, state: DeclaredState) -> DeclaredState:
-    old, new = world.one(state.issuers), world.chance.choice(ISSUERS)
-    if old is None or new in state.issuers:
-        return state
-    issuers = {name: each for name, each in state.issuers.items() if name != old}
-    teams = {
-        name: team._replace(
-            permissions=tuple(sorted(each._replace(issuer=new) if each.issuer == old else each for each in team.permissions))
-        )
-        for name, team in state.teams.items()
-    }
-    return state._replace(issuers={**issuers, new: state.issuers[old]._replace(name=new, previously=(old,))}, teams=teams)
-
-
-def other_settings(world: Organisation, state: DeclaredState) -> DeclaredState:
-    return state._replace(settings=Settings(policies=(("logins", f'{{"maxFailures":{world.chance.randint(1, 9)}}}'),)))
-
-
-CHANGES: list[Callable[[Organisation, DeclaredState], DeclaredState]] = [
-    *[some_users] * 3,
-    *[some_team] * 6,
-    *[some_issuer] * 2,
-    *[no_user, user_renamed, no_team, team_renamed, no_issuer, issuer_renamed, other_settings],
-]
-
-
 def begun(database: Database, seed: int) -> Organisation:
     """An organisation with something of everything."""
     world = Organisation(database, Random(seed))
-    issuers = {name: Issuer(name) for name in ISSUERS[:2]}
-    users = {name: User(name, "", initial_password="none") for name in PEOPLE[:4]}
-    teams = {
-        name: Team(
-            name, members=tuple(map(Membership, PEOPLE[:3])), permissions=tuple(map(Permission, issuers)), ad_groups=("PKI",)
-        )
-        for name in TEAMS[:2]
-    }
-    world.declared = DeclaredState(users=users, teams=teams, issuers=issuers)
-    world.apply_nothing()
+    world.bring(beginning())
     return world
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from api.directory.settings import BadDirectory, DirectorySettings, read_directories
 from api.mail.settings import BadMail, MailSettings, read_mail
 from reconciler.access.permitted_ips import Rule, parse_rule
+from reconciler.settings import DATABASE_URL, BadSettings, read_sources
 
 DEFAULTS = {
-    "database_url": "sqlite:///accord.db",
+    "database_url": DATABASE_URL,
     "listen": "127.0.0.1:8080",
     "trusted_proxies": "",
     "threads": "8",
@@ -26,8 +25,6 @@ DEFAULTS = {
     "maildir": "mail",
     "public_url": "",
 }
-_ELSEWHERE = ("repository", "branch", "path", "cache", "smtp", "directory")
-"""Keys of the same TOML file that `accord` or other parts of the API read."""
 _CHOICES = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
 
 
@@ -55,14 +52,13 @@ class Settings(NamedTuple):
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
     """The settings in force: options override environment variables, which override the TOML file. Raises Misconfigured."""
-    env = os.environ if environment is None else environment
-    file = _read_file(env["ACCORD_CONFIG"]) if env.get("ACCORD_CONFIG") else {}
+    try:
+        sources = read_sources(options, environment)
+    except BadSettings as error:
+        raise Misconfigured(str(error)) from None
 
     def setting(name: str) -> str:
-        for value in (options.get(name), env.get(f"ACCORD_{name.upper()}"), file.get(name)):
-            if value:
-                return ",".join(value) if isinstance(value, list) else str(value)
-        return DEFAULTS[name]
+        return sources.text(name, DEFAULTS[name])
 
     host, port = _listen(setting("listen"))
     try:
@@ -73,10 +69,10 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         if setting(name) not in choices:
             raise Misconfigured(f"ACCORD_{name.upper()} must be one of {', '.join(choices)}, not `{setting(name)}`")
     try:
-        directories = read_directories(file.get("directory", {}), env)
+        directories = read_directories(sources.file.get("directory", {}), sources.environment)
         mail = read_mail(
-            file.get("smtp", {}),
-            env,
+            sources.file.get("smtp", {}),
+            sources.environment,
             mail=setting("mail"),
             maildir=setting("maildir"),
             public_url=setting("public_url"),
@@ -91,17 +87,17 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
             f"ACCORD_HASHES must be less than ACCORD_THREADS ({threads}); logins would take every thread from decisions"
         )
     return Settings(
-        setting("database_url"),
-        host,
-        port,
-        proxies,
-        threads,
-        workers,
-        hashes,
-        setting("log_format"),
-        setting("log_level"),
-        mail,
-        directories,
+        database_url=setting("database_url"),
+        host=host,
+        port=port,
+        trusted_proxies=proxies,
+        threads=threads,
+        workers=workers,
+        hashes=hashes,
+        log_format=setting("log_format"),
+        log_level=setting("log_level"),
+        mail=mail,
+        directories=directories,
     )
 
 
@@ -116,20 +112,3 @@ def _count(text: str, name: str, least: int) -> int:
     if not (text.isascii() and text.isdigit() and least <= int(text) <= 512):
         raise Misconfigured(f"{name} must be a number from {least} to 512, not `{text}`")
     return int(text)
-
-
-def _read_file(name: str) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(Path(name).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"ACCORD_CONFIG names `{name}`, which cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(f"`{name}` is not TOML: {error}") from None
-    known = (*DEFAULTS, *_ELSEWHERE)
-    for key, value in content.items():
-        if key not in known:
-            raise Misconfigured(f"`{name}` sets `{key}`, which is not a setting; settings are {', '.join(known)}")
-        fits = isinstance(value, str | int) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
-        if key in DEFAULTS and not fits:
-            raise Misconfigured(f"`{name}` sets `{key}` to something other than text, a number or a list of text")
-    return content

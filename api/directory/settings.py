@@ -73,7 +73,7 @@ _KNOWN = frozenset(
 
 def read_directories(tables: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[DirectorySettings, ...]:
     """The domains in their order; bare names belong to the first. Raises BadDirectory."""
-    if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
+    if not all(isinstance(table, Mapping) for table in tables.values()):
         raise BadDirectory("`directory` must hold a table for each domain, such as `[directory.corp]`")
     found = tuple(_read(name, table, environment) for name, table in tables.items())
     for attribute in ("netbios_name", "dns_name"):
@@ -125,22 +125,22 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
         raise refuse(f"`ca_file` names `{ca_file}`, which holds no readable certificates") from None
     base = _base(dns_name)
     return DirectorySettings(
-        name,
-        text("netbios_name"),
-        dns_name,
-        controllers,
-        ca_file,
-        text("user_base", base),
-        text("group_base", base),
-        text("service_account"),
-        _secret(name, table, environment, refuse),
-        number("try_time", 3, 0.1, 60),
-        number("total_time", 8, 0.1, 120),
-        int(number("results", 1000, 10, 10_000)),
-        int(number("waiting", 4, 1, 100)),
-        duration("resync", "5m"),
-        duration("grace", "4h"),
-        number("switch_off_share", 10, 0, 100),
+        name=name,
+        netbios_name=text("netbios_name"),
+        dns_name=dns_name,
+        controllers=controllers,
+        ca_file=ca_file,
+        user_base=text("user_base", base),
+        group_base=text("group_base", base),
+        service_account=text("service_account"),
+        secret=_secret(name, table, environment, refuse),
+        try_time=number("try_time", 3, 0.1, 60),
+        total_time=number("total_time", 8, 0.1, 120),
+        results=int(number("results", 1000, 10, 10_000)),
+        waiting=int(number("waiting", 4, 1, 100)),
+        resync=duration("resync", "5m"),
+        grace=duration("grace", "4h"),
+        switch_off_share=number("switch_off_share", 10, 0, 100),
     )
 
 

@@ -76,10 +76,10 @@ class MailSettings(NamedTuple):
         return f"the folder {self.maildir}" if self.server is None else f"the mail server {self.server.shown}"
 
 
-def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str) -> MailSettings:
+def read_mail(
+    file: Mapping[str, Any], environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str
+) -> MailSettings:
     """The settings in force: environment variables override the file's table, which overrides the defaults. Raises BadMail."""
-    if not isinstance(file, Mapping):
-        raise BadMail("`smtp` must be a table: `[smtp]`")
     unknown = sorted(set(file) - set(SMTP_DEFAULTS))
     if unknown:
         raise BadMail(f"[smtp]: `{unknown[0]}` is not a setting; the settings are {', '.join(SMTP_DEFAULTS)}")
@@ -110,13 +110,13 @@ def read_mail(file: Any, environment: Mapping[str, str], *, mail: str, maildir: 
     if setting("host") and not setting("from"):
         raise BadMail("ACCORD_SMTP_FROM is missing; set it to the sender of messages, such as `accord@example.org`")
     return MailSettings(
-        mail == "on",
-        _server(setting) if setting("host") else None,
-        Path(maildir),
-        sender,
-        timeout.total_seconds(),
-        _duration("give_up", setting("give_up")),
-        public_url,
+        delivers=mail == "on",
+        server=_server(setting) if setting("host") else None,
+        maildir=Path(maildir),
+        sender=sender,
+        timeout=timeout.total_seconds(),
+        give_up=_duration("give_up", setting("give_up")),
+        public_url=public_url,
     )
 
 
@@ -154,7 +154,14 @@ def _server(setting: Any) -> SmtpServer:
         except OSError:
             message = f"ACCORD_SMTP_CA_FILE names `{setting('ca_file')}`, which holds no readable certificates"
             raise BadMail(message) from None
-    return SmtpServer(host, int(port), cast(Security, security), username, password, setting("ca_file"))
+    return SmtpServer(
+        host=host,
+        port=int(port),
+        security=cast(Security, security),
+        username=username,
+        password=password,
+        ca_file=setting("ca_file"),
+    )
 
 
 def _is_loopback(host: str) -> bool:

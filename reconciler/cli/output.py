@@ -26,6 +26,8 @@ _COLOURS: dict[Style, dict[str, Any]] = {
 }
 _PATIENCE = 1.0
 """Seconds before a bar appears."""
+_PAUSE = 0.1
+"""Seconds from one drawing of it to the next."""
 
 _kept: list[object] = []
 
@@ -75,24 +77,20 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(title, total=None)
-    began = time.monotonic()
-    shown = False
+    bar: Any = click.progressbar(length=1, label=title, file=sys.stderr)
+    due, shown = time.monotonic() + _PATIENCE, False
 
     def tell(done: int, total: int) -> None:
-        nonlocal shown
-        if not shown and time.monotonic() - began > _PATIENCE:
-            bar.start()
-            shown = True
-        if shown:
-            bar.update(task, completed=done, total=total)
+        nonlocal due, shown
+        if time.monotonic() < due:
+            return
+        due, shown = time.monotonic() + _PAUSE, True
+        bar.length, bar.pos = total, min(bar.pos, done)  # the next part of the work begins at 0
+        bar.make_step(done - bar.pos)
+        bar.render_progress()
 
     try:
         yield tell
     finally:
         if shown:
-            bar.stop()
+            click.echo("\r\x1b[2K\x1b[?25h", nl=False, err=True)  # takes the bar away, and shows the cursor again

@@ -55,7 +55,6 @@ class Explanation(NamedTuple):
     """If empty, the account may call from anywhere."""
     missing: tuple[str, ...]
     applied: AppliedRevision | None
-    past: bool
 
 
 Provenances = Callable[[Kind, str, tuple[str | int, ...]], "Provenance | None"]
@@ -78,17 +77,16 @@ def explain(deployment: Deployment, question: Question, address: Address | None,
     if address is None and decision.reason == "address-not-permitted":
         decision = decision._replace(allow=True, reason="permitted")
     return Explanation(
-        user,
-        issuer,
-        address,
-        at,
-        decision,
-        (_account(found, user, provenance), _issuer(found, issuer, provenance)),
-        ways,
-        tuple(_rules(teams, address, provenance)),
-        tuple(_missing(found, user, issuer, decision)),
-        found.applied,
-        found.past,
+        user=user,
+        issuer=issuer,
+        address=address,
+        at=at,
+        decision=decision,
+        subjects=(_account(found, user, provenance), _issuer(found, issuer, provenance)),
+        ways=ways,
+        permitted_ips=tuple(_rules(teams, address, provenance)),
+        missing=tuple(_missing(found, user, issuer, decision)),
+        applied=found.applied,
     )
 
 

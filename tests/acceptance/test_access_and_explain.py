@@ -78,11 +78,11 @@ def test_access_is_what_is_open_now(applied: Accord) -> None:
         (("--at", "2100-01-01"), [("alice", "tls-public"), ("dora", "tls-public")]),
     ],
 )
-def test_a_part_of_access_can_be_asked_for(applied: Accord, arguments: tuple[str, ...], expected: list[Any]) -> None:
+def test_access_can_be_filtered(applied: Accord, arguments: tuple[str, ...], expected: list[Any]) -> None:
     assert rows(applied, *arguments) == expected
 
 
-def test_access_of_a_coming_instant_leaves_out_what_will_have_ended(applied: Accord) -> None:
+def test_access_at_a_future_instant_leaves_out_what_will_have_ended(applied: Accord) -> None:
     [before] = applied.json("access", "--user", "alice", "--team", "cover", "--at", "2098-06-01")
     assert before["through"] == ["cover", "web"]
     [after] = applied.json("access", "--user", "alice", "--at", "2099-01-01")
@@ -152,7 +152,7 @@ def test_a_revision_that_was_never_applied_is_unknown(applied: Accord, revision:
         assert f"revision `{revision}` was never applied" in applied(*command, code=ERROR).stderr
 
 
-def test_the_beginning_of_several_revisions_names_none(accord: Accord, repository: ConfigRepository) -> None:
+def test_an_ambiguous_revision_prefix_names_none(accord: Accord, repository: ConfigRepository) -> None:
     history = History(accord, repository)
     by_hand(accord, "UPDATE revisions SET commit_sha = 'abcdef' || substr(commit_sha, 7) WHERE id < 3")
     error = accord("show", "abcdef", code=ERROR).stderr
@@ -161,9 +161,7 @@ def test_the_beginning_of_several_revisions_names_none(accord: Accord, repositor
     assert "is too short" in accord("access", "--revision", history.commits[2][:3], code=ERROR).stderr
 
 
-def test_a_revision_that_is_not_in_the_repository_any_more_says_so(
-    accord: Accord, repository: ConfigRepository, tmp_path: Path
-) -> None:
+def test_a_revision_missing_from_the_repository_is_reported(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
     history = History(accord, repository)
     other = ConfigRepository(tmp_path / "other.git")
     other.commit(ADMINISTRATORS)
@@ -261,12 +259,12 @@ def test_every_reason_is_explained(applied: Accord, arguments: tuple[str, ...], 
         ),
     ],
 )
-def test_a_no_says_what_is_missing_and_in_which_file(applied: Accord, arguments: tuple[str, ...], missing: list[str]) -> None:
+def test_a_denial_says_what_is_missing_and_in_which_file(applied: Accord, arguments: tuple[str, ...], missing: list[str]) -> None:
     assert applied.json("explain", *arguments)["missing"] == missing
     assert all(sentence in applied("explain", *arguments).output for sentence in missing)
 
 
-def test_every_way_is_told_with_its_links(applied: Accord, repository: ConfigRepository) -> None:
+def test_every_path_is_shown_with_its_links(applied: Accord, repository: ConfigRepository) -> None:
     document = applied.json("explain", "alice", "tls-public", "--address", "192.168.15.9")
     assert (document["through"], document["until"], document["rule"]) == ("web", None, "192.168.15.*")
     assert [(way["team"], way["holds"]) for way in document["ways"]] == [("cover", True), ("web", True)]
@@ -295,7 +293,7 @@ def test_an_account_of_a_directory_is_in_a_team_through_its_groups(applied: Acco
     assert applied.json("explain", "dirk", "tls-public")["subjects"][0]["words"] == "directory account dirk is disabled"
 
 
-def test_an_explanation_of_the_past_and_of_the_coming(accord: Accord, repository: ConfigRepository) -> None:
+def test_the_past_and_the_future_are_explained(accord: Accord, repository: ConfigRepository) -> None:
     history = History(accord, repository)
     assert not accord.json("explain", "alice", "tls-public")["allow"]
     past = accord.json("explain", "alice", "tls-public", "--revision", history.commits[0])
@@ -355,7 +353,7 @@ def links(accord: Accord, user_name: str = "alice") -> dict[str, tuple[str, str]
     }
 
 
-def test_each_link_names_the_line_and_whoever_wrote_it(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+def test_each_link_names_its_line_and_author(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
     people = People(repository, tmp_path / "clone")
     people.commit("anna", BASIS)
     joined = WEB.replace("    - bob\n", "    - bob\n    - user: alice\n      until: 2099-01-31\n")

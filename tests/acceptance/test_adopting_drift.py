@@ -19,7 +19,7 @@ from reconciler.source.patch import adopting_patch
 
 @pytest.mark.parametrize("edit", EDITS)
 @SQLITE
-def test_whatever_is_written_by_hand_can_be_adopted_by_a_patch(
+def test_any_edit_by_hand_can_be_adopted_by_a_patch(
     accord: Accord, repository: ConfigRepository, tmp_path: Path, edit: str
 ) -> None:
     repository.commit(DECLARED)
@@ -124,7 +124,7 @@ def test_one_field_is_changed_in_place(drifted: Any, statement: str, line: str) 
 
 
 @SQLITE
-def test_a_list_becomes_everyone_and_back(drifted: Any) -> None:
+def test_a_list_is_replaced_by_everyone_and_back(drifted: Any) -> None:
     text, _ = drifted(
         "teams/web.yaml",
         WEB + "  mayDecideFor:\n    - web\n",
@@ -147,7 +147,7 @@ def test_a_file_without_a_final_line_break_is_edited_too(drifted: Any) -> None:
 
 
 @SQLITE
-def test_flow_style_is_written_anew(drifted: Any) -> None:
+def test_flow_style_is_rewritten(drifted: Any) -> None:
     flow = "# short\napiVersion: accord/v1\nkind: Team\nmetadata: {name: web}\nspec: {members: [alice], issuers: [tls]}\n"
     text, _ = drifted("teams/web.yaml", flow, JOIN)
     assert text.decode().startswith("# short\napiVersion: accord/v1\nkind: Team\nmetadata:\n  name: web\nspec:\n")
@@ -155,7 +155,7 @@ def test_flow_style_is_written_anew(drifted: Any) -> None:
 
 
 @SQLITE
-def test_only_the_list_in_flow_style_is_written_anew(drifted: Any) -> None:
+def test_only_the_list_in_flow_style_is_rewritten(drifted: Any) -> None:
     flow = WEB.replace("  issuers:\n    - tls\n", "  issuers: [tls]\n")
     text, _ = drifted("teams/web.yaml", flow, permission("web", "vpn"))
     assert text.decode() == WEB.replace("    - tls\n", "    - tls\n    - vpn\n")
@@ -318,7 +318,7 @@ def test_a_patch_of_one_resource_only(accord: Accord, repository: ConfigReposito
         ("UPDATE users SET name = '-rf' WHERE name = 'carol'", "User `-rf`"),
     ],
 )
-def test_what_no_file_may_declare_is_not_patched(accord: Accord, repository: ConfigRepository, statement: str, name: str) -> None:
+def test_undeclarable_values_are_not_patched(accord: Accord, repository: ConfigRepository, statement: str, name: str) -> None:
     repository.commit({**DECLARED, "teams/web.yaml": WEB})
     accord("apply", "--yes")
     by_hand(accord, statement)
@@ -328,7 +328,7 @@ def test_what_no_file_may_declare_is_not_patched(accord: Accord, repository: Con
     assert "--repair" in refused.stderr
 
 
-def test_a_patch_that_does_not_come_out_right_is_none() -> None:
+def test_a_patch_that_would_come_out_wrong_is_not_written() -> None:
     change = Change("delete", "Issuer", "tls", None, Issuer("tls", description="\x07"), None)
     with pytest.raises(SourceError, match=r"issuers/tls\.yaml"):
         adopting_patch([change], lambda _: None)

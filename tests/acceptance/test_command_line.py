@@ -83,7 +83,7 @@ def test_the_version_is_told(accord: Accord) -> None:
         (("init", "x"), "--administrator is required"),
     ],
 )
-def test_what_is_mistyped_is_answered_with_what_was_meant(accord: Accord, arguments: tuple[str, ...], words: str) -> None:
+def test_a_typing_mistake_is_answered_with_the_nearest_name(accord: Accord, arguments: tuple[str, ...], words: str) -> None:
     result = accord(*arguments, code=ERROR)
     assert words in result.stderr
     assert result.stderr.startswith("accord: ")
@@ -314,8 +314,8 @@ def test_the_defaults_are_the_folder_and_a_file_in_it(
         (None, "cannot read `"),
         ("branch = ", "is not TOML"),
         ('bramch = "x"', "sets `bramch`, which is not a setting; did you mean `branch`?"),
-        ("branch = 1", "sets `branch` to a value that is not text"),
-        ("cache = []", "sets `cache` to a value that is not text"),
+        ("branch = 1", "sets `branch`, which must be text"),
+        ("cache = []", "sets `cache`, which must be text"),
         ('database_url = "mysql://x"', "Accord does not support mysql://x"),
     ],
 )
@@ -328,7 +328,7 @@ def test_a_settings_file_that_cannot_be_used_is_named(accord: Accord, tmp_path: 
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_settings_file_that_is_no_text_is_named(accord: Accord, tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_text_is_named(accord: Accord, tmp_path: Path) -> None:
     file = tmp_path / "accord.toml"
     file.write_bytes(b"\xff\xfe")
     assert "cannot read `" in accord("history", code=ERROR, ACCORD_CONFIG=str(file)).stderr

@@ -97,7 +97,7 @@ def test_an_invalid_repository_has_exactly_the_problems_beside_it(case: Path, tm
     assert in_revision(case, tmp_path) == folder
 
 
-def test_a_folder_inside_a_repository_is_found_to_be_what_it_is_alone(tmp_path: Path) -> None:
+def test_a_folder_inside_a_repository_is_validated_as_it_is_alone(tmp_path: Path) -> None:
     for number, name in enumerate(("symbolic-links", "secrets", "unknown-references")):
         place = tmp_path / str(number)
         place.mkdir()
@@ -121,7 +121,7 @@ def test_the_lists_of_problems_are_what_their_schema_describes() -> None:
         assert problems, file
 
 
-def test_the_program_prints_the_very_list(tmp_path: Path) -> None:
+def test_the_program_prints_exactly_the_list(tmp_path: Path) -> None:
     accord = Accord(tmp_path / "none", "sqlite:///none.db", tmp_path / "cache")
     for name, code in (("unknown-references", 1), ("overlapping-permitted-ips", 0), ("yaml-syntax", 1), ("symbolic-links", 0)):
         found = accord.json("validate", str(work_tree(CASES / "invalid" / name, tmp_path)), code=code)

@@ -75,7 +75,7 @@ def test_a_tour_can_be_pasted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["install", "run", "mail", "proxies", "monitoring", "adopt", "drift", "audit", "recover"])
-def test_a_page_for_operators_soon_comes_to_its_first_command(name: str) -> None:
+def test_a_page_for_operators_reaches_its_first_command_soon(name: str) -> None:
     before, fence, _ = PAGES[f"docs/{name}.md"].read_text().partition("```")
     assert fence
     assert before.count("\n") <= 30
@@ -97,7 +97,7 @@ def test_a_page_for_operators_soon_comes_to_its_first_command(name: str) -> None
         ([], ["anything"], False),
     ],
 )
-def test_an_example_is_as_shown_only_where_nothing_but_the_day_differs(shown: list[str], printed: list[str], same: bool) -> None:
+def test_an_example_is_as_shown_if_only_the_day_differs(shown: list[str], printed: list[str], same: bool) -> None:
     assert Ran(examples.Example("true", shown, 1, False), printed, 0).is_as_shown is same
 
 

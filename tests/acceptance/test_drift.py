@@ -84,9 +84,7 @@ def found(accord: Accord) -> list[str]:
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_whatever_is_written_by_hand_is_drift_and_can_be_put_right(
-    accord: Accord, repository: ConfigRepository, edit: str
-) -> None:
+def test_any_edit_by_hand_is_drift_and_can_be_repaired(accord: Accord, repository: ConfigRepository, edit: str) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     assert "No drift" in accord("drift").output
@@ -121,7 +119,7 @@ def test_drift_names_the_last_audit_entry_of_each_resource(accord: Accord, repos
 
 
 @SQLITE
-def test_rows_that_git_never_declared_are_foreign_and_no_drift(accord: Accord, repository: ConfigRepository) -> None:
+def test_rows_that_git_never_declared_are_unmanaged_and_not_drift(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     by_hand(accord, "INSERT INTO users (name, email) VALUES ('stranger', 's@example.org')")
@@ -134,7 +132,9 @@ def test_rows_that_git_never_declared_are_foreign_and_no_drift(accord: Accord, r
     assert accord.json("drift")["foreign"] == [{"kind": "User", "name": "stranger"}]
 
 
-def test_a_foreign_team_that_gives_anything_is_drift_and_everybody_is_named(accord: Accord, repository: ConfigRepository) -> None:
+def test_an_unmanaged_team_that_gives_anything_is_drift_and_everybody_is_named(
+    accord: Accord, repository: ConfigRepository
+) -> None:
     repository.commit({**DECLARED, "users/robot.yaml": user("robot", type="application")})
     accord("apply", "--yes")
     ended = "'2020-01-01T00:00:00.000000Z'"
@@ -176,7 +176,7 @@ def test_a_foreign_team_that_gives_anything_is_drift_and_everybody_is_named(acco
 
 
 @SQLITE
-def test_a_foreign_team_that_gives_nothing_is_no_drift(accord: Accord, repository: ConfigRepository) -> None:
+def test_an_unmanaged_team_that_gives_nothing_is_not_drift(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     by_hand(accord, "INSERT INTO teams (name, administrator) VALUES ('empty', true)", permission("empty", "vpn"))
@@ -185,7 +185,7 @@ def test_a_foreign_team_that_gives_nothing_is_no_drift(accord: Accord, repositor
 
 
 @SQLITE
-def test_other_settings_written_by_hand_stand_in_for_nothing(accord: Accord, repository: ConfigRepository) -> None:
+def test_other_settings_written_by_hand_replace_nothing(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     columns = "guards, policies FROM settings"
@@ -196,7 +196,7 @@ def test_other_settings_written_by_hand_stand_in_for_nothing(accord: Accord, rep
 
 
 @SQLITE
-def test_a_declared_row_that_is_made_to_look_foreign_is_drift_and_put_right(accord: Accord, repository: ConfigRepository) -> None:
+def test_a_declared_row_made_to_look_unmanaged_is_drift_and_repaired(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     by_hand(accord, "UPDATE teams SET file = NULL, administrator = true WHERE name = 'web'")
@@ -244,7 +244,7 @@ def test_a_resource_is_named_by_kind_and_name(accord: Accord, repository: Config
 
 
 @SQLITE
-def test_what_cannot_be_put_right_alone_says_what_it_needs(accord: Accord, repository: ConfigRepository) -> None:
+def test_a_repair_that_needs_another_names_it(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     by_hand(accord, "DELETE FROM users WHERE name = 'bob'")
@@ -306,7 +306,7 @@ def test_repair_asks_on_a_terminal_and_goes_nowhere_without_one(accord: Accord, 
 
 
 @SQLITE
-def test_who_is_reached_by_a_repair_is_who_was_shown(
+def test_a_repair_reaches_exactly_the_people_shown(
     accord: Accord, repository: ConfigRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.commit(DECLARED)
@@ -327,7 +327,7 @@ def test_who_is_reached_by_a_repair_is_who_was_shown(
 
 
 @SQLITE
-def test_what_changed_after_it_was_shown_is_not_put_right(
+def test_a_change_after_the_drift_was_shown_is_not_repaired(
     accord: Accord, repository: ConfigRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.commit(DECLARED)
@@ -352,7 +352,7 @@ def test_nothing_can_differ_before_anything_was_applied(accord: Accord, reposito
 
 
 @SQLITE
-def test_what_a_hand_wrote_in_no_sense_is_named(accord: Accord, repository: ConfigRepository) -> None:
+def test_nonsense_written_by_hand_is_named(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     by_hand(accord, "UPDATE teams SET permitted_ips = 'anywhere'")

@@ -78,7 +78,7 @@ def test_many_cannot_lose_their_access_unnoticed_by_a_guard(
     accord("plan", code=UNSAFE)
 
 
-def test_what_was_there_before_it_was_declared_goes_when_git_takes_it_away(accord: Accord, repository: ConfigRepository) -> None:
+def test_an_adopted_row_is_deleted_when_git_removes_it(accord: Accord, repository: ConfigRepository) -> None:
     by_hand(
         accord,
         "INSERT INTO teams (name) VALUES ('side')",
@@ -98,7 +98,7 @@ def test_what_was_there_before_it_was_declared_goes_when_git_takes_it_away(accor
     assert not may(accord, "mallory")
 
 
-def test_a_declared_row_that_was_made_to_look_undeclared_still_goes(accord: Accord, repository: ConfigRepository) -> None:
+def test_a_declared_row_made_to_look_undeclared_is_still_deleted(accord: Accord, repository: ConfigRepository) -> None:
     by_hand(accord, "UPDATE teams SET file = NULL WHERE name = 'web'")
     repository.commit({"README.md": "nothing else"})
     accord("apply", "--yes")
@@ -145,7 +145,7 @@ def test_what_somebody_writes_while_a_plan_is_made_does_not_count_as_applied(
 
 
 @SQLITE
-def test_an_explanation_names_no_author_of_what_git_does_not_say(accord: Accord) -> None:
+def test_an_explanation_names_authors_only_of_what_git_declares(accord: Accord) -> None:
     by_hand(
         accord,
         "INSERT INTO memberships (team_id, user_id) SELECT teams.id, users.id FROM teams, users "
@@ -201,7 +201,7 @@ def test_an_empty_revision_is_an_error_and_not_the_branch(accord: Accord) -> Non
     assert "is not a revision" in accord("apply", "--rev", "", "--yes", code=1).stderr
 
 
-def test_an_ad_group_that_is_taken_off_takes_its_members_away(accord: Accord, repository: ConfigRepository) -> None:
+def test_removing_an_ad_group_removes_its_members(accord: Accord, repository: ConfigRepository) -> None:
     groups = team("corp", issuers=["tls"], adGroups=["PKI-Web", "PKI-Net"])
     repository.commit({"teams/corp.yaml": groups})
     accord("apply", "--yes")

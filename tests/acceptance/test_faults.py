@@ -121,23 +121,21 @@ def at(accord: Accord, url: str) -> Accord:
 
 
 @pytest.mark.parametrize("command", [APPLY, ("plan",), ("history",), ("db", "check"), ("db", "upgrade")])
-def test_a_server_that_is_not_there_is_unreachable(
-    accord: Accord, repository: ConfigRepository, command: tuple[str, ...]
-) -> None:
+def test_a_missing_server_is_unreachable(accord: Accord, repository: ConfigRepository, command: tuple[str, ...]) -> None:
     repository.commit(ADMINISTRATORS)
     elsewhere = at(accord, "postgresql://accord:hunter2@127.0.0.1:1/accord")
     refused(run(elsewhere, *command), UNREACHABLE, "accord:***@127.0.0.1:1")
 
 
 @pytest.mark.parametrize("command", [("history",), ("access",)])
-def test_a_file_that_is_not_there_is_not_made_by_reading(accord: Accord, tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_reading_does_not_create_a_missing_file(accord: Accord, tmp_path: Path, command: tuple[str, ...]) -> None:
     ended = run(at(accord, f"sqlite:///{tmp_path}/nowhere.db"), *command)
     assert ended.code in (ERROR, UNREACHABLE)
     assert "accord db upgrade" in ended.errors
     assert not (tmp_path / "nowhere.db").exists()
 
 
-def test_a_folder_that_is_not_there_is_said(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
     repository.commit(ADMINISTRATORS)
     refused(run(at(accord, f"sqlite:///{tmp_path}/nowhere/accord.db"), *APPLY), UNREACHABLE, "nowhere/accord.db")
 
@@ -153,7 +151,7 @@ def test_tables_of_a_newer_accord_are_refused(accord: Accord, repository: Config
 
 
 @pytest.mark.parametrize("command", [APPLY, ("plan",), ("history",), ("db", "upgrade")])
-def test_a_file_that_is_no_database_is_refused_and_kept(
+def test_a_file_that_is_not_a_database_is_refused_and_kept(
     accord: Accord, repository: ConfigRepository, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     repository.commit(ADMINISTRATORS)

@@ -75,7 +75,7 @@ def test_errors_are_those_of_validate_and_only_those_of_this_mail(accord: Accord
     assert "built-in" in accord("mail", "preview", "password-reset").stdout
 
 
-def test_a_template_that_does_not_fit_its_schema_is_not_taken_for_none(accord: Accord, declare: Declare) -> None:
+def test_an_invalid_template_is_not_replaced_by_the_built_in_one(accord: Accord, declare: Declare) -> None:
     declare({"welcome.yaml": resource("EmailTemplate", "welcome", {"subject": "Hi"})})
     assert "`text` is missing" in accord("mail", "preview", "welcome", code=1).stderr
 
@@ -86,6 +86,6 @@ def test_warnings_go_beside_the_mail(accord: Accord, declare: Declare) -> None:
     assert "[template-missing-value]" in found.stderr and json.loads(found.stdout)["subject"] == "Hi Alice Jones"
 
 
-def test_a_mail_that_there_is_not_is_refused_with_those_there_are(accord: Accord) -> None:
+def test_an_unknown_mail_is_refused_with_the_known_ones(accord: Accord) -> None:
     assert "'certificate-expiring'" in accord("mail", "preview", "farewell", code=1).stderr
     assert "not both" in accord("mail", "preview", "welcome", ".", "--rev", "HEAD", code=1).stderr

@@ -115,8 +115,8 @@ def variables_in_code() -> set[str]:
     """Every ACCORD_* variable that the program reads."""
     found = {f"ACCORD_{name.upper()}" for name in DEFAULTS}
     for file in (TOP / "reconciler").rglob("*.py"):
-        found |= set(re.findall(r"""(?:environ|env)(?:\.get\(|\[)["'](ACCORD_[A-Z_]+)""", file.read_text()))
-    return found | {"ACCORD_APPLIED_BY"}
+        found |= set(re.findall(r"""(?:environ|env|variables)(?:\.get\(|\[)["'](ACCORD_[A-Z_]+)""", file.read_text()))
+    return found | {"ACCORD_APPLIED_BY", "ACCORD_CACHE"}
 
 
 def test_every_setting_of_a_deployment_is_documented_with_its_default() -> None:
@@ -156,7 +156,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
     assert {word for word in documented if word.startswith("accord_")} == counted
 
 
-def test_the_unit_of_the_api_runs_a_command_that_there_is() -> None:
+def test_the_systemd_unit_runs_an_existing_command() -> None:
     ((_, _, unit),) = fences("ini")
     started = configparser.ConfigParser()
     started.optionxform = str  # type: ignore[assignment, method-assign]

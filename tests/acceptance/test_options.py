@@ -13,7 +13,7 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @pytest.mark.parametrize("option", ["--branch", "--repository", "--path", "--database"])
-def test_an_empty_option_is_no_default(accord: Accord, repository: ConfigRepository, option: str) -> None:
+def test_an_empty_option_does_not_mean_the_default(accord: Accord, repository: ConfigRepository, option: str) -> None:
     repository.commit(ADMINISTRATORS)
     assert f"{option} is empty; give it a value, or leave the option out" in accord("plan", option, "", code=ERROR).stderr
 

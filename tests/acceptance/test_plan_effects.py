@@ -76,7 +76,7 @@ def test_a_deleted_and_a_disabled_user_lose_sessions_and_tokens(accord: Accord, 
 
 
 @SQLITE
-def test_what_has_ended_already_is_gained_by_nobody_and_warned_of(accord: Accord, repository: ConfigRepository) -> None:
+def test_a_past_end_gives_nobody_access_and_is_warned_of(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
     members = ["alice", "bob", {"user": "carol", "until": "2026-01-31"}]
@@ -200,7 +200,7 @@ def test_an_empty_commit_is_applied_once_and_changes_no_generation(accord: Accor
 
 
 @SQLITE
-def test_a_repository_that_holds_nothing_is_said(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+def test_an_empty_repository_is_reported(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
     assert "no commits yet" in accord("plan", code=ERROR).stderr
     repository.commit({"README.md": "nothing"})
     assert accord("apply", "--yes").output.endswith(": no changes\n")

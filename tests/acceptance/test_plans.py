@@ -95,7 +95,7 @@ def test_a_plan_writes_nothing(accord: Accord, repository: ConfigRepository) -> 
 
 
 @SQLITE
-def test_a_plan_of_a_database_that_is_not_there_makes_none(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+def test_planning_does_not_create_a_missing_database(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
     repository.commit(DECLARED)
     accord.environment["ACCORD_DATABASE_URL"] = f"sqlite:///{tmp_path}/new.db"
     assert "applied   nothing yet" in accord("plan").output
@@ -143,7 +143,7 @@ def test_a_shallow_clone_that_cannot_tell_says_so(accord: Accord, repository: Co
 
 
 @SQLITE
-def test_only_the_folder_that_is_named_is_read(accord: Accord, repository: ConfigRepository) -> None:
+def test_only_the_named_folder_is_read(accord: Accord, repository: ConfigRepository) -> None:
     elsewhere = {f"live/{name}": content for name, content in DECLARED.items()}
     repository.commit({**elsewhere, "broken.yaml": "a: [", "live/.accordignore": "notes/\n", "live/notes/n.yaml": "- a\n"})
     accord("plan", code=INVALID)
@@ -197,7 +197,7 @@ def test_a_repository_at_a_url_is_mirrored(accord: Accord, repository: ConfigRep
         ("main..x", "is not a revision"),
     ],
 )
-def test_a_revision_that_is_not_there_is_answered_with_the_nearest(
+def test_a_missing_revision_is_answered_with_the_nearest(
     accord: Accord, repository: ConfigRepository, rev: str, words: str
 ) -> None:
     repository.commit(DECLARED)

@@ -215,5 +215,5 @@ BASE = {("User", "u0"): ALICE, ("Issuer", "i0"): TLS}
 
 
 @pytest.mark.parametrize("before", [BASE, {**BASE, ("Team", "t0"): BARE}], ids=["new team", "team that is there"])
-def test_an_issuer_that_is_there_already_is_gained_through_a_team_that_comes_to_grant_it(tmp_path: Path, before: State) -> None:
+def test_an_existing_issuer_is_gained_through_a_new_permission(tmp_path: Path, before: State) -> None:
     check_history(tmp_path, f"sqlite:///{tmp_path}/accord.db", before, {**BASE, ("Team", "t0"): GRANT}, {})

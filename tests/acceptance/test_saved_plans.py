@@ -96,7 +96,7 @@ def test_a_plan_file_that_was_edited_is_refused(begun: Desk, tmp_path: Path, edi
         '{"digest": "x", "revision": {"commit": 1}}',
     ],
 )
-def test_a_file_that_is_no_plan_is_refused(begun: Desk, tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_plan_is_refused(begun: Desk, tmp_path: Path, content: str) -> None:
     file = tmp_path / "plan.json"
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
     assert "is not a saved plan" in begun.accord("apply", str(file), "--yes", code=ERROR).stderr
@@ -130,7 +130,7 @@ def test_a_tag_named_like_the_branch_is_not_the_branch(begun: Desk) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_is_agreed_to_is_what_was_shown_even_if_that_was_nothing(begun: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_was_shown_is_agreed_to_even_if_it_was_nothing(begun: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from reconciler.cli.apply import _asked
     from reconciler.run.applying import Order
     from reconciler.run.deployment import read_deployment

@@ -91,7 +91,7 @@ def oldest_pip(folder: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("installer", ["the oldest pip", "uv"])
-def test_what_is_installed_is_what_is_locked_whatever_is_newer(installer: str, offered: Path, tmp_path: Path) -> None:
+def test_the_locked_versions_are_installed_even_if_newer_ones_exist(installer: str, offered: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     if installer == "uv":
         program = f"UV={Path(sys.executable).parent}/uv"
@@ -183,7 +183,7 @@ def system_packages(folder: Path) -> tuple[str, str]:
     return done.stdout, asked.read_text() if asked.exists() else ""
 
 
-def test_what_is_missing_is_installed_where_we_are_root_on_debian(debian: Path) -> None:
+def test_missing_packages_are_installed_as_root_on_debian(debian: Path) -> None:
     program(debian / "present", "exit 1")
     said, asked = system_packages(debian)
     assert said == "installing for the tests: one two three\n"
@@ -193,7 +193,7 @@ def test_what_is_missing_is_installed_where_we_are_root_on_debian(debian: Path) 
 
 
 @pytest.mark.parametrize("lacking", ["root", "apt-get", "a network"])
-def test_what_cannot_be_installed_is_said(debian: Path, lacking: str) -> None:
+def test_packages_that_cannot_be_installed_are_named(debian: Path, lacking: str) -> None:
     program(debian / "present", "exit 1")
     if lacking == "root":
         program(debian / "id", "echo 1000")
@@ -205,7 +205,7 @@ def test_what_cannot_be_installed_is_said(debian: Path, lacking: str) -> None:
     assert said.splitlines()[-1] == "not installed: one two three; what needs them is left out of the tests, and says so"
 
 
-def test_where_nothing_is_missing_nothing_is_said(debian: Path) -> None:
+def test_nothing_is_printed_if_nothing_is_missing(debian: Path) -> None:
     for name in ("present", "absent-here", "absent-too"):
         program(debian / name, "exit 1")
     assert system_packages(debian) == ("", "")

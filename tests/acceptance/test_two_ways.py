@@ -350,7 +350,7 @@ def test_both_ways_end_in_the_same_plan(sqlite_template: Path, data: st.DataObje
 @pytest.mark.slow
 @settings(max_examples=tries(10), suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_both_ways_end_in_the_same_plan_where_a_foreign_hand_wrote(sqlite_template: Path, data: st.DataObject) -> None:
+def test_both_ways_end_in_the_same_plan_after_edits_by_hand(sqlite_template: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         check_both_ways(Path(folder), sqlite_template, World(data.draw), lambda: data.draw(st.integers(0, 3)), by_hand=True)
 

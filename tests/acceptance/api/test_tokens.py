@@ -62,7 +62,7 @@ def test_a_token_expires_within_the_limit_of_the_settings(world: World) -> None:
         "tomorrow",
     ],
 )
-def test_an_expiry_that_is_no_instant_is_refused(world: World, instant: str) -> None:
+def test_an_expiry_that_is_not_an_instant_is_refused(world: World, instant: str) -> None:
     body = {"name": "ci", "expiresAt": instant}
     assert "date-time" in session(world, "alice")("POST", "/me/tokens", 422, json=body)["detail"]
 

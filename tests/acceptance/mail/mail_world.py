@@ -41,9 +41,19 @@ class MailWorld(World):
 
     def mail_settings(self, port: int = 0, ca_file: Path | None = None, **more: Any) -> MailSettings:
         """Settings for a server on a port, or for a maildir."""
-        server = SmtpServer("127.0.0.1", port, "starttls", USERNAME, PASSWORD, str(ca_file or "")) if port else None
-        server = server and server._replace(**{name: more.pop(name) for name in SmtpServer._fields if name in more})
-        settings = MailSettings(True, server, self.folder / "mail", "accord@example.org", LONG, timedelta(days=3), "")
+        server = SmtpServer(
+            host="127.0.0.1", port=port, security="starttls", username=USERNAME, password=PASSWORD, ca_file=str(ca_file or "")
+        )
+        server = server._replace(**{name: more.pop(name) for name in SmtpServer._fields if name in more})
+        settings = MailSettings(
+            delivers=True,
+            server=server if port else None,
+            maildir=self.folder / "mail",
+            sender="accord@example.org",
+            timeout=LONG,
+            give_up=timedelta(days=3),
+            public_url="",
+        )
         return settings._replace(**more)
 
     def sender(self, settings: MailSettings, policy: RetryPolicy = AT_ONCE) -> Delivery:

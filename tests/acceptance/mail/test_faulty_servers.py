@@ -52,7 +52,7 @@ def insist_on_nothing_changed(world: MailWorld, error: str, attempts: int = 0) -
     assert world.audit("password.generate") == []
 
 
-def test_nobody_listens(waiting: MailWorld, authority: Authority) -> None:
+def test_a_port_without_a_listener(waiting: MailWorld, authority: Authority) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

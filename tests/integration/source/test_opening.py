@@ -186,7 +186,7 @@ def test_replaced_objects_and_grafts_are_not_what_is_read(work: Work, cache: Pat
     assert not repository.is_ancestor(first, other)
 
 
-def test_a_configuration_cannot_change_or_break_what_is_read(work: Work, cache: Path) -> None:
+def test_git_configuration_cannot_change_or_break_reading(work: Work, cache: Path) -> None:
     first = work.commit({"a.yaml": ALICE, "b.yaml": BOB}, "First")
     second = work.commit({"c.yaml": ALICE.replace(b"email", b" email"), "a.yaml": BOB}, "Second")
     for name, value in (
@@ -218,7 +218,7 @@ def test_a_configuration_cannot_change_or_break_what_is_read(work: Work, cache: 
 
 
 @pytest.mark.parametrize("where", ["config", "config/.git", "config/users", "config/users/deep", "bare.git", "config/../config"])
-def test_a_repository_is_the_same_from_wherever_it_is_named(where: str, work: Work, cache: Path, tmp_path: Path) -> None:
+def test_a_repository_is_the_same_however_it_is_named(where: str, work: Work, cache: Path, tmp_path: Path) -> None:
     old = work.commit({"users/deep/alice.yaml": ALICE, "bob.yaml": BOB}, "First")
     head = work.commit({"users/deep/alice.yaml": ALICE + b"#\n"}, "Second")
     work.git("clone", "-q", "--bare", str(work.folder), str(tmp_path / "bare.git"))
@@ -237,7 +237,7 @@ def test_a_linked_working_tree_is_its_repository(work: Work, cache: Path, tmp_pa
     assert contents(opened(tmp_path / "side", cache), head) == {"alice.yaml": ALICE}
 
 
-def test_variables_of_a_hook_do_not_lead_to_another_repository(
+def test_variables_set_by_a_hook_do_not_redirect_reading(
     work: Work, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = work.commit({"alice.yaml": ALICE})
@@ -248,7 +248,7 @@ def test_variables_of_a_hook_do_not_lead_to_another_repository(
     assert opened(work, cache).resolve("main").commit == head
 
 
-def test_what_is_no_repository_is_said_to_be_none(cache: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_repository_is_reported(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(RepositoryUnreachable, match="there is no repository at"):
         opened(tmp_path / "nowhere", cache)
     (tmp_path / "file").write_text("x")
@@ -271,7 +271,7 @@ def test_a_repository_of_somebody_else_is_refused(work: Work, cache: Path) -> No
         opened(work, cache)
 
 
-def test_a_repository_of_a_format_to_come_is_refused(work: Work, cache: Path) -> None:
+def test_a_repository_of_a_future_format_is_refused(work: Work, cache: Path) -> None:
     work.commit({"alice.yaml": ALICE})
     work.git("config", "core.repositoryFormatVersion", "99")
     with pytest.raises(SourceError, match="version"):
@@ -339,7 +339,7 @@ def test_credentials_in_a_url_are_never_shown(url: str, shown: str, cache: Path)
         ("config/a:b", "config/a:b"),
     ],
 )
-def test_what_stands_for_a_url_shows_no_credentials_either(text: str, shown: str, cache: Path) -> None:
+def test_the_label_of_a_url_shows_no_credentials(text: str, shown: str, cache: Path) -> None:
     assert without_credentials(text) == shown
     if " " not in text and "git@" not in text:
         with pytest.raises(RepositoryUnreachable) as caught:
@@ -347,7 +347,7 @@ def test_what_stands_for_a_url_shows_no_credentials_either(text: str, shown: str
         assert shown in str(caught.value)
 
 
-def test_what_git_says_is_told_whole_and_without_its_advice(cache: Path, tmp_path: Path) -> None:
+def test_gits_message_is_shown_whole_without_its_advice(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(RepositoryUnreachable) as caught:
         opened(f"file://{tmp_path}/none", cache)
     assert str(caught.value).endswith(

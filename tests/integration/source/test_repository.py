@@ -70,14 +70,14 @@ def test_a_branch_a_tag_and_a_short_id_name_a_commit_too(work: Work, cache: Path
         *("x" * 2_000_000, "main^{commit", "refs/heads", "../../etc/passwd", "main --", "mäin", "\udcff"),
     ],
 )
-def test_what_names_no_commit_is_an_unknown_revision(rev: str, work: Work, cache: Path) -> None:
+def test_a_text_that_names_no_commit_is_an_unknown_revision(rev: str, work: Work, cache: Path) -> None:
     work.commit({"alice.yaml": ALICE})
     with pytest.raises(UnknownRevision) as caught:
         opened(work, cache).resolve(rev)
     assert len(str(caught.value)) < 6_000
 
 
-def test_an_unknown_revision_is_told_with_the_nearest_one(work: Work, cache: Path) -> None:
+def test_an_unknown_revision_is_answered_with_the_nearest(work: Work, cache: Path) -> None:
     work.commit({"alice.yaml": ALICE})
     work.git("branch", "production")
     with pytest.raises(UnknownRevision, match="did you mean `production`"):
@@ -101,7 +101,7 @@ def test_a_repository_without_commits_says_so(work: Work, cache: Path) -> None:
         (b"nonsense", "unknown", 1970),
     ],
 )
-def test_a_commit_that_no_git_would_write_is_told_as_well_as_it_can_be(
+def test_a_malformed_commit_is_described_as_well_as_possible(
     author: bytes, name: str, year: int, work: Work, cache: Path
 ) -> None:
     work.commit({"alice.yaml": ALICE})
@@ -149,14 +149,14 @@ def test_a_folder_of_any_name_is_read_and_nothing_else(path: str, work: Work, ca
     assert [file.path for file in repository.changed(first, head, path) or ()] == [f"{path}/in.yaml"]
 
 
-def test_a_folder_that_is_not_there_is_an_error(work: Work, cache: Path) -> None:
+def test_a_missing_folder_is_an_error(work: Work, cache: Path) -> None:
     head = work.commit({"alice.yaml": ALICE, "users/bob.yaml": BOB})
     for path in ("nowhere", "alice.yaml", "user", "..", "*"):
         with pytest.raises(SourceError):
             opened(work, cache).entries(head, path)
 
 
-def test_links_and_repositories_inside_are_skipped_with_a_warning_in_a_folder_as_in_a_commit(work: Work, cache: Path) -> None:
+def test_links_and_nested_repositories_are_skipped_with_a_warning(work: Work, cache: Path) -> None:
     first = work.commit({"alice.yaml": ALICE, ".accordignore": b"quiet\n"})
     for name, target in (
         ("link.yaml", "alice.yaml"),
@@ -185,7 +185,7 @@ def test_links_and_repositories_inside_are_skipped_with_a_warning_in_a_folder_as
     assert [file.path for file in opened(work, cache).changed(first, head, "") or ()] == ["link.yaml"]
 
 
-def test_an_ignore_file_counts_as_the_commit_has_it(work: Work, cache: Path) -> None:
+def test_an_ignore_file_counts_as_committed(work: Work, cache: Path) -> None:
     first = work.commit({"alice.yaml": ALICE, "drafts/x.yaml": BOB, ".accordignore": b"drafts/\n"})
     second = work.commit({"drafts/x.yaml": ALICE})
     third = work.commit({".accordignore": b""})
@@ -266,7 +266,7 @@ def test_a_line_is_blamed_on_the_commit_that_wrote_it(work: Work, cache: Path) -
 # Histories that end early, and objects that are not there
 
 
-def test_a_shallow_clone_says_what_it_cannot_tell(work: Work, cache: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_says_what_it_does_not_know(work: Work, cache: Path, tmp_path: Path) -> None:
     first = work.commit({"alice.yaml": ALICE})
     head = work.commit({"bob.yaml": BOB})
     work.git("clone", "-q", "--depth", "1", f"file://{work.folder}", str(tmp_path / "shallow"))
@@ -280,9 +280,7 @@ def test_a_shallow_clone_says_what_it_cannot_tell(work: Work, cache: Path, tmp_p
     assert repository.is_ancestor(head, head)
 
 
-def test_objects_of_another_repository_are_read_where_it_is_and_missed_where_it_is_gone(
-    work: Work, cache: Path, tmp_path: Path
-) -> None:
+def test_borrowed_objects_are_read_while_their_repository_exists(work: Work, cache: Path, tmp_path: Path) -> None:
     head = work.commit({"alice.yaml": ALICE})
     work.git("clone", "-q", "--shared", "--bare", str(work.folder), str(tmp_path / "shared"))
     assert contents(opened(tmp_path / "shared", cache), head) == {"alice.yaml": ALICE}

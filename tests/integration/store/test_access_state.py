@@ -232,7 +232,7 @@ def begun(database: Database, seed: int) -> Organisation:
 @pytest.mark.slow
 @settings(SEARCH, max_examples=tries(5))
 @given(seed=st.integers(0, 2**32), steps=st.integers(10, 40))
-def test_what_is_kept_is_what_is_read_anew(database: Database, seed: int, steps: int) -> None:
+def test_the_kept_state_equals_a_fresh_one(database: Database, seed: int, steps: int) -> None:
     world = begun(database, seed)
     try:
         for _ in range(steps):
@@ -336,7 +336,7 @@ INTERRUPTIONS = [
 
 
 @pytest.mark.slow
-def test_threads_that_ask_meanwhile_see_one_moment_each_and_none_that_is_past(database: Database) -> None:
+def test_concurrent_threads_each_see_one_moment_and_never_a_past_one(database: Database) -> None:
     """Each answer is what the database held at the stamp that it names, all of it, and no earlier than when it was asked."""
     world = begun(database, 1)
     answers: list[tuple[Stamp, list[str], Decisions]] = []

@@ -147,7 +147,7 @@ def test_every_changed_fact_raises_the_generation(database: Database, changed: D
     assert generation(database) == before + 1
 
 
-def test_a_generation_that_others_raised_meanwhile_is_raised_further(database: Database) -> None:
+def test_a_generation_raised_meanwhile_is_raised_further(database: Database) -> None:
     bring(database, SMALL)
     with database.writing() as connection:
         plan = plan_for(read_actual(connection, now=NOW), without(SMALL, users={"portal": None}), commit="beef")
@@ -209,7 +209,7 @@ def rename(state: DeclaredState, old: str, new: str) -> Change:
         ({"alice": "bob", "bob": "root", "root": "alice"}, ["alice", "bob", "portal", "root"]),
     ],
 )
-def test_names_may_move_along_chains_and_circles(database: Database, names: dict[str, str], left: list[str]) -> None:
+def test_names_may_move_along_chains_and_cycles(database: Database, names: dict[str, str], left: list[str]) -> None:
     bring(database, SMALL)
     ids = dict(query(database, "SELECT name, id FROM users"))
     with database.writing() as connection:
@@ -235,7 +235,7 @@ def test_an_earlier_name_may_pass_from_one_resource_to_another(database: Databas
         assert query(database, "SELECT name FROM previous_names WHERE previous = 'robert'") == claimed
 
 
-def test_a_deleted_user_loses_memberships_and_tokens_and_leaves_its_mail_to_others(database: Database) -> None:
+def test_a_deleted_user_loses_memberships_and_tokens_and_frees_its_address(database: Database) -> None:
     bring(database, SMALL)
     give_credentials(database, "alice")
     gone = without(
@@ -308,7 +308,7 @@ def test_a_waiting_welcome_mail_lets_somebody_log_in(database: Database) -> None
     assert held(database).runtime.tokens == {"bob": 1}
 
 
-def test_foreign_rows_are_left_alone_and_adopted_when_asked(database: Database) -> None:
+def test_unmanaged_rows_are_left_alone_and_adopted_when_asked(database: Database) -> None:
     bring(database, SMALL)
     run_sql(database, "INSERT INTO users (name, email) VALUES ('carol', 'c@example.org'), ('dave', 'd@example.org')")
     assert held(database).unmanaged == {("User", "carol"), ("User", "dave")}

@@ -57,7 +57,7 @@ def some(number: int) -> list[Event]:
 
 @SEARCH
 @given(st.lists(st.lists(EVENTS, max_size=4), min_size=1, max_size=3))
-def test_what_is_appended_is_read_and_holds(database: Database, batches: list[list[Event]]) -> None:
+def test_appended_entries_are_read_back_and_verify(database: Database, batches: list[list[Event]]) -> None:
     emptied(database)
     write(database, *batches)
     assert checked(database) is None
@@ -69,19 +69,19 @@ def test_what_is_appended_is_read_and_holds(database: Database, batches: list[li
     assert all(entry.at == NOW for entry in entries)
 
 
-def test_the_log_of_applies_holds(database: Database) -> None:
+def test_the_log_of_applies_verifies(database: Database) -> None:
     bring(database, SMALL)
     bring(database, SMALL._replace(settings=None), commit="beef")
     assert checked(database) is None
     assert whole(database)[1] == len(whole(database)[0]) > 10
 
 
-def test_an_empty_log_holds(database: Database) -> None:
+def test_an_empty_log_verifies(database: Database) -> None:
     assert whole(database) == ([], 0, GENESIS)
     assert checked(database) is None
 
 
-def test_more_entries_than_are_written_at_a_time_hold(database: Database) -> None:
+def test_more_entries_than_one_batch_verify(database: Database) -> None:
     write(database, some(10_001), some(1))
     assert checked(database) is None
     assert whole(database)[1] == 10_002
@@ -117,7 +117,7 @@ def test_a_log_cut_off_with_its_head_rewritten_is_found_by_its_length(database: 
     assert verify(rows[:3], count=count, head=rows[2][9]) == Broken(3, "the log ends here, but 5 entries were written")
 
 
-def test_a_whole_log_that_is_gone_is_found(database: Database) -> None:
+def test_a_log_that_is_gone_is_found(database: Database) -> None:
     write(database, some(5))
     run_sql(database, "DELETE FROM audit")
     assert checked(database) is not None
@@ -136,7 +136,7 @@ def chain(number: int) -> list[Row]:
 
 @SEARCH
 @given(st.data())
-def test_nothing_but_the_very_log_verifies(data: st.DataObject) -> None:
+def test_only_the_unaltered_log_verifies(data: st.DataObject) -> None:
     rows = chain(data.draw(st.integers(2, 6)))
     count, head = len(rows), rows[-1][9]
     assert verify(rows, count=count, head=head) is None
@@ -187,7 +187,7 @@ def test_entries_are_found_by_resource_and_revision(database: Database) -> None:
         assert last_entry_for(connection, "User", "nobody") is None
 
 
-def test_an_entry_at_any_instant_holds(database: Database) -> None:
+def test_an_entry_at_any_instant_verifies(database: Database) -> None:
     with database.writing() as connection:
         append(connection, some(1), at=LATER, actor="é𝄞\n\t\\N")
     assert checked(database) is None
@@ -228,7 +228,7 @@ ENTRY = dict(zip(AuditEntry._fields, (1, "t", "a", "x", "", "", None, "{}", GENE
         b'{"detail":' + b"[" * 300 + b"]" * 300 + b"}",
     ],
 )
-def test_a_line_that_is_no_entry_is_named(line: bytes) -> None:
+def test_a_line_that_is_not_an_entry_is_named(line: bytes) -> None:
     assert list(from_lines([orjson.dumps(ENTRY)])) == [tuple(ENTRY.values())]
     with pytest.raises(UnreadableLog, match="line 2"):
         list(from_lines([orjson.dumps(ENTRY), line]))

@@ -23,7 +23,7 @@ NAMES = st.lists(st.tuples(TEXTS, st.none() | TEXTS, st.booleans()), max_size=20
 
 @SEARCH
 @given(NAMES)
-def test_any_text_arrives_as_it_was(database: Database, values: list[tuple[str, str | None, bool]]) -> None:
+def test_any_text_arrives_unchanged(database: Database, values: list[tuple[str, str | None, bool]]) -> None:
     emptied(database)
     rows = [(number, f"i{number}", display, text, enabled) for number, (text, display, enabled) in enumerate(values, 1)]
     with database.writing() as connection:
@@ -73,7 +73,7 @@ def test_calls_in_the_background_are_made_in_their_order_by_the_end_of_the_block
     assert made == list(range(100))
 
 
-def test_the_caller_is_only_so_many_calls_ahead() -> None:
+def test_the_caller_is_at_most_so_many_calls_ahead() -> None:
     go, made = Event(), list[int]()
     with BackgroundWriter() as background:
         background.call(go.wait, LONG)
@@ -85,7 +85,7 @@ def test_the_caller_is_only_so_many_calls_ahead() -> None:
     assert made == list(range(1, _MOST_WAITING + 1))
 
 
-def test_after_a_background_call_that_fails_there_is_none(database: Database) -> None:
+def test_no_background_call_follows_one_that_failed(database: Database) -> None:
     made: list[int] = []
     with pytest.raises(StoreError, match="refused"), database.writing() as connection, BackgroundWriter() as background:
         background.call(insert_rows, connection, tables.previous_names, [("User", "a", "b")])
@@ -109,7 +109,7 @@ class Ended(Event):
         return True
 
 
-def test_what_fails_in_the_block_itself_waits_for_the_call_that_is_being_made() -> None:
+def test_an_error_in_the_block_waits_for_the_running_call() -> None:
     made: list[str] = []
     begun, ended = Event(), Ended()
 

@@ -103,7 +103,7 @@ def test_a_change_of_any_declared_column_is_found(bare: Database, name: str, col
 
 
 @pytest.mark.parametrize(("name", "column"), [item for item in COLUMNS if tables.metadata.tables[item[0]].c[item[1]].nullable])
-def test_nothing_and_an_empty_text_are_told_apart(bare: Database, name: str, column: str) -> None:
+def test_null_and_empty_text_differ(bare: Database, name: str, column: str) -> None:
     run_sql(bare, f'UPDATE {name} SET "{column}" = NULL')
     with bare.writing() as connection:
         refresh(connection, {(table, bucket) for table, bucket in drifted(connection)})
@@ -130,7 +130,7 @@ def test_a_row_with_a_key_that_accord_never_gives_is_found(bare: Database, value
     assert {table for table, _ in found(bare)} == {values.partition(" ")[0]}
 
 
-def test_a_digest_is_that_of_the_rows_as_lines_of_json(bare: Database) -> None:
+def test_a_digest_is_taken_over_the_rows_as_lines_of_json(bare: Database) -> None:
     run_sql(bare, "UPDATE memberships SET reason = 'tab\t, \"quotes\", back\\slash, \x7f and Ünïcödé 🔑' WHERE user_id = 1")
     with bare.writing() as connection:
         refresh(connection, drifted(connection))
@@ -158,7 +158,7 @@ def test_an_added_row_is_found(bare: Database, name: str, values: dict[str, Any]
     assert {table for table, _ in found(bare)} == {name}
 
 
-def test_values_that_change_places_are_found(bare: Database) -> None:
+def test_swapped_values_are_found(bare: Database) -> None:
     run_sql(
         bare, "UPDATE users SET email = CASE name WHEN 'alice' THEN 'bob@example.org' ELSE 'alice@example.org' END WHERE id < 3"
     )
@@ -169,20 +169,20 @@ def test_values_that_change_places_are_found(bare: Database) -> None:
     assert {table for table, _ in found(bare)} == {"users"}
 
 
-def test_a_change_that_is_put_right_again_is_no_drift(bare: Database) -> None:
+def test_a_change_that_was_undone_is_not_drift(bare: Database) -> None:
     run_sql(bare, "UPDATE users SET email = email || 'x'")
     assert found(bare) != []
     run_sql(bare, "UPDATE users SET email = substr(email, 1, length(email) - 1)")
     assert found(bare) == []
 
 
-def test_where_a_resource_stands_does_not_count(bare: Database) -> None:
+def test_the_place_of_a_resource_does_not_count(bare: Database) -> None:
     for name in ("users", "teams", "issuers", "email_templates", "settings"):
         run_sql(bare, f"UPDATE {name} SET file = 'elsewhere.yaml', revision_id = NULL")
     assert found(bare) == []
 
 
-def test_accounts_of_a_directory_are_no_drift(bare: Database) -> None:
+def test_directory_accounts_are_not_drift(bare: Database) -> None:
     run_sql(bare, "INSERT INTO users (name, email, source) VALUES ('dora', 'dora@corp.example.org', 'directory')")
     run_sql(
         bare,
@@ -194,7 +194,7 @@ def test_accounts_of_a_directory_are_no_drift(bare: Database) -> None:
     assert held(bare).runtime.directory_accounts == {"dora"}
 
 
-def test_only_the_touched_buckets_are_worked_out_anew(database: Database) -> None:
+def test_only_touched_buckets_are_computed_again(database: Database) -> None:
     many = [User(f"u{number:04}", "x@example.org", initial_password="none") for number in range(1100)]
     bring(database, DeclaredState(users={user.name: user for user in many}))
     assert [row[:2] for row in stored(database)] == [("users", 0), ("users", 1)]
@@ -210,7 +210,7 @@ def test_a_bucket_that_empties_leaves_no_digest(bare: Database) -> None:
     assert found(bare) == []
 
 
-def test_an_apply_takes_in_what_drifted_and_was_put_right(bare: Database) -> None:
+def test_an_apply_includes_repaired_drift(bare: Database) -> None:
     run_sql(bare, "UPDATE issuers SET description = 'by hand'")
     run_sql(bare, "INSERT INTO issuers (name) VALUES ('foreign')")
     bring(bare, SMALL, commit="beef")

@@ -38,7 +38,7 @@ def test_a_writer_does_not_wait_for_a_reader_nor_a_reader_for_a_writer(database:
     assert query(database, "SELECT generation FROM state") == [(1,)]
 
 
-def test_what_is_read_cannot_be_written(database: Database) -> None:
+def test_a_reading_connection_cannot_write(database: Database) -> None:
     with pytest.raises(StoreError, match="cannot be written"), database.reading() as connection:
         connection.execute(text(RAISE))
     assert query(database, "SELECT generation FROM state") == [(0,)]
@@ -99,7 +99,7 @@ def test_a_file_is_made_with_a_write_ahead_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "oracle://host/name", "nonsense", ""])
-def test_an_url_of_another_kind_of_database_is_refused(url: str) -> None:
+def test_a_url_of_another_kind_of_database_is_refused(url: str) -> None:
     with pytest.raises(StoreError, match="sqlite:///"):
         open_database(url)
 
@@ -131,7 +131,7 @@ def test_a_change_by_hand_waits_for_the_writer_and_a_directory_account_does_not(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_was_written_while_a_file_was_read_without_locks_is_not_believed(
+def test_a_file_written_while_it_is_read_without_locks_is_not_believed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_lies_still", lambda _: True)

@@ -51,7 +51,7 @@ def failing(url: str) -> StoreError:
         f"accord:{SECRET}",
     ],
 )
-def test_no_message_holds_the_password_of_an_url(url: str) -> None:
+def test_no_message_contains_the_password_of_a_url(url: str) -> None:
     message = str(failing(url))
     assert "hunter2" not in message
     assert SECRET[5:] not in message
@@ -64,7 +64,7 @@ def test_a_password_that_a_driver_repeats_is_masked() -> None:
     assert "strange thing" in str(error)
 
 
-def test_an_url_is_shown_without_its_password_and_options() -> None:
+def test_a_url_is_shown_without_its_password_and_options() -> None:
     assert (
         shown(f"postgresql://accord:{SECRET}@host:5433/accord?sslpassword={SECRET}") == "postgresql://accord:***@host:5433/accord"
     )
@@ -72,7 +72,7 @@ def test_an_url_is_shown_without_its_password_and_options() -> None:
 
 
 @pytest.mark.postgresql
-def test_a_wrong_password_is_said_and_not_repeated(postgresql_server: PostgresqlServer, postgresql_url: str) -> None:
+def test_a_wrong_password_is_reported_and_not_repeated(postgresql_server: PostgresqlServer, postgresql_url: str) -> None:
     postgresql_server.execute("DROP ROLE IF EXISTS guest")
     postgresql_server.execute(f"CREATE ROLE guest LOGIN PASSWORD '{SECRET}'")
     with postgresql_server.asking_passwords():
@@ -84,7 +84,7 @@ def test_a_wrong_password_is_said_and_not_repeated(postgresql_server: Postgresql
 
 
 @pytest.mark.postgresql
-def test_a_database_that_is_not_there_cannot_be_reached(postgresql_server: PostgresqlServer) -> None:
+def test_a_missing_database_cannot_be_reached(postgresql_server: PostgresqlServer) -> None:
     error = failing(postgresql_server.url("nowhere"))
     assert isinstance(error, DatabaseUnreachable)
     assert "nowhere" in str(error)
@@ -143,18 +143,18 @@ def test_rows_that_break_a_constraint_are_a_store_error(database: Database) -> N
         insert_rows(connection, tables.previous_names, rows[:1])  # the connection before left nothing, and no lock
 
 
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "accord.db"
     file.write_bytes(b"apiVersion: accord/v1\n" * 1000)
     assert isinstance(failing(f"sqlite:///{file}"), DatabaseCorrupt)
 
 
-def test_a_folder_that_is_not_there_cannot_be_reached(tmp_path: Path) -> None:
+def test_a_database_in_a_missing_folder_cannot_be_reached(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnreachable), open_database(f"sqlite:///{tmp_path}/nowhere/accord.db") as database:
         upgrade(database)
 
 
-def test_a_database_that_stays_locked_is_said_to_be_in_use(database_url: str) -> None:
+def test_a_database_that_stays_locked_is_reported_as_in_use(database_url: str) -> None:
     with open_database(database_url) as database:
         upgrade(database)
         with (
@@ -167,7 +167,7 @@ def test_a_database_that_stays_locked_is_said_to_be_in_use(database_url: str) ->
 
 
 @pytest.mark.parametrize("wait", ["soon", "-1", "nan", "inf"])
-def test_a_wait_that_is_no_number_of_seconds_is_refused(database_url: str, wait: str) -> None:
+def test_a_wait_that_is_not_a_number_of_seconds_is_refused(database_url: str, wait: str) -> None:
     with pytest.raises(StoreError, match="timeout"):
         open_database(f"{database_url}?timeout={wait}")
 

@@ -87,7 +87,7 @@ JUST_ALICE = (Membership("alice"),)
         ), "", "web", "tls-public tls"),
     ],
 )  # fmt: skip
-def test_an_apply_tells_what_it_touched(
+def test_an_apply_records_what_it_touched(
     database: Database, state: DeclaredState, accounts: str, teams: str, issuers: str
 ) -> None:
     bring(database, SMALL)
@@ -104,9 +104,7 @@ def test_an_apply_tells_what_it_touched(
         (None, "zoe alice bob"),
     ],
 )
-def test_directory_accounts_are_touched_that_lose_a_team_or_have_it_under_another_name(
-    database: Database, web: Team | None, touched: str
-) -> None:
+def test_directory_accounts_are_touched_if_a_team_goes_or_is_renamed(database: Database, web: Team | None, touched: str) -> None:
     bring(database, SMALL)
     run_sql(
         database, "INSERT INTO users (id, name, email, source) VALUES (99, 'zoe', '', 'directory'), (98, 'yan', '', 'directory')"
@@ -161,13 +159,13 @@ def test_a_gap_another_history_and_a_step_back_touch_everything(database: Databa
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "3", '{"accounts": []}', '{"accounts": 3, "teams": [], "issuers": []}'])
-def test_what_no_accord_wrote_touches_everything(database: Database, text: str) -> None:
+def test_changes_not_written_by_accord_touch_everything(database: Database, text: str) -> None:
     touch(database, ALICE, ALICE)
     run_sql(database, "UPDATE generations SET touched = :text WHERE generation = 2", text=text)
     assert since(database, 1, mark_of(database, 1)) == EVERYTHING
 
 
-def test_few_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_keeps_only_the_newest_entries(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generations, "MOST_GENERATIONS", 10)
     monkeypatch.setattr(generations, "MOST_KEPT", 20)
     monkeypatch.setattr(generations, "MOST_NAMES", 6)

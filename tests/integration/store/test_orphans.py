@@ -37,9 +37,7 @@ def broken_links(tmp_path: Path) -> list[object]:
 
 
 @pytest.mark.parametrize(("table", "name"), [("users", "alice"), ("users", "root"), ("teams", "web"), ("issuers", "tls-public")])
-def test_what_was_deleted_in_the_shell_is_drift_that_an_apply_puts_right(
-    database: Database, tmp_path: Path, table: str, name: str
-) -> None:
+def test_rows_deleted_by_hand_are_drift_that_an_apply_repairs(database: Database, tmp_path: Path, table: str, name: str) -> None:
     bring(database, SMALL)
     in_the_shell(tmp_path, f"DELETE FROM {table} WHERE name = '{name}'")
     assert broken_links(tmp_path)
@@ -104,7 +102,7 @@ def test_a_new_account_gets_no_certificate_of_a_deleted_one(database: Database, 
     assert query(database, "SELECT owner_name, owner_id FROM certificates") == [("dora", None)]
 
 
-def test_rows_that_refer_to_something_are_kept(database: Database) -> None:
+def test_rows_with_references_are_kept(database: Database) -> None:
     bring(database, SMALL)
     with database.writing() as connection:
         assert remove_orphans(connection) == 0

@@ -96,7 +96,9 @@ def assert_within(part: Mapping[Any, Any], whole: Mapping[Any, Any]) -> None:
 
 @SEARCH
 @given(states(), runtimes(), SCOPES)
-def test_a_part_agrees_with_the_whole(database: Database, state: DeclaredState, statements: list[str], scope: Scope) -> None:
+def test_a_partial_state_agrees_with_the_whole(
+    database: Database, state: DeclaredState, statements: list[str], scope: Scope
+) -> None:
     whole = prepare(database, state, statements)
     part = part_of(database, scope)
     assert_within(part.declared.users, whole.declared.users)
@@ -124,7 +126,7 @@ def test_a_part_agrees_with_the_whole(database: Database, state: DeclaredState, 
 
 @SEARCH
 @given(states(), SCOPES)
-def test_a_part_holds_what_was_asked_for(database: Database, state: DeclaredState, scope: Scope) -> None:
+def test_a_partial_state_holds_what_was_asked_for(database: Database, state: DeclaredState, scope: Scope) -> None:
     whole = prepare(database, state, []).declared
     part = part_of(database, scope).declared
     assert scope.users & whole.users.keys() <= part.users.keys()
@@ -144,7 +146,7 @@ def resources_of(state: DeclaredState) -> dict[Key, Resource]:
 @pytest.mark.slow
 @SEARCH
 @given(states(), states(), runtimes())
-def test_a_plan_from_the_part_that_a_change_can_touch_is_the_plan_from_the_whole(
+def test_a_plan_from_the_partial_state_is_the_plan_from_the_whole(
     database: Database, before: DeclaredState, after: DeclaredState, statements: list[str]
 ) -> None:
     whole = prepare(database, before, statements)
@@ -174,7 +176,7 @@ def no_place(*_: Any) -> tuple[int, int]:
     raise AssertionError("nothing is located here")
 
 
-def test_a_scope_of_nothing_reads_hardly_anything(database: Database) -> None:
+def test_an_empty_scope_reads_hardly_anything(database: Database) -> None:
     many = DeclaredState(
         users={f"u{n}": User(f"u{n}", "x@example.org", initial_password="none") for n in range(200)},
         teams={

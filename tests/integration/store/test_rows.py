@@ -73,7 +73,7 @@ def test_a_value_that_was_written_by_hand_is_named(database: Database, table: st
         ("separation_of_duties", "[[1, 2]]"),
     ],
 )
-def test_a_guard_without_a_sound_limit_stops_everything(database: Database, limit: str, value: str) -> None:
+def test_a_guard_with_a_broken_limit_stops_everything(database: Database, limit: str, value: str) -> None:
     bring(database, SMALL)
     change = "json_set(guards, :path, json(:value))" if database.is_sqlite else "jsonb_set(guards::jsonb, :path, (:value)::jsonb)"
     path = f"$.{limit}" if database.is_sqlite else [limit]
@@ -87,7 +87,7 @@ def test_a_guard_without_a_sound_limit_stops_everything(database: Database, limi
     [("teams", "administrator"), ("issuers", "enabled"), ("users", "disabled_by_git"), ("teams", "suppress_issued_emails")],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])  # PostgreSQL knows what a boolean is
-def test_a_flag_that_is_neither_yes_nor_no_is_named(database: Database, table: str, column: str) -> None:
+def test_a_flag_that_is_neither_true_nor_false_is_named(database: Database, table: str, column: str) -> None:
     bring(database, SMALL)
     run_sql(database, f"UPDATE {table} SET {column} = 'no'")
     with pytest.raises(DatabaseCorrupt, match="`no`"):

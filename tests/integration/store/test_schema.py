@@ -36,7 +36,7 @@ def upgrade_to(database: Database, version: str) -> None:
         command.upgrade(config, version)
 
 
-def test_the_version_written_down_is_alembics() -> None:
+def test_the_recorded_version_is_that_of_alembic() -> None:
     assert ScriptDirectory.from_config(alembic_config()).get_heads() == [HEAD]
 
 
@@ -45,7 +45,7 @@ def test_versions_sort_in_the_order_of_their_migrations() -> None:
     assert versions == sorted(versions)
 
 
-def test_from_nothing_to_the_newest(database_url: str) -> None:
+def test_an_empty_database_is_upgraded_to_the_newest_version(database_url: str) -> None:
     with open_database(database_url) as database:
         assert current(database) is None
         with pytest.raises(SchemaMissing, match="accord db upgrade"):
@@ -55,7 +55,7 @@ def test_from_nothing_to_the_newest(database_url: str) -> None:
         check(database)
 
 
-def test_the_migrations_make_the_very_tables_of_the_code(database: Database) -> None:
+def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
     with database.reading() as connection:
         # Alembic takes an empty text for no default on SQLite; the migrations are the same, so PostgreSQL's answer holds
         options = {"compare_type": True, "compare_server_default": not database.is_sqlite}
@@ -195,7 +195,7 @@ def test_an_upgrade_that_fails_leaves_no_table_behind(database_url: str) -> None
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM alembic_version", "DROP TABLE alembic_version"])
-def test_tables_without_a_version_are_not_taken_for_none(database_url: str, statement: str) -> None:
+def test_tables_without_a_version_are_not_taken_for_an_empty_database(database_url: str, statement: str) -> None:
     with open_database(database_url) as database:
         upgrade(database)
         bring(database, SMALL)

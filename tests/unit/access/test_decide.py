@@ -67,33 +67,33 @@ INSIDE = parse_address("10.1.2.3")
         ("alice", "internal", parse_address("127.0.0.1", direct=True), "permitted"),
     ],
 )
-def test_each_request_is_decided_for_its_reason(user: str, issuer: str, address: Address | None, reason: str) -> None:
+def test_each_decision_has_its_reason(user: str, issuer: str, address: Address | None, reason: str) -> None:
     decision = decide(state(), user, issuer, address, NOW)
     assert (decision.reason, decision.allow) == (reason, reason == "permitted")
 
 
-def test_the_permitted_ips_of_all_teams_are_joined() -> None:
+def test_the_permitted_ips_of_all_teams_are_combined() -> None:
     assert decide(state(), "alice", "internal", parse_address("192.0.2.9"), NOW).rule == "192.0.2.*"
     assert not decide(state(), "bob", "internal", parse_address("192.0.2.9"), NOW).allow
 
 
-def test_a_team_that_was_left_restricts_no_more() -> None:
+def test_a_former_team_restricts_nobody() -> None:
     after = LATER + timedelta(days=1)
     assert decide(state(), "alice", "internal", parse_address("192.0.2.9"), after).reason == "address-not-permitted"
 
 
-def test_an_end_is_exclusive_and_comes_without_a_reconcile() -> None:
+def test_an_end_is_exclusive_and_needs_no_apply() -> None:
     assert decide(state(), "bob", "internal", INSIDE, LATER - timedelta(microseconds=1)).allow
     assert decide(state(), "bob", "internal", INSIDE, LATER).reason == "membership-ended"
 
 
-def test_the_way_that_holds_longest_is_named() -> None:
+def test_the_path_that_holds_longest_is_named() -> None:
     decision = decide(state(), "alice", "internal", INSIDE, NOW)
     assert decision.path is not None
     assert (decision.path.team, decision.path.until) == ("web", None)
 
 
-def test_access_joins_the_teams_and_ends_with_the_last_way() -> None:
+def test_access_combines_the_teams_and_ends_with_the_last_path() -> None:
     assert access_of(state(), "alice", NOW) == {
         "internal": Access("alice", "internal", ("web",), None),
         "public": Access("alice", "public", ("dba", "web"), LATER),
@@ -114,6 +114,6 @@ def test_access_and_decisions_agree_for_everybody() -> None:
     assert len(by_access) > 3
 
 
-def test_ways_are_listed_whether_they_have_ended_or_not() -> None:
+def test_paths_are_listed_whether_they_have_ended_or_not() -> None:
     assert [way.team for way in paths(state(), "alice", "public")] == ["dba", "web"]
     assert [way.holds_at(NOW) for way in paths(state(), "carol", "internal")] == [False]

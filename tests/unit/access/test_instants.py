@@ -27,7 +27,7 @@ def test_a_date_means_its_end_and_an_instant_itself(text: str, instant: datetime
     assert parse_instant(text).tzinfo is UTC
 
 
-def test_the_last_day_of_the_calendar_has_an_end_too() -> None:
+def test_the_last_day_of_the_calendar_has_an_end() -> None:
     end = parse_instant("9999-12-31")
     assert end == datetime.max.replace(tzinfo=UTC)
     assert show_instant(end) == "9999-12-31"
@@ -46,7 +46,7 @@ def test_the_last_day_of_the_calendar_has_an_end_too() -> None:
         "0000-01-01",
     ],
 )
-def test_what_is_on_no_calendar_is_refused_as_that(text: str) -> None:
+def test_an_impossible_date_is_refused_and_named(text: str) -> None:
     with pytest.raises(ValueError, match="is not on the calendar"):
         parse_instant(text)
 
@@ -58,7 +58,7 @@ def test_what_is_on_no_calendar_is_refused_as_that(text: str) -> None:
         *("2026-12-31T18:00:00", "2026-12-31 18:00:00Z"),
     ],
 )
-def test_what_is_no_instant_is_told_how_to_write_one(text: str) -> None:
+def test_a_bad_instant_is_refused_with_the_right_form(text: str) -> None:
     with pytest.raises(ValueError, match=r"write a date, `2099-12-31`, or an RFC 3339 instant"):
         parse_instant(text)
 
@@ -84,13 +84,13 @@ def test_a_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> No
 
 
 @pytest.mark.parametrize("text", ["365001d", "999999d", "999999999d"])
-def test_a_duration_for_good_is_one_that_the_calendar_holds_before_and_after_any_day(text: str) -> None:
+def test_a_permanent_duration_fits_the_calendar_around_any_day(text: str) -> None:
     for day in (datetime(2026, 11, 2, tzinfo=UTC), datetime(2099, 12, 31, tzinfo=UTC)):
         assert day - parse_duration(text) < day - timedelta(days=300_000)
         assert day + parse_duration(text) > day + timedelta(days=300_000)
 
 
 @pytest.mark.parametrize("text", ["", "30", "m", "-1s", "1.5h", "1w", "1 d", "1d\n", "9999999999d"])
-def test_anything_else_is_no_duration(text: str) -> None:
+def test_anything_else_is_not_a_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)

@@ -29,7 +29,7 @@ def permits(rules: list[str], address: str) -> bool:
         ("0.0.0.0/0", ["1.2.3.4"], ["2001:db8::1"]),
     ],
 )
-def test_a_rule_permits_what_it_says_and_nothing_beside(rule: str, inside: list[str], outside: list[str]) -> None:
+def test_a_rule_permits_its_addresses_and_no_others(rule: str, inside: list[str], outside: list[str]) -> None:
     assert [address for address in inside if not permits([rule], address)] == []
     assert [address for address in outside if permits([rule], address)] == []
 
@@ -56,7 +56,7 @@ def test_a_rule_permits_what_it_says_and_nothing_beside(rule: str, inside: list[
         ("10.0.0.0/٨", "number of fixed bits"),
     ],
 )
-def test_what_can_be_misread_is_refused(text: str, says: str) -> None:
+def test_an_ambiguous_address_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=r".") as error:
         parse_rule(text)
     assert says in str(error.value)
@@ -70,7 +70,7 @@ def test_loopback_is_local_only_on_a_direct_connection() -> None:
     assert not parse_address("10.0.0.1", direct=True).is_local
 
 
-def test_rules_that_cover_everything_are_found_even_when_joined() -> None:
+def test_rules_that_together_cover_everything_are_found() -> None:
     def covers(*texts: str) -> bool:
         return covers_everything([parse_rule(text) for text in texts])
 
@@ -101,7 +101,7 @@ def test_matching_and_covering_agree_with_plain_arithmetic(ranges: list[tuple[in
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6))
-def test_overlap_is_reported_exactly_where_there_is_some(ranges: list[tuple[int, int]]) -> None:
+def test_overlap_is_reported_exactly_where_it_occurs(ranges: list[tuple[int, int]]) -> None:
     spans = [(min(pair), max(pair)) for pair in ranges]
     rules = [parse_rule(f"0.0.0.{low}-0.0.0.{high}") for low, high in spans]
     truth = {(i, j) for j in range(len(spans)) for i in range(j) if spans[i][0] <= spans[j][1] and spans[j][0] <= spans[i][1]}

@@ -79,7 +79,7 @@ def test_values_are_escaped_in_html_and_nowhere_else() -> None:
     assert "<i>&lt;b&gt;&#34;&#39;&amp;&lt;/b&gt;</i>" in mail.html
 
 
-def test_html_is_made_of_the_text_where_there_is_none() -> None:
+def test_html_is_made_from_the_text_if_there_is_none() -> None:
     mail = rendered(certificate_mail("<{{ certificate.note }}>\n  see {{ certificate.url }}."), certificate_note="&")
     address = "https://ca.example.org/certificates/4711"
     assert f'&lt;&amp;&gt;\n  see <a href="{address}">{address}</a>.</div>' in mail.html
@@ -91,7 +91,7 @@ def test_a_fragment_becomes_a_page_and_a_page_stays_as_it_is() -> None:
     assert rendered(certificate_mail(html="<HTML><p>x</p></HTML>")).html == "<HTML><p>x</p></HTML>"
 
 
-def test_what_a_value_says_is_no_template() -> None:
+def test_a_value_is_never_read_as_a_template() -> None:
     assert rendered(certificate_mail("{{ certificate.note }}"), certificate_note="{{ user.name }}").text == "{{ user.name }}"
 
 
@@ -105,7 +105,7 @@ def test_no_value_breaks_the_subject_or_hides_characters(evil: str) -> None:
         part.encode()  # no half of a surrogate pair is left
 
 
-def test_only_what_may_have_lines_keeps_them() -> None:
+def test_only_multi_line_values_keep_their_lines() -> None:
     mail = rendered(
         certificate_mail("{{ user.fullName }}|{{ certificate.note }}"), user_fullName="a\nb", certificate_note="c\r\nd"
     )
@@ -118,7 +118,7 @@ def test_a_long_subject_is_cut() -> None:
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", 'https://x/" onclick=a', "http://a b", "", 7, "//x"])
-def test_a_link_that_is_none_is_missing(link: Any) -> None:
+def test_an_invalid_link_is_left_out(link: Any) -> None:
     template = certificate_mail("{{ certificate.url or 'none' }}")
     assert rendered(template, certificate_url=link).text == "none"
 
@@ -164,7 +164,7 @@ def test_what_templates_can_do(code: str, shown: str) -> None:
     assert rendered(certificate_mail(code)).text == shown
 
 
-def test_lines_with_nothing_but_a_condition_leave_no_line() -> None:
+def test_lines_with_only_a_condition_leave_no_line() -> None:
     assert rendered(certificate_mail("a\n  {% if user.name %}\nb\n  {% endif %}\nc\n")).text == "a\nb\nc\n"
 
 
@@ -176,7 +176,7 @@ def test_lines_with_nothing_but_a_condition_leave_no_line() -> None:
         ("s", "{% for name in certificate.names %}{% if certificate.pem|upper == 'x' %}x{% endif %}{% endfor %}"),
     ],
 )
-def test_what_comes_out_wrong_with_some_values_is_a_bad_template(subject: str, text: str) -> None:
+def test_a_template_that_fails_with_some_values_is_bad(subject: str, text: str) -> None:
     with pytest.raises(BadTemplate):
         rendered(
             certificate_mail(text, subject=subject),
@@ -194,13 +194,13 @@ def test_a_bad_template_says_where_and_shows_no_value() -> None:
     assert str(caught.value).startswith("text, line 2: unknown")
 
 
-def test_a_variable_that_is_not_given_is_a_mistake_of_the_caller() -> None:
+def test_a_missing_variable_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match=r"`user\.name` of mail `welcome` is missing"):
         render(BUILT_IN["welcome"], {"user": {}})
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=40), max_size=4))
-def test_whatever_values_hold_the_built_in_mails_are_made(text: str, names: list[str]) -> None:
+def test_the_built_in_mails_render_with_any_values(text: str, names: list[str]) -> None:
     for template in BUILT_IN.values():
         changed = {each.name.replace(".", "_"): text for each in VARIABLES[template.name] if each.type == "text"}
         changed |= {"certificate_names": names} if template.name.startswith("certificate") else {}

@@ -73,7 +73,7 @@ def test_a_fault_has_its_place_and_the_name_that_was_meant(text: str, expected: 
         "{% if url %}{% for name in certificate.names %}{{ name }}{{ url }}{% endfor %}{% endif %}",
     ],
 )
-def test_what_a_condition_says_is_there_may_be_shown(text: str) -> None:
+def test_a_value_tested_by_a_condition_may_be_shown(text: str) -> None:
     assert faults(text) == []
 
 
@@ -82,7 +82,7 @@ def test_variables_of_another_mail_are_unknown() -> None:
     assert [rule for _, _, rule, _ in faults("{{ password }}")] == ["template-variable"]
 
 
-def test_a_template_full_of_faults_says_no_more_of_them_than_anybody_reads() -> None:
+def test_a_template_full_of_faults_reports_only_the_first() -> None:
     assert len(faults("{{ a }}\n" * 500)) == MOST_FAULTS
 
 
@@ -239,7 +239,7 @@ PAYLOADS = [
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("field", FIELDS)
-def test_what_breaks_out_of_other_templates_is_refused_here(payload: str, field: Field) -> None:
+def test_known_template_escapes_are_refused(payload: str, field: Field) -> None:
     for name in ("welcome", CERTIFICATE):
         parts = {"subject": "s", "text": "{{ password }}" if name == "welcome" else "x", "html": None} | {field: payload}
         template = EmailTemplate(name, parts["subject"] or "", parts["text"] or "", parts["html"])
@@ -261,12 +261,12 @@ def longer(before: str, piece: str, length: int) -> str:
         *(("", piece) for piece in ("<", "{{ '", "\\", "{", "\n")),
     ],
 )  # fmt: skip
-def test_judging_a_template_takes_as_long_as_it_is(before: str, piece: str) -> None:
+def test_judging_a_template_takes_linear_time(before: str, piece: str) -> None:
     assert_linear(lambda length: partial(faults_of, CERTIFICATE, "html", longer(before, piece, length)), 1 << 11, 1 << 15)
 
 
 @pytest.mark.parametrize("piece", ["<", "<a ", "<!--", "<style>", "<style></style", "<a b='", "<a b=", "<!", "</", "&", "\\"])
-def test_reading_a_page_takes_as_long_as_it_is(piece: str) -> None:
+def test_reading_a_page_takes_linear_time(piece: str) -> None:
     assert_linear(lambda length: partial(text_of, longer("", piece, length)), 1 << 11, 1 << 15)
 
 
@@ -278,7 +278,7 @@ def test_reading_a_page_takes_as_long_as_it_is(piece: str) -> None:
         "{{ certificate.names | join }}",
     ],
 )
-def test_rendering_a_list_takes_as_long_as_it_is(text: str) -> None:
+def test_rendering_a_list_takes_linear_time(text: str) -> None:
     def rendering(names: int) -> Callable[[], object]:
         sample = SAMPLES[CERTIFICATE]
         values = {**sample, "certificate": {**sample["certificate"], "names": ["a.example"] * names}}
@@ -385,7 +385,7 @@ def templates(name: str) -> st.SearchStrategy[str]:
 @pytest.mark.parametrize("name", ["welcome", CERTIFICATE])
 @pytest.mark.parametrize("field", FIELDS)
 @given(data=st.data())
-def test_what_passes_can_be_rendered_with_every_value_and_shows_only_them(name: str, field: Field, data: st.DataObject) -> None:
+def test_an_accepted_template_renders_with_any_values_and_shows_only_them(name: str, field: Field, data: st.DataObject) -> None:
     text = data.draw(templates(name))
     template = EmailTemplate(name, "s", "x")._replace(**{field: text})
     passes = not any(fault.severity == "error" for fault in faults_of(name, field, text))
@@ -415,7 +415,7 @@ def test_whatever_is_written_is_a_mail_or_a_bad_template(text: str, field: Field
     outcome(template, SAMPLES[name])
 
 
-def test_a_template_of_no_mail_is_none() -> None:
+def test_a_template_of_an_unknown_mail_is_refused() -> None:
     assert check(EmailTemplate("farewell", "{{", "{{")) == []
     with pytest.raises(BadTemplate, match="there is no mail `farewell`"):
         render(EmailTemplate("farewell", "s", "x"), {})

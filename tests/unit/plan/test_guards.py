@@ -24,7 +24,7 @@ def test_deletions_are_limited_to_a_share_and_never_fewer_than_five(of: int, gon
 
 
 @pytest.mark.parametrize(("gone", "verdict"), [(5, "pass"), (6, "refuse")])
-def test_each_team_s_members_are_a_scope_of_their_own(gone: int, verdict: str) -> None:
+def test_each_teams_members_are_a_scope_of_their_own(gone: int, verdict: str) -> None:
     everyone = users(200)
     web = Team("web", members=tuple(Membership(user.name) for user in everyone[:20]))
     smaller = web._replace(members=web.members[gone:])
@@ -35,7 +35,7 @@ def test_each_team_s_members_are_a_scope_of_their_own(gone: int, verdict: str) -
 
 
 @pytest.mark.parametrize(("gone", "verdict"), [(5, "pass"), (6, "refuse")])
-def test_each_team_s_issuers_are_a_scope_of_their_own(gone: int, verdict: str) -> None:
+def test_each_teams_issuers_are_a_scope_of_their_own(gone: int, verdict: str) -> None:
     issuers = [Issuer(f"i{number}") for number in range(20)]
     web = Team("web", permissions=tuple(Permission(issuer.name) for issuer in issuers))
     smaller = web._replace(permissions=web.permissions[gone:])
@@ -43,7 +43,7 @@ def test_each_team_s_issuers_are_a_scope_of_their_own(gone: int, verdict: str) -
     assert verdicts(made)["deletions"] == verdict
 
 
-def test_clearing_away_memberships_that_have_ended_is_no_loss() -> None:
+def test_removing_ended_memberships_is_not_a_loss() -> None:
     everyone = users(20)
     web = Team("web", members=tuple(Membership(user.name, NOW - timedelta(days=1)) for user in everyone))
     made = plan(actual(ALICE, ADMINS, web, *everyone), desired(ALICE, ADMINS, web._replace(members=()), *everyone))
@@ -173,7 +173,7 @@ def test_emptying_is_always_refused() -> None:
     assert "all users would be removed (1)" in next(guard.message for guard in made.refusals if guard.id == "emptying")
 
 
-def test_a_guard_is_overridden_by_name_and_no_other_with_it() -> None:
+def test_overriding_a_guard_by_name_overrides_no_other() -> None:
     made = plan(actual(ALICE, ADMINS, PUBLIC), desired())
     results = {guard.id: guard.verdict for guard in overridden(made.guards, ["emptying", "deletions"])}
     assert results["emptying"] == "overridden"

@@ -140,7 +140,7 @@ def test_a_rename_ends_no_token_but_a_deletion_and_a_switch_off_do() -> None:
     assert plan(before, desired(ALICE, ADMINS, disabled_rob)).effects[1:] == (2, 3)
 
 
-def test_an_earlier_name_that_is_gone_everywhere_means_nothing() -> None:
+def test_an_earlier_name_that_exists_nowhere_changes_nothing() -> None:
     alice = ALICE._replace(previously=("al",))
     made = plan(actual(ALICE, ADMINS), desired(alice, ADMINS))
     assert [(change.action, change.name) for change in made.changes] == [("update", "alice")]
@@ -153,7 +153,7 @@ def test_a_directory_account_cannot_be_declared() -> None:
     assert "`ada`" in found[0].message
 
 
-def test_foreign_rows_are_left_alone_until_they_are_adopted() -> None:
+def test_unmanaged_rows_are_left_alone_until_they_are_adopted() -> None:
     unmanaged = frozenset({("User", "bob"), ("Issuer", "public")})
     before = actual(ALICE, BOB, ADMINS, PUBLIC, unmanaged=unmanaged)
     made = plan(before, desired(ALICE, ADMINS))
@@ -165,7 +165,7 @@ def test_foreign_rows_are_left_alone_until_they_are_adopted() -> None:
     assert taking.unmanaged == ()
 
 
-def test_a_foreign_row_that_git_declares_otherwise_is_a_conflict_that_names_adopt() -> None:
+def test_an_unmanaged_row_that_git_declares_differently_is_a_conflict_that_names_adopt() -> None:
     unmanaged = frozenset({("User", "bob")})
     before = actual(ALICE, BOB, ADMINS, unmanaged=unmanaged)
     other_bob = BOB._replace(email="robert@example.org")
@@ -176,7 +176,7 @@ def test_a_foreign_row_that_git_declares_otherwise_is_a_conflict_that_names_adop
     assert conflicts(before, desired(ALICE, ADMINS, other_bob), adopt=True) == []
 
 
-def test_a_foreign_team_still_gives_access_and_its_loss_shows() -> None:
+def test_an_unmanaged_team_still_gives_access_and_its_loss_shows() -> None:
     rogue = Team("rogue", members=(Membership("bob"),), permissions=(Permission("public"),))
     before = actual(ALICE, BOB, ADMINS, PUBLIC, rogue, unmanaged=frozenset({("Team", "rogue")}))
     assert plan(before, desired(ALICE, BOB, ADMINS, PUBLIC)).access.lost == ()

@@ -150,7 +150,7 @@ def test_the_digest_follows_whom_a_plan_reaches() -> None:
 HOSTILE = "x` | <b>@everyone</b> ````\n</details> \x1b[31m\u202e [a](b)"
 
 
-def test_nothing_hostile_leaves_its_place_in_markdown() -> None:
+def test_hostile_text_cannot_escape_its_place_in_markdown() -> None:
     user = User("eve", "eve@example.org", full_name=HOSTILE)
     made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS, user))
     shown = plan_markdown(made)
@@ -174,7 +174,7 @@ def test_markdown_puts_the_summary_first_and_access_in_a_table() -> None:
     assert "<details>" in shown
 
 
-def test_markdown_folds_what_is_adopted_what_is_foreign_and_what_was_moved() -> None:
+def test_markdown_folds_adopted_unmanaged_and_moved_resources() -> None:
     stray = {"unmanaged": frozenset({("Issuer", "stray")})}
     before = actual(ALICE, ADMINS, Issuer("stray"), **stray)
     shown = plan_markdown(plan(before, desired(ALICE, ADMINS)))
@@ -188,7 +188,7 @@ def test_markdown_folds_what_is_adopted_what_is_foreign_and_what_was_moved() -> 
     assert "1 resource now declared elsewhere</summary>\n\n`User alice: alice.yaml:1`" in moved
 
 
-def test_markdown_bounds_foreign_rows_and_moves() -> None:
+def test_markdown_limits_unmanaged_rows_and_moves() -> None:
     made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS))
     long = Origin("/".join(["folder"] * 500), 1)
     many = tuple(("User", f"user-{number}") for number in range(5_000))
@@ -212,12 +212,12 @@ def test_a_refused_plan_says_so_in_its_headline() -> None:
     )
 
 
-def test_what_is_hidden_is_spelt_out() -> None:
+def test_hidden_characters_are_spelt_out() -> None:
     assert printable("a\x1b[31m\u202eb\nc") == "a\\u001b[31m\\u202eb\\u000ac"
     assert show_value("x" * 300).endswith('…" (300 characters)')
 
 
-def test_what_a_resource_held_that_goes_away_is_shown_shortly() -> None:
+def test_a_deleted_resource_is_shown_briefly_with_what_it_held() -> None:
     web = Team("web", "Runs it", members=tuple(Membership(f"u{number:02}") for number in range(12)))
     assert list(change_lines(Change("delete", "Team", "web", None, web, None))) == [
         ("removed", "  - Team web"),
@@ -231,7 +231,7 @@ def changed_line(old: EmailTemplate, new: EmailTemplate) -> str:
     return [line for _, line in change_lines(change)][-1].strip()
 
 
-def test_what_changes_in_a_long_text_of_one_line_is_shown() -> None:
+def test_a_change_in_a_long_line_is_shown() -> None:
     good, evil = (
         EmailTemplate("welcome", "", "", html="x" * 5000 + "good"),
         EmailTemplate("welcome", "", "", html="x" * 5000 + "evil"),
@@ -255,7 +255,7 @@ def test_what_changes_in_a_long_text_of_one_line_is_shown() -> None:
         (["x" * 300], ["x" * 299]),
     ],
 )
-def test_two_values_that_differ_are_never_shown_as_the_same(old: object, new: object) -> None:
+def test_different_values_are_never_shown_as_the_same(old: object, new: object) -> None:
     was, now = show_both(old, new)
     assert was != now
     assert len(was) < 300 or len(now) < 300
@@ -264,7 +264,7 @@ def test_two_values_that_differ_are_never_shown_as_the_same(old: object, new: ob
 @pytest.mark.parametrize(
     ("value", "shown"), [(None, "none"), (True, "true"), (5, "5"), ({"a": "b"}, '{a: "b"}'), (["a", "b"], '["a", "b"]')]
 )
-def test_values_are_shown_as_yaml_would_have_them(value: object, shown: str) -> None:
+def test_values_are_shown_as_in_yaml(value: object, shown: str) -> None:
     assert show_value(value) == shown
 
 
@@ -331,14 +331,14 @@ def test_a_long_text_is_shown_by_the_lines_that_differ_and_nothing_hides_in_it(t
         assert len(shown) == len(lines)
 
 
-def test_no_change_is_without_a_line() -> None:
+def test_every_change_has_a_line() -> None:
     long = TEMPLATE._replace(text="a\n" * 500 + "b")
     made = template_plan(long, long._replace(text="a\n" * 500 + "c"))
     assert "text: - b" in text(made)
     assert "text: + c" in text(made)
 
 
-def test_names_and_places_that_a_hand_wrote_cannot_steer_the_terminal() -> None:
+def test_names_and_places_written_by_hand_cannot_control_the_terminal() -> None:
     name, file = "\x1b[31mx", "users/\x1b[2J.yaml"
     team = Team("web", members=(Membership(name),), permissions=(Permission("public"),))
     held = actual(ALICE, ADMINS, PUBLIC, User(name, "x@example.org"), team)

@@ -32,14 +32,14 @@ def remembers(folder: Path) -> bool:
     return open_cache(folder).get(["1" * 40]) == {"1" * 40: b"[1]"}
 
 
-def test_what_was_put_is_there_for_the_next_process(folder: Path) -> None:
+def test_cached_values_are_there_for_the_next_process(folder: Path) -> None:
     open_cache(folder).put([("b", b"2"), ("a", b"1"), ("c", b"")])
     assert open_cache(folder).get(["a", "c", "none", "b"]) == {"a": b"1", "b": b"2", "c": b""}
     assert open_cache(folder).get([]) == {}
     open_cache(folder).put([])
 
 
-def test_what_is_remembered_is_not_replaced(folder: Path) -> None:
+def test_cached_values_are_not_replaced(folder: Path) -> None:
     open_cache(folder).put([("a", b"1")])
     open_cache(folder).put([("a", b"2"), ("b", b"2")])
     assert open_cache(folder).get(["a", "b"]) == {"a": b"1", "b": b"2"}
@@ -59,7 +59,7 @@ def test_any_number_of_blobs_is_found(count: int, folder: Path) -> None:
         "checksum = 'x'",
     ],
 )  # fmt: skip
-def test_a_damaged_entry_is_not_remembered_and_the_others_are(change: str, folder: Path) -> None:
+def test_a_damaged_entry_is_ignored_and_the_others_are_used(change: str, folder: Path) -> None:
     open_cache(folder).put([("a", b"1"), ("b", b"2")])
     with sqlite3.connect(file_in(folder)) as connection:
         connection.execute(f"UPDATE blobs SET {change} WHERE id = 'a'")
@@ -68,7 +68,7 @@ def test_a_damaged_entry_is_not_remembered_and_the_others_are(change: str, folde
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"\xff" * 5_000, bytes(100_000)])
-def test_a_file_that_is_no_database_breaks_nothing(content: bytes, folder: Path) -> None:
+def test_a_file_that_is_not_a_database_breaks_nothing(content: bytes, folder: Path) -> None:
     open_cache(folder).put([("a", b"1")])
     gc.collect()  # closes its connection
     file = file_in(folder)
@@ -112,7 +112,7 @@ def test_a_file_that_others_can_write_to_is_not_trusted(mode: int, folder: Path)
     assert not remembers(folder)
 
 
-def test_what_somebody_else_owns_is_not_trusted(folder: Path) -> None:
+def test_a_file_owned_by_somebody_else_is_not_trusted(folder: Path) -> None:
     if os.geteuid() != 0 and os.environ.get("CI") != "true":  # in CI nothing is skipped: it fails instead
         pytest.skip("only root can give files away")
     assert remembers(folder)
@@ -134,7 +134,7 @@ def test_a_link_is_not_trusted(folder: Path, tmp_path: Path) -> None:
     assert not remembers(folder)
 
 
-def test_a_new_folder_and_its_file_are_for_nobody_else(folder: Path) -> None:
+def test_a_new_folder_and_its_file_are_private(folder: Path) -> None:
     open_cache(folder / "deeper").put([("a", b"1")])
     assert (folder / "deeper").stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o077 for file in (folder / "deeper").glob("*.db")} == {0}
@@ -183,7 +183,7 @@ ACCESS = ("access/instants", "access/permitted_ips")
 
 
 @pytest.mark.parametrize("changed", [*(f"reconciler/{name}.py" for name in (*FILES, *ACCESS)), "schemas/team.schema.json"])
-def test_what_an_older_accord_remembered_is_not_used_once_its_reading_changed(
+def test_entries_of_an_older_accord_that_reads_differently_are_not_used(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = Path(reconciler.source.cache.__file__).parents[1]

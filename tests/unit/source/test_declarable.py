@@ -27,7 +27,7 @@ def test_a_state_that_is_valid_is_exported_whole() -> None:
     assert declarable(DeclaredState(), NOW) == (DeclaredState(), [])
 
 
-def test_what_cannot_be_declared_is_left_out_with_every_reference_to_it(tmp_path: Path) -> None:
+def test_resources_that_cannot_be_declared_are_left_out_with_every_reference(tmp_path: Path) -> None:
     web = VALID.teams["web"]
     foreign = DeclaredState(
         users={**VALID.users, "bob": User("bob", "no address"), "\u00e9v\u00e9": User("\u00e9v\u00e9", "eve@example.org")},

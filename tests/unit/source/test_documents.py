@@ -53,12 +53,12 @@ def refused(content: str | bytes) -> tuple[str, int, int]:
     "text",
     ["yes", "no", "on", "off", "Yes", "NO", "y", "n", "2026-12-31", "2026-12-31T18:00:00Z", "1:30", "190:20:30", "1_000", "0b11"],
 )
-def test_what_only_yaml_1_1_gives_a_type_is_a_text(text: str) -> None:
+def test_types_of_yaml_1_1_only_are_text(text: str) -> None:
     assert value(f"a: {text}") == {"a": text}
 
 
 @pytest.mark.parametrize("text", ["=", "-", ".", "-.", "+", "0x", "0o8", "1e", "1.2.3", "nil", "tRUE", "~x", "10.0.0.0/8", "-a"])
-def test_what_only_begins_like_a_number_or_a_word_is_a_text(text: str) -> None:
+def test_a_scalar_that_only_begins_like_a_number_or_word_is_text(text: str) -> None:
     assert value(f"[{text}]") == [text]
 
 
@@ -78,14 +78,14 @@ def test_scalars_are_those_of_yaml_1_2s_core_schema(text: str, expected: object)
 
 
 @pytest.mark.parametrize("text", ["true", "null", "12", "1.5", "~", ""])
-def test_what_stands_in_quotes_or_a_block_is_a_text(text: str) -> None:
+def test_quoted_and_block_scalars_are_text(text: str) -> None:
     assert value(f"a: '{text}'\nb: \"{text}\"\nc: |-\n  {text}\n") == {"a": text, "b": text, "c": text}
 
 
 @pytest.mark.parametrize(
     "text", [".inf", "-.inf", "+.Inf", ".INF", ".nan", ".NaN", ".NAN", "1e400", "-1e400", "9" * 41, "9" * 5000]
 )
-def test_numbers_that_no_computer_holds_exactly_are_refused(text: str) -> None:
+def test_numbers_that_cannot_be_held_exactly_are_refused(text: str) -> None:
     assert refused(f"a:\n  - {text}") == ("number", 2, 5)
 
 
@@ -95,7 +95,7 @@ def test_numbers_that_no_computer_holds_exactly_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"# nothing\n", b"---\n", b"---\n---\n...\n", b"\xef\xbb\xbf", b"--- ~\n", b"null"]
 )
-def test_a_file_of_nothing_has_no_documents(content: bytes) -> None:
+def test_an_empty_file_has_no_documents(content: bytes) -> None:
     assert parse(content) == []
 
 
@@ -145,7 +145,7 @@ def test_a_byte_order_mark_and_windows_line_ends_change_neither_values_nor_place
         ("{a: 1} {b: 2}\n", ("yaml-syntax", 1, 8)),
     ],
 )  # fmt: skip
-def test_what_could_be_read_two_ways_is_refused_at_its_place(content: str, expected: tuple[str, int, int]) -> None:
+def test_ambiguous_yaml_is_refused_at_its_place(content: str, expected: tuple[str, int, int]) -> None:
     assert refused(content) == expected
 
 
@@ -181,7 +181,7 @@ def test_a_tab_that_indents_nothing_is_read() -> None:
     "char",
     [*"\x00\x01\x08\x0b\x0c\x1b\x7f\x80\x85\x9f", *"\u202a\u202e\u2066\u2069\u2028\u2029\ufeff\ufffe\uffff"],
 )
-def test_characters_that_hide_are_refused_in_the_file_and_behind_an_escape(char: str) -> None:
+def test_invisible_characters_are_refused_raw_and_escaped(char: str) -> None:
     assert refused(f"a: b\nc: x{char}y\n") == ("control-character", 2, 5)
     assert refused(f"a: b # {char}\n") == ("control-character", 1, 8)
     assert refused(f'a: b\nc: ["\\u{ord(char):04x}"]\n') == ("control-character", 2, 5)
@@ -213,7 +213,7 @@ def test_a_refused_character_is_named() -> None:
         (b"a: \xc0\x80", ("not-utf-8", 1, 4)),
     ],
 )
-def test_what_is_not_utf_8_is_refused_at_its_first_byte(content: bytes, expected: tuple[str, int, int]) -> None:
+def test_text_that_is_not_utf_8_is_refused_at_its_first_bad_byte(content: bytes, expected: tuple[str, int, int]) -> None:
     assert refused(content) == expected
 
 
@@ -264,7 +264,7 @@ def test_nesting_ends_at_the_limit(open_: str, close: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[", "{a: ", "- ", "? ", "[{a: ", "&a [", "! [", "!a [", '"\\ "'])
-def test_nesting_without_end_is_refused_in_the_time_of_reading_it(text: str) -> None:
+def test_endless_nesting_is_refused_in_linear_time(text: str) -> None:
     def refusing(count: int) -> Callable[[], object]:
         assert refusal(text * count).rule in {"too-deep", "yaml-syntax", "tag", "number"}
         return partial(refusal, text * count)
@@ -275,7 +275,7 @@ def test_nesting_without_end_is_refused_in_the_time_of_reading_it(text: str) -> 
 
 
 @pytest.mark.parametrize("mapping", [False, True])
-def test_a_billion_laughs_are_refused_before_they_are_counted_out(mapping: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_billion_laughs_attack_is_refused_before_it_is_expanded(mapping: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def level(number: int) -> str:
         laughs = [f"*a{number - 1}" if number else "lol"] * 10
         inner = f"{{{', '.join(f'k{i}: {laugh}' for i, laugh in enumerate(laughs))}}}" if mapping else f"[{', '.join(laughs)}]"
@@ -370,7 +370,7 @@ def test_any_bytes_give_documents_or_one_refusal_with_its_place(content: bytes) 
 
 @settings(max_examples=400)
 @given(st.lists(PIECES, max_size=60).map(b"".join))
-def test_any_heap_of_yaml_gives_documents_or_one_refusal_with_its_place(content: bytes) -> None:
+def test_any_mix_of_yaml_gives_documents_or_one_refusal_with_its_place(content: bytes) -> None:
     check_anything(content)
 
 
@@ -408,7 +408,7 @@ def values(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
 @settings(max_examples=200)
 @given(values(TEXTS))
 @example({"a": "yes", "b": "1:30", "c": "2026-12-31", "d": 1e16, "e": "0x10", "f": "~", "08": "08"})
-def test_what_json_says_is_read_as_json_reads_it(written: Any) -> None:
+def test_json_is_read_as_a_json_reader_would(written: Any) -> None:
     assert value(json.dumps(written, ensure_ascii=False)) == written
     assert value(json.dumps(written, ensure_ascii=False, indent=1)) == written
 
@@ -416,6 +416,6 @@ def test_what_json_says_is_read_as_json_reads_it(written: Any) -> None:
 @settings(max_examples=200)
 @given(values(TEXTS.filter(lambda text: not NUMBERS.fullmatch(text))), st.booleans(), st.booleans())
 @example({"a": "yes", "b": "1:30", "c": "2026-12-31", "d": 1e16, "f": "~"}, False, True)
-def test_what_pyyaml_writes_is_read_as_it_was(written: Any, flow: bool, pretty: bool) -> None:
+def test_what_pyyaml_writes_is_read_back_unchanged(written: Any, flow: bool, pretty: bool) -> None:
     text = yaml.safe_dump(written, default_flow_style=flow, allow_unicode=pretty, width=60 if pretty else 10_000)
     assert value(text) == written

@@ -38,7 +38,7 @@ def reread(folder: Path, cache: Path) -> DeclaredState:
     return state_of(loaded.declarations).declared
 
 
-def test_a_team_reads_as_people_would_write_it() -> None:
+def test_a_team_is_written_as_people_would_write_it() -> None:
     team = Team(
         "web-platform",
         "Runs: the public web tier",
@@ -107,7 +107,7 @@ spec:
         ("Settings", Settings(guards=Guards(5.5, None)), "  guards:\n    maxDeletions: 5.5%\n    maxAdministrators: null\n"),
     ],
 )
-def test_what_is_a_default_is_left_out(kind: str, declared: Resource, spec: str | None) -> None:
+def test_defaults_are_left_out(kind: str, declared: Resource, spec: str | None) -> None:
     text = resource_document(kind, declared)  # type: ignore[arg-type]
     assert text.partition("\nspec:")[2] == (" {}\n" if spec is None else "\n" + spec)
 
@@ -127,7 +127,7 @@ def test_the_files_are_arranged_by_kind(tmp_path: Path) -> None:
     assert reread(tmp_path / "config", tmp_path / "cache") == state
 
 
-def test_a_crowd_is_spread_over_folders_by_first_letter(tmp_path: Path) -> None:
+def test_many_resources_are_spread_over_folders_by_first_letter(tmp_path: Path) -> None:
     users = {name: User(name, "x@example.org") for name in (f"{letter}{number}" for letter in "abc" for number in range(334))}
     export_state(DeclaredState(users), tmp_path / "config")
     assert sorted(path.name for path in (tmp_path / "config/users").iterdir()) == ["a", "b", "c"]
@@ -158,7 +158,7 @@ def test_a_full_disk_ends_in_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "A", "", ".git", "a/b", "a\n", "a" * 65, "ä"])
-def test_a_name_that_no_repository_could_declare_is_never_made_a_path(name: str) -> None:
+def test_an_undeclarable_name_never_becomes_a_path(name: str) -> None:
     with pytest.raises(SourceError, match="cannot be exported"):
         resource_path("User", name)
 

@@ -92,17 +92,17 @@ def test_a_blob_in_two_files_is_parsed_once_and_found_in_both(tmp_path: Path, pa
     assert check(folder.declarations, NOW, locate=folder.locate) == [problem]
 
 
-def test_a_broken_file_that_is_there_twice_is_a_problem_twice(tmp_path: Path) -> None:
+def test_a_broken_file_in_two_places_is_two_problems(tmp_path: Path) -> None:
     loaded = load_folder(write(tmp_path, {"a.yaml": b"a: [\n", "b.yaml": b"a: [\n"}), cache=NOTHING)
     assert [(problem.file, problem.rule) for problem in loaded.problems] == [("a.yaml", "yaml-syntax"), ("b.yaml", "yaml-syntax")]
 
 
-def test_where_nothing_can_be_read_it_is_not_said_that_there_is_nothing(tmp_path: Path) -> None:
+def test_unreadable_files_are_not_reported_as_an_empty_repository(tmp_path: Path) -> None:
     (problem,) = problems_of(load_folder(write(tmp_path, {"a.yaml": b"a: [\n"}), cache=NOTHING), NOW)
     assert problem.rule == "yaml-syntax"
 
 
-def test_what_is_remembered_is_never_parsed_and_gives_the_same(tmp_path: Path, parsed: list[bytes]) -> None:
+def test_cached_files_are_not_parsed_and_give_the_same_result(tmp_path: Path, parsed: list[bytes]) -> None:
     repository, head = committed(tmp_path / "config.git", FILES)
     folder = write(tmp_path / "folder", FILES)
     first = load_revision(repository, head, "", cache=open_cache(tmp_path / "cache"))
@@ -126,7 +126,7 @@ def test_progress_goes_to_the_number_of_blobs_and_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_worker_processes_give_what_this_process_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_processes_give_the_same_result_as_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {f"users/{number:04}.yaml": user(f"u-{number}", ", x: 1" if number % 7 == 0 else "") for number in range(2_600)}
     files |= {"same-a.yaml": files["users/0001.yaml"], "broken.yaml": b"a: [\n", "large.yaml": b"#" * ((16 << 20) + 1)}
     repository, head = committed(tmp_path / "config.git", files)
@@ -164,6 +164,6 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         (tmp_path / "closed").chmod(0o700)
 
 
-def test_the_id_of_a_blob_is_gits(tmp_path: Path) -> None:
+def test_the_id_of_a_blob_is_the_one_git_gives_it(tmp_path: Path) -> None:
     file = write(tmp_path, {"a": user("alice")}) / "a"
     assert blob_id(user("alice")) == subprocess.check_output(["git", "hash-object", "--no-filters", file], text=True).strip()

@@ -69,7 +69,7 @@ def errors(result: Imported) -> list[str]:
     return [f"{problem.line}:{problem.column} {problem.message}" for problem in result.problems if problem.severity == "error"]
 
 
-def test_who_can_write_on_github_may_use_the_issuer(tmp_path: Path) -> None:
+def test_write_permission_on_github_becomes_use_of_the_issuer(tmp_path: Path) -> None:
     result = imported(tmp_path, ORGANISATION)
     assert result.problems == ()
     assert access(result.state) == {
@@ -85,7 +85,7 @@ def test_who_can_write_on_github_may_use_the_issuer(tmp_path: Path) -> None:
     }
 
 
-def test_only_the_wished_permission_or_more_counts(tmp_path: Path) -> None:
+def test_only_the_requested_permission_or_more_counts(tmp_path: Path) -> None:
     pairs = access(imported(tmp_path, ORGANISATION, minimum_permission="admin").state)
     assert {issuer for user, issuer in pairs if user == "bob"} == {"halden-deploy"}
     pairs = access(imported(tmp_path, ORGANISATION, minimum_permission="maintain").state)
@@ -186,7 +186,7 @@ def test_a_part_that_no_organisation_claims_is_an_error(tmp_path: Path) -> None:
         ("orgs: {a: {repos: {b-c: {}}}, a-b: {repos: {c: {}}}}", "would both become the issuer `a-b-c`"),
     ],
 )
-def test_what_does_not_fit_is_an_error_and_grants_nothing(tmp_path: Path, text: str, expected: str) -> None:
+def test_unusable_input_is_an_error_and_grants_nothing(tmp_path: Path, text: str, expected: str) -> None:
     result = imported(tmp_path, text)
     assert any(expected in error for error in errors(result)), result.problems
     assert all(problem.file == "org.yaml" for problem in result.problems)
@@ -236,12 +236,12 @@ def test_an_earlier_name_in_use_is_left_out_with_a_warning(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("domain", ["", "a b", "-a", "a..b", "a\n", "x" * 200])
-def test_a_domain_that_is_none_is_refused(tmp_path: Path, domain: str) -> None:
+def test_an_invalid_domain_is_refused(tmp_path: Path, domain: str) -> None:
     with pytest.raises(SourceError, match="is not a domain"):
         imported(tmp_path, ORGANISATION, email_domain=domain)
 
 
-def test_a_path_without_anything_is_refused(tmp_path: Path) -> None:
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="neither a file nor a folder"):
         import_peribolos(tmp_path / "nowhere")
     nothing = "no peribolos configuration found: no file has the key `orgs`, and there is no org.yaml"
@@ -260,7 +260,7 @@ def test_a_safe_name_keeps_what_it_can(text: str, name: str) -> None:
     assert safe_name(text) == name
 
 
-def test_a_long_name_keeps_apart_what_differs_at_its_end() -> None:
+def test_long_names_that_differ_at_their_end_stay_different() -> None:
     names = {safe_name("x" * 80 + end) for end in "abc"}
     assert len(names) == 3
     assert all(len(name) == 64 for name in names)

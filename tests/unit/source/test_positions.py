@@ -76,11 +76,11 @@ def test_a_path_leads_to_a_value_and_to_its_key(
         ((5,), (2, 1)),
     ],
 )
-def test_a_path_that_leads_nowhere_leads_as_far_as_it_can(path: tuple[str | int, ...], expected: tuple[int, int]) -> None:
+def test_a_path_that_leads_nowhere_leads_to_the_nearest_place(path: tuple[str | int, ...], expected: tuple[int, int]) -> None:
     assert locate(CONTENT, 2, path) == expected
 
 
-def test_a_document_that_is_not_there_is_its_line() -> None:
+def test_a_missing_document_is_placed_at_its_line() -> None:
     assert locate(CONTENT, 7, ("kind",)) == (7, 1)
     assert locate(b"a: [\n", 1, ("a",)) == (1, 1)
     assert locate(b"", 3, ()) == (3, 1)
@@ -91,7 +91,7 @@ def test_columns_count_characters() -> None:
     assert locate("{ä: 1, €: 2, 😀: x}\n".encode(), 1, ("😀",)) == (1, 17)
 
 
-def test_the_first_item_of_a_name_is_meant() -> None:
+def test_a_name_means_its_first_item() -> None:
     assert locate(b"a: [x, y, x]\n", 1, ("a", "x")) == (1, 5)
 
 
@@ -152,6 +152,8 @@ g: "five
         (("nothing", 3, 4), (2, 1)),
     ],
 )
-def test_a_place_in_a_text_is_exact_where_its_lines_are_the_files(path: tuple[str | int, ...], expected: tuple[int, int]) -> None:
+def test_a_place_in_a_text_is_exact_if_its_lines_are_those_of_the_file(
+    path: tuple[str | int, ...], expected: tuple[int, int]
+) -> None:
     for content in (TEXTS, TEXTS.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + TEXTS):
         assert locate(content, 2, path) == expected

@@ -60,7 +60,7 @@ def team(*members: str, name: str = "web", **values: Any) -> Team:
     return Team(name, members=tuple(map(Membership, members)), **{"permissions": (Permission("tls"),), **values})
 
 
-def test_what_is_whole_has_no_problems() -> None:
+def test_a_complete_configuration_has_no_problems() -> None:
     assert found(ALICE, TLS, team("alice")) == []
 
 
@@ -76,7 +76,7 @@ def test_a_reference_is_to_its_own_kind_and_to_its_very_name() -> None:
     assert found(ALICE, TLS, twisted) == [("1", "unused-issuer"), *[("2", "unknown-reference")] * 3]
 
 
-def test_everyone_is_no_team_that_has_to_be_declared() -> None:
+def test_everyone_need_not_be_declared_as_a_team() -> None:
     assert found(ALICE, TLS, team("alice", may_decide_for="everyone")) == []
 
 
@@ -124,7 +124,7 @@ def test_earlier_names_are_claimed_once_and_no_longer_used() -> None:
     assert found(user("bob", "tls"), TLS, team("bob")) == []
 
 
-def test_nothing_at_all_is_worth_a_warning() -> None:
+def test_an_empty_repository_is_worth_a_warning() -> None:
     (problem,) = problems()
     assert (problem.file, problem.rule, problem.severity) == (".", "nothing-declared", "warning")
     assert problems(around=Surroundings(names={"User": frozenset({"alice"})})) == []
@@ -134,7 +134,7 @@ def test_nothing_at_all_is_worth_a_warning() -> None:
 # A delta: what a change leaves alone is around it
 
 
-def test_a_delta_knows_what_is_around_it() -> None:
+def test_a_delta_knows_its_surroundings() -> None:
     around = Surroundings(names={"User": frozenset({"alice"}), "Issuer": frozenset({"tls"})})
     assert found(team("alice"), around=around) == []
     assert found(team("bob"), around=around) == [("0", "unknown-reference")]
@@ -149,7 +149,7 @@ def test_a_delta_knows_what_is_around_it() -> None:
     assert found(User("bob", "b@example.org", previously=("alice",)), around=claimed) == [("0", "previously")]
 
 
-def test_what_a_delta_leaves_without_its_reference_is_an_error() -> None:
+def test_a_delta_that_breaks_a_reference_is_an_error() -> None:
     around = Surroundings(names={"Team": frozenset({"web"})}, references={("User", "alice"): ("teams/web.yaml", "teams/x.yaml")})
     assert [(problem.file, problem.rule, problem.severity) for problem in problems(around=around)] == [
         ("teams/web.yaml", "unknown-reference", "error"),
@@ -178,7 +178,7 @@ def test_a_template_that_cannot_be_read_is_found_in_each_of_its_parts(text: str)
         assert len(faults[0].message) < 300 and "\n" not in faults[0].message
 
 
-def test_a_template_may_say_whatever_its_mail_knows() -> None:
+def test_a_template_may_use_every_variable_of_its_mail() -> None:
     text = "{% if user.fullName %}{{ user.fullName|upper }}{% else %}{# nobody #}{% endif %}{% raw %}{{{% endraw %}{{ password }}"
     assert found(EmailTemplate("welcome", "Hi {{ user.name }}", text, text), EmailTemplate("password-reset", "x", text)) == []
 
@@ -186,7 +186,7 @@ def test_a_template_may_say_whatever_its_mail_knows() -> None:
 # Cost
 
 
-def test_many_unknown_references_are_all_told_and_so_many_of_them_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_unknown_references_are_all_reported_and_the_first_with_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[int] = []
 
     def count(name: str, names: Collection[str]) -> str | None:
@@ -204,14 +204,14 @@ def test_many_unknown_references_are_all_told_and_so_many_of_them_with_a_suggest
     assert compared == [2_000] * 3
 
 
-def test_one_unknown_name_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(reconciler.source.rules, "nearest", lambda name, _names: asked.append(name))
     assert len(problems(TLS, *(team("bob", name=f"team-{number}") for number in range(9)))) == 9
     assert asked == ["bob"]
 
 
-def test_checking_a_list_takes_as_long_as_the_list_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checking_a_list_takes_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler.source.rules, "_MOST_COMPARED", 0)
 
     def checking(count: int) -> Callable[[], object]:
@@ -228,6 +228,6 @@ def test_checking_a_list_takes_as_long_as_the_list_is(monkeypatch: pytest.Monkey
     assert_linear(checking, 500, 8_000)
 
 
-def test_permitted_ips_beside_each_other_do_not_overlap() -> None:
+def test_adjacent_permitted_ips_do_not_overlap() -> None:
     rules = tuple(f"10.{number >> 8}.{number & 255}.0/24" for number in range(1_000))
     assert found(ALICE, TLS, team("alice", permitted_ips=rules)) == []

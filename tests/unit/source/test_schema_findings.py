@@ -71,7 +71,7 @@ def only(document: Any) -> Finding:
          "`until` cannot be `soon`: write it like `2099-12-31` or `2099-12-31T18:00:00Z`", None),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_in_plain_words(
+def test_problems_are_described_in_plain_words(
     path: tuple[str | int, ...], value: Any, rule: str, message: str, suggestion: str | None
 ) -> None:
     found = only(with_value(path, value))
@@ -80,7 +80,7 @@ def test_what_is_wrong_is_said_in_plain_words(
     assert found.at_key == (rule == "unknown-property" or "cannot be a label's key" in message)
 
 
-def test_a_document_says_its_kind_first() -> None:
+def test_a_document_is_judged_by_its_kind_first() -> None:
     assert only([]).rule == only("text").rule == only(5).rule == only(False).rule == "not-a-resource"
     assert [found.rule for found in find_problems({})] == ["missing-property", "missing-property"]
     found = find_problems({"apiVersion": "accord/v1", "Kind": "Team"})
@@ -122,7 +122,7 @@ def named(**metadata: Any) -> dict[str, Any]:
     ],
     ids=range(8),
 )
-def test_a_document_with_thousands_of_problems_is_told_in_part_and_looked_at_no_further(
+def test_only_the_first_of_thousands_of_problems_in_a_document_are_reported(
     with_problems: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciler.source.schema, "MOST_FINDINGS", 100)
@@ -141,7 +141,7 @@ def test_a_document_with_thousands_of_problems_is_told_in_part_and_looked_at_no_
     assert len(errors) <= 500
 
 
-def test_finding_what_stands_in_a_list_twice_takes_as_long_as_the_list_is() -> None:
+def test_finding_duplicates_takes_time_linear_in_the_list() -> None:
     def finding(count: int) -> Callable[[], object]:
         names = [f"team-{number}" for number in range(count)]
         document = hostile(mayDecideFor=[*names, 1, names[0]])  # which cannot be sorted
@@ -216,7 +216,7 @@ def almost_valid(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(max_examples=500)
 @given(almost_valid())
-def test_the_fast_check_refuses_exactly_what_has_words(document: dict[str, Any]) -> None:
+def test_the_fast_check_refuses_exactly_what_the_slow_one_explains(document: dict[str, Any]) -> None:
     kind = document["kind"]
     found = _explain(kind, document)
     reasons = [finding for finding in found if finding.rule != "schema"]

@@ -107,14 +107,14 @@ def test_every_property_is_described(name: str, path: str, field: dict[str, Any]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_nothing_that_is_not_described_is_let_in(name: str) -> None:
+def test_undescribed_properties_are_refused(name: str) -> None:
     for path, part in parts(SCHEMAS[name]):
         if isinstance(part.get("properties"), dict) and part.get("type") == "object":
             closed = part.get("additionalProperties", part.get("unevaluatedProperties"))
             assert closed is False or path.endswith("/fields"), path
 
 
-def test_what_several_schemas_define_they_define_alike() -> None:
+def test_schemas_that_share_a_definition_agree_on_it() -> None:
     seen: dict[str, Any] = {}
     for schema in SCHEMAS.values():
         for name, definition in schema.get("$defs", {}).items():
@@ -266,5 +266,5 @@ def test_a_bad_document_is_refused_by_both_validators(document: dict[str, Any]) 
     assert not accepts(SCHEMAS["resource"], document)
 
 
-def test_the_schemas_lie_where_the_documentation_says() -> None:
+def test_the_schemas_are_where_the_documentation_says() -> None:
     assert schema_folder() == Path(__file__).parents[3] / "schemas"

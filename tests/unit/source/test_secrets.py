@@ -77,7 +77,7 @@ def test_every_sign_has_an_example() -> None:
 
 
 @pytest.mark.parametrize(("kind", "text"), ALL)
-def test_a_secret_is_told_from_its_kind(kind: str, text: str) -> None:
+def test_each_kind_of_secret_is_recognized(kind: str, text: str) -> None:
     assert secret_in(text) == kind
     assert secret_in(f"see {text} or so") == kind
 
@@ -104,7 +104,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("kind", "text"), ALL)
-def test_a_secret_is_found_wherever_it_stands_and_however_it_is_written(kind: str, text: str, form: str) -> None:
+def test_a_secret_is_found_anywhere_and_however_it_is_written(kind: str, text: str, form: str) -> None:
     for scalar in (quoted(text), f"'{text}'") if "\n" not in text else (quoted(text),):
         blob = read_blob((HEAD + FORMS[form].format(scalar)).encode())
         found = [message for _, _, rule, severity, message, _ in blob.reports if (rule, severity) == ("secret", "error")]
@@ -136,7 +136,7 @@ def test_a_secret_in_a_comment_is_found_once_and_text_after_a_hash_is_no_comment
     assert places(HEAD + "  description: x#password:hunter22\n") == [(5, 16)]
 
 
-def test_a_secret_is_never_repeated_in_what_is_said_of_it() -> None:
+def test_a_message_about_a_secret_never_repeats_it() -> None:
     for _, text in ALL:
         for _, _, rule, _, message, suggestion in read_blob((HEAD + f"  description: {quoted(text)}\n").encode()).reports:
             assert rule == "secret" and text not in message and suggestion is None
@@ -157,14 +157,14 @@ TEXTS = st.one_of(
 @given(TEXTS, st.sampled_from([str, str.upper, str.lower, str.swapcase]))
 @example("pa\u017f\u017fword: hunter22", str)
 @example("api\u212aey: hunter22".replace("i\u212a", "i_\u212a"), str)
-def test_the_quick_look_hides_nothing_that_the_closer_look_finds(text: str, case: type[str]) -> None:
+def test_the_quick_look_misses_nothing_that_the_closer_look_finds(text: str, case: type[str]) -> None:
     cased = case(text)
     assert secret_in(cased) is None or may_hold_secret(cased)
 
 
 @settings(max_examples=100)
 @given(st.sampled_from(ALL), st.integers(0, 2**20))
-def test_the_quick_look_at_a_file_hides_nothing_that_is_in_its_values(pair: tuple[str, str], choice: int) -> None:
+def test_the_quick_look_at_a_file_misses_nothing_in_its_values(pair: tuple[str, str], choice: int) -> None:
     text = "".join(
         f"\\x{ord(char):02x}" if choice >> index & 1 and ord(char) < 256 else char for index, char in enumerate(pair[1])
     )
@@ -181,7 +181,7 @@ def test_the_quick_look_at_a_file_hides_nothing_that_is_in_its_values(pair: tupl
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["", "password:"])
-def test_looking_for_secrets_takes_as_long_as_the_text_is(piece: str, before: str) -> None:
+def test_looking_for_secrets_takes_time_linear_in_the_text(piece: str, before: str) -> None:
     def looking(length: int) -> Callable[[], object]:
         text = before + piece * (length // len(piece))
         return lambda: (may_hold_secret(text), secret_in(text))

@@ -116,7 +116,7 @@ def test_any_key_comes_back_exactly(value: dict[str, str]) -> None:
     ["Alice Jones", "Runs the public web tier", "10.20.0.0/16", "192.168.15.1-192.168.15.128", "2001:db8::/32", "CN=PKI,OU=x",
      "a@example.org", "Server certificates for *.corp.example.org", "Jürgen O'Neill (web)", "10%", "30m", "A & B", "10.0.0.5"],
 )  # fmt: skip
-def test_what_nobody_misreads_is_left_plain(text: str) -> None:
+def test_unambiguous_scalars_are_left_plain(text: str) -> None:
     assert yaml_document({"key": text}) == f"key: {text}\n"
 
 
@@ -130,6 +130,6 @@ def test_a_date_stays_plain_only_where_it_is_meant_as_one() -> None:
     assert yaml_document({"until": Plain("2026-12-31"), "name": "2026-12-31"}) == 'until: 2026-12-31\nname: "2026-12-31"\n'
 
 
-def test_what_is_empty_or_none_is_written_in_one_word() -> None:
+def test_empty_and_null_values_are_written_in_one_word() -> None:
     text = yaml_document({"a": {}, "b": [], "c": None, "d": False, "e": 3, "f": [{}, [], None, True, 4, [1, None]]})
     assert text == "a: {}\nb: []\nc: null\nd: false\ne: 3\nf:\n  - {}\n  - []\n  - null\n  - true\n  - 4\n  - [1, null]\n"

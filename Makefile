@@ -1,4 +1,4 @@
-# Accord: `make demo` shows it, `make test` tests it; each sets itself up.
+# `make demo` shows Accord, `make test` tests it. Both do their own set-up.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV ?= .venv
@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 TESTS_READY := $(VENV)/.ready-for-tests
 
-# Python keeps compiled files, whatever the environment says: without them each program takes twice as long to start.
+# Let Python keep compiled files, whatever the environment says: without them programs take twice as long to start.
 export PYTHONDONTWRITEBYTECODE =
 
 PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -21,7 +21,7 @@ LOCKED = --quiet --no-deps --require-hashes --only-binary :all: $(if $(UV),,--no
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
-demo: $(READY) ## Create a config repository, apply it to SQLite, change one file, then serve the API, ask it, and read a mail
+demo: $(READY) ## Apply a config repository to SQLite, change one file, ask the API, read two mails
 	@VENV=$(abspath $(VENV)) examples/demo.sh
 
 PYTEST = $(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal
@@ -39,7 +39,7 @@ test-at: $(TESTS_READY) ## Run the tests that need neither PostgreSQL nor Samba 
 	@.ci/system-packages "the clock" cc='gcc libc6-dev'
 	.ci/on-another-day '$(DATE)' $(PYTEST) --ignore tests/acceptance/directory -m 'not postgresql'
 
-lint: $(TESTS_READY) ## Check style, types and imports between rooms
+lint: $(TESTS_READY) ## Check style, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -55,7 +55,7 @@ bench: $(TESTS_READY) ## Measure Accord against PyYAML on generated config repos
 	$(BIN)/python -m benchmarks.slow_clients
 	$(BIN)/python -m benchmarks.hostile
 
-# One deployment for all of them. A missed bar, which each tells, keeps none of the others from being measured.
+# All use one deployment. After a missed bar, the others are still measured.
 bench-api: $(TESTS_READY) ## Measure decisions against a bare handler, while users change, and beside Cerbos if CERBOS names it
 	@.ci/system-packages "the benchmarks" wrk=wrk
 	@folder=$$(mktemp -d); trap 'rm -r $$folder' EXIT; for load in api churn peer; do \
@@ -86,7 +86,7 @@ wheel: $(READY) ## Build the wheel into dist/, beside the lock of its packages
 clean: ## Remove everything that make created
 	rm -rf $(VENV) .demo dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-# System packages for the tests: installed if we are root on Debian; otherwise the skipped tests name them.
+# System packages for the tests: installed if we are root on Debian; otherwise the skipped tests say what is missing.
 .PHONY: system-packages
 system-packages:
 	@.ci/system-packages "the tests" \
@@ -96,8 +96,8 @@ system-packages:
 $(READY): requirements.lock requirements-build.lock pyproject.toml
 	@echo "setting up $(VENV)"
 	@[ -n "$(PYTHON)" ] || { echo "Accord needs Python 3.11 or newer: python3 is missing or older" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages "the set-up" ensurepip=python3-venv # a module, and no command: it is missing here
-	@if [ -e $@ ] && [ -n "$(filter %.lock,$?)" ]; then rm -rf $(VENV); fi # what an older lock brought is not kept
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages "the set-up" ensurepip=python3-venv # a module, not a command: we know that it is missing
+	@if [ -e $@ ] && [ -n "$(filter %.lock,$?)" ]; then rm -rf $(VENV); fi # remove what an older lock installed
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install $(LOCKED) -r requirements.lock -r requirements-build.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A first look at Accord: a config repository, a plan, an apply; one change, reviewed and applied; then the API, asked with curl;
-# and mail: a password for a new colleague, and a certificate that was issued.
-# Leaves everything in .demo/. On a terminal the API goes on until Ctrl-C; elsewhere it stops at the end.
+# A first look at Accord: plan and apply a config repository, change it once, ask the API with curl, then read two mails: a new
+# colleague's password and the notice of an issued certificate.
+# Everything stays in .demo/. On a terminal the API runs until Ctrl-C; otherwise it stops at the end.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 demo=$top/.demo
@@ -20,40 +20,40 @@ git -C config add -A
 git -C config commit -q -m "Who may use what"
 run git -C config log --oneline
 
-title "Are the files right?"
+title "Are the files valid?"
 run accord validate config
 
 title "What would applying them do?"
 run accord plan
 
-title "Do it: whole, in one transaction"
+title "Apply it, in one transaction"
 run accord apply --yes
 
-title "Who may use what"
+title "Who may use which issuer?"
 run accord access
 
-title "One change in one commit: the web platform may use the VPN's issuer until the end of 2099"
+title "Change something: the web platform may use the VPN issuer until the end of 2099"
 sed -i 's/^    - tls-public$/&\n    - {issuer: vpn, until: 2099-12-31}/' config/teams/web/web-platform.yaml
 run git -C config diff -U1
 git -C config commit -q -a -m "Let the web platform use the VPN until the end of 2099"
 
-title "Who gains and who loses?"
+title "Who gains access, and who loses it?"
 run accord plan
 run accord apply --yes
 
-title "Who may use what now, and why may alice?"
+title "Who may use the VPN issuer now, and why may Alice?"
 run accord access --issuer vpn
 run accord explain alice vpn --address 10.20.1.1
 
-title "What was applied, and is the audit log whole?"
+title "What was applied, and is the audit log intact?"
 run accord history
 run accord audit verify
 
-title "The API answers from this database. Alice gets a password, from standard input"
+title "Start the API on this database. Set a password for Alice, from standard input"
 printf '\033[36m$ accord-api user set-password alice --no-change-required\033[0m\n'
 printf 'a passphrase for the demo\n' | accord-api user set-password alice --no-change-required
 printf '\033[36m$ accord-api serve --listen 127.0.0.1:0 &\033[0m\n'
-: >api.log # it is looked into at once
+: >api.log # it is read at once
 accord-api serve --listen 127.0.0.1:0 2>>api.log &
 server=$!
 stop() { kill "$server" 2>/dev/null && wait "$server" || true; }
@@ -73,7 +73,7 @@ try:
     answer = urllib.request.urlopen(urllib.request.Request(url, body, headers))
 except urllib.error.HTTPError as error:
     answer = error
-print(answer.read().decode(), end="")' "$@"; }  # as much of it as is used here
+print(answer.read().decode(), end="")' "$@"; }  # only what this script needs of it
 call() { printf '\033[36m$ %s\033[0m\n' "$1"; answer=$(eval "$1"); printf '%s\n' "$answer"; }
 secret() { printf '%s' "$answer" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'; }
 json="-H 'Content-Type: application/json'"
@@ -82,23 +82,23 @@ title "Log in"
 call "curl -s $url/sessions $json -d '{\"username\": \"alice\", \"password\": \"a passphrase for the demo\"}'"
 session="-H 'Authorization: Bearer $(secret)'"
 
-title "What may I use?"
+title "Which issuers may I use?"
 call "curl -s $url/me/access $session"
 
-title "Mint a token for a pipeline: for 90 days, and for two issuers only. Its secret is shown this once"
+title "Mint a token for a pipeline: 90 days, two issuers only. Its secret is shown only this once"
 call "curl -s $url/me/tokens $session $json -d '{\"name\": \"pipeline\", \"validFor\": \"90d\", \"issuers\": [\"tls-public\", \"vpn\"]}'"
 token="-H 'Authorization: Bearer $(secret)'"
 
 title "Use it: who am I?"
 call "curl -s $url/me $token"
 
-title "May it use the VPN's issuer, from here, now? Allowed, through web-platform"
+title "May it use the VPN issuer, from here, now? Yes, through web-platform"
 call "curl -s $url/decisions $token $json -d '{\"issuer\": \"vpn\"}'"
 
-title "And Alice the one for signing documents? Denied, and why"
+title "May Alice use the issuer for signing documents? No, and this is why"
 call "curl -s $url/decisions $session $json -d '{\"issuer\": \"document-signing\"}'"
 
-title "A new colleague: one commit. The API mails a password, here into a folder, since there is no mail server"
+title "Add a colleague with one commit. The API mails a password; without a mail server, into a folder"
 cat >config/people/heidi.yaml <<END
 apiVersion: accord/v1
 kind: User
@@ -114,17 +114,17 @@ mail=$(grep -l '^To: .*heidi@' mail/new/*)
 printf '\033[36m$ cat %s\033[0m\n' "$mail"
 sed '/text\/html/,$d' "$mail"
 
-title "Heidi logs in with it, once: it must be changed, and only its hash was kept"
+title "Heidi logs in with it. She must change it now; Accord kept only its hash"
 call "curl -s $url/sessions $json -d '{\"username\": \"heidi\", \"password\": \"$(grep -m 1 -oE '([a-z2-9]{5}-){5}[a-z2-9]{5}' "$mail")\"}'"
 
-title "The pipeline got a certificate, and registers it: Alice is told now, and again before it expires"
+title "The pipeline registers a certificate: Alice is mailed now, and again before it expires"
 pem=$(<"$top/examples/certificate.pem")
 printf '{"pem": "%s", "issuer": "tls-public", "team": "web-platform"}\n' "${pem//$'\n'/\\n}" >certificate.json
 call "curl -s $url/certificates $token $json -d \"\$(cat certificate.json)\""
 delivered
 run grep -hE '^(To|Subject): ' "$(grep -l '^To: .*alice@' mail/new/*)"
 
-printf '\nMails are in .demo/mail, a maildir, for any mail program: mutt -f .demo/mail\n'
+printf '\nThe mails are in .demo/mail, a maildir that any mail program reads: mutt -f .demo/mail\n'
 printf 'Everything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'
 if [ -t 0 ] && [ -t 1 ]; then
   trap : INT

@@ -35,6 +35,8 @@ IDLE = 30
 """Seconds of silence after which a connection is closed."""
 PATIENCE = 30.0
 """Seconds for accepted requests to finish when stopping."""
+SEND = 16 * 1024
+"""Bytes of an answer that wait for more, so that its headers and its body are sent together."""
 QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect")
 QUICK_BODY = 4 * 1024
 """Bytes. A request with a body up to this size is answered sooner than a thread could take it over."""
@@ -44,17 +46,17 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """Refuses bytes that two servers could read as different requests (RFC 9112, section 6.1)."""
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
-        headers = [line.partition(b":")[::2] for line in header_plus.split(b"\r\n")[1:]]
-        names = [name.strip().lower() for name, _ in headers]
-        if b"transfer-encoding" in names:
-            if b"content-length" in names:
-                raise ParsingError("Content-Length beside Transfer-Encoding")
-            if headers[names.index(b"transfer-encoding")][1].strip().lower() != b"chunked":
-                raise ParsingError("Transfer-Encoding other than chunked")
+        super().parse_header(header_plus)  # refuses a space before the colon, so that a name ends where it seems to
+        lines = header_plus.lower()
         for once in (b"authorization", b"host", b"transfer-encoding"):
-            if names.count(once) > 1:
+            if lines.count(b"\r\n" + once + b":") > 1:
                 raise ParsingError(f"more than one {once.decode()} header")
+        _, found, rest = lines.partition(b"\r\ntransfer-encoding:")
+        if found:
+            if b"\r\ncontent-length:" in lines:
+                raise ParsingError("Content-Length beside Transfer-Encoding")
+            if rest.partition(b"\r\n")[0].strip() != b"chunked":
+                raise ParsingError("Transfer-Encoding other than chunked")
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
@@ -92,6 +94,8 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
             task = self._quick.popleft()
             try:
                 task.service()
+                if task.writable():
+                    task.handle_write()  # as the loop would in its next turn
             except Exception:  # as in the pool: the other connections must go on
                 self.logger.exception("internal error while answering %r", task)
 
@@ -154,8 +158,10 @@ class _Waitress:
             expose_tracebacks=False,
         )
         self._server.channel_class = _Channel
+        self._server.adj.send_bytes = SEND
         os.set_blocking(self._server.trigger.trigger, False)
         self._server.pull_trigger = self._wake
+        self._own = threading.get_ident()
         self._stopping = False
 
     def run(self, ready: Callable[[str], None]) -> None:
@@ -181,9 +187,13 @@ class _Waitress:
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
-        self._wake()
+        self._pull_trigger()
 
     def _wake(self) -> None:
-        """Wake the loop, so that it looks at all connections again."""
+        """Wake the loop, so that it looks at all connections again. Its own thread is about to do so anyway."""
+        if threading.get_ident() != self._own:
+            self._pull_trigger()
+
+    def _pull_trigger(self) -> None:
         with suppress(BlockingIOError):  # a full pipe wakes it anyway; the thread that empties it must never block on it
             self._server.trigger.pull_trigger()

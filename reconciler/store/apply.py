@@ -21,8 +21,8 @@ from reconciler.store import tables
 from reconciler.store.audit import Chain, Event
 from reconciler.store.bulk import BackgroundWriter, insert_rows, new_ids
 from reconciler.store.chunks import names_linked
-from reconciler.store.digests import Bucket, buckets_of, drifted, refresh
-from reconciler.store.engine import Connection
+from reconciler.store.digests import GROUPINGS, Bucket, buckets_of, drifted, refresh
+from reconciler.store.engine import KEPT, Connection
 from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.generations import MOST_NAMES, lock_generation, raise_generation
 from reconciler.store.orphans import remove_orphans
@@ -53,7 +53,8 @@ def apply_plan(
     """Execute a plan and return the id of its history entry.
 
     If the revision is already applied and the plan changes nothing, write nothing and return None. A plan that is not `whole`
-    leaves other drift alone, and the digests keep showing it. `known` are the buckets that had drifted when the plan was made.
+    leaves other drift alone, and the digests keep showing it. `known` are the buckets that had drifted in this transaction, when
+    the plan was made.
     Raises ChangedMeanwhile if others have drifted since, because their changes would count as applied.
     """
     applied = read_applied(connection)
@@ -97,10 +98,12 @@ def apply_plan(
 
 def _drifted_by_now(connection: Connection, known: Collection[Bucket] | None) -> Collection[Bucket]:
     """Return the drifted buckets: the known ones, if nobody else can have written since they were found."""
-    if known is not None and connection.dialect.name == "sqlite":
+    if known is None:
+        return drifted(connection)
+    if connection.dialect.name == "sqlite":
         return known
-    stale = drifted(connection)
-    if known is not None and not set(stale).issubset(known):
+    stale = {bucket for bucket in known if bucket[0] in KEPT}.union(drifted(connection, GROUPINGS.keys() - KEPT))
+    if not stale.issubset(known):
         raise ChangedMeanwhile("somebody else changed the declared tables during planning; nothing was changed, try again")
     return stale
 

@@ -8,7 +8,7 @@ accounts, which the runtime writes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import Table
@@ -49,10 +49,12 @@ def buckets_of(table: str, keys: Iterable[int]) -> set[Bucket]:
     return {(table, number) for number in {key // size for key in keys}}
 
 
-def drifted(connection: Connection) -> list[Bucket]:
-    """Return the buckets whose rows differ from what the last apply left; empty means no drift."""
-    stored = {(name, bucket): digest for name, bucket, digest in connection.execute(tables.digests.select())}
-    found = {(table, bucket): digest for table in GROUPINGS for bucket, digest in _digests(connection, table).items()}
+def drifted(connection: Connection, names: Collection[str] = GROUPINGS.keys()) -> list[Bucket]:
+    """Return the buckets of these tables whose rows differ from what the last apply left; empty means no drift."""
+    columns = tables.digests.c
+    kept = connection.execute(tables.digests.select().where(columns.table_name.in_(names)))
+    stored = {(name, bucket): digest for name, bucket, digest in kept}
+    found = {(table, bucket): digest for table in names for bucket, digest in _digests(connection, table).items()}
     return sorted(key for key in stored.keys() | found.keys() if stored.get(key) != found.get(key))
 
 

@@ -25,11 +25,12 @@ WAIT = 30.0
 """Seconds that a writer waits for another to finish, unless `?timeout=SECONDS` in the URL says otherwise."""
 _LOCK = 0x_AC_C0_2D
 """The key of the PostgreSQL advisory lock that writers of declared facts take."""
-_KEEP = """DO $$ BEGIN IF to_regclass('teams') IS NOT NULL THEN
-LOCK TABLE teams, issuers, memberships, permissions, email_templates, settings IN SHARE ROW EXCLUSIVE MODE;
+KEPT = ("teams", "issuers", "memberships", "permissions", "email_templates", "settings")
+"""Tables that nobody else can change while a writer has its lock: changes by hand must wait while a plan reads and writes, or
+they would count as applied. PostgreSQL keeps accounts open, because logins from directories create them; readers never wait."""
+_KEEP = f"""DO $$ BEGIN IF to_regclass('teams') IS NOT NULL THEN
+LOCK TABLE {", ".join(KEPT)} IN SHARE ROW EXCLUSIVE MODE;
 END IF; END $$"""
-"""Changes by hand must wait while a plan reads and writes, or they would count as applied. Accounts are not locked, because
-logins from directories create them; readers never wait."""
 
 
 class Database:

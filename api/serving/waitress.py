@@ -10,8 +10,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import falcon
@@ -19,7 +19,7 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from api.app import create_app
 from api.service import Service
@@ -35,8 +35,6 @@ IDLE = 30
 """Seconds of silence after which a connection is closed."""
 PATIENCE = 30.0
 """Seconds for accepted requests to finish when stopping."""
-SEND = 16 * 1024
-"""Bytes of an answer that wait for more, so that its headers and its body are sent together."""
 QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect")
 QUICK_BODY = 4 * 1024
 """Bytes. A request with a body up to this size is answered sooner than a thread could take it over."""
@@ -59,8 +57,35 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
                 raise ParsingError("Transfer-Encoding other than chunked")
 
 
+class _Task(WSGITask):  # type: ignore[misc]
+    """Answers a request with headers and body in one packet: each packet wakes the client."""
+
+    def service(self) -> None:
+        with self.channel.together():
+            super().service()
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
+    task_class = _Task
+    _held: list[bytes] | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold what is written until the end, then send it."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = b"".join(self._held), None
+            self.write_soon(held)
+
+    def write_soon(self, data: bytes) -> int:
+        """Send data, or hold it; the number of bytes taken."""
+        if self._held is None:
+            return int(super().write_soon(data))
+        self._held.append(data)
+        return len(data)
 
 
 class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
@@ -94,8 +119,6 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
             task = self._quick.popleft()
             try:
                 task.service()
-                if task.writable():
-                    task.handle_write()  # as the loop would in its next turn
             except Exception:  # as in the pool: the other connections must go on
                 self.logger.exception("internal error while answering %r", task)
 
@@ -158,7 +181,6 @@ class _Waitress:
             expose_tracebacks=False,
         )
         self._server.channel_class = _Channel
-        self._server.adj.send_bytes = SEND
         os.set_blocking(self._server.trigger.trigger, False)
         self._server.pull_trigger = self._wake
         self._own = threading.get_ident()

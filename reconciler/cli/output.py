@@ -73,8 +73,9 @@ def write_problems(problems: Iterable[Problem]) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a function that takes (done, total) and draws a bar once work takes over a second; None without a terminal."""
-    if not sys.stderr.isatty():
+    """Yield a function that takes (done, total) and draws a bar once work takes over a second; None without a terminal that
+    can move its cursor."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield None
         return
     bar: Any = click.progressbar(length=1, label=title, file=sys.stderr)

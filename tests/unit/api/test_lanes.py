@@ -119,3 +119,41 @@ def test_a_fault_of_one_connection_does_not_end_the_loop(monkeypatch: pytest.Mon
         monkeypatch.setattr(_Channel, "service", fail_once)
         connect(stack, port, QUICK)
         answer(connect(stack, port, QUICK))
+
+
+class Slow(Application):
+    """As its parent, but quick requests are always answered at once."""
+
+    def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        if environment["PATH_INFO"].startswith("/api/v1/auth"):
+            start("200 OK", [("Content-Length", "5")])
+            return [b"hello"]
+        return super().__call__(environment, start)
+
+
+def test_an_answer_does_not_wait_for_the_next_request_of_its_connection() -> None:
+    application = Slow()
+    with looping(application) as port, ExitStack() as stack:
+        both = connect(stack, port, QUICK + QUICK.replace(b"auth", b"users"))
+        answer(both)
+        until(lambda: application.asked, "the slow request")
+        answer(connect(stack, port, QUICK))
+        application.may.set()
+        answer(both)
+
+
+def test_an_answer_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    send = _Channel.send
+
+    def note(channel: Any, data: bytes, do_close: bool = True) -> Any:
+        sent.append(bytes(data))
+        return send(channel, data, do_close)
+
+    monkeypatch.setattr(_Channel, "send", note)
+    application = Slow()
+    application.may.set()
+    with looping(application) as port, ExitStack() as stack:
+        for path in (b"auth", b"users"):
+            answer(connect(stack, port, QUICK.replace(b"auth", path)))
+    assert [each.startswith(b"HTTP/1.1 200 OK") and each.endswith(b"hello") for each in sent] == [True, True]

@@ -47,9 +47,9 @@ class Sources(NamedTuple):
     file: Mapping[str, Any]
 
     def text(self, name: str, default: str) -> str:
-        """The first value that is set; the items of a list are joined by commas."""
+        """The first value that is set and not empty; the items of a list are joined by commas."""
         for value in (self.options.get(name), self.environment.get(f"ACCORD_{name.upper()}"), self.file.get(name)):
-            if value:
+            if value not in (None, ""):
                 return ",".join(value) if isinstance(value, list) else str(value)
         return default
 

@@ -41,11 +41,13 @@ QUICK_BODY = 4 * 1024
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses bytes that two servers could read as different requests (RFC 9112, section 6.1)."""
+    """Refuses bytes that two servers could read as different requests (RFC 9112, sections 5.2 and 6.1)."""
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)  # refuses a space before the colon, so that a name ends where it seems to
         lines = header_plus.lower()
+        if b"\r\n " in lines or b"\r\n\t" in lines:
+            raise ParsingError("folded header line")
         for once in (b"authorization", b"host", b"transfer-encoding"):
             if lines.count(b"\r\n" + once + b":") > 1:
                 raise ParsingError(f"more than one {once.decode()} header")

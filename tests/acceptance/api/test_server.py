@@ -209,6 +209,7 @@ def test_ambiguous_requests_are_refused(shared: Shared) -> None:
         assert post(token + b"Host: elsewhere\r\n" + length(body), body) == 400
     assert post(token + root + length(body), body) in (400, 401)
     assert post(token + token + length(body), body) in (400, 401)
+    assert post(token + b"X-Folded: a\r\n Transfer-Encoding: chunked\r\n" + length(body), body) == 400
     for sent in (
         b'{"issuer": "tl\\u0000s"}',
         b'{"issuer": "tl\\ud800s"}',

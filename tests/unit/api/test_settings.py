@@ -49,6 +49,11 @@ def test_errors_name_the_impossible_setting(variables: dict[str, str], said: str
     [
         ("threads = 8\nlog_fromat = 'json'\n", "sets `log_fromat`, which is not a setting; did you mean `log_format`?"),
         ("threads = {many = true}\n", "sets `threads`, which must be a number"),
+        ("threads = true\n", "sets `threads`, which must be a number"),
+        ("threads = 0\n", "ACCORD_THREADS must be a number from 4 to 512, not `0`"),
+        ("listen = 2099-01-01\n", "sets `listen`, which must be text"),
+        ("trusted_proxies = [1]\n", "sets `trusted_proxies`, which must be text or a list of text"),
+        ("smtp = 1\n", "sets `smtp`, which must be a table"),
         ("threads 8\n", "is not TOML"),
     ],
 )

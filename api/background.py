@@ -42,7 +42,7 @@ class Periodic:
         self._spread = spread
         self._after_failure = every if after_failure is None else after_failure
         self._is_secret = is_secret
-        self._stopping = threading.Event()
+        self.stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -51,7 +51,7 @@ class Periodic:
 
     def stop(self) -> None:
         """Ask the task to end, without waiting for it."""
-        self._stopping.set()
+        self.stopping.set()
 
     def join(self, timeout: float) -> bool:
         """Wait for the round under way; whether it ended in time, in seconds."""
@@ -61,12 +61,12 @@ class Periodic:
 
     def _run(self) -> None:
         wait = self._first
-        while not self._stopping.wait(wait + _chance.uniform(0, self._spread)):
+        while not self.stopping.wait(wait + _chance.uniform(0, self._spread)):
             wait = self._round()
 
     def _round(self) -> float:
         try:
-            wait = self._task(datetime.now(UTC), self._stopping)
+            wait = self._task(datetime.now(UTC), self.stopping)
         except StoreError as error:
             _log.warning("%s waits: the database cannot be used: %s", self._name, error)
         except Exception as error:  # noqa: BLE001 - if it ended here, nobody would notice

@@ -74,7 +74,6 @@ class Delivery:
         self._policy = policy or RetryPolicy()
         self._transport = transport or open_transport(settings)
         self._domain = settings.sender.rpartition("@")[2]
-        self._stopping = threading.Event()
         # no tracebacks: they could hold a password
         self._sending = Periodic("mail", self._round, every=_POLL, after_failure=_AFTER_FAILURE, is_secret=True)
         self._not_before = 0.0
@@ -91,22 +90,21 @@ class Delivery:
 
     def stop(self) -> None:
         """Finish the message under way, for some seconds; one that takes longer is sent again by the next sender."""
-        self._stopping.set()
         self._sending.stop()
         if not self._sending.join(_PATIENCE):
             self._transport.cut()
             self._sending.join(_PATIENCE / 4)
-        self._transport.close()
 
     def _round(self, now: datetime, _: threading.Event) -> None:
         self._tell(now)
         if time.monotonic() >= self._not_before:
-            self._not_before = time.monotonic() + self.deliver(datetime.now(UTC))
+            pause = self.deliver(datetime.now(UTC))
+            self._not_before = time.monotonic() + pause
 
     def deliver(self, now: datetime) -> float:
         """Deliver what is due, one message after another. Returns the seconds to leave the server alone. Raises StoreError."""
         try:
-            while not self._stopping.is_set() and claims.is_due(self._reader, now):
+            while not self._sending.stopping.is_set() and claims.is_due(self._reader, now):
                 message = claims.claim(self._database, self._domain, now, new_first=next(self._new_first))
                 if message is None:
                     break
@@ -199,7 +197,7 @@ class Delivery:
                         prepared.take_effect(connection, datetime.now(UTC))
                 break
             except StoreError:
-                if datetime.now(UTC) > message.claimed_at + _MARKING or self._stopping.is_set():
+                if datetime.now(UTC) > message.claimed_at + _MARKING or self._sending.stopping.is_set():
                     raise
                 time.sleep(_POLL)
         self._metrics.mails_sent.labels(message.template).inc()

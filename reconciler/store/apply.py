@@ -63,6 +63,7 @@ def apply_plan(
         return None
     stale = _drifted_by_now(connection, known)
     by_hand = bool(stale)
+    generation = lock_generation(connection)  # from here on no login gives a team or a name, or what it touched would be missed
     if stale and remove_orphans(connection):
         stale = drifted(connection)
     revision_id = (connection.execute(select(func.max(tables.revisions.c.id))).scalar() or 0) + 1
@@ -76,7 +77,7 @@ def apply_plan(
         applied_at=now,
         applied_by=applied_by,
         plan_digest="",
-        generation=_raised(connection, plan, by_hand),
+        generation=_raised(connection, plan, by_hand, generation),
         overrides=_needed(plan, overrides),
         counts=_counts(plan),
         accord_version=__version__,
@@ -108,12 +109,12 @@ def _drifted_by_now(connection: Connection, known: Collection[Bucket] | None) ->
     return stale
 
 
-def _raised(connection: Connection, plan: Plan, by_hand: bool) -> int:
-    """Raise the generation. After changes by hand, a plan cannot name everything that differs."""
+def _raised(connection: Connection, plan: Plan, by_hand: bool, generation: int) -> int:
+    """Raise the generation, which is locked, if something changes. After changes by hand, a plan cannot name all that differs."""
     if by_hand or len(plan.changes) > MOST_NAMES:
         return raise_generation(connection, EVERYTHING)
     if plan.is_empty:
-        return lock_generation(connection)
+        return generation
     return raise_generation(connection, find_touched(plan.changes) | _linked(connection, plan.changes))
 
 

@@ -45,6 +45,22 @@ def test_a_new_user_gets_a_password_by_mail_and_logs_in_with_it(
     assert (entry["actor"], entry["name"], entry["detail"]["template"]) == ("mail", "zoe", "welcome")
 
 
+def test_the_server_is_left_alone_from_the_end_of_a_failed_delivery(world: MailWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender, clock, began = world.sender(world.mail_settings()), [0.0], []
+
+    def deliver(_: datetime) -> float:
+        began.append(clock[0])
+        clock[0] += 60  # as long as a silent server is waited for
+        return 5.0
+
+    monkeypatch.setattr(sender, "deliver", deliver)
+    monkeypatch.setattr("api.mail.delivery.time.monotonic", lambda: clock[0])
+    for _ in range(70):
+        sender._round(datetime.now(UTC), sender._sending.stopping)
+        clock[0] += 1
+    assert began[:2] == [0.0, 65.0]
+
+
 def test_a_reset_changes_the_password_once_its_mail_is_sent_and_ends_sessions(
     world: MailWorld, server: MailServer, authority: Authority
 ) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from declared_states import SMALL, bring, held, query, run_sql
 from sqlalchemy import text
+from waiting import LONG, until
 
 from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Team, User
 from reconciler.access.touched import EVERYTHING, Touched
 from reconciler.store import generations
-from reconciler.store.engine import Database
+from reconciler.store.engine import Database, open_database
 from reconciler.store.generations import BETWEEN, raise_generation, read_touched
+from reconciler.store.schema import upgrade
 
 ALICE = Touched(frozenset({"alice"}))
 
@@ -113,6 +116,25 @@ def test_directory_accounts_are_touched_if_a_team_goes_or_is_renamed(database: D
     run_sql(database, "INSERT INTO directory_memberships (team_id, user_id) SELECT id, 98 FROM teams WHERE name = 'admins'")
     state = changed(teams={"web": None, **({web.name: web} if web else {})})
     assert touched_by(database, state).accounts == frozenset(touched.split())
+
+
+@pytest.mark.postgresql
+def test_a_login_under_way_is_part_of_what_an_apply_touches(postgresql_url: str) -> None:
+    """Else the API would keep what the login gave, after the apply took it away."""
+    with open_database(postgresql_url) as database, open_database(postgresql_url) as other, ThreadPoolExecutor(1) as pool:
+        upgrade(database)
+        bring(database, SMALL)
+        run_sql(database, "INSERT INTO users (id, name, email, source) VALUES (99, 'zoe', '', 'directory')")
+        with other.recording() as login:
+            login.execute(
+                text("INSERT INTO directory_memberships (team_id, user_id) SELECT id, 99 FROM teams WHERE name = 'web'")
+            )
+            raise_generation(login, Touched(frozenset({"zoe"})))
+            apply = pool.submit(touched_by, database, changed(teams={"web": WEB._replace(ad_groups=())}))
+            until(lambda: query(other, "SELECT 1 FROM pg_locks WHERE NOT granted"), "the apply, which waits for the login")
+        assert "zoe" in apply.result(LONG).accounts
+        generation = held(database).generation
+        assert "zoe" in since(database, generation - 1, mark_of(database, generation - 1)).accounts
 
 
 @pytest.mark.parametrize("state", [SMALL, changed(users={"portal": None})])

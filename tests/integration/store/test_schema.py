@@ -109,6 +109,22 @@ def test_a_populated_database_of_an_older_version_keeps_everything(database_url:
             assert drifted(connection) == []
 
 
+@pytest.mark.parametrize("version", ["0006", "0008"])
+@pytest.mark.parametrize("has_mark", [False, True])
+def test_a_state_without_a_mark_gets_one(database_url: str, version: str, has_mark: bool) -> None:
+    with open_database(database_url) as database:
+        upgrade_to(database, version)
+        if has_mark:  # as the migration 0006 made it for a while
+            run_sql(database, "ALTER TABLE state ADD COLUMN mark VARCHAR(16) DEFAULT '' NOT NULL")
+        upgrade(database)
+        check(database)
+        bring(database, SMALL)
+        assert query(database, "SELECT mark FROM state") == query(database, "SELECT mark FROM generations")
+        with database.reading() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
+
+
 def test_counts_of_passwords_sent_to_a_directory_get_a_table_of_their_own(database_url: str) -> None:
     with open_database(database_url) as database:
         upgrade_to(database, "0006")

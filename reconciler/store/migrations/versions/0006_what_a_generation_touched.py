@@ -16,4 +16,3 @@ def upgrade() -> None:
         sa.Column("touched", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("generation", name=op.f("pk_generations")),
     )
-    op.add_column("state", sa.Column("mark", sa.String(length=16), server_default="", nullable=False))

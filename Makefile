@@ -13,9 +13,10 @@ PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11
   $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 
 # Set-up resolves nothing: it installs whole lock files, each package by its hash, then checks that they fit together.
-# If uv is installed, it does so in seconds; otherwise pip does, version 22 or newer. `make UV= …` uses pip.
+# If uv is installed, it does so in seconds; otherwise pip does, version 22 or newer. `make UV= …` uses pip. Both trust the
+# certificates that this machine trusts.
 UV = $(shell command -v uv)
-PIP = $(if $(UV),VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip,$(BIN)/python -m pip --disable-pip-version-check)
+PIP = $(if $(UV),UV_NATIVE_TLS=1 VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip,$(BIN)/python -m pip --disable-pip-version-check)
 LOCKED = --quiet --no-deps --require-hashes --only-binary :all: $(if $(UV),,--no-compile)
 
 help: ## Show this list

@@ -14,7 +14,7 @@ from api.authentication.tokens import fingerprint, new_accessor, new_secret
 from api.errors import Conflict, Unauthenticated
 from api.state import accounts
 from api.state.reader import Reader
-from api.state.snapshots import Stamp
+from api.state.snapshots import STAMP_COLUMNS, Stamp
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
@@ -65,15 +65,15 @@ def find(reader: Reader, secret: str) -> Found | None:
     if row is None:
         return None
     credential = Credential._make((*row[:8], read_narrowing(row[8], row[9])))
-    return Found(credential, row[10], row[11], not any(row[12:15]), Stamp(*row[15:18]), row[18], row[19])
+    user_id, name, domain, read_at, generation, mark, revision, *switches = row[10:]
+    return Found(credential, user_id, name, not any(switches), Stamp(generation, mark, revision), domain, read_at)
 
 
 _FIND = f"""SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
 t.password_change_required, t.issuers, t.permitted_ips,
-u.id, u.name, {accounts.SWITCH_COLUMNS},
-s.generation, s.mark, (SELECT max(id) FROM revisions), d.domain, d.read_at
+u.id, u.name, d.domain, d.read_at, {STAMP_COLUMNS}, {accounts.SWITCH_COLUMNS}
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
-LEFT JOIN directory_accounts d ON d.user_id = u.id, state s WHERE t.sha256 = ?"""
+LEFT JOIN directory_accounts d ON d.user_id = u.id WHERE t.sha256 = ?"""
 
 
 def mint(

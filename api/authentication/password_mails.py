@@ -17,7 +17,7 @@ from api.authentication.generated import generate_password
 from api.authentication.password_changes import replace_password
 from api.authentication.passwords import Passwords
 from api.outbox.claims import Claimed
-from api.outbox.kinds import Held, Material, Password, Unsendable
+from api.outbox.kinds import Held, Material, Password, Unsendable, user_variables
 from api.outbox.messages import Ending, Outcome
 from api.outbox.queue import end_password_mails
 from api.state import accounts
@@ -56,7 +56,7 @@ class PasswordMails:
             raise Unsendable(Ending("it is now a directory account; its password is kept in its directory", Outcome.UNWANTED))
         if message.template == WELCOME and account.password_hash and account.password_set_at >= message.created_at:
             raise Unsendable(Ending("the account already has a password", Outcome.UNWANTED))
-        user = {"name": account.name, "fullName": account.full_name or None, "email": account.email or None}
+        user = user_variables(account.name, account.full_name, account.email)
         make = partial(self._make, message, account.password_set_at)
         if message.recipient is not None:
             return Material(message.recipient, "", {"user": user}, make)

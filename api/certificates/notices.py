@@ -13,7 +13,7 @@ from sqlalchemy import Row, select
 from api.certificates.recipients import Person, folded, recipients, unwanted
 from api.outbox import queue
 from api.outbox.claims import Claimed
-from api.outbox.kinds import Material, Unsendable
+from api.outbox.kinds import Material, Unsendable, user_variables
 from api.outbox.messages import Ending, Outcome
 from api.outbox.queue import NewMessage
 from api.state.accounts import DISABLED, WITH_STATES, members
@@ -177,11 +177,7 @@ _CERTIFICATE = select(
 def _variables(found: Row[Any], now: datetime) -> dict[str, Any]:
     names = tuple(orjson.loads(found.names))
     return {
-        "user": {
-            "name": found.owner_now or found.owner_name,
-            "fullName": found.full_name or None,
-            "email": found.email or None,
-        },
+        "user": user_variables(found.owner_now or found.owner_name, found.full_name, found.email),
         "certificate": {
             "subject": found.subject or next(iter(names), found.serial),
             "names": names,

@@ -5,7 +5,7 @@ An account is identified by its `objectGUID`, whatever its name and place in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from api.state import accounts
 from api.state.reader import Reader
 from reconciler.access.touched import Touched
 from reconciler.store import tables
-from reconciler.store.audit import Event
+from reconciler.store.audit import Event, append
 from reconciler.store.bulk import new_ids
 from reconciler.store.engine import Connection, Database
 from reconciler.store.generations import raise_generation
@@ -70,7 +70,6 @@ def provision(connection: Connection, name: str, domain: str, entry: Entry, now:
     connection.execute(
         tables.directory_accounts.insert().values(user_id=user_id, guid=entry.guid, domain=domain, dn=entry.dn, read_at=now)
     )
-    raise_generation(connection, Touched(frozenset({name})))
     return Known(user_id, name, entry.guid, domain, None, (entry.mail, None, entry.dn), False, now)
 
 
@@ -83,10 +82,7 @@ def sync(connection: Connection, known: Known, name: str, entry: Entry, teams: M
         connection.execute(tables.users.update().where(_users.id == known.user_id).values(**values))
         connection.execute(tables.directory_accounts.update().where(_known.user_id == known.user_id).values(dn=entry.dn))
     events += _sync_teams(connection, known.user_id, name, teams)
-    events += switch(connection, known, name, entry.ended(now), now)
-    if events:
-        raise_generation(connection, Touched(frozenset({known.name, name})))
-    return events
+    return events + switch(connection, known, name, entry.ended(now), now)
 
 
 def _sync_name(connection: Connection, known: Known, name: str) -> list[Event]:
@@ -139,17 +135,21 @@ def mark_missing(connection: Connection, known: Known, now: datetime, *, seen_mi
     if not seen_missing:
         connection.execute(tables.directory_accounts.update().where(mine).values(missing_since=now))
         return []
-    events = switch(connection, known, known.name, "gone-from-directory", now)
-    if events:
-        raise_generation(connection, Touched(frozenset({known.name})))
-    return events
+    return switch(connection, known, known.name, "gone-from-directory", now)
 
 
 def remove(connection: Connection, known: Known, why: str) -> list[Event]:
     """Delete an account with its sessions, tokens and teams."""
     connection.execute(delete(tables.users).where(_users.id == known.user_id))
-    raise_generation(connection, Touched(frozenset({known.name})))
     return [Event("account.delete", "User", known.name, {"why": why, "guid": known.guid})]
+
+
+def record(connection: Connection, domain: str, events: Sequence[Event], now: datetime) -> None:
+    """Write down what a directory changed here: for the audit log, and for whoever keeps what is known of these accounts."""
+    names = {event.name for event in events} | {event.detail.get("previousName", event.name) for event in events}
+    if names:
+        raise_generation(connection, Touched(frozenset(names)))
+    append(connection, events, at=now, actor=f"directory:{domain}")
 
 
 def read_mapping(connection: Connection, domains: Domains, domain: Domain) -> Mapping[str, Mapping[int, str]]:

@@ -23,7 +23,7 @@ from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address
 from reconciler.access.resources import Team
 from reconciler.store import tables
-from reconciler.store.audit import Event, append
+from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
 
 
@@ -135,6 +135,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
     if known is None:
         provisioned = directory_accounts.provision(connection, name, domain.settings.dns_name, entry, now)
         if isinstance(provisioned, str):
+            directory_accounts.record(connection, domain.settings.dns_name, events, now)
             return provisioned
         known = provisioned
         events.append(Event("account.appear", "User", name, {"domain": domain.settings.dns_name, "guid": entry.guid}))
@@ -142,7 +143,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
     events += directory_accounts.sync(connection, known, name, entry, teams, now)
     directory_accounts.mark_read(connection, [known.user_id], now)
     lockout.forget(connection, entry.guid)
-    append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
+    directory_accounts.record(connection, domain.settings.dns_name, events, now)
     return directory_accounts.find(connection, guid=entry.guid) or "unknown-account"
 
 

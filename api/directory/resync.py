@@ -22,7 +22,7 @@ from api.directory.entries import Account
 from api.directory.settings import DirectorySettings
 from api.metrics import Metrics
 from api.state.reader import Reader
-from reconciler.store.audit import Event, append
+from reconciler.store.audit import Event
 from reconciler.store.tables import instant_text, read_instant
 
 _log = logging.getLogger("accord.api")
@@ -147,7 +147,7 @@ class Resync:
                     events += accounts.sync(connection, known, name, account.entry, teams, now)
                     read.append(known.user_id)
             accounts.mark_read(connection, read, now)
-            append(connection, events, at=now, actor=f"directory:{domain.settings.dns_name}")
+            accounts.record(connection, domain.settings.dns_name, events, now)
 
 
 def _read(domain: Domain, page: Sequence[Known]) -> Iterable[Reading]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, or_, select
 
-from api.outbox.messages import HELD_BACK, TOO_FAR, WAITING, Ending, ended, is_free, shortened
+from api.outbox.messages import HELD_BACK, TOO_FAR, WAITING, Ending, due, ended, is_free, shortened
 from api.state.reader import Reader
 from reconciler.access.mails import PASSWORD_MAILS
 from reconciler.store import tables
@@ -103,9 +103,9 @@ def _next_free(connection: Connection, now: datetime, new_first: bool) -> Row[An
 
 
 def _next(connection: Connection, now: datetime, new_first: bool) -> Row[Any] | None:
-    again, new = _outbox.next_attempt_at <= now, _outbox.next_attempt_at.is_(None)
-    for due in (*((new, again) if new_first else (again, new)), _outbox.next_attempt_at > now + TOO_FAR):
-        query = select(tables.outbox).where(WAITING, due).order_by(_outbox.next_attempt_at).limit(1)
+    new, again, far = due(now)
+    for which in (new, again, far) if new_first else (again, new, far):
+        query = select(tables.outbox).where(WAITING, which).order_by(_outbox.next_attempt_at).limit(1)
         row = connection.execute(query.with_for_update(skip_locked=True)).first()
         if row is not None:
             return row
@@ -125,8 +125,7 @@ def _has_another_under_way(connection: Connection, row: Row[Any], now: datetime)
 
 def _hold_back(connection: Connection, now: datetime) -> None:
     """Hold back all password mails of disabled accounts at once: there may be many, and claiming each would be in vain."""
-    due = or_(_outbox.next_attempt_at.is_(None), _outbox.next_attempt_at <= now, _outbox.next_attempt_at > now + TOO_FAR)
-    mine = select(_outbox.id).where(WAITING, due, HELD_BACK).with_for_update(skip_locked=True)
+    mine = select(_outbox.id).where(WAITING, or_(*due(now)), HELD_BACK).with_for_update(skip_locked=True)
     ids = list(connection.execute(mine).scalars())
     for some in in_chunks(ids):
         connection.execute(tables.outbox.update().where(_outbox.id.in_(some)).values(next_attempt_at=now + HELD))
@@ -174,11 +173,11 @@ def end_older(connection: Connection, since: datetime, ending: Ending, now: date
     return connection.execute(tables.outbox.update().where(chosen).values(ended(ending, now))).rowcount
 
 
-_ANY = "SELECT 1 FROM outbox WHERE sent_at IS NULL AND ended_at IS NULL AND next_attempt_at {} LIMIT 1"
+_ANY = f"SELECT 1 FROM outbox WHERE {tables.WAITING} AND next_attempt_at {{}} LIMIT 1"
 _AGAIN, _NEW, _FAR = (_ANY.format(which) for which in ("<= ?", "IS NULL", "> ?"))
 
 
 def is_due(reader: Reader, now: datetime) -> bool:
-    """Whether any message is due, asked at little cost. Raises StoreError."""
+    """Whether any message is `due`, asked at little cost, since it is asked all the time. Raises StoreError."""
     asked = ((_AGAIN, instant_text(now)), (_NEW,), (_FAR, instant_text(now + TOO_FAR)))
     return any(reader.row(*each) is not None for each in asked)

@@ -25,6 +25,11 @@ class Material(NamedTuple):
     """Makes the password that the message brings. It takes a while, so it is called outside any transaction."""
 
 
+def user_variables(name: str, full_name: str | None, email: str | None) -> dict[str, str | None]:
+    """What every mail can say of the account that it is about, as `user`; None for what is not known."""
+    return {"name": name, "fullName": full_name or None, "email": email or None}
+
+
 class Password(NamedTuple):
     """A generated password, for one message."""
 

@@ -54,6 +54,12 @@ def is_free(now: datetime) -> ColumnElement[bool]:
     return or_(_outbox.claim.is_(None), _outbox.next_attempt_at <= now, _outbox.next_attempt_at > now + TOO_FAR)
 
 
+def due(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
+    """Whether a waiting message is to be tried: never tried before; tried, and its time has come; put off too far."""
+    next_attempt = _outbox.next_attempt_at
+    return next_attempt.is_(None), next_attempt <= now, next_attempt > now + TOO_FAR
+
+
 def ended(ending: Ending, now: datetime) -> dict[str, Any]:
     """The columns of a message that will never be sent."""
     return {

@@ -66,14 +66,11 @@ def end_password_mails(connection: Connection, user_id: int, why: str, now: date
     connection.execute(tables.outbox.update().where(chosen).values(ended(Ending(why, Outcome.UNWANTED), now)))
 
 
-_OVER = """SELECT id FROM outbox WHERE sent_at <= ?
-UNION ALL SELECT id FROM outbox WHERE sent_at IS NULL AND ended_at <= ? LIMIT ?"""
-
-
 def delete_over(reader: Reader, before: datetime, limit: int) -> int:
     """Delete some messages that were sent or ended before an instant; returns how many were found. Raises StoreError."""
     over = (_outbox.sent_at <= before) | (_outbox.sent_at.is_(None) & (_outbox.ended_at <= before))
-    ids = [row[0] for row in reader.rows(_OVER, *2 * (instant_text(before),), limit)]
+    with reader.database.reading() as connection:
+        ids = list(connection.execute(select(_outbox.id).where(over).limit(limit)).scalars())
     if ids:
         with reader.database.recording() as connection:  # checked again: an operator may have had one tried again
             connection.execute(delete(tables.outbox).where(_outbox.id.in_(ids), over))

@@ -44,6 +44,10 @@ class Stamp(NamedTuple):
     revision_id: int | None
 
 
+STAMP_COLUMNS = "(SELECT generation FROM state), (SELECT mark FROM state), (SELECT max(id) FROM revisions)"
+"""The columns of a stamp in any query."""
+
+
 class Account(NamedTuple):
     """An account, whether every switch leaves it on, and its memberships by team."""
 
@@ -287,16 +291,13 @@ def _team(rows: Sequence[Row]) -> Team:
     return read_team(rows[0][3:-2], (), permissions)
 
 
-_STAMP = "(SELECT generation FROM state), (SELECT mark FROM state), (SELECT max(id) FROM revisions)"
-
-
 def read_stamp(reader: Reader) -> Stamp:
     """The stamp of this moment, or of the snapshot. Raises StoreError."""
-    return Stamp(*reader.rows(f"SELECT {_STAMP}")[0])
+    return Stamp(*reader.rows(f"SELECT {STAMP_COLUMNS}")[0])
 
 
 # a directory account's memberships are those of its AD groups, which are their reason; anybody else's are declared
-_ACCOUNTS_OF = f"""SELECT {_STAMP},
+_ACCOUNTS_OF = f"""SELECT {STAMP_COLUMNS},
 u.id, u.name, u.type, u.source, {SWITCH_COLUMNS},
 t.name, m.until, coalesce(m.reason, d.ad_group)
 FROM {{}} u LEFT JOIN account_states a ON a.user_id = u.id
@@ -305,6 +306,6 @@ LEFT JOIN directory_memberships d ON d.user_id = u.id AND u.source = 'directory'
 LEFT JOIN teams t ON t.id = coalesce(m.team_id, d.team_id)"""
 _ACCOUNT = _ACCOUNTS_OF.format("users") + " WHERE u.name = ?"
 _ACCOUNTS = _ACCOUNTS_OF.format("(SELECT * FROM users WHERE id > ? ORDER BY id LIMIT 200)") + " ORDER BY u.id"
-_TEAM = f"""SELECT {_STAMP}, t.*, i.name, p.until FROM (SELECT {COLUMNS["teams"]} FROM teams WHERE name = ?) t
+_TEAM = f"""SELECT {STAMP_COLUMNS}, t.*, i.name, p.until FROM (SELECT {COLUMNS["teams"]} FROM teams WHERE name = ?) t
 LEFT JOIN permissions p ON p.team_id = t.id LEFT JOIN issuers i ON i.id = p.issuer_id ORDER BY i.name"""
 _ISSUERS = f"SELECT {COLUMNS['issuers']} FROM issuers"

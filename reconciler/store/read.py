@@ -185,7 +185,7 @@ def _runtime(
     counts = f"password_hash IS NOT NULL AND (password_expires_at IS NULL OR password_expires_at > '{instant_text(now)}')"
     columns = f"user_id, {counts}, disabled_by_directory, disabled_by_administrator"
     states = [row for row in select_rows(connection, columns, "account_states", "user_id", part.users) if row[0] in user_names]
-    mailed = f"sent_at IS NULL AND ended_at IS NULL AND template IN {PASSWORD_MAILS}"
+    mailed = f"{tables.WAITING} AND template IN {PASSWORD_MAILS}"
     waiting = select_rows(connection, "DISTINCT user_id", "outbox", "user_id", part.users, mailed)
     directory_members: dict[str, list[str]] = {}
     for team, user in _membership_rows(connection, part, "directory_memberships", "team_id, user_id"):

@@ -300,7 +300,8 @@ certificates = Table(
     Column("revoked_at", Instant),
     UniqueConstraint("issuer_id", "serial"),
 )
-_WAITING = text("sent_at IS NULL AND ended_at IS NULL")
+WAITING = "sent_at IS NULL AND ended_at IS NULL"
+"""Whether a message of the outbox is neither sent nor ended, for the text of a query."""
 outbox = Table(
     "outbox",
     metadata,
@@ -320,7 +321,7 @@ outbox = Table(
     _flag("given_up"),
     Column("last_error", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
-    Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
 )
 state = Table(
     "state",

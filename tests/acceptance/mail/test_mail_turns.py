@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 from issued import pem
 from mail_server import Authority, MailServer
 from mail_world import AT_ONCE, MailWorld
+from sqlalchemy import or_, select
 
 from api.mail.settings import MailSettings
 from api.outbox import claims, status
+from api.outbox.messages import TOO_FAR, WAITING, due
+from reconciler.store import tables
 
 DAY = timedelta(days=1)
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -88,3 +92,15 @@ def test_a_reset_that_was_given_up_cannot_be_retried_once_a_password_was_set(
         world.deliver(settings)
     assert retry(world) == []
     assert "since" in world.row(number).last_error
+
+
+def test_whether_anything_is_due_is_asked_as_messages_are_claimed(world: MailWorld) -> None:
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    times = (None, now - hour, now, now + hour, now + TOO_FAR, now + TOO_FAR + hour)
+    for sent_at, ended_at, next_attempt_at in itertools.product((None, now), (None, now), times):
+        world.execute("DELETE FROM outbox")
+        world.put("password-reset", "alice", sent_at=sent_at, ended_at=ended_at, next_attempt_at=next_attempt_at)
+        with world.service.database.reading() as connection:
+            wanted = connection.execute(select(tables.outbox.c.id).where(WAITING, or_(*due(now)))).first() is not None
+        assert claims.is_due(world.service.reader, now) is wanted
+        assert (claims.claim(world.service.database, "example.org", now, new_first=True) is not None) is wanted

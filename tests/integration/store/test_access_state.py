@@ -30,6 +30,7 @@ from reconciler.access.resources import DeclaredState
 from reconciler.access.state import AccessState
 from reconciler.plan.actual import access_state
 from reconciler.store import tables
+from reconciler.store.audit import Event
 from reconciler.store.engine import Database
 
 ADDRESSES = [parse_address("10.0.0.1"), parse_address("192.0.2.1")]
@@ -148,20 +149,26 @@ class Organisation:
         guid, name = self.chance.choice(GUIDS), self.chance.choice(NAMES)
         entry = Entry(guid, name, f"CN={name}", None, "", self.chance.random() < 0.3, None, False, False)
         with self.database.recording() as connection:
-            known = directory.find(connection, guid=guid) or directory.provision(connection, name, "example.org", entry, NOW)
+            known = directory.find(connection, guid=guid)
+            events = [] if known else [Event("account.appear", "User", name, {})]
+            known = known or directory.provision(connection, name, "example.org", entry, NOW)
             if isinstance(known, str):
                 return  # the name is taken
             ids = [row[0] for row in connection.execute(tables.teams.select().with_only_columns(tables.teams.c.id))]
             teams = {number: self.chance.choice(["PKI", "Web"]) for number in ids if self.chance.random() < 0.5}
-            directory.sync(connection, known, name, entry, teams, NOW)
+            events += directory.sync(connection, known, name, entry, teams, NOW)
+            directory.record(connection, "example.org", events, NOW)
 
     def leave_directory(self) -> None:
         with self.database.recording() as connection:
             known = directory.find(connection, guid=self.chance.choice(GUIDS))
-            if known is not None and self.chance.random() < 0.5:
-                directory.remove(connection, known, "gone")
-            elif known is not None:
-                directory.mark_missing(connection, known, NOW, seen_missing=True)
+            if known is None:
+                return
+            if self.chance.random() < 0.5:
+                events = directory.remove(connection, known, "gone")
+            else:
+                events = directory.mark_missing(connection, known, NOW, seen_missing=True)
+            directory.record(connection, "example.org", events, NOW)
 
     # ---- what is not as it should be
 

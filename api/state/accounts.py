@@ -23,8 +23,7 @@ _JOINED = select(tables.users, *[column for column in _states if column.name != 
 _FIND = _JOINED.where(_users.name == bindparam("name"))
 SWITCHES = {
     "git": ("u", _users.disabled_by_git),
-    "directory": ("a", _states.disabled_by_directory),
-    "administrator": ("a", _states.disabled_by_administrator),
+    **{who: ("a", _states[f"disabled_by_{who}"]) for who in tables.RUNTIME_SWITCHES},
 }
 """Who can disable an account: each has a switch of its own. The text of a query calls `users` u and `account_states` a."""
 SWITCH_COLUMNS = ", ".join(f"{table}.{column.name}" for table, column in SWITCHES.values())

@@ -2,7 +2,7 @@
 in YAML, how its values are written, and its column; each attribute's default is the field's default.
 
 Reading YAML, exporting, planning and the database follow these tables. To add a field: a line of the class, a property of the
-JSON Schema, and a column with its migration.
+JSON Schema, and a column with its migration. Limits share a column: for one more, a migration writes it into every row.
 """
 
 from __future__ import annotations

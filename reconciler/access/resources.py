@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from reconciler.access.fields import Field
+from reconciler.access.fields import Field, fields_of
 
 Kind: TypeAlias = Literal["User", "Team", "Issuer", "EmailTemplate", "Settings"]
 KINDS: tuple[Kind, ...] = ("User", "Team", "Issuer", "EmailTemplate", "Settings")
@@ -79,6 +79,15 @@ class Permission(NamedTuple):
 
     issuer: Annotated[str, Field("issuer", "text")]
     until: Annotated[datetime | None, Field("until", "end")] = None
+
+
+LINK_KEYS = frozenset(next(iter(fields_of(part).values())).yaml for part in (Membership, Permission))
+"""The keys, in YAML, of the names that a team's links are about: the first field of each."""
+
+
+def linked_name(link: Mapping[str, Any]) -> str:
+    """Return the name that a link is about, given the link as it is written in YAML."""
+    return str(next((link[key] for key in LINK_KEYS if key in link), None))
 
 
 class Team(NamedTuple):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.access.resources import Issuer, Team, User
 from reconciler.access.state import Access, AccessState, access_at
-from reconciler.plan.effects import loses_ad_group
+from reconciler.plan.effects import concerns_every_member
 from reconciler.plan.plan import AccessChange, AccessDiff, Change
 
 
@@ -42,7 +42,7 @@ def affected_accounts(before: AccessState, after: AccessState, changes: Iterable
             accounts.add(change.name)
         elif isinstance(old or new, Issuer):
             issuers.add(change.name)
-        elif isinstance(old, Team) and isinstance(new, Team) and not _concerns_all(old, new):
+        elif isinstance(old, Team) and isinstance(new, Team) and not concerns_every_member(old, new):
             accounts.update(member.user for member in set(old.members) ^ set(new.members))
         elif isinstance(old or new, Team):
             teams.add(change.name)
@@ -53,8 +53,3 @@ def affected_accounts(before: AccessState, after: AccessState, changes: Iterable
         for state in (before, after):
             accounts.update(user for user, memberships in state.memberships.items() if not teams.isdisjoint(memberships))
     return accounts
-
-
-def _concerns_all(old: Team, new: Team) -> bool:
-    """Tell whether a team's change can affect every member, not only those who join or leave."""
-    return old.permissions != new.permissions or old.name != new.name or loses_ad_group(old, new)

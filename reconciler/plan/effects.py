@@ -29,6 +29,11 @@ def loses_ad_group(before: Resource | None, after: Resource | None) -> bool:
     return isinstance(before, Team) and isinstance(after, Team) and not set(before.ad_groups) <= set(after.ad_groups)
 
 
+def concerns_every_member(before: Team, after: Team) -> bool:
+    """Tell whether a team's change can affect the access of every member, not only of those who join or leave."""
+    return before.permissions != after.permissions or before.name != after.name or loses_ad_group(before, after)
+
+
 def find_effects(changes: Iterable[Change], runtime: Runtime) -> Effects:
     """Count the mails a plan sends, and the live sessions and tokens it ends."""
     mails = sessions = tokens = 0

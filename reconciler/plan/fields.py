@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.access.fields import Codec, Field, fields_of
 from reconciler.access.instants import format_instant
-from reconciler.access.resources import RESOURCES, Guards, Kind, Resource, Settings
+from reconciler.access.resources import RESOURCES, Guards, Kind, Resource, Settings, linked_name
 
 Value = Any
 """A value that YAML and JSON can express."""
@@ -99,7 +99,7 @@ def _key(item: Value) -> str:
     if item.__class__ is str:
         return str(item)
     if isinstance(item, Mapping):
-        return str(item.get("user", item.get("issuer")))
+        return linked_name(item)
     return json.dumps(item) if isinstance(item, list) else str(item)
 
 

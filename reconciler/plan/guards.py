@@ -7,9 +7,10 @@ guard and benefit from it at once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from operator import or_
+from typing import Any, NamedTuple
 
 from reconciler.access.resources import Guards, Issuer, Kind, Team, User
 from reconciler.access.state import AccessState, ended, teams_of
@@ -47,18 +48,21 @@ def judge(judged: Judged, in_force: Guards, brought: Guards) -> tuple[GuardResul
 
 def stricter(one: Guards, other: Guards) -> Guards:
     """Combine two sets of limits, taking the stricter of each."""
-    return Guards(
-        min(one.max_deletions_percent, other.max_deletions_percent),
-        _lower(one.max_administrators, other.max_administrators),
-        one.administrators_need_permitted_ips or other.administrators_need_permitted_ips,
-        tuple(sorted({*one.separation_of_duties, *other.separation_of_duties})),
-        _lower(one.max_people_gaining, other.max_people_gaining),
-    )
+    return Guards(**{limit: _STRICTER[limit](*both) for limit, *both in zip(Guards._fields, one, other, strict=True)})
 
 
 def _lower(one: int | None, other: int | None) -> int | None:
     limits = [limit for limit in (one, other) if limit is not None]
     return min(limits, default=None)
+
+
+_STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "max_deletions_percent": min,
+    "max_administrators": _lower,
+    "administrators_need_permitted_ips": or_,
+    "separation_of_duties": lambda one, other: tuple(sorted({*one, *other})),
+    "max_people_gaining": _lower,
+}
 
 
 def _verdict(guard: str, judged: Judged, guards: Guards) -> GuardResult:

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.problems import Problem
+from reconciler.access.references import references
 from reconciler.access.resources import KINDS, Declaration, Key, Kind, Resource, Settings, Team
-from reconciler.plan.effects import loses_ad_group
+from reconciler.plan.effects import concerns_every_member
 from reconciler.run.inputs import Source
 from reconciler.store import read
 
@@ -72,12 +73,7 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
         elif kind == "Team":
             teams |= names
             granted.update(permission.issuer for permission in (after.permissions if isinstance(after, Team) else ()))
-            if (
-                isinstance(before, Team)
-                and isinstance(after, Team)
-                and before.permissions == after.permissions
-                and not loses_ad_group(before, after)
-            ):
+            if isinstance(before, Team) and isinstance(after, Team) and not concerns_every_member(before, after):
                 users.update(member.user for member in set(before.members) ^ set(after.members))
             else:
                 whole_teams |= names
@@ -150,11 +146,6 @@ def _mentioned(declarations: Iterable[Declaration]) -> Names:
     found: Names = {kind: set() for kind in KINDS}
     for kind, resource, _ in declarations:
         found[kind].update((resource.name, *resource.previously))
-        if isinstance(resource, Team):
-            found["User"].update(member.user for member in resource.members)
-            found["Issuer"].update(permission.issuer for permission in resource.permissions)
-            if resource.may_decide_for != "everyone":
-                found["Team"].update(resource.may_decide_for)
-        elif isinstance(resource, Settings):
-            found["Team"].update(team for teams in resource.guards.separation_of_duties for team in teams)
+        for referred, _, names in references(resource):
+            found[referred].update(names)
     return found

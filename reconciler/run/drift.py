@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.access.references import references
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, with_resources
 from reconciler.plan.actual import Actual, access_state
 from reconciler.plan.changes import Desired, conflicts, find_changes, find_renames
@@ -157,8 +158,7 @@ def _only(actual: Actual, desired: Desired, chosen: Collection[Key], differing: 
 def _refuse_torn(declared: DeclaredState, chosen: Collection[Key]) -> None:
     """Raise RunError if a team would refer to a missing resource, naming what must be repaired with it."""
     for team in declared.teams.values():
-        referred: list[Key] = [("User", member.user) for member in team.members]
-        referred += [("Issuer", permission.issuer) for permission in team.permissions]
+        referred: list[Key] = [(kind, name) for kind, _, names in references(team) for name in names if kind != "Team"]
         torn = [(kind, name) for kind, name in referred if name not in declared.of_kind(kind)]
         names = ", ".join(f"{kind}/{name}" for kind, name in torn)
         if torn and ("Team", team.name) in chosen:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import __version__
 from reconciler.access.problems import Problem
+from reconciler.access.references import references
 from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import Desired, conflicts
@@ -123,7 +124,5 @@ def _is_closed(desired: Desired) -> bool:
     declared = desired.declared
     teams = [declared.teams[name] for kind, name in desired.origins if kind == "Team"]
     return all(
-        all(member.user in declared.users for member in team.members)
-        and all(permission.issuer in declared.issuers for permission in team.permissions)
-        for team in teams
+        set(names) <= declared.of_kind(kind).keys() for team in teams for kind, _, names in references(team) if kind != "Team"
     )

@@ -79,12 +79,18 @@ def open_cache(folder: Path) -> BlobCache:
     return BlobCache(connection)
 
 
+_BEYOND = ("access/fields", "access/instants", "access/permitted_ips", "access/resources", "wording/nearest")
+
+
 @cache
 def _format_id() -> str:
     """Return an id of everything that decides a blob's result: Accord's version, schemas and reading code, and the parser."""
     digest = hashlib.sha256(f"{__version__} {yaml.__version__}".encode())
     code = [Path(__file__).parent / f"{name}.py" for name in ("blobs", "documents", "positions", "schema", "secrets", "values")]
-    beyond = [Path(__file__).parents[1] / f"{name}.py" for name in ("access/instants", "access/permitted_ips", "wording/nearest")]
+    beyond = [
+        Path(__file__).parents[1] / f"{name}.py"
+        for name in ("access/fields", "access/instants", "access/permitted_ips", "access/resources", "wording/nearest")
+    ]
     for file in (*sorted(schema_folder().glob("*.json")), *code, *beyond):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from reconciler.access.resources import DeclaredState, Key, Kind, Resource, with_resources
+from reconciler.access.fields import fields_of
+from reconciler.access.resources import LINK_KEYS, RESOURCES, DeclaredState, Key, Kind, Resource, linked_name, with_resources
 from reconciler.plan.plan import Change
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
@@ -156,8 +157,9 @@ def _edited(lines: Sequence[str], document: yaml.Node, change: Change, wanted: R
     """Return the file with only the differing fields changed, or None if the document's layout does not allow it."""
     edits: list[Edit] = []
     fields = resource_fields(wanted)
+    of_metadata = {field.yaml for field in fields_of(RESOURCES[change.kind]).values() if field.metadata}
     for field, difference in change.fields.items():
-        section = "metadata" if field in ("labels", "previously") else "spec"
+        section = "metadata" if field in of_metadata else "spec"
         part = _child(document, section)
         if part is None or not _is_block_mapping(part):
             return None
@@ -224,12 +226,12 @@ def _item_edits(node: yaml.Node, wanted: Sequence[Any], difference: Mapping[str,
 
 
 def _name(item: Any) -> str:
-    return str(item.get("user", item.get("issuer"))) if isinstance(item, Mapping) else str(item)
+    return linked_name(item) if isinstance(item, Mapping) else str(item)
 
 
 def _written_name(item: yaml.Node) -> str:
     if isinstance(item, yaml.MappingNode):
-        return next((str(value.value) for key, value in item.value if key.value in ("user", "issuer")), "")
+        return next((str(value.value) for key, value in item.value if key.value in LINK_KEYS), "")
     return str(item.value)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
 from reconciler.access.problems import Problem, Severity
-from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Resource, Settings, Team, User
+from reconciler.access.references import references
+from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Resource, Team, User
 from reconciler.access.state import ended
 from reconciler.wording.nearest import nearest
 
@@ -182,17 +183,7 @@ def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[st
 
 def unknown_references(resource: Resource, names: Mapping[Kind, set[str]]) -> Iterator[tuple[Kind, Path, str]]:
     """Yield the unknown names that a resource refers to. Paths end in the name, since sorted lists make indexes meaningless."""
-    lists: tuple[tuple[Kind, Path, Iterable[str]], ...] = ()
-    if isinstance(resource, Team):
-        lists = (
-            ("User", ("spec", "members"), [member.user for member in resource.members]),
-            ("Issuer", ("spec", "issuers"), [permission.issuer for permission in resource.permissions]),
-            ("Team", ("spec", "mayDecideFor"), () if resource.may_decide_for == "everyone" else resource.may_decide_for),
-        )
-    elif isinstance(resource, Settings):
-        apart = sorted({team for teams in resource.guards.separation_of_duties for team in teams})
-        lists = (("Team", ("spec", "guards", "separationOfDuties"), apart),)
-    for kind, path, mentioned in lists:
+    for kind, path, mentioned in references(resource):
         if not names[kind].issuperset(mentioned):
             yield from ((kind, (*path, name), name) for name in mentioned if name not in names[kind])
 

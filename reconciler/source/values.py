@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from reconciler.access.fields import fields_of
 from reconciler.access.instants import parse_instant
 from reconciler.access.permitted_ips import parse_rule
+from reconciler.access.resources import RESOURCES, Team
 from reconciler.source.schema import Finding
+
+
+def _instants(resource: type[Any]) -> tuple[str, ...]:
+    return tuple(field.yaml for field in fields_of(resource).values() if field.codec in ("instant", "end"))
+
+
+_INSTANTS: Mapping[str, tuple[str, ...]] = {kind: _instants(resource) for kind, resource in RESOURCES.items()}
+_LINKS = {field.yaml: _instants(field.part) for field in fields_of(Team).values() if field.codec == "links" and field.part}
+"""The fields that hold instants, by kind, and those of a team's links."""
 
 
 def check_values(value: Any) -> list[Finding]:
@@ -16,13 +27,14 @@ def check_values(value: Any) -> list[Finding]:
     spec = value.get("spec") if isinstance(value, dict) else None
     if not isinstance(spec, dict):
         return found
-    if value.get("kind") == "User":
-        _check(found, ("spec", "passwordChangeRequiredAfter"), spec.get("passwordChangeRequiredAfter"), parse_instant)
-    elif value.get("kind") == "Team":
-        for field in ("members", "issuers"):
+    kind = value.get("kind")
+    for field in _INSTANTS.get(kind, ()) if isinstance(kind, str) else ():
+        _check(found, ("spec", field), spec.get(field), parse_instant)
+    if kind == "Team":
+        for field, parts in _LINKS.items():
             for index, item in enumerate(_list(spec, field)):
-                if item.__class__ is dict:
-                    _check(found, ("spec", field, index, "until"), item.get("until"), parse_instant)
+                for part in parts if item.__class__ is dict else ():
+                    _check(found, ("spec", field, index, part), item.get(part), parse_instant)
         if spec.get("permittedIPs") == []:
             message = "an empty list restricts nothing; remove it, or list addresses"
             found.append(Finding("empty-permitted-ips", ("spec", "permittedIPs"), message, severity="warning"))

@@ -109,7 +109,7 @@ class _Part(NamedTuple):
 
 
 _MAIN = (tables.users, tables.teams, tables.issuers)
-_SOURCE = 5
+_SOURCE = COLUMNS["users"].split(", ").index("source")
 
 
 def _everything() -> _Part:
@@ -183,7 +183,8 @@ def _runtime(
     # an account may have appeared since the users were read, because a writer does not read a snapshot
     # a mailed password counts until it expires unused, and a mail until it is given up
     counts = f"password_hash IS NOT NULL AND (password_expires_at IS NULL OR password_expires_at > '{instant_text(now)}')"
-    columns = f"user_id, {counts}, disabled_by_directory, disabled_by_administrator"
+    switches = ", ".join(f"disabled_by_{who}" for who in tables.RUNTIME_SWITCHES)
+    columns = f"user_id, {counts}, {switches}"
     states = [row for row in select_rows(connection, columns, "account_states", "user_id", part.users) if row[0] in user_names]
     mailed = f"{tables.WAITING} AND template IN {PASSWORD_MAILS}"
     waiting = select_rows(connection, "DISTINCT user_id", "outbox", "user_id", part.users, mailed)
@@ -193,7 +194,7 @@ def _runtime(
             directory_members.setdefault(team_names[team], []).append(user_names[user])
     sessions, tokens = _live_tokens(connection, part, user_names, now)
     return Runtime(
-        disabled=frozenset(user_names[row[0]] for row in states if row[2] or row[3]),
+        disabled=frozenset(user_names[row[0]] for row in states if any(row[2:])),
         directory_accounts=directory,
         directory_members={team: tuple(sorted(names)) for team, names in directory_members.items()},
         can_set_password=frozenset(user_names[row[0]] for row in states if row[1])

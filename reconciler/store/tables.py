@@ -300,6 +300,8 @@ certificates = Table(
     Column("revoked_at", Instant),
     UniqueConstraint("issuer_id", "serial"),
 )
+RUNTIME_SWITCHES = ("directory", "administrator")
+"""Who can disable an account besides Git, each by a column `disabled_by_…` of `account_states`."""
 WAITING = "sent_at IS NULL AND ended_at IS NULL"
 """Whether a message of the outbox is neither sent nor ended, for the text of a query."""
 outbox = Table(

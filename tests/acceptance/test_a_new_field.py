@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,20 @@ AFTER = '    suppress_reminder_emails: Annotated[bool, Field("suppressReminderEm
 FIELDS = """    contact: Annotated[str | None, Field("contact", "text")] = None
     on_call: Annotated[tuple[str, ...], Field("onCall", "names")] = ()
     audited: Annotated[bool, Field("audited", "flag", "not_audited", opposite=True)] = True
+    review_by: Annotated[datetime | None, Field("reviewBy", "instant")] = None
 """
 """The lines added to the class; no other line of the code that uses resources changes."""
 PROPERTIES = {
     "contact": {"type": "string", "default": None},
     "onCall": {"type": "array", "items": {"type": "string"}, "default": []},
     "audited": {"type": "boolean", "default": True},
+    "reviewBy": {"type": "string", "default": None},
 }
 COLUMNS = {
     "contact": 'Column("contact", Text)',
     "on_call": 'Column("on_call", Text, nullable=False, server_default="[]")',
     "not_audited": 'Column("not_audited", Boolean, nullable=False, server_default="0")',
+    "review_by": 'Column("review_by", Instant)',
 }
 DECLARED = {
     "users/root.yaml": "apiVersion: accord/v1\nkind: User\nmetadata: {name: root}\nspec: {email: root@example.org}\n",
@@ -46,6 +50,7 @@ spec:
   contact: The desk
   onCall: [zoe, amy]
   audited: false
+  reviewBy: "2099-06-30T12:00:00Z"
 """,
 }
 
@@ -74,7 +79,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module.write_text(module.read_text().replace(f'HEAD = "{HEAD}"', f'HEAD = "{following}"'))
     steps = "".join(f'    op.add_column("teams", {column})\n' for column in COLUMNS.values())
     (tree / f"reconciler/store/migrations/versions/{following}_new.py").write_text(
-        "from alembic import op\nfrom sqlalchemy import Boolean, Column, Text\n\n"
+        "from alembic import op\nfrom sqlalchemy import Boolean, Column, Text\n\nfrom reconciler.store.tables import Instant\n\n"
         f'revision = "{following}"\ndown_revision = "{HEAD}"\n\n\ndef upgrade():\n{steps}'
     )
     return tree
@@ -112,14 +117,21 @@ def test_a_new_field_is_read_written_planned_exported_and_compared(
     assert new["contact"] == {"from": None, "to": "The desk"}
     assert new["onCall"] == {"added": ["amy", "zoe"], "removed": []}
     assert new["audited"] == {"from": True, "to": False}
+    assert new["reviewBy"] == {"from": None, "to": "2099-06-30T12:00:00Z"}
     accord("apply", "--yes")
-    assert run_sql("SELECT contact, on_call, not_audited FROM teams") == [("The desk", '["amy","zoe"]', 1)]
+    columns = ("The desk", '["amy","zoe"]', 1, "2099-06-30T12:00:00.000000Z")
+    assert run_sql("SELECT contact, on_call, not_audited, review_by FROM teams") == [columns]
     assert json.loads(accord("plan", "--format", "json"))["changes"] == []
 
     accord("export", str(tmp_path / "exported"))
     text = (tmp_path / "exported" / "teams" / "admins.yaml").read_text()
     said = yaml.safe_load(text)["spec"]
-    assert {name: said[name] for name in PROPERTIES} == {"contact": "The desk", "onCall": ["amy", "zoe"], "audited": False}
+    expected = {"contact": "The desk", "onCall": ["amy", "zoe"], "audited": False}
+    expected["reviewBy"] = datetime(2099, 6, 30, 12, tzinfo=UTC)
+    assert {name: said[name] for name in PROPERTIES} == expected
+    repository.commit({"teams/admins.yaml": text.replace("2099-06-30", "2099-02-30")})
+    (problem,) = json.loads(accord("validate", "--rev", "main", "--format", "json", code=1))
+    assert (problem["rule"], problem["file"]) == ("invalid-instant", "teams/admins.yaml")
     repository.commit({"teams/admins.yaml": text.replace("The desk", "Everybody").replace("  audited: false\n", "")})
     changed = fields(accord("plan", "--format", "json"))
     assert changed == {"contact": {"from": "The desk", "to": "Everybody"}, "audited": {"from": False, "to": True}}

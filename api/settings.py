@@ -15,6 +15,8 @@ from reconciler.settings import DATABASE_URL, BadSettings, read_sources
 DEFAULTS = {
     "database_url": DATABASE_URL,
     "listen": "127.0.0.1:8080",
+    "metrics_listen": "",
+    "metrics_token": "",
     "trusted_proxies": "",
     "threads": "8",
     "workers": "1",
@@ -25,6 +27,8 @@ DEFAULTS = {
     "maildir": "mail",
     "public_url": "",
 }
+LEAST_TOKEN = 16
+"""Characters of a token for the metrics."""
 _CHOICES = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
 
 
@@ -48,6 +52,10 @@ class Settings(NamedTuple):
     log_level: str
     mail: MailSettings
     directories: tuple[DirectorySettings, ...] = ()
+    metrics_listen: tuple[str, int] | None = None
+    """The host and port of a listener for metrics alone."""
+    metrics_token: str = ""
+    """What a scraper must present on any listener."""
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -61,6 +69,10 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         return sources.text(name, DEFAULTS[name])
 
     host, port = _listen(setting("listen"))
+    metrics_listen = _listen(setting("metrics_listen")) if setting("metrics_listen") else None
+    metrics_token = setting("metrics_token")
+    if metrics_token and (len(metrics_token) < LEAST_TOKEN or not metrics_token.isascii() or not metrics_token.isprintable()):
+        raise Misconfigured(f"ACCORD_METRICS_TOKEN must be at least {LEAST_TOKEN} printable ASCII characters")
     try:
         proxies = tuple(parse_rule(text.strip()) for text in setting("trusted_proxies").split(",") if text.strip())
     except ValueError as error:
@@ -98,6 +110,8 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         log_level=setting("log_level"),
         mail=mail,
         directories=directories,
+        metrics_listen=metrics_listen,
+        metrics_token=metrics_token,
     )
 
 

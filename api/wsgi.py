@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+from contextlib import ExitStack
 
 from api import logs
 from api.app import create_app
 from api.service import Service
+from api.serving.metrics import serving_metrics
 from api.settings import read_settings
 
 _settings = read_settings({})
@@ -15,3 +17,6 @@ _service = Service(_settings)
 _service.start()
 atexit.register(_service.stop)
 app = create_app(_service)
+_listening = ExitStack()
+atexit.register(_listening.close)  # before the service stops
+_listening.enter_context(serving_metrics(app, _settings.metrics_listen, shared=True))

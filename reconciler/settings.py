@@ -18,6 +18,8 @@ KEYS = {
     "database_url": _TEXT,
     "cache": _TEXT,
     "listen": _TEXT,
+    "metrics_listen": _TEXT,
+    "metrics_token": _TEXT,
     "trusted_proxies": _LIST,
     "threads": _NUMBER,
     "workers": _NUMBER,

@@ -38,7 +38,10 @@ def command(server: str, **options: str | None) -> None:
     logs.configure(settings.log_format, settings.log_level)
 
     def ready(url: str) -> None:
-        logging.getLogger("accord.api").info("listening on %s", url)
+        log = logging.getLogger("accord.api")
+        if settings.metrics_listen is None and not settings.metrics_token:
+            log.info("nobody can read /metrics; to serve them, set ACCORD_METRICS_LISTEN or ACCORD_METRICS_TOKEN")
+        log.info("listening on %s", url)
 
     if server == "waitress":
         from api.serving.waitress import serve_waitress

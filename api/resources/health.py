@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
-from api.errors import Unavailable
+from api.errors import NotFound, Unauthenticated, Unavailable
 from api.http.operations import Call, operation
 from api.resources.base import Resource
 from api.state import history
@@ -12,6 +13,8 @@ from api.state.snapshots import read_stamp
 from reconciler.store.schema import HEAD
 
 TAG = "Operation"
+ON_OWN_LISTENER = "accord.metrics_listener"
+"""Set in the environment of a request that came by the listener for metrics alone."""
 
 
 class Health(Resource):
@@ -41,12 +44,31 @@ class Readiness(Resource):
 class Metrics(Resource):
     """Figures for Prometheus."""
 
-    @operation("Metrics", access="anybody", tag=TAG, media="text/plain; version=0.0.4; charset=utf-8", response="")
+    @operation(
+        "Metrics",
+        access="anybody",
+        tag=TAG,
+        media="text/plain; version=0.0.4; charset=utf-8",
+        response="",
+        errors=(401, 404),
+    )
     def on_get(self, call: Call) -> str:
-        """In Prometheus' text format."""
+        """In Prometheus' text format, for whoever presents the token of the deployment's settings, or on a listener of its own.
+        Without either setting there is nothing here."""
+        self._refuse_strangers(call)
         metrics = self.service.metrics
         metrics.generation.set(read_stamp(self.service.reader).generation)
         applied_at = history.last_applied_at(self.service.reader)
         if applied_at is not None:
             metrics.revision_age.set((call.now - applied_at).total_seconds())
         return metrics.exposition()
+
+    def _refuse_strangers(self, call: Call) -> None:
+        """Figures tell how a guess went, so they are not for everybody. Raises NotFound or Unauthenticated."""
+        token = self.service.settings.metrics_token
+        if token:
+            given = call.request.get_header("Authorization") or ""
+            if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+                raise Unauthenticated("this needs the token for metrics: `Authorization: Bearer …`")
+        elif ON_OWN_LISTENER not in call.request.env:
+            raise NotFound("there is nothing at this address")

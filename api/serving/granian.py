@@ -21,7 +21,9 @@ def serve_granian(settings: Settings, ready: Callable[[str], None]) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
-    with listen(settings) as probe:  # raises if the address is bad, and finds a free port if none is given
+    if settings.metrics_listen is not None:
+        listen(*settings.metrics_listen).close()  # each worker will; a bad address is reported once
+    with listen(settings.host, settings.port) as probe:  # raises if the address is bad, and finds a free port if none is given
         (host, port), url = probe.getsockname()[:2], url_of(probe)
     with tempfile.TemporaryDirectory(prefix="accord-metrics-") as folder:
         if settings.workers > 1:

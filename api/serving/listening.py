@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import socket
 
-from api.settings import Settings
 
-
-def listen(settings: Settings) -> socket.socket:
-    """Listen on the address of the settings. Raises OSError, which names the address."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Listen on an address; if it is `shared`, other processes may do the same. Raises OSError, which names the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024, reuse_port=shared)
 
 
 def url_of(listening: socket.socket) -> str:

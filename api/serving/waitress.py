@@ -24,6 +24,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from api.app import create_app
 from api.service import Service
 from api.serving.listening import listen, url_of
+from api.serving.metrics import serving_metrics
 from api.settings import Settings
 
 _log = logging.getLogger("accord.api")
@@ -135,12 +136,14 @@ def _is_never_quick(_: HTTPRequestParser) -> bool:
 
 def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then answer what has been accepted. Raises OSError or StoreError."""
-    with listen(settings) as listening:
+    with listen(settings.host, settings.port) as listening:
         service = Service(settings)
         service.start()
         try:
             quick = _is_quick if service.database.is_sqlite else _is_never_quick
-            _Waitress(create_app(service), settings, listening, quick).run(ready)
+            app = create_app(service)
+            with serving_metrics(app, settings.metrics_listen):
+                _Waitress(app, settings, listening, quick).run(ready)
         finally:
             service.stop()
 

@@ -9,6 +9,7 @@ from typing import Any
 import falcon.testing
 from organisation import ORGANISATION
 from scenario import Accord, ConfigRepository
+from served import METRICS_TOKEN
 
 from api import administration
 from api.app import create_app
@@ -22,7 +23,8 @@ PASSWORD = "a rather long passphrase"
 
 
 def settings(url: str, **environment: str) -> Settings:
-    return read_settings({"database_url": url}, {"ACCORD_TRUSTED_PROXIES": "192.0.2.0/24", "ACCORD_MAIL": "off", **environment})
+    usual = {"ACCORD_TRUSTED_PROXIES": "192.0.2.0/24", "ACCORD_MAIL": "off", "ACCORD_METRICS_TOKEN": METRICS_TOKEN}
+    return read_settings({"database_url": url}, {**usual, **environment})
 
 
 class Caller:
@@ -105,6 +107,10 @@ class World:
         """Write to the database directly."""
         with open_database(self.url) as database, database.writing() as connection:
             connection.exec_driver_sql(statement)
+
+    def metrics(self) -> str:
+        """What a scraper with the token gets."""
+        return str(self.with_secret(METRICS_TOKEN)("GET", "/metrics", 200))
 
     def audit(self, action: str) -> list[dict[str, Any]]:
         """The entries of an action, as the reconciler's own command shows them."""

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from waiting import LONG, until
 
 TOP = Path(__file__).parents[3]
+METRICS_TOKEN = "a token for the tests' figures"
 
 
 def command(*arguments: str, url: str = "", given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -72,6 +73,12 @@ class Server:
     def call(self, method: str, path: str, secret: str | None = None, body: Any = None, **headers: str) -> Answer:
         """Send a request on a connection of its own."""
         return self._send(method, path, secret, body, headers).answer()
+
+    def metrics(self) -> bytes:
+        """What a scraper with the token gets."""
+        answer = self.call("GET", "/metrics", METRICS_TOKEN)
+        assert answer.status == 200, answer
+        return answer.body
 
     def begin(self, method: str, path: str, secret: str | None = None, body: Any = None) -> Asked:
         """Send a request. When this returns, the server has read it, even if it has not answered."""
@@ -139,6 +146,7 @@ def serving(url: str, folder: Path, *options: str, descriptors: int = 0, **envir
     log = folder / f"server-{port}.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
     env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"127.0.0.1:{port}", "ACCORD_MAIL": "off"}
+    env["ACCORD_METRICS_TOKEN"] = METRICS_TOKEN
     env |= environment
     with log.open("wb") as written:
         limited = ["sh", "-c", f'ulimit -S -n {descriptors}; exec "$@"', "sh"] if descriptors else []

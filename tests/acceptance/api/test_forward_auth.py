@@ -107,6 +107,6 @@ def test_a_request_that_names_no_issuer_lets_nobody_pass(world: World, path: str
 def test_a_decision_for_a_proxy_is_counted(world: World) -> None:
     asked(world.caller("alice"), "/tls/x", "PUT")
     asked(world.caller("alice"), "/old/x", "DELETE")
-    figures = world.caller()("GET", "/metrics", 200)
+    figures = world.metrics()
     assert 'accord_decisions_total{reason="permitted",verdict="allow"} 1.0' in figures
     assert 'accord_decisions_total{reason="issuer-disabled",verdict="deny"} 1.0' in figures

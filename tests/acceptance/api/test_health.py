@@ -13,7 +13,7 @@ from reconciler.store.tables import instant_text
 
 
 def metrics(world: World) -> dict[str, float]:
-    lines = world.caller()("GET", "/metrics", 200).splitlines()
+    lines = world.metrics().splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
 
@@ -72,7 +72,7 @@ def test_requests_are_counted_by_operation_and_not_by_invented_paths(world: Worl
 def test_no_metric_and_no_document_holds_a_secret(world: World) -> None:
     secret = world.mint("alice").secret
     world.with_secret(secret)("GET", "/me", 200)
-    assert secret not in world.caller()("GET", "/metrics", 200)
+    assert secret not in world.metrics()
 
 
 @pytest.mark.parametrize("given", ["abc-1.2_3", "x" * 64])

@@ -46,7 +46,7 @@ class Each(NamedTuple):
 
 def each_operation(*who: str) -> Iterator[Each]:
     for path, method, declared, _ in operations(ROUTES):
-        if declared.access in who:
+        if declared.access in who and path != "/metrics":  # which has a token of its own
             name = {"users": "alice", "teams": "web", "issuers": "tls"}.get(path.split("/")[3] if "{name}" in path else "")
             more = {"token_id": "0123456789abcdef", "certificate_id": "1", "issuer": "tls", "rest": "certificates/7"}
             filled = path.format(name=name, **more)

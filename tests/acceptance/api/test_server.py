@@ -82,8 +82,26 @@ def test_a_server_starts_becomes_ready_and_decides(world: World, server: Server)
     assert server.call("DELETE", "/api/v1/sessions/current", secret).status == 204
     for _ in range(20):
         assert server.call("GET", "/api/v1/me", secret).status == 401
-    assert b'accord_logins_total{outcome="succeeded"} 1.0' in server.call("GET", "/metrics").body
+    assert b'accord_logins_total{outcome="succeeded"} 1.0' in server.metrics()
     assert server.stop() == 0
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("options", SERVERS, ids=["waitress", "granian", "granian with two workers"])
+def test_metrics_have_a_listener_of_their_own(world: World, options: tuple[str, ...], tmp_path: Path) -> None:
+    port = free_port()
+    listening = {"ACCORD_METRICS_LISTEN": f"127.0.0.1:{port}", "ACCORD_METRICS_TOKEN": ""}
+    with serving(world.url, tmp_path, *options, **listening) as server:
+        scraped = Server(server.process, server.log, port)
+        until(scraped.accepts, "the listener for metrics")
+        answer = scraped.call("GET", "/metrics")
+        assert answer.status == 200 and b"accord_generation" in answer.body
+        for path in ("/", "/healthz", "/api/v1/me", "/metrics/", "/metrics/../healthz"):
+            assert scraped.call("GET", path).status == 404, path
+        for path in ("/metrics", "//metrics"):
+            assert server.call("GET", path).status == 404, path
+        assert server.call("GET", "/metrics", accord_metrics_listener="True").status == 404
+        assert server.stop() == 0
 
 
 @ON_SQLITE

@@ -82,7 +82,7 @@ def test_a_cycle_that_would_disable_too_many_accounts_disables_none(world: Direc
     world.cycle()
     for session in sessions:
         session("GET", "/me", 200)
-    assert 'accord_directory_stopped{domain="corp.example.org"} 1.0' in world.caller()("GET", "/metrics", 200)
+    assert 'accord_directory_stopped{domain="corp.example.org"} 1.0' in world.metrics()
     world.domain.set(people[0][1], userAccountControl="512")
     world.cycle()  # five may always be
     sessions[0]("GET", "/me", 200)
@@ -124,7 +124,7 @@ def test_what_ends_in_the_directory_ends_here_within_the_published_bound(world: 
     world.start()
     name, dn = world.person()
     person = world.login(name)
-    metrics = world.caller()("GET", "/metrics", 200)
+    metrics = world.metrics()
     bound = float(metrics.partition('accord_directory_bound_seconds{domain="corp.example.org"} ')[2].split()[0])
     person("GET", "/me", 200)
     world.domain.set(dn, userAccountControl="514")

@@ -158,7 +158,7 @@ def test_declared_templates_are_used_and_if_one_fails_the_built_in_one(
     password = password_in(server.received[1])
     assert "the declared template password-reset failed" in caplog.text
     assert password not in caplog.text
-    assert 'accord_mail_templates_unusable_total{template="password-reset"} 1.0' in world.caller()("GET", "/metrics", 200)
+    assert 'accord_mail_templates_unusable_total{template="password-reset"} 1.0' in world.metrics()
 
 
 def test_implicit_tls(world: MailWorld, authority: Authority) -> None:

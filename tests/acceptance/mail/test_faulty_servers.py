@@ -184,7 +184,7 @@ def test_a_permanently_refused_message_is_given_up_after_a_few_tries_with_an_ala
     assert row.ended_at is not None
     assert row.given_up
     assert row.last_error.startswith("the mail server ")
-    figures = waiting.caller()("GET", "/metrics", 200)
+    figures = waiting.metrics()
     assert "accord_mails_given_up_total 1.0" in figures
     assert 'accord_mail_failures_total{fault="permanent"} 3.0' in figures
     assert "1 messages were given up" in caplog.text
@@ -234,7 +234,7 @@ def test_messages_that_wait_too_long_for_an_unreachable_server_are_given_up(
     sender.deliver(later)
     ended = {row.template + str(row.user_id): row.ended_at is not None for row in world.rows()}
     assert list(ended.values()) == [True, False, False], "neither the disabled account's nor the new one"
-    assert "accord_mails_given_up_total 1.0" in world.caller()("GET", "/metrics", 200)
+    assert "accord_mails_given_up_total 1.0" in world.metrics()
 
 
 def test_a_message_whose_connection_breaks_is_tried_again_with_the_same_id(

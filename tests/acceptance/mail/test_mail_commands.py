@@ -102,7 +102,7 @@ def test_the_server_delivers_in_the_background_and_answers_while_the_mail_server
             name = each.recipient.partition("@")[0]
             body = {"username": name, "password": password_in(each)}
             assert running.call("POST", "/api/v1/sessions", None, body).status == 201
-        assert b'accord_mails_sent_total{template="welcome"}' in running.call("GET", "/metrics").body
+        assert b'accord_mails_sent_total{template="welcome"}' in running.metrics()
         assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
     for each in server.received:

@@ -14,7 +14,8 @@ from typing import Any
 import falcon
 import orjson
 
-from api.errors import Problem, Unavailable
+from api.errors import Forbidden, Problem, Unavailable
+from api.http.admission import VERDICTS, is_for_proxies
 from api.http.openapi import document
 from api.http.operations import Resource
 from api.metrics import Metrics
@@ -99,6 +100,8 @@ def _answer(
 
 
 def _answer_problem(request: falcon.Request, response: falcon.Response, problem: Problem, _: Any) -> None:
+    if is_for_proxies(request.path) and problem.status < 500 and problem.status not in VERDICTS:
+        problem = Forbidden(problem.detail, reason="not-understood")
     response.set_headers(problem.headers)
     _answer(request, response, problem.status, problem.name, problem.title, problem.detail, problem.more)
 
@@ -110,9 +113,12 @@ def _answer_unavailable(request: falcon.Request, response: falcon.Response, erro
 
 
 def _answer_http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any) -> None:
+    name, detail = _PLAIN.get(error.status_code, ("bad-request", error.description or error.title or ""))
+    if is_for_proxies(request.path):
+        _answer_problem(request, response, Problem(detail), None)
+        return
     if error.headers:
         response.set_headers(error.headers)
-    name, detail = _PLAIN.get(error.status_code, ("bad-request", error.description or error.title or ""))
     _answer(request, response, error.status_code, name, error.title or "", detail, {})
 
 

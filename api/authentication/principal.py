@@ -9,7 +9,7 @@ from api.authentication import credentials
 from api.authentication.credentials import Credential
 from api.authentication.tokens import is_well_formed
 from api.authentication.uses import INTERVAL, Uses
-from api.errors import Forbidden, Problem, Unauthenticated
+from api.errors import Forbidden, Unauthenticated
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
@@ -42,11 +42,12 @@ class Principal(NamedTuple):
 
 
 def secret_of(header: str | None) -> str:
-    """The secret in an `Authorization` header: `Bearer SECRET` (RFC 6750), or the secret by itself. Raises a Problem."""
+    """The secret in an `Authorization` header: `Bearer SECRET` (RFC 6750), or the secret by itself.
+
+    Raises Unauthenticated for everything else: another scheme, or two headers, which arrive joined by a comma.
+    """
     if header is None:
         raise Unauthenticated("this needs a session or an API token: `Authorization: Bearer accord_…`")
-    if "," in header:
-        raise Problem("there is more than one `Authorization` header")
     scheme, _, rest = header.strip().partition(" ")
     secret = rest.strip() if scheme.lower() == "bearer" else header.strip()
     if not is_well_formed(secret):
@@ -64,7 +65,7 @@ class Authenticator:
         self._freshness = freshness
 
     def authenticate(self, header: str | None, address: Address | None, now: datetime) -> Principal:
-        """The principal of a request. Raises Unauthenticated, Forbidden, Problem or StoreError."""
+        """The principal of a request. Raises Unauthenticated, Forbidden or StoreError."""
         found = credentials.find(self._reader, secret_of(header))
         if found is None:
             raise Unauthenticated(_DEAD)

@@ -16,6 +16,15 @@ from reconciler.access.permitted_ips import Address, Rule
 Access = Literal["anybody", "account", "administrator"]
 """Who may call an operation."""
 
+_FOR_PROXIES = "/api/v1/auth"
+VERDICTS = (200, 401, 403)
+"""How Accord answers a proxy that asks whether a request may pass. nginx takes any other answer for a failure and says 500."""
+
+
+def is_for_proxies(path: str) -> bool:
+    """Whether what is asked at a path gets a verdict, even if it cannot be understood."""
+    return path == _FOR_PROXIES or path.startswith(f"{_FOR_PROXIES}/")
+
 
 class Admission:
     """Admits callers."""

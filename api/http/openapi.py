@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from api.http.admission import VERDICTS, is_for_proxies
 from api.http.checking import FORM, JSON
 from api.http.operations import Operation, Resource
 from api.http.schemas import COMPONENTS, ref
@@ -24,6 +25,7 @@ _PROBLEMS = {
     415: "The body has another media type.",
     422: "A value does not fit its schema, or is impossible.",
     429: "Too many failed logins from this address; `Retry-After` says how long to wait.",
+    500: "Accord failed. Its log has more, by the `requestId`.",
     503: "The database is unavailable, or Accord is busy. Nothing was decided.",
 }
 
@@ -72,7 +74,7 @@ def _operation(path: str, method: str, declared: Operation, description: str) ->
         "summary": declared.summary,
         "description": description + (" For administrators." if declared.access == "administrator" else ""),
         "tags": [declared.tag],
-        "responses": _responses(declared),
+        "responses": _responses(declared, verdict=is_for_proxies(path)),
         "security": [] if declared.access == "anybody" else [{"bearer": []}],
     }
     parameters = [
@@ -88,7 +90,7 @@ def _operation(path: str, method: str, declared: Operation, description: str) ->
     return found
 
 
-def _responses(declared: Operation) -> dict[str, Any]:
+def _responses(declared: Operation, *, verdict: bool) -> dict[str, Any]:
     success: dict[str, Any] = {"description": declared.summary}
     if declared.response is not None:
         success["content"] = (
@@ -96,13 +98,15 @@ def _responses(declared: Operation) -> dict[str, Any]:
             if declared.response
             else {declared.media.partition(";")[0]: {"schema": {"type": "string"}}}
         )
-    statuses = {400, 503, *declared.errors}
+    statuses = {400, 500, 503, *declared.errors}
     if declared.access != "anybody":
         statuses |= {401, 403}
     if declared.body is not None:
         statuses |= {413, 415, 422}
     if declared.query or declared.path:
         statuses.add(422)
+    if verdict:
+        statuses = {status for status in statuses if status >= 500 or status in VERDICTS}
     problem = {"application/problem+json": {"schema": ref("Problem")}}
     again = (
         {}

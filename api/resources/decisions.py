@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+from urllib.parse import quote
 
 import falcon
 
@@ -89,16 +91,29 @@ class Introspection(Resource):
 
 
 _ISSUER: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL}
+_TEAMS: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 2000,
+    "pattern": NO_CONTROL,
+    "examples": ["web-platform,network"],
+    "description": "Names of teams, separated by commas. `X-Accord-Teams` then has only those of them that the caller is in.",
+}
+LONGEST_TEAMS = 2_048
+"""Bytes of `X-Accord-Teams`. nginx fails a request if all headers of an answer take more than its buffer, 4 KiB by default."""
+_PLAIN = "".join(map(chr, range(0x20, 0x7F))).translate({ord(each): None for each in "%,"})
+"""What stands in the value of a header as it is."""
 
 
 class ForwardAuth(Resource):
     """For nginx's `auth_request` and Traefik's ForwardAuth."""
 
-    @operation("May this request pass?", access="account", tag=TAG, query={"issuer": _ISSUER})
+    @operation("May this request pass?", access="account", tag=TAG, query={"issuer": _ISSUER, "teams": _TEAMS})
     def on_get(self, call: Call) -> None:
         """Answers 200 with `X-Accord-User` and `X-Accord-Teams`, or 401 or 403. If an issuer is named, by the parameter or the
         header `X-Accord-Issuer`, 200 means that the caller may use it."""
-        let_pass(self.service, call, call.query.get("issuer") or call.request.get_header("X-Accord-Issuer"))
+        issuer, teams = call.query.get("issuer") or call.request.get_header("X-Accord-Issuer"), call.query.get("teams")
+        let_pass(self.service, call, issuer, None if teams is None else teams.split(","))
 
 
 class PrefixedAuth(Resource):
@@ -124,14 +139,27 @@ for _method in set(falcon.COMBINED_METHODS) - {"WEBSOCKET"}:
     setattr(PrefixedAuth, f"on_{_method.lower()}", PrefixedAuth.on_get)
 
 
-def let_pass(service: Service, call: Call, issuer: str | None) -> None:
-    """Tell a proxy who is calling. Raises Forbidden if the caller may not use the named issuer."""
+def let_pass(service: Service, call: Call, issuer: str | None, only: Collection[str] | None = None) -> None:
+    """Tell a proxy who is calling, and its teams, or which of `only` these it is in. Raises Forbidden if the caller may not use
+    the named issuer.
+
+    Every header is always set: a proxy that copies what it finds would pass on a client's own in place of one that is missing.
+    """
     caller = call.caller
     if issuer is not None:
         reason, _ = decide_own(caller, issuer, "request")
         service.metrics.count_decision(reason)
         if reason != "permitted":
             raise Forbidden(f"this caller may not use `{issuer[:64]}` now", reason="denied")
-    call.response.set_header("X-Accord-User", caller.name)
-    call.response.set_header("X-Accord-Teams", ",".join(team.name for team in caller.teams))
+    names = [team.name for team in caller.teams if only is None or team.name in only]
+    teams = ",".join(map(header_text, names))
+    is_short = len(teams) <= LONGEST_TEAMS
+    call.response.set_header("X-Accord-User", header_text(caller.name))
+    call.response.set_header("X-Accord-Teams", teams if is_short else "")  # all or none: nobody takes a part for the whole
+    call.response.set_header("X-Accord-Teams-Omitted", "0" if is_short else str(len(names)))
     call.response.content_type = falcon.MEDIA_TEXT
+
+
+def header_text(name: str) -> str:
+    """A name as the value of a header: visible ASCII stays; the rest, `%` and `,` are percent-encoded as UTF-8 (RFC 3986)."""
+    return quote(name, safe=_PLAIN)

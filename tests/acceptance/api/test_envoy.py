@@ -172,6 +172,16 @@ def test_callers_cannot_forge_an_address_an_issuer_or_a_name(site: Site, forged:
     assert [values(seen, f"x-accord-{name}") for name in ("user", "teams", "issuer")] == [["alice"], ["web"], ["vpn"]]
 
 
+def test_a_forged_team_never_takes_the_place_of_a_list_that_is_too_long(site: Site) -> None:
+    names = [f"team-{number:03}-with-a-long-name-of-its-own-so-that-few-suffice" for number in range(40)]
+    teams = [team(name, members=["broker"], issuers=["vpn"]) for name in names]
+    site.world.apply({"teams/many.yaml": "\n---\n".join(map(json.dumps, teams))})
+    forged = (("X-Accord-Teams", "admins"), ("X-Accord-Teams-Omitted", "0"))
+    status, seen = site.send("GET", "/", site.world.mint("broker").secret, "127.0.0.5", *forged)
+    assert status == 200
+    assert [values(seen, name) for name in ("x-accord-teams", "x-accord-teams-omitted")] == [[""], ["41"]]
+
+
 def test_two_credentials_are_refused(site: Site) -> None:
     alice, root = site.world.mint("alice"), site.world.mint("root")
     status, _ = site.send("GET", "/", alice.secret, "127.0.0.5", ("Authorization", f"Bearer {root.secret}"))

@@ -167,6 +167,33 @@ def test_the_application_gets_the_path_that_was_requested(site: Site, path: str,
     assert (found, seen and seen["path"]) == (status, got)
 
 
+@pytest.mark.parametrize(
+    "credential",
+    [
+        "Basic YWxpY2U6eA==",
+        'Digest username="alice", realm="x", nonce="y", uri="/", response="z"',
+        "AWS4-HMAC-SHA256 Credential=AKIA/eu/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+        "Bearer gr\xc3\xbc\xc3\x9fe",
+        "Negotiate " + "YII" * 2_400,
+    ],
+    ids=lambda credential: credential[:10],
+)
+def test_a_credential_of_another_kind_is_no_error_of_nginx(site: Site, credential: str) -> None:
+    assert site.get("/issuers/vpn/new", None, "127.0.0.5", ("Authorization", credential)) == (401, None)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_member_of_many_teams_passes(world: World, tmp_path: Path) -> None:
+    names = [f"certificates-of-customer-{number:04}-in-the-production-environment" for number in range(1_000)]
+    with a_site(world, tmp_path) as site:
+        world.apply({"teams/many.yaml": "\n---\n".join(json.dumps(team(name, members=["alice"])) for name in names)})
+        alice = world.mint("alice").secret
+        for _ in range(3):
+            status, seen = site.get("/issuers/vpn/new", alice, "127.0.0.5", ("X-Accord-Teams", "admins"))
+            assert (status, values(seen, "x-accord-user"), values(seen, "x-accord-teams-omitted")) == (200, ["alice"], ["1001"])
+            assert values(seen, "x-accord-teams") in ([], [""])
+
+
 def test_two_credentials_are_refused(site: Site) -> None:
     alice, root = site.world.mint("alice"), site.world.mint("root")
     status, _ = site.get("/issuers/vpn/new", alice.secret, "127.0.0.5", ("Authorization", f"Bearer {root.secret}"))

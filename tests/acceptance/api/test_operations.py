@@ -101,7 +101,7 @@ def test_with_a_mistyped_credential_and_with_one_never_issued(world: World) -> N
 
 def test_with_two_credentials(world: World) -> None:
     one, other = world.mint("root").secret, world.mint("root").secret
-    assert_all_refuse(world, world.with_secret(None, Authorization=f"Bearer {one}, Bearer {other}"), 400)
+    assert_all_refuse(world, world.with_secret(None, Authorization=f"Bearer {one}, Bearer {other}"), 401)
 
 
 @pytest.mark.parametrize("kind", ["session", "token"])
@@ -191,8 +191,8 @@ def test_undeclared_methods_never_succeed(world: World, path: str, method: str) 
     )
     for caller in (world.caller(), world.caller("root")):
         result = caller.send(method, at.partition("?")[0], query_string=at.partition("?")[2])
-        assert result.status_code == 405
-        assert not {method, "OPTIONS"} & set(result.headers["allow"].split(", "))
+        assert result.status_code == (403 if path.endswith("/auth") else 405)
+        assert not {method, "OPTIONS"} & set(result.headers.get("allow", "").split(", "))
 
 
 def test_head_is_answered_like_get_without_the_body(world: World) -> None:

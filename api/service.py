@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 
 from api import purge
+from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import LoggedIn, log_in
 from api.authentication.password_mails import PasswordMails
 from api.authentication.passwords import Passwords
@@ -44,7 +45,8 @@ class Service:
         self.database: Database = open_database(settings.database_url, pooled=True)
         self.reader = Reader(self.database)
         self.keeper = AccessKeeper(self.reader)
-        self.passwords = Passwords(settings.hashes, waiting=(settings.threads - settings.hashes) // 2)  # the others decide
+        self.passwords = Passwords(settings.hashes, waiting=waiting_logins(settings.threads, settings.hashes))
+        self.known = KnownNetworks(self.reader)
         self.domains = Domains(settings.directories)
         self.freshness = Freshness({each.dns_name: each.resync + each.grace for each in settings.directories})
         self.uses = Uses(self.database)
@@ -60,6 +62,7 @@ class Service:
         self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
         self._background: list[Periodic] = [
             *self.resync.tasks(),
+            self.known.reading(),
             purge.purging(self.reader),
             reminders.reminding(self.database, self.metrics),
         ]
@@ -68,6 +71,7 @@ class Service:
         """Check the database and read the first access state, so that the first request need not. Raises StoreError."""
         schema.check(self.database)
         self.keeper.now()
+        self.known.read(datetime.now(UTC))
         for directory in self.settings.directories:
             self.metrics.directory_bound.labels(directory.dns_name).set(bound(directory).total_seconds())
         self._filling.start()
@@ -78,10 +82,13 @@ class Service:
 
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
-        if is_for_directory(self.domains, self.reader, name):
-            with self.passwords.place():  # one of those for all logins, however many domains there are
-                return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
-        return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+        with self.passwords.place(self.known.guest(address)):  # until the end: waiting to write to the database holds a thread
+            if is_for_directory(self.domains, self.reader, name):
+                found = log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
+            else:
+                found = log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+        self.known.add(address)
+        return found
 
     def stop(self) -> None:
         """Write what waits, and end."""
@@ -98,3 +105,8 @@ class Service:
         self.domains.close()
         self.reader.close()
         self.database.close()
+
+
+def waiting_logins(threads: int, hashes: int) -> int:
+    """How many logins of a process may wait for those that hash: a quarter of the threads, at least, is left to decide."""
+    return max(0, threads - max(1, threads // 4) - hashes)

@@ -55,17 +55,14 @@ class LoginRefused(Unauthenticated):
 def log_in(
     reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
 ) -> LoggedIn:
-    """Open a session for a declared account. Raises LoginRefused, TooManyFailures, Busy or StoreError."""
-    with passwords.place():  # until the end: a login that waits to write to the database holds a thread as well
-        return _log_in(reader, keeper, passwords, name.lower(), password, address, now)
+    """Open a session for a declared account. The caller holds a place.
 
-
-def _log_in(
-    reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
-) -> LoggedIn:
+    Raises LoginRefused, TooManyFailures, Busy or StoreError.
+    """
+    name = name.lower()
     policies = keeper.now().policies
     with passwords.turn():
-        refuse_address(reader, address, now)
+        refuse_address(reader, address, now)  # again: others may have failed while this one waited
         kept = reader.row(_KEPT_HASH, name)
         verified = passwords.verify(kept[0] if kept else None, password)
         rehashed = passwords.rehash(kept[0], password) if verified and kept else None
@@ -196,12 +193,14 @@ def refuse_address(reader: Reader, address: Address | None, now: datetime) -> No
         raise TooManyFailures("too many logins from this address have failed; wait before the next one", math.ceil(wait))
 
 
+def network_of(address: Address) -> str:
+    """What is counted as one caller: an IPv4 address, or the IPv6 network of a site (RFC 6177)."""
+    return address.text if address.version == 4 else str(ip_network((address.value, 64), strict=False))
+
+
 def _text(address: Address | None) -> str:
     return "unknown" if address is None else address.text
 
 
 def _key(address: Address | None) -> str:
-    """What failures are counted by: an IPv4 address, or the IPv6 network of a site (RFC 6177)."""
-    if address is None:
-        return "unknown"
-    return address.text if address.version == 4 else str(ip_network((address.value, 64), strict=False))
+    return "unknown" if address is None else network_of(address)

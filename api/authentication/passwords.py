@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from api.authentication.places import INSIDER, Guest, Places, Visit
 from api.errors import Busy
 from api.state.policies import PasswordPolicy
 
 MAX_LENGTH = 256
 """Characters. Longer passwords add no security, and take time to hash."""
+PATIENCE = 5.0
+"""Seconds that a login waits for its turn to hash."""
 
 
 class Passwords:
     """Hashes and verifies, at most `parallel` at a time, so that a flood of logins leaves time for decisions.
 
-    `waiting` more may wait for their turn. Anybody beyond that is told to try again.
+    `waiting` more may wait for their turn. Anybody beyond that is told to try again; `places` says who that is.
     """
 
     def __init__(self, parallel: int, *, waiting: int = 0) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self._turns = threading.BoundedSemaphore(parallel)
         # the 19 MiB that a hash needs stay with its thread, so a few threads hash, and not all that answer
         self._threads = ThreadPoolExecutor(parallel, "hash")
-        self._places = threading.BoundedSemaphore(parallel + waiting)
+        self._places = Places(parallel + waiting, parallel)
+        self._changed = threading.Condition()
+        self._visiting = threading.local()
         self._nobodys = self._hasher.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
@@ -59,19 +63,60 @@ class Passwords:
     def _hash(self, password: str) -> str:
         return self._threads.submit(self._hasher.hash, _normal(password)).result()
 
+    @property
+    def places(self) -> int:
+        """How many there are, all taken or not."""
+        return self._places.number
+
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place in the queue, for the hash and then for the database. Raises Busy if all are taken."""
-        if not self._places.acquire(blocking=False):
+    def place(self, guest: Guest = INSIDER) -> Iterator[None]:
+        """A place among those who log in, for a password's hash and then for the database. Raises Busy if there is none."""
+        with self._changed:
+            visit = self._places.enter(guest)
+            self._changed.notify_all()  # a stranger who waits may have been displaced
+        if visit is None:
             raise Busy("too many logins at once; try again in a second")
+        before, self._visiting.visit = self._visit, visit
         try:
             yield
         finally:
-            self._places.release()
+            self._visiting.visit = before
+            with self._changed:
+                self._places.leave(visit)
 
-    def turn(self) -> AbstractContextManager[Any]:
-        """A turn to hash. The caller holds a place."""
-        return self._turns
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A turn to hash. The caller holds a place, or works in the background. Raises Busy if it comes too late."""
+        visit = self._visit
+        until = None if visit is None else time.monotonic() + PATIENCE
+        with self._changed:
+            visit = visit or self._places.attend(INSIDER)
+            self._places.ask(visit)
+            try:
+                self._await(visit, until)
+            except BaseException:
+                self._places.end(visit)
+                raise
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._places.end(visit)
+                self._changed.notify_all()
+
+    @property
+    def _visit(self) -> Visit | None:
+        """The place that this thread has."""
+        visit: Visit | None = getattr(self._visiting, "visit", None)
+        return visit
+
+    def _await(self, visit: Visit, until: float | None) -> None:
+        """Wait for a visit's turn. Raises Busy if it is displaced, or waits for too long."""
+        while not self._places.begin(visit):
+            left = None if until is None else until - time.monotonic()
+            if visit.is_displaced or (left is not None and left <= 0):
+                raise Busy("too many logins at once; try again in a second")
+            self._changed.wait(left)
 
 
 def _normal(password: str) -> str:

@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal
 
+from api.authentication.known_networks import KnownNetworks
+from api.authentication.logins import refuse_address
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator, Principal
 from api.errors import Forbidden
 from api.http.addresses import client_address
+from api.state.reader import Reader
 from reconciler.access.permitted_ips import Address, Rule
 
 Access = Literal["anybody", "account", "administrator"]
@@ -29,10 +32,19 @@ def is_for_proxies(path: str) -> bool:
 class Admission:
     """Admits callers."""
 
-    def __init__(self, authenticator: Authenticator, trusted_proxies: tuple[Rule, ...], passwords: Passwords) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        trusted_proxies: tuple[Rule, ...],
+        passwords: Passwords,
+        known: KnownNetworks,
+        reader: Reader,
+    ) -> None:
         self._authenticator = authenticator
         self._trusted_proxies = trusted_proxies
         self._passwords = passwords
+        self._known = known
+        self._reader = reader
 
     def admit(self, environment: Mapping[str, Any], now: datetime, access: Access, *, restricted: bool) -> Principal:
         """The caller, if it may call an operation of this access.
@@ -58,6 +70,11 @@ class Admission:
             relayed="HTTP_X_REAL_IP" in environment or "HTTP_VIA" in environment,
         )
 
-    def place_for_strangers(self) -> AbstractContextManager[None]:
-        """A place among those who log in. No more strangers than that can hold a thread by sending a body slowly. Raises Busy."""
-        return self._passwords.place()
+    def place_for_strangers(self, environment: Mapping[str, Any], now: datetime) -> AbstractContextManager[None]:
+        """A place among those who log in. No more strangers than that can hold a thread by sending a body slowly.
+
+        An address that has to wait gets none, and its body is not read. Raises Busy, TooManyFailures, Problem or StoreError.
+        """
+        address = self.address_of(environment)
+        refuse_address(self._reader, address, now)
+        return self._passwords.place(self._known.guest(address))

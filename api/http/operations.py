@@ -129,7 +129,7 @@ def operation(
             value = None
             if body_validator is not None and principal is None:
                 # Granian gives each request a thread before its body has arrived
-                with self.admission.place_for_strangers():
+                with self.admission.place_for_strangers(request.env, now):
                     value = read_body(request, form=form, limit=max_body, schema=body_validator)
             elif body_validator is not None:
                 value = read_body(request, form=form, limit=max_body, schema=body_validator)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from client import PASSWORD, World
 from waiting import LONG
+
+from api.authentication.known_networks import EVERY, KNOWN_FOR, KnownNetworks
+from api.authentication.places import Guest
+from reconciler.access.permitted_ips import parse_address
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -17,12 +22,13 @@ def test_logins_that_wait_for_the_database_leave_threads_for_decisions(world: Wo
     """An apply holds the writer's lock for as long as it takes, and a login has to write."""
     world.set_password("alice")
     alice = world.caller("alice")
-    threads, hashes = world.service.settings.threads, world.service.settings.hashes
+    threads = world.service.settings.threads
+    most = world.service.passwords.places - 1  # all call from one network, which never takes the last
     login = {"username": "alice", "password": PASSWORD}
     with closing(sqlite3.connect(tmp_path / "accord.db")) as applying, ThreadPoolExecutor(threads) as server:
         applying.execute("BEGIN IMMEDIATE")
         waiting = {server.submit(world.caller().send, "POST", "/sessions", json=login) for _ in range(3 * threads)}
-        while len(waiting) > hashes + (threads - hashes) // 2:
+        while len(waiting) > most:
             done, waiting = wait(waiting, timeout=LONG, return_when=FIRST_COMPLETED)
             assert done, "logins hold all threads"
             assert {(each.result().status_code, each.result().json["type"]) for each in done} == {
@@ -31,3 +37,50 @@ def test_logins_that_wait_for_the_database_leave_threads_for_decisions(world: Wo
         assert server.submit(alice, "POST", "/decisions", 200, json={"issuer": "tls"}).result(LONG)["allow"] is True
         applying.execute("ROLLBACK")
         assert {each.result().status_code for each in waiting} == {201}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_an_address_that_must_wait_takes_no_place_and_its_body_is_not_read(world: World) -> None:
+    world.execute(
+        "INSERT INTO login_failures VALUES ('203.0.113.9', 99, '2999-01-01T00:00:00.000000Z', '2999-01-01T00:00:00.000000Z')"
+    )
+    with ExitStack() as taken:
+        for number in range(world.service.passwords.places):
+            taken.enter_context(world.service.passwords.place(Guest(str(number), True)))
+        for path in ("/sessions", "/certdog/api/login"):
+            answer = world.caller(address="203.0.113.9").send("POST", path, body="not even JSON")
+            assert (answer.status_code, "retry-after" in answer.headers) == (429, True)
+            assert world.caller(address="203.0.113.10").send("POST", path, body="not even JSON").status_code == 503
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_who_logged_in_from_an_address_before_is_let_in_among_strangers_also_after_a_restart(world: World) -> None:
+    world.set_password("alice")
+    login = {"json": {"username": "alice", "password": PASSWORD}}
+    address = "2001:db8:7:8::9"
+    world.caller(address=address)("POST", "/sessions", 201, **login)
+    for _ in range(2):
+        with ExitStack() as taken:
+            for number in range(world.service.passwords.places - world.service.passwords.places // 2):
+                taken.enter_context(world.service.passwords.place(Guest(str(number), False)))
+            assert world.caller(address="198.51.100.7").send("POST", "/sessions", **login).status_code == 503
+            for same_site in (address, "2001:db8:7:8::a"):
+                world.caller(address=same_site)("POST", "/sessions", 201, **login)
+        world.restart()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_another_process_learns_of_a_network_within_a_minute(world: World) -> None:
+    world.set_password("alice")
+    other = KnownNetworks(world.service.reader)
+    now = datetime.now(UTC)
+    other.read(now)
+    address = parse_address("203.0.113.77")
+    assert not other.guest(address).known
+    world.caller(address=address.text)("POST", "/sessions", 201, json={"username": "alice", "password": PASSWORD})
+    assert world.service.known.guest(address).known
+    other.read(now)
+    assert other.guest(address).known
+    assert EVERY <= 60
+    other.read(now + KNOWN_FOR + timedelta(days=1))
+    assert not other.guest(address).known

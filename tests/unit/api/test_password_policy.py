@@ -105,7 +105,7 @@ def test_a_limited_number_hash_or_wait_and_the_others_are_told_to_try_again() ->
     threads[0].start()
     assert inside.wait(LONG)
     threads[1].start()
-    until(lambda: not passwords._places._value, "the second one's place")
+    until(lambda: not passwords._places.free, "the second one's place")
     with pytest.raises(Busy), passwords.place():
         pass
     leave.set()

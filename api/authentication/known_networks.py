@@ -1,0 +1,65 @@
+"""The networks that somebody logged in from, for places among those who log in.
+
+They follow from what the database keeps of accounts, so that they survive a restart; each process reads again now and then what
+others have added.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+from api.authentication.logins import network_of
+from api.authentication.places import Guest, site_of
+from api.background import Periodic
+from api.state.reader import Reader
+from reconciler.access.permitted_ips import Address, parse_address
+from reconciler.store.tables import instant_text
+
+EVERY = 60.0
+KNOWN_FOR = timedelta(days=90)
+"""How long a network stays known after a login."""
+MOST = 100_000
+"""How many networks a process remembers: those of the newest logins."""
+_READ = """SELECT last_login_address FROM account_states WHERE last_login_at > ? ORDER BY last_login_at DESC LIMIT ?"""
+
+
+class KnownNetworks:
+    """The networks, as far as this process has read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._networks: set[str] = set()
+        self._added: set[str] = set()
+
+    def reading(self) -> Periodic:
+        """Reads again every minute."""
+        return Periodic("reading known networks", self._task, every=EVERY)
+
+    def read(self, now: datetime) -> None:
+        """Read which networks are known. Raises StoreError."""
+        self._added = set()  # what is committed from here on may be missing below
+        rows = self._reader.rows(_READ, instant_text(now - KNOWN_FOR), MOST)
+        self._networks = {network for (text,) in rows if (network := _network(text)) is not None}
+
+    def add(self, address: Address | None) -> None:
+        """Somebody has logged in from an address."""
+        if address is not None:
+            self._added.add(network_of(address))
+
+    def guest(self, address: Address | None) -> Guest:
+        """Who calls from an address."""
+        if address is None:
+            return Guest(site_of(None), False)
+        network = network_of(address)
+        return Guest(site_of(address), address.is_local or network in self._added or network in self._networks)
+
+    def _task(self, now: datetime, _: threading.Event) -> None:
+        self.read(now)
+
+
+def _network(text: str) -> str | None:
+    try:
+        return network_of(parse_address(text))
+    except ValueError:
+        return None

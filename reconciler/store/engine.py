@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
@@ -17,12 +17,32 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, StoreError, read_url, shown, translated
+from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, OutcomeUnknown, StoreError, translated
+from reconciler.store.urls import POSTGRESQL, read_url, shown
+
+if TYPE_CHECKING:
+    from reconciler.store.postgresql import Servers
 
 __all__ = ["Connection", "Database", "open_database"]
 
 WAIT = 30.0
 """Seconds that a writer waits for another to finish, unless `?timeout=SECONDS` in the URL says otherwise."""
+
+
+class Limits(NamedTuple):
+    """Seconds that a server may take; `connect_timeout` and `answer_timeout` in the URL override the first two."""
+
+    connecting: float
+    answer: float
+    """For one statement. One that may have to wait for another writer gets that time on top."""
+    idle: float
+    """After which the server ends a transaction in which nothing happens: its locks stop all writers."""
+
+
+PATIENT = Limits(10.0, 3600.0, 3600.0)
+"""For commands: a statement may write a million rows, and somebody may think while a plan waits for a yes."""
+PROMPT = Limits(2.0, 3.0, 60.0)
+"""For a service, whose callers would rather hear that there is no answer."""
 _LOCK = 0x_AC_C0_2D
 """The key of the PostgreSQL advisory lock that writers of declared facts take."""
 KEPT = ("teams", "issuers", "memberships", "permissions", "email_templates", "settings")
@@ -45,8 +65,18 @@ class Database:
                 "the database URL is invalid; write `sqlite:///accord.db` or `postgresql://user@host/name`"
                 " (in a password, write `@`, `/` and `:` as %40, %2F and %3A)"
             )
-        self._wait = _wait(parsed)
-        self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only, pooled)
+        self._wait = _seconds(parsed, "timeout", WAIT)
+        self._servers: Servers | None = None
+        if parsed.drivername == POSTGRESQL:
+            limits = PROMPT if pooled else PATIENT
+            self._limits = limits._replace(
+                connecting=_seconds(parsed, "connect_timeout", limits.connecting),
+                answer=_seconds(parsed, "answer_timeout", limits.answer),
+            )
+            self._servers = _servers(parsed.difference_update_query(_OUR_OPTIONS), url, self._limits, read_only)
+            self._engine = _postgresql(self._servers, self._wait + self._limits.answer, pooled)
+        else:
+            self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only)
 
     def __enter__(self) -> Database:
         return self
@@ -102,7 +132,7 @@ class Database:
                 connection.exec_driver_sql("PRAGMA query_only = ON")
                 connection.exec_driver_sql("BEGIN")
             else:
-                connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                self._begin(connection, "ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 yield connection
             finally:
@@ -138,32 +168,59 @@ class Database:
         if self.is_missing_file:
             _make_private(self._file)
         with self.translated(), self._engine.connect() as connection:
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                connection.exec_driver_sql("BEGIN")
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(self._wait * 1000))}")
-                for lock in locks:
-                    connection.execute(lock)
             try:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                else:
+                    self._begin(connection)
+                    for lock in locks:
+                        connection.execute(lock)
                 yield connection
             except BaseException:
                 _roll_back(connection)
                 raise
-            connection.exec_driver_sql("COMMIT")
+            self._commit(connection)
 
-    def driver_connection(self) -> Any:
+    def _begin(self, connection: Connection, kind: str = "") -> None:
+        # in the transaction, because a pooler gives the session to others after it
+        limits = {
+            "lock_timeout": self._wait,
+            "statement_timeout": self._wait + self._limits.answer,
+            "idle_in_transaction_session_timeout": self._limits.idle,
+        }
+        settings = "; ".join(f"SET LOCAL {name} = {max(1, int(seconds * 1000))}" for name, seconds in limits.items())
+        connection.exec_driver_sql(f"BEGIN {kind}; {settings}")
+
+    def _commit(self, connection: Connection) -> None:
+        if self.is_sqlite:
+            connection.exec_driver_sql("COMMIT")
+            return
+        driver: Any = connection.connection.driver_connection
+        driver.was_confirmed = True
+        try:
+            # a time-out would end the wait for a synchronous standby, and PostgreSQL would report success
+            with self.translated():
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0; COMMIT")
+        except DatabaseUnreachable as error:
+            raise OutcomeUnknown(f"{error}; whether the change was made is unknown: look, and try again") from None
+        if not driver.was_confirmed:
+            raise OutcomeUnknown(f"the database {self.shown} made a change that no standby confirmed: a fail-over may undo it")
+
+    def driver_connection(self, *, although_silent: bool = False) -> Any:
         """Return one of the driver's own connections, for fast reads: each statement sees everything committed before it.
 
         The caller closes it, and uses it within `translated`. Raises StoreError.
         """
         self._require_file()
         with self.translated():
-            proxy = self._engine.raw_connection()
-            connection: Any = proxy.driver_connection
-            proxy.detach()
-        if not self.is_sqlite:
-            connection.autocommit = True
+            if self._servers is None:
+                proxy = self._engine.raw_connection()
+                file: Any = proxy.driver_connection
+                proxy.detach()
+                return file
+            connection = self._servers.connect(self._limits.answer, although_silent=although_silent)
+            if not connection.is_pooled:  # the server gives up before us, and says so: it is only slow
+                connection.execute(f"SET statement_timeout = {max(1, int(self._limits.answer * 900))}")
         return connection
 
     def translated(self) -> AbstractContextManager[None]:
@@ -187,22 +244,21 @@ def open_database(url: str, *, read_only: bool = False, pooled: bool = False) ->
     return Database(url, read_only=read_only, pooled=pooled)
 
 
-def _wait(url: URL) -> float:
-    text = url.query.get("timeout", str(WAIT))
+_OUR_OPTIONS = ("timeout", "connect_timeout", "answer_timeout")
+
+
+def _seconds(url: URL, option: str, default: float) -> float:
+    text = url.query.get(option, str(default))
     try:
         seconds = float(str(text))
     except ValueError:
         seconds = -1
     if not 0 < seconds <= 86_400:
-        raise StoreError(f"`timeout` in the database URL must be a number of seconds, at most a day, not `{text}`")
+        raise StoreError(f"`{option}` in the database URL must be a number of seconds, at most a day, not `{text}`")
     return seconds
 
 
-def _make_engine(url: URL, wait: float, read_only: bool, pooled: bool) -> Engine:
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
-    if url.drivername == "postgresql+psycopg":
-        return _postgresql(url, pooled)
+def _make_engine(url: URL, wait: float, read_only: bool) -> Engine:
     if url.drivername == "sqlite" and url.database and url.database != ":memory:" and not url.host:
         return _sqlite(url, wait, read_only)
     raise StoreError(
@@ -210,17 +266,17 @@ def _make_engine(url: URL, wait: float, read_only: bool, pooled: bool) -> Engine
     )
 
 
-def _postgresql(url: URL, pooled: bool) -> Engine:
-    pool: dict[str, Any] = {"pool_size": 4, "max_overflow": -1, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+def _servers(url: URL, text: str, limits: Limits, read_only: bool) -> Servers:
     try:
-        return create_engine(
-            url,
-            **pool,
-            isolation_level="AUTOCOMMIT",
-            connect_args={"connect_timeout": 10, "application_name": "accord"},
-        )
-    except ModuleNotFoundError:
+        from reconciler.store.postgresql import Servers
+    except ImportError:
         raise StoreError("PostgreSQL needs Accord's extra `postgresql`; install Accord again with that extra") from None
+    return Servers(url, text, connecting=limits.connecting, read_only=read_only)
+
+
+def _postgresql(servers: Servers, limit: float, pooled: bool) -> Engine:
+    pool: dict[str, Any] = {"pool_size": 4, "max_overflow": -1, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    return create_engine(f"{POSTGRESQL}://", **pool, creator=lambda: servers.connect(limit), isolation_level="AUTOCOMMIT")
 
 
 def _make_private(file: Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import exc
-from sqlalchemy.engine import URL, make_url
+
+from reconciler.store.urls import masked, shown
 
 
 class StoreError(Exception):
@@ -17,8 +18,20 @@ class DatabaseUnreachable(StoreError):
     """There is no database at the URL, or it does not answer."""
 
 
+class NotPrimary(DatabaseUnreachable):
+    """The server that was reached is not the one to write to: a standby, made read-only, or a primary of the past."""
+
+
+class OutcomeUnknown(DatabaseUnreachable):
+    """The connection was lost while the database committed, or no standby confirmed it: the change may stand, or be lost."""
+
+
 class DatabaseLocked(StoreError):
     """Another process held the writer's lock for too long."""
+
+
+class DatabaseBusy(StoreError):
+    """The database answers, but a statement took too long."""
 
 
 class DatabaseReadOnly(StoreError):
@@ -53,6 +66,8 @@ class UnreadableLog(StoreError):
     """A file is not an exported audit log."""
 
 
+SILENT = "no answer in time"
+"""What Accord says in the driver's place if a server was silent for too long."""
 _Signs = tuple[type[StoreError], tuple[str, ...], str]
 _WORDS: tuple[_Signs, ...] = (
     (
@@ -60,7 +75,12 @@ _WORDS: tuple[_Signs, ...] = (
         ("55P03", "database is locked", "database table is locked", "database schema is locked"),
         "is in use by another process, which did not finish in time; try again",
     ),
-    (DatabaseReadOnly, ("25006", "readonly database"), "cannot be written to; check its permissions"),
+    (DatabaseReadOnly, ("readonly database",), "cannot be written to; check its permissions"),
+    (
+        NotPrimary,
+        ("25006", "session is read-only", "server is in hot standby mode"),
+        "cannot be written to now: the server is a standby, or was made read-only; Accord needs the primary",
+    ),
     (DatabaseReadOnly, ("42501",), "does not allow this account to do that; check its permissions"),
     (DatabaseFull, ("53100", "disk is full"), "has no disk space left"),
     (DatabaseFull, ("disk i/o error",), "cannot be written: its disk is full or broken"),
@@ -70,6 +90,8 @@ _WORDS: tuple[_Signs, ...] = (
         ("28P01", "28000", "password authentication failed", "no password supplied"),
         "does not accept this account or its password",
     ),
+    (DatabaseUnreachable, (SILENT,), "does not answer in time"),
+    (DatabaseBusy, ("57014",), "did not finish a statement in time; try again"),
     (
         DatabaseUnreachable,
         (
@@ -81,6 +103,9 @@ _WORDS: tuple[_Signs, ...] = (
             "connection timeout",
             "server closed the connection",
             "consuming input failed",
+            "ssl syscall error",
+            "ssl connection has been closed",
+            "the connection is lost",
             "sending query failed",
             "failed to resolve host",
         ),
@@ -115,29 +140,4 @@ def store_error(text: str, url: str, code: str | None = None) -> StoreError:
         if code in signs or any(sign in lower for sign in signs):
             return kind(f"the database {shown(url)} {words}")
     first = next(iter(text.splitlines()), "it gave no reason")
-    return StoreError(f"the database {shown(url)} refused: {_masked(first, url)[:200]}")
-
-
-def _masked(text: str, url: str) -> str:
-    parsed = read_url(url)
-    if parsed is None:
-        return text
-    secrets = [str(parsed.password or ""), *(str(value) for key, value in parsed.query.items() if "password" in key)]
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return text
-
-
-def read_url(url: str) -> URL | None:
-    """Parse a database URL; None if it is invalid, or if part of a password ended up in the host."""
-    try:
-        parsed = make_url(url)
-    except (exc.ArgumentError, ValueError):  # ValueError: the port is not a number
-        return None
-    return None if "@" in (parsed.host or "") else parsed
-
-
-def shown(url: str) -> str:
-    """Return a database URL without its password and its options, which may contain another."""
-    parsed = read_url(url)
-    return "(unreadable URL)" if parsed is None else parsed.set(query={}).render_as_string(hide_password=True)
+    return StoreError(f"the database {shown(url)} refused: {masked(first, url)[:200]}")

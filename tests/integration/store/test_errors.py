@@ -21,10 +21,10 @@ from reconciler.store.errors import (
     DatabaseReadOnly,
     DatabaseUnreachable,
     StoreError,
-    shown,
     store_error,
 )
 from reconciler.store.schema import upgrade
+from reconciler.store.urls import shown
 
 SECRET = "hunter2-and-more"
 

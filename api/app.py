@@ -22,7 +22,7 @@ from api.metrics import Metrics
 from api.resources.documentation import Described
 from api.routes import ROUTES
 from api.service import Service
-from reconciler.store.errors import StoreError
+from reconciler.store.errors import OutcomeUnknown, StoreError
 
 _log = logging.getLogger("accord.api")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -109,7 +109,11 @@ def _answer_problem(request: falcon.Request, response: falcon.Response, problem:
 def _answer_unavailable(request: falcon.Request, response: falcon.Response, error: StoreError, _: Any) -> None:
     # only the operator may know which database, and why
     _log.error("%s", error, extra={"requestId": request.env.get("accord.request_id")})
-    _answer_problem(request, response, Unavailable("the database cannot be used now; nothing was decided or changed"), None)
+    _answer_problem(request, response, Unavailable(_UNKNOWN if isinstance(error, OutcomeUnknown) else _UNCHANGED), None)
+
+
+_UNCHANGED = "the database cannot be used now; nothing was decided or changed"
+_UNKNOWN = "the database did not confirm a change, which may stand or be lost; look, and try again"
 
 
 def _answer_http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any) -> None:

@@ -28,6 +28,7 @@ class Metrics:
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
             registry=self.registry,
         )
+        self.database_up = self._gauge("accord_database_up", "1 if the database answered when these figures were asked for.")
         self.generation = self._gauge("accord_generation", "The generation that decisions are based on.")
         self.revision_age = self._gauge("accord_revision_age_seconds", "Seconds since the last revision was applied.")
         self.mails_waiting = self._gauge("accord_mails_waiting", "Messages in the outbox that are waiting to be sent.")

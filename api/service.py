@@ -27,6 +27,7 @@ from api.settings import Settings
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
+from api.state.watch import Watch
 from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS
 from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
@@ -60,7 +61,9 @@ class Service:
         self.delivery = Delivery(settings.mail, self.reader, self.message_kinds, self.metrics)
         self._stopping = threading.Event()
         self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
+        self._watch = Watch(self.database)
         self._background: list[Periodic] = [
+            *self._watch.tasks(),
             *self.resync.tasks(),
             self.known.reading(),
             purge.purging(self.reader),
@@ -103,6 +106,7 @@ class Service:
             self._filling.join(_PATIENCE)
         self.uses.stop()
         self.domains.close()
+        self._watch.close()
         self.reader.close()
         self.database.close()
 

@@ -17,7 +17,7 @@ from api.state.reader import Reader
 from api.state.snapshots import STAMP_COLUMNS, Stamp
 from reconciler.store import tables
 from reconciler.store.audit import Event
-from reconciler.store.engine import Connection
+from reconciler.store.engine import READ_ONLY, Connection
 from reconciler.store.tables import instant_text
 
 MOST_TOKENS = 100
@@ -61,7 +61,7 @@ class Minted(NamedTuple):
 
 def find(reader: Reader, secret: str) -> Found | None:
     """The credential with this secret, valid or not, in one indexed read. Raises StoreError."""
-    row = reader.row(_FIND, fingerprint(secret))
+    row = reader.row_of_primary(_FIND, fingerprint(secret))
     if row is None:
         return None
     credential = Credential._make((*row[:8], read_narrowing(row[8], row[9])))
@@ -69,7 +69,7 @@ def find(reader: Reader, secret: str) -> Found | None:
     return Found(credential, user_id, name, not any(switches), Stamp(generation, mark, revision), domain, read_at)
 
 
-_FIND = f"""SELECT t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
+_FIND = f"""SELECT {READ_ONLY}, t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
 t.password_change_required, t.issuers, t.permitted_ips,
 u.id, u.name, d.domain, d.read_at, {STAMP_COLUMNS}, {accounts.SWITCH_COLUMNS}
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 from typing import Any
 
 from api.errors import NotFound, Unauthenticated, Unavailable
@@ -10,6 +11,7 @@ from api.http.operations import Call, operation
 from api.resources.base import Resource
 from api.state import history
 from api.state.snapshots import read_stamp
+from reconciler.store.errors import StoreError
 from reconciler.store.schema import HEAD
 
 TAG = "Operation"
@@ -44,6 +46,9 @@ class Readiness(Resource):
 class Metrics(Resource):
     """Figures for Prometheus."""
 
+    _applied_at: datetime | None = None
+    """When the last revision was applied, as far as is known."""
+
     @operation(
         "Metrics",
         access="anybody",
@@ -57,10 +62,15 @@ class Metrics(Resource):
         Without either setting there is nothing here."""
         self._refuse_strangers(call)
         metrics = self.service.metrics
-        metrics.generation.set(read_stamp(self.service.reader).generation)
-        applied_at = history.last_applied_at(self.service.reader)
-        if applied_at is not None:
-            metrics.revision_age.set((call.now - applied_at).total_seconds())
+        try:
+            metrics.generation.set(read_stamp(self.service.reader).generation)
+            self._applied_at = history.last_applied_at(self.service.reader)
+        except StoreError:  # what is known without it may be what tells why
+            metrics.database_up.set(0)
+        else:
+            metrics.database_up.set(1)
+        if self._applied_at is not None:
+            metrics.revision_age.set((call.now - self._applied_at).total_seconds())
         return metrics.exposition()
 
     def _refuse_strangers(self, call: Call) -> None:

@@ -36,7 +36,7 @@ IDLE = 30
 """Seconds of silence after which a connection is closed."""
 PATIENCE = 30.0
 """Seconds for accepted requests to finish when stopping."""
-QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect")
+QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect", "/healthz")
 QUICK_BODY = 4 * 1024
 """Bytes. A request with a body up to this size is answered sooner than a thread could take it over."""
 
@@ -130,8 +130,8 @@ def _is_quick(request: HTTPRequestParser) -> bool:
     return not request.error and request.path.startswith(QUICK) and request.body_bytes_received <= QUICK_BODY
 
 
-def _is_never_quick(_: HTTPRequestParser) -> bool:
-    return False  # over a network, a read is a wait
+def _asks_no_server(request: HTTPRequestParser) -> bool:
+    return not request.error and request.path == "/healthz"  # over a network, a read is a wait
 
 
 def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -140,7 +140,7 @@ def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
         service = Service(settings)
         service.start()
         try:
-            quick = _is_quick if service.database.is_sqlite else _is_never_quick
+            quick = _is_quick if service.database.is_sqlite else _asks_no_server
             app = create_app(service)
             with serving_metrics(app, settings.metrics_listen):
                 _Waitress(app, settings, listening, quick).run(ready)
@@ -167,7 +167,7 @@ class _Waitress:
         app: falcon.App[Any, Any],
         settings: Settings,
         listening: socket.socket,
-        is_quick: Callable[[HTTPRequestParser], bool] = _is_never_quick,
+        is_quick: Callable[[HTTPRequestParser], bool] = _asks_no_server,
     ) -> None:
         self._lanes = _Lanes(settings.threads, is_quick)
         self._server = create_server(

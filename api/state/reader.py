@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
-from reconciler.store.engine import Database
-from reconciler.store.errors import DatabaseUnreachable
+from reconciler.store.engine import READ_ONLY, Database
+from reconciler.store.errors import DatabaseSilent, DatabaseUnreachable, NotPrimary
 
 Row = tuple[Any, ...]
+Found = TypeVar("Found")
 _PATIENCE = 1000
 """Milliseconds. SQLite's readers wait for a recovery only, and a prompt refusal beats a decision that hangs."""
+
+
+_BUDGET = 4.0
+"""Seconds after which a statement whose connection was lost is not tried again."""
 
 
 class Reader:
@@ -20,6 +27,7 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._is_sqlite = database.is_sqlite
         self._local = threading.local()
         self._opened: list[Any] = []
         self.reconnects = 0
@@ -27,21 +35,41 @@ class Reader:
 
     def rows(self, statement: str, *values: Any) -> list[Row]:
         """The rows of a statement, with `?` as the placeholder of values. Raises StoreError."""
-        try:
-            return self._rows(statement, values)
-        except DatabaseUnreachable:
-            return self._rows(statement, values)
+        return self._tried_twice(self._rows, statement, values)
 
     def row(self, statement: str, *values: Any) -> Row | None:
         """The first row, or None."""
         found = self.rows(statement, *values)
         return found[0] if found else None
 
+    def row_of_primary(self, statement: str, *values: Any) -> Row | None:
+        """The first row of a statement whose first column is READ_ONLY, without that column; never from a standby."""
+        return self._tried_twice(self._row_of_primary, statement, values)
+
+    def _tried_twice(self, ask: Callable[[str, tuple[Any, ...]], Found], statement: str, values: tuple[Any, ...]) -> Found:
+        began = time.monotonic()
+        try:
+            return ask(statement, values)
+        except DatabaseSilent:
+            raise
+        except DatabaseUnreachable:
+            if time.monotonic() - began > _BUDGET / 2:
+                raise
+            return ask(statement, values)
+
+    def _row_of_primary(self, statement: str, values: tuple[Any, ...]) -> Row | None:
+        found = self._rows(statement, values)
+        first = found[0] if found else None
+        if not self._is_sqlite and (first or self._rows(f"SELECT {READ_ONLY}", ())[0])[0]:
+            self._lose(self._local.connection)
+            raise NotPrimary(f"the database {self.database.shown} was answered by a standby, which may not know what was revoked")
+        return first and first[1:]
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything that this thread reads within is of one moment."""
-        self.rows("SELECT 1")  # notices a lost connection before anything has been read
-        self._rows("BEGIN" if self.database.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
+        self.row_of_primary(f"SELECT {READ_ONLY}")  # notices a lost connection before anything has been read
+        self._rows("BEGIN" if self._is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
         try:
             yield
         finally:
@@ -57,10 +85,8 @@ class Reader:
         if connection is None:
             self._local.file = file
             connection = self._local.connection = self._connect()
-        if not self.database.is_sqlite:
-            statement = statement.replace("?", "%s")
         try:
-            cursor = connection.execute(statement, values)
+            cursor = connection.execute(_for_sqlite(statement) if self._is_sqlite else _for_postgresql(statement), values)
             found: list[Row] = cursor.fetchall() if cursor.description else []
         except BaseException:
             self._lose(connection)
@@ -76,7 +102,7 @@ class Reader:
     def _connect(self) -> Any:
         connection = self.database.driver_connection()
         self._opened.append(connection)
-        if self.database.is_sqlite:
+        if self._is_sqlite:
             connection.execute("PRAGMA cache_size = -8192")  # KiB for each thread
             connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
         return connection
@@ -90,3 +116,13 @@ class Reader:
         self._opened.remove(connection)
         with suppress(Exception):
             connection.close()
+
+
+@lru_cache(maxsize=1024)
+def _for_postgresql(statement: str) -> str:
+    return statement.replace("?", "%s")
+
+
+@lru_cache(maxsize=1024)
+def _for_sqlite(statement: str) -> str:
+    return statement.replace(READ_ONLY, "0")  # a file has no standby

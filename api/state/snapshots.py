@@ -22,6 +22,7 @@ from api.state.reader import Reader, Row
 from reconciler.access.resources import Issuer, Membership, Permission, Team
 from reconciler.access.state import AccessState, teams_of
 from reconciler.access.touched import EVERYTHING, Touched
+from reconciler.store.engine import READ_ONLY
 from reconciler.store.errors import StoreError
 from reconciler.store.generations import BETWEEN, read_touched
 from reconciler.store.rows import COLUMNS, read_issuer, read_team, read_until
@@ -293,9 +294,10 @@ def _team(rows: Sequence[Row]) -> Team:
 
 def read_stamp(reader: Reader) -> Stamp:
     """The stamp of this moment, or of the snapshot. Raises StoreError."""
-    return Stamp(*reader.rows(f"SELECT {STAMP_COLUMNS}")[0])
+    return Stamp._make(reader.row_of_primary(_STAMP) or ())
 
 
+_STAMP = f"SELECT {READ_ONLY}, {STAMP_COLUMNS}"
 # a directory account's memberships are those of its AD groups, which are their reason; anybody else's are declared
 _ACCOUNTS_OF = f"""SELECT {STAMP_COLUMNS},
 u.id, u.name, u.type, u.source, {SWITCH_COLUMNS},

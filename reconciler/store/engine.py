@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, OutcomeUnknown, StoreError, translated
+from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, NotPrimary, OutcomeUnknown, StoreError, translated
 from reconciler.store.urls import POSTGRESQL, read_url, shown
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ PATIENT = Limits(10.0, 3600.0, 3600.0)
 """For commands: a statement may write a million rows, and somebody may think while a plan waits for a yes."""
 PROMPT = Limits(2.0, 3.0, 60.0)
 """For a service, whose callers would rather hear that there is no answer."""
+READ_ONLY = "(pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)"
+"""Whether a PostgreSQL server is a standby, or was made read-only; unlike `transaction_read_only`, whatever transaction asks."""
+_READ_ONLY_STATE = "25006"
+"""PostgreSQL's code for a change that a standby refuses."""
 _LOCK = 0x_AC_C0_2D
 """The key of the PostgreSQL advisory lock that writers of declared facts take."""
 KEPT = ("teams", "issuers", "memberships", "permissions", "email_templates", "settings")
@@ -66,15 +70,17 @@ class Database:
                 " (in a password, write `@`, `/` and `:` as %40, %2F and %3A)"
             )
         self._wait = _seconds(parsed, "timeout", WAIT)
-        self._servers: Servers | None = None
+        self.servers: Servers | None = None
+        """PostgreSQL's; None for a file."""
+        self._asks_primary = pooled
         if parsed.drivername == POSTGRESQL:
             limits = PROMPT if pooled else PATIENT
             self._limits = limits._replace(
                 connecting=_seconds(parsed, "connect_timeout", limits.connecting),
                 answer=_seconds(parsed, "answer_timeout", limits.answer),
             )
-            self._servers = _servers(parsed.difference_update_query(_OUR_OPTIONS), url, self._limits, read_only)
-            self._engine = _postgresql(self._servers, self._wait + self._limits.answer, pooled)
+            self.servers = _servers(parsed.difference_update_query(_OUR_OPTIONS), url, self._limits, read_only)
+            self._engine = _postgresql(self.servers, self._wait + self._limits.answer, pooled)
         else:
             self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only)
 
@@ -134,6 +140,7 @@ class Database:
             else:
                 self._begin(connection, "ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
+                self._require_primary(connection)
                 yield connection
             finally:
                 _roll_back(connection)
@@ -176,10 +183,18 @@ class Database:
                     for lock in locks:
                         connection.execute(lock)
                 yield connection
-            except BaseException:
+            except BaseException as error:
                 _roll_back(connection)
+                if getattr(getattr(error, "orig", None), "sqlstate", None) == _READ_ONLY_STATE:
+                    connection.invalidate()
                 raise
             self._commit(connection)
+
+    def _require_primary(self, connection: Connection) -> None:
+        # behind a pooler, each transaction may be on another server; one that writes finds out by itself
+        if self._asks_primary and not self.is_sqlite and connection.exec_driver_sql(f"SELECT {READ_ONLY}").scalar():
+            connection.invalidate()
+            raise NotPrimary(f"the database {self.shown} was answered by a standby")
 
     def _begin(self, connection: Connection, kind: str = "") -> None:
         # in the transaction, because a pooler gives the session to others after it
@@ -213,12 +228,12 @@ class Database:
         """
         self._require_file()
         with self.translated():
-            if self._servers is None:
+            if self.servers is None:
                 proxy = self._engine.raw_connection()
                 file: Any = proxy.driver_connection
                 proxy.detach()
                 return file
-            connection = self._servers.connect(self._limits.answer, although_silent=although_silent)
+            connection = self.servers.connect(self._limits.answer, although_silent=although_silent)
             if not connection.is_pooled:  # the server gives up before us, and says so: it is only slow
                 connection.execute(f"SET statement_timeout = {max(1, int(self._limits.answer * 900))}")
         return connection

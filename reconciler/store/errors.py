@@ -18,6 +18,10 @@ class DatabaseUnreachable(StoreError):
     """There is no database at the URL, or it does not answer."""
 
 
+class DatabaseSilent(DatabaseUnreachable):
+    """It may be there, but does not answer in time."""
+
+
 class NotPrimary(DatabaseUnreachable):
     """The server that was reached is not the one to write to: a standby, made read-only, or a primary of the past."""
 
@@ -90,7 +94,7 @@ _WORDS: tuple[_Signs, ...] = (
         ("28P01", "28000", "password authentication failed", "no password supplied"),
         "does not accept this account or its password",
     ),
-    (DatabaseUnreachable, (SILENT,), "does not answer in time"),
+    (DatabaseSilent, (SILENT, "connection timeout"), "does not answer in time"),
     (DatabaseBusy, ("57014",), "did not finish a statement in time; try again"),
     (
         DatabaseUnreachable,
@@ -100,7 +104,6 @@ _WORDS: tuple[_Signs, ...] = (
             "connection refused",
             "connection failed",
             "connection is closed",
-            "connection timeout",
             "server closed the connection",
             "consuming input failed",
             "ssl syscall error",

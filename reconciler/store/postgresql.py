@@ -27,8 +27,6 @@ from reconciler.store.urls import hosts_of, shown
 from reconciler.wording.nearest import did_you_mean
 
 LOST = "the connection is lost"
-READ_ONLY = "(pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)"
-"""Whether a server is a standby, or was made read-only; unlike `transaction_read_only`, whatever transaction asks."""
 _GRACE = 0.25
 """Seconds for the other hosts to answer when one has: the primary of the past may answer first."""
 _RESOLVING = 1.0

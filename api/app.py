@@ -14,11 +14,12 @@ from typing import Any
 import falcon
 import orjson
 
+from api.authentication.logins import text_of
+from api.authentication.places import site_of
 from api.errors import Forbidden, Problem, Unavailable
 from api.http.admission import VERDICTS, is_for_proxies
 from api.http.openapi import document
-from api.http.operations import Resource
-from api.metrics import Metrics
+from api.http.operations import ACTOR, Resource
 from api.resources.documentation import Described
 from api.routes import ROUTES
 from api.service import Service
@@ -30,7 +31,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     """The application over a service that has been started."""
-    app = falcon.App(middleware=[RequestMiddleware(service.metrics)])
+    app = falcon.App(middleware=[RequestMiddleware(service)])
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.keep_blank_qs_values = True
     app.add_error_handler(Problem, _answer_problem)
@@ -46,8 +47,10 @@ def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
 class RequestMiddleware:
     """Gives every request an ID and headers, refuses what no client sends, counts and logs."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, service: Service) -> None:
+        self._metrics = service.metrics
+        self._log = service.refusal_log
+        self._refusals = service.refusals
         self._latencies: dict[tuple[Any, ...], Any] = {}
         self._ids = map("{}-{:x}".format, itertools.repeat(os.urandom(6).hex()), itertools.count())
 
@@ -83,9 +86,26 @@ class RequestMiddleware:
         latency.observe(took)
         if "accord.problem" in request.env:
             self._metrics.refusals.labels(request.env["accord.problem"]).inc()
+            if "accord.refused" in request.env and isinstance(resource, Resource):
+                self._record_refusal(request, resource, request.env["accord.refused"])
         if _log.isEnabledFor(logging.DEBUG):
             more = {"requestId": request.env["accord.request_id"], "milliseconds": round(took * 1000, 2)}
             _log.debug("%s %s %s", *key, extra=more)
+
+    def _record_refusal(self, request: falcon.Request, resource: Resource, problem: Problem) -> None:
+        """Log a call that its caller may not make; if an account made it, count it for the audit log (ASVS 16.3.2)."""
+        address, actor = resource.admission.address_of(request.env), problem.actor or request.env.get(ACTOR, "")
+        facts = {
+            "status": problem.status,
+            "actor": actor or "-",
+            "address": text_of(address),
+            "operation": f"{request.method} {request.uri_template}",
+            "reason": problem.why,
+            "requestId": request.env["accord.request_id"],
+        }
+        self._log.refuse(site_of(address), facts)
+        if actor and problem.status == 403 and not is_for_proxies(request.path):  # these ask for decisions, which may be no
+            self._refusals.count_call(problem, actor, text_of(address))
 
 
 def _answer(
@@ -102,6 +122,8 @@ def _answer(
 def _answer_problem(request: falcon.Request, response: falcon.Response, problem: Problem, _: Any) -> None:
     if is_for_proxies(request.path) and problem.status < 500 and problem.status not in VERDICTS:
         problem = Forbidden(problem.detail, reason="not-understood")
+    if problem.status in (401, 403):
+        request.env["accord.refused"] = problem
     response.set_headers(problem.headers)
     _answer(request, response, problem.status, problem.name, problem.title, problem.detail, problem.more)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 
 class Problem(Exception):
@@ -16,6 +16,15 @@ class Problem(Exception):
         super().__init__(detail)
         self.detail = detail
         self.more = more
+        self.actor = ""
+        """The account that is refused, if it is known. Neither this nor `why` is ever in the answer."""
+        self.why = str(more.get("reason", self.name))
+        """The reason, for the log."""
+
+    def of(self, actor: str, why: str = "") -> Self:
+        """This problem, with whom it concerns and why, for logs alone."""
+        self.actor, self.why = actor, why or self.why
+        return self
 
     @property
     def headers(self) -> dict[str, str]:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from api import purge
 from api.authentication.known_networks import KnownNetworks
-from api.authentication.logins import LoggedIn, log_in
+from api.authentication.logins import COUNTED_TOGETHER, LoggedIn, LoginRefused, log_in, text_of
 from api.authentication.password_mails import PasswordMails
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
+from api.authentication.refusals import LOGIN, Refusals
 from api.authentication.uses import Uses
 from api.background import Periodic
 from api.certificates import reminders
@@ -23,6 +24,7 @@ from api.directory.resync import Resync, bound
 from api.mail.delivery import Delivery
 from api.metrics import Metrics
 from api.outbox.kinds import MessageKind
+from api.refusal_log import WINDOW, RefusalLog
 from api.settings import Settings
 from api.state.freshness import Freshness
 from api.state.reader import Reader
@@ -51,6 +53,8 @@ class Service:
         self.domains = Domains(settings.directories)
         self.freshness = Freshness({each.dns_name: each.resync + each.grace for each in settings.directories})
         self.uses = Uses(self.database)
+        self.refusals = Refusals(self.database)
+        self.refusal_log = RefusalLog()
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
         self.register = Register(self.reader, self.keeper, self.freshness)
         self.resync = Resync(self.domains, self.reader, self.metrics)
@@ -66,6 +70,7 @@ class Service:
             *self._watch.tasks(),
             *self.resync.tasks(),
             self.known.reading(),
+            Periodic("telling what the log left out", lambda *_: self.refusal_log.tell(), every=WINDOW),
             purge.purging(self.reader),
             reminders.reminding(self.database, self.metrics),
         ]
@@ -79,6 +84,7 @@ class Service:
             self.metrics.directory_bound.labels(directory.dns_name).set(bound(directory).total_seconds())
         self._filling.start()
         self.uses.start()
+        self.refusals.start()
         self.delivery.start()
         for each in self._background:
             each.start()
@@ -86,12 +92,19 @@ class Service:
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
         with self.passwords.place(self.known.guest(address)):  # until the end: waiting to write to the database holds a thread
-            if is_for_directory(self.domains, self.reader, name):
-                found = log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
-            else:
-                found = log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+            try:
+                found = self._log_in(name, password, address, now)
+            except LoginRefused as refused:
+                if refused.why in COUNTED_TOGETHER:
+                    self.refusals.count(LOGIN, refused.actor, refused.why, text_of(address), now)
+                raise
         self.known.add(address)
         return found
+
+    def _log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
+        if is_for_directory(self.domains, self.reader, name):
+            return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
+        return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
 
     def stop(self) -> None:
         """Write what waits, and end."""
@@ -105,6 +118,7 @@ class Service:
         if self._filling.is_alive():
             self._filling.join(_PATIENCE)
         self.uses.stop()
+        self.refusals.stop()
         self.domains.close()
         self._watch.close()
         self.reader.close()

@@ -60,16 +60,13 @@ def main() -> None:
     for name, (took, logins) in (("alone", alone), ("beside logins", beside), ("beside a flood", flooded)):
         p99, share = statistics.quantiles(took, n=100)[98], logins[201] / max(1, logins.total())
         found.append((p99, share))
-        print(
-            f"{name:<16} {len(took):>9,} {statistics.median(took) * 1000:>10.2f} {p99 * 1000:>8.2f} {logins.total():>8,} {share:>10.1%}"
-        )
+        times = f"{statistics.median(took) * 1000:>10.2f} {p99 * 1000:>8.2f}"
+        print(f"{name:<16} {len(took):>9,} {times} {logins.total():>8,} {share:>10.1%}")
     print(f"the attackers' answers: {dict(sent)}")
     slower, share = found[-1][0] / found[0][0], found[-1][1]
-    held = slower <= SLOWER and share >= SUCCEED
-    print(
-        f"bars: p99 {slower:.2f} times (at most {SLOWER}), {share:.1%} succeed (at least {SUCCEED:.0%}): {'held' if held else 'MISSED'}"
-    )
-    sys.exit(not held)
+    held = "held" if slower <= SLOWER and share >= SUCCEED else "MISSED"
+    print(f"bars: p99 {slower:.2f} times (at most {SLOWER}), {share:.1%} succeed (at least {SUCCEED:.0%}): {held}")
+    sys.exit(held != "held")
 
 
 async def _prepare(port: int, session: str) -> str:

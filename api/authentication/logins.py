@@ -31,6 +31,8 @@ from reconciler.store.engine import Connection
 REFUSED = "the name or the password is wrong, or the account cannot log in now"
 ADDRESS_FACTOR = 10
 """Many people may share an address: it may fail this many times as often as an account before it has to wait."""
+COUNTED_TOGETHER = frozenset(("unknown-account", "too-many-failures"))
+"""Refusals that anybody can cause as often as they like, so that `refusals` counts them instead of an audit entry each."""
 FORGOTTEN = timedelta(hours=1)
 """Failures are forgotten after this long without another one."""
 LONGEST_NAME = 256
@@ -45,11 +47,11 @@ class LoggedIn(NamedTuple):
 
 
 class LoginRefused(Unauthenticated):
-    """A login that failed. The reason is only for metrics; the answer is always the same."""
+    """A login that failed. Account and reason are for logs; the answer is always the same."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, account: str = "") -> None:
         super().__init__(REFUSED)
-        self.reason = reason
+        self.of(account, reason)
 
 
 def log_in(
@@ -74,7 +76,7 @@ def log_in(
             record_failure(connection, account, refusal or "", address, policies, now)
         else:
             return open_session(connection, account, rehashed, address, policies, now)
-    raise LoginRefused(refusal or "unknown-account")
+    raise LoginRefused(refusal or "unknown-account", "" if account is None else account.name)
 
 
 _KEPT_HASH = """SELECT a.password_hash FROM users u JOIN account_states a ON a.user_id = u.id
@@ -111,7 +113,7 @@ def _refusal(  # noqa: PLR0911 - one return per reason
 
 def is_delayed(account: Row[Any], address: Address | None, now: datetime) -> bool:
     """Whether an account's failures make it wait; never at the address of its last login."""
-    return account.next_login_at is not None and account.next_login_at > now and account.last_login_address != _text(address)
+    return account.next_login_at is not None and account.next_login_at > now and account.last_login_address != text_of(address)
 
 
 def open_session(
@@ -128,9 +130,9 @@ def open_session(
         expires_at=now + policies.session_lifetime,
         password_change_required=required,
     )
-    values = {"last_login_at": now, "last_login_address": _text(address), **accounts.NO_FAILURES}
+    values = {"last_login_at": now, "last_login_address": text_of(address), **accounts.NO_FAILURES}
     accounts.write(connection, account.id, values if rehashed is None else values | {"password_hash": rehashed})
-    detail = {"address": _text(address), "session": session.accessor, "passwordChangeRequired": required}
+    detail = {"address": text_of(address), "session": session.accessor, "passwordChangeRequired": required}
     append(connection, [*ended, Event("login.succeed", "User", account.name, detail)], at=now, actor=account.name)
     return LoggedIn(account.name, session, required)
 
@@ -148,7 +150,9 @@ def record_failure(
             failures, until = before + 1, _next_login(before + 1, policies.max_failures, policies, now)
             accounts.write(connection, account.id, {"failed_logins": failures, "next_login_at": until})
     _record_address(connection, address, policies, now)
-    event = Event("login.fail", "User" if name else "", name, {"address": _text(address), "reason": refusal})
+    if refusal in COUNTED_TOGETHER:
+        return
+    event = Event("login.fail", "User" if name else "", name, {"address": text_of(address), "reason": refusal})
     append(connection, [event], at=now, actor=name)
 
 
@@ -198,7 +202,8 @@ def network_of(address: Address) -> str:
     return address.text if address.version == 4 else str(ip_network((address.value, 64), strict=False))
 
 
-def _text(address: Address | None) -> str:
+def text_of(address: Address | None) -> str:
+    """An address as logs show it."""
     return "unknown" if address is None else address.text
 
 

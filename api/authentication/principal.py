@@ -71,11 +71,14 @@ class Authenticator:
             raise Unauthenticated(_DEAD)
         access = self._keeper.at(found.stamp, found.name)
         moment = instant_text(now)
-        if self.fault(found, access, now, moment) is not None:
-            raise Unauthenticated(_DEAD)
+        fault = self.fault(found, access, now, moment)
+        if fault is not None:
+            raise Unauthenticated(_DEAD).of(found.name, fault)
         credential, teams = found.credential, access.teams(found.name, now)
         if not permits_call(credential, teams, address):
-            raise Forbidden("calls from this address are not permitted for this account", reason="address-not-permitted")
+            raise Forbidden("calls from this address are not permitted for this account", reason="address-not-permitted").of(
+                found.name
+            )
         interval = min(INTERVAL, access.policies.session_idle / 4) if credential.kind == "session" else INTERVAL
         used = credential.last_used_at
         if used is None or ((used[:_MINUTE] != moment[:_MINUTE] or interval < INTERVAL) and used <= instant_text(now - interval)):

@@ -63,8 +63,8 @@ def log_in(
             if refusal is None:
                 return open_session(connection, account, None, address, policies, now)
             found = refusal
-        _fail(connection, verified, found, address, policies, now)
-    raise LoginRefused(found)
+        name = _fail(connection, verified, found, address, policies, now)
+    raise LoginRefused(found, name)
 
 
 def _verify(domains: Domains, reader: Reader, name: str, password: str, now: datetime) -> _Verified | str:
@@ -161,9 +161,11 @@ def _standing(connection: Connection, account: Row[Any], address: Address | None
 
 def _fail(
     connection: Connection, verified: _Verified | str, refusal: str, address: Address | None, policies: Policies, now: datetime
-) -> None:
+) -> str:
+    """Record a failure. Returns the account's name, if it has one here."""
     account = None
     if isinstance(verified, _Verified):
         known = directory_accounts.find(connection, guid=verified.entry.guid)
         account = accounts.find(connection, known.name) if known else None
     record_failure(connection, account, refusal, address, policies, now)
+    return "" if account is None else str(account.name)

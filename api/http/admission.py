@@ -55,9 +55,9 @@ class Admission:
         """
         principal = self._authenticator.authenticate(environment.get("HTTP_AUTHORIZATION"), self.address_of(environment), now)
         if principal.credential.password_change_required and not restricted:
-            raise Forbidden("change the password first: PUT /api/v1/me/password", reason="password-change")
+            raise Forbidden("change the password first: PUT /api/v1/me/password", reason="password-change").of(principal.name)
         if access == "administrator" and not principal.is_administrator:
-            raise Forbidden("only administrators may do this", reason="not-administrator")
+            raise Forbidden("only administrators may do this", reason="not-administrator").of(principal.name)
         return principal
 
     def address_of(self, environment: Mapping[str, Any]) -> Address | None:

@@ -21,6 +21,8 @@ from api.http.schemas import NAME, Schema, ref
 
 MAX_BODY = 64 * 1024
 """Bytes."""
+ACTOR = "accord.actor"
+"""Where the environment of a request keeps the name of its caller, for logs."""
 NAMED: Mapping[str, Schema] = {"name": NAME}
 """The path parameters of a resource that has a name."""
 
@@ -124,6 +126,8 @@ def operation(
         def respond(self: Resource, request: falcon.Request, response: falcon.Response, **path_values: str) -> None:
             now = datetime.now(UTC)
             principal = None if access == "anybody" else self.admission.admit(request.env, now, access, restricted=restricted)
+            if principal is not None:
+                request.env[ACTOR] = principal.name
             for name, text in path_values.items():
                 check(validators[name], text, f"`{name}` in the path")
             value = None

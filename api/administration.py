@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Row
 
 from api.authentication import credentials
+from api.authentication.authority import Act, Authority
+from api.authentication.credentials import Ended
 from api.authentication.password_changes import check_password, replace_password
 from api.authentication.passwords import Passwords
 from api.errors import Conflict, NotFound
@@ -19,15 +21,14 @@ from api.state import accounts
 from api.state.policies import PasswordPolicy
 from reconciler.access.mails import PASSWORD_RESET
 from reconciler.access.touched import Touched
-from reconciler.store.audit import Event, append
-from reconciler.store.engine import Connection, Database
+from reconciler.store.audit import Event
 from reconciler.store.generations import raise_generation
 
 
 @contextmanager
-def _acting(database: Database, name: str) -> Iterator[tuple[Connection, Row[Any]]]:
-    with database.recording() as connection:
-        yield connection, accounts.require(accounts.find(connection, name), name)
+def _acting(authority: Authority, name: str) -> Iterator[tuple[Act, Row[Any]]]:
+    with authority.acting() as act:
+        yield act, accounts.require(accounts.find(act.connection, name), name)
 
 
 def _refuse_directory(account: Row[Any]) -> None:
@@ -36,81 +37,96 @@ def _refuse_directory(account: Row[Any]) -> None:
 
 
 def set_password(
-    database: Database,
+    authority: Authority,
     passwords: Passwords,
     policy: PasswordPolicy,
     name: str,
     password: str,
     *,
-    actor: str,
-    now: datetime,
     change_required: bool,
-    revoke_tokens: bool = False,
+    revoke_tokens: bool = True,
 ) -> None:
-    """Set an account's password and end its sessions. Raises NotFound, Conflict, Busy or StoreError."""
+    """Set the password of another account, and end its sessions and tokens. Raises NotFound, Conflict, Busy or StoreError."""
     hashed = passwords.hash(password)
-    with _acting(database, name) as (connection, account):
+    with _acting(authority, name) as (act, account):
+        _refuse_own(act, account, "change your own password with PUT /api/v1/me/password, which asks for the current one")
         _refuse_directory(account)
         check_password(password, account, policy)
-        replace_password(connection, account, hashed, now=now, change_required=change_required)
-        queue.end_password_mails(connection, account.id, "a password was set since", now)
-        ended = credentials.revoke(connection, account.id, now, kind=None if revoke_tokens else "session")
-        detail = {"changeRequired": change_required, "revokedCredentials": len(ended)}
-        append(connection, [Event("password.set", "User", name, detail)], at=now, actor=actor)
+        replace_password(act.connection, account, hashed, now=act.now, change_required=change_required)
+        queue.end_password_mails(act.connection, account.id, "a password was set since", act.now)
+        ended = _end_credentials(act, account, sessions=True, tokens=revoke_tokens)
+        act.record(Event("password.set", "User", name, {"changeRequired": change_required, "revokedCredentials": ended}))
 
 
-def reset_password(database: Database, name: str, *, actor: str, now: datetime) -> None:
-    """Request a generated password by mail. The old one stays valid until the mail is delivered.
+def reset_password(authority: Authority, name: str, *, revoke_tokens: bool = True) -> None:
+    """Request a generated password by mail. Until the mail is delivered the old one stays valid, and sessions and tokens live.
 
     Raises NotFound, Conflict or StoreError.
     """
-    with _acting(database, name) as (connection, account):
+    with _acting(authority, name) as (act, account):
+        _refuse_own(act, account, "another administrator can reset your password")
         _refuse_directory(account)
-        queue.put(connection, [NewMessage(PASSWORD_RESET, account.id)], now)
-        append(connection, [Event("password.reset", "User", name, {})], at=now, actor=actor)
+        detail: dict[str, Any] = {"revokeTokens": revoke_tokens}
+        queue.put(act.connection, [NewMessage(PASSWORD_RESET, account.id, detail=orjson.dumps(detail).decode())], act.now)
+        act.record(Event("password.reset", "User", name, detail))
 
 
-def require_password_change(database: Database, name: str, *, actor: str, now: datetime) -> None:
-    """Require a new password at the next login. Raises NotFound, Conflict or StoreError."""
-    with _acting(database, name) as (connection, account):
+def require_password_change(authority: Authority, name: str, *, end_sessions: bool = True, revoke_tokens: bool = True) -> None:
+    """Require a new password at the next login, and end sessions and tokens. Raises NotFound, Conflict or StoreError."""
+    with _acting(authority, name) as (act, account):
         _refuse_directory(account)
-        accounts.write(connection, account.id, {"password_change_required": True})
-        append(connection, [Event("password.require-change", "User", name, {})], at=now, actor=actor)
+        accounts.write(act.connection, account.id, {"password_change_required": True})
+        ended = _end_credentials(act, account, sessions=end_sessions, tokens=revoke_tokens)
+        act.record(Event("password.require-change", "User", name, {"revokedCredentials": ended}))
 
 
-def set_disabled(database: Database, name: str, disabled: bool, *, actor: str, now: datetime) -> None:
-    """Disable an account, or take that back: the administrators' own switch, beside Git's and the directory's.
+def set_disabled(authority: Authority, name: str, disabled: bool) -> None:
+    """Disable another account, or take that back: the administrators' own switch, beside Git's and the directory's.
 
-    Raises NotFound or StoreError.
+    Raises NotFound, Conflict or StoreError.
     """
-    with _acting(database, name) as (connection, account):
+    with _acting(authority, name) as (act, account):
+        _refuse_own(act, account, "you cannot disable yourself; ask another administrator")
         if bool(account.disabled_by_administrator) is disabled:
             return
-        accounts.write(connection, account.id, {"disabled_by_administrator": disabled})
-        raise_generation(connection, Touched(frozenset({account.name})))
-        ended = credentials.revoke(connection, account.id, now) if disabled else []
-        action = "account.disable" if disabled else "account.enable"
-        append(connection, [Event(action, "User", name, {"revokedCredentials": len(ended)})], at=now, actor=actor)
+        accounts.write(act.connection, account.id, {"disabled_by_administrator": disabled})
+        raise_generation(act.connection, Touched(frozenset({account.name})))
+        ended = credentials.revoke(act.connection, account.id, act.now) if disabled else []
+        detail: dict[str, Any] = {"revokedCredentials": len(ended)}
+        if disabled:
+            detail["mintedForOthers"] = credentials.minted_for_others(act.connection, account.id, act.now)
+        act.record(Event("account.disable" if disabled else "account.enable", "User", name, detail))
 
 
-def unlock(database: Database, name: str, *, actor: str, now: datetime) -> None:
+def unlock(authority: Authority, name: str) -> None:
     """Forget an account's failed logins. Raises NotFound or StoreError."""
-    with _acting(database, name) as (connection, account):
-        accounts.write(connection, account.id, accounts.NO_FAILURES)
-        append(connection, [Event("account.unlock", "User", name, {})], at=now, actor=actor)
+    with _acting(authority, name) as (act, account):
+        accounts.write(act.connection, account.id, accounts.NO_FAILURES)
+        act.record(Event("account.unlock", "User", name, {}))
 
 
-def revoke_credentials(database: Database, name: str, accessors: Sequence[str] | None, *, actor: str, now: datetime) -> int:
-    """Revoke these tokens and sessions of an account, or all of them if None are named; how many ended.
+def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str] | None) -> int:
+    """Revoke these tokens and sessions of an account, or all of them if None are named, with all that was minted with them.
 
-    Raises NotFound or StoreError.
+    Returns how many ended. Raises NotFound or StoreError.
     """
-    ended: list[str] = []
-    with _acting(database, name) as (connection, account):
+    ended: list[Ended] = []
+    with _acting(authority, name) as (act, account):
         for accessor in [None] if accessors is None else accessors:
-            revoked = credentials.revoke(connection, account.id, now, accessor=accessor)
+            revoked = credentials.revoke(act.connection, account.id, act.now, accessor=accessor, with_minted=True)
             if accessor is not None and not revoked:
                 raise NotFound(f"{name} has no live token or session `{accessor}`; nothing was revoked")
             ended += revoked
-        append(connection, credentials.revoked_events(name, ended, "operator"), at=now, actor=actor)
+        act.record(*credentials.revoked_events(ended, "operator"))
     return len(ended)
+
+
+def _end_credentials(act: Act, account: Row[Any], *, sessions: bool, tokens: bool) -> int:
+    kinds = [kind for kind, ends in (("session", sessions), ("token", tokens)) if ends]
+    return sum(len(credentials.revoke(act.connection, account.id, act.now, kind=kind)) for kind in kinds)
+
+
+def _refuse_own(act: Act, account: Row[Any], instead: str) -> None:
+    """Raise Conflict if somebody acts on the own account as on another's."""
+    if act.principal is not None and act.principal.account.id == account.id:
+        raise Conflict(instead)

@@ -84,6 +84,14 @@ class Declared(Conflict):
     name = "declared-in-git"
 
 
+class TooSlow(Problem):
+    """A body that took too long to arrive."""
+
+    status = 408
+    title = "The request arrived too slowly"
+    name = "too-slow"
+
+
 class TooLarge(Problem):
     """A body over the limit."""
 

@@ -10,7 +10,7 @@ import random
 import threading
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, or_, select
 
 from api.authentication.logins import forget_failures
 from api.background import Periodic
@@ -71,8 +71,11 @@ def _delete(database: Database, numbers: list[int], limits: dict[str, datetime])
     over = [
         (columns.kind == kind) & ((columns.expires_at <= limit) | (columns.revoked_at <= limit)) for kind, limit in limits.items()
     ]
+    minted = tables.tokens.alias("minted")
+    # one that minted another is kept as long as that: to revoke it ends all that came of it
+    is_minter = select(minted.c.id).where(minted.c.minter == columns.accessor).exists()
     with database.recording() as connection:
-        connection.execute(delete(tables.tokens).where(columns.id.in_(numbers), or_(*over)))
+        connection.execute(delete(tables.tokens).where(columns.id.in_(numbers), or_(*over), ~is_minter))
 
 
 def _purge_mails(reader: Reader, now: datetime, stopping: threading.Event) -> None:

@@ -50,13 +50,15 @@ class Service:
         self.keeper = AccessKeeper(self.reader)
         self.passwords = Passwords(settings.hashes, waiting=waiting_logins(settings.threads, settings.hashes))
         self.known = KnownNetworks(self.reader)
+        self.unknown = threading.BoundedSemaphore(max(1, settings.threads // 2))
+        """Places for callers who are not known before the body of their request has arrived."""
         self.domains = Domains(settings.directories)
         self.freshness = Freshness({each.dns_name: each.resync + each.grace for each in settings.directories})
         self.uses = Uses(self.database)
         self.refusals = Refusals(self.database)
         self.refusal_log = RefusalLog()
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
-        self.register = Register(self.reader, self.keeper, self.freshness)
+        self.register = Register(self.reader, self.freshness)
         self.resync = Resync(self.domains, self.reader, self.metrics)
         self.message_kinds: dict[str, MessageKind] = {
             **dict.fromkeys(PASSWORD_MAILS, PasswordMails(lambda: self.keeper.now().policies, self.passwords)),

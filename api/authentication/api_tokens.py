@@ -1,4 +1,8 @@
-"""Minting and revoking API tokens: each one transaction, with its entry in the audit log."""
+"""Minting and revoking API tokens: each one transaction, with its entry in the audit log.
+
+Nothing that a credential mints is wider or lives longer than it, and what a token minted ends with it. Two things start anew: a
+session mints with a password that was just given; and an application's token gets its successor.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import orjson
+from sqlalchemy import Row, select
+
 from api.authentication import credentials
+from api.authentication.authority import Act, Authority, CallersAuthority, require_fresh
 from api.authentication.principal import Principal
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.state import accounts
 from api.state.reader import Reader
 from reconciler.access.instants import format_instant
 from reconciler.access.permitted_ips import parse_rule
-from reconciler.store.audit import Event, append
-from reconciler.store.engine import Database
-from reconciler.store.tables import read_instant
+from reconciler.store import tables
+from reconciler.store.audit import Event
 
 _CLOCKS = timedelta(minutes=1)
 """How far a client's clock may be from ours."""
@@ -30,51 +37,107 @@ class TokenRequest(NamedTuple):
     permitted_ips: Sequence[str] | None = None
 
 
-def mint_own(reader: Reader, principal: Principal, request: TokenRequest, now: datetime) -> dict[str, Any]:
+def mint_own(reader: Reader, authority: CallersAuthority, request: TokenRequest) -> dict[str, Any]:
     """Mint a token for the caller's own account; the token as the API shows it, with its secret.
+
+    An application's token that asks for one that outlives it gets its successor.
 
     Raises Unauthenticated, Forbidden, Invalid, Conflict or StoreError.
     """
-    return _mint(reader, principal, principal.name, request, now)
+    with authority.acting() as act:
+        minter = act.caller.credential
+        if minter.kind == "session":
+            require_fresh(act.caller)
+        elif _asks_for_successor(act.caller, request):
+            return _shown(reader, act, act.caller.account.id, _mint_successor(act, request))
+        elif request.expires_at > minter.ends:
+            raise Conflict("a token cannot mint one that outlives it; log in")
+        if minter.narrowing.is_narrowed:
+            raise Forbidden("a narrowed token cannot mint others", reason="narrowed")
+        return _mint(reader, act, act.actor, request)
 
 
-def mint_for(reader: Reader, principal: Principal, name: str, request: TokenRequest, now: datetime) -> dict[str, Any]:
-    """Mint a token for a declared account, as its administrators do. Raises NotFound as well."""
-    return _mint(reader, principal, name, request, now, only_declared=True)
-
-
-def _mint(
-    reader: Reader, principal: Principal, name: str, request: TokenRequest, now: datetime, *, only_declared: bool = False
-) -> dict[str, Any]:
-    _check_minter(principal, request)
-    _check_request(principal, request, now)
-    with reader.database.recording() as connection:
-        credentials.require_live(connection, principal.credential.id)
-        account = accounts.require(accounts.find(connection, name), name)
-        if only_declared and account.source == "directory":
+def mint_for(reader: Reader, authority: CallersAuthority, name: str, request: TokenRequest) -> dict[str, Any]:
+    """Mint a token for an application, as administrators do. Raises NotFound as well."""
+    with authority.acting() as act:
+        account = accounts.require(accounts.find(act.connection, name), name)
+        if account.source == "directory":
             raise Conflict(f"`{name}` is a directory account; only its owner can mint its tokens")
-        if accounts.is_disabled(account):
-            raise Conflict(f"`{name}` is disabled")
-        minted = credentials.mint(connection, account.id, "token", now=now, **request._asdict())
-        detail = {"accessor": minted.accessor, "name": request.name, "expiresAt": format_instant(request.expires_at)}
-        append(connection, [Event("token.create", "User", name, detail)], at=now, actor=principal.name)
-    shown = next(each for each in credentials.list_credentials(reader, account.id, now) if each["id"] == minted.accessor)
-    return {"token": minted.secret, **shown}
+        if account.id == act.caller.account.id:
+            raise Conflict("mint your own tokens with POST /api/v1/me/tokens")
+        if account.type == "person":
+            raise Forbidden("administrators may mint tokens only for applications", reason="person")
+        return _mint(reader, act, name, request)
 
 
-def _check_minter(principal: Principal, request: TokenRequest) -> None:
-    """Raise Forbidden or Conflict if the new token would be wider, or live longer, than the credential that mints it."""
-    minter = principal.credential
-    if minter.narrowing.is_narrowed:
-        raise Forbidden("a narrowed token cannot mint others", reason="narrowed")
-    if minter.kind == "token" and request.expires_at > read_instant(minter.expires_at):
-        raise Conflict("a token cannot mint one that outlives it; log in")
+def _mint(reader: Reader, act: Act, name: str, request: TokenRequest) -> dict[str, Any]:
+    _check_request(act, request)
+    account = accounts.require(accounts.find(act.connection, name), name)
+    if accounts.is_disabled(account):
+        raise Conflict(f"`{name}` is disabled")
+    minted = _new(act, account.id, request)
+    act.record(Event("token.create", "User", name, {"name": request.name, **_detail(minted)}))
+    return _shown(reader, act, account.id, minted)
 
 
-def _check_request(principal: Principal, request: TokenRequest, now: datetime) -> None:
+def _new(act: Act, user_id: int, request: TokenRequest, *, succeeds: bool = False) -> credentials.Minted:
+    minter = act.caller.credential.accessor
+    return credentials.mint(act.connection, user_id, "token", now=act.now, minter=minter, succeeds=succeeds, **request._asdict())
+
+
+def _detail(minted: credentials.Minted) -> dict[str, Any]:
+    return {"accessor": minted.accessor, "expiresAt": format_instant(minted.expires_at)}
+
+
+def _shown(reader: Reader, act: Act, user_id: int, minted: credentials.Minted) -> dict[str, Any]:
+    with reader.within(act.connection):
+        found = credentials.list_credentials(reader, user_id, act.now)
+    return {"token": minted.secret, **next(each for each in found if each["id"] == minted.accessor)}
+
+
+def _asks_for_successor(caller: Principal, request: TokenRequest) -> bool:
+    return caller.account.type == "application" and request.expires_at > caller.credential.ends
+
+
+def _mint_successor(act: Act, request: TokenRequest) -> credentials.Minted:
+    """The successor of an application's token: narrowed like it, and it lives no longer than that did.
+
+    The old one ends when the overlap is over. A successor that was never used is replaced: its secret may have been lost.
+    """
+    caller, old = act.caller, act.caller.credential
+    if request.issuers is not None or request.permitted_ips is not None:
+        raise Conflict("a successor is narrowed like the token that it succeeds; leave out `issuers` and `permittedIPs`")
+    before = _successor_of(act, old.accessor)
+    if before is not None and before.last_used_at is not None:
+        raise Conflict(f"this token already has a successor in use, `{before.accessor}`")
+    if before is not None:
+        replaced = credentials.revoke(act.connection, caller.account.id, act.now, accessor=before.accessor)
+        act.record(*credentials.revoked_events(replaced, "replaced"))
+    policies = caller.access.policies
+    lifetime = min(old.ends - old.began, policies.token_max_lifetime, request.expires_at - act.now)
+    columns = tables.tokens.c
+    its_own = columns.id == old.id
+    narrowing = act.connection.execute(select(columns.issuers, columns.permitted_ips).where(its_own)).one()
+    issuers, permitted_ips = (each and orjson.loads(each) for each in narrowing)
+    successor = TokenRequest(request.name, act.now + lifetime, issuers, permitted_ips)
+    minted = _new(act, caller.account.id, successor, succeeds=True)
+    ends = min(old.ends, act.now + policies.token_overlap)
+    act.connection.execute(tables.tokens.update().where(its_own).values(expires_at=ends))
+    act.record(Event("token.succeed", "User", caller.name, {**_detail(minted), "oldEndsAt": format_instant(ends)}))
+    return minted
+
+
+def _successor_of(act: Act, accessor: str) -> Row[Any, Any] | None:
+    columns = tables.tokens.c
+    live = (columns.minter == accessor) & columns.succeeds & columns.revoked_at.is_(None) & (columns.expires_at > act.now)
+    return act.connection.execute(select(columns.accessor, columns.last_used_at).where(live)).first()
+
+
+def _check_request(act: Act, request: TokenRequest) -> None:
     """Raise Invalid or Conflict if no such token can be."""
-    latest = now + principal.access.policies.token_max_lifetime
-    if request.expires_at <= now:
+    access = act.caller.access
+    latest = act.now + access.policies.token_max_lifetime
+    if request.expires_at <= act.now:
         raise Conflict("the token would have expired already")
     if request.expires_at > latest + _CLOCKS:
         raise Conflict(f"a token may be valid until {format_instant(latest.replace(microsecond=0))} at most")
@@ -83,16 +146,20 @@ def _check_request(principal: Principal, request: TokenRequest, now: datetime) -
             parse_rule(text)
         except ValueError as error:
             raise Invalid(str(error)) from None
-    unknown = sorted(set(request.issuers or ()) - set(principal.access.state.issuers))
+    unknown = sorted(set(request.issuers or ()) - set(access.state.issuers))
     if unknown:
         raise Conflict(f"there is no issuer `{unknown[0]}`")
 
 
-def revoke(database: Database, name: str, accessor: str, *, actor: str, now: datetime) -> None:
-    """Revoke one of an account's tokens. Raises NotFound or StoreError."""
-    with database.recording() as connection:
-        account = accounts.find(connection, name)
-        ended = credentials.revoke(connection, account.id, now, kind="token", accessor=accessor) if account else []
+def revoke(authority: Authority, name: str, accessor: str) -> None:
+    """Revoke one of an account's tokens, with all that was minted with it. Raises NotFound or StoreError."""
+    with authority.acting() as act:
+        account = accounts.find(act.connection, name)
+        ended = (
+            credentials.revoke(act.connection, account.id, act.now, kind="token", accessor=accessor, with_minted=True)
+            if account
+            else []
+        )
         if not ended:
             raise NotFound("there is no such live token")
-        append(connection, credentials.revoked_events(name, ended, "revoked"), at=now, actor=actor)
+        act.record(*credentials.revoked_events(ended, "revoked"))

@@ -7,18 +7,18 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from api.authentication.narrowing import Narrowing, narrowing_column, read_narrowing
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
-from api.errors import Conflict, Unauthenticated
+from api.errors import Conflict
 from api.state import accounts
-from api.state.reader import Reader
+from api.state.reader import Reader, Row
 from api.state.snapshots import STAMP_COLUMNS, Stamp
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import READ_ONLY, Connection
-from reconciler.store.tables import instant_text
+from reconciler.store.tables import instant_text, read_instant
 
 MOST_TOKENS = 100
 """How many live API tokens an account may have."""
@@ -36,6 +36,16 @@ class Credential(NamedTuple):
     last_used_at: str | None
     password_change_required: bool
     narrowing: Narrowing
+
+    @property
+    def began(self) -> datetime:
+        """When it was made; of a session, when its password was given."""
+        return read_instant(self.created_at)
+
+    @property
+    def ends(self) -> datetime:
+        """When it ends by itself."""
+        return read_instant(self.expires_at)
 
 
 class Found(NamedTuple):
@@ -61,7 +71,15 @@ class Minted(NamedTuple):
 
 def find(reader: Reader, secret: str) -> Found | None:
     """The credential with this secret, valid or not, in one indexed read. Raises StoreError."""
-    row = reader.row_of_primary(_FIND, fingerprint(secret))
+    return _found(reader.row_of_primary(f"{_FIND} WHERE t.sha256 = ?", fingerprint(secret)))
+
+
+def find_again(reader: Reader, credential_id: int) -> Found | None:
+    """The same by the credential's ID."""
+    return _found(reader.row_of_primary(f"{_FIND} WHERE t.id = ?", credential_id))
+
+
+def _found(row: Row | None) -> Found | None:
     if row is None:
         return None
     credential = Credential._make((*row[:8], read_narrowing(row[8], row[9])))
@@ -73,7 +91,7 @@ _FIND = f"""SELECT {READ_ONLY}, t.id, t.kind, t.accessor, t.created_at, t.expire
 t.password_change_required, t.issuers, t.permitted_ips,
 u.id, u.name, d.domain, d.read_at, {STAMP_COLUMNS}, {accounts.SWITCH_COLUMNS}
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
-LEFT JOIN directory_accounts d ON d.user_id = u.id WHERE t.sha256 = ?"""
+LEFT JOIN directory_accounts d ON d.user_id = u.id"""
 
 
 def mint(
@@ -87,8 +105,13 @@ def mint(
     issuers: Collection[str] | None = None,
     permitted_ips: Collection[str] | None = None,
     password_change_required: bool = False,
+    minter: str | None = None,
+    succeeds: bool = False,
 ) -> Minted:
-    """Make a credential. Raises Conflict if the account already has as many tokens as it may have."""
+    """Make a credential. `minter` is the accessor of the one that makes it, which it may succeed.
+
+    Raises Conflict if the account already has as many tokens as it may have.
+    """
     if kind == "token" and live_tokens(connection, user_id, now) >= MOST_TOKENS:
         raise Conflict(f"the account already has {MOST_TOKENS} live tokens, and may not have more; revoke one")
     minted = Minted(new_secret(), new_accessor(), expires_at)
@@ -105,6 +128,8 @@ def mint(
             "issuers": narrowing_column(issuers),
             "permitted_ips": narrowing_column(permitted_ips),
             "password_change_required": password_change_required,
+            "minter": minter,
+            "succeeds": succeeds,
         },
     )
     return minted
@@ -117,41 +142,79 @@ def live_tokens(connection: Connection, user_id: int, now: datetime) -> int:
     return int(connection.execute(select(func.count()).where(alive)).scalar_one())
 
 
-def is_revoked(connection: Connection, credential_id: int) -> bool:
-    """Whether a credential was revoked since its request began; it must not make anything that outlives it."""
-    columns = tables.tokens.c
-    live = (columns.id == credential_id) & columns.revoked_at.is_(None)
-    return connection.execute(select(columns.id).where(live)).first() is None
+class Ended(NamedTuple):
+    """A credential that was just revoked, and the name of its account."""
 
-
-def require_live(connection: Connection, credential_id: int) -> None:
-    """Raise Unauthenticated if a credential was revoked during its request."""
-    if is_revoked(connection, credential_id):
-        raise Unauthenticated("this session or token has just been revoked")
+    accessor: str
+    name: str
 
 
 def revoke(
-    connection: Connection, user_id: int, now: datetime, *, kind: str | None = None, accessor: str | None = None, but: str = ""
-) -> list[str]:
-    """Revoke an account's credentials: all, those of a kind, or the one with an accessor, except `but`; their accessors."""
+    connection: Connection,
+    user_id: int,
+    now: datetime,
+    *,
+    kind: str | None = None,
+    accessor: str | None = None,
+    but: str = "",
+    with_minted: bool = False,
+) -> list[Ended]:
+    """Revoke an account's credentials: all, those of a kind, or the one with an accessor, except `but`.
+
+    What a token minted ends with it. What a session minted for its owner or for an application goes on, unless the session is
+    revoked `with_minted`: because somebody else may have used it.
+    """
     columns = tables.tokens.c
-    chosen = (columns.user_id == user_id) & columns.revoked_at.is_(None) & (columns.accessor != but)
+    chosen = (columns.user_id == user_id) & (columns.accessor != but)
     if kind is not None:
         chosen &= columns.kind == kind
-    if accessor is not None:
-        chosen &= columns.accessor == accessor
-    ended = list(connection.execute(select(columns.accessor).where(chosen).order_by(columns.id)).scalars())
-    connection.execute(tables.tokens.update().where(chosen).values(revoked_at=now))
+    # one that was named may have ended by itself, and what it minted lives on
+    chosen &= columns.revoked_at.is_(None) if accessor is None else columns.accessor == accessor
+    ended = [Ended(row.accessor, row.name) for row in connection.execute(_with_minted(chosen, sessions=with_minted))]
+    revoked = tables.tokens.update().where(columns.accessor == bindparam("ended")).values(revoked_at=now)
+    if ended:
+        connection.execute(revoked, [{"ended": each.accessor} for each in ended])
     return ended
 
 
-def revoked_events(name: str, accessors: Iterable[str], why: str) -> list[Event]:
+def _with_minted(chosen: ColumnElement[bool], *, sessions: bool) -> Select[Any]:
+    """What a choice of credentials ends that is not revoked yet: these, and whatever the tokens among them minted."""
+    columns = tables.tokens.c
+    begun = select(columns.id, columns.kind, columns.accessor, columns.revoked_at, columns.user_id).where(chosen)
+    tree = begun.cte("tree", recursive=True)
+    minted = tables.tokens.alias("minted")
+    step = minted.c.minter == tree.c.accessor
+    if not sessions:
+        step &= tree.c.kind == "token"
+    further = select(minted.c.id, minted.c.kind, minted.c.accessor, minted.c.revoked_at, minted.c.user_id).join(tree, step)
+    tree = tree.union(further)
+    of = tables.users.c.id == tree.c.user_id
+    found = select(tree.c.accessor, tables.users.c.name).join(tables.users, of)
+    return found.where(tree.c.revoked_at.is_(None)).order_by(tree.c.id)
+
+
+def minted_for_others(connection: Connection, user_id: int, now: datetime) -> list[dict[str, str]]:
+    """The live tokens that an account minted for others, whose secrets it may know."""
+    minted, minter = tables.tokens.alias("minted"), tables.tokens.alias("minter")
+    live = minted.c.revoked_at.is_(None) & (minted.c.expires_at > now) & (minted.c.user_id != user_id)
+    query = (
+        select(minted.c.accessor, tables.users.c.name)
+        .join(minter, (minted.c.minter == minter.c.accessor) & (minter.c.user_id == user_id))
+        .join(tables.users, tables.users.c.id == minted.c.user_id)
+        .where(live)
+        .order_by(minted.c.id)
+    )
+    return [{"user": name, "token": accessor} for accessor, name in connection.execute(query)]
+
+
+def revoked_events(ended: Iterable[Ended], why: str) -> list[Event]:
     """The audit entries for revoked credentials."""
-    return [Event("credential.revoke", "User", name, {"accessor": accessor, "why": why}) for accessor in accessors]
+    return [Event("credential.revoke", "User", each.name, {"accessor": each.accessor, "why": why}) for each in ended]
 
 
-_LIST = """SELECT accessor, name, created_at, expires_at, last_used_at, last_used_address, issuers, permitted_ips FROM tokens
-WHERE user_id = ? AND kind = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY id"""
+_LIST = """SELECT t.accessor, t.name, t.created_at, t.expires_at, t.last_used_at, t.last_used_address, t.issuers, t.permitted_ips,
+t.minter, m.kind, u.name FROM tokens t LEFT JOIN tokens m ON m.accessor = t.minter LEFT JOIN users u ON u.id = m.user_id
+WHERE t.user_id = ? AND t.kind = ? AND t.revoked_at IS NULL AND t.expires_at > ? ORDER BY t.id"""
 
 
 def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "token") -> list[dict[str, Any]]:
@@ -166,8 +229,11 @@ def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "t
             "lastUsedAddress": address,
             "issuers": issuers and orjson.loads(issuers),
             "permittedIPs": ips and orjson.loads(ips),
+            "mintedBy": minter and {"user": minters_name, "credential": minter, "kind": minters_kind},
         }
-        for accessor, name, created, expires, used, address, issuers, ips in reader.rows(_LIST, user_id, kind, instant_text(now))
+        for (accessor, name, created, expires, used, address, issuers, ips, minter, minters_kind, minters_name) in reader.rows(
+            _LIST, user_id, kind, instant_text(now)
+        )
     ]
 
 

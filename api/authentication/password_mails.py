@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Row
 
 from api.authentication import credentials
@@ -22,7 +23,7 @@ from api.outbox.messages import Ending, Outcome
 from api.outbox.queue import end_password_mails
 from api.state import accounts
 from api.state.policies import Policies
-from reconciler.access.mails import WELCOME
+from reconciler.access.mails import PASSWORD_RESET, WELCOME
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection
 from reconciler.store.tables import instant_text
@@ -84,7 +85,8 @@ def _take_effect(connection: Connection, now: datetime, *, message: Claimed, new
         append(connection, [Event("password.generate-unused", "User", account.name, detail)], at=now, actor=ACTOR)
         return
     _replace(connection, account, message, new, now)
-    ended = credentials.revoke(connection, account.id, now, kind="session")
+    tokens_too = message.template == PASSWORD_RESET and orjson.loads(message.detail).get("revokeTokens", True)
+    ended = credentials.revoke(connection, account.id, now, kind=None if tokens_too else "session")
     detail |= {"expiresAt": instant_text(new.expires_at), "revokedCredentials": len(ended)}
     append(connection, [Event("password.generate", "User", account.name, detail)], at=now, actor=ACTOR)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from api.authentication import credentials
@@ -16,6 +16,7 @@ from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
 from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address
 from reconciler.access.resources import Team
+from reconciler.store.engine import Connection, Database
 from reconciler.store.tables import instant_text
 
 
@@ -37,8 +38,8 @@ class Principal(NamedTuple):
 
     @property
     def is_administrator(self) -> bool:
-        """Whether a team makes it an administrator. A credential narrowed to issuers can only use them."""
-        return self.credential.narrowing.issuers is None and any(team.administrator for team in self.teams)
+        """Whether a team makes it an administrator. A narrowed credential never is."""
+        return not self.credential.narrowing.is_narrowed and any(team.administrator for team in self.teams)
 
 
 def secret_of(header: str | None) -> str:
@@ -64,26 +65,47 @@ class Authenticator:
         self._uses = uses
         self._freshness = freshness
 
-    def authenticate(self, header: str | None, address: Address | None, now: datetime) -> Principal:
-        """The principal of a request. Raises Unauthenticated, Forbidden or StoreError."""
-        found = credentials.find(self._reader, secret_of(header))
+    @property
+    def database(self) -> Database:
+        """The database that callers are looked up in."""
+        return self._reader.database
+
+    def authenticate(self, header: str | None, address: Address | None) -> Principal:
+        """The principal of a request, at this moment. Raises Unauthenticated, Forbidden, Problem or StoreError."""
+        principal = self._judged(credentials.find(self._reader, secret_of(header)), address)
+        self._note_use(principal)
+        return principal
+
+    def again(self, connection: Connection, principal: Principal, *names: str) -> Principal:
+        """The same caller as it stands in a transaction that has written nothing yet, with other accounts at hand.
+
+        Raises Unauthenticated, Forbidden or StoreError.
+        """
+        with self._reader.within(connection):
+            return self._judged(credentials.find_again(self._reader, principal.credential.id), principal.address, *names)
+
+    def _judged(self, found: credentials.Found | None, address: Address | None, *names: str) -> Principal:
         if found is None:
             raise Unauthenticated(_DEAD)
-        access = self._keeper.at(found.stamp, found.name)
-        moment = instant_text(now)
-        fault = self.fault(found, access, now, moment)
+        access = self._keeper.at(found.stamp, found.name, *names)
+        now = datetime.now(UTC)  # after all reads, since they may wait
+        fault = self.fault(found, access, now, instant_text(now))
         if fault is not None:
             raise Unauthenticated(_DEAD).of(found.name, fault)
         credential, teams = found.credential, access.teams(found.name, now)
         if not permits_call(credential, teams, address):
-            raise Forbidden("calls from this address are not permitted for this account", reason="address-not-permitted").of(
-                found.name
-            )
-        interval = min(INTERVAL, access.policies.session_idle / 4) if credential.kind == "session" else INTERVAL
-        used = credential.last_used_at
-        if used is None or ((used[:_MINUTE] != moment[:_MINUTE] or interval < INTERVAL) and used <= instant_text(now - interval)):
-            self._uses.note(credential.id, moment, address and address.text, interval)
+            why = "calls from this address are not permitted for this account"
+            raise Forbidden(why, reason="address-not-permitted").of(found.name)
         return Principal(access.accounts[found.name], credential, address, access, now, teams)
+
+    def _note_use(self, principal: Principal) -> None:
+        credential, now = principal.credential, principal.now
+        session = credential.kind == "session"
+        interval = min(INTERVAL, principal.access.policies.session_idle / 4) if session else INTERVAL
+        used, moment = credential.last_used_at, instant_text(now)
+        if used is None or ((used[:_MINUTE] != moment[:_MINUTE] or interval < INTERVAL) and used <= instant_text(now - interval)):
+            address = principal.address
+            self._uses.note(credential.id, moment, address and address.text, interval)
 
     def fault(  # noqa: PLR0911 - one return per reason
         self, found: credentials.Found, access: AccessSnapshot, now: datetime, moment: str

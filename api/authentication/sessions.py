@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, select
 
 from api.authentication import credentials
-from api.authentication.principal import Principal
+from api.authentication.authority import Authority
 from api.state.policies import Policies
 from reconciler.store import tables
-from reconciler.store.audit import Event, append
-from reconciler.store.engine import Connection, Database
+from reconciler.store.audit import Event
+from reconciler.store.engine import Connection
 
 MOST = 100
 """Live sessions of an account. Refusing another would lock out people whose programs log in without ever logging out."""
@@ -35,12 +35,13 @@ def make_room(connection: Connection, account: Row[Any], policies: Policies, now
     events = []
     for accessor in connection.execute(_SURPLUS, values).scalars().all():
         ended = credentials.revoke(connection, account.id, now, accessor=accessor)
-        events += credentials.revoked_events(account.name, ended, "too-many-sessions")
+        events += credentials.revoked_events(ended, "too-many-sessions")
     return events
 
 
-def end_session(database: Database, principal: Principal, now: datetime) -> None:
-    """Log the caller out: revoke the session or token of this very call. Raises StoreError."""
-    with database.recording() as connection:
-        ended = credentials.revoke(connection, principal.account.id, now, accessor=principal.credential.accessor)
-        append(connection, credentials.revoked_events(principal.name, ended, "logout"), at=now, actor=principal.name)
+def end_session(authority: Authority) -> None:
+    """Log the caller out: revoke the session or token of this very call. Raises Unauthenticated, Forbidden or StoreError."""
+    with authority.acting() as act:
+        caller = act.caller
+        ended = credentials.revoke(act.connection, caller.account.id, act.now, accessor=caller.credential.accessor)
+        act.record(*credentials.revoked_events(ended, "logout"))

@@ -5,29 +5,27 @@ Anybody who would change the facts that the act is decided by waits for that tra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import select
 
-from api.authentication import credentials
+from api.authentication.authority import CallersAuthority
 from api.authentication.principal import Principal
 from api.certificates import search
 from api.certificates.notices import CONCERNED, JOINED, Concerned, put, withdraw
 from api.certificates.reading import Certificate, read_certificate
 from api.certificates.search import Standing
 from api.decisions import may_decide_for
-from api.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from api.errors import Conflict, Forbidden, NotFound
 from api.state.freshness import Freshness
 from api.state.reader import Reader
-from api.state.snapshots import AccessKeeper
 from reconciler.access.mails import CERTIFICATE_ISSUED
 from reconciler.access.state import AccessState, paths
 from reconciler.store import tables
-from reconciler.store.audit import Event, append
+from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
 
 _certificates = tables.certificates.c
@@ -47,20 +45,19 @@ class Place(NamedTuple):
 class Register:
     """The register of certificates, for those who write it."""
 
-    def __init__(self, reader: Reader, keeper: AccessKeeper, freshness: Freshness) -> None:
+    def __init__(self, reader: Reader, freshness: Freshness) -> None:
         self._reader = reader
-        self._database = reader.database
-        self._keeper = keeper
         self._freshness = freshness
 
-    def register(self, caller: Principal, request: Mapping[str, Any], now: datetime) -> tuple[int, bool]:
+    def register(self, authority: CallersAuthority, request: Mapping[str, Any]) -> tuple[int, bool]:
         """Register a certificate; returns its ID and whether it is new.
 
         Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict or StoreError.
         """
         certificate, request = read_certificate(request["pem"]), _whole(request)
-        owner = request.get("owner", caller.name)
-        with self._acting(caller, owner) as (connection, principal):
+        owner = request.get("owner", authority.principal.name)
+        with authority.acting(owner) as act:
+            connection, principal, now = act.connection, act.caller, act.now
             place = self._place(connection, principal, request["issuer"], request["team"], owner)
             known = _known(connection, certificate, place)
             if known is not None:
@@ -75,13 +72,14 @@ class Register:
             mails = _tell(connection, principal, number, certificate, now)
             detail = {key: values[key] for key in ("serial", "sha256")} | {key: request[key] for key in ("issuer", "team")}
             detail |= {"owner": owner, "mails": mails} | ({} if renewed is None else {"renews": renewed})
-            append(connection, [_event("register", number, detail)], at=now, actor=caller.name)
+            act.record(_event("register", number, detail))
         return number, True
 
-    def change(self, caller: Principal, number: int, request: Mapping[str, Any], now: datetime) -> None:
+    def change(self, authority: CallersAuthority, number: int, request: Mapping[str, Any]) -> None:
         """Change some fields of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
         request = _whole(request)
-        with self._acting(caller) as (connection, principal):
+        with authority.acting() as act:
+            connection, principal, now = act.connection, act.caller, act.now
             standing = _changeable(self._reader, principal, number)
             before = search.find(self._reader, principal, number)
             changed = {name: value for name, value in request.items() if value != before[name]}
@@ -97,28 +95,17 @@ class Register:
             if "renews" in changed:
                 renewed = None if changed["renews"] is None else _changeable(self._reader, principal, changed["renews"])
                 _link(connection, standing, before["renews"], renewed, now)
-            append(connection, [_event("change", number, changed)], at=now, actor=caller.name)
+            act.record(_event("change", number, changed))
 
-    def set_revoked(self, caller: Principal, number: int, revoked: bool, now: datetime) -> None:
+    def set_revoked(self, authority: CallersAuthority, number: int, revoked: bool) -> None:
         """Mark a certificate as revoked, or remove the mark. Raises Unauthenticated, Forbidden, NotFound or StoreError."""
-        with self._acting(caller) as (connection, principal):
-            _changeable(self._reader, principal, number)
-            was = search.find(self._reader, principal, number)["revokedAt"] is not None
+        with authority.acting() as act:
+            _changeable(self._reader, act.caller, number)
+            was = search.find(self._reader, act.caller, number)["revokedAt"] is not None
             if was is revoked:
                 return
-            _write(connection, number, {"revoked_at": now if revoked else None})
-            append(connection, [_event("revoke" if revoked else "restore", number, {})], at=now, actor=caller.name)
-
-    @contextmanager
-    def _acting(self, caller: Principal, *names: str) -> Iterator[tuple[Connection, Principal]]:
-        """One transaction, and the caller as it stands until the end of that. Raises Unauthenticated if it may no longer act."""
-        with self._database.recording() as connection:
-            access = self._keeper.now(caller.name, *names)
-            account = access.accounts.get(caller.name)
-            is_there = account is not None and account.id == caller.account.id and access.state.accounts[caller.name]
-            if not is_there or credentials.is_revoked(connection, caller.credential.id):
-                raise Unauthenticated("this account has just been disabled, or this session or token revoked")
-            yield connection, caller._replace(access=access, teams=access.teams(caller.name, caller.now))
+            _write(act.connection, number, {"revoked_at": act.now if revoked else None})
+            act.record(_event("revoke" if revoked else "restore", number, {}))
 
     def _place(self, connection: Connection, caller: Principal, issuer: str, team: str, owner: str) -> Place:
         """Check that a certificate may be registered here. Raises Forbidden."""

@@ -6,7 +6,6 @@ import getpass
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -19,8 +18,7 @@ class Operator(NamedTuple):
 
     settings: Any
     database: Any
-    act: dict[str, Any]
-    """Who acts and when, as keyword arguments for `administration`."""
+    authority: Any
 
 
 def database_option(command: _Command) -> _Command:
@@ -32,6 +30,7 @@ def database_option(command: _Command) -> _Command:
 @contextmanager
 def at_work(options: Mapping[str, str | None]) -> Iterator[Operator]:
     """Open the database and check that its tables fit this Accord. Raises Misconfigured or StoreError."""
+    from api.authentication.authority import OperatorsAuthority
     from api.settings import read_settings
     from reconciler.store import schema
     from reconciler.store.engine import open_database
@@ -39,7 +38,7 @@ def at_work(options: Mapping[str, str | None]) -> Iterator[Operator]:
     settings = read_settings(options)
     with open_database(settings.database_url) as database:
         schema.check(database)
-        yield Operator(settings, database, {"actor": f"operator:{_user()}", "now": datetime.now(UTC)})
+        yield Operator(settings, database, OperatorsAuthority(database, f"operator:{_user()}"))
 
 
 def _user() -> str:

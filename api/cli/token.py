@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from api.cli.groups import Group
@@ -40,14 +42,14 @@ def list_tokens(name: str, form: str, **options: str | None) -> None:
     from api.state import accounts
     from api.state.reader import Reader
 
-    with at_work(options) as (_, database, act):
+    with at_work(options) as (_, database, __):
         with database.reading() as connection:
             account = accounts.require(accounts.find(connection, name), name)
         reader = Reader(database)
         found = [
             {"kind": kind, **each}
             for kind in ("token", "session")
-            for each in credentials.list_credentials(reader, account.id, act["now"], kind)
+            for each in credentials.list_credentials(reader, account.id, datetime.now(UTC), kind)
         ]
         reader.close()
     if form == "json":
@@ -78,6 +80,6 @@ def revoke_tokens(name: str, ids: tuple[str, ...], everything: bool, **options: 
 
     if bool(ids) is everything:
         raise click.UsageError("name the IDs to revoke (`accord-api token list` shows them), or use --all")
-    with at_work(options) as (_, database, act):
-        ended = administration.revoke_credentials(database, name, None if everything else ids, **act)
+    with at_work(options) as (_, __, authority):
+        ended = administration.revoke_credentials(authority, name, None if everything else ids)
     click.echo(f"Revoked {ended}.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from api.cli.groups import Group
 from api.cli.operator import at_work, database_option
-from reconciler.store.engine import Database
+
+if TYPE_CHECKING:
+    from api.authentication.authority import Authority
 
 
 @click.group(
@@ -36,20 +38,27 @@ Examples:
 )
 @click.argument("name")
 @click.option("--change-required/--no-change-required", default=True, show_default=True, help="At the next login.")
+@click.option("--revoke-tokens/--keep-tokens", default=True, show_default=True, help="End its API tokens as well.")
 @database_option
-def set_password(name: str, change_required: bool, **options: str | None) -> None:
-    """Set an account's password, prompted for on a terminal, else the first line of standard input. Its sessions end."""
+def set_password(name: str, change_required: bool, revoke_tokens: bool, **options: str | None) -> None:
+    """Set an account's password, prompted for on a terminal, else the first line of standard input.
+
+    Its sessions end, and so do its API tokens unless you keep them.
+    """
     from api import administration
     from api.authentication.passwords import Passwords
     from api.state.reader import Reader
     from api.state.snapshots import AccessKeeper
 
-    with at_work(options) as (settings, database, act):
+    with at_work(options) as (settings, database, authority):
         reader = Reader(database)
         policy = AccessKeeper(reader).now().policies.passwords
         reader.close()
         hasher = Passwords(settings.hashes)
-        administration.set_password(database, hasher, policy, name, _read_password(), change_required=change_required, **act)
+        new = _read_password()
+        administration.set_password(
+            authority, hasher, policy, name, new, change_required=change_required, revoke_tokens=revoke_tokens
+        )
     click.echo(f"Set the password of {name}." + (" It must be changed at the next login." if change_required else ""))
 
 
@@ -69,38 +78,40 @@ def _simple(name: str, summary: str, said: str) -> Callable[[Callable[..., None]
         @click.argument("name")
         @database_option
         def run_it(name: str, **options: str | None) -> None:
-            with at_work(options) as (_, database, act):
-                act_on(database, name, **act)
+            with at_work(options) as (_, __, authority):
+                act_on(authority, name)
             click.echo(said.format(name=name))
 
     return decorate
 
 
 @_simple("unlock", "Forget an account's failed logins, so that it can log in at once.", "Unlocked {name}.")
-def _unlock(database: Database, name: str, **act: Any) -> None:
+def _unlock(authority: Authority, name: str) -> None:
     from api import administration
 
-    administration.unlock(database, name, **act)
+    administration.unlock(authority, name)
 
 
 @_simple(
-    "require-password-change", "Require a new password at the next login.", "{name} must change the password at the next login."
+    "require-password-change",
+    "Require a new password at the next login. Its sessions and tokens end.",
+    "{name} must change the password at the next login.",
 )
-def _require(database: Database, name: str, **act: Any) -> None:
+def _require(authority: Authority, name: str) -> None:
     from api import administration
 
-    administration.require_password_change(database, name, **act)
+    administration.require_password_change(authority, name)
 
 
 @_simple("disable", "Disable an account at once. Its sessions and tokens end.", "Disabled {name}.")
-def _disable(database: Database, name: str, **act: Any) -> None:
+def _disable(authority: Authority, name: str) -> None:
     from api import administration
 
-    administration.set_disabled(database, name, True, **act)
+    administration.set_disabled(authority, name, True)
 
 
 @_simple("enable", "Undo `disable`. If Git or a directory has disabled the account, it stays disabled.", "Enabled {name} again.")
-def _enable(database: Database, name: str, **act: Any) -> None:
+def _enable(authority: Authority, name: str) -> None:
     from api import administration
 
-    administration.set_disabled(database, name, False, **act)
+    administration.set_disabled(authority, name, False)

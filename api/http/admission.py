@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from datetime import datetime
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import BoundedSemaphore
+from typing import Any
 
+from api.authentication.authority import CallersAuthority, Terms, permit
 from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import refuse_address
 from api.authentication.passwords import Passwords
-from api.authentication.principal import Authenticator, Principal
-from api.errors import Forbidden
+from api.authentication.principal import Authenticator
 from api.http.addresses import client_address
 from api.state.reader import Reader
 from reconciler.access.permitted_ips import Address, Rule
-
-Access = Literal["anybody", "account", "administrator"]
-"""Who may call an operation."""
 
 _FOR_PROXIES = "/api/v1/auth"
 VERDICTS = (200, 401, 403)
@@ -39,26 +37,45 @@ class Admission:
         passwords: Passwords,
         known: KnownNetworks,
         reader: Reader,
+        unknown: BoundedSemaphore,
     ) -> None:
         self._authenticator = authenticator
         self._trusted_proxies = trusted_proxies
         self._passwords = passwords
         self._known = known
         self._reader = reader
+        self._unknown = unknown
 
-    def admit(self, environment: Mapping[str, Any], now: datetime, access: Access, *, restricted: bool) -> Principal:
-        """The caller, if it may call an operation of this access.
-
-        A session that must change its password may call only what is `restricted`.
+    def admit(self, environment: Mapping[str, Any], terms: Terms) -> CallersAuthority:
+        """The right of the caller to call an operation with these terms, at this moment.
 
         Raises Unauthenticated, Forbidden, Problem or StoreError.
         """
-        principal = self._authenticator.authenticate(environment.get("HTTP_AUTHORIZATION"), self.address_of(environment), now)
-        if principal.credential.password_change_required and not restricted:
-            raise Forbidden("change the password first: PUT /api/v1/me/password", reason="password-change").of(principal.name)
-        if access == "administrator" and not principal.is_administrator:
-            raise Forbidden("only administrators may do this", reason="not-administrator").of(principal.name)
-        return principal
+        principal = self._authenticator.authenticate(environment.get("HTTP_AUTHORIZATION"), self.address_of(environment))
+        permit(principal, terms)
+        return CallersAuthority(self._authenticator, principal, terms)
+
+    @contextmanager
+    def receiving(self, environment: Mapping[str, Any], terms: Terms) -> Iterator[None]:
+        """While the body of a request arrives. The caller is judged after that, so until then it is unknown.
+
+        Granian gives each request a thread before its body has arrived. No more unknown callers than some can hold one; beyond
+        those, the caller is judged before as well. Whoever logs in needs a place among those who do, and an address that has to
+        wait gets none. Raises what `admit` raises, TooManyFailures or Busy.
+        """
+        if terms.access == "anybody":
+            address = self.address_of(environment)
+            refuse_address(self._reader, address, datetime.now(UTC))
+            with self._passwords.place(self._known.guest(address)):
+                yield
+        elif self._unknown.acquire(blocking=False):
+            try:
+                yield
+            finally:
+                self._unknown.release()
+        else:
+            self.admit(environment, terms)
+            yield
 
     def address_of(self, environment: Mapping[str, Any]) -> Address | None:
         """The caller's address, or None if it is unknown. Raises Problem if headers contradict each other."""
@@ -69,12 +86,3 @@ class Admission:
             self._trusted_proxies,
             relayed="HTTP_X_REAL_IP" in environment or "HTTP_VIA" in environment,
         )
-
-    def place_for_strangers(self, environment: Mapping[str, Any], now: datetime) -> AbstractContextManager[None]:
-        """A place among those who log in. No more strangers than that can hold a thread by sending a body slowly.
-
-        An address that has to wait gets none, and its body is not read. Raises Busy, TooManyFailures, Problem or StoreError.
-        """
-        address = self.address_of(environment)
-        refuse_address(self._reader, address, now)
-        return self._passwords.place(self._known.guest(address))

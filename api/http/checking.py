@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +10,14 @@ import falcon
 import jsonschema_rs
 import orjson
 
-from api.errors import Invalid, Problem, TooLarge, UnsupportedMediaType
+from api.errors import Invalid, Problem, TooLarge, TooSlow, UnsupportedMediaType
 from api.http.schemas import COMPONENTS, Schema
 from reconciler.access.instants import parse_instant
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+PATIENCE = 15
+"""Seconds for a body to arrive."""
 Validator = jsonschema_rs.Draft202012Validator
 
 
@@ -67,22 +70,30 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
     return f"`{keyword}`"
 
 
-def read_body(request: falcon.Request, *, form: bool, limit: int, schema: Validator) -> Any:
-    """The body of a request, of at most so many bytes. Raises Problem, TooLarge, UnsupportedMediaType or Invalid."""
+def receive(request: falcon.Request, limit: int) -> bytes:
+    """The bytes of a request's body, at most so many. Raises Problem, TooLarge or TooSlow."""
     length = request.content_length or 0
     if length > limit:
         raise TooLarge(f"the body may have at most {limit:,} bytes")
-    wanted = FORM if form else JSON
-    given = request.env.get("CONTENT_TYPE", "")
-    if given != wanted and given.partition(";")[0].strip().lower() != wanted:
-        raise UnsupportedMediaType(f"the body's `Content-Type` must be `{wanted}`")
     if not length and "HTTP_TRANSFER_ENCODING" in request.env:
         length = limit + 1  # chunked: only its end tells how long it is
+    began = time.monotonic()
     raw: bytes = request.env["wsgi.input"].read(length)
+    if time.monotonic() - began > PATIENCE:
+        raise TooSlow(f"the body took more than {PATIENCE} seconds to arrive; nothing was decided or changed")
     if len(raw) < (request.content_length or 0):
         raise Problem("the body is shorter than its `Content-Length`")  # Granian passes on what came before a client hung up
     if len(raw) > limit:
         raise TooLarge(f"the body may have at most {limit:,} bytes")
+    return raw
+
+
+def read_body(request: falcon.Request, raw: bytes, *, form: bool, schema: Validator) -> Any:
+    """The value of a request's body. Raises Problem, UnsupportedMediaType or Invalid."""
+    wanted = FORM if form else JSON
+    given = request.env.get("CONTENT_TYPE", "")
+    if given != wanted and given.partition(";")[0].strip().lower() != wanted:
+        raise UnsupportedMediaType(f"the body's `Content-Type` must be `{wanted}`")
     value = _read_form(raw) if form else _read_json(raw)
     check(schema, value, "the body")
     return value

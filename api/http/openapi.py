@@ -20,6 +20,7 @@ _PROBLEMS = {
     401: "No credential, or an invalid one.",
     403: "The caller may not do this, or not from this address.",
     404: "It does not exist, or the caller may not see it.",
+    408: "The body took too long to arrive.",
     409: "It conflicts with the current state; the problem says how.",
     413: "The body is too large.",
     415: "The body has another media type.",
@@ -72,10 +73,10 @@ def _operation(path: str, method: str, declared: Operation, description: str) ->
     found: dict[str, Any] = {
         "operationId": method + "".join(part.title() for part in re.findall(r"[a-z0-9]+", path.removeprefix("/api/v1"))),
         "summary": declared.summary,
-        "description": description + (" For administrators." if declared.access == "administrator" else ""),
+        "description": description + (" For administrators." if declared.terms.access == "administrator" else ""),
         "tags": [declared.tag],
         "responses": _responses(declared, verdict=is_for_proxies(path)),
-        "security": [] if declared.access == "anybody" else [{"bearer": []}],
+        "security": [] if declared.terms.access == "anybody" else [{"bearer": []}],
     }
     parameters = [
         {"name": name, "in": place, "required": place == "path", "schema": schema}
@@ -99,10 +100,10 @@ def _responses(declared: Operation, *, verdict: bool) -> dict[str, Any]:
             else {declared.media.partition(";")[0]: {"schema": {"type": "string"}}}
         )
     statuses = {400, 500, 503, *declared.errors}
-    if declared.access != "anybody":
+    if declared.terms.access != "anybody":
         statuses |= {401, 403}
     if declared.body is not None:
-        statuses |= {413, 415, 422}
+        statuses |= {408, 413, 415, 422}
     if declared.query or declared.path:
         statuses.add(422)
     if verdict:

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import falcon
 import orjson
 
+from api.authentication.authority import Access, CallersAuthority, Terms
 from api.authentication.principal import Principal
-from api.http.admission import Access, Admission
-from api.http.checking import JSON, check, read_body, read_query, validator
+from api.http.admission import Admission
+from api.http.checking import JSON, check, read_body, read_query, receive, validator
 from api.http.schemas import NAME, Schema, ref
 
 MAX_BODY = 64 * 1024
@@ -31,7 +32,7 @@ class Operation(NamedTuple):
     """The declaration of an operation."""
 
     summary: str
-    access: Access
+    terms: Terms
     tag: str
     body: str | None
     form: bool
@@ -42,7 +43,6 @@ class Operation(NamedTuple):
     query: Mapping[str, Schema]
     path: Mapping[str, Schema]
     max_body: int
-    restricted: bool
     media: str
 
 
@@ -51,16 +51,21 @@ class Call(NamedTuple):
 
     request: falcon.Request
     response: falcon.Response
-    principal: Principal | None
+    admitted: CallersAuthority | None
     body: Any
     query: dict[str, Any]
     now: datetime
 
     @property
+    def authority(self) -> CallersAuthority:
+        """The caller's right to act, in an operation that is not open to anybody."""
+        assert self.admitted is not None
+        return self.admitted
+
+    @property
     def caller(self) -> Principal:
         """The principal of an operation that is not open to anybody."""
-        assert self.principal is not None
-        return self.principal
+        return self.authority.principal
 
 
 class Resource:
@@ -91,19 +96,21 @@ def operation(
     path: Mapping[str, Schema] | None = None,
     max_body: int = MAX_BODY,
     restricted: bool = False,
+    narrowed: bool = False,
+    fresh: bool = False,
     media: str = JSON,
     reads_query: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Declare a responder. It gets a `Call` and returns its answer: an object or bytes for JSON, text of type `media`, or None.
 
-    `restricted`: a session that must change its password may call it as well.
+    `restricted`, `narrowed`, `fresh`: see `Terms`.
     `repeat_status`: the status if everything had been done before; the responder sets it.
     `errors`: statuses of problems beyond those that follow from the rest.
     `reads_query`: refuse undeclared parameters; otherwise the query is ignored.
     """
     declared = Operation(
         summary=summary,
-        access=access,
+        terms=Terms(access, restricted, narrowed, fresh),
         tag=tag,
         body=body,
         form=form,
@@ -114,7 +121,6 @@ def operation(
         query=query or {},
         path=path or {},
         max_body=max_body,
-        restricted=restricted,
         media=media,
     )
     validators = {name: validator(schema) for name, schema in {**declared.query, **declared.path}.items()}
@@ -124,23 +130,22 @@ def operation(
     def decorate(responder: Callable[..., Any]) -> Callable[..., None]:
         @functools.wraps(responder)
         def respond(self: Resource, request: falcon.Request, response: falcon.Response, **path_values: str) -> None:
-            now = datetime.now(UTC)
-            principal = None if access == "anybody" else self.admission.admit(request.env, now, access, restricted=restricted)
-            if principal is not None:
-                request.env[ACTOR] = principal.name
+            raw = b""
+            if body_validator is not None:
+                with self.admission.receiving(request.env, declared.terms):
+                    raw = receive(request, max_body)
+            # an act stands on who the caller is when it happens, not when the request began
+            admitted = None if access == "anybody" else self.admission.admit(request.env, declared.terms)
+            now = datetime.now(UTC) if admitted is None else admitted.principal.now
+            if admitted is not None:
+                request.env[ACTOR] = admitted.principal.name
             for name, text in path_values.items():
                 check(validators[name], text, f"`{name}` in the path")
-            value = None
-            if body_validator is not None and principal is None:
-                # Granian gives each request a thread before its body has arrived
-                with self.admission.place_for_strangers(request.env, now):
-                    value = read_body(request, form=form, limit=max_body, schema=body_validator)
-            elif body_validator is not None:
-                value = read_body(request, form=form, limit=max_body, schema=body_validator)
+            value = None if body_validator is None else read_body(request, raw, form=form, schema=body_validator)
             has_query = reads_query and (declared.query or request.query_string)
             parameters = read_query(request, declared.query, validators) if has_query else {}
             response.status = status_line
-            result = responder(self, Call(request, response, principal, value, parameters, now), **path_values)
+            result = responder(self, Call(request, response, admitted, value, parameters, now), **path_values)
             if isinstance(result, str):
                 response.content_type, response.text = media, result
             elif result is not None:

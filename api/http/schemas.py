@@ -86,6 +86,18 @@ _TOKEN_PROPERTIES: dict[str, Schema] = {
     "lastUsedAddress": nullable({"type": "string"}),
     "issuers": nullable(NAMES),
     "permittedIPs": nullable(NAMES),
+    "mintedBy": nullable(
+        {
+            **_object(
+                {
+                    "user": nullable({"type": "string"}),
+                    "credential": {"type": "string"},
+                    "kind": nullable({"enum": ["session", "token"]}),
+                }
+            ),
+            "description": "The credential that minted it, and its account; null for those that are deleted by now.",
+        }
+    ),
 }
 _DECISION_REQUEST: dict[str, Schema] = {
     "issuer": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL, "examples": ["tls-public"]},
@@ -219,7 +231,7 @@ COMPONENTS: dict[str, Schema] = {
                 "default": True,
                 "description": "Whether the next login must change it.",
             },
-            "revokeTokens": {"type": "boolean", "default": False},
+            "revokeTokens": {"type": "boolean", "default": True, "description": "Whether API tokens end as well."},
         },
         optional=("changeRequired", "revokeTokens"),
     ),

@@ -27,10 +27,10 @@ class Login(Resource):
 class Logout(Resource):
     """`GET /certdog/api/logouthere`."""
 
-    @operation("Log out", access="account", tag=TAG, response="ExistingLogout", restricted=True)
+    @operation("Log out", access="account", tag=TAG, response="ExistingLogout", restricted=True, narrowed=True)
     def on_get(self, call: Call) -> Any:
         """Like `DELETE /api/v1/sessions/current`. It is a GET because these clients send one."""
-        end_session(self.service.database, call.caller, call.now)
+        end_session(call.authority)
         return {"username": call.caller.name}
 
     on_head = None  # HEAD must not change anything
@@ -39,7 +39,7 @@ class Logout(Resource):
 class MyTeams(Resource):
     """`GET /certdog/api/currentuser/myteams`."""
 
-    @operation("My teams", access="account", tag=TAG, response="ExistingTeams")
+    @operation("My teams", access="account", tag=TAG, response="ExistingTeams", narrowed=True)
     def on_get(self, call: Call) -> Any:
         """The caller's teams, in the form that these clients read."""
         caller = call.caller
@@ -68,7 +68,7 @@ class MyTeams(Resource):
 class MyIssuers(Resource):
     """`GET /certdog/api/currentuser/myissuers`."""
 
-    @operation("My issuers", access="account", tag=TAG, response="ExistingIssuers")
+    @operation("My issuers", access="account", tag=TAG, response="ExistingIssuers", narrowed=True)
     def on_get(self, call: Call) -> Any:
         """The display names of the issuers that the caller may use now."""
         caller, narrowing = call.caller, call.caller.credential.narrowing

@@ -70,7 +70,7 @@ class Certificates(Resource):
         """For the application that issued it, or its owner. The owner must be allowed to use the issuer through that team now.
         Registering the same certificate for the same team and owner again returns 200 and the entry; nobody is mailed twice.
         """
-        number, is_new = self.service.register.register(call.caller, call.body, call.now)
+        number, is_new = self.service.register.register(call.authority, call.body)
         if not is_new:
             call.response.status = falcon.HTTP_200
         return search.find_any(self.service.reader, number)
@@ -96,7 +96,7 @@ class Certificate(Resource):
     def on_patch(self, call: Call, certificate_id: str) -> Any:
         """Changes what Accord does with it; the certificate itself never changes. For its owner, administrators, and members of
         its team who may use its issuer through that team now."""
-        self.service.register.change(call.caller, int(certificate_id), call.body, call.now)
+        self.service.register.change(call.authority, int(certificate_id), call.body)
         return search.find(self.service.reader, call.caller, int(certificate_id))
 
 
@@ -106,9 +106,9 @@ class CertificateRevoked(Resource):
     @operation("Mark a certificate as revoked", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_put(self, call: Call, certificate_id: str) -> None:
         """Its issuer revokes it; Accord only notes that and stops its reminders. For those who may change it."""
-        self.service.register.set_revoked(call.caller, int(certificate_id), True, call.now)
+        self.service.register.set_revoked(call.authority, int(certificate_id), True)
 
     @operation("Remove the mark", access="account", tag=TAG, status=204, errors=(404,), path=_PATH)
     def on_delete(self, call: Call, certificate_id: str) -> None:
         """If it was marked by mistake or was only on hold. For those who may change it."""
-        self.service.register.set_revoked(call.caller, int(certificate_id), False, call.now)
+        self.service.register.set_revoked(call.authority, int(certificate_id), False)

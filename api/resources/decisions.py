@@ -29,7 +29,15 @@ TAG = "Decisions"
 class Decisions(Resource):
     """May this caller use that issuer, from this address, now?"""
 
-    @operation("Decide", access="account", tag=TAG, body="DecisionQuestion", response="DecisionAnswer", max_body=256 * 1024)
+    @operation(
+        "Decide",
+        access="account",
+        tag=TAG,
+        body="DecisionQuestion",
+        response="DecisionAnswer",
+        max_body=256 * 1024,
+        narrowed=True,
+    )
     def on_post(self, call: Call) -> Any:
         """One decision, or up to 1,000 at once, about the caller or accounts that it may decide for."""
         body, caller, keeper = call.body, call.caller, self.service.keeper
@@ -52,7 +60,15 @@ class Decisions(Resource):
 class Introspection(Resource):
     """RFC 7662: whether a token that somebody presented is valid."""
 
-    @operation("Introspect a token", access="account", tag=TAG, body="IntrospectionRequest", form=True, response="Introspection")
+    @operation(
+        "Introspect a token",
+        access="account",
+        tag=TAG,
+        body="IntrospectionRequest",
+        form=True,
+        response="Introspection",
+        narrowed=True,
+    )
     def on_post(self, call: Call) -> Any:
         """A token is also inactive if the caller may not decide for its account, or if it may not be used from `address`,
         which is an extension of Accord."""
@@ -108,7 +124,7 @@ _PLAIN = "".join(map(chr, range(0x20, 0x7F))).translate({ord(each): None for eac
 class ForwardAuth(Resource):
     """For nginx's `auth_request` and Traefik's ForwardAuth."""
 
-    @operation("May this request pass?", access="account", tag=TAG, query={"issuer": _ISSUER, "teams": _TEAMS})
+    @operation("May this request pass?", access="account", tag=TAG, query={"issuer": _ISSUER, "teams": _TEAMS}, narrowed=True)
     def on_get(self, call: Call) -> None:
         """Answers 200 with `X-Accord-User` and `X-Accord-Teams`, or 401 or 403. If an issuer is named, by the parameter or the
         header `X-Accord-Issuer`, 200 means that the caller may use it."""
@@ -129,6 +145,7 @@ class PrefixedAuth(Resource):
         tag=TAG,
         path={"issuer": _ISSUER, "rest": {"type": "string"}},
         reads_query=False,
+        narrowed=True,
     )
     def on_get(self, call: Call, issuer: str, rest: str) -> None:
         """Decides like `GET /api/v1/auth` with this issuer, for any method. What follows the issuer is ignored."""

@@ -18,7 +18,7 @@ TAG = "Me"
 class Me(Resource):
     """The caller."""
 
-    @operation("Who am I?", access="account", tag=TAG, response="Me", restricted=True)
+    @operation("Who am I?", access="account", tag=TAG, response="Me", restricted=True, narrowed=True)
     def on_get(self, call: Call) -> Any:
         """The account, its teams, and the credential and address of this call."""
         caller = call.caller
@@ -56,7 +56,7 @@ def shown_access(access: AccessSnapshot, name: str, now: datetime, narrowing: Na
 class MyAccess(Resource):
     """The caller's access."""
 
-    @operation("What may I use?", access="account", tag=TAG, response="AccessList")
+    @operation("What may I use?", access="account", tag=TAG, response="AccessList", narrowed=True)
     def on_get(self, call: Call) -> Any:
         """Every issuer that the caller may use now with this credential, with its teams and its end."""
         caller = call.caller

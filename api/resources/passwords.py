@@ -5,8 +5,16 @@ from __future__ import annotations
 from api import administration
 from api.authentication.password_changes import PasswordChange, change_own
 from api.http.operations import NAMED, Call, operation
+from api.http.schemas import Schema
 from api.resources import me, users
 from api.resources.base import Resource
+
+_REVOKE_TOKENS: dict[str, Schema] = {
+    "revokeTokens": {"type": "boolean", "default": True, "description": "Whether API tokens end as well."}
+}
+_END_SESSIONS: dict[str, Schema] = {
+    "endSessions": {"type": "boolean", "default": True, "description": "Whether sessions end at once."}
+}
 
 
 class MyPassword(Resource):
@@ -25,7 +33,7 @@ class MyPassword(Resource):
         """The other sessions end; this one goes on. API tokens end only if that is asked for."""
         body = call.body
         change = PasswordChange(body["currentPassword"], body["newPassword"], body.get("revokeTokens", False))
-        change_own(self.service.reader, self.service.passwords, call.caller, change, call.now)
+        change_own(self.service.reader, call.authority, self.service.passwords, change)
 
 
 class UserPassword(Resource):
@@ -39,35 +47,53 @@ class UserPassword(Resource):
         status=204,
         errors=(404, 409),
         path=NAMED,
+        fresh=True,
     )
     def on_put(self, call: Call, name: str) -> None:
-        """Its sessions end. It must be changed at the next login unless the request says otherwise."""
+        """Its sessions and tokens end, and it must be changed at the next login, unless the request says otherwise."""
         administration.set_password(
-            self.service.database,
+            call.authority,
             self.service.passwords,
             call.caller.access.policies.passwords,
             name,
             call.body["password"],
-            actor=call.caller.name,
-            now=call.now,
             change_required=call.body.get("changeRequired", True),
-            revoke_tokens=call.body.get("revokeTokens", False),
+            revoke_tokens=call.body.get("revokeTokens", True),
         )
 
 
 class UserPasswordReset(Resource):
     """A new password by mail."""
 
-    @operation("Mail a new password", access="administrator", tag=users.TAG, status=204, errors=(404, 409), path=NAMED)
+    @operation(
+        "Mail a new password",
+        access="administrator",
+        tag=users.TAG,
+        status=204,
+        errors=(404, 409),
+        path=NAMED,
+        query=_REVOKE_TOKENS,
+        fresh=True,
+    )
     def on_post(self, call: Call, name: str) -> None:
-        """Generated and mailed. The old one stays valid until the mail is delivered."""
-        administration.reset_password(self.service.database, name, actor=call.caller.name, now=call.now)
+        """Generated and mailed. The old one stays valid until the mail is delivered; then sessions and tokens end."""
+        administration.reset_password(call.authority, name, revoke_tokens=call.query["revokeTokens"])
 
 
 class UserPasswordChange(Resource):
     """A change of password at the next login."""
 
-    @operation("Require a new password", access="administrator", tag=users.TAG, status=204, errors=(404, 409), path=NAMED)
+    @operation(
+        "Require a new password",
+        access="administrator",
+        tag=users.TAG,
+        status=204,
+        errors=(404, 409),
+        path=NAMED,
+        query=_END_SESSIONS | _REVOKE_TOKENS,
+        fresh=True,
+    )
     def on_post(self, call: Call, name: str) -> None:
-        """The session of the next login can only change the password."""
-        administration.require_password_change(self.service.database, name, actor=call.caller.name, now=call.now)
+        """Sessions and tokens end. The session of the next login can only change the password."""
+        end_sessions, revoke_tokens = call.query["endSessions"], call.query["revokeTokens"]
+        administration.require_password_change(call.authority, name, end_sessions=end_sessions, revoke_tokens=revoke_tokens)

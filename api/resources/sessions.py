@@ -45,7 +45,7 @@ class Sessions(Resource):
 class CurrentSession(Resource):
     """The caller's own session."""
 
-    @operation("Log out", access="account", tag=TAG, status=204, restricted=True)
+    @operation("Log out", access="account", tag=TAG, status=204, restricted=True, narrowed=True)
     def on_delete(self, call: Call) -> None:
         """The session or token is invalid from now on."""
-        end_session(self.service.database, call.caller, call.now)
+        end_session(call.authority)

@@ -29,10 +29,21 @@ class MyTokens(Resource):
         """The live ones, without their secrets."""
         return credentials.list_credentials(self.service.reader, call.caller.account.id, call.now)
 
-    @operation("Mint a token", access="account", tag=me.TAG, body="TokenRequest", status=201, response="NewToken", errors=(409,))
+    @operation(
+        "Mint a token",
+        access="account",
+        tag=me.TAG,
+        body="TokenRequest",
+        status=201,
+        response="NewToken",
+        errors=(409,),
+        narrowed=True,
+    )
     def on_post(self, call: Call) -> Any:
-        """A new API token with the account's own permissions, or narrower ones. Its secret is shown only this once."""
-        return api_tokens.mint_own(self.service.reader, call.caller, _requested(call), call.now)
+        """A new API token with the account's own permissions, or narrower ones. Its secret is shown only this once. With a
+        session, its login must be recent. With a token, the new one ends with it; but an application's token that asks for one
+        that outlives it gets its successor, and goes on for the overlap of the settings."""
+        return api_tokens.mint_own(self.service.reader, call.authority, _requested(call))
 
 
 class MyToken(Resource):
@@ -41,7 +52,7 @@ class MyToken(Resource):
     @operation("Revoke my token", access="account", tag=me.TAG, status=204, errors=(404,), path=_TOKEN_PATH)
     def on_delete(self, call: Call, token_id: str) -> None:
         """It is invalid from the next call on."""
-        api_tokens.revoke(self.service.database, call.caller.name, token_id, actor=call.caller.name, now=call.now)
+        api_tokens.revoke(call.authority, call.caller.name, token_id)
 
 
 class UserTokens(Resource):
@@ -61,10 +72,11 @@ class UserTokens(Resource):
         response="NewToken",
         errors=(404, 409),
         path=NAMED,
+        fresh=True,
     )
     def on_post(self, call: Call, name: str) -> Any:
         """For a declared account. Its secret is shown only this once."""
-        return api_tokens.mint_for(self.service.reader, call.caller, name, _requested(call), call.now)
+        return api_tokens.mint_for(self.service.reader, call.authority, name, _requested(call))
 
 
 class UserToken(Resource):
@@ -77,7 +89,8 @@ class UserToken(Resource):
         status=204,
         errors=(404,),
         path={**NAMED, **_TOKEN_PATH},
+        fresh=True,
     )
     def on_delete(self, call: Call, name: str, token_id: str) -> None:
         """It is invalid from the next call on."""
-        api_tokens.revoke(self.service.database, name, token_id, actor=call.caller.name, now=call.now)
+        api_tokens.revoke(call.authority, name, token_id)

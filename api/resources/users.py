@@ -6,7 +6,7 @@ from typing import Any
 
 from api import administration
 from api.authentication import credentials
-from api.errors import Conflict, NotFound
+from api.errors import NotFound
 from api.http.operations import NAMED, Call, operation
 from api.http.schemas import INSTANT, NAME, NO_CONTROL, PAGE
 from api.resources.base import Resource
@@ -94,23 +94,21 @@ def access_with(service: Service, name: str) -> AccessSnapshot:
 class UserDisabled(Resource):
     """The administrators' own switch, for emergencies. Git has another, which is declared."""
 
-    @operation("Disable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED)
+    @operation("Disable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED, fresh=True)
     def on_put(self, call: Call, name: str) -> None:
         """At once; its sessions and tokens end. Only the same switch enables it again."""
-        if name == call.caller.name:
-            raise Conflict("you cannot disable yourself; ask another administrator")
-        administration.set_disabled(self.service.database, name, True, actor=call.caller.name, now=call.now)
+        administration.set_disabled(call.authority, name, True)
 
-    @operation("Enable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED)
+    @operation("Enable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED, fresh=True)
     def on_delete(self, call: Call, name: str) -> None:
         """Undoes the administrators' switch. What Git or the directory switched off stays off."""
-        administration.set_disabled(self.service.database, name, False, actor=call.caller.name, now=call.now)
+        administration.set_disabled(call.authority, name, False)
 
 
 class UserUnlock(Resource):
     """Failed logins."""
 
-    @operation("Unlock a user", access="administrator", tag=TAG, status=204, errors=(404,), path=NAMED)
+    @operation("Unlock a user", access="administrator", tag=TAG, status=204, errors=(404,), path=NAMED, fresh=True)
     def on_post(self, call: Call, name: str) -> None:
         """Forgets the account's failed logins, so that it can log in at once."""
-        administration.unlock(self.service.database, name, actor=call.caller.name, now=call.now)
+        administration.unlock(call.authority, name)

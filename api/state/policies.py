@@ -41,7 +41,11 @@ class Policies(NamedTuple):
     max_delay: timedelta
     session_lifetime: timedelta
     session_idle: timedelta
+    session_fresh: timedelta
+    """How recently a session's password must have been given for acts on passwords, tokens and other people's accounts."""
     token_max_lifetime: timedelta
+    token_overlap: timedelta
+    """How long an application's token goes on once it has a successor."""
     mail: MailPolicy
 
 
@@ -61,7 +65,9 @@ def read_policies(stored: str | None) -> Policies:
         parse_duration(value("logins", "maxDelay")),
         parse_duration(value("sessions", "lifetime")),
         parse_duration(value("sessions", "idle")),
+        parse_duration(value("sessions", "stepUp")),
         parse_duration(value("tokens", "maxLifetime")),
+        parse_duration(value("tokens", "overlap")),
         MailPolicy(
             value("mail", "onIssue"),
             value("mail", "onExpiry"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from reconciler.store.engine import READ_ONLY, Database
+from reconciler.store.engine import READ_ONLY, Connection, Database
 from reconciler.store.errors import DatabaseSilent, DatabaseUnreachable, NotPrimary
 
 Row = tuple[Any, ...]
@@ -61,13 +61,17 @@ class Reader:
         found = self._rows(statement, values)
         first = found[0] if found else None
         if not self._is_sqlite and (first or self._rows(f"SELECT {READ_ONLY}", ())[0])[0]:
-            self._lose(self._local.connection)
+            if not hasattr(self._local, "transaction"):
+                self._lose(self._local.connection)
             raise NotPrimary(f"the database {self.database.shown} was answered by a standby, which may not know what was revoked")
         return first and first[1:]
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Everything that this thread reads within is of one moment."""
+        """Everything that this thread reads within is of one moment. In a transaction, its lock sees to that."""
+        if hasattr(self._local, "transaction"):
+            yield
+            return
         self.row_of_primary(f"SELECT {READ_ONLY}")  # notices a lost connection before anything has been read
         self._rows("BEGIN" if self._is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
         try:
@@ -76,7 +80,22 @@ class Reader:
             with suppress(DatabaseUnreachable):
                 self._rows("COMMIT", ())
 
+    @contextmanager
+    def within(self, transaction: Connection) -> Iterator[None]:
+        """This thread reads within a transaction that has written nothing yet, on its connection: it sees what is committed.
+
+        A connection of its own would be another one to wait for while the transaction keeps everybody else waiting.
+        """
+        self._local.transaction = transaction.connection.driver_connection
+        try:
+            yield
+        finally:
+            del self._local.transaction
+
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Row]:
+        transaction = getattr(self._local, "transaction", None)
+        if transaction is not None:
+            return self._rows_within(transaction, statement, values)
         connection = getattr(self._local, "connection", None)
         file = self.database.file_number
         if connection is not None and self._local.file != file:
@@ -86,13 +105,21 @@ class Reader:
             self._local.file = file
             connection = self._local.connection = self._connect()
         try:
-            cursor = connection.execute(_for_sqlite(statement) if self._is_sqlite else _for_postgresql(statement), values)
+            cursor = connection.execute(self._worded(statement), values)
             found: list[Row] = cursor.fetchall() if cursor.description else []
         except BaseException:
             self._lose(connection)
             with self.database.translated():
                 raise
         return found
+
+    def _rows_within(self, transaction: Any, statement: str, values: tuple[Any, ...]) -> list[Row]:
+        with self.database.translated():
+            found: list[Row] = transaction.execute(self._worded(statement), values).fetchall()
+        return found
+
+    def _worded(self, statement: str) -> str:
+        return _for_sqlite(statement) if self._is_sqlite else _for_postgresql(statement)
 
     def _lose(self, connection: Any) -> None:
         del self._local.connection

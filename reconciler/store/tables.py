@@ -228,6 +228,8 @@ tokens = Table(
     Column("issuers", Text),
     Column("permitted_ips", Text),
     _flag("password_change_required"),  # the session may do nothing else
+    Column("minter", String(32), index=True),  # the accessor of the credential that minted it: numbers are used again
+    _flag("succeeds"),  # its minter
     CheckConstraint("kind IN ('session', 'token')", name="kind"),
     # ended ones are kept for a while, and a program may log in every minute
     Index(

@@ -14,6 +14,7 @@ from served import METRICS_TOKEN
 from api import administration
 from api.app import create_app
 from api.authentication import credentials
+from api.authentication.authority import OperatorsAuthority
 from api.service import Service
 from api.settings import Settings, read_settings
 from api.state import accounts
@@ -84,9 +85,9 @@ class World:
     def set_password(self, name: str, password: str = PASSWORD, *, change_required: bool = False) -> None:
         """Set a password as an operator does."""
         policy = self.service.keeper.now().policies.passwords
-        act = {"actor": "operator", "now": datetime.now(UTC)}
+        authority = OperatorsAuthority(self.service.database, "operator")
         administration.set_password(
-            self.service.database, self.service.passwords, policy, name, password, change_required=change_required, **act
+            authority, self.service.passwords, policy, name, password, change_required=change_required, revoke_tokens=False
         )
 
     def mint(self, name: str, /, kind: Any = "token", lives: timedelta = timedelta(days=1), **more: Any) -> credentials.Minted:
@@ -97,8 +98,8 @@ class World:
             return credentials.mint(connection, account.id, kind, now=now, expires_at=now + lives, **more)
 
     def caller(self, name: str | None = None, address: str = "127.0.0.1", **more: Any) -> Caller:
-        """A client with a new token, or without any."""
-        return Caller(self.app, None if name is None else self.mint(name, **more).secret, address)
+        """A client with a new session, or another credential, or without any."""
+        return Caller(self.app, None if name is None else self.mint(name, **{"kind": "session", **more}).secret, address)
 
     def with_secret(self, secret: str | None, address: str = "127.0.0.1", **headers: str) -> Caller:
         """A client with this secret."""

@@ -46,8 +46,9 @@ class Each(NamedTuple):
 
 def each_operation(*who: str) -> Iterator[Each]:
     for path, method, declared, _ in operations(ROUTES):
-        if declared.access in who and path != "/metrics":  # which has a token of its own
-            name = {"users": "alice", "teams": "web", "issuers": "tls"}.get(path.split("/")[3] if "{name}" in path else "")
+        if declared.terms.access in who and path != "/metrics":  # which has a token of its own
+            names = {"users": "portal" if path.endswith("/tokens") else "alice", "teams": "web", "issuers": "tls"}
+            name = names.get(path.split("/")[3] if "{name}" in path else "")
             more = {"token_id": "0123456789abcdef", "certificate_id": "1", "issuer": "tls", "rest": "certificates/7"}
             filled = path.format(name=name, **more)
             yield Each(method.upper(), filled.removeprefix("/api/v1"), declared)
@@ -73,7 +74,7 @@ def test_every_operation_answers_the_callers_it_is_for(world: World) -> None:
     for operation in each_operation("anybody", "account", "administrator"):
         for name in ("root", "alice"):
             world.set_password(name)
-        secret = world.mint("root" if operation.declared.access == "administrator" else "alice", "session").secret
+        secret = world.mint("root" if operation.declared.terms.access == "administrator" else "alice", "session").secret
         answer = operation(world.with_secret(secret))
         changed_here = operation.path.startswith(("/users", "/teams", "/issuers")) and answer.status_code == 409
         missing = operation.path.endswith("/0123456789abcdef") and answer.status_code == 404
@@ -135,11 +136,11 @@ def test_with_a_credential_of_an_account_that_git_disables_or_deletes(world: Wor
 def test_with_a_session_that_must_change_its_password(world: World) -> None:
     caller = world.caller("root", kind="session", password_change_required=True)
     for operation in each_operation("account", "administrator"):
-        if operation.declared.restricted:
+        if operation.declared.terms.restricted:
             continue
         answer = operation(caller)
         assert (answer.status_code, answer.json["reason"]) == (403, "password-change"), operation
-    allowed = {(each.method, each.path) for each in each_operation("account", "administrator") if each.declared.restricted}
+    allowed = {(each.method, each.path) for each in each_operation("account", "administrator") if each.declared.terms.restricted}
     assert allowed == {
         ("GET", "/me"),
         ("PUT", "/me/password"),
@@ -153,8 +154,20 @@ def test_by_a_caller_who_is_not_an_administrator(world: World, name: str) -> Non
     assert_all_refuse(world, world.caller(name), 403, "not-administrator", who="administrator")
 
 
-def test_by_an_administrator_with_a_token_narrowed_to_issuers(world: World) -> None:
-    assert_all_refuse(world, world.caller("root", issuers=["tls"]), 403, "not-administrator", who="administrator")
+@pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": ["127.0.0.1"]}])
+def test_by_an_administrator_with_a_narrowed_token(world: World, narrowing: dict[str, Any]) -> None:
+    caller = world.caller("root", kind="token", **narrowing)
+    assert_all_refuse(world, caller, 403, "narrowed", who="administrator")
+
+
+def test_a_narrowed_token_decides_introspects_and_reads_itself(world: World) -> None:
+    caller = world.caller("alice", kind="token", issuers=["tls"])
+    for operation in each_operation("account"):
+        answer = operation(caller)
+        refused = answer.status_code == 403 and answer.json["reason"] == "narrowed"
+        assert refused is not operation.declared.terms.narrowed or operation.path == "/me/tokens", operation
+        if operation.path == "/sessions/current" or operation.path.endswith("logouthere"):
+            caller = world.caller("alice", kind="token", issuers=["tls"])
 
 
 def test_by_an_administrator_whose_membership_has_ended(world: World) -> None:

@@ -110,11 +110,19 @@ def test_a_session_that_must_change_its_password_can_only_do_that(world: World) 
     assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
 
 
-def test_requiring_a_change_applies_to_the_next_login_and_not_to_existing_sessions(world: World) -> None:
+def test_requiring_a_change_ends_sessions_and_tokens_unless_requested_otherwise(world: World) -> None:
     world.set_password("alice")
-    before = world.with_secret(login(world, "alice")["token"])
-    world.caller("root")("POST", "/users/alice/require-password-change", 204)
+    root, before, token = (
+        world.caller("root"),
+        world.with_secret(login(world, "alice")["token"]),
+        world.caller("alice", kind="token"),
+    )
+    root("POST", "/users/alice/require-password-change", 204, params={"endSessions": "false", "revokeTokens": "false"})
     before("GET", "/me/access", 200)
+    token("GET", "/me/access", 200)
+    root("POST", "/users/alice/require-password-change", 204)
+    before("GET", "/me/access", 401)
+    token("GET", "/me/access", 401)
     assert login(world, "alice")["passwordChangeRequired"] is True
 
 

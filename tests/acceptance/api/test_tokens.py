@@ -87,7 +87,7 @@ def test_narrowing_to_an_issuer_never_adds_one(world: World) -> None:
 
 
 def test_a_narrowed_token_decides_only_about_its_own_issuers(world: World) -> None:
-    portal = world.caller("portal", issuers=["vpn"])
+    portal = world.caller("portal", kind="token", issuers=["vpn"])
     asked = portal("POST", "/decisions", 200, json={"issuer": "tls", "subject": "alice"})
     assert (asked["allow"], asked["reason"]) == (False, "credential-not-permitted")
 
@@ -114,8 +114,8 @@ def test_invalid_addresses_are_refused(world: World, rule: str) -> None:
 
 @pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": ["127.0.0.1"]}])
 def test_a_narrowed_token_cannot_mint_another(world: World, narrowing: dict[str, Any]) -> None:
-    assert mint(world.caller("alice", **narrowing), 403)["reason"] == "narrowed"
-    administrator = world.caller("root", **narrowing)
+    assert mint(world.caller("alice", kind="token", **narrowing), 403)["reason"] == "narrowed"
+    administrator = world.caller("root", kind="token", **narrowing)
     assert mint(administrator, 403, "/users/root/tokens")["reason"] in ("narrowed", "not-administrator")
     assert mint(administrator, 403, "/users/alice/tokens")["reason"] in ("narrowed", "not-administrator")
 
@@ -167,16 +167,16 @@ def test_an_administrator_mints_and_revokes_for_others(world: World) -> None:
 
 def test_no_token_is_minted_for_a_disabled_account(world: World) -> None:
     root = session(world, "root")
-    root("PUT", "/users/alice/disabled", 204)
-    mint(root, 409, "/users/alice/tokens")
-    root("DELETE", "/users/alice/disabled", 204)
-    world.apply({"users/alice.yaml": user("alice", enabled=False)})
-    mint(root, 409, "/users/alice/tokens")
+    root("PUT", "/users/portal/disabled", 204)
+    mint(root, 409, "/users/portal/tokens")
+    root("DELETE", "/users/portal/disabled", 204)
+    world.apply({"users/portal.yaml": user("portal", type="application", enabled=False)})
+    mint(root, 409, "/users/portal/tokens")
 
 
 def test_disabling_ends_tokens_and_sessions_and_enabling_does_not_revive_them(world: World) -> None:
     root = session(world, "root")
-    callers = [world.caller("alice"), session(world, "alice")]
+    callers = [world.caller("alice", kind="token"), session(world, "alice")]
     root("PUT", "/users/alice/disabled", 204)
     for caller in callers:
         caller("GET", "/me", 401)
@@ -187,7 +187,7 @@ def test_disabling_ends_tokens_and_sessions_and_enabling_does_not_revive_them(wo
 
 
 def test_git_ends_tokens_and_sessions_and_does_not_revive_them_either(world: World) -> None:
-    callers = [world.caller("alice"), session(world, "alice")]
+    callers = [world.caller("alice", kind="token"), session(world, "alice")]
     world.apply({"users/alice.yaml": user("alice", enabled=False)})
     for caller in callers:
         caller("GET", "/me", 401)
@@ -214,7 +214,7 @@ def test_a_renamed_account_keeps_its_tokens(world: World) -> None:
 
 def test_a_password_change_ends_sessions_and_on_request_tokens(world: World) -> None:
     world.set_password("alice")
-    here, elsewhere, token = session(world, "alice"), session(world, "alice"), world.caller("alice")
+    here, elsewhere, token = session(world, "alice"), session(world, "alice"), world.caller("alice", kind="token")
     here("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
     elsewhere("GET", "/me", 401)
     token("GET", "/me", 200)
@@ -229,7 +229,7 @@ def test_a_password_change_ends_sessions_and_on_request_tokens(world: World) -> 
 
 
 def test_logging_out_with_a_token_ends_only_that_token(world: World) -> None:
-    one, other = world.caller("alice"), world.caller("alice")
+    one, other = world.caller("alice", kind="token"), world.caller("alice", kind="token")
     one("DELETE", "/sessions/current", 204)
     one("GET", "/me", 401)
     other("GET", "/me", 200)

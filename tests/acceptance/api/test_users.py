@@ -165,11 +165,11 @@ def test_a_password_set_by_an_administrator_must_be_changed_unless_requested_oth
     login(world, "alice", PASSWORD, 401)
 
 
-def test_a_password_set_by_an_administrator_ends_tokens_on_request(world: World) -> None:
-    root, token = world.caller("root"), world.caller("alice")
-    root("PUT", "/users/alice/password", 204, json={"password": PASSWORD})
+def test_a_password_set_by_an_administrator_ends_tokens_unless_requested_otherwise(world: World) -> None:
+    root, token = world.caller("root"), world.caller("alice", kind="token")
+    root("PUT", "/users/alice/password", 204, json={"password": PASSWORD, "revokeTokens": False})
     token("GET", "/me", 200)
-    root("PUT", "/users/alice/password", 204, json={"password": PASSWORD, "revokeTokens": True})
+    root("PUT", "/users/alice/password", 204, json={"password": PASSWORD})
     token("GET", "/me", 401)
 
 
@@ -193,9 +193,9 @@ def test_the_current_password_is_needed_to_change_ones_own(world: World) -> None
     assert wrong["reason"] == "wrong-password"
     alice("PUT", "/me/password", 409, json={"currentPassword": PASSWORD, "newPassword": PASSWORD})
     alice("PUT", "/me/password", 409, json={"currentPassword": PASSWORD, "newPassword": "short"})
-    assert world.caller("alice")("PUT", "/me/password", 403, json={"currentPassword": PASSWORD, "newPassword": OTHER})[
-        "reason"
-    ] == ("session-needed")
+    assert world.caller("alice", kind="token")(
+        "PUT", "/me/password", 403, json={"currentPassword": PASSWORD, "newPassword": OTHER}
+    )["reason"] == ("session-needed")
     alice("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": OTHER})
     assert [entry["name"] for entry in world.audit("password.change")] == ["alice"]
     assert [entry["name"] for entry in world.audit("password.change-fail")] == ["alice"]
@@ -274,8 +274,8 @@ def test_the_audit_log_is_searched_newest_first(world: World) -> None:
 
 
 def test_a_plan_names_the_sessions_and_tokens_it_ends_and_they_end(world: World) -> None:
-    ended = [world.caller("alice"), world.caller("alice", kind="session"), world.caller("nobody")]
-    kept = [world.caller("bob"), world.caller("bob", kind="session")]
+    ended = [world.caller(name, kind=kind) for name, kind in (("alice", "token"), ("alice", "session"), ("nobody", "token"))]
+    kept = [world.caller("bob", kind="token"), world.caller("bob", kind="session")]
     revoked = world.mint("alice")
     world.caller("root")("DELETE", f"/users/alice/tokens/{revoked.accessor}", 204)
     world.repository.commit({"users/alice.yaml": user("alice", enabled=False), "users/nobody.yaml": None})

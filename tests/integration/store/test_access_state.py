@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.administration import set_disabled
+from api.authentication.authority import OperatorsAuthority
 from api.directory import accounts as directory
 from api.directory.entries import Entry
 from api.errors import NotFound
@@ -142,7 +143,7 @@ class Organisation:
     def switch(self) -> None:
         name, disabled = self.chance.choice(NAMES), self.chance.random() < 0.5
         with suppress(NotFound):
-            set_disabled(self.database, name, disabled, actor="root", now=NOW)
+            set_disabled(OperatorsAuthority(self.database, "root"), name, disabled)
 
     def sync_directory(self) -> None:
         """An account appears, has another name, other teams, or ends."""
@@ -256,7 +257,7 @@ def test_the_kept_state_equals_a_fresh_one(database: Database, seed: int, steps:
 @pytest.mark.parametrize("asked_by_others", [False, True])
 def test_a_change_at_each_point_of_the_first_reading_of_an_account(database: Database, asked_by_others: bool) -> None:
     def switched(world: Organisation) -> None:
-        set_disabled(world.database, "u0", True, actor="root", now=NOW)
+        set_disabled(OperatorsAuthority(world.database, "root"), "u0", True)
 
     def deleted(world: Organisation) -> None:
         world.bring(without_user(world.declared, "u0"))

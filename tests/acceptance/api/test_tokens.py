@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from client import PASSWORD, Caller, World
-from scenario import resource, user
+from scenario import resource, team, user
 
+from api import administration
 from api.authentication import credentials
+from api.authentication.authority import OperatorsAuthority
 from api.authentication.tokens import is_well_formed
+from api.purge import purge
 
 
 def session(world: World, name: str) -> Caller:
@@ -297,3 +301,85 @@ def test_a_refused_call_does_not_count_as_a_use(world: World) -> None:
     world.with_secret(minted.secret, "203.0.113.7")("GET", "/me", 403)
     world.service.uses.flush()
     assert used(world, minted.accessor) == (None, None)
+
+
+def test_what_a_token_minted_ends_with_it(world: World) -> None:
+    alice = session(world, "alice")
+    parent = mint(alice, name="pipeline", validFor="2h")
+    child = mint(world.with_secret(parent["token"]), name="child")
+    grandchild = mint(world.with_secret(child["token"]), name="grandchild", validFor="30m")
+    assert grandchild["mintedBy"] == {"user": "alice", "credential": child["id"], "kind": "token"}
+    alice("DELETE", f"/me/tokens/{parent['id']}", 204)
+    for each in (parent, child, grandchild):
+        world.with_secret(each["token"])("GET", "/me", 401)
+    ended = {entry["detail"]["accessor"] for entry in world.audit("credential.revoke")}
+    assert ended == {parent["id"], child["id"], grandchild["id"]}
+    assert [entry["detail"]["credential"] for entry in world.audit("token.create")][1:] == [parent["id"], child["id"]]
+
+
+def test_what_an_ended_token_minted_can_still_be_revoked_with_it(world: World) -> None:
+    parent = mint(session(world, "alice"), validFor="2h")
+    child = mint(world.with_secret(parent["token"]))
+    world.execute(f"UPDATE tokens SET expires_at = '2020-01-01T00:00:00.000000Z' WHERE accessor = '{parent['id']}'")
+    purge(world.service.reader, datetime.now(UTC), threading.Event())
+    world.caller("root")("DELETE", f"/users/alice/tokens/{parent['id']}", 204)
+    world.with_secret(child["token"])("GET", "/me", 401)
+
+
+def test_logging_out_leaves_the_tokens_and_a_revoked_session_takes_them(world: World) -> None:
+    first, second = world.mint("alice", "session"), world.mint("alice", "session")
+    kept, lost = mint(world.with_secret(first.secret)), mint(world.with_secret(second.secret))
+    world.with_secret(first.secret)("DELETE", "/sessions/current", 204)
+    world.with_secret(kept["token"])("GET", "/me", 200)
+    operator = OperatorsAuthority(world.service.database, "operator")
+    assert administration.revoke_credentials(operator, "alice", [second.accessor]) == 2
+    world.with_secret(lost["token"])("GET", "/me", 401)
+    world.with_secret(kept["token"])("GET", "/me", 200)
+
+
+def test_disabling_an_administrator_names_the_tokens_that_it_minted_for_others(world: World) -> None:
+    world.apply(
+        {"users/boss.yaml": user("boss"), "teams/admins.yaml": team("admins", administrator=True, members=["root", "boss"])}
+    )
+    minted = mint(session(world, "boss"), path="/users/portal/tokens")
+    session(world, "root")("PUT", "/users/boss/disabled", 204)
+    (entry,) = world.audit("account.disable")
+    assert entry["detail"]["mintedForOthers"] == [{"user": "portal", "token": minted["id"]}]
+    world.with_secret(minted["token"])("GET", "/me", 200)
+
+
+def test_an_administrator_mints_for_nobody_who_is_a_person(world: World) -> None:
+    assert mint(session(world, "root"), 403, "/users/alice/tokens")["reason"] == "person"
+    mint(session(world, "root"), 409, "/users/root/tokens")
+
+
+def test_an_applications_token_gets_its_successor(world: World) -> None:
+    old = mint(session(world, "root"), path="/users/portal/tokens", validFor="30d", issuers=["vpn"])
+    portal = world.with_secret(old["token"])
+    new = mint(portal, validFor="60d")
+    lives = datetime.fromisoformat(new["expiresAt"]) - datetime.fromisoformat(new["createdAt"])
+    assert timedelta(days=29, hours=23) < lives <= timedelta(days=30)
+    assert new["issuers"] == ["vpn"]
+    ends = datetime.fromisoformat(portal("GET", "/me", 200)["credential"]["expiresAt"])
+    assert ends <= datetime.now(UTC) + timedelta(days=1)
+    again = mint(portal, validFor="60d")  # the answer may have been lost
+    world.with_secret(new["token"])("GET", "/me", 401)
+    world.with_secret(again["token"])("GET", "/me", 200)
+    world.service.uses.flush()
+    assert again["id"] in mint(portal, 409, validFor="60d")["detail"]
+    mint(portal, 409, validFor="60d", issuers=["tls"])
+    session(world, "root")("DELETE", f"/users/portal/tokens/{old['id']}", 204)
+    world.with_secret(again["token"])("GET", "/me", 401)
+
+
+def test_the_settings_say_how_long_the_old_token_goes_on(world: World) -> None:
+    world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"overlap": "1m"}})})
+    old = mint(session(world, "root"), path="/users/portal/tokens", validFor="30d")
+    mint(world.with_secret(old["token"]), validFor="30d")
+    ends = world.with_secret(old["token"])("GET", "/me", 200)["credential"]["expiresAt"]
+    assert datetime.fromisoformat(ends) <= datetime.now(UTC) + timedelta(minutes=1)
+
+
+def test_a_persons_token_gets_no_successor(world: World) -> None:
+    token = world.with_secret(mint(session(world, "alice"), validFor="2h")["token"])
+    assert "outlives" in mint(token, 409, validFor="3h")["detail"]

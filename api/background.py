@@ -13,6 +13,8 @@ from reconciler.store.errors import StoreError
 Task = Callable[[datetime, threading.Event], float | None]
 """Does one round of work. It gets the time, and an event that is set once the process stops; it returns the seconds until its
 next round, or None for the usual time."""
+Doubt = Callable[[datetime], str | None]
+"""Why the clock is not believed at an instant that it gave; None if it is."""
 _chance = random.SystemRandom()
 _log = logging.getLogger("accord.api")
 
@@ -42,8 +44,14 @@ class Periodic:
         self._spread = spread
         self._after_failure = every if after_failure is None else after_failure
         self._is_secret = is_secret
+        self._doubt: Doubt | None = None
         self.stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def unless(self, doubt: Doubt) -> Periodic:
+        """This, but a round that comes while the clock is in doubt is left out, with an error in the log."""
+        self._doubt = doubt
+        return self
 
     def start(self) -> None:
         """Run from now on."""
@@ -66,7 +74,12 @@ class Periodic:
 
     def _round(self) -> float:
         try:
-            wait = self._task(datetime.now(UTC), self.stopping)
+            now = datetime.now(UTC)
+            why = self._doubt and self._doubt(now)
+            if why:
+                _log.error("%s was left out: %s", self._name, why)
+                return self._every
+            wait = self._task(now, self.stopping)
         except StoreError as error:
             _log.warning("%s waits: the database cannot be used: %s", self._name, error)
         except Exception as error:  # noqa: BLE001 - if it ended here, nobody would notice

@@ -62,6 +62,7 @@ class Metrics:
             "1 if the last cycle stopped: it would have switched off too many accounts.",
             "domain",
         )
+        self.clock_doubted = self._gauge("accord_clock_doubted", "1 if work is left out because the clock looks wrong.")
         self.reminders = Counter("accord_reminders", "Reminders put into the outbox.", registry=self.registry)
         self.reminded_until = self._gauge("accord_reminded_until_seconds", "Reminders due up to this Unix time have been made.")
 

@@ -26,6 +26,7 @@ from api.metrics import Metrics
 from api.outbox.kinds import MessageKind
 from api.refusal_log import WINDOW, RefusalLog
 from api.settings import Settings
+from api.state.clock import Clock
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
@@ -48,6 +49,7 @@ class Service:
         self.database: Database = open_database(settings.database_url, pooled=True)
         self.reader = Reader(self.database)
         self.keeper = AccessKeeper(self.reader)
+        self.clock = Clock(self.reader, settings.longest_pause)
         self.passwords = Passwords(settings.hashes, waiting=waiting_logins(settings.threads, settings.hashes))
         self.known = KnownNetworks(self.reader)
         self.unknown = threading.BoundedSemaphore(max(1, settings.threads // 2))
@@ -70,11 +72,11 @@ class Service:
         self._watch = Watch(self.database)
         self._background: list[Periodic] = [
             *self._watch.tasks(),
-            *self.resync.tasks(),
+            *(each.unless(self._doubt) for each in self.resync.tasks()),
             self.known.reading(),
             Periodic("telling what the log left out", lambda *_: self.refusal_log.tell(), every=WINDOW),
-            purge.purging(self.reader),
-            reminders.reminding(self.database, self.metrics),
+            purge.purging(self.reader).unless(self._doubt),
+            reminders.reminding(self.database, self.metrics).unless(self._doubt),
         ]
 
     def start(self) -> None:
@@ -107,6 +109,11 @@ class Service:
         if is_for_directory(self.domains, self.reader, name):
             return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
         return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+
+    def _doubt(self, now: datetime) -> str | None:
+        why = self.clock.doubt(now)
+        self.metrics.clock_doubted.set(why is not None)
+        return why
 
     def stop(self) -> None:
         """Write what waits, and end."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
 from api.directory.settings import BadDirectory, DirectorySettings, read_directories
 from api.mail.settings import BadMail, MailSettings, read_mail
+from api.state.clock import LONGEST_PAUSE
+from reconciler.access.instants import parse_duration
 from reconciler.access.permitted_ips import Rule, parse_rule
 from reconciler.settings import DATABASE_URL, BadSettings, read_sources
 
@@ -18,6 +21,7 @@ DEFAULTS = {
     "metrics_listen": "",
     "metrics_token": "",
     "trusted_proxies": "",
+    "longest_pause": f"{LONGEST_PAUSE.days}d",
     "threads": "8",
     "workers": "1",
     "hashes": "",
@@ -54,6 +58,8 @@ class Settings(NamedTuple):
     directories: tuple[DirectorySettings, ...] = ()
     metrics_listen: tuple[str, int] | None = None
     """The host and port of a listener for metrics alone."""
+    longest_pause: timedelta = LONGEST_PAUSE
+    """For how long no API may have run before the clock is in doubt."""
     metrics_token: str = ""
     """What a scraper must present on any listener."""
 
@@ -91,6 +97,10 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         )
     except (BadDirectory, BadMail) as error:
         raise Misconfigured(str(error)) from None
+    try:
+        longest_pause = parse_duration(setting("longest_pause"))
+    except ValueError as error:
+        raise Misconfigured(f"ACCORD_LONGEST_PAUSE: {error}") from None
     threads = _count(setting("threads"), "ACCORD_THREADS", 4)
     workers = _count(setting("workers"), "ACCORD_WORKERS", 1)
     hashes = _count(setting("hashes") or str(max(1, len(os.sched_getaffinity(0)) // workers)), "ACCORD_HASHES", 1)
@@ -112,6 +122,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         directories=directories,
         metrics_listen=metrics_listen,
         metrics_token=metrics_token,
+        longest_pause=longest_pause,
     )
 
 

@@ -21,6 +21,7 @@ KEYS = {
     "metrics_listen": _TEXT,
     "metrics_token": _TEXT,
     "trusted_proxies": _LIST,
+    "longest_pause": _TEXT,
     "threads": _NUMBER,
     "workers": _NUMBER,
     "hashes": _NUMBER,

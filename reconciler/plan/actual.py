@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from reconciler.access.resources import DeclaredState, Key, Revision
@@ -32,6 +33,17 @@ class Totals(NamedTuple):
     users: int = 0
     teams: int = 0
     issuers: int = 0
+
+
+class Clocks(NamedTuple):
+    """What the database knows of the time; None: nothing."""
+
+    recorded: datetime | None = None
+    """When its last audit entry was written."""
+    served: datetime | None = None
+    """When an API last looked for reminders, which it does every minute."""
+    server: datetime | None = None
+    """The time by the database server's own clock."""
 
 
 class Actual(NamedTuple):

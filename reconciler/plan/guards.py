@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import or_
 from typing import Any, NamedTuple
 
 from reconciler.access.resources import Guards, Issuer, Kind, Team, User
 from reconciler.access.state import AccessState, ended, teams_of
-from reconciler.plan.actual import Totals
+from reconciler.plan.actual import Clocks, Totals
 from reconciler.plan.effects import gets_welcome_mail
 from reconciler.plan.plan import AccessDiff, Change, GuardResult
 
 NEVER_FEWER = 5
 """How many deletions in one scope are always allowed: a percentage of a small team would allow none."""
+APART = timedelta(hours=1)
+"""How far clocks may be apart."""
+IDLE = timedelta(days=30)
+"""How long nothing may have happened before a clock that is so far ahead must be confirmed."""
 
 
 class Judged(NamedTuple):
@@ -34,6 +38,8 @@ class Judged(NamedTuple):
     access: AccessDiff
     can_set_password: frozenset[str]
     now: datetime
+    clocks: Clocks
+    committed_at: datetime
 
 
 Judge = Callable[[Judged, Guards], list[str]]
@@ -208,6 +214,28 @@ def _emptying(judged: Judged, _guards: Guards) -> list[str]:
     return [f"all {words[kind]} would be removed ({before[kind]})" for kind in balance if before[kind] > 0 and balance[kind] <= 0]
 
 
+def _clock(judged: Judged, _guards: Guards) -> list[str]:
+    """Require a plausible clock: what ends by the clock is not protected, and what is written with a wrong time stays.
+
+    A clock that is ahead shows by the database server's, which is often another machine's. Otherwise it is ahead of everything
+    that the database recorded, and of the commit, which in a pipeline is minutes old however long nothing was applied.
+    """
+    now, (recorded, served, server) = judged.now, judged.clocks
+    if server is not None and abs(now - server) > APART:
+        way = "ahead of" if now > server else "behind"
+        return [f"this machine's clock is {_roughly(abs(now - server))} {way} the database server's; set the wrong one"]
+    if recorded is not None and now < recorded - APART:
+        return [f"this machine's clock is {_roughly(recorded - now)} behind the last entry of the audit log; set it"]
+    newest = max((each for each in (recorded, served) if each is not None), default=None)
+    if server is None and newest is not None and now > (last := max(newest, judged.committed_at)) + IDLE:
+        return [f"this machine's clock is {_roughly(now - last)} ahead of everything recorded and of the commit; look at it"]
+    return []
+
+
+def _roughly(apart: timedelta) -> str:
+    return f"{apart.days} days" if apart.days > 1 else f"{apart.total_seconds() / 3600:.0f} hours"
+
+
 GUARDS: dict[str, tuple[str, Judge]] = {
     "deletions": ("within the limits", _deletions),
     "administrators": ("the number of administrators is within the limit", _too_many_administrators),
@@ -219,5 +247,6 @@ GUARDS: dict[str, tuple[str, Judge]] = {
     "access-gained": ("the number of people who gain access is within the limit", _many_gain),
     "last-administrator": ("an administrator can still log in", _last_administrator),
     "emptying": ("no kind of resource is removed completely", _emptying),
+    "clock": ("the clock agrees with what the database recorded", _clock),
 }
 """Stable id → the message if the guard passes, and its judge."""

@@ -9,7 +9,7 @@ from reconciler.access.problems import Problem
 from reconciler.access.resources import Guards, Revision, Settings
 from reconciler.access.state import AccessState
 from reconciler.plan.access_diff import access_diff
-from reconciler.plan.actual import Actual, Runtime, access_state
+from reconciler.plan.actual import Actual, Clocks, Runtime, access_state
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_renames, renamed, resulting
 from reconciler.plan.effects import find_effects, loses_ad_group
 from reconciler.plan.guards import Judged, administrators, judge
@@ -27,6 +27,7 @@ def make_plan(
     warnings: Sequence[Problem] = (),
     adopt: bool = False,
     rewind: bool = False,
+    clocks: Clocks | None = None,
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
@@ -41,7 +42,9 @@ def make_plan(
     before, after = access_state(held, runtime), access_state(leads_to, _without_ad_members(runtime, changes))
     access = access_diff(before, after, changes, now)
     persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
-    judged = Judged(changes, actual.totals, persons, after, access, runtime.can_set_password, now)
+    judged = Judged(
+        changes, actual.totals, persons, after, access, runtime.can_set_password, now, clocks or Clocks(), revision.time
+    )
     brought = _guards(leads_to.settings)
     in_force = brought if actual.applied is None else guards_renamed(_guards(actual.declared.settings), renames)
     return Plan(

@@ -23,7 +23,7 @@ from reconciler.store.apply import apply_plan
 from reconciler.store.audit import AuditEntry, last_entry_for
 from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
-from reconciler.store.read import AppliedRevision, Scope, read_actual, read_applied, read_unmanaged
+from reconciler.store.read import AppliedRevision, Scope, read_actual, read_applied, read_clocks, read_unmanaged
 from reconciler.store.schema import check
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def _repair_plan(
     found = conflicts(actual, desired)
     if found:
         raise InvalidConfiguration(found)
-    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path)
+    clocks = read_clocks(connection)
+    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks)
     return plan, len(plan.changes) == len(differing)
 
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from datetime import datetime
 
 from reconciler.access.resources import Revision
-from reconciler.plan.actual import Actual, Runtime, Totals
+from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan
 from reconciler.run.deployment import Deployment
@@ -15,7 +15,7 @@ from reconciler.run.gather import gather
 from reconciler.run.inputs import Progress, Source, absence, desired_revision, is_new, open_source, read_declarations, state_of
 from reconciler.store.digests import drifted
 from reconciler.store.engine import Connection, open_database
-from reconciler.store.read import AppliedRevision, read_applied
+from reconciler.store.read import AppliedRevision, read_applied, read_clocks
 
 
 def plan_revision(
@@ -78,6 +78,7 @@ def plan_against(
         warnings=gathered.warnings,
         adopt=adopt,
         rewind=rewind is not None,
+        clocks=Clocks() if connection is None else read_clocks(connection),
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, select
 
 from reconciler.access.mails import PASSWORD_MAILS
 from reconciler.access.resources import DeclaredState, Key, Kind, Membership, Permission, Team
-from reconciler.plan.actual import Actual, Runtime, Totals
+from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.store import tables
 from reconciler.store.chunks import ids_named, select_column, select_rows
 from reconciler.store.engine import Connection
@@ -39,6 +39,7 @@ __all__ = [
     "previous_names",
     "read_actual",
     "read_applied",
+    "read_clocks",
     "read_generation",
     "read_history",
     "read_unmanaged",
@@ -46,6 +47,14 @@ __all__ = [
     "settings_in_force",
     "teams_referring",
 ]
+
+
+def read_clocks(connection: Connection) -> Clocks:
+    """What the database knows of the time."""
+    recorded = connection.execute(select(tables.audit.c.at).order_by(tables.audit.c.id.desc()).limit(1)).scalar()
+    served = connection.execute(select(tables.state.c.reminded_until)).scalar()
+    server = None if connection.dialect.name == "sqlite" else connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return Clocks(recorded, served, server)
 
 
 class Scope(NamedTuple):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count, product
 from pathlib import Path
 from typing import Any, Literal
 
+import falcon.testing
 import hypothesis
 import pytest
 from client import Caller, World, settings
@@ -65,7 +71,13 @@ class Credential:
     secret: str
     accessor: str
     only: str | None = None
+    minter: Credential | None = None
+    """The token that minted it, and takes it along when it is revoked."""
     ended: bool = False
+
+    def came_of(self, other: Credential) -> bool:
+        """Whether it is another credential, or was minted by what came of that."""
+        return self is other or (self.minter is not None and self.minter.came_of(other))
 
 
 @dataclass
@@ -92,6 +104,13 @@ class Model:
         for each in self.credentials:
             if each.owner == who and each.kind in kinds and each is not but:
                 each.ended = True
+
+    def revoke(self, credential: Credential) -> None:
+        for each in self.credentials:
+            each.ended = each.ended or each.came_of(credential)
+
+    def is_dead(self, credential: Credential) -> bool:
+        return credential.ended or not self.accounts[credential.owner].counts
 
     def files(self) -> dict[str, Any]:
         """The config repository that declares this."""
@@ -141,7 +160,7 @@ class Runtime(RuleBasedStateMachine):
             service.start()
         self.apps = [create_app(service) for service in self.services]
         self.world.service = self.services[0]
-        self.root = [Caller(app, self.world.mint("root").secret) for app in self.apps]
+        self.root = [Caller(app, self.world.mint("root", "session").secret) for app in self.apps]
         for who, account in self.model.accounts.items():
             self.world.set_password(who, account.password)
         return multiple(*(self.token_of(who, 0, None) for who in USERS for _ in range(2)))
@@ -157,16 +176,30 @@ class Runtime(RuleBasedStateMachine):
 
     @rule(target=credentials, who=users, at=replicas, only=st.none() | issuers)
     def issue_token(self, who: str, at: int, only: str | None) -> Any:
-        account = self.model.accounts[who]
-        if account.counts:
-            return self.token_of(who, at, only)
-        self.root[at]("POST", f"/users/{who}/tokens", 409, json={"name": "token", "validFor": "1h"})
-        return multiple()
+        return self.token_of(who, at, only)
 
-    def token_of(self, who: str, at: int, only: str | None) -> Credential:
-        body = {"name": "token", "validFor": "1h", **({"issuers": [only]} if only else {})}
-        answer = self.root[at]("POST", f"/users/{who}/tokens", 201, json=body)
-        return self.remember(Credential(who, "token", answer["token"], answer["id"], only))
+    def token_of(self, who: str, at: int, only: str | None) -> Any:
+        """A token that a new session mints, if it can."""
+        session = Credential(who, "session", self.world.mint(who, "session").secret, "")
+        return self.minted(session, at, only, 201 if self.model.accounts[who].counts else 401)
+
+    def minted(self, minter: Credential, at: int, only: str | None, code: int) -> Any:
+        body = {"name": "token", "validFor": "1h" if minter.kind == "session" else "1m", **({"issuers": [only]} if only else {})}
+        answer = Caller(self.apps[at], minter.secret, INSIDE)("POST", "/me/tokens", code, json=body)
+        if code != 201:
+            return multiple()
+        by = minter if minter.kind == "token" else None
+        return self.remember(Credential(minter.owner, "token", answer["token"], answer["id"], only, by))
+
+    @rule(target=credentials, credential=credentials, at=replicas, only=st.none() | issuers)
+    def mint_with_a_credential(self, credential: Credential, at: int, only: str | None) -> Any:
+        code = 401 if self.model.is_dead(credential) else 403 if credential.only else 201
+        if code == 201 and (credential.minter is not None or self.live_tokens(credential.owner) > 50):
+            return multiple()  # it lives no longer than a minute itself; and an account has its limit
+        return self.minted(credential, at, only, code)
+
+    def live_tokens(self, who: str) -> int:
+        return sum(each.owner == who and not each.ended for each in self.model.credentials)
 
     @rule(target=credentials, who=users, at=replicas, address=addresses)
     def log_in(self, who: str, at: int, address: str) -> Any:
@@ -197,7 +230,7 @@ class Runtime(RuleBasedStateMachine):
 
     def use(self, credential: Credential, to: str, at: int, address: str) -> None:
         answer = Caller(self.apps[at], credential.secret, address).send("POST", "/decisions", json={"issuer": to})
-        if credential.ended or not self.model.accounts[credential.owner].counts:
+        if self.model.is_dead(credential):
             assert answer.status_code == 401
         elif not self.model.may_call(credential.owner, address):
             assert answer.status_code == 403
@@ -209,13 +242,39 @@ class Runtime(RuleBasedStateMachine):
     @rule(credential=credentials, at=replicas)
     def revoke(self, credential: Credential, at: int) -> None:
         if credential.kind == "session":
-            dead = credential.ended or not self.model.accounts[credential.owner].counts
-            code = 401 if dead else 204
+            code = 401 if self.model.is_dead(credential) else 204
             Caller(self.apps[at], credential.secret, INSIDE)("DELETE", "/sessions/current", code)
+            credential.ended = True
         else:
             answer = self.root[at].send("DELETE", f"/users/{credential.owner}/tokens/{credential.accessor}")
             assert answer.status_code == 204 or (credential.ended and answer.status_code == 404)
-        credential.ended = True
+            self.model.revoke(credential)
+
+    @rule(credential=credentials, at=replicas, to=issuers, loss=st.sampled_from(["disable", "revoke"]), late=st.booleans())
+    def lose_the_right_during_a_request(self, credential: Credential, at: int, to: str, loss: str, late: bool) -> None:
+        """Before its body is there, or, `late`, after it was admitted: then a decision may stand, but nothing is written."""
+
+        def lose() -> None:
+            if loss == "disable":
+                self.disable(credential.owner, 1 - at)
+            else:
+                self.revoke(credential, 1 - at)
+
+        paths = ("/decisions", {"issuer": to}), ("/me/tokens", {"name": "late", "validFor": "1s"})
+        path, body = paths[1 if late else 0]
+        status = asked_while(self.apps[at], self.services[at], credential.secret, path, body, lose, late=late)
+        assert status in (401, 403), (path, status)
+
+    @rule()
+    def fail_over(self) -> None:
+        """Another copy of the database takes the place of the one that the replicas read."""
+        file = self.url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(file)) as old, closing(sqlite3.connect(f"{file}.copy")) as new:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            old.backup(new)
+        for suffix in ("-wal", "-shm"):
+            Path(file + suffix).unlink(missing_ok=True)
+        Path(f"{file}.copy").replace(file)
 
     @rule(credential=credentials)
     def expire(self, credential: Credential) -> None:
@@ -240,8 +299,7 @@ class Runtime(RuleBasedStateMachine):
     @rule(credential=credentials, at=replicas, tokens=st.booleans())
     def change_password(self, credential: Credential, at: int, tokens: bool) -> None:
         account, new = self.model.accounts[credential.owner], next(self.passwords)
-        dead = credential.ended or not account.counts
-        code = 401 if dead else 403 if credential.kind == "token" else 204
+        code = 401 if self.model.is_dead(credential) else 403 if credential.kind == "token" else 204
         change = {"currentPassword": account.password, "newPassword": new, "revokeTokens": tokens}
         Caller(self.apps[at], credential.secret, INSIDE)("PUT", "/me/password", code, json=change)
         if code == 204:
@@ -283,6 +341,43 @@ class Runtime(RuleBasedStateMachine):
         self.model.accounts[who] = Account(next(self.passwords))
         self.reconcile()
         self.world.set_password(who, self.model.accounts[who].password)
+
+
+class Losing(io.BytesIO):
+    """A body, before the last byte of which the right to ask is lost."""
+
+    def __init__(self, body: bytes, lose: Callable[[], None]) -> None:
+        super().__init__(body)
+        self._lose = lose
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._lose()
+        return super().read(size)
+
+
+def asked_while(
+    app: Any, service: Service, secret: str, path: str, body: dict[str, Any], lose: Callable[[], None], *, late: bool
+) -> int:
+    """The status of a request during which the right to ask is lost."""
+    raw = json.dumps(body)
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    environment = falcon.testing.create_environ(f"/api/v1{path}", method="POST", headers=headers, body=raw, remote_addr=INSIDE)
+    authenticator = service.authenticator
+    if late:
+
+        def admit(*arguments: Any) -> Any:
+            principal = type(authenticator).authenticate(authenticator, *arguments)
+            del authenticator.authenticate  # type: ignore[method-assign]  # the class's own again
+            lose()
+            return principal
+
+        authenticator.authenticate = admit  # type: ignore[method-assign]
+    else:
+        environment["wsgi.input"] = Losing(raw.encode(), lose)
+    found = falcon.testing.StartResponseMock()
+    b"".join(app(environment, found))
+    vars(authenticator).pop("authenticate", None)
+    return int(found.status[:3])
 
 
 @pytest.mark.slow

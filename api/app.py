@@ -12,12 +12,12 @@ from functools import cache
 from typing import Any
 
 import falcon
-import orjson
 
 from api.authentication.logins import text_of
 from api.authentication.places import site_of
-from api.errors import Forbidden, Problem, Unavailable
+from api.errors import Forbidden, Problem, Unavailable, problem_details
 from api.http.admission import VERDICTS, is_for_proxies
+from api.http.headers import X_REQUEST_ID
 from api.http.openapi import document
 from api.http.operations import ACTOR, Resource
 from api.resources.documentation import Described
@@ -58,7 +58,7 @@ class RequestMiddleware:
         """Refuse a request that two readers could read differently. Raises Problem."""
         environment = request.env
         environment["accord.began"] = time.perf_counter()
-        given = environment.get("HTTP_X_REQUEST_ID")
+        given = environment.get(X_REQUEST_ID)
         request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else next(self._ids)
         environment["accord.request_id"] = request_id
         response.set_header("X-Request-Id", request_id)
@@ -111,12 +111,12 @@ class RequestMiddleware:
 def _answer(
     request: falcon.Request, response: falcon.Response, status: int, name: str, title: str, detail: str, more: Mapping[str, Any]
 ) -> None:
-    """Answer with problem details (RFC 9457). The type is a name, not an address to follow."""
+    """Answer with problem details."""
     request.env["accord.problem"] = name
     response.status = falcon.code_to_http_status(status)
     response.content_type = "application/problem+json"
-    told = {"type": f"urn:accord:problem:{name}", "title": title, "status": status, "detail": detail}
-    response.data = orjson.dumps({**told, "requestId": request.env.get("accord.request_id", ""), **more})
+    more = {"requestId": request.env.get("accord.request_id", ""), **more}
+    response.data = problem_details(status, name, title, detail, more)
 
 
 def _answer_problem(request: falcon.Request, response: falcon.Response, problem: Problem, _: Any) -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
+
+import orjson
+
+
+def problem_details(status: int, name: str, title: str, detail: str, more: Mapping[str, Any] | None = None) -> bytes:
+    """The body of an answer (RFC 9457). The type is a name, not an address to follow."""
+    told = {"type": f"urn:accord:problem:{name}", "title": title, "status": status, "detail": detail}
+    return orjson.dumps({**told, **(more or {})})
 
 
 class Problem(Exception):

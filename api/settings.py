@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from api.directory.settings import BadDirectory, DirectorySettings, read_directories
@@ -20,6 +22,8 @@ DEFAULTS = {
     "listen": "127.0.0.1:8080",
     "metrics_listen": "",
     "metrics_token": "",
+    "local_socket": "",
+    "local_socket_group": "",
     "trusted_proxies": "",
     "longest_pause": f"{LONGEST_PAUSE.days}d",
     "threads": "8",
@@ -62,6 +66,9 @@ class Settings(NamedTuple):
     """For how long no API may have run before the clock is in doubt."""
     metrics_token: str = ""
     """What a scraper must present on any listener."""
+    local_socket: Path | None = None
+    """A socket whose callers count as local."""
+    local_socket_group: str = ""
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -123,6 +130,8 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         metrics_listen=metrics_listen,
         metrics_token=metrics_token,
         longest_pause=longest_pause,
+        local_socket=_local_socket(setting("local_socket")),
+        local_socket_group=_group(setting("local_socket_group")),
     )
 
 
@@ -131,6 +140,26 @@ def _listen(text: str) -> tuple[str, int]:
     if match is None or int(match[3]) > 65535:
         raise Misconfigured(f"cannot listen on `{text}`; write `127.0.0.1:8080` or `[::1]:8080`")
     return match[1] or match[2], int(match[3])
+
+
+def _local_socket(text: str) -> Path | None:
+    path = Path(text)
+    if text and (not path.is_absolute() or len(os.fsencode(text)) > _LONGEST_SOCKET or "\0" in text):
+        raise Misconfigured(
+            f"ACCORD_LOCAL_SOCKET must be an absolute path of at most {_LONGEST_SOCKET} bytes, such as /run/accord/local.sock"
+        )
+    return path if text else None
+
+
+_LONGEST_SOCKET = 100
+"""Bytes; systems differ, and the smallest limit is 104 with the NUL at its end."""
+
+
+def _group(name: str) -> str:
+    try:
+        return name and grp.getgrnam(name).gr_name
+    except KeyError:
+        raise Misconfigured(f"ACCORD_LOCAL_SOCKET_GROUP: there is no group `{name}` on this machine") from None
 
 
 def _count(text: str, name: str, least: int) -> int:

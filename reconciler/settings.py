@@ -20,6 +20,8 @@ KEYS = {
     "listen": _TEXT,
     "metrics_listen": _TEXT,
     "metrics_token": _TEXT,
+    "local_socket": _TEXT,
+    "local_socket_group": _TEXT,
     "trusted_proxies": _LIST,
     "longest_pause": _TEXT,
     "threads": _NUMBER,

@@ -9,11 +9,10 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta
 
-from api.authentication.logins import network_of
 from api.authentication.places import Guest, site_of
 from api.background import Periodic
 from api.state.reader import Reader
-from reconciler.access.permitted_ips import Address, parse_address
+from reconciler.access.permitted_ips import LOCAL, Address, network_of, parse_address
 from reconciler.store.tables import instant_text
 
 EVERY = 60.0
@@ -52,7 +51,7 @@ class KnownNetworks:
         if address is None:
             return Guest(site_of(None), False)
         network = network_of(address)
-        return Guest(site_of(address), address.is_local or network in self._added or network in self._networks)
+        return Guest(site_of(address), address is LOCAL or network in self._added or network in self._networks)
 
     def _task(self, now: datetime, _: threading.Event) -> None:
         self.read(now)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, select
@@ -23,7 +22,7 @@ from api.state.policies import Policies
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot
 from reconciler.access.decide import permits
-from reconciler.access.permitted_ips import Address
+from reconciler.access.permitted_ips import Address, network_of
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection
@@ -112,8 +111,9 @@ def _refusal(  # noqa: PLR0911 - one return per reason
 
 
 def is_delayed(account: Row[Any], address: Address | None, now: datetime) -> bool:
-    """Whether an account's failures make it wait; never at the address of its last login."""
-    return account.next_login_at is not None and account.next_login_at > now and account.last_login_address != text_of(address)
+    """Whether an account's failures make it wait; never at the address of its last login, unless that is unknown."""
+    is_last = address is not None and account.last_login_address == address.text
+    return account.next_login_at is not None and account.next_login_at > now and not is_last
 
 
 def open_session(
@@ -187,8 +187,6 @@ def _next_login(failures: int, permitted: int, policies: Policies, now: datetime
 
 def refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:
     """Raise TooManyFailures if logins from an address have to wait."""
-    if address is not None and address.is_local:
-        return
     row = reader.row("SELECT next_login_at FROM login_failures WHERE address = ?", _key(address))
     if row is None:
         return
@@ -197,15 +195,11 @@ def refuse_address(reader: Reader, address: Address | None, now: datetime) -> No
         raise TooManyFailures("too many logins from this address have failed; wait before the next one", math.ceil(wait))
 
 
-def network_of(address: Address) -> str:
-    """What is counted as one caller: an IPv4 address, or the IPv6 network of a site (RFC 6177)."""
-    return address.text if address.version == 4 else str(ip_network((address.value, 64), strict=False))
-
-
 def text_of(address: Address | None) -> str:
     """An address as logs show it."""
     return "unknown" if address is None else address.text
 
 
 def _key(address: Address | None) -> str:
-    return "unknown" if address is None else network_of(address)
+    """What failures are counted by. All unknown callers count as one."""
+    return text_of(None) if address is None else network_of(address)

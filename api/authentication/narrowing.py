@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from reconciler.access.permitted_ips import Address, Rule, matching, parse_rule
+from reconciler.access.permitted_ips import Address, Rule, parse_rule, permitting
 
 
 class Narrowing(NamedTuple):
@@ -27,10 +27,8 @@ class Narrowing(NamedTuple):
         return self.issuers is None or issuer in self.issuers
 
     def permits_address(self, address: Address | None) -> bool:
-        """Whether the credential may be used from an address. An unknown one fulfils no rule."""
-        if self.rules is None:
-            return True
-        return address is not None and (address.is_local or matching(self.rules, address) is not None)
+        """Whether the credential may be used from an address. An unknown one satisfies no rule."""
+        return self.rules is None or permitting(self.rules, address) is not None
 
 
 NOT_NARROWED = Narrowing()

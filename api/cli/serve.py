@@ -17,7 +17,7 @@ Examples:
   accord-api serve
   accord-api serve --database postgresql://accord_api@db.example.org/accord --listen 0.0.0.0:8080
   accord-api serve --server granian --workers 2
-  ACCORD_TRUSTED_PROXIES=10.0.0.0/8 accord-api serve --log-format json
+  ACCORD_TRUSTED_PROXIES=10.20.0.5,10.20.0.6 accord-api serve --log-format json
 """,
 )
 @database_option
@@ -32,13 +32,19 @@ Examples:
 def command(server: str, **options: str | None) -> None:
     """Serve the API and deliver mail until SIGTERM or Ctrl-C. Requests and mails in progress are finished."""
     from api import logs
+    from api.serving.advice import advice
     from api.settings import Misconfigured, read_settings
 
     settings = read_settings(options)
     logs.configure(settings.log_format, settings.log_level)
 
+    log = logging.getLogger("accord.api")
+    with at_work(options) as operator:  # report problems with the database here, once, and not in every worker
+        told = list(advice(settings, operator.database, server))
+
     def ready(url: str) -> None:
-        log = logging.getLogger("accord.api")
+        for each in told:
+            log.warning("%s", each)
         if settings.metrics_listen is None and not settings.metrics_token:
             log.info("nobody can read /metrics; to serve them, set ACCORD_METRICS_LISTEN or ACCORD_METRICS_TOKEN")
         log.info("listening on %s", url)
@@ -50,8 +56,6 @@ def command(server: str, **options: str | None) -> None:
         return
     from api.serving.granian import serve_granian
 
-    with at_work(options):
-        pass  # report problems with the database here, once, and not in every worker
     os.environ.update({f"ACCORD_{name.upper()}": value for name, value in options.items() if value})
     try:
         serve_granian(settings, ready)

@@ -1,48 +1,113 @@
-"""The caller's address: the peer's own, or the one that a trusted proxy reports. Nobody else is believed."""
+"""The caller's address: the peer's own, or the one that a trusted proxy tells. Nobody else is believed.
+
+Only a caller over the local socket is local. A connection from a loopback address may come from a proxy on this machine that
+tells no address, on behalf of the whole world.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from api.errors import Problem
-from reconciler.access.permitted_ips import Address, Rule, matching, parse_address
+from api.http.headers import FORWARDED, X_FORWARDED_FOR, Wsgi
+from reconciler.access.permitted_ips import LOCAL, Address, Rule, matching, parse_address
 
+_log = logging.getLogger("accord.api")
+_SAID_AGAIN = 600.0
+"""Seconds until the log names a proxy again."""
+_PEERS = 256
 LONGEST = 2_048
 """Characters of a forwarding header. Every request has it parsed, and the result is cached."""
 
 
+_CAME_OVER = "accord.came_over"
+
+
+def local(app: Wsgi) -> Wsgi:
+    """The application for the local socket: its callers are local."""
+
+    def serve(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environment[_CAME_OVER] = LOCAL
+        return app(environment, start_response)
+
+    return serve
+
+
+def over_local_socket(environment: Mapping[str, Any]) -> bool:
+    """Whether a request came over the local socket. Raises Problem if a proxy put it there, for somebody who may be anywhere."""
+    if environment.get(_CAME_OVER) is not LOCAL:  # the object itself, which no header and no variable can be
+        return False
+    if FORWARDED in environment or X_FORWARDED_FOR in environment:
+        raise Problem(
+            "the local socket is only for programs on this machine; let the proxy connect to the address that Accord listens on"
+        )
+    return True
+
+
+class Addresses:
+    """Finds the addresses of callers, and says in the log whose proxy tells none."""
+
+    def __init__(self, trusted: tuple[Rule, ...]) -> None:
+        self._trusted = trusted
+        self._silent: dict[str, float] = {}
+        """Proxies that told no address, and until when that need not be said again."""
+
+    def of(self, environment: Mapping[str, Any]) -> Address | None:
+        """The caller's address, or None if it is unknown. Raises Problem if headers contradict each other."""
+        if over_local_socket(environment):
+            return LOCAL
+        peer = environment.get("REMOTE_ADDR") or ""
+        address = client_address(peer, environment.get(FORWARDED), environment.get(X_FORWARDED_FOR), self._trusted)
+        if address is None:
+            self._warn_of(peer)
+        return address
+
+    def _warn_of(self, peer: str) -> None:
+        now = time.monotonic()
+        if now < self._silent.get(peer, 0.0):
+            return
+        if len(self._silent) >= _PEERS:
+            self._silent.clear()
+        self._silent[peer] = now + _SAID_AGAIN
+        _log.warning(
+            "callers by way of %s satisfy no permitted IPs: it is a trusted proxy, and tells no address but those of trusted "
+            "proxies. Let it set `Forwarded` or `X-Forwarded-For`; programs on this machine can use ACCORD_LOCAL_SOCKET",
+            peer or "a peer without an address",
+        )
+
+
 @lru_cache(maxsize=4096)
-def client_address(
-    peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: tuple[Rule, ...], *, relayed: bool = False
-) -> Address | None:
+def client_address(peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: tuple[Rule, ...]) -> Address | None:
     """The address that a request comes from; None if it is unknown, which satisfies no restriction.
 
     If the peer is a trusted proxy, it is the right-most address in `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not
     itself a trusted proxy. If both headers are present they must agree, since the caller may have written the one that the
-    proxy leaves alone. A forwarding header from anybody else is ignored, and such a request never counts as local; nor does
-    one that is `relayed`, according to other headers.
+    proxy leaves alone. A trusted proxy that tells no address, or only those of trusted proxies, has told nothing: the address
+    is unknown. A forwarding header from anybody else is ignored.
 
     Raises Problem if the two headers disagree, or one is too long.
     """
-    carried = forwarded is not None or x_forwarded_for is not None
     if max(len(forwarded or ""), len(x_forwarded_for or "")) > LONGEST:
         raise Problem("a forwarding header is too long")
     try:
-        caller = parse_address(peer.strip("[]"), direct=not (carried or relayed))
+        caller = parse_address(peer.strip("[]"))
     except ValueError:
         return None
-    if not carried or matching(trusted, caller) is None:
+    if matching(trusted, caller) is None:
         return caller
-    told = []
+    told: list[Address | None] = []
     if forwarded is not None:
         told.append(_right_most_untrusted(_forwarded_for(forwarded), trusted))
     if x_forwarded_for is not None:
         told.append(_right_most_untrusted([part.strip() for part in x_forwarded_for.split(",")], trusted))
     if len({address and (address.version, address.value) for address in told}) > 1:
         raise Problem("`Forwarded` and `X-Forwarded-For` name different callers; let the proxy set one and remove the other")
-    return told[0]
+    return told[0] if told else None
 
 
 def _forwarded_for(header: str) -> list[str]:
@@ -66,7 +131,6 @@ def _elements(header: str) -> list[str]:
 
 
 def _right_most_untrusted(texts: Sequence[str], trusted: Sequence[Rule]) -> Address | None:
-    address = None
     for text in reversed(texts):
         try:
             address = parse_address(_without_port(text))
@@ -74,7 +138,7 @@ def _right_most_untrusted(texts: Sequence[str], trusted: Sequence[Rule]) -> Addr
             return None  # `unknown`, `_hidden` or nonsense
         if matching(trusted, address) is None:
             return address
-    return address
+    return None
 
 
 def _without_port(text: str) -> str:

@@ -13,7 +13,8 @@ from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import refuse_address
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
-from api.http.addresses import client_address
+from api.http.addresses import Addresses
+from api.http.headers import AUTHORIZATION
 from api.state.reader import Reader
 from reconciler.access.permitted_ips import Address, Rule
 
@@ -40,7 +41,7 @@ class Admission:
         unknown: BoundedSemaphore,
     ) -> None:
         self._authenticator = authenticator
-        self._trusted_proxies = trusted_proxies
+        self._addresses = Addresses(trusted_proxies)
         self._passwords = passwords
         self._known = known
         self._reader = reader
@@ -51,7 +52,7 @@ class Admission:
 
         Raises Unauthenticated, Forbidden, Problem or StoreError.
         """
-        principal = self._authenticator.authenticate(environment.get("HTTP_AUTHORIZATION"), self.address_of(environment))
+        principal = self._authenticator.authenticate(environment.get(AUTHORIZATION), self.address_of(environment))
         permit(principal, terms)
         return CallersAuthority(self._authenticator, principal, terms)
 
@@ -79,10 +80,4 @@ class Admission:
 
     def address_of(self, environment: Mapping[str, Any]) -> Address | None:
         """The caller's address, or None if it is unknown. Raises Problem if headers contradict each other."""
-        return client_address(
-            environment.get("REMOTE_ADDR") or "",
-            environment.get("HTTP_FORWARDED"),
-            environment.get("HTTP_X_FORWARDED_FOR"),
-            self._trusted_proxies,
-            relayed="HTTP_X_REAL_IP" in environment or "HTTP_VIA" in environment,
-        )
+        return self._addresses.of(environment)

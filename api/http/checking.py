@@ -11,6 +11,7 @@ import jsonschema_rs
 import orjson
 
 from api.errors import Invalid, Problem, TooLarge, TooSlow, UnsupportedMediaType
+from api.http.headers import CONTENT_TYPE, TRANSFER_ENCODING
 from api.http.schemas import COMPONENTS, Schema
 from reconciler.access.instants import parse_instant
 
@@ -75,7 +76,7 @@ def receive(request: falcon.Request, limit: int) -> bytes:
     length = request.content_length or 0
     if length > limit:
         raise TooLarge(f"the body may have at most {limit:,} bytes")
-    if not length and "HTTP_TRANSFER_ENCODING" in request.env:
+    if not length and TRANSFER_ENCODING in request.env:
         length = limit + 1  # chunked: only its end tells how long it is
     began = time.monotonic()
     raw: bytes = request.env["wsgi.input"].read(length)
@@ -91,7 +92,7 @@ def receive(request: falcon.Request, limit: int) -> bytes:
 def read_body(request: falcon.Request, raw: bytes, *, form: bool, schema: Validator) -> Any:
     """The value of a request's body. Raises Problem, UnsupportedMediaType or Invalid."""
     wanted = FORM if form else JSON
-    given = request.env.get("CONTENT_TYPE", "")
+    given = request.env.get(CONTENT_TYPE, "")
     if given != wanted and given.partition(";")[0].strip().lower() != wanted:
         raise UnsupportedMediaType(f"the body's `Content-Type` must be `{wanted}`")
     value = _read_form(raw) if form else _read_json(raw)

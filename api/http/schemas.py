@@ -412,14 +412,7 @@ COMPONENTS: dict[str, Schema] = {
         optional=("token_type_hint", "address"),
     ),
     "Health": _object({"status": {"enum": ["ok"]}}),
-    "Readiness": _object(
-        {
-            "status": {"enum": ["ready"]},
-            "schema": {"type": "string"},
-            "generation": {"type": "integer"},
-            "revision": nullable({"type": "string"}),
-        }
-    ),
+    "Readiness": _object({"status": {"enum": ["ready"]}}),
     "ExistingLogin": _object({"username": NAME, "token": {"type": "string"}}),
     "ExistingLogout": _object({"username": NAME}),
     "ExistingTeams": {

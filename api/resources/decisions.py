@@ -14,6 +14,7 @@ from api.authentication.principal import permits_call
 from api.authentication.tokens import is_well_formed
 from api.decisions import decide_all, decide_own, may_decide_for
 from api.errors import Forbidden
+from api.http.headers import X_ACCORD_ISSUER
 from api.http.operations import Call, operation
 from api.http.schemas import NO_CONTROL, Schema
 from api.resources.base import Resource
@@ -128,7 +129,7 @@ class ForwardAuth(Resource):
     def on_get(self, call: Call) -> None:
         """Answers 200 with `X-Accord-User` and `X-Accord-Teams`, or 401 or 403. If an issuer is named, by the parameter or the
         header `X-Accord-Issuer`, 200 means that the caller may use it."""
-        issuer, teams = call.query.get("issuer") or call.request.get_header("X-Accord-Issuer"), call.query.get("teams")
+        issuer, teams = call.query.get("issuer") or call.request.env.get(X_ACCORD_ISSUER), call.query.get("teams")
         let_pass(self.service, call, issuer, None if teams is None else teams.split(","))
 
 

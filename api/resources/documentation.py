@@ -13,6 +13,14 @@ from api.resources.base import Resource
 from api.service import Service
 
 TAG = "Documentation"
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",  # for browsers that do not know `frame-ancestors`
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""What keeps a browser from running, framing or telling anything on behalf of others."""
 
 
 class Described(Resource):
@@ -46,5 +54,5 @@ class Documentation(Described):
     @operation("A page to read", access="anybody", tag=TAG, media="text/html; charset=utf-8", response="")
     def on_get(self, call: Call) -> str:
         """The same for people. The page loads nothing from elsewhere."""
-        call.response.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+        call.response.set_headers(_HEADERS)
         return self._page()

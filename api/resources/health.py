@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from datetime import datetime
 from typing import Any
 
 from api.errors import NotFound, Unauthenticated, Unavailable
+from api.http.headers import AUTHORIZATION
 from api.http.operations import Call, operation
 from api.resources.base import Resource
 from api.state import history
@@ -14,6 +16,7 @@ from api.state.snapshots import read_stamp
 from reconciler.store.errors import StoreError
 from reconciler.store.schema import HEAD
 
+_log = logging.getLogger("accord.api")
 TAG = "Operation"
 ON_OWN_LISTENER = "accord.metrics_listener"
 """Set in the environment of a request that came by the listener for metrics alone."""
@@ -33,14 +36,14 @@ class Readiness(Resource):
 
     @operation("Is it ready?", access="anybody", tag=TAG, response="Readiness")
     def on_get(self, call: Call) -> Any:
-        """The database answers, its schema is this version's, and a revision has been applied."""
+        """The database answers, its tables are of this version, and a revision has been applied. Strangers learn no more."""
         version = history.schema_version(self.service.reader)
         if version != HEAD:
-            raise Unavailable(f"the database is at schema version {version}; this Accord needs {HEAD}")
-        access = self.service.keeper.now()
-        if access.commit is None:
+            _log.error("the database is at schema version %s; this Accord needs %s", version, HEAD)
+            raise Unavailable("the tables of the database belong to another version of Accord; its log says which")
+        if self.service.keeper.now().commit is None:
             raise Unavailable("no revision has been applied yet")
-        return {"status": "ready", "schema": HEAD, "generation": access.stamp.generation, "revision": access.commit}
+        return {"status": "ready"}
 
 
 class Metrics(Resource):
@@ -77,7 +80,7 @@ class Metrics(Resource):
         """Figures tell how a guess went, so they are not for everybody. Raises NotFound or Unauthenticated."""
         token = self.service.settings.metrics_token
         if token:
-            given = call.request.get_header("Authorization") or ""
+            given = call.request.env.get(AUTHORIZATION) or ""
             if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
                 raise Unauthenticated("this needs the token for metrics: `Authorization: Bearer …`")
         elif ON_OWN_LISTENER not in call.request.env:

@@ -11,6 +11,7 @@ from typing import Any
 from waitress import wasyncore
 from waitress.server import create_server
 
+from api.http.headers import Wsgi
 from api.resources.health import ON_OWN_LISTENER
 from api.serving.listening import listen
 
@@ -18,8 +19,6 @@ _CONNECTIONS = 20
 _IDLE = 10
 """Seconds of silence after which a connection is closed."""
 _TURN = 0.5
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def only_metrics(app: Wsgi) -> Wsgi:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import resource
@@ -11,19 +12,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-import falcon
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from api.app import create_app
+from api.errors import problem_details
+from api.http.addresses import local
+from api.http.headers import Wsgi
 from api.service import Service
-from api.serving.listening import listen, url_of
+from api.serving.connections import Connections
+from api.serving.listening import listen, listen_locally, url_of
 from api.serving.metrics import serving_metrics
 from api.settings import Settings
 
@@ -34,6 +38,8 @@ MAX_BODY = 256 * 1024
 MAX_HEADERS = 16 * 1024
 IDLE = 30
 """Seconds of silence after which a connection is closed."""
+ARRIVAL = 60
+"""Seconds that a request may take to arrive, however often a few bytes of it come."""
 PATIENCE = 30.0
 """Seconds for accepted requests to finish when stopping."""
 QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect", "/healthz")
@@ -41,11 +47,17 @@ QUICK_BODY = 4 * 1024
 """Bytes. A request with a body up to this size is answered sooner than a thread could take it over."""
 
 
+_TAKEN = 16
+"""Reads from a connection that is closed after a refusal."""
+
+
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses bytes that two servers could read as different requests (RFC 9112, sections 5.2 and 6.1)."""
+    """Refuses bytes that two servers could read as different requests (RFC 9112, sections 2.3, 5.2 and 6.1)."""
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)  # refuses a space before the colon, so that a name ends where it seems to
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("version of HTTP other than 1.0 and 1.1")
         lines = header_plus.lower()
         if b"\r\n " in lines or b"\r\n\t" in lines:
             raise ParsingError("folded header line")
@@ -54,6 +66,8 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
                 raise ParsingError(f"more than one {once.decode()} header")
         _, found, rest = lines.partition(b"\r\ntransfer-encoding:")
         if found:
+            if self.version != "1.1":  # whose readers know no chunks, and take them for the next request
+                raise ParsingError("Transfer-Encoding in HTTP/1.0")
             if b"\r\ncontent-length:" in lines:
                 raise ParsingError("Content-Length beside Transfer-Encoding")
             if rest.partition(b"\r\n")[0].strip() != b"chunked":
@@ -68,10 +82,68 @@ class _Task(WSGITask):  # type: ignore[misc]
             super().service()
 
 
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    """Answers a request that cannot be read with problem details, as the application does, and closes the connection."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        body = problem_details(error.code, _ERRORS.get(error.code, "bad-request"), error.reason, str(error.body))
+        self.response_headers += [
+            ("Content-Type", "application/problem+json"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        self.set_close_on_finish()
+        self.channel.is_refused = True
+        self.content_length = len(body)
+        self.write(body)
+
+
+_ERRORS = {413: "too-large", 431: "headers-too-large", 500: "failure", 501: "not-implemented"}
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
     task_class = _Task
+    error_task_class = _ErrorTask
+    on_close: Callable[[], None] | None = None
+    is_refused = False
     _held: list[bytes] | None = None
+    _arriving: HTTPRequestParser | None = None
+    _since = 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has brought no whole request that is to be answered."""
+        return not (self.requests or self.total_outbufs_len)
+
+    def received(self, data: bytes) -> bool:
+        """Take bytes, and note since when a request has been arriving."""
+        taken = bool(super().received(data))
+        if self.request is not self._arriving:
+            self._arriving, self._since = self.request, time.monotonic()
+        return taken
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether a request has been arriving for too long."""
+        return self._arriving is not None and now - self._since > ARRIVAL
+
+    def handle_close(self) -> None:
+        """Close. After a refusal, take what has come meanwhile: unread bytes would reset the connection and lose the answer."""
+        if self.is_refused:
+            with suppress(OSError):
+                for _ in range(_TAKEN):
+                    if not self.socket.recv(65536):
+                        break
+        super().handle_close()
+
+    def del_channel(self, map: Any = None) -> None:
+        """Forget the connection, once."""
+        super().del_channel(map)
+        if self.on_close is not None:
+            self.on_close()
+            self.on_close = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -136,14 +208,14 @@ def _asks_no_server(request: HTTPRequestParser) -> bool:
 
 def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then answer what has been accepted. Raises OSError or StoreError."""
-    with listen(settings.host, settings.port) as listening:
+    with listen(settings.host, settings.port) as listening, listen_locally(settings) as listening_locally:
         service = Service(settings)
         service.start()
         try:
             quick = _is_quick if service.database.is_sqlite else _asks_no_server
             app = create_app(service)
             with serving_metrics(app, settings.metrics_listen):
-                _Waitress(app, settings, listening, quick).run(ready)
+                _Waitress(app, settings, listening, quick, listening_locally).run(ready)
         finally:
             service.stop()
 
@@ -159,22 +231,56 @@ def _possible_connections() -> int:
     return CONNECTIONS if soft == resource.RLIM_INFINITY else max(soft // 2, min(CONNECTIONS, soft - spare))
 
 
+@contextmanager
+def serving_locally(app: Wsgi, settings: Settings) -> Iterator[None]:
+    """Serve the local socket in a thread, beside a server that cannot, if the settings name one and no other worker does."""
+    with ExitStack() as stack:
+        try:
+            listening = stack.enter_context(listen_locally(settings))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            listening = None
+        if listening is not None:
+            ended = threading.Event()
+            thread = threading.Thread(
+                target=lambda: _Waitress(app, settings, None, _asks_no_server, listening).turn_until(ended.is_set),
+                name="local socket",
+                daemon=True,
+            )
+            thread.start()
+            stack.callback(thread.join, PATIENCE)
+            stack.callback(ended.set)
+        yield
+
+
 class _Waitress:
     """A waitress server that answers what it has accepted before it stops."""
 
     def __init__(
         self,
-        app: falcon.App[Any, Any],
+        app: Wsgi,
         settings: Settings,
-        listening: socket.socket,
+        listening: socket.socket | None,
         is_quick: Callable[[HTTPRequestParser], bool] = _asks_no_server,
+        listening_locally: socket.socket | None = None,
     ) -> None:
         self._lanes = _Lanes(settings.threads, is_quick)
-        self._server = create_server(
+        self._own = threading.get_ident()
+        self._stopping = False
+        self._map: dict[int, Any] = {}
+        self._possible = _possible_connections()
+        self._connections: Connections[_Channel] = Connections(self._possible, settings.trusted_proxies)
+        places = ((app, listening), (local(app), listening_locally))
+        self._servers = [self._create(served, place) for served, place in places if place is not None]
+
+    def _create(self, app: Wsgi, listening: socket.socket) -> Any:
+        server = create_server(
             app,
+            map=self._map,
             _dispatcher=self._lanes,
             sockets=[listening],
-            connection_limit=_possible_connections(),
+            connection_limit=self._possible + 16,  # before it, `_accept` makes room
             channel_timeout=IDLE,
             cleanup_interval=5,
             max_request_body_size=MAX_BODY,
@@ -185,32 +291,59 @@ class _Waitress:
             clear_untrusted_proxy_headers=False,  # Accord decides whom to believe, so it must see them
             expose_tracebacks=False,
         )
-        self._server.channel_class = _Channel
-        os.set_blocking(self._server.trigger.trigger, False)
-        self._server.pull_trigger = self._wake
-        self._own = threading.get_ident()
-        self._stopping = False
+        server.channel_class = self._accept
+        server.maintenance = self._maintain
+        os.set_blocking(server.trigger.trigger, False)
+        server.pull_trigger = self._wake
+        return server
+
+    def _accept(self, server: Any, accepted: socket.socket, address: tuple[str, Any], adjustments: Any, map: Any) -> None:
+        """Take a connection. One that waits for a request makes room for it, if its network or all networks have many."""
+        peer = None if accepted.family == socket.AF_UNIX else address[0]
+        for old in self._connections.in_the_way_of(peer):
+            if old.is_waiting:
+                old.handle_close()
+                break
+        else:
+            if self._connections.is_full_for(peer):
+                accepted.close()
+                return
+        channel = _Channel(server, accepted, address, adjustments, map=map)
+        channel.on_close = self._connections.add(peer, channel)
+
+    def _maintain(self, _: float) -> None:
+        """Close connections that are silent, and those whose request never ends."""
+        silent, now = time.time() - IDLE, time.monotonic()
+        for server in self._servers:
+            for channel in server.active_channels.values():
+                if not channel.requests and (channel.last_activity < silent or channel.is_overdue(now)):
+                    channel.will_close = True
 
     def run(self, ready: Callable[[str], None]) -> None:
         """Serve until a signal."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        ready(url_of(self._server.socket))
-        while not self._stopping:
+        ready(url_of(self._servers[0].socket))
+        self.turn_until(lambda: self._stopping)
+
+    def turn_until(self, is_stopping: Callable[[], bool]) -> None:
+        """Serve until told to stop, then answer what has been accepted."""
+        while not is_stopping():
             self._turn(0.5)
-        self._server.del_channel()
-        self._server.socket.close()  # refuses new connections; open ones go on
+        for server in self._servers:
+            server.del_channel()
+            server.socket.close()  # refuses new connections; open ones go on
         deadline = time.monotonic() + PATIENCE
         while self._busy() and time.monotonic() < deadline:
             self._turn(0.05)
-        self._server.task_dispatcher.shutdown(timeout=5)
+        self._lanes.shutdown(timeout=5)
 
     def _turn(self, seconds: float) -> None:
-        wasyncore.loop(timeout=0 if self._lanes.has_quick else seconds, map=self._server._map, use_poll=True, count=1)
+        wasyncore.loop(timeout=0 if self._lanes.has_quick else seconds, map=self._map, use_poll=True, count=1)
         self._lanes.answer_quick()
 
     def _busy(self) -> bool:
-        return any(channel.requests or channel.total_outbufs_len for channel in list(self._server.active_channels.values()))
+        return any(not channel.is_waiting for server in self._servers for channel in list(server.active_channels.values()))
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
@@ -223,4 +356,4 @@ class _Waitress:
 
     def _pull_trigger(self) -> None:
         with suppress(BlockingIOError):  # a full pipe wakes it anyway; the thread that empties it must never block on it
-            self._server.trigger.pull_trigger()
+            self._servers[0].trigger.pull_trigger()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from reconciler.access.permitted_ips import Address, matching, parse_rule
+from reconciler.access.permitted_ips import Address, parse_rule, permitting
 from reconciler.access.resources import Team
 from reconciler.access.state import AccessState, Path, ended, paths, teams_of
 
@@ -68,14 +68,10 @@ def _no_way(state: AccessState, user: str, ways: list[Path], now: datetime) -> D
 def permits(teams: list[Team], address: Address | None) -> tuple[bool, str | None]:
     """Tell whether the joined permitted-IP lists of an account's teams cover an address, and by which rule.
 
-    Without any list there is no restriction. With one, a caller who is certainly on this machine is still permitted.
+    Without any list there is no restriction. With one, an unknown address is not permitted, and a local caller is.
     """
     texts = [text for team in teams for text in team.permitted_ips]
     if not texts:
         return True, None
-    if address is None:
-        return False, None
-    if address.is_local:
-        return True, "loopback"
-    rule = matching(map(parse_rule, texts), address)
-    return rule is not None, None if rule is None else rule.text
+    rule = permitting(map(parse_rule, texts), address)
+    return rule is not None, rule

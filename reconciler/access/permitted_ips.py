@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import pairwise
 from typing import NamedTuple
 
 _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
 _MAPPED = 0xFFFF << 32
-_LOOPBACK = {4: (127 << 24, (128 << 24) - 1), 6: (1, 1)}
-"""127.0.0.0/8 and ::1 (RFC 6890), first and last."""
 
 
 class Rule(NamedTuple):
@@ -28,17 +26,15 @@ class Rule(NamedTuple):
 
 
 class Address(NamedTuple):
-    """A caller's address. `direct`: the connection itself comes from there, without a forwarding header."""
+    """A caller's address. Loopback is one like any other: a proxy on this machine calls from there for the whole world."""
 
     version: int
     value: int
     text: str
-    direct: bool = False
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the caller is certainly on this machine."""
-        return self.direct and _LOOPBACK[self.version][0] <= self.value <= _LOOPBACK[self.version][1]
+
+LOCAL = Address(0, 0, "local")
+"""Came over the local socket, which no proxy shares, so on this machine. It needs no rule, and no rule covers it."""
 
 
 def _number(text: str) -> tuple[int, int]:
@@ -52,13 +48,22 @@ def _number(text: str) -> tuple[int, int]:
     return (4, int(mapped)) if mapped is not None else (address.version, int(address))
 
 
-def parse_address(text: str, *, direct: bool = False) -> Address:
-    """Read a caller's address.
+def parse_address(text: str) -> Address:
+    """Read a caller's address. Its text has one spelling, as callers are counted and compared by it.
 
     Raises ValueError if `text` is not an IP address.
     """
     version, value = _number(text)
-    return Address(version, value, text, direct)
+    if ":" in text:
+        text = str(IPv4Address(value) if version == 4 else IPv6Address(value))
+    return Address(version, value, text)
+
+
+def network_of(address: Address) -> str:
+    """What is counted as one caller: an IPv4 address, or the IPv6 network of a site (RFC 6177)."""
+    if address.version != 6:
+        return address.text
+    return str(IPv6Network((address.value, 64), strict=False))
 
 
 @lru_cache(maxsize=65_536)
@@ -112,8 +117,16 @@ def _wildcard(text: str) -> Rule:
     return Rule(4, int(first), int(first) + 256**padding - 1, text)
 
 
+def permitting(rules: Iterable[Rule], address: Address | None) -> str | None:
+    """The text of the first rule that permits an address, or None. An unknown address satisfies none; a local one needs none."""
+    if address is LOCAL:
+        return LOCAL.text
+    rule = None if address is None else matching(rules, address)
+    return None if rule is None else rule.text
+
+
 def matching(rules: Iterable[Rule], address: Address) -> Rule | None:
-    """Return the first rule that covers an address, or None. The caller checks loopback (`Address.is_local`)."""
+    """Return the first rule that covers an address, or None."""
     version, value = address.version, address.value
     for rule in rules:
         if rule.version == version and rule.first <= value <= rule.last:

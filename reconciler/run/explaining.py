@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reconciler.access.decide import Decision, decide
-from reconciler.access.permitted_ips import Address, matching, parse_rule
+from reconciler.access.permitted_ips import Address, parse_rule, permitting
 from reconciler.access.resources import Kind, Team
 from reconciler.access.state import Path, ended, paths, teams_of
 from reconciler.run.access import Question, Standing, refuse_unknown, standing
@@ -154,7 +154,7 @@ def _way(found: Standing, way: Path, provenance: Provenances) -> Way:
 def _rules(teams: list[Team], address: Address | None, provenance: Provenances) -> Iterator[Link]:
     for team in teams:
         for text in team.permitted_ips:
-            admits = address is not None and matching([parse_rule(text)], address) is not None
+            admits = permitting([parse_rule(text)], address) is not None
             place = provenance("Team", team.name, ("spec", "permittedIPs", text))
             yield Link("permitted-ip", f"{text} of team {team.name}", admits, None, place)
 

@@ -15,12 +15,16 @@ from api import administration
 from api.app import create_app
 from api.authentication import credentials
 from api.authentication.authority import OperatorsAuthority
+from api.http.addresses import local
 from api.service import Service
 from api.settings import Settings, read_settings
 from api.state import accounts
+from reconciler.access.permitted_ips import LOCAL
 from reconciler.store.engine import open_database
 
 PASSWORD = "a rather long passphrase"
+OFFICE = "10.20.0.9"
+"""An address that the organisation permits to everybody."""
 
 
 def settings(url: str, **environment: str) -> Settings:
@@ -29,10 +33,10 @@ def settings(url: str, **environment: str) -> Settings:
 
 
 class Caller:
-    """A client with or without a secret, calling from an address."""
+    """A client with or without a secret, calling from an address, or from `local`: over the local socket."""
 
-    def __init__(self, app: Any, secret: str | None, address: str = "127.0.0.1", **headers: str) -> None:
-        self._client = falcon.testing.TestClient(app)
+    def __init__(self, app: Any, secret: str | None, address: str = OFFICE, **headers: str) -> None:
+        self._client = falcon.testing.TestClient(local(app) if address == LOCAL.text else app)
         self._headers = headers if secret is None else {"Authorization": f"Bearer {secret}", **headers}
         self._address = address
 
@@ -97,11 +101,11 @@ class World:
             now = datetime.now(UTC)
             return credentials.mint(connection, account.id, kind, now=now, expires_at=now + lives, **more)
 
-    def caller(self, name: str | None = None, address: str = "127.0.0.1", **more: Any) -> Caller:
+    def caller(self, name: str | None = None, address: str = OFFICE, **more: Any) -> Caller:
         """A client with a new session, or another credential, or without any."""
         return Caller(self.app, None if name is None else self.mint(name, **{"kind": "session", **more}).secret, address)
 
-    def with_secret(self, secret: str | None, address: str = "127.0.0.1", **headers: str) -> Caller:
+    def with_secret(self, secret: str | None, address: str = OFFICE, **headers: str) -> Caller:
         """A client with this secret."""
         return Caller(self.app, secret, address, **headers)
 

@@ -140,12 +140,14 @@ def _is_whole(answer: bytes) -> bool:
 
 
 @contextmanager
-def serving(url: str, folder: Path, *options: str, descriptors: int = 0, **environment: str) -> Iterator[Server]:
+def serving(
+    url: str, folder: Path, *options: str, host: str = "127.0.0.1", descriptors: int = 0, **environment: str
+) -> Iterator[Server]:
     """A server over a database that is ready; it is stopped at the end. It may get a limited number of file descriptors."""
     port = free_port()
     log = folder / f"server-{port}.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
-    env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"127.0.0.1:{port}", "ACCORD_MAIL": "off"}
+    env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"{host}:{port}", "ACCORD_MAIL": "off"}
     env["ACCORD_METRICS_TOKEN"] = METRICS_TOKEN
     env |= environment
     with log.open("wb") as written:

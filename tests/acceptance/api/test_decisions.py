@@ -75,7 +75,8 @@ def test_each_action_needs_the_same_permission(world: World, action: str) -> Non
 
 def test_an_answer_names_the_rule_that_permitted_the_address(world: World) -> None:
     assert decide(world.caller("bob", "10.20.3.4"), issuer="tls")["rule"] == "10.20.0.0/16"
-    assert decide(world.caller("bob", "127.0.0.1"), issuer="tls")["rule"] == "loopback"
+    assert decide(world.caller("bob", "local"), issuer="tls")["rule"] == "local"
+    decide(world.caller("bob", "127.0.0.1"), 403, issuer="tls")
 
 
 def test_only_a_trusted_proxy_is_believed_about_an_address(world: World) -> None:

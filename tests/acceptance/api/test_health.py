@@ -20,13 +20,14 @@ def metrics(world: World) -> dict[str, float]:
 def test_the_service_is_alive_and_ready(world: World) -> None:
     nobody = world.caller()
     assert nobody("GET", "/healthz", 200) == {"status": "ok"}
-    ready = nobody("GET", "/readyz", 200)
-    assert (ready["status"], ready["schema"], ready["revision"]) == ("ready", HEAD, world.repository.head())
+    assert nobody("GET", "/readyz", 200) == {"status": "ready"}
 
 
 def test_the_service_is_not_ready_if_the_tables_have_another_version(world: World) -> None:
     world.execute("UPDATE alembic_version SET version_num = '9999'")
-    assert "9999" in world.caller()("GET", "/readyz", 503)["detail"]
+    detail = world.caller()("GET", "/readyz", 503)["detail"]
+    assert "another version" in detail
+    assert not {"9999", HEAD} & set(detail.split())
     world.caller()("GET", "/healthz", 200)
 
 

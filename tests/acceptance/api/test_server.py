@@ -72,8 +72,7 @@ def test_a_decision_never_waits_behind_slower_requests(world: World, server: Ser
 @pytest.mark.parametrize("options", SERVERS, ids=["waitress", "granian", "granian with two workers"])
 def test_a_server_starts_becomes_ready_and_decides(world: World, server: Server) -> None:
     world.set_password("alice")
-    ready = server.call("GET", "/readyz")
-    assert (ready.status, ready.json["revision"]) == (200, world.repository.head())
+    assert server.call("GET", "/readyz").json == {"status": "ready"}
     secret = log_in(server).json["token"]
     decided = server.call("POST", "/api/v1/decisions", secret, {"issuer": "tls"})
     assert (decided.status, decided.json["allow"]) == (200, True)

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from client import PASSWORD, World
+from client import OFFICE, PASSWORD, World
 from scenario import resource, user
 
 from api.authentication import sessions
 from reconciler.store.tables import instant_text
 
 
-def login(world: World, name: str, password: str = PASSWORD, code: int = 201, address: str = "127.0.0.1") -> Any:
+def login(world: World, name: str, password: str = PASSWORD, code: int = 201, address: str = OFFICE) -> Any:
     return world.caller(address=address)("POST", "/sessions", code, json={"username": name, "password": password})
 
 

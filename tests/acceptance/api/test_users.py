@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from client import PASSWORD, Caller, World
+from client import OFFICE, PASSWORD, Caller, World
 from scenario import everything, resource, team, user
 
 OTHER = "another long passphrase"
@@ -15,7 +15,7 @@ def names(caller: Caller, **query: Any) -> list[str]:
     return [each["name"] for each in caller("GET", "/users", 200, params=query)["items"]]
 
 
-def login(world: World, name: str, password: str, code: int = 201, address: str = "127.0.0.1") -> Any:
+def login(world: World, name: str, password: str, code: int = 201, address: str = OFFICE) -> Any:
     return world.caller(address=address)("POST", "/sessions", code, json={"username": name, "password": password})
 
 

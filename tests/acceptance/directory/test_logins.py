@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import samba_domain
+from client import OFFICE
 from directory_world import DirectoryWorld
 from samba_domain import BASE
 
@@ -21,7 +22,7 @@ def test_a_first_login_provisions_the_account_with_the_teams_of_its_groups(world
     assert decision["path"]["adGroup"] == f"outer-{name}"
     shown = world.caller("root")("GET", f"/users/{name}", 200)
     assert (shown["source"], shown["fullName"], shown["email"]) == ("directory", f"{name} Test", f"{name}@{samba_domain.REALM}")
-    assert shown["lastLoginAddress"] == "127.0.0.1"
+    assert shown["lastLoginAddress"] == OFFICE
     assert [entry["name"] for entry in world.audit("account.appear")] == [name]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.access.decide import decide
-from reconciler.access.permitted_ips import Address, parse_address
+from reconciler.access.permitted_ips import LOCAL, Address, parse_address
 from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Team, User
 from reconciler.access.state import Access, AccessState, access_of, all_access, build, paths
 
@@ -64,7 +64,7 @@ INSIDE = parse_address("10.1.2.3")
         ("alice", "internal", parse_address("172.16.0.1"), "address-not-permitted"),
         ("alice", "internal", None, "address-not-permitted"),
         ("alice", "internal", parse_address("127.0.0.1"), "address-not-permitted"),
-        ("alice", "internal", parse_address("127.0.0.1", direct=True), "permitted"),
+        ("alice", "internal", LOCAL, "permitted"),
     ],
 )
 def test_each_decision_has_its_reason(user: str, issuer: str, address: Address | None, reason: str) -> None:
@@ -102,13 +102,12 @@ def test_access_combines_the_teams_and_ends_with_the_last_path() -> None:
 
 def test_access_and_decisions_agree_for_everybody() -> None:
     everything = state()
-    local = parse_address("::1", direct=True)
     by_access = {(access.user, access.issuer) for access in all_access(everything, NOW)}
     by_decision = {
         (user, issuer)
         for user in everything.accounts
         for issuer in everything.issuers
-        if decide(everything, user, issuer, local, NOW).allow
+        if decide(everything, user, issuer, LOCAL, NOW).allow
     }
     assert by_access == by_decision
     assert len(by_access) > 3

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.access.permitted_ips import covers_everything, matching, overlapping, parse_address, parse_rule
+from reconciler.access.permitted_ips import (
+    LOCAL,
+    covers_everything,
+    matching,
+    network_of,
+    overlapping,
+    parse_address,
+    parse_rule,
+    permitting,
+)
 
 
 def permits(rules: list[str], address: str) -> bool:
@@ -62,12 +71,37 @@ def test_an_ambiguous_address_is_refused(text: str, says: str) -> None:
     assert says in str(error.value)
 
 
-def test_loopback_is_local_only_on_a_direct_connection() -> None:
-    assert parse_address("127.0.0.1", direct=True).is_local
-    assert parse_address("::1", direct=True).is_local
-    assert parse_address("::ffff:127.0.0.1", direct=True).is_local
-    assert not parse_address("127.0.0.1").is_local
-    assert not parse_address("10.0.0.1", direct=True).is_local
+@pytest.mark.parametrize("loopback", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+def test_loopback_is_an_address_like_any_other(loopback: str) -> None:
+    address = parse_address(loopback)
+    assert permitting([parse_rule("10.0.0.0/8")], address) is None
+    assert permitting([parse_rule("10.0.0.0/8"), parse_rule(loopback)], address) == loopback
+
+
+def test_a_local_caller_needs_no_rule_and_an_unknown_one_satisfies_none() -> None:
+    everything = [parse_rule("0.0.0.0/0"), parse_rule("::/0")]
+    assert permitting([], LOCAL) == permitting(everything, LOCAL) == "local"
+    assert permitting(everything, None) is None
+    assert matching(everything, LOCAL) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
+        ("2001:DB8:0:0::7", "2001:db8::7"),
+    ],
+)
+def test_an_address_has_one_spelling(text: str, spelled: str) -> None:
+    assert parse_address(text).text == spelled
+
+
+def test_an_ipv4_address_and_an_ipv6_site_count_as_one_caller() -> None:
+    assert network_of(parse_address("::ffff:10.1.2.3")) == "10.1.2.3"
+    assert (
+        network_of(parse_address("2001:db8:0:7::1")) == network_of(parse_address("2001:db8:0:7:ffff::2")) == "2001:db8:0:7::/64"
+    )
 
 
 def test_rules_that_together_cover_everything_are_found() -> None:

@@ -61,3 +61,13 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> N
     (tmp_path / "accord.toml").write_bytes(content)
     with pytest.raises(Misconfigured):
         read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})
+
+
+def test_a_local_socket_is_an_absolute_path_that_a_socket_may_have() -> None:
+    assert read_settings({}, {}).local_socket is None
+    assert read_settings({}, {"ACCORD_LOCAL_SOCKET": "/run/accord/local.sock"}).local_socket == Path("/run/accord/local.sock")
+    for path in ("local.sock", "~/local.sock", "/run/" + "x" * 100):
+        with pytest.raises(Misconfigured, match="ACCORD_LOCAL_SOCKET"):
+            read_settings({}, {"ACCORD_LOCAL_SOCKET": path})
+    with pytest.raises(Misconfigured, match="no group `no-such-group`"):
+        read_settings({}, {"ACCORD_LOCAL_SOCKET_GROUP": "no-such-group"})

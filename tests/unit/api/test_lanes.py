@@ -44,13 +44,13 @@ def looping(application: Application) -> Iterator[int]:
 
         def loop() -> None:
             server = _Waitress(cast(Any, application), settings, listening, _is_quick)
-            fcntl.fcntl(server._server.trigger.trigger, fcntl.F_SETPIPE_SZ, 4096)
+            fcntl.fcntl(server._servers[0].trigger.trigger, fcntl.F_SETPIPE_SZ, 4096)
             ready.set()
             while not stopping.is_set():
                 server._turn(0.05)
-            server._server.task_dispatcher.shutdown(timeout=LONG)
-            wasyncore.close_all(server._server._map)
-            server._server.trigger.close()
+            server._lanes.shutdown(timeout=LONG)
+            wasyncore.close_all(server._map)
+            server._servers[0].trigger.close()
 
         thread = threading.Thread(target=loop, daemon=True)
         thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.authentication.narrowing import NOT_NARROWED, narrowing_column, read_narrowing
-from reconciler.access.permitted_ips import parse_address
+from reconciler.access.permitted_ips import LOCAL, Address, parse_address
 
 
 def test_a_credential_without_either_column_is_not_narrowed() -> None:
@@ -26,14 +26,19 @@ def test_issuers_narrow_to_exactly_themselves(issuers: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "direct", "permitted"),
-    [("10.1.2.3", False, True), ("10.2.2.3", False, False), ("::ffff:10.1.2.3", False, True), ("127.0.0.1", True, True),
-     ("127.0.0.1", False, False)],
-)  # fmt: skip
-def test_addresses_narrow_to_their_rules_and_this_machine(address: str, direct: bool, permitted: bool) -> None:
+    ("address", "permitted"),
+    [
+        (parse_address("10.1.2.3"), True),
+        (parse_address("10.2.2.3"), False),
+        (parse_address("::ffff:10.1.2.3"), True),
+        (parse_address("127.0.0.1"), False),
+        (LOCAL, True),
+    ],
+)
+def test_addresses_narrow_to_their_rules_and_this_machine(address: Address, permitted: bool) -> None:
     narrowing = read_narrowing(None, narrowing_column(["10.1.0.0/16"]))
     assert narrowing.is_narrowed
-    assert narrowing.permits_address(parse_address(address, direct=direct)) is permitted
+    assert narrowing.permits_address(address) is permitted
     assert narrowing.permits_issuer("tls-public")
 
 

@@ -1,0 +1,63 @@
+"""Every header that Accord reads, by its key in a WSGI environment.
+
+The environment spells `-` and `_` alike. A server that does not drop names with an underscore lets a client write
+`X_Forwarded_For` and so speak for the proxy that writes `X-Forwarded-For`. waitress drops them; Granian does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+from api.errors import problem_details
+
+AUTHORIZATION = "HTTP_AUTHORIZATION"
+CONTENT_LENGTH = "CONTENT_LENGTH"
+CONTENT_TYPE = "CONTENT_TYPE"
+FORWARDED = "HTTP_FORWARDED"
+TRANSFER_ENCODING = "HTTP_TRANSFER_ENCODING"
+X_ACCORD_ISSUER = "HTTP_X_ACCORD_ISSUER"
+X_FORWARDED_FOR = "HTTP_X_FORWARDED_FOR"
+X_REQUEST_ID = "HTTP_X_REQUEST_ID"
+READ = frozenset(
+    (
+        AUTHORIZATION,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        FORWARDED,
+        TRANSFER_ENCODING,
+        X_ACCORD_ISSUER,
+        X_FORWARDED_FOR,
+        X_REQUEST_ID,
+    )
+)
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+_NO_ISSUER = (
+    "this server cannot tell `X-Accord-Issuer` from `X_Accord_Issuer`, which a client may have sent; "
+    "name the issuer in the address: /api/v1/auth?issuer=NAME"
+)
+
+
+def wary(app: Wsgi) -> Wsgi:
+    """The application for a server that may take one header for another: it believes only names that nothing folds onto.
+
+    `Authorization` and `Forwarded` are such names, having no hyphen. What `X-Forwarded-For` says is unknown. A request that names
+    its issuer in a header is refused, since without that issuer it would be asking something else.
+    """
+
+    def serve(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if X_ACCORD_ISSUER in environment:
+            start_response("403 Forbidden", [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")])
+            return [problem_details(403, "forbidden", "Not permitted", _NO_ISSUER)]
+        if X_FORWARDED_FOR in environment:
+            environment[X_FORWARDED_FOR] = "unknown"  # as RFC 7239, section 6.2, spells it
+        environment.pop(X_REQUEST_ID, None)
+        return app(environment, start_response)
+
+    return serve
+
+
+def forget(variables: MutableMapping[str, str]) -> None:
+    """Remove the environment variables that a server could take for headers of every request: it may copy them all."""
+    for name in [each for each in variables if each.startswith("HTTP_") or each in READ]:
+        del variables[name]

@@ -71,7 +71,7 @@ class RequestMiddleware:
         """Refuse a method that is not declared, OPTIONS among them. Falcon would answer it with 200 to anybody, and a proxy that
         passes on a request's own method would take that for a yes. Raises HTTPMethodNotAllowed."""
         if request.method not in resource.methods:
-            raise falcon.HTTPMethodNotAllowed(resource.methods)
+            raise falcon.HTTPMethodNotAllowed(resource.supported)
 
     def process_response(self, request: falcon.Request, response: falcon.Response, resource: object, succeeded: bool) -> None:
         """Count."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
 from api.authentication.principal import Principal
-from api.errors import Forbidden
+from api.errors import Forbidden, Invalid
 from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
 from reconciler.access.decide import decide
 from reconciler.access.instants import format_instant, parse_instant
 from reconciler.access.permitted_ips import parse_address
 from reconciler.access.state import Path
 
+CLOCKS = timedelta(minutes=1)
+"""How much later Accord's clock may be than that of a client who asks about its own present."""
 _NARROWED = (False, "credential-not-permitted", None, None)
 """The credential is narrowed to other issuers."""
 _UNREAD = (False, "directory-unread", None, None)
@@ -33,10 +35,14 @@ def decide_own(principal: Principal, issuer: str, action: str) -> Answer:
 def decide_all(
     keeper: AccessKeeper, principal: Principal, questions: Sequence[Question], is_stale: Callable[[Account], bool]
 ) -> list[Answer]:
-    """The decisions, in order. Raises Forbidden if the caller may not ask for one of them, or StoreError.
+    """The decisions, in order. Raises Forbidden if the caller may not ask for one of them, Invalid, or StoreError.
 
     `is_stale` says whether the last reading of a directory account is too old to count.
     """
+    for number, question in enumerate(questions, 1):
+        if "at" in question and parse_instant(question["at"]) < principal.now - CLOCKS:
+            item = f"item {number} of `requests`: " if len(questions) > 1 else ""
+            raise Invalid(f"the body: {item}`at` is in the past; leave it out to ask about now")
     subjects = {question["subject"] for question in questions if "subject" in question} - {principal.name}
     access = keeper.at(principal.access.stamp, principal.name, *subjects) if subjects else principal.access
     for subject in subjects:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +14,10 @@ import orjson
 
 from api.errors import Invalid, Problem, TooLarge, TooSlow, UnsupportedMediaType
 from api.http.headers import CONTENT_TYPE, TRANSFER_ENCODING
+from api.http.misfits import innermost, pointer, tell
 from api.http.schemas import COMPONENTS, Schema
 from reconciler.access.instants import parse_instant
+from reconciler.wording.text import printable
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -36,39 +40,12 @@ def _is_instant(text: str) -> bool:
 
 
 def check(schema: Validator, value: Any, where: str) -> None:
-    """Raise Invalid if a value does not fit its schema; the message never shows the value, which may be a password."""
+    """Raise Invalid if a value does not fit its schema."""
     if schema.is_valid(value):
         return
-    errors = _nearest(next(iter(schema.iter_errors(value))))
-    at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in errors[0].instance_path)
-    expected = ", or ".join(dict.fromkeys(map(_expected, errors)))
-    raise Invalid(f"{where}{' at ' + at.lstrip('.') if at else ''} does not fit its schema: {expected}")
-
-
-_LIMITS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "minimum", "maximum", "multipleOf")
-_WITH_VALUE = frozenset(("type", "pattern", "enum", *_LIMITS))
-"""Keywords that say what to do only together with their value."""
-
-
-def _nearest(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:
-    """The error itself; if the schema offers several forms, the first error of each form that the value is nearest to."""
-    forms = getattr(error.kind, "context", None)
-    if not forms or not all(forms):  # no form lacks anything: the value fits two at once
-        return [error]
-    fewest = min(map(len, forms))
-    return [form[0] for form in forms if len(form) == fewest]
-
-
-def _expected(error: jsonschema_rs.ValidationError) -> str:
-    keyword = error.schema_path[-1] if error.schema_path else "schema"
-    if keyword in ("required", "additionalProperties"):
-        return error.message
-    if keyword == "format":
-        return f"not a valid `{getattr(error.kind, 'format', keyword)}`"
-    if keyword in _WITH_VALUE:
-        wanted = error.kind.value
-        return f"`{keyword}` is {', '.join(map(str, wanted)) if isinstance(wanted, list) else wanted}"
-    return f"`{keyword}`"
+    error = next(iter(schema.iter_errors(value)))
+    path = innermost(error).instance_path
+    raise Invalid(tell(error, where), **({"pointer": pointer(path)} if path else {}))
 
 
 def receive(request: falcon.Request, limit: int) -> bytes:
@@ -97,6 +74,8 @@ def read_body(request: falcon.Request, raw: bytes, *, form: bool, schema: Valida
         raise UnsupportedMediaType(f"the body's `Content-Type` must be `{wanted}`")
     value = _read_form(raw) if form else _read_json(raw)
     check(schema, value, "the body")
+    if not form and raw.count(b":") != _members(value):
+        _refuse_repeated_names(raw)
     return value
 
 
@@ -105,6 +84,27 @@ def _read_json(raw: bytes) -> Any:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Problem(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+
+
+def _members(value: Any) -> int:
+    """The number of members of all objects in a value."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_members, value.values()))
+    return sum(map(_members, value)) if isinstance(value, list) else 0
+
+
+def _refuse_repeated_names(raw: bytes) -> None:
+    """Raise Problem if an object has a name twice: one reader takes the first value, another the last (RFC 8259, section 4).
+
+    This parses again, slowly. A body needs it only if it has more colons than members: some are in texts, or a name is repeated.
+    """
+
+    def unrepeated(members: list[tuple[str, Any]]) -> None:
+        for name, times in Counter(name for name, _ in members).items():
+            if times > 1:
+                raise Problem(f"the body has the property `{printable(name)[:64]}` twice in one object")
+
+    json.loads(raw, object_pairs_hook=unrepeated)
 
 
 def _read_form(raw: bytes) -> dict[str, Any]:

@@ -31,12 +31,12 @@ _PROBLEMS = {
 
 
 def operations(routes: Routes) -> Iterator[tuple[str, str, Operation, str]]:
-    """Path, method, declaration and description of every operation."""
+    """Path, method, declaration and description of every operation; once, if it answers GET and other methods alike."""
     for template, resource in routes:
         path = template.replace(":path}", "}")
         for method in METHODS:
             responder = getattr(resource, f"on_{method}", None)
-            if responder is not None:
+            if responder is not None and (method == "get" or responder is not getattr(resource, "on_get", None)):
                 yield path, method, responder.operation, re.sub(r"\s+", " ", responder.__doc__ or "").strip()
 
 
@@ -44,7 +44,8 @@ def document(routes: Routes) -> dict[str, Any]:
     """The whole document."""
     paths: dict[str, Any] = {}
     for path, method, declared, description in operations(routes):
-        paths.setdefault(path, {})[method] = _operation(path, method, declared, description)
+        if declared.status < 400:  # the others only say where the same is done
+            paths.setdefault(path, {})[method] = _operation(path, method, declared, description)
     return {
         "openapi": "3.1.0",
         "info": {

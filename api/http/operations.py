@@ -79,6 +79,7 @@ class Resource:
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
         self.methods = [name for name in falcon.COMBINED_METHODS if callable(getattr(self, f"on_{name.lower()}", None))]
+        self.supported = [name for name in self.methods if getattr(self, f"on_{name.lower()}").operation.status < 400]
 
 
 def operation(

@@ -13,11 +13,19 @@ NO_NUL = "^[^\\u0000]*$"
 NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$"
 """No control characters either, nor characters that make text look like other text."""
 NAME: Schema = {"type": "string", "pattern": accounts.NAME.pattern, "examples": ["alice"]}
-"""The name of an account, a team or an issuer."""
+"""The name of an account, a team or an issuer, as requests give it."""
+SHOWN_NAME: Schema = {"type": "string", "examples": ["alice"]}
+"""The same in an answer. What was a name once may look otherwise."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-10-31T18:00:00Z"]}
 COMING: Schema = {**INSTANT, "examples": ["2099-12-31T18:00:00Z"]}
 """An instant in the future, on whatever day the example is tried."""
+DURATION: Schema = {
+    "type": "string",
+    "pattern": "^[0-9]{1,5}[smhd]$",
+    "examples": ["90d"],
+    "description": "A number of seconds, minutes, hours or days.",
+}
 ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}
 EMAIL: Schema = {
     "type": "string",
@@ -49,6 +57,23 @@ PAGE: dict[str, Schema] = {
 NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 
 
+PATTERNS = {
+    NAME["pattern"]: "must be a name: up to 64 small letters, digits, `.`, `_`, `-` and `@`, a letter or digit first",
+    NO_NUL: "must not contain NUL characters",
+    NO_CONTROL: "must be one line without control characters",
+    NOTE["pattern"]: "must be lines without control characters",
+    DURATION["pattern"]: "must be a duration such as `30m`, `12h` or `90d`",
+    EMAIL["pattern"]: "must be an e-mail address",
+    LINK["pattern"]: "must be an address that begins with `https://`",
+}
+"""What each pattern asks for, in words."""
+FORMATS = {
+    "date-time": "must be an instant (`date-time` of RFC 3339) such as `2099-12-31T18:00:00Z`",
+    "ipv4": "must be an IPv4 address",
+    "ipv6": "must be an IPv6 address",
+}
+
+
 def ref(name: str) -> Schema:
     """A schema by its name."""
     return {"$ref": f"#/components/schemas/{name}"}
@@ -61,16 +86,30 @@ def nullable(schema: Schema) -> Schema:
 
 def page(items: str) -> Schema:
     """A page of a list: its items, and the cursor of the next page."""
-    return _object({"items": {"type": "array", "items": ref(items)}, "next": nullable({"type": "string"})})
+    return _answer({"items": {"type": "array", "items": ref(items)}, "next": nullable({"type": "string"})})
 
 
-def _object(properties: dict[str, Schema], optional: tuple[str, ...] = (), **more: Any) -> Schema:
+def _answer(properties: dict[str, Schema], optional: tuple[str, ...] = (), **more: Any) -> Schema:
+    """An object that Accord sends. It may have more properties one day, so that clients must ignore those they do not know."""
     return {
         "type": "object",
         "properties": properties,
         "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
         **more,
+    }
+
+
+def _request(properties: dict[str, Schema], optional: tuple[str, ...] = (), **more: Any) -> Schema:
+    """An object that Accord reads. Unknown properties are refused, so that no typo goes unnoticed."""
+    return {**_answer(properties, optional), "additionalProperties": False, **more}
+
+
+def _one_of(*known: str, description: str = "") -> Schema:
+    """A word that Accord sends. There may be more of them one day, so that `enum` would be a promise that clients build on."""
+    return {
+        "type": "string",
+        "description": f"{description} There may be more values one day.".strip(),
+        "x-extensible-enum": list(known),
     }
 
 
@@ -99,6 +138,23 @@ _TOKEN_PROPERTIES: dict[str, Schema] = {
         }
     ),
 }
+_NARROWING: dict[str, Schema] = {
+    "issuers": {
+        "type": "array",
+        "items": NAME,
+        "minItems": 1,
+        "maxItems": 1000,
+        "description": "Narrows the token to some of the account's issuers.",
+    },
+    "permittedIPs": {
+        "type": "array",
+        "items": {"type": "string", "format": "permitted-ip", "minLength": 1, "maxLength": 100},
+        "minItems": 1,
+        "maxItems": 100,
+        "examples": [["10.20.0.0/16"]],
+        "description": "Narrows the token to some addresses, in addition to the account's own rules.",
+    },
+}
 _DECISION_REQUEST: dict[str, Schema] = {
     "issuer": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROL, "examples": ["tls-public"]},
     "action": {
@@ -106,18 +162,20 @@ _DECISION_REQUEST: dict[str, Schema] = {
         "default": "request",
         "description": "What the subject wants to do with the issuer's certificates. All actions need the same permission.",
     },
-    "at": {**COMING, "description": "A future instant, judged by what is declared now. A past one counts as now."},
+    "at": {**COMING, "description": "A future instant, judged by what is declared now. One in the past is refused."},
     "subject": {**NAME, "description": "Another account. The caller needs the right to decide for it."},
     "address": {**ADDRESS, "description": "The subject's address. Without it, no permitted-IP rule is satisfied."},
 }
+_ACCOUNT_TYPE = _one_of("person", "application")
+_ACCOUNT_SOURCE = _one_of("declared", "directory", description="Whether Git declares it or a directory has it.")
 _ACCOUNT: dict[str, Schema] = {
-    "name": NAME,
+    "name": SHOWN_NAME,
     "fullName": nullable({"type": "string"}),
     "email": {"type": "string"},
-    "type": {"enum": ["person", "application"]},
-    "source": {"enum": ["declared", "directory"]},
+    "type": _ACCOUNT_TYPE,
+    "source": _ACCOUNT_SOURCE,
     "enabled": {"type": "boolean"},
-    "disabledBy": {"type": "array", "items": {"enum": ["git", "directory", "administrator"]}},
+    "disabledBy": {"type": "array", "items": _one_of("git", "directory", "administrator")},
     "lastLoginAt": nullable(INSTANT),
     "lastLoginAddress": nullable({"type": "string"}),
 }
@@ -157,12 +215,7 @@ _CERTIFICATE: dict[str, Schema] = {
     "renewedAt": nullable(INSTANT),
     "revokedAt": nullable(INSTANT),
 }
-_DECLARED_AT: Schema = nullable(
-    _object(
-        {"file": {"type": "string"}, "commit": nullable({"type": "string"})},
-        description="The file of the config repository that declares it, and the commit last applied with it.",
-    )
-)
+_DECLARED_AT: Schema = nullable(ref("DeclaredAt"))
 
 COMPONENTS: dict[str, Schema] = {
     "Problem": {
@@ -177,16 +230,16 @@ COMPONENTS: dict[str, Schema] = {
         },
         "required": ["type", "title", "status", "detail"],
     },
-    "Login": _object(
+    "Login": _request(
         {
             "username": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": NO_NUL, "examples": ["alice"]},
             "password": PASSWORD,
         }
     ),
-    "Session": _object(
+    "Session": _answer(
         {
             "token": {"type": "string", "description": "The session's secret, shown only once."},
-            "user": NAME,
+            "user": SHOWN_NAME,
             "expiresAt": INSTANT,
             "passwordChangeRequired": {
                 "type": "boolean",
@@ -194,19 +247,20 @@ COMPONENTS: dict[str, Schema] = {
             },
         }
     ),
-    "Me": _object(
+    "Me": _answer(
         {
-            "name": NAME,
-            "type": {"enum": ["person", "application"]},
-            "source": {"enum": ["declared", "directory"]},
+            "name": SHOWN_NAME,
+            "type": _ACCOUNT_TYPE,
+            "source": _ACCOUNT_SOURCE,
             "teams": NAMES,
             "administrator": {"type": "boolean"},
             "address": nullable({"type": "string"}),
-            "credential": _object({"id": {"type": "string"}, "kind": {"enum": ["session", "token"]}, "expiresAt": INSTANT}),
+            "credential": ref("Credential"),
             "passwordChangeRequired": {"type": "boolean"},
         }
     ),
-    "Access": _object(
+    "Credential": _answer({"id": {"type": "string"}, "kind": _one_of("session", "token"), "expiresAt": INSTANT}),
+    "Access": _answer(
         {
             "issuer": {"type": "string"},
             "displayName": {"type": "string"},
@@ -215,7 +269,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "AccessList": {"type": "array", "items": {"$ref": "#/components/schemas/Access"}},
-    "OwnPasswordChange": _object(
+    "OwnPasswordChange": _request(
         {
             "currentPassword": PASSWORD,
             "newPassword": PASSWORD,
@@ -223,7 +277,7 @@ COMPONENTS: dict[str, Schema] = {
         },
         optional=("revokeTokens",),
     ),
-    "PasswordSet": _object(
+    "PasswordSet": _request(
         {
             "password": PASSWORD,
             "changeRequired": {
@@ -235,41 +289,15 @@ COMPONENTS: dict[str, Schema] = {
         },
         optional=("changeRequired", "revokeTokens"),
     ),
-    "TokenRequest": _object(
-        {
-            "name": LINE,
-            "expiresAt": {**INSTANT, "description": "Either this or `validFor`."},
-            "validFor": {
-                "type": "string",
-                "pattern": "^[0-9]{1,5}[smhd]$",
-                "examples": ["90d"],
-                "description": "Either this or `expiresAt`.",
-            },
-            "issuers": {
-                "type": "array",
-                "items": NAME,
-                "minItems": 1,
-                "maxItems": 1000,
-                "description": "Narrows the token to some of the account's issuers.",
-            },
-            "permittedIPs": {
-                "type": "array",
-                "items": {"type": "string", "format": "permitted-ip", "minLength": 1, "maxLength": 100},
-                "minItems": 1,
-                "maxItems": 100,
-                "examples": [["10.20.0.0/16"]],
-                "description": "Narrows the token to some addresses, in addition to the account's own rules.",
-            },
-        },
-        optional=("expiresAt", "validFor", "issuers", "permittedIPs"),
-        oneOf=[{"required": ["expiresAt"]}, {"required": ["validFor"]}],
-    ),
-    "NewToken": _object({"token": {"type": "string", "description": "Shown only once."}, **_TOKEN_PROPERTIES}),
-    "Token": _object(_TOKEN_PROPERTIES),
+    "TokenRequest": {"oneOf": [ref("TokenRequestFor"), ref("TokenRequestUntil")]},
+    "TokenRequestFor": _request({"name": LINE, "validFor": DURATION, **_NARROWING}, optional=tuple(_NARROWING)),
+    "TokenRequestUntil": _request({"name": LINE, "expiresAt": COMING, **_NARROWING}, optional=tuple(_NARROWING)),
+    "NewToken": _answer({"token": {"type": "string", "description": "Shown only once."}, **_TOKEN_PROPERTIES}),
+    "Token": _answer(_TOKEN_PROPERTIES),
     "TokenList": {"type": "array", "items": {"$ref": "#/components/schemas/Token"}},
-    "UserSummary": _object(_ACCOUNT),
+    "UserSummary": _answer(_ACCOUNT),
     "UserPage": page("UserSummary"),
-    "User": _object(
+    "User": _answer(
         {
             **_ACCOUNT,
             "teams": NAMES,
@@ -284,7 +312,11 @@ COMPONENTS: dict[str, Schema] = {
             "tokens": ref("TokenList"),
         }
     ),
-    "Team": _object(
+    "DeclaredAt": _answer(
+        {"file": {"type": "string"}, "commit": nullable({"type": "string"})},
+        description="The file of the config repository that declares it, and the commit last applied with it.",
+    ),
+    "Team": _answer(
         {
             "name": {"type": "string"},
             "description": {"type": "string"},
@@ -297,7 +329,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "TeamPage": page("Team"),
-    "Issuer": _object(
+    "Issuer": _answer(
         {
             "name": {"type": "string"},
             "displayName": {"type": "string"},
@@ -308,7 +340,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "IssuerPage": page("Issuer"),
-    "Revision": _object(
+    "Revision": _answer(
         {
             "id": {"type": "integer"},
             "commit": {"type": "string"},
@@ -322,7 +354,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "RevisionPage": page("Revision"),
-    "AuditEntry": _object(
+    "AuditEntry": _answer(
         {
             "id": {"type": "integer"},
             "at": INSTANT,
@@ -335,7 +367,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "AuditPage": page("AuditEntry"),
-    "CertificateRequest": _object(
+    "CertificateRequest": _request(
         {
             "pem": {
                 "type": "string",
@@ -350,38 +382,43 @@ COMPONENTS: dict[str, Schema] = {
         },
         optional=("owner", *_FOLLOWED),
     ),
-    "CertificateChange": _object(_FOLLOWED, optional=tuple(_FOLLOWED), minProperties=1),
-    "CertificateSummary": _object(_CERTIFICATE),
+    "CertificateChange": _request(_FOLLOWED, optional=tuple(_FOLLOWED), minProperties=1),
+    "CertificateSummary": _answer(_CERTIFICATE),
     "CertificatePage": page("CertificateSummary"),
-    "Certificate": _object({**_CERTIFICATE, "pem": {"type": "string"}}),
-    "DecisionRequest": _object(_DECISION_REQUEST, optional=("action", "at", "subject", "address")),
-    "DecisionBatch": _object(
+    "Certificate": _answer({**_CERTIFICATE, "pem": {"type": "string"}}),
+    "DecisionRequest": _request(_DECISION_REQUEST, optional=("action", "at", "subject", "address")),
+    "DecisionBatch": _request(
         {"requests": {"type": "array", "items": ref("DecisionRequest"), "minItems": 1, "maxItems": 1000}},
     ),
     "DecisionQuestion": {"oneOf": [ref("DecisionRequest"), ref("DecisionBatch")]},
-    "Decision": _object(
+    "Decision": _answer(
         {
             "allow": {"type": "boolean"},
-            "reason": {"enum": [*get_args(Reason), "credential-not-permitted", "directory-unread"]},
+            "reason": _one_of(
+                *get_args(Reason),
+                "credential-not-permitted",
+                "directory-unread",
+                description="Why. `allow` alone decides: take a reason that you do not know for a denial.",
+            ),
             "subject": {"type": "string"},
             "issuer": {"type": "string"},
-            "action": {"enum": ["request", "revoke", "view"]},
-            "path": nullable(
-                _object(
-                    {
-                        "team": {"type": "string"},
-                        "adGroup": nullable({"type": "string", "description": "The directory group that gives the team."}),
-                        "membershipUntil": nullable(COMING),
-                        "permissionUntil": nullable(COMING),
-                        "until": nullable(COMING),
-                    }
-                )
-            ),
+            "action": _one_of("request", "revoke", "view"),
+            "path": nullable(ref("DecisionPath")),
             "rule": nullable({"type": "string", "description": "The permitted-IP rule that let the address in."}),
-            "revision": _object({"commit": nullable({"type": "string"}), "generation": {"type": "integer"}}),
+            "revision": ref("DecisionRevision"),
         }
     ),
-    "Decisions": _object({"decisions": {"type": "array", "items": ref("Decision")}}),
+    "DecisionPath": _answer(
+        {
+            "team": {"type": "string"},
+            "adGroup": nullable({"type": "string", "description": "The directory group that gives the team."}),
+            "membershipUntil": nullable(COMING),
+            "permissionUntil": nullable(COMING),
+            "until": nullable(COMING),
+        }
+    ),
+    "DecisionRevision": _answer({"commit": nullable({"type": "string"}), "generation": {"type": "integer"}}),
+    "Decisions": _answer({"decisions": {"type": "array", "items": ref("Decision")}}),
     "DecisionAnswer": {"oneOf": [ref("Decision"), ref("Decisions")]},
     "Introspection": {
         "type": "object",
@@ -399,7 +436,7 @@ COMPONENTS: dict[str, Schema] = {
         },
         "required": ["active"],
     },
-    "IntrospectionRequest": _object(
+    "IntrospectionRequest": _request(
         {
             "token": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL},
             "token_type_hint": {"type": "string", "maxLength": 64, "pattern": NO_NUL},
@@ -411,27 +448,25 @@ COMPONENTS: dict[str, Schema] = {
         },
         optional=("token_type_hint", "address"),
     ),
-    "Health": _object({"status": {"enum": ["ok"]}}),
-    "Readiness": _object({"status": {"enum": ["ready"]}}),
-    "ExistingLogin": _object({"username": NAME, "token": {"type": "string"}}),
-    "ExistingLogout": _object({"username": NAME}),
-    "ExistingTeams": {
-        "type": "array",
-        "items": _object(
-            {
-                "id": {"type": "string"},
-                "name": NAME,
-                "description": {"type": "string"},
-                "internalGroup": {"type": "boolean"},
-                "adGroups": NAMES,
-                "authorisedCas": NAMES,
-                "adminUsernames": NAMES,
-                "dontSendEmailsOnIssue": {"type": "boolean"},
-                "dontSendReminderEmails": {"type": "boolean"},
-                "ipWhiteList": NAMES,
-            }
-        ),
-    },
+    "Health": _answer({"status": _one_of("ok")}),
+    "Readiness": _answer({"status": _one_of("ready")}),
+    "ExistingLogin": _answer({"username": SHOWN_NAME, "token": {"type": "string"}}),
+    "ExistingLogout": _answer({"username": SHOWN_NAME}),
+    "ExistingTeam": _answer(
+        {
+            "id": {"type": "string"},
+            "name": SHOWN_NAME,
+            "description": {"type": "string"},
+            "internalGroup": {"type": "boolean"},
+            "adGroups": NAMES,
+            "authorisedCas": NAMES,
+            "adminUsernames": NAMES,
+            "dontSendEmailsOnIssue": {"type": "boolean"},
+            "dontSendReminderEmails": {"type": "boolean"},
+            "ipWhiteList": NAMES,
+        }
+    ),
+    "ExistingTeams": {"type": "array", "items": ref("ExistingTeam")},
     "ExistingIssuers": NAMES,
     "OpenApi": {"type": "object"},
 }

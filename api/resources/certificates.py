@@ -8,7 +8,7 @@ import falcon
 
 from api.certificates import search
 from api.http.operations import Call, operation
-from api.http.schemas import NAME, NO_CONTROL, PAGE, Schema
+from api.http.schemas import DURATION, NAME, NO_CONTROL, PAGE, Schema
 from api.resources.base import Resource
 
 TAG = "Certificates"
@@ -41,12 +41,7 @@ class Certificates(Resource):
                 "pattern": "^[0-9A-Fa-f]+(:[0-9A-Fa-f]+)*$",
                 "description": "Hexadecimal digits.",
             },
-            "expiringWithin": {
-                "type": "string",
-                "pattern": "^[0-9]{1,5}[smhd]$",
-                "examples": ["30d"],
-                "description": "Expired certificates are left out.",
-            },
+            "expiringWithin": {**DURATION, "description": "A duration such as `30d`. Expired certificates are left out."},
             "revoked": {"type": "boolean"},
             "renewed": {"type": "boolean"},
             **PAGE,

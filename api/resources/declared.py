@@ -25,8 +25,8 @@ def refusal(doing: Literal["Create", "Change", "Delete"], kind: Kind, tag: str) 
         f"{doing} {one}",
         access="administrator",
         tag=tag,
-        status=201 if making else 204,
-        errors=(409,) if making else (404, 409),
+        status=409,  # it never succeeds
+        errors=() if making else (404,),
         path={} if making else NAMED,
     )
     def refuse(self: Resource, call: Call, name: str | None = None) -> None:

@@ -55,11 +55,12 @@ class Unauthenticated(Problem):
     status = 401
     title = "Authentication is required"
     name = "unauthenticated"
+    challenge = 'Bearer realm="accord"'
 
     @property
     def headers(self) -> dict[str, str]:
         """RFC 6750, section 3."""
-        return {"WWW-Authenticate": 'Bearer realm="accord"'}
+        return {"WWW-Authenticate": self.challenge}
 
 
 class Forbidden(Problem):

@@ -31,6 +31,8 @@ class Terms(NamedTuple):
     """A narrowed credential may call it."""
     fresh: bool = False
     """It needs a session whose password was given within the last minutes."""
+    clients: bool = False
+    """The caller may show itself as OAuth 2.0 clients do."""
 
 
 def permit(principal: Principal, terms: Terms) -> None:

@@ -9,10 +9,12 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from api.authentication.authority import CallersAuthority, Terms, permit
+from api.authentication.clients import shown_by
 from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import refuse_address
 from api.authentication.passwords import Passwords
-from api.authentication.principal import Authenticator
+from api.authentication.principal import Authenticator, Principal
+from api.errors import Busy, Unauthenticated
 from api.http.addresses import Addresses
 from api.http.headers import AUTHORIZATION
 from api.state.reader import Reader
@@ -47,14 +49,28 @@ class Admission:
         self._reader = reader
         self._unknown = unknown
 
-    def admit(self, environment: Mapping[str, Any], terms: Terms) -> CallersAuthority:
+    def admit(self, environment: Mapping[str, Any], terms: Terms, form: Mapping[str, str] | None = None) -> CallersAuthority:
         """The right of the caller to call an operation with these terms, at this moment.
 
         Raises Unauthenticated, Forbidden, Problem or StoreError.
         """
-        principal = self._authenticator.authenticate(environment.get(AUTHORIZATION), self.address_of(environment))
+        header, address = environment.get(AUTHORIZATION), self.address_of(environment)
+        principal = (
+            self._client(header, form or {}, address) if terms.clients else self._authenticator.authenticate(header, address)
+        )
         permit(principal, terms)
         return CallersAuthority(self._authenticator, principal, terms)
+
+    def _client(self, header: str | None, form: Mapping[str, str], address: Address | None) -> Principal:
+        try:
+            shown = shown_by(header, form)
+            principal = self._authenticator.authenticate(shown.secret, address)
+            if not shown.is_of(principal.name):
+                raise Unauthenticated("the `client_id` and the token belong to different accounts").of(principal.name)
+        except Unauthenticated as refused:
+            refused.challenge += ', Basic realm="accord"'
+            raise
+        return principal
 
     @contextmanager
     def receiving(self, environment: Mapping[str, Any], terms: Terms) -> Iterator[None]:
@@ -74,6 +90,8 @@ class Admission:
                 yield
             finally:
                 self._unknown.release()
+        elif terms.clients and AUTHORIZATION not in environment:
+            raise Busy("too many requests are arriving slowly; try again, or send the credential in a header")
         else:
             self.admit(environment, terms)
             yield

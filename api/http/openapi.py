@@ -63,7 +63,12 @@ def document(routes: Routes) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "A session's or API token's secret, `accord_…`.",
-                }
+                },
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "The name of an account as `client_id`, and one of its tokens as `client_secret`.",
+                },
             },
         },
     }
@@ -76,7 +81,9 @@ def _operation(path: str, method: str, declared: Operation, description: str) ->
         "description": description + (" For administrators." if declared.terms.access == "administrator" else ""),
         "tags": [declared.tag],
         "responses": _responses(declared, verdict=is_for_proxies(path)),
-        "security": [] if declared.terms.access == "anybody" else [{"bearer": []}],
+        "security": []
+        if declared.terms.access == "anybody"
+        else [{"bearer": []}, *([{"basic": []}] if declared.terms.clients else [])],
     }
     parameters = [
         {"name": name, "in": place, "required": place == "path", "schema": schema}

@@ -99,19 +99,20 @@ def operation(
     restricted: bool = False,
     narrowed: bool = False,
     fresh: bool = False,
+    clients: bool = False,
     media: str = JSON,
     reads_query: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Declare a responder. It gets a `Call` and returns its answer: an object or bytes for JSON, text of type `media`, or None.
 
-    `restricted`, `narrowed`, `fresh`: see `Terms`.
+    `restricted`, `narrowed`, `fresh`, `clients`: see `Terms`.
     `repeat_status`: the status if everything had been done before; the responder sets it.
     `errors`: statuses of problems beyond those that follow from the rest.
     `reads_query`: refuse undeclared parameters; otherwise the query is ignored.
     """
     declared = Operation(
         summary=summary,
-        terms=Terms(access, restricted, narrowed, fresh),
+        terms=Terms(access, restricted, narrowed, fresh, clients),
         tag=tag,
         body=body,
         form=form,
@@ -131,18 +132,21 @@ def operation(
     def decorate(responder: Callable[..., Any]) -> Callable[..., None]:
         @functools.wraps(responder)
         def respond(self: Resource, request: falcon.Request, response: falcon.Response, **path_values: str) -> None:
-            raw = b""
+            raw, value = b"", None
             if body_validator is not None:
                 with self.admission.receiving(request.env, declared.terms):
                     raw = receive(request, max_body)
+            if body_validator is not None and clients:
+                value = read_body(request, raw, form=form, schema=body_validator)  # who calls may be told there
             # an act stands on who the caller is when it happens, not when the request began
-            admitted = None if access == "anybody" else self.admission.admit(request.env, declared.terms)
+            admitted = None if access == "anybody" else self.admission.admit(request.env, declared.terms, value)
             now = datetime.now(UTC) if admitted is None else admitted.principal.now
             if admitted is not None:
                 request.env[ACTOR] = admitted.principal.name
             for name, text in path_values.items():
                 check(validators[name], text, f"`{name}` in the path")
-            value = None if body_validator is None else read_body(request, raw, form=form, schema=body_validator)
+            if body_validator is not None and not clients:
+                value = read_body(request, raw, form=form, schema=body_validator)
             has_query = reads_query and (declared.query or request.query_string)
             parameters = read_query(request, declared.query, validators) if has_query else {}
             response.status = status_line

@@ -125,18 +125,7 @@ _TOKEN_PROPERTIES: dict[str, Schema] = {
     "lastUsedAddress": nullable({"type": "string"}),
     "issuers": nullable(NAMES),
     "permittedIPs": nullable(NAMES),
-    "mintedBy": nullable(
-        {
-            **_object(
-                {
-                    "user": nullable({"type": "string"}),
-                    "credential": {"type": "string"},
-                    "kind": nullable({"enum": ["session", "token"]}),
-                }
-            ),
-            "description": "The credential that minted it, and its account; null for those that are deleted by now.",
-        }
-    ),
+    "mintedBy": nullable(ref("Minter")),
 }
 _NARROWING: dict[str, Schema] = {
     "issuers": {
@@ -292,6 +281,14 @@ COMPONENTS: dict[str, Schema] = {
     "TokenRequest": {"oneOf": [ref("TokenRequestFor"), ref("TokenRequestUntil")]},
     "TokenRequestFor": _request({"name": LINE, "validFor": DURATION, **_NARROWING}, optional=tuple(_NARROWING)),
     "TokenRequestUntil": _request({"name": LINE, "expiresAt": COMING, **_NARROWING}, optional=tuple(_NARROWING)),
+    "Minter": _answer(
+        {
+            "user": nullable({"type": "string"}),
+            "credential": {"type": "string"},
+            "kind": nullable(_one_of("session", "token")),
+        },
+        description="The credential that minted it, and its account; null for those that are deleted by now.",
+    ),
     "NewToken": _answer({"token": {"type": "string", "description": "Shown only once."}, **_TOKEN_PROPERTIES}),
     "Token": _answer(_TOKEN_PROPERTIES),
     "TokenList": {"type": "array", "items": {"$ref": "#/components/schemas/Token"}},
@@ -439,14 +436,27 @@ COMPONENTS: dict[str, Schema] = {
     "IntrospectionRequest": _request(
         {
             "token": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL},
-            "token_type_hint": {"type": "string", "maxLength": 64, "pattern": NO_NUL},
+            "token_type_hint": {"type": "string", "maxLength": 64, "pattern": NO_NUL, "description": "Makes no difference."},
+            "client_id": {
+                "type": "string",
+                "maxLength": 256,
+                "pattern": NO_NUL,
+                "description": "The name of the caller's account, if the form shows who calls (RFC 6749, section 2.3.1).",
+            },
+            "client_secret": {
+                "type": "string",
+                "maxLength": 1024,
+                "pattern": NO_NUL,
+                "writeOnly": True,
+                "description": "One of the caller's tokens.",
+            },
             "address": {
                 **ADDRESS,
                 "description": "Where the token was used. The caller needs the right to decide for its account. Without it, "
                 "`active` does not judge addresses.",
             },
         },
-        optional=("token_type_hint", "address"),
+        optional=("token_type_hint", "client_id", "client_secret", "address"),
     ),
     "Health": _answer({"status": _one_of("ok")}),
     "Readiness": _answer({"status": _one_of("ready")}),

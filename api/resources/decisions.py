@@ -69,6 +69,7 @@ class Introspection(Resource):
         form=True,
         response="Introspection",
         narrowed=True,
+        clients=True,
     )
     def on_post(self, call: Call) -> Any:
         """A token is also inactive if the caller may not decide for its account, or if it may not be used from `address`,

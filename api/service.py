@@ -43,14 +43,16 @@ _PATIENCE = 10.0
 class Service:
     """The parts that requests share."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, places: int | None = None) -> None:
+        """`places`: how many logins there may be at a time, if the server has threads for them."""
         self.settings = settings
         self.metrics = Metrics()
         self.database: Database = open_database(settings.database_url, pooled=True)
         self.reader = Reader(self.database)
         self.keeper = AccessKeeper(self.reader)
         self.clock = Clock(self.reader, settings.longest_pause)
-        self.passwords = Passwords(settings.hashes, waiting=waiting_logins(settings.threads, settings.hashes))
+        waiting = waiting_logins(settings.threads, settings.hashes) if places is None else places
+        self.passwords = Passwords(settings.hashes, waiting=waiting)
         self.known = KnownNetworks(self.reader)
         self.unknown = threading.BoundedSemaphore(max(1, settings.threads // 2))
         """Places for callers who are not known before the body of their request has arrived."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -19,6 +20,9 @@ from api.state.policies import PasswordPolicy
 
 MAX_LENGTH = 256
 """Characters. Longer passwords add no security, and take time to hash."""
+_LATER = 5
+"""How much lower the priority of hashing is: a hash takes as long as hundreds of decisions."""
+FULL = "too many logins at once; try again in a second"
 PATIENCE = 5.0
 """Seconds that a login waits for its turn to hash."""
 
@@ -32,7 +36,7 @@ class Passwords:
     def __init__(self, parallel: int, *, waiting: int = 0) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         # the 19 MiB that a hash needs stay with its thread, so a few threads hash, and not all that answer
-        self._threads = ThreadPoolExecutor(parallel, "hash")
+        self._threads = ThreadPoolExecutor(parallel, "hash", initializer=_give_way)
         self._places = Places(parallel + waiting, parallel)
         self._changed = threading.Condition()
         self._visiting = threading.local()
@@ -75,7 +79,7 @@ class Passwords:
             visit = self._places.enter(guest)
             self._changed.notify_all()  # a stranger who waits may have been displaced
         if visit is None:
-            raise Busy("too many logins at once; try again in a second")
+            raise Busy(FULL)
         before, self._visiting.visit = self._visit, visit
         try:
             yield
@@ -115,8 +119,14 @@ class Passwords:
         while not self._places.begin(visit):
             left = None if until is None else until - time.monotonic()
             if visit.is_displaced or (left is not None and left <= 0):
-                raise Busy("too many logins at once; try again in a second")
+                raise Busy(FULL)
             self._changed.wait(left)
+
+
+def _give_way() -> None:
+    """Let the threads that answer go first, if the system lets a thread have a priority of its own."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _LATER)
 
 
 def _normal(password: str) -> str:

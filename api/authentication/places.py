@@ -84,8 +84,10 @@ class Places:
 
     def begin(self, visit: Visit) -> bool:
         """Take a turn to hash, if it is this visit's."""
-        if sum(each.hashes for each in self._turning) >= self._turns:
-            return False
+        hashing = [each.guest for each in self._turning if each.hashes]
+        strangers = sum(not guest.known for guest in hashing)
+        if len(hashing) >= self._turns or (not visit.guest.known and strangers >= max(1, self._turns - 1)):
+            return False  # one turn, of several, is never a stranger's
         waiting = (each for each in self._turning if each.waits and not each.is_displaced)
         if visit is not min(waiting, key=lambda each: (not each.guest.known, each.number), default=None):
             return False

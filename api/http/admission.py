@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +14,8 @@ from api.authentication.authority import CallersAuthority, Terms, permit
 from api.authentication.clients import shown_by
 from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import refuse_address
-from api.authentication.passwords import Passwords
+from api.authentication.passwords import FULL, PATIENCE, Passwords
+from api.authentication.places import Guest
 from api.authentication.principal import Authenticator, Principal
 from api.errors import Busy, Unauthenticated
 from api.http.addresses import Addresses
@@ -20,6 +23,8 @@ from api.http.headers import AUTHORIZATION
 from api.state.reader import Reader
 from reconciler.access.permitted_ips import Address, Rule
 
+ARRIVED = "accord.arrived"
+"""Where a server tells in the environment of a login when it arrived, by the monotonic clock."""
 _FOR_PROXIES = "/api/v1/auth"
 VERDICTS = (200, 401, 403)
 """How Accord answers a proxy that asks whether a request may pass. nginx takes any other answer for a failure and says 500."""
@@ -81,6 +86,8 @@ class Admission:
         wait gets none. Raises what `admit` raises, TooManyFailures or Busy.
         """
         if terms.access == "anybody":
+            if environment.get(ARRIVED, math.inf) < time.monotonic() - PATIENCE:
+                raise Busy(FULL)
             address = self.address_of(environment)
             refuse_address(self._reader, address, datetime.now(UTC))
             with self._passwords.place(self._known.guest(address)):
@@ -95,6 +102,10 @@ class Admission:
         else:
             self.admit(environment, terms)
             yield
+
+    def guest_of(self, environment: Mapping[str, Any]) -> Guest:
+        """Who would log in. Raises Problem if headers contradict each other."""
+        return self._known.guest(self.address_of(environment))
 
     def address_of(self, environment: Mapping[str, Any]) -> Address | None:
         """The caller's address, or None if it is unknown. Raises Problem if headers contradict each other."""

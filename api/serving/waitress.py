@@ -22,11 +22,15 @@ from waitress.server import create_server
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from api.app import create_app
+from api.authentication.places import Guest
 from api.errors import problem_details
 from api.http.addresses import local
+from api.http.admission import ARRIVED
 from api.http.headers import Wsgi
+from api.resources.base import Resource
 from api.service import Service
 from api.serving.connections import Connections
+from api.serving.lanes import PLACES, LoginLanes
 from api.serving.listening import listen, listen_locally, url_of
 from api.serving.metrics import serving_metrics
 from api.settings import Settings
@@ -54,6 +58,9 @@ _TAKEN = 16
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """Refuses bytes that two servers could read as different requests (RFC 9112, sections 2.3, 5.2 and 6.1)."""
 
+    arrived: float | None = None
+    """When a login began to wait, by the monotonic clock."""
+
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)  # refuses a space before the colon, so that a name ends where it seems to
         if self.version not in ("1.0", "1.1"):
@@ -76,6 +83,13 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 class _Task(WSGITask):  # type: ignore[misc]
     """Answers a request with headers and body in one packet: each packet wakes the client."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """The request's environment, with what Accord must know of the server."""
+        environment: dict[str, Any] = super().get_environment()
+        if getattr(self.request, "arrived", None) is not None:
+            environment[ARRIVED] = self.request.arrived
+        return environment
 
     def service(self) -> None:
         with self.channel.together():
@@ -169,8 +183,11 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
     A decision takes less time than handing it over would, and never waits behind a login.
     """
 
-    def __init__(self, threads: int, is_quick: Callable[[HTTPRequestParser], bool]) -> None:
+    def __init__(
+        self, threads: int, is_quick: Callable[[HTTPRequestParser], bool], guest_of: Callable[[dict[str, Any]], Guest] | None
+    ) -> None:
         super().__init__()
+        self._logins = None if guest_of is None else LoginLanes(guest_of)
         self.set_thread_count(threads)
         self._is_quick = is_quick
         self._quick: deque[HTTPChannel] = deque()
@@ -178,10 +195,21 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
 
     def add_task(self, task: HTTPChannel) -> None:
         """Take the next request of a connection, whose lock is held."""
-        if threading.get_ident() == self._own and self._is_quick(task.requests[0]):
+        is_own = threading.get_ident() == self._own
+        if is_own and self._is_quick(task.requests[0]):
+            self._quick.append(task)
+        elif self._logins is not None and self._logins.takes(task):
+            return
+        elif is_own and task.requests[0].arrived is not None:  # a login without a place is refused quickly
             self._quick.append(task)
         else:
             super().add_task(task)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End the threads."""
+        if self._logins is not None:
+            self._logins.shutdown(timeout)
+        return bool(super().shutdown(cancel_pending, timeout))
 
     @property
     def has_quick(self) -> bool:
@@ -209,13 +237,14 @@ def _asks_no_server(request: HTTPRequestParser) -> bool:
 def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then answer what has been accepted. Raises OSError or StoreError."""
     with listen(settings.host, settings.port) as listening, listen_locally(settings) as listening_locally:
-        service = Service(settings)
+        service = Service(settings, places=PLACES)
         service.start()
         try:
             quick = _is_quick if service.database.is_sqlite else _asks_no_server
             app = create_app(service)
             with serving_metrics(app, settings.metrics_listen):
-                _Waitress(app, settings, listening, quick, listening_locally).run(ready)
+                guest_of = Resource(service).admission.guest_of
+                _Waitress(app, settings, listening, quick, listening_locally, guest_of).run(ready)
         finally:
             service.stop()
 
@@ -264,8 +293,9 @@ class _Waitress:
         listening: socket.socket | None,
         is_quick: Callable[[HTTPRequestParser], bool] = _asks_no_server,
         listening_locally: socket.socket | None = None,
+        guest_of: Callable[[dict[str, Any]], Guest] | None = None,
     ) -> None:
-        self._lanes = _Lanes(settings.threads, is_quick)
+        self._lanes = _Lanes(settings.threads, is_quick, guest_of)
         self._own = threading.get_ident()
         self._stopping = False
         self._map: dict[int, Any] = {}

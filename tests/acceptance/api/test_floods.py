@@ -7,9 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from client import PASSWORD, World
+from served import serving
 from waiting import LONG
 
 from api.authentication.known_networks import EVERY, KNOWN_FOR, KnownNetworks
@@ -25,6 +27,7 @@ def test_logins_that_wait_for_the_database_leave_threads_for_decisions(world: Wo
     threads = world.service.settings.threads
     most = world.service.passwords.places - 1  # all call from one network, which never takes the last
     login = {"username": "alice", "password": PASSWORD}
+    world.caller()("POST", "/sessions", 201, json=login)  # its network is known from now on
     with closing(sqlite3.connect(tmp_path / "accord.db")) as applying, ThreadPoolExecutor(threads) as server:
         applying.execute("BEGIN IMMEDIATE")
         waiting = {server.submit(world.caller().send, "POST", "/sessions", json=login) for _ in range(3 * threads)}
@@ -84,3 +87,29 @@ def test_another_process_learns_of_a_network_within_a_minute(world: World) -> No
     assert EVERY <= 60
     other.read(now + KNOWN_FOR + timedelta(days=1))
     assert not other.guest(address).known
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.slow
+def test_in_a_flood_known_networks_log_in_and_everything_else_is_answered(world: World, tmp_path: Path) -> None:
+    world.set_password("alice")
+    secret = world.mint("alice").secret
+    login = {"username": "alice", "password": PASSWORD}
+    with serving(world.url, tmp_path, ACCORD_TRUSTED_PROXIES="127.0.0.1") as server, ThreadPoolExecutor(40) as pool:
+        assert server.call("POST", "/api/v1/sessions", None, login, X_Forwarded_For="198.51.100.7").status == 201
+        stop = Event()
+
+        def attack(number: int) -> set[int]:
+            found = set()
+            while not stop.is_set():
+                guess = {"username": "nobody", "password": "x"}
+                network = f"2001:db8:{number:x}::1"
+                found.add(server.call("POST", "/api/v1/sessions", None, guess, X_Forwarded_For=network).status)
+            return found
+
+        flood = [pool.submit(attack, number) for number in range(32)]
+        statuses = [server.call("POST", "/api/v1/sessions", None, login, X_Forwarded_For="198.51.100.7").status for _ in range(5)]
+        assert server.call("GET", "/api/v1/me", secret).status == 200
+        stop.set()
+        assert set().union(*(each.result() for each in flood)) <= {401, 429, 503}
+    assert statuses == [201] * 5

@@ -110,3 +110,23 @@ def test_accord_itself_takes_turns_and_no_place() -> None:
 def test_what_counts_as_one_network(one: str, other: str, same: bool) -> None:
     assert (site_of(parse_address(one)) == site_of(parse_address(other))) is same
     assert site_of(None) == site_of(None) != site_of(parse_address(one))
+
+
+def test_strangers_leave_a_turn_to_known_networks() -> None:
+    places = Places(6, 2)
+    visits = taken(places, stranger(1), stranger(2), known(1))
+    for visit in visits[:2]:
+        places.ask(visit)
+    assert [places.begin(visit) for visit in visits[:2]] == [True, False]
+    places.ask(visits[2])
+    assert places.begin(visits[2])
+    places.end(visits[0])
+    assert places.begin(visits[1])
+
+
+def test_known_networks_take_all_turns() -> None:
+    places = Places(6, 2)
+    visits = taken(places, known(1), known(2), known(3))
+    for visit in visits:
+        places.ask(visit)
+    assert [places.begin(visit) for visit in visits] == [True, True, False]

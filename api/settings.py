@@ -34,6 +34,7 @@ DEFAULTS = {
     "mail": "on",
     "maildir": "mail",
     "public_url": "",
+    "link_hosts": "",
 }
 LEAST_TOKEN = 16
 """Characters of a token for the metrics."""
@@ -101,6 +102,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
             mail=setting("mail"),
             maildir=setting("maildir"),
             public_url=setting("public_url"),
+            link_hosts=setting("link_hosts"),
         )
     except (BadDirectory, BadMail) as error:
         raise Misconfigured(str(error)) from None

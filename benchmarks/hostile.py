@@ -14,7 +14,7 @@ from typing import Any
 
 from reconciler.access.resources import EmailTemplate
 from reconciler.mail.checking import check
-from reconciler.mail.rendering import BadTemplate, _compiled, render
+from reconciler.mail.rendering import SAMPLE_HOSTS, BadTemplate, _compiled, render
 from reconciler.mail.variables import SAMPLES
 from reconciler.source.documents import Unreadable, parse
 from reconciler.source.schema import find_problems
@@ -74,7 +74,7 @@ def templates() -> Mapping[str, Callable[[], object]]:
         template = EmailTemplate(CERTIFICATE, "s", "x", html)
         check(template)
         try:
-            render(template, values)
+            render(template, values, SAMPLE_HOSTS)
         except BadTemplate:
             return
 

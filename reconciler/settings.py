@@ -32,6 +32,7 @@ KEYS = {
     "mail": _TEXT,
     "maildir": _TEXT,
     "public_url": _TEXT,
+    "link_hosts": _LIST,
     "smtp": _TABLE,
     "directory": _TABLE,
 }

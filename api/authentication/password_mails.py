@@ -60,15 +60,18 @@ class PasswordMails:
         user = user_variables(account.name, account.full_name, account.email)
         make = partial(self._make, message, account.password_set_at)
         if message.recipient is not None:
-            return Material(message.recipient, "", {"user": user}, make)
-        return Material(account.email or "", account.full_name or account.name, {"user": user}, make)
+            return Material(message.recipient, "", {"user": user}, make_password=make)
+        return Material(account.email or "", account.full_name or account.name, {"user": user}, make_password=make)
+
+    def tell_others(self, message: Claimed) -> None:
+        """Nobody else is told a password."""
 
     def _make(self, message: Claimed, replaces: datetime | None, now: datetime) -> Password:
         policies = self._policies()
         secret = generate_password(policies.passwords.min_length)
         expires_at = now.replace(microsecond=0) + policies.generated_lifetime
         new = _NewPassword(self._passwords.hash_in_time(secret), expires_at, replaces)
-        return Password({"password": secret, "passwordExpires": expires_at}, partial(_take_effect, message=message, new=new))
+        return Password(secret, expires_at, partial(_take_effect, message=message, new=new))
 
 
 def _take_effect(connection: Connection, now: datetime, *, message: Claimed, new: _NewPassword) -> None:

@@ -8,25 +8,32 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, select
 
 from api.certificates.recipients import Person, folded, recipients, unwanted
 from api.outbox import queue
 from api.outbox.claims import Claimed
-from api.outbox.kinds import Material, Unsendable, user_variables
+from api.outbox.kinds import Effect, Material, Unsendable, user_variables
 from api.outbox.messages import Ending, Outcome
 from api.outbox.queue import NewMessage
 from api.state.accounts import DISABLED, WITH_STATES, members
 from api.state.policies import MailPolicy, read_policies
+from reconciler.mail.addresses import mailbox
 from reconciler.store import tables
 from reconciler.store.engine import Connection
 
 _users, _states, _teams = tables.users.c, tables.account_states.c, tables.teams.c
 _issuers, _certificates = tables.issuers.c, tables.certificates.c
 
+_MOST_TOLD = 20
+"""Members of a team who are told in place of one at a time."""
+
 
 class Administrators:
-    """The administrators who are told in place of an owner, by team. Each team is read once. Raises StoreError."""
+    """The administrators who are told in place of an owner, by team. Each team is read once. Raises StoreError.
+
+    Somebody without an address that mail can be sent to is told nothing, so others are.
+    """
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
@@ -42,11 +49,17 @@ class Administrators:
     def _read(self, team_id: int | None) -> list[Person]:
         in_team = self._members.c
         administrators = select(in_team.user_id).where(in_team.team_id.in_(select(_teams.id).where(_teams.administrator)))
-        is_wanted = ~DISABLED & (_users.email != "") & _users.id.in_(administrators)
+        is_wanted = _users.id.in_(administrators)
         if team_id is not None:
             is_wanted &= _users.id.in_(select(in_team.user_id).where(in_team.team_id == team_id))
-        query = select(_users.id, _users.email).select_from(WITH_STATES).where(is_wanted).order_by(_users.id)
-        return [Person(*row) for row in self._connection.execute(query)]
+        return _people(self._connection, is_wanted)
+
+
+def _people(connection: Connection, is_wanted: ColumnElement[bool], limit: int | None = None) -> list[Person]:
+    """The enabled accounts among those wanted that mail can be sent to."""
+    wanted = is_wanted & ~DISABLED & (_users.email != "")
+    query = select(_users.id, _users.email).select_from(WITH_STATES).where(wanted).order_by(_users.id).limit(limit)
+    return [Person(number, address) for number, email in connection.execute(query) if (address := mailbox(email))]
 
 
 def mail_policy(connection: Connection) -> MailPolicy:
@@ -68,8 +81,8 @@ class Concerned(NamedTuple):
 
     @property
     def owner(self) -> Person | None:
-        """The owner, if the account still exists and is enabled."""
-        return Person(self.owner_id, self.email or "") if self.owner_id is not None and not self.disabled else None
+        """The owner, if the account still exists and is enabled; without an address if mail cannot be sent to what it has."""
+        return Person(self.owner_id, mailbox(self.email) or "") if self.owner_id is not None and not self.disabled else None
 
 
 CONCERNED = (
@@ -128,11 +141,36 @@ class Notices:
         address, name = message.recipient, ""
         if address is None:
             account = _account(connection, message.user_id)
-            if account is None:
+            if account is None or mailbox(account.email) is None:
                 gone = Ending("the account is gone or disabled", Outcome.UNWANTED)
                 raise Unsendable(gone, tell_others=partial(tell_administrators, message=message))
             address, name = account.email, account.full_name or account.name
         return Material(address, name, _variables(found, now))
+
+    def tell_others(self, message: Claimed) -> Effect:
+        """The other members of the team are told, or else administrators."""
+        return partial(tell_team, message=message)
+
+
+def tell_team(connection: Connection, now: datetime, *, message: Claimed) -> None:
+    """Tell the team's other members in place of somebody whom the mail server refuses, or else administrators.
+
+    Nobody is told twice, and nobody at all if only an additional address is refused and others are reached.
+    """
+    found = connection.execute(select(*CONCERNED).select_from(JOINED).where(_certificates.id == message.certificate_id)).first()
+    like = NewMessage(message.template, None, message.certificate_id, message.recipient, message.detail)
+    if found is None or (message.recipient is not None and queue.reaches_anybody(connection, like)):
+        return
+    certificate = Concerned(*found)
+    in_team = members(now).c
+    team = select(in_team.user_id).where(in_team.team_id == certificate.team_id)
+    told = queue.addressees(connection, like)
+    accounts, addresses = {number for number, _ in told}, {folded(address) for _, address in told if address is not None}
+    for people in (_people(connection, _users.id.in_(team), _MOST_TOLD), Administrators(connection, now).of(certificate.team_id)):
+        others = [each for each in people if each.user_id not in accounts and folded(each.email) not in addresses]
+        if others:
+            queue.put(connection, [like._replace(user_id=each.user_id, recipient=None) for each in others], now)
+            return
 
 
 def tell_administrators(connection: Connection, now: datetime, *, message: Claimed) -> None:

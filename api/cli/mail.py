@@ -158,20 +158,21 @@ def test(address: str) -> None:
 
     from api.mail.errors import Undelivered
     from api.mail.message import Recipient, compose
-    from api.mail.settings import is_address
     from api.mail.smtp import Smtp
     from api.mail.transport import open_transport
     from api.settings import read_settings
+    from reconciler.mail.addresses import mailbox
     from reconciler.mail.rendering import Rendered
 
     settings = read_settings({}).mail
-    if not is_address(address):
+    recipient = mailbox(address)
+    if recipient is None:
         raise click.ClickException(f"`{address}` is not an address that mail can be sent to")
     text = "This is a test message from Accord. If you can read it, mail works."
     content = compose(
         Rendered("Test message from Accord", f"{text}\n", f"<p>{text}</p>\n"),
         sender=settings.sender,
-        recipient=Recipient(address),
+        recipient=Recipient(recipient),
         message_id=f"<{secrets.token_hex(16)}@{settings.sender.rpartition('@')[2]}>",
         now=datetime.now(UTC),
     )
@@ -179,7 +180,7 @@ def test(address: str) -> None:
     try:
         if isinstance(transport, Smtp):
             click.echo(f"Connected to {settings.shown}: {transport.connect()}.")
-        transport.send(Recipient(address).envelope, content, f"test {secrets.token_hex(16)}", secret=False)
+        transport.send(Recipient(recipient).envelope, content, f"test {secrets.token_hex(16)}", secret=False)
     except Undelivered as failure:
         raise click.ClickException(f"nothing was sent: {failure}") from None
     finally:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from ldap3.protocol.formatters.formatters import format_sid, format_uuid_le
 
+from reconciler.mail.addresses import mailbox
+
 ATTRIBUTES = [
     "objectGUID", "sAMAccountName", "displayName", "mail", "userAccountControl", "accountExpires", "pwdLastSet",
     "msDS-User-Account-Control-Computed",
@@ -28,6 +30,7 @@ class Entry(NamedTuple):
     dn: str
     full_name: str | None
     mail: str
+    """An address that mail can be sent to; empty if the directory has none."""
     disabled: bool
     expires_at: datetime | None
     locked: bool
@@ -68,7 +71,7 @@ def read_entry(dn: str, attributes: Attributes) -> Entry | None:
         name.lower() if name.isascii() else name,  # the lower case of some non-ASCII letters is ASCII
         dn,
         read_text(attributes, "displayName") or None,
-        read_text(attributes, "mail"),
+        mailbox(read_text(attributes, "mail")) or "",
         bool(control & _DISABLED),
         read_instant(expires),
         bool(computed & _LOCKED),

@@ -15,19 +15,23 @@ from api.background import Periodic
 from api.mail.errors import Undelivered
 from api.mail.message import Recipient, compose
 from api.mail.retry_policy import RetryPolicy, spread
-from api.mail.settings import MailSettings, is_address
+from api.mail.settings import MailSettings
 from api.mail.transport import Transport, open_transport
 from api.metrics import Metrics
 from api.outbox import claims
 from api.outbox.claims import Claimed
-from api.outbox.kinds import Effect, Held, Material, MessageKind, Unsendable
+from api.outbox.kinds import Effect, Held, MessageKind, Unsendable
 from api.outbox.messages import Ending, Outcome
 from api.outbox.status import read_waiting
 from api.state.reader import Reader
 from api.state.templates import declared_template
 from reconciler.access.resources import EmailTemplate
+from reconciler.mail.addresses import mailbox
 from reconciler.mail.builtin import BUILT_IN
+from reconciler.mail.fitness import objections
+from reconciler.mail.links import Hosts
 from reconciler.mail.rendering import BadTemplate, Rendered, render
+from reconciler.store.audit import Event, append
 from reconciler.store.errors import StoreError
 
 _POLL = 1.0
@@ -40,8 +44,14 @@ _PATIENCE = 8.0
 _SPARE = timedelta(seconds=15)
 _MARKING = claims.LEASE - timedelta(seconds=90)
 """How long after a claim we try to record that the message was sent."""
+ACTOR = "mail"
+"""Who reports, in the audit log, a template that cannot be used."""
 _chance = random.SystemRandom()
 _log = logging.getLogger("accord.api")
+
+
+def _without(password: str | None, text: str) -> str:
+    return text if password is None else text.replace(password, "***")
 
 
 class PreparedMessage(NamedTuple):
@@ -79,6 +89,7 @@ class Delivery:
         self._not_before = 0.0
         self._told = 0.0
         self._new_first = cycle((False, True))
+        self._unusable: set[EmailTemplate] = set()
         self._failures = 0
         self._away_since: datetime | None = None
 
@@ -155,37 +166,42 @@ class Delivery:
         with self._database.reading() as connection:
             material = kind.gather(connection, claims.current(connection, message), now)
             declared = declared_template(connection, message.template)
-        if not is_address(material.address):
+        address = mailbox(material.address)
+        if address is None:
             raise Unsendable(Ending("it has no address that mail can be sent to", Outcome.GIVEN_UP))
-        variables, effect = self._complete(material, now)
-        recipient = Recipient(material.address, material.name)
-        content = compose(
-            self._rendered(message.template, declared, variables),
-            sender=self._settings.sender,
-            recipient=recipient,
-            message_id=message.message_id,
-            now=now,
-        )
-        return PreparedMessage(recipient, content, effect)
+        hosts = self._settings.link_hosts | material.link_hosts
+        password = None if material.make_password is None else material.make_password(now)
+        variables = {**material.variables, "url": self._settings.public_url or None, **(password.variables if password else {})}
+        rendered = self._rendered(message.template, declared, variables, hosts, password.secret if password else None)
+        recipient = Recipient(address, material.name)
+        content = compose(rendered, sender=self._settings.sender, recipient=recipient, message_id=message.message_id, now=now)
+        return PreparedMessage(recipient, content, password.take_effect if password else None)
 
-    def _complete(self, material: Material, now: datetime) -> tuple[dict[str, Any], Effect | None]:
-        """All variables of a message, and what takes effect once it is sent."""
-        variables = {**material.variables, "url": self._settings.public_url or None}
-        if material.make_password is None:
-            return variables, None
-        password = material.make_password(now)
-        return {**variables, **password.variables}, password.take_effect
-
-    def _rendered(self, name: str, declared: EmailTemplate | None, variables: dict[str, Any]) -> Rendered:
-        """Render the declared template; if it fails, the built-in one, since a lost mail is worse than a plain one."""
+    def _rendered(
+        self, name: str, declared: EmailTemplate | None, variables: dict[str, Any], hosts: Hosts, password: str | None
+    ) -> Rendered:
+        """Render the declared template, or the built-in one if it fails or is unfit: a lost mail is worse than a plain one."""
         if declared is not None:
             try:
-                return render(declared, variables)
+                rendered = render(declared, variables, hosts)
+                objection = next(objections(rendered, hosts, password), None)
+                if objection is None:
+                    return rendered
+                why = f"{objection.field}: {_without(password, objection.message)}"
             except Exception as error:  # noqa: BLE001 - a template may do anything, and its words may hold the password
-                where = f"{error.field}, line {error.line or 1}" if isinstance(error, BadTemplate) else type(error).__name__
-                _log.error("the declared template %s failed (%s); the built-in one was sent", name, where)
-                self._metrics.mail_templates_unusable.labels(name).inc()
-        return render(BUILT_IN[name], variables)
+                why = f"{error.field}, line {error.line or 1}" if isinstance(error, BadTemplate) else type(error).__name__
+            self._report_unusable(declared, why)
+        return render(BUILT_IN[name], variables, hosts)
+
+    def _report_unusable(self, template: EmailTemplate, why: str) -> None:
+        """Tell operators that the built-in template is sent; the audit log, once for each template. Raises StoreError."""
+        _log.error("the declared template %s cannot be used (%s); the built-in one is sent instead", template.name, why)
+        self._metrics.mail_templates_unusable.labels(template.name).inc()
+        if template not in self._unusable:
+            event = Event("mail.template-unusable", "EmailTemplate", template.name, {"why": why})
+            with self._database.recording() as connection:
+                append(connection, [event], at=datetime.now(UTC), actor=ACTOR)
+            self._unusable.add(template)
 
     def _settle(self, message: Claimed, prepared: PreparedMessage) -> None:
         """Record that it was sent, trying for as long as the claim holds. Raises StoreError."""
@@ -217,7 +233,8 @@ class Delivery:
         self._metrics.mail_failures.labels(failure.fault).inc()
         self._failures += 1
         if counts and self._policy.is_over(message.attempts, failure.fault, self._settings.give_up):
-            self._end(message, Ending(str(failure), Outcome.GIVEN_UP), now)
+            kind = self._kinds.get(message.template)
+            self._end(message, Ending(str(failure), Outcome.GIVEN_UP), now, kind and kind.tell_others(message))
         else:
             wait = self._policy.delay(message.attempts, failure.fault) if counts else self._policy.away_first
             until = now + spread(wait, _chance.random())

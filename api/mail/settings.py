@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 from reconciler.access.instants import parse_duration
+from reconciler.mail.addresses import is_address
+from reconciler.mail.links import host_of
 
 Security = Literal["starttls", "tls", "none"]
 SMTP_DEFAULTS = {
@@ -23,6 +25,7 @@ SMTP_DEFAULTS = {
     "password_file": "",
     "ca_file": "",
     "from": "",
+    "helo": "",
     "timeout": "60s",
     "give_up": "3d",
 }
@@ -31,7 +34,10 @@ _PREFIX = "ACCORD_SMTP_"
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 _LONGEST = timedelta(minutes=4)
 """Sending a message must end, one way or the other, before its claim does: `claims.LEASE` is longer."""
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_DOTTED = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z][A-Za-z0-9-]*")
+_LITERAL = re.compile(r"\[(IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
+_LOCAL = re.compile(r"\.local(host|domain)\Z", re.IGNORECASE)
+"""Names that every machine has, so that servers refuse them."""
 
 
 class BadMail(Exception):
@@ -48,6 +54,8 @@ class SmtpServer(NamedTuple):
     password: str
     ca_file: str
     """Empty for the system's own authorities."""
+    helo: str = "[127.0.0.1]"
+    """How Accord introduces itself (RFC 5321, section 4.1.1.1): a name, or an address in brackets."""
 
     @property
     def shown(self) -> str:
@@ -69,6 +77,14 @@ class MailSettings(NamedTuple):
     give_up: timedelta
     public_url: str
     """Where people reach Accord; empty if it is not set."""
+    more_link_hosts: frozenset[str] = frozenset()
+    """Hosts that links in mails may lead to, besides that of the public URL."""
+
+    @property
+    def link_hosts(self) -> frozenset[str]:
+        """All hosts that links in any mail may lead to."""
+        host = host_of(self.public_url)
+        return self.more_link_hosts if host is None else self.more_link_hosts | {host}
 
     @property
     def shown(self) -> str:
@@ -77,7 +93,7 @@ class MailSettings(NamedTuple):
 
 
 def read_mail(
-    file: Mapping[str, Any], environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str
+    file: Mapping[str, Any], environment: Mapping[str, str], *, mail: str, maildir: str, public_url: str, link_hosts: str
 ) -> MailSettings:
     """The settings in force: environment variables override the file's table, which overrides the defaults. Raises BadMail."""
     unknown = sorted(set(file) - set(SMTP_DEFAULTS))
@@ -100,8 +116,12 @@ def read_mail(
 
     if mail not in ("on", "off"):
         raise BadMail(f"ACCORD_MAIL must be on or off, not `{mail}`")
-    if public_url and not re.fullmatch(r"https?://[^\s<>\"'`\\]+", public_url):
+    if public_url and (host_of(public_url) is None or not re.fullmatch(r"https?://[^\s<>\"'`\\]+", public_url)):
         raise BadMail(f"ACCORD_PUBLIC_URL must be an address such as `https://accord.example.org`, not `{public_url}`")
+    hosts = [each.strip().lower() for each in link_hosts.split(",") if each.strip()]
+    for host in hosts:
+        if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host):
+            raise BadMail(f"ACCORD_LINK_HOSTS must be names of hosts, such as `wiki.example.org`, not `{host}`")
     timeout = _duration("timeout", setting("timeout"))
     if not timedelta(seconds=1) <= timeout <= _LONGEST:
         raise BadMail(f"ACCORD_SMTP_TIMEOUT must be from 1s to 4m, not `{setting('timeout')}`")
@@ -111,16 +131,29 @@ def read_mail(
         raise BadMail("ACCORD_SMTP_FROM is missing; set it to the sender of messages, such as `accord@example.org`")
     return MailSettings(
         delivers=mail == "on",
-        server=_server(setting) if setting("host") else None,
+        server=_server(setting, _greeting(setting("helo"), host_of(public_url), sender)) if setting("host") else None,
         maildir=Path(maildir),
         sender=sender,
         timeout=timeout.total_seconds(),
         give_up=_duration("give_up", setting("give_up")),
         public_url=public_url,
+        more_link_hosts=frozenset(hosts),
     )
 
 
-def _server(setting: Any) -> SmtpServer:
+def _greeting(helo: str, public_host: str | None, sender: str) -> str:
+    """How to introduce ourselves: many servers refuse a name without a dot, which is what a container has. Raises BadMail.
+
+    The next best names are those that are known to lead here: the public one, and the domain that mail comes from.
+    """
+    if helo and not (_DOTTED.fullmatch(helo) or _LITERAL.fullmatch(helo)):
+        raise BadMail(f"ACCORD_SMTP_HELO must be a name such as `accord.example.org`, or `[192.0.2.1]`, not `{helo}`")
+    names = (helo, socket.gethostname(), public_host or "", sender.rpartition("@")[2])
+    usual = (name for name in names if _DOTTED.fullmatch(name) and not _LOCAL.search(name))
+    return helo or next(usual, "[127.0.0.1]")
+
+
+def _server(setting: Any, helo: str) -> SmtpServer:
     host, security = setting("host"), setting("security")
     if not (re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host) or _is_ip_address(host)):
         raise BadMail(f"ACCORD_SMTP_HOST must be a name or an address alone, not `{host}`; set the port with ACCORD_SMTP_PORT")
@@ -161,6 +194,7 @@ def _server(setting: Any) -> SmtpServer:
         username=username,
         password=password,
         ca_file=setting("ca_file"),
+        helo=helo,
     )
 
 
@@ -196,8 +230,3 @@ def _own_name() -> str:
 def _check_sender(sender: str) -> None:
     if not is_address(sender):
         raise BadMail(f"ACCORD_SMTP_FROM must be an address such as `accord@example.org`, not `{sender}`")
-
-
-def is_address(text: str) -> bool:
-    """Whether text is an address that every mail server accepts: ASCII, and nothing but the address."""
-    return _ADDRESS.fullmatch(text) is not None and len(text) <= 254 and ".." not in text.partition("@")[2]

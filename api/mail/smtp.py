@@ -28,6 +28,7 @@ _SHOWN = 160
 _CONNECTING = 15.0
 """Seconds to connect to one address of a server."""
 _LEAVING = 1.0
+_GREETING = "does not greet us"
 _TLS_PORT = 465
 _UNKNOWN_ISSUER = (18, 19, 20, 21)
 """OpenSSL's codes for a certificate whose issuer is not trusted."""
@@ -125,7 +126,7 @@ class _Conversation(smtplib.SMTP):
     """One connection. Its replies are bounded, and another thread can cut it at any time."""
 
     def __init__(self, server: SmtpServer, deadline: float, timeout: float) -> None:
-        super().__init__(local_hostname=_own_name(), timeout=timeout)
+        super().__init__(local_hostname=server.helo, timeout=timeout)
         self._server = server
         self._deadline = deadline
         self._handle: socket.socket | None = None
@@ -263,7 +264,7 @@ class _Conversation(smtplib.SMTP):
     def _greet(self) -> None:
         code, text = self.ehlo()
         if code != 250:
-            raise self._refusal("server", "does not greet us", code, text)
+            raise self._refusal("server", _GREETING, code, text)
 
     def _log_in(self) -> None:
         assert isinstance(self.sock, ssl.SSLSocket)  # the settings require it
@@ -288,7 +289,13 @@ class _Conversation(smtplib.SMTP):
     def _refusal(self, fault: Fault, what: str, code: int, text: bytes) -> _Refused:
         if code == 421:  # it is about to close the connection
             fault = "connection" if fault in ("temporary", "permanent") else fault
-        return _Refused(f"{what}: {self._shown(code, text)}", fault)
+        return _Refused(f"{what}: {self._shown(code, text)}{self._about_name(what, text)}", fault)
+
+    def _about_name(self, what: str, text: bytes) -> str:
+        """Advice if a refusal is about the name that we gave; many servers refuse it only with the recipient."""
+        if what != _GREETING and not re.search(rb"\b(?:helo|ehlo)\b", text, re.IGNORECASE):
+            return ""
+        return f"; Accord introduces itself as {self._server.helo}; set ACCORD_SMTP_HELO to a name that it accepts"
 
     def _shown(self, code: int, text: bytes) -> str:
         if self._knows_secret:
@@ -344,9 +351,3 @@ def _cleared(text: str, longest: int | None = _SHOWN) -> str:
     """A short line of printable ASCII."""
     visible = "".join(each if " " <= each <= "~" else " " for each in text)
     return " ".join(visible.split())[:longest]
-
-
-def _own_name() -> str:
-    """How we introduce ourselves (RFC 5321, 4.1.3): the name of this machine if it has one, or else an address."""
-    name = socket.gethostname()
-    return name if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", name) else "[127.0.0.1]"

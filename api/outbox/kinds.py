@@ -21,6 +21,8 @@ class Material(NamedTuple):
     name: str
     """The recipient's, for the header; may be empty."""
     variables: Mapping[str, Any]
+    link_hosts: frozenset[str] = frozenset()
+    """Where its links may lead, besides the hosts that the deployment names."""
     make_password: Callable[[datetime], Password] | None = None
     """Makes the password that the message brings. It takes a while, so it is called outside any transaction."""
 
@@ -33,8 +35,14 @@ def user_variables(name: str, full_name: str | None, email: str | None) -> dict[
 class Password(NamedTuple):
     """A generated password, for one message."""
 
-    variables: Mapping[str, Any]
+    secret: str
+    expires_at: datetime
     take_effect: Effect
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the mail says of it."""
+        return {"password": self.secret, "passwordExpires": self.expires_at}
 
 
 class Unsendable(Exception):
@@ -55,3 +63,6 @@ class MessageKind(Protocol):
 
     def gather(self, connection: Connection, message: Claimed, now: datetime) -> Material:
         """What a message says, read at one moment. Raises Unsendable, Held or StoreError."""
+
+    def tell_others(self, message: Claimed) -> Effect | None:
+        """What tells others in place of a recipient who cannot be reached; None if what it says is for nobody else."""

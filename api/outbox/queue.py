@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from api.outbox.messages import GIVEN_UP, WAITING, Ending, Outcome, ended, is_free
 from api.state.reader import Reader
@@ -39,8 +39,19 @@ def put(connection: Connection, messages: Iterable[NewMessage], now: datetime) -
 
 def addressees(connection: Connection, like: NewMessage) -> list[tuple[int | None, str | None]]:
     """The accounts and addresses of all messages with the same template, certificate and detail, sent or not."""
-    same = (_outbox.certificate_id == like.certificate_id) & (_outbox.template == like.template) & (_outbox.detail == like.detail)
-    return [(row[0], row[1]) for row in connection.execute(select(_outbox.user_id, _outbox.recipient).where(same))]
+    return [(row[0], row[1]) for row in connection.execute(select(_outbox.user_id, _outbox.recipient).where(_same(like)))]
+
+
+def reaches_anybody(connection: Connection, like: NewMessage) -> bool:
+    """Whether a message with the same template, certificate and detail to another recipient was sent, or may yet be."""
+    other = _outbox.recipient.is_(None) | (_outbox.recipient != like.recipient)
+    query = select(_outbox.id).where(_same(like), other, WAITING | _outbox.sent_at.is_not(None))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _same(like: NewMessage) -> ColumnElement[bool]:
+    """The messages that say the same at the same occasion."""
+    return (_outbox.certificate_id == like.certificate_id) & (_outbox.template == like.template) & (_outbox.detail == like.detail)
 
 
 def withdraw(connection: Connection, certificate_id: int, is_gone: Callable[[str], bool], why: str, now: datetime) -> None:

@@ -3,38 +3,72 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from html import escape
+from collections.abc import Iterator, Mapping
+from itertools import islice, zip_longest
 from typing import Any
 
 from reconciler.access.resources import EmailTemplate
-from reconciler.mail.grammar import FIELDS, Fault, Field, faults_of
-from reconciler.mail.markup import text_of
-from reconciler.mail.rendering import BadTemplate, Rendered, render
+from reconciler.mail.branches import renderings
+from reconciler.mail.fitness import Objection, objections
+from reconciler.mail.grammar import FIELDS, Fault, Field, Rule, Severity, faults_of
+from reconciler.mail.markup import html_of
+from reconciler.mail.rendering import SAMPLE_HOSTS, BadTemplate, Rendered, render
 from reconciler.mail.variables import SAMPLES, VARIABLES, Variable, nested
 
 _ODD = """<b onclick='a()'>"{{ 7 * 7 }}" & {% x %}</b>"""
+
+
+_MOST_BRANCHES = 50
+"""Of a part of a template that shows a password: each is looked at."""
+_RULES: Mapping[str, Rule] = {"password": "template-password", "link": "template-link", "element": "template-forbidden"}
 
 
 def check(template: EmailTemplate) -> list[Fault]:
     """Return all errors and warnings about a template; a template with an unknown name has none."""
     if template.name not in VARIABLES:
         return []
-    sources = {field: getattr(template, field) for field in FIELDS}
-    faults = [
-        fault for field, source in sources.items() if source is not None for fault in faults_of(template.name, field, source)
-    ]
+    sources = {field: source for field in FIELDS if (source := getattr(template, field)) is not None}
+    faults = [fault for field, source in sources.items() for fault in faults_of(template.name, field, source)]
     if any(fault.severity == "error" for fault in faults):
         return faults
+    return [*faults, *dict.fromkeys(_judged(template))]
+
+
+def _judged(template: EmailTemplate) -> Iterator[Fault]:
+    """Judge what comes out of a template; the first rendering with an error is the last."""
+    try:
+        for mail, password in _renderings(template):
+            found = list(objections(mail, SAMPLE_HOSTS, password))
+            faults = [_fault(template, each) for each in found if not (each.field == "html" and template.html is None)]
+            yield from faults
+            if any(fault.severity == "error" for fault in faults):
+                return
+    except BadTemplate as error:
+        yield Fault(error.field, error.line or 1, 1, "template-result", error.message)
+
+
+def _renderings(template: EmailTemplate) -> Iterator[tuple[Rendered, str | None]]:
+    """Yield a template's mails, each with the password that it must bring. Raises BadTemplate."""
     for occasion, sample in _samples(template.name):
         try:
-            rendered = render(template, sample)
+            yield render(template, sample, SAMPLE_HOSTS), sample.get("password")
         except BadTemplate as error:
-            return [*faults, Fault(error.field, error.line or 1, 1, "template-result", f"{error.message} {occasion}")]
-        found = list(_password(template, rendered, sample["password"])) if "password" in sample else []
-        if found:
-            return [*faults, *found]
-    return faults
+            raise BadTemplate(f"{error.message} {occasion}", error.field, error.line) from None
+    if "password" not in SAMPLES[template.name]:
+        return
+    values = {each.name: each.sample for each in VARIABLES[template.name]}
+    texts = _branches("text", template.text, values)
+    pages = None if template.html is None else _branches("html", template.html, values)
+    for text, page in zip_longest(texts, [html_of(each) for each in texts] if pages is None else pages):
+        mail = Rendered("", text or texts[0], page or (pages or [""])[0])
+        yield mail, values["password"]
+
+
+def _branches(field: Field, source: str, values: Mapping[str, Any]) -> list[str]:
+    found = list(islice(renderings(source, values), _MOST_BRANCHES + 1))
+    if len(found) > _MOST_BRANCHES:
+        raise BadTemplate(f"it has more than {_MOST_BRANCHES - 1} branches; a mail with a password needs fewer", field)
+    return found
 
 
 def _samples(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -53,7 +87,8 @@ def _least(variable: Variable) -> Any:
 
 
 def _odd(variable: Variable) -> Any:
-    return {"text": _ODD, "list": (_ODD,)}.get(variable.type, variable.sample)
+    odd = f"{_ODD} {variable.name}"  # no two alike: the password is looked for
+    return {"text": odd, "list": (odd,)}.get(variable.type, variable.sample)
 
 
 def _most(variable: Variable) -> Any:
@@ -62,25 +97,15 @@ def _most(variable: Variable) -> Any:
     return variable.sample * 60 if variable.lines else variable.sample
 
 
-def _password(template: EmailTemplate, rendered: Rendered, password: str) -> Iterator[Fault]:
-    """Check that both parts show the password as text and put it nowhere else: mail programs fetch what the HTML links to."""
-    page = text_of(rendered.html)
-    if password not in rendered.text:
-        yield _at(template, "text", "nobody could log in: the text never shows `{{ password }}`")
-    if template.html is not None and password not in page:
-        yield _at(template, "html", "nobody could log in: the HTML never shows `{{ password }}`")
-    if rendered.html.count(str(escape(password))) > page.count(password):
-        yield _at(template, "html", "the password is inside a tag or a style, which could send it elsewhere; show it as text")
-    linked = re.compile(r"://\S*" + re.escape(password))
-    shown: dict[Field, str] = {"text": rendered.text, "html": page}
-    for field, text in shown.items():
-        if linked.search(text):
-            yield _at(template, field, "the password is part of a link, which programs log and forward; show it outside the link")
+def _fault(template: EmailTemplate, objection: Objection) -> Fault:
+    """Return an objection as a fault, at the first line with a word that it is about, or at the part's beginning.
 
-
-def _at(template: EmailTemplate, field: Field, message: str) -> Fault:
-    """Return a fault at the place where a part shows the password, or at its beginning."""
-    lines = (getattr(template, field) or "").split("\n")
-    places = ((number, line.find("password") + 1) for number, line in enumerate(lines, 1) if "password" in line and "{{" in line)
+    A link is a warning: only the API knows which hosts its own links lead to.
+    """
+    lines = (getattr(template, objection.field) or "").split("\n")
+    word = re.compile(r"\{\{[^}]*(?=password)" if objection.about == "password" else r"//|www\.|<")
+    places = ((number, found.end() + 1) for number, line in enumerate(lines, 1) if (found := word.search(line)))
     line, column = next(places, (1, 1))
-    return Fault(field, line, column, "template-password", message)
+    severity: Severity = "warning" if objection.about == "link" else "error"
+    hint = "; unless the API permits it, the built-in text is sent instead" if objection.about == "link" else ""
+    return Fault(objection.field, line, column, _RULES[objection.about], objection.message + hint, None, severity)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
@@ -23,8 +23,15 @@ from reconciler.wording.nearest import did_you_mean, nearest
 Field: TypeAlias = Literal["subject", "text", "html"]
 FIELDS: tuple[Field, ...] = ("subject", "text", "html")
 Rule: TypeAlias = Literal[
-    "template-syntax", "template-forbidden", "template-variable", "template-missing-value", "template-password", "template-result"
+    "template-syntax",
+    "template-forbidden",
+    "template-variable",
+    "template-missing-value",
+    "template-password",
+    "template-link",
+    "template-result",
 ]
+Severity: TypeAlias = Literal["error", "warning"]
 MOST_FAULTS = 50
 """How many faults of one part to report."""
 _MOST_TOKENS = 20_000
@@ -46,7 +53,7 @@ class Fault(NamedTuple):
     rule: Rule
     message: str
     suggestion: str | None = None
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 class _Value(NamedTuple):
@@ -97,7 +104,8 @@ _TESTS = ("defined", "undefined", "none")
 
 
 @cache
-def _reader() -> ImmutableSandboxedEnvironment:
+def reader() -> ImmutableSandboxedEnvironment:
+    """Return what reads the syntax of templates."""
     return ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
 
 
@@ -110,9 +118,9 @@ def faults_of(name: str, field: Field, source: str) -> list[Fault]:
         line = source.count("\n", 0, hidden.start()) + 1
         return [Fault(field, line, 1, "template-syntax", f"it contains a control character, U+{ord(hidden[0]):04X}")]
     try:
-        if any(islice(_reader().lex(source), _MOST_TOKENS, None)):
+        if any(islice(reader().lex(source), _MOST_TOKENS, None)):
             return [Fault(field, 1, 1, "template-forbidden", "it has more code than any mail needs")]
-        tree = _reader().parse(source)
+        tree = reader().parse(source)
     except TemplateSyntaxError as error:
         reason = str(error.message).split("\n", maxsplit=1)[0][:200]
         return [Fault(field, error.lineno, 1, "template-syntax", f"cannot read the template: {reason}")]
@@ -120,7 +128,7 @@ def faults_of(name: str, field: Field, source: str) -> list[Fault]:
         reason = "a number in it is too large" if isinstance(error, ValueError | OverflowError) else "it is nested too deeply"
         return [Fault(field, 1, 1, "template-syntax", f"cannot read the template: {reason}")]
     judge = _Judge(name, field, source)
-    found = judge.size(tree) or list(islice(judge.body(tree.body, {}, _NOTHING), MOST_FAULTS))
+    found = judge.size(tree) or list(islice(chain(judge.body(tree.body, {}, _NOTHING), judge.conditions(tree)), MOST_FAULTS))
     return sorted(dict.fromkeys(found), key=lambda fault: (fault.line, fault.column))
 
 
@@ -139,7 +147,7 @@ class _Judge:
         message: str,
         near: str = "",
         suggestion: str | None = None,
-        severity: Literal["error", "warning"] = "error",
+        severity: Severity = "error",
     ) -> Fault:
         """Return a fault at a node; `near` is a word on its line that marks the column."""
         line = min(node.lineno or 1, len(self._lines))
@@ -187,15 +195,25 @@ class _Judge:
                 message = f"`{{% {word} %}}` is not allowed; use only text, values, `if`, and `for` over a list"
                 yield self._refusal(node, message, word)
 
+    def conditions(self, tree: nodes.Template) -> Iterator[Fault]:
+        """Check that the password is shown whatever the values are: what stands in a condition is hidden from samples."""
+        if _SECRET not in self._known:
+            return
+        message = "the password must be shown in every mail; write it outside of `if` and `for`"
+        for node in tree.find_all((nodes.If, nodes.For)):
+            for output in node.find_all(nodes.Output):
+                secrets = (each for each in output.nodes if path_of(each) == _SECRET)
+                yield from (self._fault(each, "template-password", message, _SECRET) for each in secrets)
+
     def _output(self, node: nodes.Expr, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
         if isinstance(node, nodes.TemplateData):
             return
-        path = _path(node) or ""
+        path = path_of(node) or ""
         if path == _SECRET and _SECRET in self._known and _SECRET not in local and self._field != "subject":
             return
         value, faults = self._value(node, local, present)
         yield from faults
-        path = path or _path(_unfiltered(node)) or ""
+        path = path or path_of(_unfiltered(node)) or ""
         if value.missing:
             what = f"`{path}`" if path else "this value"
             remedy = f"put it inside `{{% if {path} %}}`, or write" if path else "write"
@@ -218,7 +236,7 @@ class _Judge:
     def _for(self, node: nodes.For, local: Mapping[str, _Value], present: _Present) -> Iterator[Fault]:
         value, faults = self._value(node.iter, local, present)
         yield from faults
-        if value.type != "unknown" and (value.type != "list" or _path(node.iter) is None):
+        if value.type != "unknown" and (value.type != "list" or path_of(node.iter) is None):
             lists = ", ".join(f"`{name}`" for name, known in self._known.items() if known.type == "list") or "no list"
             yield self._refusal(node, f"`for` needs a list; this mail has {lists}", "for")
         if not isinstance(node.target, nodes.Name) or not _LOCAL.fullmatch(node.target.name) or node.target.name == "loop":
@@ -271,7 +289,7 @@ class _Judge:
     def _variable(
         self, node: nodes.Name | nodes.Getattr, local: Mapping[str, _Value], present: _Present
     ) -> tuple[_Value, list[Fault]]:
-        path = _path(node)
+        path = path_of(node)
         if path is None:
             return _UNKNOWN, [self._refusal(node, "only a variable has parts, as in `user.name`")]
         top = path.partition(".")[0]
@@ -395,7 +413,7 @@ def _either(first: _Value, second: _Value, missing: bool) -> _Value:
     return _Value(types.pop() if len(types) == 1 else "text", missing)
 
 
-def _path(node: nodes.Node) -> str | None:
+def path_of(node: nodes.Node) -> str | None:
     """Return a variable's path, such as `user.name`; None for anything else."""
     parts: list[str] = []
     while isinstance(node, nodes.Getattr):
@@ -413,7 +431,7 @@ def _unfiltered(node: nodes.Node) -> nodes.Node:
 
 def _facts(test: nodes.Node) -> tuple[_Present, _Present]:
     """Return the variables that are present if a condition holds, and those that are if it does not."""
-    path = _path(test)
+    path = path_of(test)
     if path is not None:
         return frozenset({path}), _NOTHING
     if isinstance(test, nodes.Not):
@@ -424,7 +442,7 @@ def _facts(test: nodes.Node) -> tuple[_Present, _Present]:
         both = isinstance(test, nodes.And)
         return (left | right, not_left & not_right) if both else (left & right, not_left | not_right)
     if isinstance(test, nodes.Test):
-        path = _path(test.node)
+        path = path_of(test.node)
         known = frozenset({path}) if path is not None else _NOTHING
         return (known, _NOTHING) if test.name == "defined" else (_NOTHING, known)
     return _NOTHING, _NOTHING

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import escape, unescape
+from typing import NamedTuple
 
 _LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
 _RAW = ("style", "script", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "svg", "math", "plaintext")
@@ -12,7 +13,13 @@ _RAW = ("style", "script", "title", "textarea", "xmp", "iframe", "noembed", "nof
 _SPACE = r" \t\n\f\r"
 _TAG_NAME = re.compile(rf"</?([A-Za-z][^{_SPACE}/>]*)")
 _VALUE = rf"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^{_SPACE}>]*)"""
-_ATTRIBUTE = re.compile(rf"[{_SPACE}/]*(?:(>)|=?[^{_SPACE}/>=]*(?:[{_SPACE}]*=[{_SPACE}]*{_VALUE})?)")
+_ATTRIBUTE = re.compile(rf"[{_SPACE}/]*(?:(>)|(=?[^{_SPACE}/>=]*)(?:[{_SPACE}]*=[{_SPACE}]*({_VALUE}))?)")
+_WITHIN_A_LINE = {
+    *_RAW,
+    *("a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark"),
+    *("nobr", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"),
+}
+"""Elements that do not end a line."""
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -47,15 +54,36 @@ def html_of(text: str) -> str:
     return f'<div style="white-space: pre-wrap; overflow-wrap: anywhere">{"".join(pieces)}{escape(text[end:])}</div>'
 
 
+class Tag(NamedTuple):
+    """A tag of a page: its name in lower case, and its attributes with their values as a browser reads them."""
+
+    name: str
+    attributes: tuple[tuple[str, str], ...]
+
+
+class Hidden(str):
+    """A part of a page that is not its text: a comment, a style, a declaration."""
+
+    __slots__ = ()
+
+
 def text_of(page: str) -> str:
     """Return the text of a page that a reader sees, without tags, comments and styles.
 
-    It reads tags as browsers do, so that it never takes an attribute for text. Its time is proportional to the page's length.
+    It reads tags as browsers do, so that it never takes an attribute for text. Where an element begins or ends a line, so does
+    the text. Its time is proportional to the page's length.
     """
-    return unescape("".join(_texts(page)))
+    return "".join(_text(part) for part in parts_of(page))
 
 
-def _texts(page: str) -> Iterator[str]:
+def _text(part: Tag | Hidden | str) -> str:
+    if isinstance(part, Tag):
+        return "" if part.name in _WITHIN_A_LINE else "\n"
+    return "" if isinstance(part, Hidden) else unescape(part)
+
+
+def parts_of(page: str) -> Iterator[Tag | Hidden | str]:
+    """Yield the parts of a page: its tags, what is hidden, and its text as it is written."""
     at = 0
     while at < len(page):
         mark = page.find("<", at)
@@ -65,30 +93,44 @@ def _texts(page: str) -> Iterator[str]:
         yield page[at:mark]
         name = _TAG_NAME.match(page, mark)
         if name is not None:
-            at = _end_of_tag(page, name.end())
-            if name[1].casefold() in _RAW and name[0][1] != "/":
-                closing = re.compile(rf"</{re.escape(name[1])}(?=[{_SPACE}/>])", re.IGNORECASE).search(page, at)
-                at = len(page) if closing is None else closing.start()
+            tag, at = _tag(page, name)
+            yield tag
+            if tag.name in _RAW and name[0][1] != "/":
+                closing = re.compile(rf"</{re.escape(tag.name)}(?=[{_SPACE}/>])", re.IGNORECASE).search(page, at)
+                end = len(page) if closing is None else closing.start()
+                yield Hidden(page[at:end])
+                at = end
         elif page.startswith("<![CDATA[", mark):
+            yield Hidden(page[mark:])
             return  # programs disagree whether this is text or tags, so trust nothing after it
         elif page.startswith("<!--", mark):
             at = _after(page, "-->", mark + 2)
+            yield Hidden(page[mark:at])
         elif page.startswith(("<!", "<?", "</"), mark):
             at = _after(page, ">", mark)
+            yield Hidden(page[mark:at])
         else:
             yield "<"
             at = mark + 1
 
 
-def _end_of_tag(page: str, at: int) -> int:
-    """Return where a tag ends, given where its attributes begin."""
+def _tag(page: str, name: re.Match[str]) -> tuple[Tag, int]:
+    """Return the tag that begins with a name, and where it ends. A tag that does not end holds all that follows."""
+    attributes: list[tuple[str, str]] = []
+    at = name.end()
     while at < len(page):
         attribute = _ATTRIBUTE.match(page, at)
         assert attribute is not None
         at = max(attribute.end(), at + 1)
         if attribute[1]:
-            return at
-    return at
+            break
+        attributes.append((attribute[2].lower(), unescape(_unquoted(attribute[3] or ""))))
+    return Tag(name[1].lower(), tuple(attributes)), at
+
+
+def _unquoted(value: str) -> str:
+    quote = value[:1]
+    return value[1:].removesuffix(quote) if quote in ("'", '"') and quote else value
 
 
 def _after(page: str, mark: str, start: int) -> int:

@@ -13,6 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from reconciler.access.resources import EmailTemplate
 from reconciler.mail.filters import BUDGET, FILTERS, Budget, TooMuchWork, shown
 from reconciler.mail.grammar import Field, faults_of
+from reconciler.mail.links import Hosts, inert, leads_elsewhere
 from reconciler.mail.markup import html_of, whole_page
 from reconciler.mail.variables import VARIABLES
 
@@ -47,13 +48,17 @@ class BadTemplate(Exception):
         self.line = line
 
 
-def render(template: EmailTemplate, variables: Mapping[str, Any]) -> Rendered:
+SAMPLE_HOSTS: Hosts = frozenset(("accord.example.org", "ca.example.org"))
+"""Where links in `SAMPLES` lead."""
+
+
+def render(template: EmailTemplate, variables: Mapping[str, Any], hosts: Hosts) -> Rendered:
     """Render a template with its variables, in the shape of `SAMPLES[template.name]`.
 
-    Values may contain anything: control characters are removed, and invalid links count as missing. Raises BadTemplate, and
-    ValueError if a variable is missing.
+    Values may contain anything: control characters are removed. Links may only lead to `hosts`: others count as missing, and
+    those within texts cannot be clicked. Raises BadTemplate, and ValueError if a variable is missing.
     """
-    values = _values(template.name, variables)
+    values = _values(template.name, variables, hosts)
     subject = _render(template, "subject", template.subject, _map(values, lambda text: _BREAK.sub(" ", text))).strip()
     text = _render(template, "text", template.text, values)
     html = html_of(text) if template.html is None else _render(template, "html", template.html, values)
@@ -125,7 +130,7 @@ def _environment(escaping: bool) -> ImmutableSandboxedEnvironment:
     return environment
 
 
-def _values(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def _values(name: str, variables: Mapping[str, Any], hosts: Hosts) -> dict[str, Any]:
     """Return exactly the variables of a mail, each made harmless according to its type."""
     found: dict[str, Any] = {}
     for variable in VARIABLES.get(name, ()):
@@ -134,12 +139,13 @@ def _values(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
             value = (variables[group] if group else variables)[part]
         except KeyError:
             raise ValueError(f"the variable `{variable.name}` of mail `{name}` is missing") from None
-        if variable.type == "link" and not (isinstance(value, str) and _LINK.fullmatch(value)):
-            value = None
+        if variable.type == "link":
+            is_link = isinstance(value, str) and _LINK.fullmatch(value) is not None and not leads_elsewhere(value, hosts)
+            value = value if is_link else None
         elif variable.type == "text" and value is not None:
-            value = _harmless(str(value), lines=variable.lines)
+            value = inert(_harmless(str(value), lines=variable.lines), hosts)
         elif variable.type == "list":
-            value = tuple(_harmless(str(item)) for item in value)
+            value = tuple(inert(_harmless(str(item)), hosts) for item in value)
         (found.setdefault(group, {}) if group else found)[part] = value
     return found
 

@@ -52,7 +52,7 @@ def preview_revision(deployment: Deployment, rev: str, name: str, *, now: dateti
 
 def _preview(loaded: Loaded, name: str, now: datetime) -> Preview:
     from reconciler.mail.builtin import BUILT_IN
-    from reconciler.mail.rendering import render
+    from reconciler.mail.rendering import SAMPLE_HOSTS, render
     from reconciler.mail.variables import SAMPLES
     from reconciler.source.rules import check
 
@@ -64,4 +64,4 @@ def _preview(loaded: Loaded, name: str, now: datetime) -> Preview:
         raise InvalidConfiguration(problems)
     template = declared[0].resource if declared else BUILT_IN[name]
     assert isinstance(template, EmailTemplate)
-    return Preview(name, declared[0].origin if declared else None, render(template, SAMPLES[name]), problems)
+    return Preview(name, declared[0].origin if declared else None, render(template, SAMPLES[name], SAMPLE_HOSTS), problems)

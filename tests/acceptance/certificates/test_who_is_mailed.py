@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from register_world import DAY, RegisterWorld
+from register_world import DAY, RegisterWorld, claimed
 from scenario import team, user
 from sqlalchemy import select
 
+from api.certificates.notices import Notices
 from reconciler.store import tables
 
 ISSUED, EXPIRING = "certificate-issued", "certificate-expiring"
@@ -69,7 +70,7 @@ def test_no_reminders_of_certificates_that_are_untracked_revoked_or_renewed(worl
     assert remind(world, 5) == []
 
 
-@pytest.mark.parametrize("gone", ["deleted", "disabled by git", "disabled here", "without an address"])
+@pytest.mark.parametrize("gone", ["deleted", "disabled by git", "disabled here", "without an address", "jörg@example.org"])
 def test_administrators_are_told_instead_of_an_owner_who_is_gone(world: RegisterWorld, gone: str) -> None:
     admins = {"users/carol.yaml": user("carol"), "teams/more.yaml": team("more", administrator=True, members=["carol", "bob"])}
     world.apply(admins)
@@ -84,10 +85,11 @@ def test_administrators_are_told_instead_of_an_owner_who_is_gone(world: Register
     elif gone == "disabled here":
         world.caller("root")("PUT", "/users/alice/disabled", 204)
     else:
-        world.execute("UPDATE users SET email = '' WHERE name = 'alice'")
+        address = "" if gone == "without an address" else gone
+        world.execute(f"UPDATE users SET email = '{address}' WHERE name = 'alice'")
     assert remind(world) == []
     assert remind(world, 30) == [(EXPIRING, "bob")]  # an administrator in the team
-    if gone == "without an address":
+    if gone in ("without an address", "jörg@example.org"):
         return  # the reconciler puts that right
     world.apply({"teams/web.yaml": team("web", members=["alice"] if gone != "deleted" else ["root"], issuers=["tls"])})
     found = remind(world, 30)
@@ -141,6 +143,7 @@ def test_a_directory_account_is_told_at_its_address_in_the_directory(world: Regi
         ("settings", "the Settings switch off mails about issued certificates", "the Settings switch off reminders"),
         ("disabled", "the account is gone or disabled", "the account is gone or disabled"),
         ("no address", "the account is gone or disabled", "the account is gone or disabled"),
+        ("jörg@example.org", "the account is gone or disabled", "the account is gone or disabled"),
     ],
 )
 def test_a_message_that_is_unwanted_by_the_time_of_delivery_is_not_sent(
@@ -166,9 +169,9 @@ def test_a_message_that_is_unwanted_by_the_time_of_delivery_is_not_sent(
         world.settings(onIssue=False, onExpiry=False)
     elif act == "disabled":
         world.caller("root")("PUT", "/users/alice/disabled", 204)
-    elif act == "no address":
-        world.execute("UPDATE users SET email = '' WHERE name = 'alice'")
-    of_the_account = act in ("disabled", "no address")  # the other addresses are told all the same
+    elif act != "nothing":
+        world.execute(f"UPDATE users SET email = '{'' if act == 'no address' else act}' WHERE name = 'alice'")
+    of_the_account = act in ("disabled", "no address", "jörg@example.org")  # the other addresses are told all the same
     assert world.unwanted() == [issued, None if of_the_account else issued, reminder, None if of_the_account else reminder]
     assert world.tell_others() == (2 if of_the_account else 0)
     assert world.mails()[4:] == ([(ISSUED, "root"), (EXPIRING, "root")] if of_the_account else [])
@@ -201,3 +204,36 @@ def test_a_removed_address_gets_no_more_mails(world: RegisterWorld) -> None:
     assert {row.recipient: row.last_error for row in rows} == expected
     assert not any(row.given_up for row in rows), "nobody can retry them"
     assert why not in untouched
+
+
+def refuse(world: RegisterWorld) -> list[str]:
+    """Have every message refused for good by the mail server; returns who is told instead."""
+    with world.service.database.recording() as connection:
+        outbox = tables.outbox.c
+        waiting = (outbox.certificate_id.is_not(None)) & outbox.ended_at.is_(None)
+        rows = connection.execute(select(tables.outbox).where(waiting).order_by(outbox.id)).all()
+        for row in rows:
+            ended = tables.outbox.update().where(outbox.id == row.id)
+            connection.execute(ended.values(ended_at=datetime.now(UTC), given_up=True))
+            Notices().tell_others(claimed(row))(connection, datetime.now(UTC))
+        ids = [row.id for row in rows]
+        names = select(tables.users.c.name).join(tables.outbox, outbox.user_id == tables.users.c.id)
+        return list(connection.execute(names.where(waiting, outbox.id > max(ids)).order_by(outbox.id)).scalars())
+
+
+def test_if_the_server_refuses_an_owner_the_team_is_told_and_then_administrators(world: RegisterWorld) -> None:
+    people = {f"users/{name}.yaml": user(name) for name in ("carol", "dave")}
+    world.apply({**people, "teams/web.yaml": team("web", members=["alice", "carol", "dave"], issuers=["tls"])})
+    world.execute("UPDATE users SET email = 'dave' WHERE name = 'dave'")  # cannot be told
+    world.register("alice")
+    assert [name for _, name in remind(world, 30)] == ["alice"]
+    assert refuse(world) == ["carol"]
+    assert refuse(world) == ["root"]
+    assert refuse(world) == []
+
+
+def test_if_the_server_refuses_an_extra_address_the_team_is_told_only_if_nobody_is_reached(world: RegisterWorld) -> None:
+    world.register("alice", extraAddresses=["typo@example.org"])
+    assert [name for _, name in remind(world, 30)] == ["alice", "typo@example.org"]
+    world.execute("UPDATE outbox SET ended_at = created_at WHERE user_id IS NOT NULL AND certificate_id IS NOT NULL")
+    assert refuse(world) == ["root"]

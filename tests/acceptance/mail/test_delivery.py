@@ -13,6 +13,8 @@ from mail_world import MailWorld, in_maildir, password_in
 from scenario import resource, team, user
 from test_sessions import login
 
+from reconciler.store import tables
+
 
 def test_a_new_user_gets_a_password_by_mail_and_logs_in_with_it(
     world: MailWorld, server: MailServer, authority: Authority
@@ -141,6 +143,14 @@ def test_administrators_are_told_instead_of_a_disabled_owner(world: MailWorld, s
     assert [each.recipient for each in server.received] == ["root@example.org"]
 
 
+def test_a_refused_reminder_is_told_to_somebody_else(world: MailWorld, server: MailServer, authority: Authority) -> None:
+    world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})
+    server.answers["RCPT"] = lambda address: "550 5.1.1 no such user" if address.startswith("alice") else None
+    world.deliver(world.mail_settings(server.port, authority.file), times=3)
+    assert [each.recipient for each in server.received] == ["root@example.org"]
+    assert "550" in world.rows()[0].last_error
+
+
 def test_declared_templates_are_used_and_if_one_fails_the_built_in_one(
     world: MailWorld, server: MailServer, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -156,9 +166,37 @@ def test_declared_templates_are_used_and_if_one_fails_the_built_in_one(
     world.deliver(settings)
     assert server.received[1].parsed["Subject"] == "Your new password for the certificate service"
     password = password_in(server.received[1])
-    assert "the declared template password-reset failed" in caplog.text
+    assert "the declared template password-reset cannot be used" in caplog.text
     assert password not in caplog.text
     assert 'accord_mail_templates_unusable_total{template="password-reset"} 1.0' in world.metrics()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "why"),
+    [
+        ("https://evil.example/", "text: the password is part of a link"),
+        ("https://evil.example/login ", "text: it leads to `https://evil.example/login`"),
+    ],
+)
+def test_a_template_that_hid_something_is_replaced_and_reported(
+    world: MailWorld, server: MailServer, authority: Authority, caplog: pytest.LogCaptureFixture, hidden: str, why: str
+) -> None:
+    text = f'{{% if url != "https://accord.example.org/" %}}{hidden}{{% endif %}}{{{{ password }}}}'
+    with world.service.database.noting() as connection:  # as an older version could have applied it
+        connection.execute(tables.email_templates.insert().values(name="password-reset", subject="Hello", text=text))
+    settings = world.mail_settings(server.port, authority.file, public_url="https://accord.corp.example.org")
+    sender = world.sender(settings)
+    for _ in range(2):
+        world.reset()
+        sender.deliver(datetime.now(UTC))
+    for each in server.received:
+        assert each.parsed["Subject"] == "Your new password for the certificate service"
+        assert not any("evil" in part for part in parts(each.parsed))
+        assert password_in(each) not in caplog.text
+    (entry,) = world.audit("mail.template-unusable")
+    assert (entry["actor"], entry["kind"], entry["name"]) == ("mail", "EmailTemplate", "password-reset")
+    assert why in entry["detail"]["why"]
+    assert caplog.text.count("password-reset cannot be used") == 2
 
 
 def test_implicit_tls(world: MailWorld, authority: Authority) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.mail.settings import is_address
 from api.settings import Misconfigured, read_settings
+from reconciler.mail.addresses import is_address
 
 HOST = {"ACCORD_SMTP_HOST": "mail.example.org", "ACCORD_SMTP_FROM": "accord@example.org"}
 
@@ -80,6 +80,10 @@ def test_without_tls_mail_goes_only_to_this_machine(host: str) -> None:
         ({"ACCORD_SMTP_TIMEOUT": "soon"}, "ACCORD_SMTP_TIMEOUT: `soon` is not a duration"),
         ({"ACCORD_SMTP_GIVE_UP": "never"}, "ACCORD_SMTP_GIVE_UP"),
         ({"ACCORD_PUBLIC_URL": "javascript:alert(1)"}, "ACCORD_PUBLIC_URL must be an address"),
+        ({"ACCORD_PUBLIC_URL": "https://accord.example.org@evil.example/"}, "ACCORD_PUBLIC_URL must be an address"),
+        ({"ACCORD_LINK_HOSTS": "wiki.example.org, https://x/"}, "ACCORD_LINK_HOSTS must be names of hosts"),
+        ({"ACCORD_SMTP_HELO": "accord"}, "ACCORD_SMTP_HELO must be a name such as"),
+        ({"ACCORD_SMTP_HELO": "a.example\r\nMAIL"}, "ACCORD_SMTP_HELO must be a name such as"),
         ({"ACCORD_MAIL": "maybe"}, "ACCORD_MAIL must be on or off"),
     ],
 )
@@ -94,3 +98,30 @@ def test_a_table_with_unknown_or_wrong_settings_is_refused(tmp_path: Path, text:
     (tmp_path / "accord.toml").write_text(text)
     with pytest.raises(Misconfigured, match="smtp"):
         read_settings({}, {"ACCORD_CONFIG": str(tmp_path / "accord.toml")})
+
+
+@pytest.mark.parametrize(
+    ("machine", "variables", "greeting"),
+    [
+        ("mail1.example.net", {}, "mail1.example.net"),
+        ("3f2a9c1b0d4e", {}, "example.org"),
+        ("3f2a9c1b0d4e", {"ACCORD_PUBLIC_URL": "https://accord.example.org:8443/x"}, "accord.example.org"),
+        ("3f2a9c1b0d4e", {"ACCORD_PUBLIC_URL": "https://192.0.2.1/"}, "example.org"),
+        ("localhost.localdomain", {}, "example.org"),
+        ("localhost", {"ACCORD_SMTP_FROM": "accord@localhost"}, "[127.0.0.1]"),
+        ("mail1.example.net", {"ACCORD_SMTP_HELO": "relay.example.com"}, "relay.example.com"),
+        ("mail1.example.net", {"ACCORD_SMTP_HELO": "[192.0.2.7]"}, "[192.0.2.7]"),
+    ],
+)
+def test_accord_introduces_itself_with_a_name_that_servers_accept(
+    monkeypatch: pytest.MonkeyPatch, machine: str, variables: dict[str, str], greeting: str
+) -> None:
+    monkeypatch.setattr("api.mail.settings.socket.gethostname", lambda: machine)
+    server = read_settings({}, {**HOST, **variables}).mail.server
+    assert server is not None and server.helo == greeting
+
+
+def test_links_lead_to_the_public_host_and_to_those_that_the_deployment_names() -> None:
+    variables = {"ACCORD_PUBLIC_URL": "https://Accord.Example.org/x", "ACCORD_LINK_HOSTS": "Wiki.example.org, help.example.org"}
+    found = read_settings({}, {**HOST, **variables}).mail.link_hosts
+    assert found == {"accord.example.org", "wiki.example.org", "help.example.org"}

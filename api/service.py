@@ -69,6 +69,7 @@ class Service:
             **dict.fromkeys(CERTIFICATE_MAILS, Notices()),
         }
         self.delivery = Delivery(settings.mail, self.reader, self.message_kinds, self.metrics)
+        self._passwords_delivery = Delivery(settings.mail, self.reader, self.message_kinds, self.metrics, only_passwords=True)
         self._stopping = threading.Event()
         self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
         self._watch = Watch(self.database)
@@ -92,6 +93,7 @@ class Service:
         self.uses.start()
         self.refusals.start()
         self.delivery.start()
+        self._passwords_delivery.start()
         for each in self._background:
             each.start()
 
@@ -124,6 +126,7 @@ class Service:
             each.stop()
         self.keeper.stop()
         self.delivery.stop()
+        self._passwords_delivery.stop()
         for each in self._background:
             each.join(_PATIENCE)
         if self._filling.is_alive():

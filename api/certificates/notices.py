@@ -49,7 +49,7 @@ class Administrators:
     def _read(self, team_id: int | None) -> list[Person]:
         in_team = self._members.c
         administrators = select(in_team.user_id).where(in_team.team_id.in_(select(_teams.id).where(_teams.administrator)))
-        is_wanted = _users.id.in_(administrators)
+        is_wanted: ColumnElement[bool] = _users.id.in_(administrators)
         if team_id is not None:
             is_wanted &= _users.id.in_(select(in_team.user_id).where(in_team.team_id == team_id))
         return _people(self._connection, is_wanted)
@@ -145,7 +145,8 @@ class Notices:
                 gone = Ending("the account is gone or disabled", Outcome.UNWANTED)
                 raise Unsendable(gone, tell_others=partial(tell_administrators, message=message))
             address, name = account.email, account.full_name or account.name
-        return Material(address, name, _variables(found, now))
+        hosts = frozenset(orjson.loads(found.link_hosts or "[]"))
+        return Material(address, name, _variables(found, now), hosts)
 
     def tell_others(self, message: Claimed) -> Effect:
         """The other members of the team are told, or else administrators."""
@@ -201,6 +202,7 @@ _CERTIFICATE = select(
     _teams.suppress_reminder_emails,
     _issuers.display_name,
     _issuers.name.label("issuer_now"),
+    _issuers.link_hosts,
     _teams.name.label("team_now"),
     _users.name.label("owner_now"),
     _users.full_name,
@@ -227,7 +229,9 @@ def _variables(found: Row[Any], now: datetime) -> dict[str, Any]:
             "daysToExpiry": (found.not_after - now) // timedelta(days=1),
             "url": found.url,
             "renewalUrl": found.renewal_url,
+            "links": [link for link in (found.url, found.renewal_url) if link],
             "note": found.note or None,
+            "describedBy": found.described_by or found.owner_now or found.owner_name,
             "pem": found.pem,
         },
     }

@@ -5,18 +5,19 @@ Anybody who would change the facts that the act is decided by waits for that tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from api.authentication.authority import CallersAuthority
 from api.authentication.principal import Principal
-from api.certificates import search
+from api.certificates import quotas, search
 from api.certificates.notices import CONCERNED, JOINED, Concerned, put, withdraw
 from api.certificates.reading import Certificate, read_certificate
+from api.certificates.recipients import folded
 from api.certificates.search import Standing
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound
@@ -24,6 +25,8 @@ from api.state.freshness import Freshness
 from api.state.reader import Reader
 from reconciler.access.mails import CERTIFICATE_ISSUED
 from reconciler.access.state import AccessState, paths
+from reconciler.mail.addresses import domain_of
+from reconciler.mail.links import leads_elsewhere
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
@@ -52,23 +55,26 @@ class Register:
     def register(self, authority: CallersAuthority, request: Mapping[str, Any]) -> tuple[int, bool]:
         """Register a certificate; returns its ID and whether it is new.
 
-        Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict or StoreError.
+        Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict, QuotaExceeded or StoreError.
         """
         certificate, request = read_certificate(request["pem"]), _whole(request)
         owner = request.get("owner", authority.principal.name)
         with authority.acting(owner) as act:
             connection, principal, now = act.connection, act.caller, act.now
             place = self._place(connection, principal, request["issuer"], request["team"], owner)
+            _check_links(principal, request["issuer"], request)
             known = _known(connection, certificate, place)
             if known is not None:
                 return known, False
             renewed = request.get("renews")
             if renewed is not None:
                 _check_renewable(self._reader, principal, renewed, place.team_id)
-            values = _values(request, certificate, place, now)
+            values = _values(request, certificate, place, principal.name, now)
             number = int(connection.execute(tables.certificates.insert().values(values).returning(_certificates.id)).scalar_one())
             if renewed is not None:
                 _mark_renewed(connection, renewed, now)
+            addresses = request.get("extraAddresses", ())
+            _admit_mails(connection, principal, addresses, len(addresses) + (owner != principal.name), place.team_id)
             mails = _tell(connection, principal, number, certificate, now)
             detail = {key: values[key] for key in ("serial", "sha256")} | {key: request[key] for key in ("issuer", "team")}
             detail |= {"owner": owner, "mails": mails} | ({} if renewed is None else {"renews": renewed})
@@ -76,7 +82,9 @@ class Register:
         return number, True
 
     def change(self, authority: CallersAuthority, number: int, request: Mapping[str, Any]) -> None:
-        """Change some fields of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict or StoreError."""
+        """Change some fields of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict, QuotaExceeded or
+        StoreError.
+        """
         request = _whole(request)
         with authority.acting() as act:
             connection, principal, now = act.connection, act.caller, act.now
@@ -85,11 +93,18 @@ class Register:
             changed = {name: value for name, value in request.items() if value != before[name]}
             if not changed:
                 return
+            _check_links(principal, standing.issuer, changed)
+            if "extraAddresses" in changed:
+                known = set(map(folded, before["extraAddresses"]))
+                added = [each for each in changed["extraAddresses"] if folded(each) not in known]
+                _admit_mails(connection, principal, added, len(added), standing.team_id)
             values = {_COLUMNS[name]: value for name, value in changed.items() if name in _COLUMNS}
             if "extra_addresses" in values:
                 told = (*values["extra_addresses"], *principal.access.policies.mail.always_send_to)
                 withdraw(connection, number, before["extraAddresses"], told, now)
                 values["extra_addresses"] = orjson.dumps(values["extra_addresses"]).decode()
+            if changed.keys() & {"note", "url", "renewalUrl"}:
+                values["described_by"] = principal.name
             if values:
                 _write(connection, number, values)
             if "renews" in changed:
@@ -170,7 +185,43 @@ def _mark_renewed(connection: Connection, number: int, now: datetime) -> None:
     connection.execute(tables.certificates.update().where(still).values(renewed_at=now))
 
 
-def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, now: datetime) -> dict[str, Any]:
+def _admit_mails(connection: Connection, caller: Principal, addresses: Iterable[str], mails: int, team_id: int | None) -> None:
+    """Check that new addresses may be mailed to, and count the mails. Raises Forbidden or QuotaExceeded."""
+    policy = caller.access.policies.mail
+    for domain in {domain_of(each): each for each in addresses}.items():
+        _check_domain(connection, *domain, policy.permitted_domains)
+    quotas.spend(connection, caller.account.id, team_id, mails, policy, caller.now)
+
+
+def _check_domain(connection: Connection, domain: str, address: str, permitted: frozenset[str] | None) -> None:
+    users = tables.users.c
+    if permitted is not None:
+        is_permitted = domain in permitted
+    else:
+        same = (users.source == "declared") & func.lower(users.email).like(f"%@{domain}")  # a domain holds no wildcards
+        is_permitted = connection.execute(select(users.id).where(same).limit(1)).first() is not None
+    if not is_permitted:
+        raise Forbidden(
+            f"`{address}` cannot get mails: its domain is not one of the declared users', nor of those that"
+            " `permittedRecipientDomains` in the Settings names",
+            reason="recipient-not-permitted",
+        )
+
+
+def _check_links(caller: Principal, issuer: str | None, request: Mapping[str, Any]) -> None:
+    """Check that links lead to hosts that the issuer declares, if it declares any. Raises Forbidden."""
+    declared = caller.access.state.issuers.get(issuer or "")
+    hosts = frozenset(declared.link_hosts) if declared is not None else frozenset()
+    for name in ("url", "renewalUrl") if hosts else ():
+        link = request.get(name)
+        if link is not None and leads_elsewhere(link, hosts):
+            raise Forbidden(
+                f"`{name}` leads to another host than those that the issuer declares: {', '.join(sorted(hosts))}",
+                reason="link-not-permitted",
+            )
+
+
+def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, caller: str, now: datetime) -> dict[str, Any]:
     return {
         "issuer_id": place.issuer_id,
         "issuer_name": request["issuer"],
@@ -189,6 +240,7 @@ def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, 
         "renewal_url": request.get("renewalUrl"),
         "extra_addresses": orjson.dumps(request.get("extraAddresses", [])).decode(),
         "note": request.get("note", ""),
+        "described_by": caller,
         "tracked": request.get("tracked", True),
         "registered_at": now,
         "renews_id": request.get("renews"),

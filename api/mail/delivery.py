@@ -74,8 +74,12 @@ class Delivery:
         *,
         policy: RetryPolicy | None = None,
         transport: Transport | None = None,
+        only_passwords: bool = False,
     ) -> None:
-        """`kinds`: what knows the messages of each template."""
+        """`kinds`: what knows the messages of each template. `only_passwords`: a sender that is kept free for mails with
+        passwords, which no slow bulk of others can delay.
+        """
+        self._only_passwords = only_passwords
         self._settings = settings
         self._reader = reader
         self._database = reader.database
@@ -84,8 +88,9 @@ class Delivery:
         self._policy = policy or RetryPolicy()
         self._transport = transport or open_transport(settings)
         self._domain = settings.sender.rpartition("@")[2]
+        name = "passwords" if only_passwords else "mail"
         # no tracebacks: they could hold a password
-        self._sending = Periodic("mail", self._round, every=_POLL, after_failure=_AFTER_FAILURE, is_secret=True)
+        self._sending = Periodic(name, self._round, every=_POLL, after_failure=_AFTER_FAILURE, is_secret=True)
         self._not_before = 0.0
         self._told = 0.0
         self._new_first = cycle((False, True))
@@ -96,7 +101,8 @@ class Delivery:
     def start(self) -> None:
         """Deliver from now on, if this process does."""
         if self._settings.delivers:
-            _log.info("mail goes to %s", self._settings.shown)
+            if not self._only_passwords:
+                _log.info("mail goes to %s", self._settings.shown)
             self._sending.start()
 
     def stop(self) -> None:
@@ -114,9 +120,10 @@ class Delivery:
 
     def deliver(self, now: datetime) -> float:
         """Deliver what is due, one message after another. Returns the seconds to leave the server alone. Raises StoreError."""
+        only = self._only_passwords
         try:
-            while not self._sending.stopping.is_set() and claims.is_due(self._reader, now):
-                message = claims.claim(self._database, self._domain, now, new_first=next(self._new_first))
+            while not self._sending.stopping.is_set() and claims.is_due(self._reader, now, only_passwords=only):
+                message = claims.claim(self._database, self._domain, now, new_first=next(self._new_first), only_passwords=only)
                 if message is None:
                     break
                 wait = self._deliver_one(message, now)
@@ -233,8 +240,8 @@ class Delivery:
         self._metrics.mail_failures.labels(failure.fault).inc()
         self._failures += 1
         if counts and self._policy.is_over(message.attempts, failure.fault, self._settings.give_up):
-            kind = self._kinds.get(message.template)
-            self._end(message, Ending(str(failure), Outcome.GIVEN_UP), now, kind and kind.tell_others(message))
+            tell_others = self._kinds[message.template].tell_others(message)
+            self._end(message, Ending(str(failure), Outcome.GIVEN_UP), now, tell_others)
         else:
             wait = self._policy.delay(message.attempts, failure.fault) if counts else self._policy.away_first
             until = now + spread(wait, _chance.random())
@@ -268,7 +275,7 @@ class Delivery:
 
     def _tell(self, now: datetime) -> None:
         """Now and then, set the figures that are counted in the database."""
-        if time.monotonic() < self._told:
+        if self._only_passwords or time.monotonic() < self._told:
             return
         self._told = time.monotonic() + _TELL
         with self._database.reading() as connection:

@@ -51,15 +51,17 @@ class Claimed:
     detail: str
 
 
-def claim(database: Database, domain: str, now: datetime, *, new_first: bool = False) -> Claimed | None:
+def claim(
+    database: Database, domain: str, now: datetime, *, new_first: bool = False, only_passwords: bool = False
+) -> Claimed | None:
     """Claim the next message that is due; None if there is none. Raises StoreError.
 
-    With `new_first`, a message that was never tried comes before one that failed. If callers alternate, neither kind waits for
-    all of the other. The Message-ID is made at the first attempt, with our domain, and stays the same, so that a recipient who
-    gets the message twice can tell.
+    Mails with passwords come before all others: somebody waits for them. With `new_first`, a message that was never tried comes
+    before one that failed. If callers alternate, neither kind waits for all of the other. The Message-ID is made at the first
+    attempt, with our domain, and stays the same, so that a recipient who gets the message twice can tell.
     """
     with database.noting() as connection:
-        row = _next_free(connection, now, new_first)
+        row = _next_free(connection, now, new_first, only_passwords)
         if row is None:
             return None
         claimed = Claimed(
@@ -88,9 +90,9 @@ def claim(database: Database, domain: str, now: datetime, *, new_first: bool = F
         return claimed
 
 
-def _next_free(connection: Connection, now: datetime, new_first: bool) -> Row[Any] | None:
+def _next_free(connection: Connection, now: datetime, new_first: bool, only_passwords: bool) -> Row[Any] | None:
     for _ in range(_LOOKS):
-        row = _next(connection, now, new_first)
+        row = _next(connection, now, new_first, only_passwords)
         if row is None or row.user_id is None or row.template not in PASSWORD_MAILS:
             return row
         if connection.execute(select(_outbox.id).where(_outbox.id == row.id, HELD_BACK)).first() is not None:
@@ -102,9 +104,11 @@ def _next_free(connection: Connection, now: datetime, new_first: bool) -> Row[An
     return None
 
 
-def _next(connection: Connection, now: datetime, new_first: bool) -> Row[Any] | None:
+def _next(connection: Connection, now: datetime, new_first: bool, only_passwords: bool) -> Row[Any] | None:
     new, again, far = due(now)
-    for which in (new, again, far) if new_first else (again, new, far):
+    turns = (new, again, far) if new_first else (again, new, far)
+    passwords = [which & (_outbox.template == template) for which in turns for template in PASSWORD_MAILS]
+    for which in passwords if only_passwords else (*passwords, *turns):
         query = select(tables.outbox).where(WAITING, which).order_by(_outbox.next_attempt_at).limit(1)
         row = connection.execute(query.with_for_update(skip_locked=True)).first()
         if row is not None:
@@ -173,11 +177,15 @@ def end_older(connection: Connection, since: datetime, ending: Ending, now: date
     return connection.execute(tables.outbox.update().where(chosen).values(ended(ending, now))).rowcount
 
 
-_ANY = f"SELECT 1 FROM outbox WHERE {tables.WAITING} AND next_attempt_at {{}} LIMIT 1"
-_AGAIN, _NEW, _FAR = (_ANY.format(which) for which in ("<= ?", "IS NULL", "> ?"))
+_ANY = f"SELECT 1 FROM outbox WHERE {tables.WAITING} AND next_attempt_at {{}} {{}} LIMIT 1"
 
 
-def is_due(reader: Reader, now: datetime) -> bool:
+def is_due(reader: Reader, now: datetime, *, only_passwords: bool = False) -> bool:
     """Whether any message is `due`, asked at little cost, since it is asked all the time. Raises StoreError."""
-    asked = ((_AGAIN, instant_text(now)), (_NEW,), (_FAR, instant_text(now + TOO_FAR)))
-    return any(reader.row(*each) is not None for each in asked)
+    times = (("<= ?", instant_text(now)), ("IS NULL",), ("> ?", instant_text(now + TOO_FAR)))
+    kinds = [("AND template = ?", template) for template in PASSWORD_MAILS] if only_passwords else [("",)]
+    return any(
+        reader.row(_ANY.format(when, kind), *moment, *template) is not None
+        for kind, *template in kinds
+        for when, *moment in times
+    )

@@ -59,7 +59,7 @@ class Certificates(Resource):
         status=201,
         repeat_status=200,
         response="Certificate",
-        errors=(404, 409),
+        errors=(404, 409, 429),
     )
     def on_post(self, call: Call) -> Any:
         """For the application that issued it, or its owner. The owner must be allowed to use the issuer through that team now.
@@ -85,7 +85,7 @@ class Certificate(Resource):
         tag=TAG,
         body="CertificateChange",
         response="Certificate",
-        errors=(404, 409),
+        errors=(404, 409, 429),
         path=_PATH,
     )
     def on_patch(self, call: Call, certificate_id: str) -> Any:

@@ -28,6 +28,13 @@ class MailPolicy(NamedTuple):
     days_before_expiry: tuple[int, ...]
     """Ascending, without duplicates."""
     always_send_to: tuple[str, ...]
+    permitted_domains: frozenset[str] | None
+    """Domains of additional addresses; None: those of the declared users' addresses."""
+    account_per_hour: int
+    account_per_day: int
+    team_per_hour: int
+    team_per_day: int
+    """How many mails to others an account may cause, and all accounts together for a team."""
 
 
 class Policies(NamedTuple):
@@ -73,6 +80,11 @@ def read_policies(stored: str | None) -> Policies:
             value("mail", "onExpiry"),
             tuple(sorted(set(value("mail", "daysBeforeExpiry")))),
             tuple(value("mail", "alwaysSendTo")),
+            None if (domains := value("mail", "permittedRecipientDomains")) is None else frozenset(domains),
+            value("mail", "accountMailsPerHour"),
+            value("mail", "accountMailsPerDay"),
+            value("mail", "teamMailsPerHour"),
+            value("mail", "teamMailsPerDay"),
         ),
     )
 

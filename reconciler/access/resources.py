@@ -114,6 +114,7 @@ class Issuer(NamedTuple):
     display_name: Annotated[str | None, Field("displayName", "text")] = None
     description: Annotated[str, Field("description", "text")] = ""
     enabled: Annotated[bool, Field("enabled", "flag")] = True
+    link_hosts: Annotated[tuple[str, ...], Field("linkHosts", "names")] = ()
     labels: Labels = ()
     previously: Previously = ()
 

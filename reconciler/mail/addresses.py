@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-_NAMED = re.compile(r"[^<>]*<([^<>]+)>\s*")
+_NAMED = re.compile(r"[^<>\x00-\x1f]*<([^<>]+)>\s*")
 
 
 def is_address(text: str) -> bool:

@@ -30,7 +30,6 @@ _ROWS = (
     ("Valid from", "{{ certificate.validFrom }}", ""),
     ("Valid to", "{{ certificate.validTo }}", ""),
     ("Requested by", f"{_NAME}, team {{{{ certificate.team }}}}", ""),
-    ("Note", "{{ certificate.note }}", "certificate.note"),
 )
 """Rows about a certificate: a label, a value, and the optional variable that the row depends on."""
 _EXPIRES = (
@@ -97,19 +96,49 @@ def _account(name: str, subject: str, what: str) -> EmailTemplate:
     )
 
 
+_WHOSE = "What follows was written by {{ certificate.describedBy }}; nobody has checked it:"
+_WORDS = f"""\
+{{% if certificate.note or certificate.links %}}
+
+{_WHOSE}
+{{% endif %}}
+{{% if certificate.note %}}
+
+    {{{{ certificate.note | indent(4) }}}}
+{{% endif %}}
+{{% for link in certificate.links %}}
+
+    {{{{ link }}}}
+{{% endfor %}}
+"""
+_QUOTE = "margin: 0 0 16px; padding: 0 0 0 12px; border-left: 3px solid #8888; overflow-wrap: anywhere; white-space: pre-wrap"
+_HTML_WORDS = _page(
+    "{% if certificate.note or certificate.links %}",
+    _paragraph(_WHOSE),
+    "{% endif %}",
+    "{% if certificate.note %}",
+    f'<blockquote style="{_QUOTE}">{{{{ certificate.note }}}}</blockquote>',
+    "{% endif %}",
+    "{% for link in certificate.links %}",
+    f'<blockquote style="{_QUOTE}">{{{{ link }}}}</blockquote>',
+    "{% endfor %}",
+)
+"""Whoever may register a certificate can write anything here, so that readers must know whose words these are."""
+
+
 def _certificate(name: str, subject: str, what: str, text_end: str, html_end: str) -> EmailTemplate:
     """Return a mail about a certificate."""
     text, html = [], []
     for label, value, needed in _ROWS:
-        row = _row(label, value, "; white-space: pre-wrap" if label == "Note" else "")
+        row = _row(label, value)
         begin, end = ([f"{{% if {needed} %}}"], ["{% endif %}"]) if needed else ([], [])
         text += [*begin, f"    {label + ':':<15}{value}", *end]
         html += [*begin, row, *end]
     return EmailTemplate(
         name,
         subject,
-        "\n".join(("Hello,", "", what, "", *text, "", text_end)),
-        _page(_paragraph("Hello,"), _paragraph(what), _table(*html), html_end),
+        "\n".join(("Hello,", "", what, "", *text, "", text_end)) + _WORDS,
+        _page(_paragraph("Hello,"), _paragraph(what), _table(*html), html_end) + _HTML_WORDS,
     )
 
 

@@ -66,17 +66,24 @@ _CERTIFICATE = (
     Variable(
         "certificate.url",
         "link",
-        "Where to download it, according to the requesting application",
+        "Where to download it, according to the requesting application; missing unless the issuer declares its host",
         "https://ca.example.org/certificates/4711",
         optional=True,
     ),
     Variable(
         "certificate.renewalUrl",
         "link",
-        "Where to renew it, according to the requesting application",
+        "Where to renew it, according to the requesting application; missing unless the issuer declares its host",
         "https://ca.example.org/certificates/4711/renew",
         optional=True,
     ),
+    Variable(
+        "certificate.links",
+        "list",
+        "Both of these as text, also if the issuer does not declare their host; then they cannot be clicked",
+        ("https://ca.example.org/certificates/4711", "https://ca.example.org/certificates/4711/renew"),
+    ),
+    Variable("certificate.describedBy", "text", "The account that wrote the links and the note", "portal"),
     Variable(
         "certificate.note",
         "text",

@@ -138,6 +138,7 @@ issuers = _declared(
     Column("display_name", Text),
     Column("description", Text, nullable=False, server_default=""),
     Column("enabled", Boolean, nullable=False, server_default="1"),
+    Column("link_hosts", Text, nullable=False, server_default="[]"),
 )
 email_templates = _declared(
     "email_templates",
@@ -295,6 +296,7 @@ certificates = Table(
     Column("renewal_url", Text),
     Column("extra_addresses", Text, nullable=False, server_default="[]"),
     Column("note", Text, nullable=False, server_default=""),
+    Column("described_by", String(64), nullable=False, server_default=""),  # who wrote its links and note last
     Column("tracked", Boolean, nullable=False, server_default="1"),
     Column("registered_at", Instant, nullable=False),
     Column("renews_id", Integer, ForeignKey("certificates.id", ondelete="SET NULL"), index=True),
@@ -326,6 +328,15 @@ outbox = Table(
     Column("last_error", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
     Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
+    Index("ix_outbox_turns", "template", "next_attempt_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
+)
+mail_quotas = Table(
+    "mail_quotas",
+    metadata,
+    Column("holder", String(32), primary_key=True),  # an account or a team, by its ID
+    Column("period", String(4), primary_key=True),  # hour or day
+    Column("began_at", Instant, nullable=False),
+    Column("used", Integer, nullable=False),
 )
 state = Table(
     "state",

@@ -93,7 +93,7 @@ def test_mails_about_a_certificate(world: MailWorld, server: MailServer, authori
             "pem": pem("www.example.org"),
             "issuer": "tls",
             "team": "web",
-            "extraAddresses": ["ops@example.com"],
+            "extraAddresses": ["ops@example.org"],
             "note": "for the <shop>",
             "url": "https://ca.example.org/1",
         },
@@ -104,7 +104,7 @@ def test_mails_about_a_certificate(world: MailWorld, server: MailServer, authori
     assert sorted((each.recipient, each.parsed["Subject"].partition(":")[0]) for each in server.received) == [
         ("alice@example.org", "Certificate expires in 89 days"),
         ("alice@example.org", "Certificate issued"),
-        ("ops@example.com", "Certificate issued"),
+        ("ops@example.org", "Certificate issued"),
     ]
     assert len({each.peer for each in server.received}) == 1, "one connection for all"
     for each in server.received:
@@ -147,7 +147,7 @@ def test_a_refused_reminder_is_told_to_somebody_else(world: MailWorld, server: M
     world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})
     server.answers["RCPT"] = lambda address: "550 5.1.1 no such user" if address.startswith("alice") else None
     world.deliver(world.mail_settings(server.port, authority.file), times=3)
-    assert [each.recipient for each in server.received] == ["root@example.org"]
+    assert [each.recipient for each in server.received] == ["bob@example.org"]  # of the same team
     assert "550" in world.rows()[0].last_error
 
 
@@ -233,7 +233,7 @@ def test_no_password_is_written_to_a_folder_that_others_can_write_to(world: Mail
 
 def test_many_messages_go_over_one_connection(world: MailWorld, server: MailServer, authority: Authority) -> None:
     for _ in range(20):
-        world.put("certificate-issued", recipient="ops@example.com", certificate_id=_certificate(world))
+        world.put("certificate-issued", recipient="ops@example.org", certificate_id=_certificate(world))
     world.deliver(world.mail_settings(server.port, authority.file))
     assert len(server.received) == 21
     assert server.logins == 1

@@ -22,7 +22,17 @@ def test_undeclared_values_have_the_defaults_of_the_schema() -> None:
     assert (policies.max_failures, policies.delay, policies.max_delay) == (5, timedelta(seconds=1), timedelta(seconds=60))
     assert (policies.session_lifetime, policies.session_idle) == (timedelta(hours=12), timedelta(minutes=30))
     assert policies.token_max_lifetime == timedelta(days=365)
-    assert policies.mail == MailPolicy(on_issue=True, on_expiry=True, days_before_expiry=(10, 30), always_send_to=())
+    assert policies.mail == MailPolicy(
+        on_issue=True,
+        on_expiry=True,
+        days_before_expiry=(10, 30),
+        always_send_to=(),
+        permitted_domains=None,
+        account_per_hour=200,
+        account_per_day=2_000,
+        team_per_hour=1_000,
+        team_per_day=10_000,
+    )
 
 
 def test_declared_values_override_defaults_one_by_one() -> None:

@@ -68,8 +68,9 @@ class Service:
             **dict.fromkeys(PASSWORD_MAILS, PasswordMails(lambda: self.keeper.now().policies, self.passwords)),
             **dict.fromkeys(CERTIFICATE_MAILS, Notices()),
         }
-        self.delivery = Delivery(settings.mail, self.reader, self.message_kinds, self.metrics)
-        self._passwords_delivery = Delivery(settings.mail, self.reader, self.message_kinds, self.metrics, only_passwords=True)
+        self.deliveries = [
+            Delivery(settings.mail, self.reader, self.message_kinds, self.metrics, only_passwords=only) for only in (False, True)
+        ]
         self._stopping = threading.Event()
         self._filling = threading.Thread(target=self.keeper.fill, args=(self._stopping,), name="access", daemon=True)
         self._watch = Watch(self.database)
@@ -92,8 +93,8 @@ class Service:
         self._filling.start()
         self.uses.start()
         self.refusals.start()
-        self.delivery.start()
-        self._passwords_delivery.start()
+        for sender in self.deliveries:
+            sender.start()
         for each in self._background:
             each.start()
 
@@ -125,8 +126,10 @@ class Service:
         for each in self._background:
             each.stop()
         self.keeper.stop()
-        self.delivery.stop()
-        self._passwords_delivery.stop()
+        for sender in self.deliveries:
+            sender.stop_soon()
+        for sender in self.deliveries:
+            sender.stop()
         for each in self._background:
             each.join(_PATIENCE)
         if self._filling.is_alive():

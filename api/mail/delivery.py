@@ -105,6 +105,10 @@ class Delivery:
                 _log.info("mail goes to %s", self._settings.shown)
             self._sending.start()
 
+    def stop_soon(self) -> None:
+        """Begin no further message, without waiting for the one under way."""
+        self._sending.stop()
+
     def stop(self) -> None:
         """Finish the message under way, for some seconds; one that takes longer is sent again by the next sender."""
         self._sending.stop()

@@ -165,10 +165,10 @@ def test_the_sender_pauses_if_every_message_fails(world: MailWorld, server: Mail
 def test_stopping_does_not_wait_for_a_silent_server(waiting: MailWorld, scripted: list[ScriptedServer]) -> None:
     over = threading.Event()
     scripted.append(ScriptedServer(lambda client: over.wait(4 * LONG) and None))
-    waiting.service.delivery = waiting.sender(plain(waiting, scripted[0], timeout=2 * LONG))
-    waiting.service.delivery.start()
+    sender = waiting.sender(plain(waiting, scripted[0], timeout=2 * LONG))
+    sender.start()
     until(lambda: scripted[0].connections, "a connection")
-    waiting.service.delivery.stop()
+    sender.stop()
     assert not over.is_set()
     over.set()
     insist_on_nothing_changed(waiting, "closed the connection")

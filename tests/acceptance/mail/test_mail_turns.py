@@ -104,3 +104,30 @@ def test_whether_anything_is_due_is_asked_as_messages_are_claimed(world: MailWor
             wanted = connection.execute(select(tables.outbox.c.id).where(WAITING, or_(*due(now)))).first() is not None
         assert claims.is_due(world.service.reader, now) is wanted
         assert (claims.claim(world.service.database, "example.org", now, new_first=True) is not None) is wanted
+
+
+@ON_SQLITE
+def test_passwords_go_before_all_other_mails(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
+    number = world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"]
+    for each in range(3):
+        failed = {"attempts": 1, "next_attempt_at": datetime.now(UTC) - DAY} if each else {}
+        world.put("certificate-issued", recipient=f"ops{each}@example.org", certificate_id=number, **failed)
+    world.put("password-reset", "bob", attempts=1, next_attempt_at=datetime.now(UTC))
+    world.reset("alice")
+    world.deliver(settings)
+    assert {each.recipient for each in server.received[:2]} == {"alice@example.org", "bob@example.org"}
+    assert len(server.received) == 6
+
+
+@ON_SQLITE
+def test_a_sender_kept_free_for_passwords_takes_nothing_else(world: MailWorld) -> None:
+    database, now = world.service.database, datetime.now(UTC)
+    number = world.caller("alice")("POST", "/certificates", 201, json={"pem": pem(), "issuer": "tls", "team": "web"})["id"]
+    world.put("certificate-issued", recipient="ops@example.org", certificate_id=number)
+    assert claims.is_due(world.service.reader, now) and not claims.is_due(world.service.reader, now, only_passwords=True)
+    assert claims.claim(database, "example.org", now, only_passwords=True) is None
+    world.reset("alice")
+    assert claims.is_due(world.service.reader, now, only_passwords=True)
+    claimed = claims.claim(database, "example.org", now, only_passwords=True)
+    assert claimed is not None and claimed.template == "password-reset"
+    assert len(world.service.deliveries) == 2

@@ -118,10 +118,12 @@ class UnsupportedMediaType(Problem):
     name = "unsupported-media-type"
 
 
-class RetryLater(Problem):
-    """There were too many such requests; `retry_after` is in seconds."""
+class TooManyFailures(Problem):
+    """Logins from an address must wait; `retry_after` is in seconds."""
 
     status = 429
+    title = "Too many failed logins"
+    name = "too-many-failures"
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail, retryAfter=retry_after)
@@ -133,15 +135,8 @@ class RetryLater(Problem):
         return {"Retry-After": str(self.retry_after)}
 
 
-class TooManyFailures(RetryLater):
-    """Logins from an address must wait."""
-
-    title = "Too many failed logins"
-    name = "too-many-failures"
-
-
-class QuotaExceeded(RetryLater):
-    """An account or a team would cause more mails than the Settings permit."""
+class QuotaExceeded(TooManyFailures):
+    """An account or a team would cause more mails than the Settings permit before `retry_after`."""
 
     title = "Too many mails"
     name = "quota-exceeded"

@@ -212,11 +212,12 @@ def _check_links(caller: Principal, issuer: str | None, request: Mapping[str, An
     """Check that links lead to hosts that the issuer declares, if it declares any. Raises Forbidden."""
     declared = caller.access.state.issuers.get(issuer or "")
     hosts = frozenset(declared.link_hosts) if declared is not None else frozenset()
+    permitted = ", ".join(sorted(hosts))
     for name in ("url", "renewalUrl") if hosts else ():
         link = request.get(name)
         if link is not None and leads_elsewhere(link, hosts):
             raise Forbidden(
-                f"`{name}` leads to another host than those that the issuer declares: {', '.join(sorted(hosts))}",
+                f"`{name}` leads to another host than those that the issuer declares: {permitted}",
                 reason="link-not-permitted",
             )
 

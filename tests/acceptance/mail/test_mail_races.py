@@ -215,7 +215,7 @@ def test_a_name_cannot_add_headers_or_recipients(world: MailWorld, server: MailS
 
 
 @pytest.mark.parametrize(
-    "address", ["", "eve", "a@b\r\nRCPT TO:<eve@example.org>", "a@b c", "é@example.org", "a@b,eve@example.org", "<a@b>"]
+    "address", ["", "eve", "a@b\r\nRCPT TO:<eve@example.org>", "a@b c", "é@example.org", "a@b,eve@example.org", "<a@b"]
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_message_without_a_valid_address_is_given_up(

@@ -187,7 +187,9 @@ def states(draw: st.DrawFn) -> DeclaredState:
     state = DeclaredState(
         users={name: draw(users(name)) for name in people},
         teams={name: draw(teams(name, people, issuers)) for name in groups},
-        issuers={name: Issuer(name, draw(st.none() | TEXTS), draw(TEXTS), draw(st.booleans()), draw(LABELS)) for name in issuers},
+        issuers={
+            name: Issuer(name, draw(st.none() | TEXTS), draw(TEXTS), draw(st.booleans()), labels=draw(LABELS)) for name in issuers
+        },
         templates=draw(
             st.sampled_from(
                 [{}, {"welcome": EmailTemplate("welcome", "s", "t", None)}, {"welcome": EmailTemplate("welcome", "s", "\t", "h")}]

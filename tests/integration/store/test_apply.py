@@ -102,7 +102,10 @@ def test_an_update_changes_every_field(database: Database) -> None:
                 ("website",),
             ),
         },
-        issuers={**SMALL.issuers, "tls-internal": Issuer("tls-internal", None, "", False, (("a", "b"),), ("tls",))},
+        issuers={
+            **SMALL.issuers,
+            "tls-internal": Issuer("tls-internal", enabled=False, labels=(("a", "b"),), previously=("tls",)),
+        },
         templates={"welcome": EmailTemplate("welcome", "s", "t", None, (("a", "b"),))},
         settings=Settings(policies=(("logins", "{}"),), labels=(("a", "b"),)),
     )

@@ -225,7 +225,8 @@ def states(draw: st.DrawFn) -> DeclaredState:
         for name in names["teams"]
     }
     issuers = {
-        name: Issuer(name, draw(st.one_of(st.none(), LINES)), draw(TEXTS), draw(FLAGS), draw(LABELS)) for name in names["issuers"]
+        name: Issuer(name, draw(st.one_of(st.none(), LINES)), draw(TEXTS), draw(FLAGS), labels=draw(LABELS))
+        for name in names["issuers"]
     }
     templates = {
         "welcome": EmailTemplate("welcome", draw(LINES), draw(TEXTS.filter(bool)), draw(st.one_of(st.none(), TEXTS.filter(bool))))

@@ -75,7 +75,7 @@ def test_a_reset_changes_the_password_once_its_mail_is_sent_and_ends_sessions(
     (received,) = server.received
     assert received.recipient == "alice@example.org"
     session("GET", "/me", 401)
-    token("GET", "/me", 200)
+    token("GET", "/me", 401)
     login(world, "alice", code=401)
     assert login(world, "alice", password_in(received))["passwordChangeRequired"] is True
     world.reset()

@@ -51,6 +51,7 @@ def objections(mail: Rendered, hosts: Hosts, password: str | None = None) -> Ite
     """
     if password is not None:
         yield from _about_password(mail, password)
+        mail = Rendered(*(part.replace(password, "***") for part in mail))  # no message may quote it, not even in part
     shown: dict[Field, str] = {"subject": mail.subject, "text": mail.text, "html": text_of(mail.html)}
     for field, text in shown.items():
         yield from (_leads_to(field, link) for link in links_elsewhere(text, hosts))

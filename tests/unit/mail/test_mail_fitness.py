@@ -166,6 +166,13 @@ def test_judging_a_mail_takes_linear_time(piece: str) -> None:
     assert_linear(judging, 1 << 11, 1 << 15)
 
 
+def test_no_objection_quotes_the_password() -> None:
+    evil = f"https://evil.example/a-rather-long-path-to-be-cut/{PASSWORD}"
+    found = list(objections(Rendered(evil, f"{PASSWORD} {evil}", f"{PASSWORD} <a href='{evil}'>x</a>"), HOSTS, PASSWORD))
+    assert len(found) > 5
+    assert not any(PASSWORD[:4] in each.message for each in found)
+
+
 def test_a_password_alone_is_found_wherever_it_stands() -> None:
     assert stands_alone(PASSWORD, PASSWORD)
     assert not stands_alone(f"{PASSWORD} a/{PASSWORD}", PASSWORD)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
-from api.authentication import credentials
+from api.authentication import account_failures, credentials
 from api.authentication.authority import Act, Authority
 from api.authentication.credentials import Ended
 from api.authentication.password_changes import check_password, replace_password
@@ -101,7 +101,7 @@ def set_disabled(authority: Authority, name: str, disabled: bool) -> None:
 def unlock(authority: Authority, name: str) -> None:
     """Forget an account's failed logins. Raises NotFound or StoreError."""
     with _acting(authority, name) as (act, account):
-        accounts.write(act.connection, account.id, accounts.NO_FAILURES)
+        account_failures.unlock(act.connection, account_failures.key_of(account.id, account.guid))
         act.record(Event("account.unlock", "User", name, {}))
 
 

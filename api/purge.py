@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select
 
+from api.authentication import account_failures
 from api.authentication.logins import forget_failures
 from api.background import Periodic
 from api.certificates import quotas
@@ -47,6 +48,7 @@ def purge(reader: Reader, now: datetime, stopping: threading.Event) -> None:
     """Delete what was over long before an instant. Raises StoreError."""
     with reader.database.recording() as connection:
         forget_failures(connection, now)
+        account_failures.forget_ended(connection, now)
         lockout.forget_ended(connection, now)
         quotas.forget(connection, now)
     _purge_credentials(reader, now, stopping)

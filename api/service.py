@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from api import purge
@@ -17,8 +19,9 @@ from api.background import Periodic
 from api.certificates import reminders
 from api.certificates.notices import Notices
 from api.certificates.register import Register
+from api.directory.controllers import DirectoryUnavailable
 from api.directory.domains import Domains
-from api.directory.logins import is_for_directory
+from api.directory.logins import is_for_directory, pretend
 from api.directory.logins import log_in as log_in_with_directory
 from api.directory.resync import Resync, bound
 from api.mail.delivery import Delivery
@@ -36,6 +39,8 @@ from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
 
+_REFUSAL = 0.1
+"""Seconds that a refused login takes at least, if there are directories. What little still differs is less than that."""
 _PATIENCE = 10.0
 """Seconds for each part to finish when stopping."""
 
@@ -111,9 +116,27 @@ class Service:
         return found
 
     def _log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
-        if is_for_directory(self.domains, self.reader, name):
-            return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
+        if self.domains:
+            return self._log_in_evenly(name, password, address, now)
         return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+
+    def _log_in_evenly(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
+        """The same with directories: a refused login takes the time of both kinds, so that it does not tell which of them has a
+        name, nor whether any has."""
+        earliest = time.monotonic() + _REFUSAL
+        is_directorys = is_for_directory(self.domains, self.reader, name)
+        try:
+            if is_directorys:
+                return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
+            return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+        except LoginRefused:
+            if is_directorys:
+                self.passwords.pretend(password)
+            else:
+                with suppress(DirectoryUnavailable):
+                    pretend(self.domains, self.reader, name, now)
+            time.sleep(max(0.0, earliest - time.monotonic()))
+            raise
 
     def _doubt(self, now: datetime) -> str | None:
         why = self.clock.doubt(now)

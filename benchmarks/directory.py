@@ -66,7 +66,7 @@ def bare_login(domain: Domain, name: str, password: str) -> None:
     found = domain.controllers.ask(lambda session: session.search(domain.settings.user_base, condition, ATTRIBUTES, most=1))
     assert found
     dn = found[0].dn
-    assert domain.controllers.accepts(dn, password)
+    assert domain.controllers.refuses(dn, password) is None
 
     def read(session: Session) -> None:
         session.search(domain.settings.user_base, condition, ATTRIBUTES, most=1)

@@ -31,7 +31,7 @@ REASONS: Mapping[str, Mapping[str, Any] | None] = {
     "unknown": None,
     "wrong": {},
     "disabled": {"disabled_by_administrator": True},
-    "locked": {"failed_logins": 99, "next_login_at": datetime.now(UTC) + timedelta(days=1)},
+    "locked": {},
 }
 """What the runtime knows of an account that is refused; None: there is no such account."""
 
@@ -63,6 +63,10 @@ def fill(database: Database, password_hash: str) -> None:
                 user = tables.users.insert().values(name=name, email=f"{name}@example.org").returning(tables.users.c.id)
                 values = {"user_id": connection.execute(user).scalar_one(), "password_hash": password_hash, **(known or {})}
                 connection.execute(tables.account_states.insert().values(values))
+                if reason == "locked":
+                    failed = {"failures": 999, "last_failed_at": datetime.now(UTC) + timedelta(days=1)}
+                    mine = {"account": str(values["user_id"]), "network": "203.0.113.9", "user_id": values["user_id"]}
+                    connection.execute(tables.account_networks.insert().values(mine | failed))
 
 
 def measure(client: falcon.testing.TestClient) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ldap3 import BASE as ONE
 from ldap3 import MODIFY_ADD, MODIFY_DELETE, MODIFY_REPLACE, NONE, Connection, Server, Tls
-from ldap3.core.exceptions import LDAPException, LDAPInvalidCredentialsResult
+from ldap3.core.exceptions import LDAPException, LDAPInvalidCredentialsResult, LDAPNoSuchObjectResult
 from ldap3.protocol.formatters.formatters import format_sid
 from waiting import LONG, until
 
@@ -176,7 +176,7 @@ class SambaDomain:
         return self._bound(f"Administrator@{self.realm}", ADMINISTRATOR)
 
     @contextmanager
-    def _bound(self, user: str, password: str) -> Iterator[Connection]:
+    def _bound(self, user: str, password: str | bytes) -> Iterator[Connection]:
         tls = Tls(validate=ssl.CERT_REQUIRED, version=ssl.PROTOCOL_TLS_CLIENT, ca_certs_file=str(self.ca_file))
         server = Server(self.address, 636, use_ssl=True, tls=tls, connect_timeout=LONG, get_info=NONE)
         connection = Connection(server, user, password, raise_exceptions=True, check_names=False)
@@ -195,7 +195,8 @@ class SambaDomain:
         dn: str = attributes.pop("dn", f"CN={name},CN=Users,{self.base}")
         given = {"sAMAccountName": name, "displayName": f"{name} Test", "mail": f"{name}@{self.realm}"} | attributes
         with self._administrator() as connection:
-            connection.add(dn, ["user"], given | {"unicodePwd": f'"{PASSWORD}"'.encode("utf-16-le"), "userAccountControl": "512"})
+            fixed = {"unicodePwd": f'"{PASSWORD}"'.encode("utf-16-le"), "userAccountControl": "512"}
+            connection.add(dn, ["user"], fixed | given)
         return dn
 
     def add_group(self, name: str, *members: str) -> str:
@@ -213,7 +214,7 @@ class SambaDomain:
         """Take somebody out of a group, by DNs."""
         self._modify(group, {"member": [(MODIFY_DELETE, [member])]})
 
-    def set(self, dn: str, **attributes: str) -> None:
+    def set(self, dn: str, **attributes: str | bytes) -> None:
         """Replace attributes."""
         self._modify(dn, {name: [(MODIFY_REPLACE, [value])] for name, value in attributes.items()})
 
@@ -241,7 +242,15 @@ class SambaDomain:
             connection.search(dn, "(objectClass=*)", ONE, attributes=list(attributes))
             return dict(connection.response[0]["attributes"])
 
-    def bind(self, dn: str, password: str) -> bool:
+    def exists(self, dn: str) -> bool:
+        """Whether there is an entry."""
+        with self._administrator() as connection:
+            try:
+                return bool(connection.search(dn, "(objectClass=*)", ONE))
+            except LDAPNoSuchObjectResult:
+                return False
+
+    def bind(self, dn: str, password: str | bytes) -> bool:
         """Whether a password is right, asked past everything else."""
         with suppress(LDAPInvalidCredentialsResult), self._bound(dn, password):
             return True

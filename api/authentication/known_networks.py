@@ -7,8 +7,9 @@ others have added.
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from api.authentication.account_failures import KNOWN_FOR
 from api.authentication.places import Guest, site_of
 from api.background import Periodic
 from api.state.reader import Reader
@@ -16,8 +17,6 @@ from reconciler.access.permitted_ips import LOCAL, Address, network_of, parse_ad
 from reconciler.store.tables import instant_text
 
 EVERY = 60.0
-KNOWN_FOR = timedelta(days=90)
-"""How long a network stays known after a login."""
 MOST = 100_000
 """How many networks a process remembers: those of the newest logins."""
 _READ = """SELECT last_login_address FROM account_states WHERE last_login_at > ? ORDER BY last_login_at DESC LIMIT ?"""

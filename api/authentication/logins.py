@@ -1,7 +1,6 @@
 """Logging in. Every failed login gets the same answer after the same time; only the audit log holds the reason.
 
-Failures delay the next login, per account and per address. An account's delay does not apply to the address of its last
-login, whose own failures count instead. So nobody can lock an administrator out from elsewhere.
+Failures delay the next login: those of an address here, those of an account in `account_failures`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, select
 
-from api.authentication import credentials
+from api.authentication import account_failures, credentials
+from api.authentication.account_failures import Failures, key_of, network_key
 from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords
 from api.authentication.sessions import make_room
@@ -22,7 +22,7 @@ from api.state.policies import Policies
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot
 from reconciler.access.decide import permits
-from reconciler.access.permitted_ips import Address, network_of
+from reconciler.access.permitted_ips import Address
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection
@@ -70,14 +70,20 @@ def log_in(
     current = keeper.now(name)
     with reader.database.recording() as connection:
         account = accounts.find(connection, name)
-        refusal = _refusal(account, verified, kept, current, address, now)
+        key = "" if account is None else key_of(account.id, account.guid)
+        tries = account_failures.read_tries(connection, key, address, now)
+        refusal = _refusal(account, verified, kept, tries.must_wait(policies, now), current, address, now)
         if account is None or refusal is not None:
-            record_failure(connection, account, refusal or "", address, policies, now)
+            if account is not None and refusal in _GUESSES:
+                account_failures.record(connection, key, account.id, address, now)
+            record_failure(connection, account and account.name, refusal or "", address, policies, now)
         else:
             return open_session(connection, account, rehashed, address, policies, now)
     raise LoginRefused(refusal or "unknown-account", "" if account is None else account.name)
 
 
+_GUESSES = frozenset(("wrong-password", "no-password"))
+"""Refusals that count as a failure of the account: whoever knows its password does not guess."""
 _KEPT_HASH = """SELECT a.password_hash FROM users u JOIN account_states a ON a.user_id = u.id
 WHERE u.name = ? AND u.source = 'declared'"""
 
@@ -86,6 +92,7 @@ def _refusal(  # noqa: PLR0911 - one return per reason
     account: Row[Any] | None,
     verified: bool,
     kept: tuple[Any, ...] | None,
+    must_wait: bool,
     current: AccessSnapshot,
     address: Address | None,
     now: datetime,
@@ -97,23 +104,17 @@ def _refusal(  # noqa: PLR0911 - one return per reason
         return "directory-account"
     if not account.password_hash:
         return "no-password"
+    if must_wait:
+        return "too-many-failures"
     if not verified or kept is None or kept[0] != account.password_hash:
         return "wrong-password"
     if account.password_expires_at is not None and account.password_expires_at <= now:
         return "password-expired"
     if accounts.is_disabled(account):
         return "account-disabled"
-    if is_delayed(account, address, now):
-        return "too-many-failures"
     if not permits(current.teams(account.name, now), address)[0]:
         return "address-not-permitted"
     return None
-
-
-def is_delayed(account: Row[Any], address: Address | None, now: datetime) -> bool:
-    """Whether an account's failures make it wait; never at the address of its last login, unless that is unknown."""
-    is_last = address is not None and account.last_login_address == address.text
-    return account.next_login_at is not None and account.next_login_at > now and not is_last
 
 
 def open_session(
@@ -130,41 +131,45 @@ def open_session(
         expires_at=now + policies.session_lifetime,
         password_change_required=required,
     )
-    values = {"last_login_at": now, "last_login_address": text_of(address), **accounts.NO_FAILURES}
+    values = {"last_login_at": now, "last_login_address": text_of(address)}
     accounts.write(connection, account.id, values if rehashed is None else values | {"password_hash": rehashed})
+    account_failures.succeed(connection, key_of(account.id, account.guid), account.id, address, now)
     detail = {"address": text_of(address), "session": session.accessor, "passwordChangeRequired": required}
     append(connection, [*ended, Event("login.succeed", "User", account.name, detail)], at=now, actor=account.name)
     return LoggedIn(account.name, session, required)
 
 
 def record_failure(
-    connection: Connection, account: Row[Any] | None, refusal: str, address: Address | None, policies: Policies, now: datetime
+    connection: Connection,
+    name: str | None,
+    refusal: str,
+    address: Address | None,
+    policies: Policies,
+    now: datetime,
+    *,
+    source: str = "",
 ) -> None:
-    """Count a failed login, and record why it failed."""
+    """Count a failed login of an address, and record whose it was and why it failed.
+
+    `source`: what the directory calls an account whose name cannot be used here.
+    """
     # a name without an account is not recorded: it may be a password typed into the wrong field
-    name = "" if account is None else account.name
-    if account is not None and refusal not in ("too-many-failures", "address-not-permitted", "account-disabled"):
-        waiting = account.next_login_at
-        if waiting is None or waiting <= now:  # a failure during the delay does not extend it, or it might never end
-            before = 0 if waiting is not None and waiting + FORGOTTEN <= now else account.failed_logins or 0
-            failures, until = before + 1, _next_login(before + 1, policies.max_failures, policies, now)
-            accounts.write(connection, account.id, {"failed_logins": failures, "next_login_at": until})
     _record_address(connection, address, policies, now)
     if refusal in COUNTED_TOGETHER:
         return
-    event = Event("login.fail", "User" if name else "", name, {"address": text_of(address), "reason": refusal})
-    append(connection, [event], at=now, actor=name)
+    detail = {"address": text_of(address), "reason": refusal} | ({"nameInDirectory": source} if source else {})
+    append(connection, [Event("login.fail", "User" if name else "", name or "", detail)], at=now, actor=name or "")
 
 
 def _record_address(connection: Connection, address: Address | None, policies: Policies, now: datetime) -> None:
     forget_failures(connection, now)
     columns = tables.login_failures.c
-    mine = columns.address == _key(address)
+    mine = columns.address == network_key(address)
     failures = (connection.execute(select(columns.failures).where(mine)).scalar() or 0) + 1
-    until = _next_login(failures, ADDRESS_FACTOR * policies.max_failures, policies, now) or now
+    until = Failures(failures, now).next_login(ADDRESS_FACTOR * policies.max_failures, policies.delay, policies.max_delay) or now
     values = {"failures": failures, "last_failed_at": now, "next_login_at": until}
     if failures == 1:
-        connection.execute(tables.login_failures.insert().values(address=_key(address), **values))
+        connection.execute(tables.login_failures.insert().values(address=network_key(address), **values))
     else:
         connection.execute(tables.login_failures.update().where(mine).values(**values))
 
@@ -177,17 +182,9 @@ def forget_failures(connection: Connection, now: datetime) -> None:
     )
 
 
-def _next_login(failures: int, permitted: int, policies: Policies, now: datetime) -> datetime | None:
-    """When the next login is allowed after so many failures: at once while they are permitted, then after a doubling delay."""
-    if failures < permitted:
-        return None
-    doubled = 2 ** min(failures - permitted, 32)  # compare before multiplying: days doubled that often overflow
-    return now + (policies.delay * doubled if doubled <= policies.max_delay // policies.delay else policies.max_delay)
-
-
 def refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:
     """Raise TooManyFailures if logins from an address have to wait."""
-    row = reader.row("SELECT next_login_at FROM login_failures WHERE address = ?", _key(address))
+    row = reader.row("SELECT next_login_at FROM login_failures WHERE address = ?", network_key(address))
     if row is None:
         return
     wait = (tables.read_instant(row[0]) - now).total_seconds()
@@ -198,8 +195,3 @@ def refuse_address(reader: Reader, address: Address | None, now: datetime) -> No
 def text_of(address: Address | None) -> str:
     """An address as logs show it."""
     return "unknown" if address is None else address.text
-
-
-def _key(address: Address | None) -> str:
-    """What failures are counted by. All unknown callers count as one."""
-    return text_of(None) if address is None else network_of(address)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Row, func, select
 
-from api.authentication import credentials
+from api.authentication import account_failures, credentials
 from api.authentication.authority import Act, CallersAuthority
 from api.authentication.passwords import Passwords, objection
 from api.errors import Conflict, Forbidden
@@ -106,4 +106,5 @@ def replace_password(
         "password_change_required": change_required,
         "password_expires_at": expires_at,
     }
-    accounts.write(connection, account.id, values | accounts.NO_FAILURES)
+    accounts.write(connection, account.id, values)
+    account_failures.forget(connection, account_failures.key_of(account.id))

@@ -59,9 +59,14 @@ _FIND = (
 )  # fmt: skip
 
 
+def is_usable(name: str) -> bool:
+    """Whether an account can have this name here, which is not empty if its own is fit for it."""
+    return accounts.NAME.fullmatch(name) is not None
+
+
 def provision(connection: Connection, name: str, domain: str, entry: Entry, now: datetime) -> Known | str:
     """Make an account for a new entry, or return why that is not possible."""
-    if not accounts.NAME.fullmatch(name):
+    if not is_usable(name):
         return "name-not-usable"
     if connection.execute(select(_users.id).where(_users.name == name)).first() is not None:
         return "name-taken"
@@ -87,7 +92,7 @@ def sync(connection: Connection, known: Known, name: str, entry: Entry, teams: M
 
 def _sync_name(connection: Connection, known: Known, name: str) -> list[Event]:
     taken = select(_users.id).where(_users.name == name)
-    if name == known.name or not accounts.NAME.fullmatch(name) or connection.execute(taken).first() is not None:
+    if name == known.name or not is_usable(name) or connection.execute(taken).first() is not None:
         return []
     connection.execute(tables.users.update().where(_users.id == known.user_id).values(name=name))
     return [Event("account.rename", "User", name, {"previousName": known.name})]

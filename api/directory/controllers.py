@@ -18,13 +18,14 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from ldap3 import BASE, NONE, SUBTREE, SYNC, Connection, Server, Tls
 
+from api.directory.entries import REFUSED, refusal_of
 from api.directory.settings import Controller, DirectorySettings
 from api.errors import Unavailable
 
 _log = logging.getLogger("accord.api")
 _T = TypeVar("_T")
 Work = Literal["reading", "binding"]
-_SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT = 0, 4, 32
+_SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT, _INVALID_CREDENTIALS = 0, 4, 32, 49
 _NO_ANSWER = frozenset((1, 2, 3, 7, 8, 10, 11, 13, 51, 52, 80))
 """Result codes of a bind (RFC 4511, appendix A) that describe the controller and not the account."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -76,13 +77,13 @@ class Controllers:
         with nullcontext() if in_background else self._place():
             return self._first("reading", lambda controller, seconds: self._as_service(controller, seconds, question))
 
-    def accepts(self, dn: str, password: str) -> bool:
-        """Whether the directory accepts a password for an account, on a separate connection.
+    def refuses(self, dn: str, password: str) -> str | None:
+        """Why the directory refuses a login with a password, asked on a separate connection; None if it accepts.
 
         Raises DirectoryUnavailable, or Undecided if the password was sent but not answered.
         """
 
-        def attempt(controller: Controller, seconds: float) -> bool:
+        def attempt(controller: Controller, seconds: float) -> str | None:
             with _Deadline(seconds) as deadline:
                 connection = self._connect(controller, dn, password, seconds, deadline)
                 try:
@@ -153,8 +154,9 @@ class Controllers:
 
     def _on(self, connection: Connection, controller: Controller, question: Callable[[Session], _T], *, bind: bool = False) -> _T:
         try:
-            if bind and not _bind(connection):
-                raise NotAnswered("it refuses the service account")
+            refusal = _bind(connection) if bind else None
+            if refusal is not None:
+                raise NotAnswered(f"it refuses the service account: {refusal}")
             found = question(Session(connection, self.settings))
         except BaseException:
             _close(connection)
@@ -179,7 +181,7 @@ class Controllers:
         connection = Connection(
             server,
             user,
-            password,
+            password.encode(),  # ldap3 would change text by SASLprep (RFC 4013), and refuse some that the directory accepts
             client_strategy=SYNC,
             auto_referrals=False,
             receive_timeout=math.ceil(seconds),
@@ -296,17 +298,18 @@ class Session:
         return int(result.get("result", -1)), entries
 
 
-def _bind(connection: Connection) -> bool:
-    """Whether the directory accepts the name and the password. Raises NotAnswered if it does not say."""
+def _bind(connection: Connection) -> str | None:
+    """Why the directory refuses the name and the password; None if it accepts. Raises NotAnswered if it does not say."""
     try:
         if connection.bind(read_server_info=False):
-            return True
+            return None
     except Exception as error:  # noqa: BLE001 - as above
         raise _Lost(_reason(error)) from None
-    code = (connection.result or {}).get("result")
+    result = connection.result or {}
+    code = result.get("result")
     if code is None or code in _NO_ANSWER:
         raise NotAnswered(f"it ended a bind with code {code}")
-    return False
+    return refusal_of(str(result.get("message", ""))) if code == _INVALID_CREDENTIALS else REFUSED
 
 
 def _close(connection: Connection) -> None:

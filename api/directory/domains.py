@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 import time
 import unicodedata
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from ldap3.core.exceptions import LDAPException
-from ldap3.protocol.sasl.sasl import validate_simple_password
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
@@ -22,6 +22,7 @@ from api.directory.entries import (
     Account,
     Attributes,
     Entry,
+    is_account_name,
     read_entry,
     read_guid,
     read_instant,
@@ -35,11 +36,15 @@ from api.directory.settings import DirectorySettings
 _log = logging.getLogger("accord.api")
 LONGEST = 256
 _PEOPLE = "(objectCategory=person)(objectClass=user)"
-_COUNTS = ["badPwdCount", "badPasswordTime", "msDS-ResultantPSO"]
+_COUNTS = ["badPwdCount", "badPasswordTime", "msDS-ResultantPSO", "pwdLastSet"]
 _POLICY_FOR = 300.0
 """Seconds for which a lockout policy is remembered."""
 _LONGEST_WINDOW = timedelta(days=100)
 """The domain's own limit is 99,999 minutes."""
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The GUID of no account. A name without an account is taken through the same steps with it, so that it takes the same time."""
+NOBODY_CONDITION = f"(sAMAccountName={secrets.token_hex(16)})"
+NOBODYS_PASSWORD = secrets.token_urlsafe(16)
 
 
 class Target(NamedTuple):
@@ -58,19 +63,29 @@ class Domain:
         self._policies: dict[str, tuple[float, Policy]] = {}
         """By the DN that holds each policy: the domain itself, or a password settings object."""
 
-    def find(self, condition: str) -> tuple[Entry, DirectoryCount] | None:
-        """The one account that matches a condition, and how close it is to being locked; None if none or several match.
+    def find(self, condition: str) -> tuple[Entry, DirectoryCount]:
+        """The one account that matches a condition, and how close it is to being locked; nobody if none or several match.
 
         Raises DirectoryUnavailable.
         """
 
-        def question(session: Session) -> tuple[Entry, DirectoryCount] | None:
-            wanted = [*ATTRIBUTES, *_COUNTS]
+        def question(session: Session) -> tuple[Entry, DirectoryCount]:
+            wanted = list(dict.fromkeys((*ATTRIBUTES, *_COUNTS)))
             found = session.search(self.settings.user_base, f"(&{_PEOPLE}{condition})", wanted, most=1)
             entry = read_entry(*found[0]) if found else None
-            return (entry, self._count(session, found[0].attributes)) if found and entry is not None else None
+            if not found or entry is None:
+                return self._nobody(), DirectoryCount(self._policy(session, ""), 0, None)
+            return entry, self._count(session, found[0].attributes)
 
         return self.controllers.ask(question)
+
+    def _nobody(self) -> Entry:
+        """What stands for an account where there is none. Its name cannot belong to an account."""
+        return Entry(NOBODY, "", f"CN={uuid.uuid4().hex},{self.settings.user_base}", None, "", True, None, False, False)
+
+    def bind_as_nobody(self) -> None:
+        """Take the time of a bind, where no password may be sent. Raises DirectoryUnavailable."""
+        self.controllers.refuses(self._nobody().dn, NOBODYS_PASSWORD)
 
     def read(self, guid: str) -> Account | None:
         """An account as it is now; None if it is gone. Raises DirectoryUnavailable."""
@@ -80,6 +95,8 @@ class Domain:
             account = _account(session, found[0]) if found else None
             if found is None or (found and account is None):
                 raise NotAnswered("it does not show all of an account")
+            if guid == NOBODY:
+                session.read(self._nobody().dn, ["tokenGroups"])
             return account
 
         return self.controllers.ask(question)
@@ -130,8 +147,8 @@ class Domain:
 
     def _count(self, session: Session, attributes: Attributes) -> DirectoryCount:
         policy = self._policy(session, read_text(attributes, "msDS-ResultantPSO"))
-        last = read_instant(read_number(attributes, "badPasswordTime") or 0)
-        return DirectoryCount(policy, read_number(attributes, "badPwdCount") or 0, last)
+        last, changed = (read_instant(read_number(attributes, name) or 0) for name in ("badPasswordTime", "pwdLastSet"))
+        return DirectoryCount(policy, read_number(attributes, "badPwdCount") or 0, last, changed)
 
     def _policy(self, session: Session, settings_object: str) -> Policy:
         """The policy of the domain, or of a password settings object."""
@@ -199,28 +216,29 @@ class Domains:
 
         `DOMAIN\\name` belongs to the domain with that NetBIOS name, `name@domain` to the one with that DNS name. A bare name
         belongs to the first configured domain. The others are never searched for it, or their administrators could take it.
+        `name@suffix` is a user principal name of the domain that lists the suffix, and if none does, of the first.
         """
         before, backslash, after = name.partition("\\")
+        account, at, suffix = name.rpartition("@")
+        domain: Domain | None
         if backslash:
-            return self._target(after, netbios_name=before)
-        account, at, dns_name = name.rpartition("@")
-        if at:
-            return self._target(account, dns_name=dns_name, principal=name)
-        return self._target(name)
+            domain, account = self._where(lambda each: each.netbios_name.lower() == before.lower()), after
+        elif at:
+            domain = self._where(lambda each: each.dns_name == suffix.lower())
+        else:
+            domain, account = self.all[0], name
+        if not can_be_sent(account):
+            return None
+        condition = f"(sAMAccountName={escape_filter_chars(account)})"
+        if at and not backslash:
+            principal = f"(userPrincipalName={escape_filter_chars(name)})"
+            if domain is None:
+                return Target(self._where(lambda each: suffix.lower() in each.upn_suffixes) or self.all[0], principal)
+            condition = f"(|{principal}{condition})"
+        return None if domain is None else Target(domain, condition)
 
-    def _target(self, account: str, *, netbios_name: str = "", dns_name: str = "", principal: str = "") -> Target | None:
-        for domain in self.all:
-            if netbios_name and domain.settings.netbios_name.lower() != netbios_name.lower():
-                continue
-            if dns_name and domain.settings.dns_name != dns_name.lower():
-                continue
-            if not can_be_sent(account):
-                return None
-            condition = f"(sAMAccountName={escape_filter_chars(account)})"
-            if principal:
-                condition = f"(|(userPrincipalName={escape_filter_chars(principal)}){condition})"
-            return Target(domain, condition)
-        return None
+    def _where(self, fits: Callable[[DirectorySettings], bool]) -> Domain | None:
+        return next((each for each in self.all if fits(each.settings)), None)
 
     def of(self, domain_name: str) -> Domain | None:
         """A domain by its DNS name."""
@@ -229,9 +247,9 @@ class Domains:
     def account_name(self, domain: Domain, entry: Entry) -> str:
         """The name of an account here: in the first domain its own, in the others followed by the domain.
 
-        Empty, which is no valid name, if its name could be mistaken for an account of another domain.
+        Empty, which is no valid name, if its name cannot be used here.
         """
-        if "@" in entry.name:
+        if not is_account_name(entry.name):
             return ""
         return entry.name if domain is self.all[0] else f"{entry.name}@{domain.settings.dns_name}"
 
@@ -265,17 +283,7 @@ class Domains:
 
 
 def can_be_sent(text: str) -> bool:
-    """Whether a name or a password may be sent to a directory: not blank (a bind with an empty password is anonymous, and
-    succeeds), no control characters, not too long.
-    """
+    """Whether a name may be sent to a directory: not blank, no control characters, not too long."""
     if not text.strip() or len(text) > LONGEST:
         return False
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
-
-
-def can_be_password(text: str) -> bool:
-    """Whether a password can be sent: as `can_be_sent`, and only with characters that SASLprep (RFC 4013) permits."""
-    try:
-        return can_be_sent(text) and bool(validate_simple_password(text))
-    except LDAPException:
-        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -17,6 +18,21 @@ ATTRIBUTES = [
 _DISABLED, _LOCKED, _PASSWORD_EXPIRED = 0x2, 0x10, 0x800000
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _NEVER = (0, 2**63 - 1)
+_FORBIDDEN = frozenset('"/\\[]:;|=,*?<>@')
+WRONG, REFUSED = "wrong-password", "refused-by-directory"
+_REFUSALS = {
+    0x525: "unknown-account",
+    0x52E: WRONG,
+    0x530: "outside-hours-in-directory",
+    0x531: "workstation-not-permitted-in-directory",
+    0x532: "password-expired-in-directory",
+    0x533: "disabled-in-directory",
+    0x701: "expired-in-directory",
+    0x773: "must-change-password-in-directory",
+    0x775: "locked-in-directory",
+}
+"""What Active Directory's sub-codes mean: the Win32 error codes (MS-ERREF, 2.2) at the end of the message of code 49. It gives
+most of them only to the right password."""
 Attributes = dict[str, list[bytes]]
 """As a controller sent them, by lower-case name."""
 
@@ -56,9 +72,15 @@ class Account(NamedTuple):
     sids: frozenset[str]
 
 
+def refusal_of(message: str) -> str:
+    """Why a bind was refused, by the message of its invalid credentials. Without a sub-code the password was wrong (RFC 4511)."""
+    found = re.search(r"\bdata ([0-9a-fA-F]{1,8})\b", message)
+    return _REFUSALS.get(int(found[1], 16), REFUSED) if found else WRONG
+
+
 def read_entry(dn: str, attributes: Attributes) -> Entry | None:
     """An entry from its attributes; None if they are incomplete or not those of an account."""
-    guid, name = read_guid(attributes), read_text(attributes, "sAMAccountName")
+    guid, name = read_guid(attributes), _first(attributes, "sAMAccountName")
     control, computed = (
         read_number(attributes, "userAccountControl"),
         read_number(attributes, "msDS-User-Account-Control-Computed"),
@@ -68,7 +90,7 @@ def read_entry(dn: str, attributes: Attributes) -> Entry | None:
         return None
     return Entry(
         guid,
-        name.lower() if name.isascii() else name,  # the lower case of some non-ASCII letters is ASCII
+        name.lower() if all(each.isascii() or not each.lower().isascii() for each in name) else name,
         dn,
         read_text(attributes, "displayName") or None,
         mailbox(read_text(attributes, "mail")) or "",
@@ -77,6 +99,18 @@ def read_entry(dn: str, attributes: Attributes) -> Entry | None:
         bool(computed & _LOCKED),
         changed == 0 or bool(computed & _PASSWORD_EXPIRED),
     )
+
+
+def is_account_name(name: str) -> bool:
+    """Whether an account's name in its directory can be its name here, in lower case.
+
+    What Active Directory's own tools refuse cannot: some of it has a meaning in paths, in lists, in the audit log, or before a
+    domain. Neither can characters that are not seen, letters that this Python does not know (a database may know their lower
+    case), and a letter that looks different and is ASCII in lower case (the Kelvin sign): with it, a name would be another's.
+    """
+    if not name.strip(".") or name != name.strip() or name != name.lower() or not _FORBIDDEN.isdisjoint(name):
+        return False
+    return all(character == " " or unicodedata.category(character)[0] not in "CZ" for character in name)
 
 
 def read_guid(attributes: Attributes) -> str | None:
@@ -92,8 +126,12 @@ def read_sids(attributes: Attributes, name: str) -> frozenset[str]:
 
 def read_text(attributes: Attributes, name: str) -> str:
     """An attribute's first value; empty if there is none."""
+    return _first(attributes, name).strip()
+
+
+def _first(attributes: Attributes, name: str) -> str:
     values = attributes.get(name.lower()) or [b""]
-    return values[0].decode("utf-8", "replace").strip()
+    return values[0].decode("utf-8", "replace")
 
 
 def read_number(attributes: Attributes, name: str) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
@@ -30,18 +31,29 @@ class Policy(NamedTuple):
 
     threshold: int
     window: timedelta
+    assumed: bool = False
+    """It could not be read."""
 
 
-STRICTEST = Policy(2, timedelta(days=1))
+STRICTEST = Policy(2, timedelta(days=1), assumed=True)
 """Assumed for an account whose own policy cannot be read."""
 
 
+class Reserve(Enum):
+    """Who tries, as far as the account's last tries before a lock-out are concerned."""
+
+    NOBODY = "nobody has a try of their own: the account never logged in"
+    OTHERS = "a try is kept for the networks that the account logged in from, and this is none of them"
+    OWN = "this is one of them"
+
+
 class DirectoryCount(NamedTuple):
-    """What the directory says of an account: its policy, and the wrong passwords it counted."""
+    """What the directory says of an account: its policy, the wrong passwords it counted, and when the password was last set."""
 
     policy: Policy
     wrong: int
     last: datetime | None
+    password_set_at: datetime | None = None
 
 
 class LocalCount(NamedTuple):
@@ -50,6 +62,14 @@ class LocalCount(NamedTuple):
     wrong: int = 0
     under_way: int = 0
     last: datetime | None = None
+    password_set_at: datetime | None = None
+    """When the password that the wrong ones were tried for was set, by the directory's own clock."""
+
+    def since(self, password_set_at: datetime | None) -> LocalCount:
+        """What still counts now that the password is one set at an instant: a newer password starts anew."""
+        before = self.password_set_at
+        is_newer = password_set_at is not None and (before is None or password_set_at > before)
+        return self._replace(wrong=0, password_set_at=password_set_at) if is_newer else self
 
     def may_be_missing(self, asked_at: datetime) -> bool:
         """Whether the directory may not have counted one of them yet when it was asked."""
@@ -66,22 +86,39 @@ class Attempt:
         self.right = False
 
 
-def could_lock(directory: DirectoryCount, local: LocalCount, now: datetime) -> bool:
-    """Whether one more password could lock the account if it and all those under way were wrong; pure."""
+def could_lock(directory: DirectoryCount, local: LocalCount, now: datetime, reserve: Reserve = Reserve.NOBODY) -> bool:
+    """Whether one more password could lock the account, or take the try that is kept for somebody else, if it and all those under
+    way were wrong; pure.
+
+    Of a threshold of 2 nothing can be kept. If that is only assumed, the account's own networks have one try more.
+    """
+    threshold = directory.policy.threshold
     recent = directory.last is not None and directory.last > now - directory.policy.window - _CLOCKS
-    before = max(local.wrong, directory.wrong if recent else 0) + local.under_way
-    return 0 < directory.policy.threshold <= before + 1
+    before = max(local.since(directory.password_set_at).wrong, directory.wrong if recent else 0) + local.under_way
+    if reserve is Reserve.OTHERS and threshold > STRICTEST.threshold:
+        before += 1
+    if reserve is Reserve.OWN and directory.policy.assumed:
+        before -= 1
+    return 0 < threshold <= before + 1
 
 
 @contextmanager
-def attempting(reader: Reader, guid: str, now: datetime) -> Iterator[Attempt]:
-    """An attempt to log in with an account, counted from before its password is sent until its outcome is known.
+def attempting(
+    reader: Reader, guid: str, directory: DirectoryCount, now: datetime, reserve: Reserve = Reserve.NOBODY
+) -> Iterator[Attempt | None]:
+    """An attempt to log in with an account, counted from before its password is sent until its outcome is known; None, and not
+    counted, if it could lock the account.
 
     One that was right stays under way until `forget`, which belongs to the login's own transaction. Raises StoreError.
     """
     with reader.database.recording() as connection:
         attempt = Attempt(_read(connection, guid, now))
-        _write(connection, guid, under_way=attempt.earlier.under_way + 1, under_way_until=now + _ABANDONED)
+        refused = could_lock(directory, attempt.earlier, now, reserve)
+        if not refused:
+            _write(connection, guid, under_way=attempt.earlier.under_way + 1, under_way_until=now + _ABANDONED)
+    if refused:
+        yield None
+        return
     try:
         yield attempt
     finally:
@@ -89,8 +126,10 @@ def attempting(reader: Reader, guid: str, now: datetime) -> Iterator[Attempt]:
             with reader.database.recording() as connection:
                 _end(connection, guid)
                 if attempt.wrong_for is not None:
-                    wrong = _read(connection, guid, now).wrong + 1
-                    _write(connection, guid, wrong=wrong, last_wrong_at=now, wrong_until=now + attempt.wrong_for)
+                    count = _read(connection, guid, now).since(directory.password_set_at)
+                    until = now + attempt.wrong_for
+                    values = {"wrong": count.wrong + 1, "last_wrong_at": now, "wrong_until": until}
+                    _write(connection, guid, **values, password_set_at=count.password_set_at)
 
 
 def forget(connection: Connection, guid: str) -> None:
@@ -117,7 +156,8 @@ def _read(connection: Connection, guid: str, now: datetime) -> LocalCount:
         return LocalCount()
     counts = row.wrong_until is not None and row.wrong_until > now
     goes_on = row.under_way_until is not None and row.under_way_until > now
-    return LocalCount(row.wrong if counts else 0, row.under_way if goes_on else 0, row.last_wrong_at if counts else None)
+    under_way = row.under_way if goes_on else 0
+    return LocalCount(row.wrong, under_way, row.last_wrong_at, row.password_set_at) if counts else LocalCount(under_way=under_way)
 
 
 def _write(connection: Connection, guid: str, **values: Any) -> None:

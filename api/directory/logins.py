@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
+from ldap3.utils.conv import escape_filter_chars
 from sqlalchemy import Row, select
 
-from api.authentication.logins import LoggedIn, LoginRefused, is_delayed, open_session, record_failure, refuse_address
+from api.authentication import account_failures
+from api.authentication.account_failures import Tries
+from api.authentication.logins import LoggedIn, LoginRefused, open_session, record_failure, refuse_address
 from api.directory import accounts as directory_accounts
 from api.directory import lockout
 from api.directory.controllers import Undecided
-from api.directory.domains import Domain, Domains, can_be_password
-from api.directory.entries import Entry
-from api.directory.lockout import DirectoryCount
+from api.directory.domains import NOBODY, NOBODY_CONDITION, NOBODYS_PASSWORD, Domain, Domains
+from api.directory.entries import WRONG, Entry
+from api.directory.lockout import DirectoryCount, Reserve
+from api.directory.settings import can_be_password
 from api.state import accounts
 from api.state.policies import Policies
 from api.state.reader import Reader
@@ -25,6 +30,9 @@ from reconciler.access.resources import Team
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
+from reconciler.wording.text import printable
+
+_log = logging.getLogger("accord.api")
 
 
 class _Verified(NamedTuple):
@@ -35,6 +43,15 @@ class _Verified(NamedTuple):
     sids: frozenset[str]
     previous: Entry | None
     """The account that had this name here before, as the directory has it now; None if it is gone, or if there was none."""
+
+
+class _Refused(NamedTuple):
+    """A login that the directory refuses, or that it must not be asked about; of an account, if it has one."""
+
+    reason: str
+    domain: Domain | None = None
+    entry: Entry | None = None
+    password_was_right: bool = False
 
 
 def is_for_directory(domains: Domains, reader: Reader, name: str) -> bool:
@@ -52,58 +69,93 @@ def log_in(
     """Open a session. Raises LoginRefused, TooManyFailures, DirectoryUnavailable or StoreError."""
     policies = keeper.now().policies
     refuse_address(reader, address, now)
-    verified = _verify(domains, reader, name, password, now)
+    verified = _verify(domains, reader, name, password, address, policies, now)
     if isinstance(verified, _Verified):
         directory_accounts.resolve_groups(reader, reader.database, domains, verified.domain, now)
     with reader.database.recording() as connection:
-        found = _account(connection, domains, verified, now) if isinstance(verified, _Verified) else verified
+        found = _account(connection, domains, verified, now) if isinstance(verified, _Verified) else verified.reason
         if isinstance(found, directory_accounts.Known):
             account = accounts.require(accounts.find(connection, found.name), found.name)
-            refusal = _standing(connection, account, address, now)
+            refusal = _standing(connection, account, address)
             if refusal is None:
                 return open_session(connection, account, None, address, policies, now)
             found = refusal
-        name = _fail(connection, verified, found, address, policies, now)
+        name = _fail(connection, domains, verified, found, address, policies, now)
     raise LoginRefused(found, name)
 
 
-def _verify(domains: Domains, reader: Reader, name: str, password: str, now: datetime) -> _Verified | str:
-    """What the directory says of the account, or why the login is refused. Raises DirectoryUnavailable."""
+def _verify(
+    domains: Domains, reader: Reader, name: str, password: str, address: Address | None, policies: Policies, now: datetime
+) -> _Verified | _Refused:
+    """What the directory says of the account, or why the login is refused. Raises DirectoryUnavailable.
+
+    Every way to a refusal takes the same steps, so that the time says nothing of the name: a search, a bind, a reading.
+    """
     target = domains.target(name)
-    if target is None or not can_be_password(password):
-        return "unknown-account" if target is None else "password-not-sent"
-    domain = target.domain
-    found_as = domain.find(target.condition)
-    if found_as is None:
-        return "unknown-account"
-    entry, count = found_as
-    refusal = _send(domain, reader, entry, count, password, now)
-    if refusal is not None:
-        return refusal
+    domain, condition = target or (domains.all[0], NOBODY_CONDITION)
+    entry, count = domain.find(condition)
+    if entry.guid == NOBODY:
+        password = NOBODYS_PASSWORD  # what was typed is nobody else's business
+    with reader.database.reading() as connection:
+        tries = account_failures.read_tries(connection, entry.guid, address, now)
+    refusal: str | None
+    if tries.must_wait(policies, now):
+        refusal = "too-many-failures"
+        domain.bind_as_nobody()
+    elif not can_be_password(password):
+        refusal = WRONG
+        domain.bind_as_nobody()
+    else:
+        refusal = _send(domain, reader, entry, count, password, _reserve(tries), now)
     found = domain.read(entry.guid)  # after the bind, which may have locked or unlocked the account
-    if found is None:
-        return "unknown-account"
+    if found is None or entry.guid == NOBODY:
+        return _Refused("unknown-account")
+    if refusal is not None:
+        return _Refused(refusal, domain, entry)
     refusal = found.entry.refusal(now)
-    return refusal or _Verified(domain, *found, _previous(domains, reader, domain, found.entry))
+    if refusal is not None:
+        return _Refused(refusal, domain, entry, password_was_right=True)
+    return _Verified(domain, *found, _previous(domains, reader, domain, found.entry))
 
 
-def _send(domain: Domain, reader: Reader, entry: Entry, count: DirectoryCount, password: str, now: datetime) -> str | None:
+def _reserve(tries: Tries) -> Reserve:
+    if not tries.anywhere:
+        return Reserve.NOBODY
+    return Reserve.OWN if tries.known else Reserve.OTHERS
+
+
+def _send(
+    domain: Domain, reader: Reader, entry: Entry, count: DirectoryCount, password: str, reserve: Reserve, now: datetime
+) -> str | None:
     """Send an account's password unless that could lock it; why it is refused, if it is. Raises DirectoryUnavailable."""
     if count.policy.threshold == 0:
-        return None if domain.controllers.accepts(entry.dn, password) else "wrong-password"
-    with lockout.attempting(reader, entry.guid, now) as attempt:
-        if attempt.earlier.may_be_missing(now):
+        return domain.controllers.refuses(entry.dn, password)
+    refusal: str | None = "near-lock-out-in-directory"
+    with lockout.attempting(reader, entry.guid, count, now, reserve) as attempt:
+        if attempt is not None and attempt.earlier.may_be_missing(now) and entry.guid != NOBODY:
             count = domain.lockout(entry.dn)
-        if lockout.could_lock(count, attempt.earlier, now):
-            return "near-lock-out-in-directory"
-        try:
-            attempt.right = domain.controllers.accepts(entry.dn, password)
-        except Undecided:
-            attempt.wrong_for = count.policy.window
-            raise
-        if not attempt.right:
-            attempt.wrong_for = count.policy.window
-    return None if attempt.right else "wrong-password"
+        if attempt is not None and not lockout.could_lock(count, attempt.earlier, now, reserve):
+            try:
+                refusal = domain.controllers.refuses(entry.dn, password)
+            except Undecided:
+                attempt.wrong_for = count.policy.window
+                raise
+            attempt.right = refusal is None
+            if refusal == WRONG and entry.guid != NOBODY:
+                attempt.wrong_for = count.policy.window
+            return refusal
+    domain.bind_as_nobody()
+    return refusal
+
+
+def pretend(domains: Domains, reader: Reader, name: str, now: datetime) -> None:
+    """Take the time that a directory takes to refuse a login, without the password. Raises DirectoryUnavailable."""
+    domain = domains.all[0]
+    domain.find(f"(sAMAccountName={escape_filter_chars(name)})")
+    with reader.database.reading() as connection:
+        account_failures.read_tries(connection, NOBODY, None, now)
+    domain.bind_as_nobody()
+    domain.read(NOBODY)
 
 
 def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) -> Entry | None:
@@ -119,6 +171,7 @@ def _previous(domains: Domains, reader: Reader, domain: Domain, entry: Entry) ->
 def _account(connection: Connection, domains: Domains, verified: _Verified, now: datetime) -> directory_accounts.Known | str:
     """The account that logs in, in sync with its directory, or why the login is refused."""
     domain, entry = verified.domain, verified.entry
+    lockout.forget(connection, entry.guid)
     name = domains.account_name(domain, entry)
     other = directory_accounts.find(connection, name=name)
     known = directory_accounts.find(connection, guid=entry.guid)
@@ -142,17 +195,14 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
     teams = directory_accounts.teams_of(verified.sids, directory_accounts.read_mapping(connection, domains, domain))
     events += directory_accounts.sync(connection, known, name, entry, teams, now)
     directory_accounts.mark_read(connection, [known.user_id], now)
-    lockout.forget(connection, entry.guid)
     directory_accounts.record(connection, domain.settings.dns_name, events, now)
     return directory_accounts.find(connection, guid=entry.guid) or "unknown-account"
 
 
-def _standing(connection: Connection, account: Row[Any], address: Address | None, now: datetime) -> str | None:
+def _standing(connection: Connection, account: Row[Any], address: Address | None) -> str | None:
     """Why an account that its directory accepts may not log in here."""
     if accounts.is_disabled(account):
         return "account-disabled"
-    if is_delayed(account, address, now):
-        return "too-many-failures"
     query = select(tables.teams.c.permitted_ips).join(tables.directory_memberships)
     lists = connection.execute(query.where(tables.directory_memberships.c.user_id == account.id)).scalars()
     teams = [Team("", permitted_ips=tuple(orjson.loads(text))) for text in lists]
@@ -160,12 +210,27 @@ def _standing(connection: Connection, account: Row[Any], address: Address | None
 
 
 def _fail(
-    connection: Connection, verified: _Verified | str, refusal: str, address: Address | None, policies: Policies, now: datetime
+    connection: Connection,
+    domains: Domains,
+    verified: _Verified | _Refused,
+    refusal: str,
+    address: Address | None,
+    policies: Policies,
+    now: datetime,
 ) -> str:
     """Record a failure. Returns the account's name, if it has one here."""
-    account = None
-    if isinstance(verified, _Verified):
-        known = directory_accounts.find(connection, guid=verified.entry.guid)
-        account = accounts.find(connection, known.name) if known else None
-    record_failure(connection, account, refusal, address, policies, now)
-    return "" if account is None else str(account.name)
+    name, source = "", ""
+    if verified.domain is not None and verified.entry is not None:
+        entry, dns_name = verified.entry, verified.domain.settings.dns_name
+        known = directory_accounts.find(connection, guid=entry.guid)
+        name = known.name if known else domains.account_name(verified.domain, entry)
+        if known is None and (not directory_accounts.is_usable(name) or accounts.find(connection, name) is not None):
+            name, source = "", f"{printable(entry.name)}@{dns_name}"
+            if refusal in ("name-not-usable", "name-taken"):
+                _log.warning("%s has the right password and cannot log in: %s", source, refusal)
+        if refusal == WRONG:
+            account_failures.record(connection, entry.guid, known and known.user_id, address, now)
+        if isinstance(verified, _Refused) and verified.password_was_right:
+            lockout.forget(connection, entry.guid)
+    record_failure(connection, name, refusal, address, policies, now, source=source)
+    return name

@@ -50,6 +50,8 @@ class DirectorySettings(NamedTuple):
     """How often accounts with sessions or tokens are re-read."""
     grace: timedelta
     """How long access lasts while no controller answers."""
+    upn_suffixes: tuple[str, ...]
+    """In lower case: what follows the `@` in user principal names of this domain, besides its DNS name."""
     switch_off_share: float
     """The share of the accounts read that one cycle may disable, in percent. It may always disable five."""
 
@@ -63,10 +65,11 @@ class BadDirectory(Exception):
     """The settings of a directory are unusable; the message says which, and why."""
 
 
+_SUFFIX = re.compile(r"[^\s@\\/]{1,255}")
 _KNOWN = frozenset(
     (
         "netbios_name", "dns_name", "controllers", "ca_file", "user_base", "group_base", "service_account", "secret",
-        "secret_file", "try_time", "total_time", "results", "waiting", "resync", "grace", "switch_off_share",
+        "secret_file", "try_time", "total_time", "results", "waiting", "resync", "grace", "switch_off_share", "upn_suffixes",
     )
 )  # fmt: skip
 
@@ -80,6 +83,10 @@ def read_directories(tables: Mapping[str, Any], environment: Mapping[str, str]) 
         names = [getattr(each, attribute).lower() for each in found]
         if len(set(names)) < len(names):
             raise BadDirectory(f"two directories have the same `{attribute}`")
+    named = [suffix for each in found for suffix in (each.dns_name, *each.upn_suffixes)]
+    twice = next((suffix for suffix in named if named.count(suffix) > 1), None)
+    if twice is not None:
+        raise BadDirectory(f"`{twice}` in `upn_suffixes` belongs to another directory as well, or is listed twice")
     return found
 
 
@@ -111,6 +118,9 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
     dns_name = text("dns_name").lower()
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", dns_name):
         raise refuse(f"`dns_name` must be a domain's full name, such as `corp.example.org`, not `{dns_name}`")
+    suffixes = table.get("upn_suffixes", [])
+    if not isinstance(suffixes, list) or not all(isinstance(each, str) and _SUFFIX.fullmatch(each) for each in suffixes):
+        raise refuse("`upn_suffixes` must be a list of what follows the `@` in user principal names, such as `example.com`")
     urls = table.get("controllers")
     if not isinstance(urls, list) or not urls:
         raise refuse("`controllers` must be a list of addresses, such as `ldaps://dc1.corp.example.org`")
@@ -140,6 +150,7 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
         waiting=int(number("waiting", 4, 1, 100)),
         resync=duration("resync", "5m"),
         grace=duration("grace", "4h"),
+        upn_suffixes=tuple(each.lower() for each in suffixes),
         switch_off_share=number("switch_off_share", 10, 0, 100),
     )
 
@@ -170,4 +181,12 @@ def _secret(name: str, table: Mapping[str, Any], environment: Mapping[str, str],
             raise refuse(f"`secret_file` names `{table['secret_file']}`, which cannot be read") from None
     if not secret:
         raise refuse(f"the service account's secret is missing; name a `secret_file`, or set {variable}")
+    if not can_be_password(secret):
+        raise refuse("the service account's secret is not UTF-8, or contains a NUL; no directory has such a password")
     return secret
+
+
+def can_be_password(text: str) -> bool:
+    """Whether text can be the password of a bind: not empty, or the bind would be unauthenticated and succeed (RFC 4513, 5.1.2);
+    no NUL, at which a controller may cut it off; and text that UTF-8 can hold. What else is right, the directory decides."""
+    return bool(text) and "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

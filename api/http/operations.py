@@ -18,13 +18,14 @@ from api.authentication.authority import Access, CallersAuthority, Terms
 from api.authentication.principal import Principal
 from api.http.admission import Admission
 from api.http.checking import JSON, check, read_body, read_query, receive, validator
-from api.http.schemas import NAME, Schema, ref
+from api.http.schemas import ACCOUNT, NAME, Schema, ref
 
 MAX_BODY = 64 * 1024
 """Bytes."""
 ACTOR = "accord.actor"
 """Where the environment of a request keeps the name of its caller, for logs."""
 NAMED: Mapping[str, Schema] = {"name": NAME}
+NAMED_ACCOUNT: Mapping[str, Schema] = {"name": ACCOUNT}
 """The path parameters of a resource that has a name."""
 
 

@@ -12,10 +12,12 @@ Schema = dict[str, Any]
 NO_NUL = "^[^\\u0000]*$"
 NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$"
 """No control characters either, nor characters that make text look like other text."""
-NAME: Schema = {"type": "string", "pattern": accounts.NAME.pattern, "examples": ["alice"]}
-"""The name of an account, a team or an issuer, as requests give it."""
+NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$", "examples": ["web"]}
+"""The name of a team or an issuer."""
+ACCOUNT: Schema = {"type": "string", "pattern": accounts.NAME.pattern, "examples": ["alice"]}
+"""The name of an account."""
 SHOWN_NAME: Schema = {"type": "string", "examples": ["alice"]}
-"""The same in an answer. What was a name once may look otherwise."""
+"""Either in an answer. What was a name once may look otherwise."""
 LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-10-31T18:00:00Z"]}
 COMING: Schema = {**INSTANT, "examples": ["2099-12-31T18:00:00Z"]}
@@ -58,7 +60,8 @@ NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 
 
 PATTERNS = {
-    NAME["pattern"]: "must be a name: up to 64 small letters, digits, `.`, `_`, `-` and `@`, a letter or digit first",
+    NAME["pattern"]: "must be a name: up to 64 small letters, digits, `.`, `_` and `-`, a letter or digit first",
+    ACCOUNT["pattern"]: "must be an account's name: up to 64 characters, no capital letter, `/` or `\\`, no space at an end",
     NO_NUL: "must not contain NUL characters",
     NO_CONTROL: "must be one line without control characters",
     NOTE["pattern"]: "must be lines without control characters",
@@ -152,7 +155,7 @@ _DECISION_REQUEST: dict[str, Schema] = {
         "description": "What the subject wants to do with the issuer's certificates. All actions need the same permission.",
     },
     "at": {**COMING, "description": "A future instant, judged by what is declared now. One in the past is refused."},
-    "subject": {**NAME, "description": "Another account. The caller needs the right to decide for it."},
+    "subject": {**ACCOUNT, "description": "Another account. The caller needs the right to decide for it."},
     "address": {**ADDRESS, "description": "The subject's address. Without it, no permitted-IP rule is satisfied."},
 }
 _ACCOUNT_TYPE = _one_of("person", "application")
@@ -304,8 +307,8 @@ COMPONENTS: dict[str, Schema] = {
             "passwordSetAt": nullable(INSTANT),
             "passwordExpiresAt": nullable({**INSTANT, "description": "When a generated password expires, until it is changed."}),
             "passwordChangeRequired": {"type": "boolean"},
-            "failedLogins": {"type": "integer"},
-            "nextLoginAt": nullable(INSTANT),
+            "failedLogins": {"type": "integer", "description": "In a row, at all networks."},
+            "nextLoginAt": {**nullable(INSTANT), "description": "When the network that must wait longest may try again."},
             "tokens": ref("TokenList"),
         }
     ),
@@ -374,7 +377,7 @@ COMPONENTS: dict[str, Schema] = {
             },
             "issuer": NAME,
             "team": NAME,
-            "owner": {**NAME, "description": "Another account that the caller may decide for. Default: the caller."},
+            "owner": {**ACCOUNT, "description": "Another account that the caller may decide for. Default: the caller."},
             **_FOLLOWED,
         },
         optional=("owner", *_FOLLOWED),

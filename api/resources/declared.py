@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from api.errors import Declared, NotFound
-from api.http.operations import NAMED, Call, operation
+from api.http.operations import NAMED, NAMED_ACCOUNT, Call, operation
 from api.http.schemas import PAGE
 from api.resources.base import Resource
 from api.state import declared
@@ -27,7 +27,7 @@ def refusal(doing: Literal["Create", "Change", "Delete"], kind: Kind, tag: str) 
         tag=tag,
         status=409,  # it never succeeds
         errors=() if making else (404,),
-        path={} if making else NAMED,
+        path={} if making else NAMED_ACCOUNT if kind == "User" else NAMED,
     )
     def refuse(self: Resource, call: Call, name: str | None = None) -> None:
         """Done in the config repository only."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api import administration
 from api.authentication.password_changes import PasswordChange, change_own
-from api.http.operations import NAMED, Call, operation
+from api.http.operations import NAMED_ACCOUNT, Call, operation
 from api.http.schemas import Schema
 from api.resources import me, users
 from api.resources.base import Resource
@@ -46,7 +46,7 @@ class UserPassword(Resource):
         body="PasswordSet",
         status=204,
         errors=(404, 409),
-        path=NAMED,
+        path=NAMED_ACCOUNT,
         fresh=True,
     )
     def on_put(self, call: Call, name: str) -> None:
@@ -71,7 +71,7 @@ class UserPasswordReset(Resource):
         tag=users.TAG,
         status=204,
         errors=(404, 409),
-        path=NAMED,
+        path=NAMED_ACCOUNT,
         query=_REVOKE_TOKENS,
         fresh=True,
     )
@@ -89,7 +89,7 @@ class UserPasswordChange(Resource):
         tag=users.TAG,
         status=204,
         errors=(404, 409),
-        path=NAMED,
+        path=NAMED_ACCOUNT,
         query=_END_SESSIONS | _REVOKE_TOKENS,
         fresh=True,
     )

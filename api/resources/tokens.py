@@ -6,7 +6,7 @@ from typing import Any
 
 from api.authentication import api_tokens, credentials
 from api.authentication.api_tokens import TokenRequest
-from api.http.operations import NAMED, Call, operation
+from api.http.operations import NAMED_ACCOUNT, Call, operation
 from api.resources import me, users
 from api.resources.base import Resource
 from api.resources.users import access_with
@@ -58,7 +58,9 @@ class MyToken(Resource):
 class UserTokens(Resource):
     """The API tokens of one account."""
 
-    @operation("List a user's tokens", access="administrator", tag=users.TAG, response="TokenList", errors=(404,), path=NAMED)
+    @operation(
+        "List a user's tokens", access="administrator", tag=users.TAG, response="TokenList", errors=(404,), path=NAMED_ACCOUNT
+    )
     def on_get(self, call: Call, name: str) -> Any:
         """The live ones."""
         return credentials.list_credentials(self.service.reader, access_with(self.service, name).accounts[name].id, call.now)
@@ -71,7 +73,7 @@ class UserTokens(Resource):
         status=201,
         response="NewToken",
         errors=(404, 409),
-        path=NAMED,
+        path=NAMED_ACCOUNT,
         fresh=True,
     )
     def on_post(self, call: Call, name: str) -> Any:
@@ -88,7 +90,7 @@ class UserToken(Resource):
         tag=users.TAG,
         status=204,
         errors=(404,),
-        path={**NAMED, **_TOKEN_PATH},
+        path={**NAMED_ACCOUNT, **_TOKEN_PATH},
         fresh=True,
     )
     def on_delete(self, call: Call, name: str, token_id: str) -> None:

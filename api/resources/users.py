@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from api import administration
-from api.authentication import credentials
+from api.authentication import account_failures, credentials
 from api.errors import NotFound
-from api.http.operations import NAMED, Call, operation
+from api.http.operations import NAMED_ACCOUNT, Call, operation
 from api.http.schemas import INSTANT, NAME, NO_CONTROL, PAGE
 from api.resources.base import Resource
 from api.resources.declared import refusal
@@ -55,13 +55,15 @@ class Users(Resource):
 class User(Resource):
     """One user."""
 
-    @operation("Show a user", access="administrator", tag=TAG, response="User", errors=(404,), path=NAMED)
+    @operation("Show a user", access="administrator", tag=TAG, response="User", errors=(404,), path=NAMED_ACCOUNT)
     def on_get(self, call: Call, name: str) -> Any:
         """With teams, issuers, the file that declares it, logins and tokens."""
         access = access_with(self.service, name)
         summary = users.find_user(self.service.reader, name)
         with self.service.database.reading() as connection:
             account = accounts.find(connection, name)
+            key = "" if account is None else account_failures.key_of(account.id, account.guid)
+            failures, next_login = account_failures.overview(connection, key, access.policies, call.now)
         if summary is None or account is None:
             raise NotFound(f"there is no account `{name}`")
         teams = access.teams(name, call.now)
@@ -74,8 +76,8 @@ class User(Resource):
             "passwordSetAt": account.password_set_at and format_instant(account.password_set_at),
             "passwordExpiresAt": account.password_expires_at and format_instant(account.password_expires_at),
             "passwordChangeRequired": accounts.must_change_password(account, call.now),
-            "failedLogins": account.failed_logins or 0,
-            "nextLoginAt": account.next_login_at and format_instant(account.next_login_at),
+            "failedLogins": failures,
+            "nextLoginAt": next_login and format_instant(next_login),
             "tokens": credentials.list_credentials(self.service.reader, account.id, call.now),
         }
 
@@ -94,12 +96,12 @@ def access_with(service: Service, name: str) -> AccessSnapshot:
 class UserDisabled(Resource):
     """The administrators' own switch, for emergencies. Git has another, which is declared."""
 
-    @operation("Disable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED, fresh=True)
+    @operation("Disable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED_ACCOUNT, fresh=True)
     def on_put(self, call: Call, name: str) -> None:
         """At once; its sessions and tokens end. Only the same switch enables it again."""
         administration.set_disabled(call.authority, name, True)
 
-    @operation("Enable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED, fresh=True)
+    @operation("Enable a user", access="administrator", tag=TAG, status=204, errors=(404, 409), path=NAMED_ACCOUNT, fresh=True)
     def on_delete(self, call: Call, name: str) -> None:
         """Undoes the administrators' switch. What Git or the directory switched off stays off."""
         administration.set_disabled(call.authority, name, False)
@@ -108,7 +110,7 @@ class UserDisabled(Resource):
 class UserUnlock(Resource):
     """Failed logins."""
 
-    @operation("Unlock a user", access="administrator", tag=TAG, status=204, errors=(404,), path=NAMED, fresh=True)
+    @operation("Unlock a user", access="administrator", tag=TAG, status=204, errors=(404,), path=NAMED_ACCOUNT, fresh=True)
     def on_post(self, call: Call, name: str) -> None:
         """Forgets the account's failed logins, so that it can log in at once."""
         administration.unlock(call.authority, name)

@@ -13,13 +13,17 @@ from reconciler.store import tables
 from reconciler.store.engine import Connection
 from reconciler.store.tables import Instant
 
-NAME = re.compile("^[a-z0-9][a-z0-9._@-]{0,63}$")
-"""Names of accounts. Git declares names without `@`; accounts of all directories but the first are called `name@domain`."""
-NO_FAILURES: dict[str, Any] = {"failed_logins": 0, "next_login_at": None}
+LONGEST_NAME = 64
+_INNER, _OUTER = (f"[^\\u0000-\\u001f\\u007f/\\\\A-Z{more}]" for more in ("", " "))
+NAME = re.compile(f"^{_OUTER}({_INNER}{{0,{LONGEST_NAME - 2}}}{_OUTER})?$")
+"""Names of accounts, in lower case. What Git declares is narrower. A directory's account has the name that it has there, if that
+can be one here, and in all directories but the first it is followed by the domain: `name@domain`."""
 _users, _states, _members = tables.users.c, tables.account_states.c, tables.memberships.c
 WITH_STATES = tables.users.outerjoin(tables.account_states, _states.user_id == _users.id)
 """Accounts with what the runtime knows of them."""
-_JOINED = select(tables.users, *[column for column in _states if column.name != "user_id"]).select_from(WITH_STATES)
+_JOINED = select(
+    tables.users, *[column for column in _states if column.name != "user_id"], tables.directory_accounts.c.guid
+).select_from(WITH_STATES.outerjoin(tables.directory_accounts, tables.directory_accounts.c.user_id == _users.id))
 _FIND = _JOINED.where(_users.name == bindparam("name"))
 SWITCHES = {
     "git": ("u", _users.disabled_by_git),

@@ -209,8 +209,16 @@ account_states = Table(
     _flag("disabled_by_administrator"),
     Column("last_login_at", Instant),
     Column("last_login_address", Text),
-    Column("failed_logins", Integer, nullable=False, server_default="0"),
-    Column("next_login_at", Instant),
+)
+account_networks = Table(
+    "account_networks",
+    metadata,
+    Column("account", String(36), primary_key=True),  # an account's ID, or its GUID in its directory
+    Column("network", String(64), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), index=True),  # NULL: it does not exist here yet
+    Column("last_login_at", Instant),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("last_failed_at", Instant),
 )
 tokens = Table(
     "tokens",
@@ -258,6 +266,7 @@ directory_attempts = Table(
     Column("wrong_until", Instant),
     Column("under_way", Integer, nullable=False, server_default="0"),
     Column("under_way_until", Instant),
+    Column("password_set_at", Instant),  # of the password that was tried, by the directory's clock
 )
 audit = Table(
     "audit",

@@ -30,7 +30,11 @@ def test_a_caller_that_may_decide_for_an_account_may_give_its_address(world: Wor
         ({"issuer": 3}, "the body: `issuer` must be text", "#/issuer"),
         ({"issuer": ""}, "the body: `issuer` must not be empty", "#/issuer"),
         ({"issuer": "x" * 65}, "the body: `issuer` may have at most 64 characters", "#/issuer"),
-        ({"issuer": "tls", "subject": "Bob"}, "the body: `subject` must be a name: up to 64 small letters, …", "#/subject"),
+        (
+            {"issuer": "tls", "subject": "Bob"},
+            "the body: `subject` must be an account's name: up to 64 characters, …",
+            "#/subject",
+        ),
         ({"issuer": "tls", "at": "soon"}, "the body: `at` must be an instant (`date-time` of RFC 3339) such as …", "#/at"),
         (
             {"issuer": "tls", "address": "here"},

@@ -95,8 +95,19 @@ def test_failed_logins_that_no_longer_count_are_deleted(world: World) -> None:
     past, future = "2020-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"
     for address, failed, until in (("old", past, past), ("waiting", past, future), ("new", future, past)):
         world.execute(f"INSERT INTO login_failures VALUES ('{address}', 7, '{failed}', '{until}')")
+    for network, logged_in, failed in (
+        ("old", "NULL", f"'{past}'"),
+        ("left", f"'{past}'", "NULL"),
+        ("failed", "NULL", f"'{future}'"),
+        ("home", f"'{future}'", "NULL"),
+    ):
+        world.execute(
+            "INSERT INTO account_networks (account, network, last_login_at, last_failed_at)"
+            f" VALUES ('1', '{network}', {logged_in}, {failed})"
+        )
     purge_all(world)
     assert names(world, "login_failures", "address") == ["new", "waiting"]
+    assert names(world, "account_networks", "network") == ["failed", "home"]
 
 
 def test_mails_that_were_sent_or_ended_long_ago_are_deleted_and_those_that_wait_are_not(

@@ -68,7 +68,10 @@ def test_names_without_an_account_are_counted_together(world: World) -> None:
 
 def test_a_flood_on_one_name_is_counted_too(world: World) -> None:
     world.set_password("alice")
-    world.execute("UPDATE account_states SET failed_logins = 99, next_login_at = '2999-01-01T00:00:00.000000Z'")
+    world.execute(
+        "INSERT INTO account_networks (account, network, failures, last_failed_at)"
+        " SELECT CAST(id AS TEXT), '203.0.113.250', 999, '2999-01-01T00:00:00.000000Z' FROM users"
+    )
     for _ in range(8):
         login(world, "alice", PASSWORD, 401, address="203.0.113.9")
     assert world.audit("login.fail") == []

@@ -9,8 +9,10 @@ import pytest
 from client import OFFICE, PASSWORD, World
 from scenario import resource, user
 
-from api.authentication import sessions
+from api.authentication import account_failures, sessions
 from reconciler.store.tables import instant_text
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def login(world: World, name: str, password: str = PASSWORD, code: int = 201, address: str = OFFICE) -> Any:
@@ -59,8 +61,11 @@ def test_a_login_from_an_address_that_is_not_permitted_is_refused_like_any_other
 def test_failures_delay_the_account_but_not_at_the_address_of_its_last_login(world: World) -> None:
     world.set_password("alice")
     login(world, "alice", address="198.51.100.7")
-    for _ in range(6):
+    for _ in range(5):
         login(world, "alice", "wrong password entirely", 401, address="203.0.113.9")
+    world.execute(
+        "UPDATE account_networks SET last_failed_at = '2999-01-01T00:00:00.000000Z' WHERE failures > 0"
+    )  # slow machines
     login(world, "alice", address="203.0.113.9", code=401)
     (counted,) = world.refusals()
     assert (counted["actor"], counted["reasons"]) == ("alice", {"too-many-failures": 1})
@@ -68,12 +73,51 @@ def test_failures_delay_the_account_but_not_at_the_address_of_its_last_login(wor
     login(world, "alice", address="203.0.113.9")  # the success has reset it
 
 
+def test_somebody_who_fails_from_one_address_keeps_nobody_out_elsewhere(world: World) -> None:
+    world.set_password("alice")
+    login(world, "alice", address="198.51.100.7")
+    world.execute(
+        "INSERT INTO account_networks SELECT account, '203.0.113.9', user_id, NULL, 40, '2999-01-01T00:00:00.000000Z'"
+        " FROM account_networks"
+    )  # they go on for days
+    login(world, "alice", address="203.0.113.9", code=401)
+    login(world, "alice", address="192.0.2.50")
+
+
+def test_no_number_of_addresses_guesses_on_and_known_ones_stay_free(world: World) -> None:
+    world.set_password("alice")
+    login(world, "alice", address="198.51.100.7")
+    for number in range(30):
+        world.execute(
+            f"INSERT INTO account_networks SELECT account, '203.0.113.{number}', user_id, NULL, 4, '2999-01-01T00:00:00.000000Z'"
+            " FROM account_networks WHERE network = '198.51.100.7'"
+        )
+    login(world, "alice", address="192.0.2.50", code=401)
+    login(world, "alice", address="198.51.100.7")
+    login(world, "alice", address="192.0.2.50")  # the success has reset it
+
+
+def test_whoever_knows_an_account_s_password_does_not_count_as_a_failure(world: World) -> None:
+    world.set_password("bob")
+    for _ in range(8):
+        login(world, "bob", address="10.21.3.4", code=401)
+    login(world, "bob", address="10.20.3.4")
+
+
+def test_an_address_that_nobody_knows_is_never_a_known_one(world: World) -> None:
+    world.set_password("alice")
+    with world.service.database.recording() as connection:
+        account_failures.succeed(connection, "7", 1, None, NOW)
+        tries = account_failures.read_tries(connection, "7", None, NOW)
+    assert (tries.known, tries.anywhere) == (False, False)
+
+
 def test_a_delay_survives_a_restart_and_an_unlock_ends_it(world: World) -> None:
     world.set_password("alice")
     for _ in range(6):
         login(world, "alice", "wrong password entirely", 401)
     # on a slow machine a restart may take longer than the delay
-    world.execute("UPDATE account_states SET next_login_at = '2999-01-01T00:00:00.000000Z' WHERE next_login_at IS NOT NULL")
+    world.execute("UPDATE account_networks SET last_failed_at = '2999-01-01T00:00:00.000000Z'")
     world.restart()
     login(world, "alice", code=401)
     world.caller("root")("POST", "/users/alice/unlock", 204)
@@ -158,8 +202,9 @@ def test_policies_may_set_extreme_durations(world: World) -> None:
     session = login(world, "alice")
     world.with_secret(session["token"])("GET", "/me", 200)
     assert session["expiresAt"] > "2999"
-    world.execute("UPDATE account_states SET failed_logins = 60")
-    login(world, "alice", "wrong password entirely", 401)
+    for address in ("127.0.0.1", "203.0.113.9"):
+        login(world, "alice", "wrong password entirely", 401, address=address)
+    world.execute("UPDATE account_networks SET failures = 60 WHERE network = '203.0.113.9'")
     assert world.caller("root")("GET", "/users/alice", 200)["nextLoginAt"] > "2999"
 
 

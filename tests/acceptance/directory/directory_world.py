@@ -12,6 +12,7 @@ import samba_domain
 from fake_controller import FakeController
 from samba_domain import SambaDomain
 from scenario import Accord, team
+from waiting import until
 
 sys.path.append(str(Path(__file__).parent.parent / "api"))
 
@@ -91,7 +92,17 @@ class DirectoryWorld(World):
 
     def refused(self, name: str, password: str = samba_domain.PASSWORD) -> str:
         """Fail to log in; the reason in the audit log."""
-        before = len(self.refusals())
+        before = len(self.refusals()), len(self.audit("login.fail"))
         self.login(name, password, 401)
-        counted = self.refusals()[before:]
-        return next(iter(counted[0]["reasons"])) if counted else str(self.audit("login.fail")[-1]["detail"]["reason"])
+        found: list[str] = []
+
+        def is_written() -> bool:  # a thread of the service may be writing it
+            counted, failed = self.refusals()[before[0] :], self.audit("login.fail")[before[1] :]
+            found[:] = [
+                *(reason for each in counted for reason in each["reasons"]),
+                *(each["detail"]["reason"] for each in failed),
+            ]
+            return bool(found)
+
+        until(is_written, "the reason in the audit log")
+        return found[0]

@@ -101,6 +101,10 @@ class FakeController(Listener):
         """Where it refers to for more of the directory."""
         self.binds: list[str] = []
         """Who tried to bind."""
+        self.passwords: list[bytes] = []
+        """With what."""
+        self.diagnosis = "80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error, data 52e, v4563"
+        """Its message about refused credentials."""
         self._tls = tls
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate.chain, certificate.key)
@@ -151,7 +155,7 @@ class FakeController(Listener):
             return StartTls([_message(number, _tlv(0x78, _result(0)))])
         if kind == _BIND:
             _, (_, name), (_, password) = _parts(request)
-            return [_message(number, _tlv(0x61, self._bind(name.decode(), password.decode())))]
+            return [_message(number, _tlv(0x61, self._bind(name.decode(), password)))]
         if kind == _SEARCH:
             (_, base), (_, scope), *_, (_, wanted) = _parts(request)
             search = Search(base.decode(), scope[0], [name.decode() for _, name in _parts(wanted)], request)
@@ -159,11 +163,12 @@ class FakeController(Listener):
             return (_message(number, *answer) for answer in self._search(search, offset))
         return None
 
-    def _bind(self, name: str, password: str) -> bytes:
+    def _bind(self, name: str, password: bytes) -> bytes:
         self.binds.append(name)
+        self.passwords.append(password)
         if self.bind_fault is not None and not name.startswith("svc"):
             return _result(self.bind_fault.code, self.bind_fault.referral)
-        return _result(0 if password == PASSWORD else 49)
+        return _result(0) if password == PASSWORD.encode() else _result(49, message=self.diagnosis)
 
     def _search(self, search: Search, offset: int) -> Iterator[tuple[bytes, ...]]:
         found = [dn for dn in self.entries if self._matches(dn, search)]
@@ -251,8 +256,13 @@ def _message(number: bytes, *content: bytes) -> bytes:
     return _tlv(0x30, _tlv(0x02, number), *content)
 
 
-def _result(code: int, referral: str = "") -> bytes:
-    return _tlv(0x0A, bytes([code])) + _octets(b"") + _octets(b"") + (_tlv(0xA3, _octets(referral.encode())) if referral else b"")
+def _result(code: int, referral: str = "", message: str = "") -> bytes:
+    return (
+        _tlv(0x0A, bytes([code]))
+        + _octets(b"")
+        + _octets(message.encode())
+        + (_tlv(0xA3, _octets(referral.encode())) if referral else b"")
+    )
 
 
 def _octets(value: bytes) -> bytes:

@@ -33,8 +33,8 @@ def give_credentials(database: Database, name: str) -> None:
     later = instant_text(LATER.replace(year=9999))
     run_sql(
         database,
-        "INSERT INTO account_states (user_id, password_hash, password_set_at, last_login_at, last_login_address, failed_logins) "
-        f"VALUES ({user_id}, '$argon2id$x', '{later}', '{later}', '10.0.0.1', 2)",
+        "INSERT INTO account_states (user_id, password_hash, password_set_at, last_login_at, last_login_address) "
+        f"VALUES ({user_id}, '$argon2id$x', '{later}', '{later}', '10.0.0.1')",
     )
     for kind in ("session", "token"):
         run_sql(

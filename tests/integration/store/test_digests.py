@@ -27,6 +27,7 @@ RUNTIME = {
     "account_states",
     "login_failures",
     "directory_attempts",
+    "account_networks",
     "tokens",
     "certificates",
     "audit",

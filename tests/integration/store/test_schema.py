@@ -136,11 +136,30 @@ def test_counts_of_passwords_sent_to_a_directory_get_a_table_of_their_own(databa
         ):
             run_sql(database, f"INSERT INTO login_failures VALUES ('{key}', {count}, '{last}', '{until}')")
         upgrade(database)
+        columns = "guid, wrong, last_wrong_at, wrong_until, under_way, under_way_until"
         with database.reading() as connection:
-            counts = connection.execute(text("SELECT * FROM directory_attempts ORDER BY guid")).all()
+            counts = connection.execute(text(f"SELECT {columns} FROM directory_attempts ORDER BY guid")).all()
             addresses = connection.execute(text("SELECT * FROM login_failures")).all()
     assert counts == [("a", 3, "2026-01-01", "2026-01-02", 1, "2026-01-04"), ("b", 0, None, None, 2, "2026-01-06")]
     assert addresses == [("203.0.113.9", 4, "2026-01-07", "2026-01-08")]
+
+
+def test_the_address_of_the_last_login_becomes_the_first_known_network(database_url: str) -> None:
+    moment = "2026-01-01T00:00:00.000000Z"
+    with open_database(database_url) as database:
+        upgrade_to(database, "0009")
+        for number, address in enumerate(("198.51.100.7", "2001:db8:0:1:2::3", "unknown"), start=1):
+            run_sql(database, f"INSERT INTO users (id, name, email) VALUES ({number}, 'user{number}', '')")
+            columns = "user_id, last_login_at, last_login_address, failed_logins"
+            run_sql(database, f"INSERT INTO account_states ({columns}) VALUES ({number}, '{moment}', '{address}', 3)")
+        run_sql(database, "UPDATE users SET source = 'directory' WHERE id = 1")
+        values = f"(1, 'a-guid', 'corp.example.org', '', '{moment}')"
+        run_sql(database, f"INSERT INTO directory_accounts (user_id, guid, domain, dn, read_at) VALUES {values}")
+        upgrade(database)
+        found = query(
+            database, "SELECT account, network, user_id, last_login_at, failures FROM account_networks ORDER BY user_id"
+        )
+    assert found == [("a-guid", "198.51.100.7", 1, moment, 0), ("2", "2001:db8:0:1::/64", 2, moment, 0)]
 
 
 def test_mails_that_were_given_up_are_marked_in_a_column(database_url: str) -> None:

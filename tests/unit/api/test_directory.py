@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from ldap3.operation.search import MATCH_EQUAL, parse_filter
 
 from api.directory.accounts import Known, read_mapping, teams_of
-from api.directory.domains import Domains, can_be_password, can_be_sent
-from api.directory.entries import Account, Entry, read_entry, read_sids
-from api.directory.lockout import DirectoryCount, LocalCount, Policy, could_lock
+from api.directory.domains import Domains, can_be_sent
+from api.directory.entries import Account, Entry, is_account_name, read_entry, read_sids, refusal_of
+from api.directory.lockout import STRICTEST, DirectoryCount, LocalCount, Policy, Reserve, could_lock
 from api.directory.resync import Reading, is_too_many
-from api.directory.settings import Controller, DirectorySettings
+from api.directory.settings import BadDirectory, Controller, DirectorySettings, can_be_password, read_directories
 from reconciler.store import tables
 from reconciler.store.engine import Database
 
@@ -43,7 +43,7 @@ def entry(**changes: Any) -> Entry:
     return found._replace(**changes)
 
 
-def domain(name: str, dns_name: str) -> DirectorySettings:
+def domain(name: str, dns_name: str, *suffixes: str) -> DirectorySettings:
     controllers = (Controller("127.0.0.1", 636, True),)
     minutes = timedelta(minutes=5)
     return DirectorySettings(
@@ -62,6 +62,7 @@ def domain(name: str, dns_name: str) -> DirectorySettings:
         2,
         minutes,
         minutes,
+        suffixes,
         10,
     )
 
@@ -137,14 +138,16 @@ def test_sids_are_read() -> None:
         ("alice@branch.example.org", "branch", "(|(userPrincipalName=alice@branch.example.org)(sAMAccountName=alice))"),
         ("a*)(b", "corp", "(sAMAccountName=a\\2a\\29\\28b)"),
         ("OTHER\\alice", None, ""),
-        ("alice@other.example.org", None, ""),
+        ("alice@other.example.org", "corp", "(userPrincipalName=alice@other.example.org)"),
+        ("alice@Example.com", "branch", "(userPrincipalName=alice@Example.com)"),
+        ("OTHER\\alice@example.com", None, ""),
         ("", None, ""),
         ("a\0b", None, ""),
         ("x" * 300, None, ""),
     ],
 )
 def test_a_login_name_means_one_account(name: str, of: str | None, condition: str) -> None:
-    domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org")])
+    domains = Domains([domain("corp", "corp.example.org"), domain("branch", "branch.example.org", "example.com")])
     target = domains.target(name)
     assert (target and (target.domain.settings.name, target.condition)) == (of and (of, condition))
 
@@ -195,9 +198,138 @@ def test_a_group_gives_its_teams_only_to_accounts_of_its_own_domain(text: str, o
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t", "a\nb", "a\x7fb", "a\ud800", "x" * 257])
-def test_unsafe_names_and_passwords_are_never_sent(text: str) -> None:
+def test_unsafe_names_are_never_sent(text: str) -> None:
     assert not can_be_sent(text)
-    assert not can_be_password(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "can"), [("", False), ("\0", False), ("a\0", False), ("\ud800", False), (" ", True), ("\u00b2", True)]
+)
+def test_only_what_could_be_taken_for_no_password_is_never_sent(text: str, can: bool) -> None:
+    assert can_be_password(text) is can
+
+
+@pytest.mark.parametrize(
+    ("name", "can"),
+    [
+        ("o'brien", True),
+        ("_svc-deploy", True),
+        ("m\u00fcller", True),
+        ("jane doe", True),
+        ("svc+build", True),
+        ("-bot", True),
+        ("a&b", True),
+        ("\u0438\u0432\u0430\u043d", True),
+        ("", False),
+        ("..", False),
+        (" jane", False),
+        ("jane ", False),
+        ("Jane", False),
+        ("M\u00dcLLER", False),
+        ("\u212aim", False),
+        ("a@b", False),
+        ("a/b", False),
+        ("a\\b", False),
+        ("operator:root", False),
+        ("a\u202eb", False),
+        ("a\u00a0b", False),
+        ("a\u0000b", False),
+        ("a\u0085b", False),
+        ("a\U000e0001b", False),
+        ("a\u0378b", False),
+    ],
+)
+def test_which_names_of_a_directory_can_be_names_here(name: str, can: bool) -> None:
+    assert is_account_name(name) is can
+
+
+@given(st.text(max_size=70))
+def test_a_name_that_is_accepted_is_safe_in_a_path_and_lower_case(name: str) -> None:
+    if is_account_name(name):
+        assert name == name.lower() == name.strip()
+        assert not any(character in name for character in "/\\@:,\0\n\u2028")
+
+
+def test_the_name_of_an_account_is_read_as_it_is() -> None:
+    for raw, expected in (("M\u00dcLLER", "m\u00fcller"), (" jane", " jane"), ("O'Brien", "o'brien")):
+        found = read_entry("CN=x", ATTRIBUTES | {"samaccountname": [raw.encode()]})
+        assert found is not None
+        assert found.name == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("525", "unknown-account"),
+        ("52e", "wrong-password"),
+        ("52E", "wrong-password"),
+        ("530", "outside-hours-in-directory"),
+        ("531", "workstation-not-permitted-in-directory"),
+        ("532", "password-expired-in-directory"),
+        ("533", "disabled-in-directory"),
+        ("701", "expired-in-directory"),
+        ("773", "must-change-password-in-directory"),
+        ("775", "locked-in-directory"),
+        ("52f", "refused-by-directory"),
+    ],
+)
+def test_what_the_sub_codes_mean(code: str, reason: str) -> None:
+    message = f"80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error, data {code}, v4563\0"
+    assert refusal_of(message) == reason
+
+
+def test_refused_credentials_without_a_sub_code_were_wrong() -> None:
+    assert refusal_of("") == refusal_of("Invalid credentials") == "wrong-password"
+
+
+@pytest.mark.parametrize("suffixes", ["example.com", [1], ["a@b"], ["branch.example.org"], ["example.com", "example.com"]])
+def test_suffixes_that_could_mean_two_domains_are_refused(suffixes: object) -> None:
+    table = {"controllers": ["ldaps://127.0.0.1"], "ca_file": certifi.where(), "service_account": "svc"}
+    tables = {name: table | {"netbios_name": name, "dns_name": f"{name}.example.org"} for name in ("corp", "branch")}
+    secrets = {"ACCORD_DIRECTORY_CORP_SECRET": "x", "ACCORD_DIRECTORY_BRANCH_SECRET": "x"}
+    assert read_directories(tables, secrets)[0].upn_suffixes == ()
+    tables["corp"]["upn_suffixes"] = suffixes  # type: ignore[assignment]
+    with pytest.raises(BadDirectory, match="upn_suffixes"):
+        read_directories(tables, secrets)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "wrong", "strangers", "own", "nobodys"),
+    [
+        (1, 0, True, True, True),
+        (2, 0, False, False, False),  # there is nothing to keep
+        (2, 1, True, True, True),
+        (3, 0, False, False, False),
+        (3, 1, True, False, False),
+        (3, 2, True, True, True),
+        (5, 2, False, False, False),
+        (5, 3, True, False, False),
+        (5, 4, True, True, True),
+        (0, 99, False, False, False),
+    ],
+)
+def test_the_last_try_is_kept_for_networks_that_logged_in(
+    threshold: int, wrong: int, strangers: bool, own: bool, nobodys: bool
+) -> None:
+    directory, local = DirectoryCount(Policy(threshold, timedelta(minutes=30)), 0, None), LocalCount(wrong, 0, NOW)
+    found = [could_lock(directory, local, NOW, reserve) for reserve in (Reserve.OTHERS, Reserve.OWN, Reserve.NOBODY)]
+    assert found == [strangers, own, nobodys]
+
+
+def test_under_an_unreadable_policy_one_try_more_is_kept() -> None:
+    directory = DirectoryCount(STRICTEST, 0, None)
+    found = {each: could_lock(directory, LocalCount(1, 0, NOW), NOW, each) for each in Reserve}
+    assert found == {Reserve.OTHERS: True, Reserve.OWN: False, Reserve.NOBODY: True}
+
+
+def test_a_newer_password_starts_the_count_anew() -> None:
+    before, later = NOW - timedelta(days=1), NOW - timedelta(hours=1)
+    policy = Policy(4, timedelta(minutes=30))
+    wrong = LocalCount(3, 0, NOW, before)
+    assert could_lock(DirectoryCount(policy, 0, None, before), wrong, NOW)
+    assert could_lock(DirectoryCount(policy, 0, None, None), wrong, NOW)
+    assert not could_lock(DirectoryCount(policy, 0, None, later), wrong, NOW)
+    assert could_lock(DirectoryCount(policy, 0, None, before), wrong._replace(password_set_at=later), NOW), "it is behind"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Protocol
 
 from api.authentication.principal import Authenticator, Principal
-from api.errors import Forbidden, Problem
+from api.errors import Forbidden
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database
 
@@ -37,30 +37,25 @@ class Terms(NamedTuple):
 
 def permit(principal: Principal, terms: Terms) -> None:
     """Raise Forbidden unless a caller meets the terms."""
-    credential = principal.credential
+    who, credential = principal.name, principal.credential
     if credential.password_change_required and not terms.restricted:
-        raise _refusal(principal, "change the password first: PUT /api/v1/me/password", "password-change")
+        raise Forbidden("change the password first: PUT /api/v1/me/password", reason="password-change").of(who)
     if credential.narrowing.is_narrowed and not terms.narrowed:
-        raise _refusal(principal, "a narrowed token may only decide, introspect and read itself", "narrowed")
+        raise Forbidden("a narrowed token may only decide, introspect and read itself", reason="narrowed").of(who)
     if terms.access == "administrator" and not principal.is_administrator:
-        raise _refusal(principal, "only administrators may do this", "not-administrator")
+        raise Forbidden("only administrators may do this", reason="not-administrator").of(who)
     if terms.fresh:
         require_fresh(principal)
 
 
 def require_fresh(principal: Principal) -> None:
     """Raise Forbidden unless the caller's password was given within the last minutes: a session begins with a password."""
-    window = principal.access.policies.session_fresh
+    who, window = principal.name, principal.access.policies.session_fresh
     if principal.credential.kind != "session":
-        raise _refusal(principal, "an API token may not do this; log in, and use the session", "session-needed")
+        raise Forbidden("an API token may not do this; log in, and use the session", reason="session-needed").of(who)
     if principal.credential.began <= principal.now - window:
-        minutes = f"{window.total_seconds() / 60:g}"
-        why = f"this needs a password given within the last {minutes} minutes; log in again"
-        raise _refusal(principal, why, "login-too-old")
-
-
-def _refusal(principal: Principal, why: str, reason: str) -> Problem:
-    return Forbidden(why, reason=reason).of(principal.name)
+        why = f"this needs a password given within the last {window.total_seconds() / 60:g} minutes; log in again"
+        raise Forbidden(why, reason="login-too-old").of(who)
 
 
 class Act(NamedTuple):

@@ -83,7 +83,7 @@ class World:
     def apply(self, files: dict[str, Any]) -> str:
         """Commit files and apply them."""
         commit = self.repository.commit(files)
-        self.accord("apply", "--yes", "--override", "deletions", "--reason", "test")
+        self.accord("apply", "--yes", "--override", "deletions", "--override", "clock", "--reason", "test")
         return commit
 
     def set_password(self, name: str, password: str = PASSWORD, *, change_required: bool = False) -> None:

@@ -6,7 +6,7 @@ Failures delay the next login: those of an address here, those of an account in 
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, select
@@ -69,6 +69,7 @@ def log_in(
         rehashed = passwords.rehash(kept[0], password) if verified and kept else None
     current = keeper.now(name)
     with reader.database.recording() as connection:
+        now = max(now, datetime.now(UTC))  # it has waited since
         account = accounts.find(connection, name)
         key = "" if account is None else key_of(account.id, account.guid)
         tries = account_failures.read_tries(connection, key, address, now)

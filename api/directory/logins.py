@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
@@ -73,6 +73,7 @@ def log_in(
     if isinstance(verified, _Verified):
         directory_accounts.resolve_groups(reader, reader.database, domains, verified.domain, now)
     with reader.database.recording() as connection:
+        now = max(now, datetime.now(UTC))  # it has waited since
         found = _account(connection, domains, verified, now) if isinstance(verified, _Verified) else verified.reason
         if isinstance(found, directory_accounts.Known):
             account = accounts.require(accounts.find(connection, found.name), found.name)

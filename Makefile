@@ -27,7 +27,7 @@ demo: $(READY) ## Apply a config repository to SQLite, change one file, ask the 
 
 PYTEST = $(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal
 
-test: $(TESTS_READY) system-packages lint ## Run all tests, on SQLite and on a real PostgreSQL
+test: $(TESTS_READY) system-packages typescript lint ## Run all tests, on SQLite and on a real PostgreSQL
 	$(PYTEST) --cov --cov-report= --durations=10
 	$(BIN)/coverage report --include='reconciler/access/*' --fail-under=95
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
@@ -91,8 +91,17 @@ clean: ## Remove everything that make created
 .PHONY: system-packages
 system-packages:
 	@.ci/system-packages "the tests" \
-	  postgres=postgresql nginx=nginx-light curl=curl openssl=openssl \
+	  postgres=postgresql nginx=nginx-light curl=curl openssl=openssl npm=npm \
 	  samba-tool='samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba'
+
+# What the test of a TypeScript client needs, exactly as pinned.
+.PHONY: typescript
+typescript: system-packages
+	@if ! command -v npm >/dev/null; then echo "no npm: the tests leave out the TypeScript client, and say so"; \
+	elif ! cmp -s tests/clients/package-lock.json $(VENV)/typescript/package-lock.json; then \
+	  rm -rf $(VENV)/typescript && mkdir -p $(VENV)/typescript.new && cp tests/clients/package*.json $(VENV)/typescript.new/ && \
+	  npm --prefix $(VENV)/typescript.new ci --ignore-scripts --no-audit --no-fund --silent && mv $(VENV)/typescript.new $(VENV)/typescript || \
+	  echo "npm failed: the tests leave out the TypeScript client, and say so"; fi
 
 $(READY): requirements.lock requirements-build.lock pyproject.toml
 	@echo "setting up $(VENV)"

@@ -80,6 +80,7 @@ def _operation(path: str, method: str, declared: Operation, description: str) ->
         "summary": declared.summary,
         "description": description + (" For administrators." if declared.terms.access == "administrator" else ""),
         "tags": [declared.tag],
+        **({"x-administrators": True} if declared.terms.access == "administrator" else {}),
         "responses": _responses(declared, verdict=is_for_proxies(path)),
         "security": []
         if declared.terms.access == "anybody"

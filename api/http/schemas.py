@@ -50,7 +50,13 @@ NOTE: Schema = {
     "description": "Lines of text, without control characters.",
 }
 NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
-PASSWORD: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL, "writeOnly": True}
+PASSWORD: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 1024,
+    "pattern": NO_NUL,
+    "writeOnly": True,
+}
 PAGE: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
     "cursor": {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"},
@@ -219,6 +225,9 @@ COMPONENTS: dict[str, Schema] = {
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "requestId": {"type": "string"},
+            "reason": {"type": "string", "description": "Why it is `forbidden`."},
+            "pointer": {"type": "string", "description": "The part of the body that is at fault (RFC 6901)."},
+            "retryAfter": {"type": "integer", "description": "Seconds to wait."},
         },
         "required": ["type", "title", "status", "detail"],
     },

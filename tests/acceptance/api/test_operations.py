@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,10 +15,11 @@ from scenario import everything, user
 from schemathesis import openapi as schemathesis
 
 from api.authentication.tokens import new_secret
-from api.http.checking import FORM
+from api.http.checking import FORM, validator
 from api.http.openapi import METHODS, document, operations
 from api.http.operations import Operation, Resource
 from api.http.schemas import COMPONENTS
+from api.resources.documentation import curl, example
 from api.routes import ROUTES
 
 BODIES: dict[str | None, dict[str, Any]] = {
@@ -288,6 +290,18 @@ def test_every_operation_in_the_document_can_succeed_and_says_how_it_fails() -> 
                 if int(status) >= 400:
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
     assert not {"post", "put", "patch", "delete"} & set(document(ROUTES)["paths"]["/api/v1/issuers/{name}"])
+
+
+def test_the_page_shows_a_request_of_every_operation_and_who_may_send_it(world: World) -> None:
+    page = unescape(world.caller()("GET", "/docs", 200))
+    sections = dict(re.findall(r'<details id="(\w+)">(.*?)</details>', page, re.DOTALL))
+    for path, item in document(ROUTES)["paths"].items():
+        for method, operation in item.items():
+            section = sections[operation["operationId"]]
+            assert curl(path, method, operation) in section
+            assert ("administrators</span>" in section) is ("For administrators." in operation["description"])
+            for media, content in operation.get("requestBody", {}).get("content", {}).items():
+                assert validator(content["schema"]).is_valid(example(content["schema"])), (path, media)
 
 
 def test_the_page_names_every_path_and_loads_nothing_from_elsewhere(world: World) -> None:

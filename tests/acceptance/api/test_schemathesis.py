@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,9 +64,18 @@ def test_every_generated_request_is_answered_as_the_document_says(world: World) 
 
             def set(self, case: Any, data: str, context: Any) -> None:
                 case.headers["Authorization"] = f"Bearer {data}"
+                ask_about_times_to_come(case.body)
 
         failures = [failure for event in from_schema(schema).execute() for failure in failures_of(event)]
     assert not failures, "\n\n".join(failures)
+
+
+def ask_about_times_to_come(body: Any) -> None:
+    """Put off what a decision is asked about. No schema can say that it must not be past."""
+    for question in (body, *(body["requests"] if isinstance(body, dict) and isinstance(body.get("requests"), list) else ())):
+        at = question.get("at") if isinstance(question, dict) else None
+        if isinstance(at, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT.*", at, re.ASCII):
+            question["at"] = f"2099{at[4:]}".replace("2099-02-29", "2099-02-28")
 
 
 def failures_of(event: events.EngineEvent) -> Iterator[str]:

@@ -13,13 +13,13 @@ from api.authentication.account_failures import KNOWN_FOR
 from api.authentication.places import Guest, site_of
 from api.background import Periodic
 from api.state.reader import Reader
-from reconciler.access.permitted_ips import LOCAL, Address, network_of, parse_address
+from reconciler.access.permitted_ips import LOCAL, Address, network_of
 from reconciler.store.tables import instant_text
 
 EVERY = 60.0
 MOST = 100_000
 """How many networks a process remembers: those of the newest logins."""
-_READ = """SELECT last_login_address FROM account_states WHERE last_login_at > ? ORDER BY last_login_at DESC LIMIT ?"""
+_READ = "SELECT network FROM account_networks WHERE last_login_at > ? ORDER BY last_login_at DESC LIMIT ?"
 
 
 class KnownNetworks:
@@ -38,7 +38,7 @@ class KnownNetworks:
         """Read which networks are known. Raises StoreError."""
         self._added = set()  # what is committed from here on may be missing below
         rows = self._reader.rows(_READ, instant_text(now - KNOWN_FOR), MOST)
-        self._networks = {network for (text,) in rows if (network := _network(text)) is not None}
+        self._networks = {network for (network,) in rows}
 
     def add(self, address: Address | None) -> None:
         """Somebody has logged in from an address."""
@@ -54,10 +54,3 @@ class KnownNetworks:
 
     def _task(self, now: datetime, _: threading.Event) -> None:
         self.read(now)
-
-
-def _network(text: str) -> str | None:
-    try:
-        return network_of(parse_address(text))
-    except ValueError:
-        return None

@@ -30,19 +30,45 @@ def find_binaries() -> Path | None:
 class PostgresqlServer:
     """A PostgreSQL server of our own on a free loopback port. Quick rather than safe, unless it is `durable`."""
 
-    def __init__(self, binaries: Path, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, durable: bool = False, settings: Sequence[str] = ()) -> None:
         self._binaries = binaries
         self._folder = folder
         self._data = folder / "data"
         self._durable = durable
+        self._settings = settings
         self.port = _free_port()
 
     def make(self) -> None:
-        """Make the cluster. PostgreSQL refuses to run as root, so root hands the folder to the account `postgres`."""
+        """Make the cluster."""
+        self._make_folder()
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.writelines(f"{setting}\n" for setting in self._settings)
+
+    def _make_folder(self) -> None:
+        # PostgreSQL refuses to run as root, so root hands the folder to the account `postgres`
         self._folder.mkdir(exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
-        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+
+    def copy(self, primary: PostgresqlServer) -> None:
+        """Make it a standby of another server, whatever it was before."""
+        self._make_folder()
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._run("pg_basebackup", "-d", primary._replicated(), "-D", str(self._data), "-R", "-X", "stream", "-c", "fast", "-N")
+
+    def promote(self) -> None:
+        """Make a standby a primary."""
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-s", "promote")
+
+    def _replicated(self) -> str:
+        return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+
+    def processes(self) -> list[int]:
+        """The server's process, and those that it started."""
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text()
+        return [first, *map(int, children.split())]
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -54,9 +80,13 @@ class PostgresqlServer:
             options.append("-c fsync=off -c synchronous_commit=off -c full_page_writes=off")
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self._data / "log"), "-w", "-s", "-o", " ".join(options), "start")
 
-    def stop(self) -> None:
-        """Stop it at once, as a crash would."""
-        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-s", "stop")
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it at once, as a crash would, or in another mode of `pg_ctl`."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-s", "stop")
+
+    def is_running(self) -> bool:
+        """Whether it was started, and not stopped."""
+        return (self._data / "postmaster.pid").exists()
 
     def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
         """The URL of one of its databases."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from contextlib import suppress
@@ -14,8 +13,6 @@ from reconciler.store.engine import READ_ONLY, Database
 from reconciler.store.errors import DatabaseSilent, StoreError
 
 _EVERY = 1.0
-_LOOK_AROUND = 5
-"""Rounds after which all hosts of the URL are asked again: one may have become the primary beside the one that we know."""
 _log = logging.getLogger("accord.api")
 
 
@@ -25,7 +22,6 @@ class Watch:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Any = None
-        self._rounds = itertools.count(1)
         self._told = ""
 
     def tasks(self) -> list[Periodic]:
@@ -35,7 +31,9 @@ class Watch:
     def _look(self, _now: datetime, stopping: threading.Event) -> None:
         servers = self._database.servers
         assert servers is not None
-        fault = self._fault(renew=servers.are_several and next(self._rounds) % _LOOK_AROUND == 0)
+        if servers.are_several:  # another may have become the primary, and this one not know it
+            self.close()
+        fault = self._fault()
         if isinstance(fault, DatabaseSilent):
             servers.give_up()
         else:
@@ -45,12 +43,11 @@ class Watch:
             _log.error("%s", told) if told else _log.warning("the database %s answers again", self._database.shown)
             self._told = told
 
-    def _fault(self, *, renew: bool) -> StoreError | None:
+    def _fault(self) -> StoreError | None:
         """What is wrong with the database, if anything."""
         try:
             with self._database.translated():
-                if self._connection is None or renew:
-                    self.close()
+                if self._connection is None:
                     self._connection = self._database.driver_connection(although_silent=True)
                 if self._connection.execute(f"SELECT {READ_ONLY}").fetchone() != (False,):
                     self.close()

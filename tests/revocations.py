@@ -12,15 +12,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import select
 
-from api.authentication import api_tokens, credentials
-from api.errors import NotFound
+from api.authentication import credentials
+from api.state import accounts
 from reconciler.store import tables
 from reconciler.store.engine import Database, open_database
 from reconciler.store.errors import StoreError
@@ -78,13 +78,13 @@ class Revocations:
         """Revocations that had to be tried again, because it was not known whether they stood."""
 
     def mint(self, number: int) -> None:
-        """Add tokens, half of them sessions."""
+        """Add tokens, most of them sessions: an account may not have many others."""
         now = datetime.now(UTC)
         with open_database(self._url) as database, database.recording() as connection:
             ids = dict(connection.execute(select(tables.users.c.name, tables.users.c.id)).all())
             for count in range(number):
                 account = self._accounts[count % len(self._accounts)]
-                kind = "session" if count % 2 else "token"
+                kind = "session" if count % 3 else "token"
                 made = credentials.mint(connection, ids[account], kind, now=now, expires_at=now + timedelta(days=1), name="t")
                 self.tokens.append(Token(account, made.secret, made.accessor, kind == "session"))
 
@@ -152,8 +152,9 @@ class Revocations:
                 return False
         else:
             try:
-                with suppress(NotFound):  # if it was revoked, and we did not hear of it
-                    api_tokens.revoke(database, token.account, token.accessor, actor="operator", now=datetime.now(UTC))
+                with database.recording() as transaction:
+                    account = accounts.require(accounts.find(transaction, token.account), token.account)
+                    credentials.revoke(transaction, account.id, datetime.now(UTC), accessor=token.accessor)
             except StoreError:
                 return False
         token.acknowledged = time.monotonic()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, NotPrimary, OutcomeUnknown, StoreError, translated
-from reconciler.store.urls import POSTGRESQL, read_url, shown
+from reconciler.store.urls import OUR_OPTIONS, POSTGRESQL, read_url, shown
 
 if TYPE_CHECKING:
     from reconciler.store.postgresql import Servers
@@ -79,7 +79,7 @@ class Database:
                 connecting=_seconds(parsed, "connect_timeout", limits.connecting),
                 answer=_seconds(parsed, "answer_timeout", limits.answer),
             )
-            self.servers = _servers(parsed.difference_update_query(_OUR_OPTIONS), url, self._limits, read_only)
+            self.servers = _servers(parsed.difference_update_query(OUR_OPTIONS), url, self._limits, read_only)
             self._engine = _postgresql(self.servers, self._wait + self._limits.answer, pooled)
         else:
             self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only)
@@ -257,9 +257,6 @@ def open_database(url: str, *, read_only: bool = False, pooled: bool = False) ->
     kept, since the file may be replaced.
     """
     return Database(url, read_only=read_only, pooled=pooled)
-
-
-_OUR_OPTIONS = ("timeout", "connect_timeout", "answer_timeout")
 
 
 def _seconds(url: URL, option: str, default: float) -> float:

@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL
 
 from reconciler.store.errors import SILENT, DatabaseUnreachable, NotPrimary, StoreError, store_error
-from reconciler.store.urls import hosts_of, shown
+from reconciler.store.urls import OUR_OPTIONS, hosts_of, shown
 from reconciler.wording.nearest import did_you_mean
 
 LOST = "the connection is lost"
@@ -41,7 +41,7 @@ _DEFAULTS = {
 """Options for all connections, unless the URL sets them: they notice a host that vanished."""
 _SESSIONS = ("read-write", "primary", "any", "prefer-standby", "standby", "read-only")
 """Which servers will do, as libpq says it. Those after the first two are for commands that only read."""
-_FORBIDDEN = {"replication", "client_encoding", "load_balance_hosts", "connect_timeout"}
+_FORBIDDEN = {"replication", "client_encoding", "load_balance_hosts", *OUR_OPTIONS}
 _FACTS = """SELECT pg_backend_pid(),
 CASE WHEN pg_is_in_recovery() THEN 0 ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
 (SELECT system_identifier FROM pg_control_system())"""
@@ -292,7 +292,8 @@ def _options(url: URL) -> dict[str, str]:
     for name, value in url.query.items():
         if name not in known:
             raise StoreError(
-                f"the database URL sets `{name}`, which is not an option of PostgreSQL's connections{did_you_mean(name, known)}"
+                f"the database URL sets `{name}`, which is not an option of PostgreSQL's connections"
+                + did_you_mean(name, known | OUR_OPTIONS)
             )
         if not isinstance(value, str):
             raise StoreError(f"the database URL sets `{name}` more than once")

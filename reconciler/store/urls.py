@@ -11,6 +11,8 @@ from sqlalchemy.engine import URL, make_url
 
 POSTGRESQL = "postgresql+psycopg"
 """The driver's name in a URL that has been read, if it is PostgreSQL's."""
+OUR_OPTIONS = frozenset({"timeout", "connect_timeout", "answer_timeout"})
+"""The options of a URL that Accord heeds itself, each in seconds."""
 _FORM = re.compile(
     r"(?P<scheme>postgres(?:ql)?(?:\+psycopg)?)://(?P<account>[^:/@]*(?::[^@]*)?@)?(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL
 )

@@ -91,7 +91,7 @@ clean: ## Remove everything that make created
 .PHONY: system-packages
 system-packages:
 	@.ci/system-packages "the tests" \
-	  postgres=postgresql nginx=nginx-light curl=curl openssl=openssl npm=npm \
+	  postgres=postgresql pgbouncer=pgbouncer nginx=nginx-light curl=curl openssl=openssl npm=npm \
 	  samba-tool='samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba'
 
 # What the test of a TypeScript client needs, exactly as pinned.

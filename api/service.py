@@ -39,7 +39,7 @@ from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
 
-_REFUSAL = 0.1
+_REFUSAL = 0.2
 """Seconds that a refused login takes at least, if there are directories. What little still differs is less than that."""
 _PATIENCE = 10.0
 """Seconds for each part to finish when stopping."""

@@ -107,7 +107,11 @@ def _home(number: int) -> str:
 
 
 def _login(name: str, password: str, address: str) -> tuple[str, dict[str, str], dict[str, str]]:
-    return "/api/v1/sessions", {"username": name, "password": password}, {"X-Forwarded-For": address}
+    return (
+        "/api/v1/sessions",
+        {"username": name, "password": password},
+        {"Forwarded": f'for="[{address}]"' if ":" in address else f"for={address}"},
+    )
 
 
 def _flood(port: int, connections: int, stop: Event, answers: Connection) -> None:

@@ -50,11 +50,12 @@ SETTINGS: Sequence[dict[str, Any]] = (
     {"daysBeforeExpiry": [30, 10, 0], "alwaysSendTo": [ALWAYS]},
     {"onExpiry": False},
     {"daysBeforeExpiry": []},
+    {"daysBeforeExpiry": [60, 30, 7, 1], "shareBeforeExpiry": "10%"},
 )
-DAYS = (0, 1, 7, 10, 30, 60)
+DAYS, SHARES = (0, 1, 7, 10, 30, 60), ("33%", "10%")
 """All that any of them names."""
-Reminder = tuple[int, int, int | str]
-"""A certificate, the days, and the account or address that is told."""
+Reminder = tuple[int, str, int | str]
+"""A certificate, the instant at which the reminder is due, and the account or address that is told."""
 
 
 @dataclass
@@ -79,31 +80,30 @@ class Model:
     owners: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(range(2, OWNERS + 2), True))
     teams: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(range(1, TEAMS + 1), True))
     mail: dict[str, Any] = field(default_factory=dict)
-    coming: list[tuple[datetime, int, int]] = field(default_factory=list)
-    """When a certificate has so many days left; in order."""
-    began: bool = False
+    coming: list[tuple[datetime, int, str, int]] = field(default_factory=list)
+    """When a certificate has so many days left, or the share of its lifetime if that is less; in order."""
     expected: Counter[Reminder] = field(default_factory=Counter)
 
     def add(self, added: dict[int, Certificate]) -> None:
         """Certificates that were registered."""
         self.certificates |= added
         for number, certificate in added.items():
-            instants = ((certificate.not_after - days * DAY, days) for days in DAYS)
-            self.coming += [(at, days, number) for at, days in instants if at > certificate.registered_at]
+            for share in SHARES:
+                longest = (certificate.not_after - certificate.registered_at) * (int(share.rstrip("%")) / 100)
+                self.coming += [(certificate.not_after - min(days * DAY, longest), days, share, number) for days in DAYS]
         self.coming.sort()
 
     def scan(self, now: datetime) -> None:
         """What a scan at this moment is to put into the outbox."""
-        gone_by = bisect.bisect_right(self.coming, (now, 10**6, 0))
-        due: dict[int, int] = {}
-        for _, days, number in self.coming[:gone_by]:
-            if days in self.mail.get("daysBeforeExpiry", [30, 10]):
-                due[number] = min(days, due.get(number, days))
+        gone_by = bisect.bisect_right(self.coming, (now, 10**6, "", 0))
+        due: dict[int, datetime] = {}
+        for at, days, share, number in self.coming[:gone_by]:
+            if days in self.mail.get("daysBeforeExpiry", [30, 10]) and share == self.mail.get("shareBeforeExpiry", "33%"):
+                due[number] = at
         del self.coming[:gone_by]
-        if self.began and self.mail.get("onExpiry", True):
-            for number, days in due.items():
-                self.expected.update((number, days, who) for who in self.told(self.certificates[number]))
-        self.began = True
+        if self.mail.get("onExpiry", True):
+            for number, at in due.items():
+                self.expected.update((number, instant_text(at), who) for who in self.told(self.certificates[number]))
 
     def told(self, certificate: Certificate) -> list[int | str]:
         """Whom a reminder of a certificate goes to at this moment; nobody, where there is to be none."""
@@ -202,7 +202,7 @@ def _declare(database: Database, model: Model) -> None:
 
 _COLUMNS = (
     *("id", "issuer_id", "issuer_name", "team_id", "team_name", "owner_id", "owner_name", "serial", "sha256", "subject"),
-    *("not_before", "not_after", "pem", "extra_addresses", "registered_at"),
+    *("not_before", "not_after", "pem", "extra_addresses", "registered_at", "next_reminder_at"),
 )
 
 
@@ -218,7 +218,7 @@ def _register(database: Database, model: Model, chance: random.Random, count: in
         added[number] = made
         identity = (1, "tls", made.team, f"team-{made.team}", made.owner, f"user-{made.owner}", f"{number:x}", f"{number:064x}")
         validity = (f"CN={number}.example.org", instant_text(now), instant_text(made.not_after), "PEM")
-        rows.append((number, *identity, *validity, orjson.dumps(extra).decode(), instant_text(now)))
+        rows.append((number, *identity, *validity, orjson.dumps(extra).decode(), instant_text(now), instant_text(now)))
     model.add(added)
     with database.recording() as connection:
         insert_rows(connection, tables.certificates, rows, _COLUMNS)
@@ -260,7 +260,7 @@ def _made(database: Database) -> Counter[Reminder]:
     query = select(columns.certificate_id, columns.detail, columns.user_id, columns.recipient)
     with database.reading() as connection:
         return Counter(
-            (number, orjson.loads(detail)["days"], recipient or user_id)
+            (number, orjson.loads(detail)["due"], recipient or user_id)
             for number, detail, user_id, recipient in connection.execute(query)
         )
 

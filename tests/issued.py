@@ -29,18 +29,24 @@ def certificate(
     lives: timedelta = timedelta(days=90),
     names: Sequence[x509.GeneralName] = (),
     ca: bool = False,
+    extension: x509.ExtensionType | None = None,
+    issuer: str = "Example CA",
+    key: ec.EllipticCurvePrivateKey | None = None,
+    own_key: ec.EllipticCurvePrivateKey | None = None,
 ) -> x509.Certificate:
-    """One of a subject (None: none), with a serial number of its own unless one is given."""
+    """One of a subject (None: none), with a serial number of its own unless one is given, signed by a key or the usual one."""
     attributes = [] if subject is None else [x509.NameAttribute(NameOID.COMMON_NAME, subject)]
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example CA")])
+    by = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)])
     begins = begins or datetime.now(UTC) - timedelta(hours=1)
     number = next(_serials) if serial is None else serial
-    made = x509.CertificateBuilder(issuer, x509.Name(attributes), _key().public_key(), number, begins, begins + lives)
+    made = x509.CertificateBuilder(by, x509.Name(attributes), (own_key or _key()).public_key(), number, begins, begins + lives)
     if names:
         made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if ca:
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    return made.sign(_key(), SHA256())
+    if extension is not None:
+        made = made.add_extension(extension, critical=False)
+    return made.sign(_key() if key is None else key, SHA256())
 
 
 def der(*arguments: object, **options: object) -> bytes:

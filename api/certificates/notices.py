@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import ColumnElement, Row, select
 
 from api.certificates.recipients import Person, folded, recipients, unwanted
+from api.certificates.search import verification
 from api.outbox import queue
 from api.outbox.claims import Claimed
 from api.outbox.kinds import Effect, Material, Unsendable, user_variables
@@ -224,6 +225,7 @@ def _variables(found: Row[Any], now: datetime) -> dict[str, Any]:
             "issuer": found.display_name or found.issuer_now or found.issuer_name,
             "team": found.team_now or found.team_name,
             "serialNumber": found.serial,
+            "verification": verification(found.verified),
             "validFrom": found.not_before,
             "validTo": found.not_after,
             "daysToExpiry": (found.not_after - now) // timedelta(days=1),

@@ -19,6 +19,7 @@ from api.certificates.notices import CONCERNED, JOINED, Concerned, put, withdraw
 from api.certificates.reading import Certificate, read_certificate
 from api.certificates.recipients import folded
 from api.certificates.search import Standing
+from api.certificates.verification import verify
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound
 from api.state.freshness import Freshness
@@ -30,10 +31,13 @@ from reconciler.mail.links import leads_elsewhere
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
+from reconciler.store.rows import read_texts
 
 _certificates = tables.certificates.c
 _COLUMNS = {"tracked": "tracked", "note": "note", "url": "url", "renewalUrl": "renewal_url", "extraAddresses": "extra_addresses"}
 """The fields of a certificate that can be changed, and their columns."""
+_KEPT = ("issuer", "team", "owner", "serial", "sha256", "subject", "issuedBy", "notAfter")
+"""What the audit log keeps of a deleted entry."""
 
 
 class Place(NamedTuple):
@@ -43,6 +47,8 @@ class Place(NamedTuple):
     team_id: int
     owner_id: int
     owner: str
+    ca_certificates: tuple[str, ...]
+    """Those that the issuer declares."""
 
 
 class Register:
@@ -55,7 +61,7 @@ class Register:
     def register(self, authority: CallersAuthority, request: Mapping[str, Any]) -> tuple[int, bool]:
         """Register a certificate; returns its ID and whether it is new.
 
-        Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict, QuotaExceeded or StoreError.
+        Raises Invalid, Unauthenticated, Forbidden, NotFound, QuotaExceeded or StoreError.
         """
         certificate, request = read_certificate(request["pem"]), _whole(request)
         owner = request.get("owner", authority.principal.name)
@@ -66,18 +72,20 @@ class Register:
             known = _known(connection, certificate, place)
             if known is not None:
                 return known, False
+            verified = verify(certificate, request["issuer"], place.ca_certificates)
             renewed = request.get("renews")
             if renewed is not None:
-                _check_renewable(self._reader, principal, renewed, place.team_id)
-            values = _values(request, certificate, place, principal.name, now)
+                _check_renewable(self._reader, principal, renewed, place)
+            values = _values(request, certificate, place, verified, principal.name, now)
             number = int(connection.execute(tables.certificates.insert().values(values).returning(_certificates.id)).scalar_one())
             if renewed is not None:
                 _mark_renewed(connection, renewed, now)
             addresses = request.get("extraAddresses", ())
             _admit_mails(connection, principal, addresses, len(addresses) + (owner != principal.name), place.team_id)
             mails = _tell(connection, principal, number, certificate, now)
-            detail = {key: values[key] for key in ("serial", "sha256")} | {key: request[key] for key in ("issuer", "team")}
-            detail |= {"owner": owner, "mails": mails} | ({} if renewed is None else {"renews": renewed})
+            detail = {key: values[key] for key in ("serial", "sha256", "verified")}
+            detail |= {"issuer": request["issuer"], "team": request["team"], "owner": owner, "mails": mails}
+            detail |= {} if renewed is None else {"renews": renewed}
             act.record(_event("register", number, detail))
         return number, True
 
@@ -122,6 +130,18 @@ class Register:
             _write(act.connection, number, {"revoked_at": act.now if revoked else None})
             act.record(_event("revoke" if revoked else "restore", number, {}))
 
+    def delete(self, authority: CallersAuthority, number: int) -> None:
+        """Delete an entry, with its mails; what it renewed is no longer renewed. For administrators.
+
+        Raises Unauthenticated, Forbidden, NotFound or StoreError.
+        """
+        with authority.acting() as act:
+            known = search.find(self._reader, act.caller, number)
+            act.connection.execute(tables.certificates.delete().where(_certificates.id == number))
+            if known["renews"] is not None:
+                _unmark_renewed(act.connection, known["renews"])
+            act.record(_event("delete", number, {key: known[key] for key in _KEPT}))
+
     def _place(self, connection: Connection, caller: Principal, issuer: str, team: str, owner: str) -> Place:
         """Check that a certificate may be registered here. Raises Forbidden."""
         access = caller.access
@@ -133,11 +153,10 @@ class Register:
         )
         if not narrowing.permits_issuer(issuer) or is_stale or not may_use(access.state, owner, issuer, team, caller.now):
             raise Forbidden(f"`{owner}` may not use `{issuer}` through `{team}` now, or this token may not", reason="denied")
-        issuer_id, team_id = (
-            connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
-            for table, name in ((tables.issuers, issuer), (tables.teams, team))
-        )
-        return Place(issuer_id, team_id, access.accounts[owner].id, owner)
+        team_id = connection.execute(select(tables.teams.c.id).where(tables.teams.c.name == team)).scalar_one()
+        issuers = tables.issuers.c
+        issuer_id, declared = connection.execute(select(issuers.id, issuers.ca_certificates).where(issuers.name == issuer)).one()
+        return Place(issuer_id, team_id, access.accounts[owner].id, owner, read_texts(declared))
 
 
 def _whole(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,30 +173,27 @@ def may_use(state: AccessState, user: str, issuer: str, team: str, now: datetime
 
 
 def _known(connection: Connection, certificate: Certificate, place: Place) -> int | None:
-    """The ID of this same registration, if it was made before. Raises Conflict if a different one was.
+    """The ID of this same registration, if it was made before.
 
-    Callers who may not see that one learn only that the serial number is taken.
+    The same certificate of another team or owner is a registration of its own: nobody can keep a certificate out of the
+    register by registering it first.
     """
-    here = (_certificates.issuer_id == place.issuer_id) & (_certificates.serial == certificate.serial)
-    columns = _certificates.id, _certificates.sha256, _certificates.team_id, _certificates.owner_id
-    found = connection.execute(select(*columns).where(here)).first()
-    if found is None:
-        return None
-    if tuple(found)[1:] != (certificate.sha256, place.team_id, place.owner_id):
-        raise Conflict(
-            f"this issuer already has a certificate with the serial number {certificate.serial}:"
-            " another certificate, or one of another team or owner"
-        )
-    return int(found.id)
+    same = (_certificates.sha256 == certificate.sha256) & (_certificates.issuer_id == place.issuer_id)
+    same &= (_certificates.team_id == place.team_id) & (_certificates.owner_id == place.owner_id)
+    found = connection.execute(select(_certificates.id).where(same)).scalar()
+    return None if found is None else int(found)
 
 
-def _check_renewable(reader: Reader, caller: Principal, number: int, team_id: int) -> None:
-    """Raise NotFound if the team has no such certificate. The owner is a member of the team, so it may see it."""
-    row = reader.row(
-        "SELECT c.team_id, i.name FROM certificates c LEFT JOIN issuers i ON i.id = c.issuer_id WHERE c.id = ?", number
-    )
-    if row is None or row[0] != team_id or not caller.credential.narrowing.permits_issuer(row[1]):
+def _check_renewable(reader: Reader, caller: Principal, number: int, place: Place) -> None:
+    """Check that the caller, or the owner whom it acts for, may change the certificate of the same team that is to be renewed.
+
+    Raises NotFound if the team has no such certificate, or Forbidden. The owner is a member of the team, so it may see it.
+    """
+    found = search.standing_of(reader, number)
+    if found is None or found.team_id != place.team_id or not caller.credential.narrowing.permits_issuer(found.issuer or ""):
         raise NotFound(f"this team has no certificate {number} to renew")
+    if not may_change(caller, found) and not _may_account_change(caller, place.owner_id, place.owner, found):
+        raise _not_theirs()
 
 
 def _mark_renewed(connection: Connection, number: int, now: datetime) -> None:
@@ -222,7 +238,9 @@ def _check_links(caller: Principal, issuer: str | None, request: Mapping[str, An
             )
 
 
-def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, caller: str, now: datetime) -> dict[str, Any]:
+def _values(
+    request: Mapping[str, Any], certificate: Certificate, place: Place, verified: bool, caller: str, now: datetime
+) -> dict[str, Any]:
     return {
         "issuer_id": place.issuer_id,
         "issuer_name": request["issuer"],
@@ -232,11 +250,14 @@ def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, 
         "owner_name": place.owner,
         "serial": certificate.serial,
         "sha256": certificate.sha256,
+        "issued_by": certificate.issued_by,
         "subject": certificate.subject,
         "names": orjson.dumps(certificate.names).decode(),
         "not_before": certificate.not_before,
         "not_after": certificate.not_after,
         "pem": certificate.pem,
+        "left_out": orjson.dumps(certificate.left_out).decode(),
+        "verified": verified,
         "url": request.get("url"),
         "renewal_url": request.get("renewalUrl"),
         "extra_addresses": orjson.dumps(request.get("extraAddresses", [])).decode(),
@@ -244,6 +265,7 @@ def _values(request: Mapping[str, Any], certificate: Certificate, place: Place, 
         "described_by": caller,
         "tracked": request.get("tracked", True),
         "registered_at": now,
+        "next_reminder_at": now,
         "renews_id": request.get("renews"),
     }
 
@@ -262,21 +284,30 @@ def _changeable(reader: Reader, caller: Principal, number: int) -> Standing:
     """A certificate that the caller may change. Raises NotFound if the caller may not see it, or Forbidden."""
     found = search.standing(reader, caller, number)
     if not may_change(caller, found):
-        raise Forbidden(
-            "only its owner, administrators, and members of its team who may currently use its issuer through that team"
-            " may change this certificate",
-            reason="denied",
-        )
+        raise _not_theirs()
     return found
+
+
+def _not_theirs() -> Forbidden:
+    return Forbidden(
+        "only its owner, administrators, and members of its team who may currently use its issuer through that team"
+        " may change this certificate, or register one that renews it",
+        reason="denied",
+    )
 
 
 def may_change(caller: Principal, found: Standing) -> bool:
     """Whether the caller may change a certificate that it may see."""
-    if caller.is_administrator or found.owner_id == caller.account.id:
+    return caller.is_administrator or _may_account_change(caller, caller.account.id, caller.name, found)
+
+
+def _may_account_change(caller: Principal, account_id: int, name: str, found: Standing) -> bool:
+    """The same of an account that the caller acts for, which lends nobody the powers of an administrator."""
+    if found.owner_id == account_id:
         return True
     if found.team is None or found.issuer is None:
         return False
-    return may_use(caller.access.state, caller.name, found.issuer, found.team, caller.now)
+    return may_use(caller.access.state, name, found.issuer, found.team, caller.now)
 
 
 def _link(connection: Connection, standing: Standing, before: int | None, renewed: Standing | None, now: datetime) -> None:
@@ -289,8 +320,14 @@ def _link(connection: Connection, standing: Standing, before: int | None, renewe
     _write(connection, standing.id, {"renews_id": renewed and renewed.id})
     if renewed is not None:
         _mark_renewed(connection, renewed.id, now)
-    if before is not None and not _is_renewed(connection, before):
-        _write(connection, before, {"renewed_at": None})
+    if before is not None:
+        _unmark_renewed(connection, before)
+
+
+def _unmark_renewed(connection: Connection, number: int) -> None:
+    """Remove the mark of a renewal unless another certificate renews this one: its reminders come back."""
+    if not _is_renewed(connection, number):
+        _write(connection, number, {"renewed_at": None})
 
 
 def _is_renewed(connection: Connection, number: int) -> bool:

@@ -17,8 +17,9 @@ from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
 
 _COLUMNS = """c.id, COALESCE(i.name, c.issuer_name), COALESCE(t.name, c.team_name), COALESCE(u.name, c.owner_name),
-c.serial, c.sha256, c.subject, c.names, c.not_before, c.not_after, c.url, c.renewal_url, c.extra_addresses, c.note, c.tracked,
-c.registered_at, c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at"""
+c.serial, c.issued_by, c.sha256, c.verified, c.subject, c.names, c.left_out, c.not_before, c.not_after, c.url, c.renewal_url,
+c.extra_addresses, c.note, c.tracked, c.registered_at,
+c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at"""
 _TABLES = """certificates c LEFT JOIN issuers i ON i.id = c.issuer_id LEFT JOIN teams t ON t.id = c.team_id
 LEFT JOIN users u ON u.id = c.owner_id"""
 _MINE = f"(c.owner_id = ? OR c.team_id IN (SELECT team_id FROM {MEMBERS} WHERE user_id = ?))"
@@ -56,9 +57,18 @@ def find_any(reader: Reader, certificate_id: int) -> dict[str, Any]:
     return {**_shown(row[:-1]), "pem": row[-1]}
 
 
+_STANDING = "c.id, c.owner_id, c.team_id, t.name, i.name"
+
+
 def standing(reader: Reader, caller: Principal, certificate_id: int) -> Standing:
     """The standing of a certificate. Raises NotFound, also if the caller may not see it, or StoreError."""
-    return Standing(*_one(reader, caller, certificate_id, "c.id, c.owner_id, c.team_id, t.name, i.name"))
+    return Standing(*_one(reader, caller, certificate_id, _STANDING))
+
+
+def standing_of(reader: Reader, certificate_id: int) -> Standing | None:
+    """The same, whoever asks. Raises StoreError."""
+    rows = _rows(reader, _STANDING, [Condition("c.id = ?", (certificate_id,))])
+    return Standing(*rows[0]) if rows else None
 
 
 def _one(reader: Reader, caller: Principal, certificate_id: int, columns: str) -> Row:
@@ -105,7 +115,13 @@ def _asked_for(query: Mapping[str, Any], now: datetime) -> list[Condition]:
     if "subject" in query:
         found.append(Condition(*contains(("c.subject", "c.names"), query["subject"])))
     if "serial" in query:
-        found.append(Condition("c.serial = ?", (query["serial"].replace(":", "").lower().lstrip("0"),)))
+        digits = query["serial"].replace(":", "").lower()
+        sign = "-" if digits.startswith("-") else ""
+        found.append(Condition("c.serial = ?", (sign + (digits.lstrip("-0") or "0"),)))
+    if "sha256" in query:
+        found.append(Condition("c.sha256 = ?", (query["sha256"].replace(":", "").lower(),)))
+    if "verification" in query:
+        found.append(Condition(f"{'' if query['verification'] == 'verified' else 'NOT '}c.verified"))
     if "expiringWithin" in query:
         until = now + parse_duration(query["expiringWithin"])
         found.append(Condition("c.not_after > ? AND c.not_after <= ?", (instant_text(now), instant_text(until))))
@@ -116,13 +132,21 @@ def _asked_for(query: Mapping[str, Any], now: datetime) -> list[Condition]:
 
 
 _NAMES = (
-    *("id", "issuer", "team", "owner", "serial", "sha256", "subject", "names", "notBefore", "notAfter", "url", "renewalUrl"),
-    *("extraAddresses", "note", "tracked", "registeredAt", "renews", "renewedBy", "renewedAt", "revokedAt"),
+    *("id", "issuer", "team", "owner", "serial", "issuedBy", "sha256", "verification", "subject", "names", "leftOut"),
+    *("notBefore", "notAfter", "url", "renewalUrl", "extraAddresses", "note", "tracked", "registeredAt"),
+    *("renews", "renewedBy", "renewedAt", "revokedAt"),
 )
 
 
 def _shown(row: Row) -> dict[str, Any]:
     shown = dict(zip(_NAMES, row, strict=True))
-    shown["names"], shown["extraAddresses"] = orjson.loads(shown["names"]), orjson.loads(shown["extraAddresses"])
+    for name in ("names", "leftOut", "extraAddresses"):
+        shown[name] = orjson.loads(shown[name])
+    shown["verification"] = verification(shown["verification"])
     shown["tracked"] = bool(shown["tracked"])
     return shown
+
+
+def verification(verified: bool) -> str:
+    """The word for whether a certificate was verified when it was registered."""
+    return "verified" if verified else "unverified"

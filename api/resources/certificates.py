@@ -12,6 +12,8 @@ from api.http.schemas import ACCOUNT, DURATION, NAME, NO_CONTROL, PAGE, Schema
 from api.resources.base import Resource
 
 TAG = "Certificates"
+MAX_REGISTRATION = 512 * 1024
+"""Bytes of a request that registers a certificate: enough for one with 1,000 of the longest names, and its chain."""
 _PATH: dict[str, Schema] = {"certificate_id": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$", "examples": ["7"]}}
 
 
@@ -37,10 +39,16 @@ class Certificates(Resource):
             },
             "serial": {
                 "type": "string",
-                "maxLength": 128,
-                "pattern": "^[0-9A-Fa-f]+(:[0-9A-Fa-f]+)*$",
-                "description": "Hexadecimal digits.",
+                "maxLength": 3000,
+                "pattern": "^-?[0-9A-Fa-f]+(:[0-9A-Fa-f]+)*$",
+                "description": "Hexadecimal digits. Certificates of several authorities can have the same.",
             },
+            "sha256": {
+                "type": "string",
+                "pattern": "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$",
+                "description": "The fingerprint: SHA-256 of the DER.",
+            },
+            "verification": {"enum": ["verified", "unverified"]},
             "expiringWithin": {**DURATION, "description": "A duration such as `30d`. Expired certificates are left out."},
             "revoked": {"type": "boolean"},
             "renewed": {"type": "boolean"},
@@ -59,11 +67,13 @@ class Certificates(Resource):
         status=201,
         repeat_status=200,
         response="Certificate",
-        errors=(404, 409, 429),
+        errors=(404, 429),
+        max_body=MAX_REGISTRATION,
     )
     def on_post(self, call: Call) -> Any:
         """For the application that issued it, or its owner. The owner must be allowed to use the issuer through that team now.
-        Registering the same certificate for the same team and owner again returns 200 and the entry; nobody is mailed twice.
+        If the issuer declares CA certificates, one of them must have signed it. Registering the same certificate for the same
+        issuer, team and owner again returns 200 and the entry; nobody is mailed twice.
         """
         number, is_new = self.service.register.register(call.authority, call.body)
         if not is_new:
@@ -93,6 +103,12 @@ class Certificate(Resource):
         its team who may use its issuer through that team now."""
         self.service.register.change(call.authority, int(certificate_id), call.body)
         return search.find(self.service.reader, call.caller, int(certificate_id))
+
+    @operation("Delete a certificate", access="administrator", tag=TAG, status=204, errors=(404,), path=_PATH)
+    def on_delete(self, call: Call, certificate_id: str) -> None:
+        """From the register, with its mails. For entries made by mistake; the audit log keeps what it was. A certificate that it
+        renewed gets reminders again."""
+        self.service.register.delete(call.authority, int(certificate_id))
 
 
 class CertificateRevoked(Resource):

@@ -38,7 +38,7 @@ from api.settings import Settings
 _log = logging.getLogger("accord.api")
 CONNECTIONS = 2_000
 """There may be many: a slow client costs a socket and a buffer, but no thread."""
-MAX_BODY = 256 * 1024
+MAX_BODY = 512 * 1024
 MAX_HEADERS = 16 * 1024
 IDLE = 30
 """Seconds of silence after which a connection is closed."""

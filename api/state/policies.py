@@ -27,6 +27,8 @@ class MailPolicy(NamedTuple):
     on_expiry: bool
     days_before_expiry: tuple[int, ...]
     """Ascending, without duplicates."""
+    share_before_expiry: float
+    """Of a certificate's lifetime: how long before its end the first reminder comes at most."""
     always_send_to: tuple[str, ...]
     permitted_domains: frozenset[str] | None
     """Domains of additional addresses; None: those of the declared users' addresses."""
@@ -79,6 +81,7 @@ def read_policies(stored: str | None) -> Policies:
             value("mail", "onIssue"),
             value("mail", "onExpiry"),
             tuple(sorted(set(value("mail", "daysBeforeExpiry")))),
+            float(value("mail", "shareBeforeExpiry").removesuffix("%")) / 100,
             tuple(value("mail", "alwaysSendTo")),
             None if (domains := value("mail", "permittedRecipientDomains")) is None else frozenset(domains),
             value("mail", "accountMailsPerHour"),

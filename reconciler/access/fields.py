@@ -20,6 +20,7 @@ Codec: TypeAlias = Literal[
     "texts",  # whose order matters
     "names",  # sorted, since their order means nothing
     "names or everyone",
+    "certificates",  # PEM texts, sorted
     "groups",  # of names
     "labels",
     "links",  # each a name, or a mapping with more

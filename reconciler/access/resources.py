@@ -115,6 +115,7 @@ class Issuer(NamedTuple):
     description: Annotated[str, Field("description", "text")] = ""
     enabled: Annotated[bool, Field("enabled", "flag")] = True
     link_hosts: Annotated[tuple[str, ...], Field("linkHosts", "names")] = ()
+    ca_certificates: Annotated[tuple[str, ...], Field("caCertificates", "certificates")] = ()
     labels: Labels = ()
     previously: Previously = ()
 

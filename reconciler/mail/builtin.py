@@ -25,7 +25,7 @@ tell the people who run the certificate service.
 _ROWS = (
     ("Subject", "{{ certificate.subject }}", ""),
     ("Names", '{{ certificate.names | join(", ") | truncate(1000) }}', "certificate.names"),
-    ("Issuer", "{{ certificate.issuer }}", ""),
+    ("Issuer", "{{ certificate.issuer }} ({{ certificate.verification }})", ""),
     ("Serial number", "{{ certificate.serialNumber }}", ""),
     ("Valid from", "{{ certificate.validFrom }}", ""),
     ("Valid to", "{{ certificate.validTo }}", ""),

@@ -55,6 +55,12 @@ _CERTIFICATE = (
     Variable("certificate.issuer", "text", "The display name of the certificate's issuer", "Public TLS"),
     Variable("certificate.team", "text", "The team through which the certificate was requested", "web-platform"),
     Variable("certificate.serialNumber", "text", "The certificate's serial number, in hexadecimal digits", "3f9a5b20c41d77e8"),
+    Variable(
+        "certificate.verification",
+        "text",
+        "`verified` if one of the CA certificates that the issuer declares signed it, otherwise `unverified`",
+        "verified",
+    ),
     Variable("certificate.validFrom", "instant", "When the certificate becomes valid", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)),
     Variable("certificate.validTo", "instant", "When the certificate expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
     Variable(

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from reconciler.access.ca_certificates import shown_ca_certificate
 from reconciler.access.fields import Codec, Field, fields_of
 from reconciler.access.instants import format_instant
 from reconciler.access.resources import RESOURCES, Guards, Kind, Resource, Settings, linked_name
@@ -31,6 +32,7 @@ _SHOW: Mapping[Codec, _Show] = {
     "end": _instant,
     "texts": list,
     "names": list,
+    "certificates": lambda value: list(map(shown_ca_certificate, value)),
     "names or everyone": lambda value: [value] if isinstance(value, str) else list(value),
     "groups": lambda value: list(map(list, value)),
     "labels": dict,

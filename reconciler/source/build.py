@@ -50,6 +50,7 @@ _READ: Mapping[Codec, _Read] = {
     "end": parse_instant,
     "texts": tuple,
     "names": _names,
+    "certificates": _names,
     "names or everyone": lambda value: value if value == "everyone" else _names(value),
     "groups": lambda value: tuple(sorted(map(_names, value))),
     "labels": lambda value: tuple(sorted(value.items())),

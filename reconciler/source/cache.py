@@ -89,7 +89,10 @@ def _format_id() -> str:
     code = [Path(__file__).parent / f"{name}.py" for name in ("blobs", "documents", "positions", "schema", "secrets", "values")]
     beyond = [
         Path(__file__).parents[1] / f"{name}.py"
-        for name in ("access/fields", "access/instants", "access/permitted_ips", "access/resources", "wording/nearest")
+        for name in (
+            *("access/ca_certificates", "access/fields", "access/instants", "access/permitted_ips", "access/resources"),
+            "wording/nearest",
+        )
     ]
     for file in (*sorted(schema_folder().glob("*.json")), *code, *beyond):
         digest.update(file.read_bytes())

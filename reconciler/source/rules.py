@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.access.ca_certificates import has_expired, shown_ca_certificate
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
 from reconciler.access.problems import Problem, Severity
 from reconciler.access.references import references
@@ -91,6 +92,8 @@ def check(
     ]
     for declaration in of_kind["Team"]:
         found += _within(declaration, now, surroundings)
+    for declaration in of_kind["Issuer"]:
+        found += _expired_certificates(declaration, now)
     for declaration in of_kind["EmailTemplate"]:
         found += _template(declaration)
     problems = [_problem(item, locate) for item in found]
@@ -282,6 +285,15 @@ def _addresses(declaration: Declaration, team: Team) -> Iterator[_Found]:
             yield _Found(
                 declaration, ("spec", "permittedIPs", team.permitted_ips[second]), "overlapping-ips", message, severity="warning"
             )
+
+
+def _expired_certificates(declaration: Declaration, now: datetime) -> Iterator[_Found]:
+    issuer = declaration.resource
+    assert isinstance(issuer, Issuer)
+    for text in issuer.ca_certificates:
+        if has_expired(text, now):
+            message = f"this CA certificate has expired: {shown_ca_certificate(text)}"
+            yield _Found(declaration, ("spec", "caCertificates", text), "expired-ca-certificate", message, severity="warning")
 
 
 def _template(declaration: Declaration) -> Iterator[_Found]:

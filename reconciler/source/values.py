@@ -1,10 +1,11 @@
-"""Checks what a schema cannot: instants outside the calendar and invalid permitted IPs."""
+"""Checks what a schema cannot: instants outside the calendar, invalid permitted IPs and CA certificates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from reconciler.access.ca_certificates import read_ca_certificate
 from reconciler.access.fields import fields_of
 from reconciler.access.instants import parse_instant
 from reconciler.access.permitted_ips import parse_rule
@@ -22,24 +23,27 @@ _LINKS = {field.yaml: _instants(field.part) for field in fields_of(Team).values(
 
 
 def check_values(value: Any) -> list[Finding]:
-    """Find what a schema cannot: instants outside the calendar and invalid permitted IPs. Accepts any document."""
+    """Find what a schema cannot: impossible instants, invalid permitted IPs or CA certificates. Accepts any document."""
     found: list[Finding] = []
     spec = value.get("spec") if isinstance(value, dict) else None
     if not isinstance(spec, dict):
         return found
     kind = value.get("kind")
     for field in _INSTANTS.get(kind, ()) if isinstance(kind, str) else ():
-        _check(found, ("spec", field), spec.get(field), parse_instant)
+        _check(found, "invalid-instant", ("spec", field), spec.get(field), parse_instant)
     if kind == "Team":
         for field, parts in _LINKS.items():
             for index, item in enumerate(_list(spec, field)):
                 for part in parts if item.__class__ is dict else ():
-                    _check(found, ("spec", field, index, part), item.get(part), parse_instant)
+                    _check(found, "invalid-instant", ("spec", field, index, part), item.get(part), parse_instant)
         if spec.get("permittedIPs") == []:
             message = "an empty list restricts nothing; remove it, or list addresses"
             found.append(Finding("empty-permitted-ips", ("spec", "permittedIPs"), message, severity="warning"))
         for index, text in enumerate(_list(spec, "permittedIPs")):
-            _check(found, ("spec", "permittedIPs", index), text, parse_rule)
+            _check(found, "invalid-ip", ("spec", "permittedIPs", index), text, parse_rule)
+    if kind == "Issuer":
+        for index, text in enumerate(_list(spec, "caCertificates")):
+            _check(found, "invalid-ca-certificate", ("spec", "caCertificates", index), text, read_ca_certificate)
     return found
 
 
@@ -48,10 +52,10 @@ def _list(spec: dict[str, Any], field: str) -> Sequence[Any]:
     return found if isinstance(found, list) else ()
 
 
-def _check(found: list[Finding], path: tuple[str | int, ...], text: Any, parse: Callable[[str], object]) -> None:
+def _check(found: list[Finding], rule: str, path: tuple[str | int, ...], text: Any, parse: Callable[[str], object]) -> None:
     if not isinstance(text, str):
         return
     try:
         parse(text)
     except ValueError as error:
-        found.append(Finding("invalid-ip" if "permittedIPs" in path else "invalid-instant", path, str(error)))
+        found.append(Finding(rule, path, str(error)))

@@ -74,7 +74,7 @@ def _entry(lead: str, gap: str, value: Value, indent: str, lines: list[str]) -> 
 def _sequence(value: Sequence[Value], indent: str, lines: list[str]) -> None:
     for item in value:
         if isinstance(item, str):
-            lines.append(f"{indent}- {scalar(item)}\n")
+            lines.append(f"{indent}- {_text(item, indent + '  ')}\n")
         elif isinstance(item, Mapping) and item:
             _mapping(item, f"{indent}- ", f"{indent}  ", lines)
         elif isinstance(item, Sequence) and item:

@@ -139,6 +139,7 @@ issuers = _declared(
     Column("description", Text, nullable=False, server_default=""),
     Column("enabled", Boolean, nullable=False, server_default="1"),
     Column("link_hosts", Text, nullable=False, server_default="[]"),
+    Column("ca_certificates", Text, nullable=False, server_default="[]"),
 )
 email_templates = _declared(
     "email_templates",
@@ -294,7 +295,7 @@ certificates = Table(
     Column("team_name", String(64), nullable=False),
     Column("owner_id", Integer, ForeignKey("users.id", ondelete="SET NULL"), index=True),
     Column("owner_name", String(64), nullable=False),
-    Column("serial", String(64), nullable=False),  # hexadecimal digits, lower case, no leading zeros
+    Column("serial", Text, nullable=False, index=True),  # hexadecimal digits, lower case, no leading zeros
     Column("sha256", String(64), nullable=False),  # of the DER
     Column("subject", Text, nullable=False),
     Column("names", Text, nullable=False, server_default="[]"),  # subject alternative names
@@ -311,7 +312,12 @@ certificates = Table(
     Column("renews_id", Integer, ForeignKey("certificates.id", ondelete="SET NULL"), index=True),
     Column("renewed_at", Instant),
     Column("revoked_at", Instant),
-    UniqueConstraint("issuer_id", "serial"),
+    Column("issued_by", Text, nullable=False, server_default=""),  # the certificate's own issuer, as RFC 4514 writes it
+    Column("left_out", Text, nullable=False, server_default="[]"),  # what could not be read of the PEM
+    _flag("verified"),  # against the CA certificates that the issuer declared then
+    Column("next_reminder_at", Instant, index=True),  # when reminders must look at it; NULL: never again
+    # not the serial number: anybody can make a certificate that has another's
+    UniqueConstraint("sha256", "issuer_id", "team_id", "owner_id"),
 )
 RUNTIME_SWITCHES = ("directory", "administrator")
 """Who can disable an account besides Git, each by a column `disabled_by_…` of `account_states`."""
@@ -356,6 +362,7 @@ state = Table(
     Column("audit_count", Integer, nullable=False),
     Column("audit_head", String(64), nullable=False),
     Column("reminded_until", Instant),  # everything due by then is in the outbox
+    Column("reminder_policy", Text),  # which `certificates.next_reminder_at` was worked out by
     CheckConstraint("id = 1", name="one_row"),
 )
 generations = Table(

@@ -19,7 +19,7 @@ ISSUED, EXPIRING = "certificate-issued", "certificate-expiring"
 def remind(world: RegisterWorld, days: int = 60) -> list[tuple[str, str]]:
     """The mails of a scan at which certificates of 90 days have this many left, or fewer."""
     now = datetime.now(UTC)
-    world.execute("UPDATE state SET reminded_until = NULL")
+    world.execute("UPDATE state SET reminded_until = NULL, reminder_policy = NULL")
     world.scan(now)
     world.forget_mails()
     world.scan(now + (90 - days) * DAY)
@@ -88,11 +88,11 @@ def test_administrators_are_told_instead_of_an_owner_who_is_gone(world: Register
         address = "" if gone == "without an address" else gone
         world.execute(f"UPDATE users SET email = '{address}' WHERE name = 'alice'")
     assert remind(world) == []
-    assert remind(world, 30) == [(EXPIRING, "bob")]  # an administrator in the team
+    assert remind(world, 29) == [(EXPIRING, "bob")]  # an administrator in the team
     if gone in ("without an address", "jörg@example.org"):
         return  # the reconciler puts that right
     world.apply({"teams/web.yaml": team("web", members=["alice"] if gone != "deleted" else ["root"], issuers=["tls"])})
-    found = remind(world, 30)
+    found = remind(world, 29)
     if gone == "deleted":
         assert found == [(EXPIRING, "root"), (EXPIRING, "bob@example.org")]
     else:  # the team has no administrators, so all are told
@@ -102,9 +102,9 @@ def test_administrators_are_told_instead_of_an_owner_who_is_gone(world: Register
 def test_if_the_team_is_deleted_the_owner_is_told_or_else_all_administrators(world: RegisterWorld) -> None:
     world.register("alice")
     world.apply({"teams/web.yaml": None})
-    assert remind(world, 30) == [(EXPIRING, "alice")]
+    assert remind(world, 29) == [(EXPIRING, "alice")]
     world.apply({"users/alice.yaml": None})
-    assert remind(world, 30) == [(EXPIRING, "root")]
+    assert remind(world, 29) == [(EXPIRING, "root")]
 
 
 def test_a_former_administrator_is_not_told(world: RegisterWorld) -> None:
@@ -112,7 +112,7 @@ def test_a_former_administrator_is_not_told(world: RegisterWorld) -> None:
     world.apply({"teams/more.yaml": team("more", administrator=True, members=[ended, "portal"])})
     world.register("alice")
     world.apply({"users/alice.yaml": None, "teams/web.yaml": team("web", members=["bob"], issuers=["tls", "vpn"])})
-    assert sorted(remind(world, 30)) == [(EXPIRING, "portal"), (EXPIRING, "root")]
+    assert sorted(remind(world, 29)) == [(EXPIRING, "portal"), (EXPIRING, "root")]
 
 
 def test_a_directory_account_is_told_at_its_address_in_the_directory(world: RegisterWorld) -> None:
@@ -123,12 +123,12 @@ def test_a_directory_account_is_told_at_its_address_in_the_directory(world: Regi
     )
     number = world.register("alice")
     world.execute("UPDATE certificates SET owner_id = (SELECT id FROM users WHERE name = 'zoe')")
-    assert remind(world, 30) == [(EXPIRING, "zoe")]
+    assert remind(world, 29) == [(EXPIRING, "zoe")]
     world.execute("UPDATE users SET email = '' WHERE name = 'zoe'")
-    assert remind(world, 30) == [(EXPIRING, "root")]  # without an address nobody can be told, not even an administrator
+    assert remind(world, 29) == [(EXPIRING, "root")]  # without an address nobody can be told, not even an administrator
     world.execute("UPDATE certificates SET owner_id = NULL")
     world.execute("UPDATE users SET email = 'zoe@corp.example.org' WHERE name = 'zoe'")
-    assert remind(world, 30) == [(EXPIRING, "zoe")]
+    assert remind(world, 29) == [(EXPIRING, "zoe")]
     assert world.mails(number) == [(EXPIRING, "zoe")]
 
 
@@ -226,7 +226,7 @@ def test_if_the_server_refuses_an_owner_the_team_is_told_and_then_administrators
     world.apply({**people, "teams/web.yaml": team("web", members=["alice", "carol", "dave"], issuers=["tls"])})
     world.execute("UPDATE users SET email = 'dave' WHERE name = 'dave'")  # cannot be told
     world.register("alice")
-    assert [name for _, name in remind(world, 30)] == ["alice"]
+    assert [name for _, name in remind(world, 29)] == ["alice"]
     assert refuse(world) == ["carol"]
     assert refuse(world) == ["root"]
     assert refuse(world) == []
@@ -234,6 +234,6 @@ def test_if_the_server_refuses_an_owner_the_team_is_told_and_then_administrators
 
 def test_if_the_server_refuses_an_extra_address_the_team_is_told_only_if_nobody_is_reached(world: RegisterWorld) -> None:
     world.register("alice", extraAddresses=["typo@example.org"])
-    assert [name for _, name in remind(world, 30)] == ["alice", "typo@example.org"]
+    assert [name for _, name in remind(world, 29)] == ["alice", "typo@example.org"]
     world.execute("UPDATE outbox SET ended_at = created_at WHERE user_id IS NOT NULL AND certificate_id IS NOT NULL")
     assert refuse(world) == ["bob"]

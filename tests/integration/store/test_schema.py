@@ -162,6 +162,42 @@ def test_the_address_of_the_last_login_becomes_the_first_known_network(database_
     assert found == [("a-guid", "198.51.100.7", 1, moment, 0), ("2", "2001:db8:0:1::/64", 2, moment, 0)]
 
 
+def test_certificates_and_their_mails_outlive_the_change_of_what_identifies_them(database_url: str) -> None:
+    moment, later = "2026-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"
+    pem = (Path(__file__).parents[3] / "examples" / "certificate.pem").read_text()
+    with open_database(database_url) as database:
+        upgrade_to(database, "0011")
+        run_sql(database, "INSERT INTO issuers (id, name) VALUES (1, 'tls')")
+        for number, text in ((1, pem), (2, "damaged"), (3, pem)):
+            run_sql(
+                database,
+                "INSERT INTO certificates (id, issuer_id, issuer_name, team_name, owner_name, serial, sha256, subject,"
+                " not_before, not_after, pem, registered_at) VALUES"
+                f" ({number}, 1, 'tls', 'web', 'alice', '{number}', '{number}', 'CN=x',"
+                f" '{moment}', '{later}', '{text}', '{moment}')",
+            )
+            run_sql(
+                database,
+                "INSERT INTO outbox (template, certificate_id, recipient, created_at)"
+                f" VALUES ('certificate-issued', {number}, 'a@example.org', '{moment}')",
+            )
+        run_sql(database, "UPDATE certificates SET renews_id = 2 WHERE id = 1")
+        upgrade(database)
+        columns = "id, renews_id, serial, pem, issued_by <> '', verified, next_reminder_at"
+        rows = query(database, f"SELECT {columns} FROM certificates ORDER BY id")
+        assert [tuple(row) for row in rows] == [
+            (1, 2, "1", pem, True, False, None),
+            (2, None, "2", "damaged", False, False, None),
+            (3, None, "3", pem, True, False, None),
+        ]
+        mails = query(database, "SELECT certificate_id, recipient FROM outbox ORDER BY certificate_id")
+        assert [tuple(row) for row in mails] == [(number, "a@example.org") for number in (1, 2, 3)]
+        run_sql(database, "UPDATE certificates SET serial = '1'")
+        run_sql(database, "DELETE FROM certificates WHERE id = 2")
+        assert [tuple(row) for row in query(database, "SELECT renews_id FROM certificates ORDER BY id")] == [(None,), (None,)]
+        assert len(query(database, "SELECT id FROM outbox")) == 2
+
+
 def test_mails_that_were_given_up_are_marked_in_a_column(database_url: str) -> None:
     moment = "2026-01-01T00:00:00.000000Z"
     with open_database(database_url) as database:

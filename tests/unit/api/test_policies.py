@@ -26,6 +26,7 @@ def test_undeclared_values_have_the_defaults_of_the_schema() -> None:
         on_issue=True,
         on_expiry=True,
         days_before_expiry=(10, 30),
+        share_before_expiry=0.33,
         always_send_to=(),
         permitted_domains=None,
         account_per_hour=200,

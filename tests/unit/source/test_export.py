@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from issued import pem
 
 from reconciler.access.resources import (
     DeclaredState,
@@ -187,6 +188,8 @@ LABELS = st.dictionaries(
 ).map(lambda labels: tuple(sorted(labels.items())))
 FLAGS = st.booleans()
 
+CA_CERTIFICATES = tuple(sorted(pem(name, ca=True) for name in ("one", "two")))
+
 
 @st.composite
 def states(draw: st.DrawFn) -> DeclaredState:
@@ -225,7 +228,14 @@ def states(draw: st.DrawFn) -> DeclaredState:
         for name in names["teams"]
     }
     issuers = {
-        name: Issuer(name, draw(st.one_of(st.none(), LINES)), draw(TEXTS), draw(FLAGS), labels=draw(LABELS))
+        name: Issuer(
+            name,
+            draw(st.one_of(st.none(), LINES)),
+            draw(TEXTS),
+            draw(FLAGS),
+            ca_certificates=draw(st.sampled_from([(), CA_CERTIFICATES[:1], CA_CERTIFICATES])),
+            labels=draw(LABELS),
+        )
         for name in names["issuers"]
     }
     templates = {

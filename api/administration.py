@@ -51,7 +51,7 @@ def set_password(
     with _acting(authority, name) as (act, account):
         _refuse_own(act, account, "change your own password with PUT /api/v1/me/password, which asks for the current one")
         _refuse_directory(account)
-        check_password(password, account, policy)
+        check_password(passwords, password, account, policy)
         replace_password(act.connection, account, hashed, now=act.now, change_required=change_required)
         queue.end_password_mails(act.connection, account.id, "a password was set since", act.now)
         ended = _end_credentials(act, account, sessions=True, tokens=revoke_tokens)

@@ -28,7 +28,7 @@ from api.mail.delivery import Delivery
 from api.metrics import Metrics
 from api.outbox.kinds import MessageKind
 from api.refusal_log import WINDOW, RefusalLog
-from api.settings import Settings
+from api.settings import Settings, open_leaked
 from api.state.clock import Clock
 from api.state.freshness import Freshness
 from api.state.reader import Reader
@@ -57,7 +57,7 @@ class Service:
         self.keeper = AccessKeeper(self.reader)
         self.clock = Clock(self.reader, settings.longest_pause)
         waiting = waiting_logins(settings.threads, settings.hashes) if places is None else places
-        self.passwords = Passwords(settings.hashes, waiting=waiting)
+        self.passwords = Passwords(settings.hashes, waiting=waiting, leaked=open_leaked(settings))
         self.known = KnownNetworks(self.reader)
         self.unknown = threading.BoundedSemaphore(max(1, settings.threads // 2))
         """Places for callers who are not known before the body of their request has arrived."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from api.authentication.leaked import BadLeaked, Leaked
 from api.directory.settings import BadDirectory, DirectorySettings, read_directories
 from api.mail.settings import BadMail, MailSettings, read_mail
 from api.state.clock import LONGEST_PAUSE
@@ -35,6 +36,7 @@ DEFAULTS = {
     "maildir": "mail",
     "public_url": "",
     "link_hosts": "",
+    "leaked_passwords": "",
 }
 LEAST_TOKEN = 16
 """Characters of a token for the metrics."""
@@ -70,6 +72,8 @@ class Settings(NamedTuple):
     local_socket: Path | None = None
     """A socket whose callers count as local."""
     local_socket_group: str = ""
+    leaked_passwords: str = ""
+    """The file of leaked passwords, or nothing."""
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -134,7 +138,16 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         longest_pause=longest_pause,
         local_socket=_local_socket(setting("local_socket")),
         local_socket_group=_group(setting("local_socket_group")),
+        leaked_passwords=setting("leaked_passwords"),
     )
+
+
+def open_leaked(settings: Settings) -> Leaked | None:
+    """The file of leaked passwords, if there is one. Raises Misconfigured."""
+    try:
+        return Leaked(settings.leaked_passwords) if settings.leaked_passwords else None
+    except BadLeaked as error:
+        raise Misconfigured(f"ACCORD_LEAKED_PASSWORDS: {error}") from None
 
 
 def _listen(text: str) -> tuple[str, int]:

@@ -33,6 +33,7 @@ KEYS = {
     "maildir": _TEXT,
     "public_url": _TEXT,
     "link_hosts": _LIST,
+    "leaked_passwords": _TEXT,
     "smtp": _TABLE,
     "directory": _TABLE,
 }

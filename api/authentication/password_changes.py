@@ -45,16 +45,16 @@ def change_own(reader: Reader, authority: CallersAuthority, passwords: Passwords
         if account is None or account.source == "directory":
             raise Conflict("this account has no password here")
         if verified and account.password_hash == kept:
-            _change(act, account, change, hashed)
+            _change(act, account, passwords, change, hashed)
             return
         _count_failure(act)
     raise Forbidden("the current password is wrong", reason="wrong-password")
 
 
-def _change(act: Act, account: Row[Any], change: PasswordChange, hashed: str) -> None:
+def _change(act: Act, account: Row[Any], passwords: Passwords, change: PasswordChange, hashed: str) -> None:
     if change.new == change.current:
         raise Conflict("the new password is the current one")
-    check_password(change.new, account, act.caller.access.policies.passwords)
+    check_password(passwords, change.new, account, act.caller.access.policies.passwords)
     replace_password(act.connection, account, hashed, now=act.now, change_required=False)
     mine, kind = act.caller.credential.accessor, None if change.revoke_tokens else "session"
     ended = credentials.revoke(act.connection, account.id, act.now, kind=kind, but=mine)
@@ -82,10 +82,10 @@ def _failures(connection: Connection, name: str, session: str) -> int:
     return int(connection.execute(select(func.count()).where(entries & of_session)).scalar_one())
 
 
-def check_password(password: str, account: Row[Any], policy: PasswordPolicy) -> None:
-    """Raise Conflict if a new password is not accepted."""
+def check_password(passwords: Passwords, password: str, account: Row[Any], policy: PasswordPolicy) -> None:
+    """Raise Conflict if a new password is not accepted, and Unavailable if that cannot be said."""
     known = (account.name, account.email, account.email.partition("@")[0], account.full_name or "")
-    refused = objection(password, policy, identity=known)
+    refused = objection(password, policy, identity=known, leaked=passwords.leaked)
     if refused is not None:
         raise Conflict(refused)
 

@@ -9,11 +9,12 @@ import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from api.authentication.guessing import guesses
+from api.authentication.leaked import Leaked
 from api.authentication.places import INSIDER, Guest, Places, Visit
 from api.errors import Busy
 from api.state.policies import PasswordPolicy
@@ -25,15 +26,21 @@ _LATER = 5
 FULL = "too many logins at once; try again in a second"
 PATIENCE = 5.0
 """Seconds that a login waits for its turn to hash."""
+_STRONG = 15
+"""Characters. Passwords that must be longer need not be harder to guess."""
+_SPARE = 2
+"""Characters of a random password may happen to spell a word or a date."""
 
 
 class Passwords:
     """Hashes and verifies, at most `parallel` at a time, so that a flood of logins leaves time for decisions.
 
     `waiting` more may wait for their turn. Anybody beyond that is told to try again; `places` says who that is.
+    `leaked`: passwords that nobody may choose.
     """
 
-    def __init__(self, parallel: int, *, waiting: int = 0) -> None:
+    def __init__(self, parallel: int, *, waiting: int = 0, leaked: Leaked | None = None) -> None:
+        self.leaked = leaked
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         # the 19 MiB that a hash needs stay with its thread, so a few threads hash, and not all that answer
         self._threads = ThreadPoolExecutor(parallel, "hash", initializer=_give_way)
@@ -139,42 +146,31 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-def objection(password: str, policy: PasswordPolicy, *, identity: tuple[str, ...]) -> str | None:
+def objection(password: str, policy: PasswordPolicy, *, identity: tuple[str, ...], leaked: Leaked | None = None) -> str | None:
     """Why a new password is not accepted, as a message to its owner; None if it is accepted.
 
     `identity`: what others know of the owner: the login name, the address, the full name.
+
+    Raises Unavailable if the file of leaked passwords cannot be read.
     """
     normal = _normal(password)
-    folded = normal.casefold()
     if min(len(password), len(normal)) < policy.min_length:  # a ligature is one character, and so is an accented letter
         return f"the password is too short: it needs at least {policy.min_length} characters"
     if len(normal) > MAX_LENGTH:
         return f"the password is too long: at most {MAX_LENGTH} characters"
-    return _commonness(folded, identity) if policy.refuse_common else None
-
-
-def _commonness(folded: str, identity: tuple[str, ...]) -> str | None:
-    if not {folded, _repeated(folded)}.isdisjoint(_common()):
-        return "the password is on a list of common passwords; choose one that is not"
-    if len(set(folded)) < 4:
-        return "the password repeats a few characters; choose one that is harder to guess"
-    if any(_is_mostly(folded, text.casefold()) for text in identity):
-        return "the password is little more than your name or address; choose one that others cannot derive"
+    if leaked is not None and any(leaked.contains(each) for each in {password, normal}):
+        return "the password is known from a leak; choose one that you have used nowhere else"
+    if policy.refuse_common and guesses(normal, (*identity, *policy.organisation_words)) < 10 ** _digits(policy):
+        return _GUESSABLE
     return None
 
 
-def _repeated(text: str) -> str:
-    """The unit that text repeats; the text itself if it repeats nothing."""
-    return text[: (text + text).index(text, 1)]
+_GUESSABLE = (
+    "the password is too easy to guess; choose four or more words that do not belong together, or let a password manager "
+    "choose; names, the organisation, dates, rows of keys and repetition do not count"
+)
 
 
-def _is_mostly(password: str, known: str) -> bool:
-    """Whether little is left of a password without text that others know."""
-    return len(known) >= 4 and known in password and len(password.replace(known, "")) < 4
-
-
-@cache
-def _common() -> frozenset[str]:
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS
-
-    return frozenset(FREQUENCY_LISTS["passwords"])
+def _digits(policy: PasswordPolicy) -> int:
+    """A password must be as hard to guess as a number of so many digits: what random characters reach at the least length."""
+    return min(policy.min_length, _STRONG) - _SPARE

@@ -33,7 +33,7 @@ def command(server: str, **options: str | None) -> None:
     """Serve the API and deliver mail until SIGTERM or Ctrl-C. Requests and mails in progress are finished."""
     from api import logs
     from api.serving.advice import advice
-    from api.settings import Misconfigured, read_settings
+    from api.settings import Misconfigured, open_leaked, read_settings
 
     settings = read_settings(options)
     logs.configure(settings.log_format, settings.log_level)
@@ -56,6 +56,7 @@ def command(server: str, **options: str | None) -> None:
         return
     from api.serving.granian import serve_granian
 
+    open_leaked(settings)  # the same here: a file that cannot be searched
     os.environ.update({f"ACCORD_{name.upper()}": value for name, value in options.items() if value})
     try:
         serve_granian(settings, ready)

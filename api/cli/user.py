@@ -47,6 +47,7 @@ def set_password(name: str, change_required: bool, revoke_tokens: bool, **option
     """
     from api import administration
     from api.authentication.passwords import Passwords
+    from api.settings import open_leaked
     from api.state.reader import Reader
     from api.state.snapshots import AccessKeeper
 
@@ -54,7 +55,7 @@ def set_password(name: str, change_required: bool, revoke_tokens: bool, **option
         reader = Reader(database)
         policy = AccessKeeper(reader).now().policies.passwords
         reader.close()
-        hasher = Passwords(settings.hashes)
+        hasher = Passwords(settings.hashes, leaked=open_leaked(settings))
         new = _read_password()
         administration.set_password(
             authority, hasher, policy, name, new, change_required=change_required, revoke_tokens=revoke_tokens

@@ -18,6 +18,8 @@ class PasswordPolicy(NamedTuple):
 
     min_length: int
     refuse_common: bool
+    organisation_words: tuple[str, ...] = ()
+    """What people of the organisation would think of first."""
 
 
 class MailPolicy(NamedTuple):
@@ -67,7 +69,9 @@ def read_policies(stored: str | None) -> Policies:
         return sections.get(section, {}).get(key, _defaults()[section][key])
 
     return Policies(
-        PasswordPolicy(value("passwords", "minLength"), value("passwords", "refuseCommon")),
+        PasswordPolicy(
+            value("passwords", "minLength"), value("passwords", "refuseCommon"), tuple(value("passwords", "organisationWords"))
+        ),
         parse_duration(value("passwords", "generatedLifetime")),
         value("logins", "maxFailures"),
         parse_duration(value("logins", "delay")),

@@ -63,6 +63,12 @@ class Metrics:
             "domain",
         )
         self.clock_doubted = self._gauge("accord_clock_doubted", "1 if work is left out because the clock looks wrong.")
+        self.tokens_expiring = self._gauge(
+            "accord_tokens_expiring", "API tokens that end within 14 days and were made longer ago, by type of account.", "type"
+        )
+        self.token_next_end = self._gauge(
+            "accord_token_next_end_seconds", "The Unix time at which the first of these ends; 0 if there are none.", "type"
+        )
         self.reminders = Counter("accord_reminders", "Reminders put into the outbox.", registry=self.registry)
         self.reminded_until = self._gauge("accord_reminded_until_seconds", "Reminders due up to this Unix time have been made.")
 

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from api import purge
+from api import purge, token_reminders
 from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import COUNTED_TOGETHER, LoggedIn, LoginRefused, log_in, text_of
 from api.authentication.password_mails import PasswordMails
@@ -34,7 +34,8 @@ from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
 from api.state.watch import Watch
-from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS
+from api.token_reminders import TokenNotices
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING
 from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
@@ -72,6 +73,7 @@ class Service:
         self.message_kinds: dict[str, MessageKind] = {
             **dict.fromkeys(PASSWORD_MAILS, PasswordMails(lambda: self.keeper.now().policies, self.passwords)),
             **dict.fromkeys(CERTIFICATE_MAILS, Notices()),
+            TOKEN_EXPIRING: TokenNotices(),
         }
         self.deliveries = [
             Delivery(settings.mail, self.reader, self.message_kinds, self.metrics, only_passwords=only) for only in (False, True)
@@ -86,6 +88,7 @@ class Service:
             Periodic("telling what the log left out", lambda *_: self.refusal_log.tell(), every=WINDOW),
             purge.purging(self.reader).unless(self._doubt),
             reminders.reminding(self.database, self.metrics).unless(self._doubt),
+            token_reminders.reminding(self.database, self.metrics).unless(self._doubt),
         ]
 
     def start(self) -> None:

@@ -16,6 +16,7 @@ from api.cli.operator import at_work, database_option
     epilog="""\b
 Examples:
   accord-api token list alice
+  accord-api token expiring --within 30d
   accord-api token revoke alice --all
 """,
 )
@@ -60,6 +61,43 @@ def list_tokens(name: str, form: str, **options: str | None) -> None:
         click.echo(f"{each['id']}  {each['kind']:<7}  until {each['expiresAt']}  {used}  {each['name']}".rstrip())
     if not found:
         click.echo(f"{name} has no live tokens or sessions.")
+
+
+@command.command(
+    "expiring",
+    epilog="""\b
+Examples:
+  accord-api token expiring
+  accord-api token expiring --within 30d --format json
+""",
+)
+@click.option("--within", default="14d", show_default=True, metavar="DURATION", help="Such as 12h or 30d.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@database_option
+def list_expiring(within: str, form: str, **options: str | None) -> None:
+    """List the API tokens of all accounts that expire soon and have no successor."""
+    import orjson
+
+    from api import token_reminders
+    from reconciler.access.instants import format_instant, parse_duration
+
+    try:
+        duration = parse_duration(within)
+    except ValueError as error:
+        raise click.UsageError(f"--within: {error}") from None
+    with at_work(options) as operator, operator.database.reading() as connection:
+        found = token_reminders.expiring(connection, operator.act["now"], duration)
+    for each in found:
+        for name in ("expiresAt", "lastUsedAt"):
+            each[name] = each[name] and format_instant(each[name])
+    if form == "json":
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return
+    for each in found:
+        used = f"last used {each['lastUsedAt']}" if each["lastUsedAt"] else "never used"
+        click.echo(f"{each['expiresAt']}  {each['account']}  {each['id']}  {used}  {each['name']}".rstrip())
+    if not found:
+        click.echo(f"No token expires within {within}.")
 
 
 @command.command(

@@ -57,6 +57,8 @@ class Policies(NamedTuple):
     token_max_lifetime: timedelta
     token_overlap: timedelta
     """How long an application's token goes on once it has a successor."""
+    token_reminders: tuple[int, ...]
+    """Days before a token expires, ascending, without duplicates."""
     mail: MailPolicy
 
 
@@ -81,6 +83,7 @@ def read_policies(stored: str | None) -> Policies:
         parse_duration(value("sessions", "stepUp")),
         parse_duration(value("tokens", "maxLifetime")),
         parse_duration(value("tokens", "overlap")),
+        tuple(sorted(set(value("tokens", "daysBeforeExpiry")))),
         MailPolicy(
             value("mail", "onIssue"),
             value("mail", "onExpiry"),

@@ -6,6 +6,7 @@ WELCOME = "welcome"
 PASSWORD_RESET = "password-reset"  # noqa: S105 - a name, not a password
 CERTIFICATE_ISSUED = "certificate-issued"
 CERTIFICATE_EXPIRING = "certificate-expiring"
+TOKEN_EXPIRING = "token-expiring"  # noqa: S105 - a name, not a token
 PASSWORD_MAILS = (WELCOME, PASSWORD_RESET)
 """Mails that bring an account a password."""
 CERTIFICATE_MAILS = (CERTIFICATE_ISSUED, CERTIFICATE_EXPIRING)

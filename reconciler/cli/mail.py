@@ -56,7 +56,7 @@ def preview(
     rev: str | None,
     format_: str,
 ) -> int:
-    """Preview one mail with sample values: welcome, password-reset, certificate-issued or certificate-expiring.
+    """Preview one mail with sample values: welcome, password-reset, certificate-issued, certificate-expiring or token-expiring.
 
     The mail uses the declared template, or the built-in one if there is no declared one. `--format html` writes only the
     HTML part.

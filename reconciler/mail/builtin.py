@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from reconciler.access.mails import CERTIFICATE_EXPIRING, CERTIFICATE_ISSUED, PASSWORD_RESET, WELCOME
+from reconciler.access.mails import CERTIFICATE_EXPIRING, CERTIFICATE_ISSUED, PASSWORD_RESET, TOKEN_EXPIRING, WELCOME
 from reconciler.access.resources import EmailTemplate
 
 _NAME = "{{ user.fullName or user.name }}"
@@ -32,10 +32,16 @@ _ROWS = (
     ("Requested by", f"{_NAME}, team {{{{ certificate.team }}}}", ""),
 )
 """Rows about a certificate: a label, a value, and the optional variable that the row depends on."""
-_EXPIRES = (
-    "{% if certificate.daysToExpiry < 0 %}has expired{% elif certificate.daysToExpiry == 0 %}expires today"
-    "{% elif certificate.daysToExpiry == 1 %}expires in 1 day{% else %}expires in {{ certificate.daysToExpiry }} days{% endif %}"
-)
+
+
+def _expires(days: str) -> str:
+    return (
+        f"{{% if {days} < 0 %}}has expired{{% elif {days} == 0 %}}expires today"
+        f"{{% elif {days} == 1 %}}expires in 1 day{{% else %}}expires in {{{{ {days} }}}} days{{% endif %}}"
+    )
+
+
+_EXPIRES = _expires("certificate.daysToExpiry")
 
 _P = '<p style="margin: 0 0 16px">'
 _BOX = "border: 1px solid #8888; border-radius: 6px; border-spacing: 0; margin: 0 0 16px; padding: 8px 12px; width: 100%"
@@ -126,19 +132,46 @@ _HTML_WORDS = _page(
 """Whoever may register a certificate can write anything here, so that readers must know whose words these are."""
 
 
-def _certificate(name: str, subject: str, what: str, text_end: str, html_end: str) -> EmailTemplate:
-    """Return a mail about a certificate."""
+def _rows(rows: Iterable[tuple[str, str, str]]) -> tuple[list[str], list[str]]:
+    """Return rows as lines of text and as HTML."""
     text, html = [], []
-    for label, value, needed in _ROWS:
+    for label, value, needed in rows:
         row = _row(label, value)
         begin, end = ([f"{{% if {needed} %}}"], ["{% endif %}"]) if needed else ([], [])
         text += [*begin, f"    {label + ':':<15}{value}", *end]
         html += [*begin, row, *end]
+    return text, html
+
+
+def _certificate(name: str, subject: str, what: str, text_end: str, html_end: str) -> EmailTemplate:
+    """Return a mail about a certificate."""
+    text, html = _rows(_ROWS)
     return EmailTemplate(
         name,
         subject,
         "\n".join(("Hello,", "", what, "", *text, "", text_end)) + _WORDS,
         _page(_paragraph("Hello,"), _paragraph(what), _table(*html), html_end) + _HTML_WORDS,
+    )
+
+
+def _token() -> EmailTemplate:
+    """Return the mail about an API token that expires."""
+    expires = _expires("token.daysToExpiry")
+    rows = (
+        ("Account", "{{ user.name }}", ""),
+        ("Token", "{{ token.name }}", ""),
+        ("ID", "{{ token.id }}", ""),
+        ("Expires", "{{ token.expires }}", ""),
+        ("Last used", "{{ token.lastUsed }}", "token.lastUsed"),
+    )
+    text, html = _rows(rows)
+    what = f"an API token {expires}. Whatever uses it stops working then."
+    instead = "Mint another one before that, and put it in the place of this one, unless it is no longer in use."
+    return EmailTemplate(
+        TOKEN_EXPIRING,
+        f"API token of {{{{ user.name }}}} {expires}: {{{{ token.name }}}}",
+        "\n".join(("Hello,", "", what, "", *text, "", instead, "")),
+        _page(_paragraph("Hello,"), _paragraph(what), _table(*html), _paragraph(instead)),
     )
 
 
@@ -197,6 +230,7 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
                 "{% endif %}",
             ),
         ),
+        _token(),
     )
 }
 """Built-in templates by name. Text and HTML say the same; the HTML has no pictures and leaves colours to the mail program."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING
 
 Type: TypeAlias = Literal["text", "link", "number", "instant", "list"]
 """A link is an http or https address, an instant an aware datetime, and a list contains texts."""
@@ -101,9 +101,23 @@ _CERTIFICATE = (
     Variable("certificate.pem", "text", "The certificate in PEM format", _PEM, lines=True),
     _URL,
 )
+_TOKEN = (
+    *_USER,
+    Variable("token.name", "text", "The API token's name", "renewals on web-7"),
+    Variable("token.id", "text", "The token's ID, as in lists and the audit log; it opens nothing", "5f0c9d2b7a6e4c11"),
+    Variable("token.expires", "instant", "When the token expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
+    Variable(
+        "token.daysToExpiry", "number", "Whole days until it expires, counted when the mail is sent; negative afterwards", 14
+    ),
+    Variable(
+        "token.lastUsed", "instant", "When it was last used, if ever", datetime(2026, 11, 25, 8, 0, tzinfo=UTC), optional=True
+    ),
+    _URL,
+)
 VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     **dict.fromkeys(PASSWORD_MAILS, _ACCOUNT),
     **dict.fromkeys(CERTIFICATE_MAILS, _CERTIFICATE),
+    TOKEN_EXPIRING: _TOKEN,
 }
 """Variables by template name."""
 

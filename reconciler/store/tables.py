@@ -221,6 +221,8 @@ account_networks = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("last_failed_at", Instant),
 )
+_REPLACED = "kind = 'token' AND revoked_at IS NULL"
+"""Which credentials somebody has to replace before they expire."""
 tokens = Table(
     "tokens",
     metadata,
@@ -240,6 +242,7 @@ tokens = Table(
     _flag("password_change_required"),  # the session may do nothing else
     Column("minter", String(32), index=True),  # the accessor of the credential that minted it: numbers are used again
     _flag("succeeds"),  # its minter
+    Column("reminded_days", Integer),  # before its end: the last reminder that was due; NULL: none yet
     CheckConstraint("kind IN ('session', 'token')", name="kind"),
     # ended ones are kept for a while, and a program may log in every minute
     Index(
@@ -249,6 +252,7 @@ tokens = Table(
         sqlite_where=text("revoked_at IS NULL"),
         postgresql_where=text("revoked_at IS NULL"),
     ),
+    Index("ix_tokens_expiring", "expires_at", sqlite_where=text(_REPLACED), postgresql_where=text(_REPLACED)),
 )
 login_failures = Table(
     "login_failures",

@@ -24,6 +24,7 @@ ALL = [
     *[("user", name) for name in ("set-password", "unlock", "require-password-change", "disable", "enable")],
     ("token",),
     ("token", "list"),
+    ("token", "expiring"),
     ("token", "revoke"),
     ("mail",),
     ("mail", "status"),
@@ -35,7 +36,7 @@ ALL = [
     ("directory", "resolve"),
     ("completion",),
 ]
-ON_ACCOUNTS = [words for words in ALL if len(words) == 2 and words[0] not in ("directory", "mail")]
+ON_ACCOUNTS = [words for words in ALL if len(words) == 2 and words[0] not in ("directory", "mail") and words[1] != "expiring"]
 
 
 def walk(group: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -24,6 +24,8 @@ ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/me", me.Me),
     ("/api/v1/me/access", me.MyAccess),
     ("/api/v1/me/password", passwords.MyPassword),
+    ("/api/v1/me/sessions", sessions.MySessions),
+    ("/api/v1/me/sessions/{session_id}", sessions.MySession),
     ("/api/v1/me/tokens", tokens.MyTokens),
     ("/api/v1/me/tokens/{token_id}", tokens.MyToken),
     ("/api/v1/users", users.Users),

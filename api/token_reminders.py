@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,8 +20,8 @@ from api.certificates.recipients import Person, recipients
 from api.metrics import Metrics
 from api.outbox import queue
 from api.outbox.claims import Claimed
-from api.outbox.kinds import Material, Unsendable, user_variables
-from api.outbox.messages import Ending, Outcome
+from api.outbox.kinds import Effect, Material, Unsendable, user_variables
+from api.outbox.messages import WAITING, Ending, Outcome
 from api.outbox.queue import NewMessage
 from api.state.accounts import DISABLED, WITH_STATES, members
 from api.state.policies import read_policies
@@ -44,9 +45,7 @@ _WITH_ACCOUNTS = tables.tokens.join(tables.users, _users.id == _tokens.user_id).
     tables.account_states, _states.user_id == _users.id
 )
 _successors = tables.tokens.alias("successors").c
-_HAS_SUCCESSOR = exists().where(
-    _successors.minter == _tokens.accessor, _successors.succeeds, _successors.revoked_at.is_(None)
-)
+_HAS_SUCCESSOR = exists().where(_successors.minter == _tokens.accessor, _successors.succeeds, _successors.revoked_at.is_(None))
 
 
 def reminding(database: Database, metrics: Metrics) -> Periodic:
@@ -183,6 +182,22 @@ class TokenNotices:
             },
         }
         return Material(account.email, account.full_name or account.name, variables)
+
+    def tell_others(self, message: Claimed) -> Effect:
+        """Administrators, if nobody else is reached."""
+        return partial(_tell_administrators, message=message)
+
+
+def _tell_administrators(connection: Connection, now: datetime, *, message: Claimed) -> None:
+    outbox = tables.outbox.c
+    same = (outbox.template == message.template) & (outbox.detail == message.detail)
+    others = same & (outbox.id != message.id) & (WAITING | outbox.sent_at.is_not(None))
+    if connection.execute(select(outbox.id).where(others).limit(1)).first() is not None:
+        return
+    told = set(connection.execute(select(outbox.user_id).where(same)).scalars())
+    people = [each for each in Administrators(connection, now).of(None) if each.user_id not in told]
+    chosen = recipients(None, people, (), ())
+    queue.put(connection, [NewMessage(TOKEN_EXPIRING, each.user_id, detail=message.detail) for each in chosen], now)
 
 
 _TOKEN = select(

@@ -156,16 +156,15 @@ def revoke(
     *,
     kind: str | None = None,
     accessor: str | None = None,
-    but: str = "",
     with_minted: bool = False,
 ) -> list[Ended]:
-    """Revoke an account's credentials: all, those of a kind, or the one with an accessor, except `but`.
+    """Revoke an account's credentials: all, those of a kind, or the one with an accessor.
 
     What a token minted ends with it. What a session minted for its owner or for an application goes on, unless the session is
     revoked `with_minted`: because somebody else may have used it.
     """
     columns = tables.tokens.c
-    chosen = (columns.user_id == user_id) & (columns.accessor != but)
+    chosen = columns.user_id == user_id
     if kind is not None:
         chosen &= columns.kind == kind
     # one that was named may have ended by itself, and what it minted lives on
@@ -235,9 +234,3 @@ def list_credentials(reader: Reader, user_id: int, now: datetime, kind: str = "t
             _LIST, user_id, kind, instant_text(now)
         )
     ]
-
-
-def lift_restriction(connection: Connection, accessor: str) -> None:
-    """Let a session do everything again, after its password was changed."""
-    mine = tables.tokens.c.accessor == accessor
-    connection.execute(tables.tokens.update().where(mine).values(password_change_required=False))

@@ -10,6 +10,7 @@ from sqlalchemy import Row, func, select
 
 from api.authentication import account_failures, credentials
 from api.authentication.authority import Act, CallersAuthority
+from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords, objection
 from api.errors import Conflict, Forbidden
 from api.state import accounts
@@ -28,8 +29,8 @@ class PasswordChange(NamedTuple):
     revoke_tokens: bool = False
 
 
-def change_own(reader: Reader, authority: CallersAuthority, passwords: Passwords, change: PasswordChange) -> None:
-    """Change the caller's password. Its other sessions end, and its API tokens if it asks for that.
+def change_own(reader: Reader, authority: CallersAuthority, passwords: Passwords, change: PasswordChange) -> Minted:
+    """Change the caller's password. Its sessions end, and its API tokens if it asks for that; the session that replaces this one.
 
     Raises Unauthenticated, Forbidden, Conflict, Busy or StoreError.
     """
@@ -45,21 +46,23 @@ def change_own(reader: Reader, authority: CallersAuthority, passwords: Passwords
         if account is None or account.source == "directory":
             raise Conflict("this account has no password here")
         if verified and account.password_hash == kept:
-            _change(act, account, passwords, change, hashed)
-            return
+            return _change(act, account, passwords, change, hashed)
         _count_failure(act)
     raise Forbidden("the current password is wrong", reason="wrong-password")
 
 
-def _change(act: Act, account: Row[Any], passwords: Passwords, change: PasswordChange, hashed: str) -> None:
+def _change(act: Act, account: Row[Any], passwords: Passwords, change: PasswordChange, hashed: str) -> Minted:
     if change.new == change.current:
         raise Conflict("the new password is the current one")
     check_password(passwords, change.new, account, act.caller.access.policies.passwords)
     replace_password(act.connection, account, hashed, now=act.now, change_required=False)
-    mine, kind = act.caller.credential.accessor, None if change.revoke_tokens else "session"
-    ended = credentials.revoke(act.connection, account.id, act.now, kind=kind, but=mine)
-    credentials.lift_restriction(act.connection, mine)
-    act.record(Event("password.change", "User", act.actor, {"revokedCredentials": len(ended)}))
+    # this session as well: others may have its secret, and wait with it for the end of this act
+    ended = credentials.revoke(act.connection, account.id, act.now, kind=None if change.revoke_tokens else "session")
+    ends = act.caller.credential.ends
+    session = credentials.mint(act.connection, account.id, "session", now=act.now, expires_at=ends)
+    detail = {"revokedCredentials": len(ended), "session": session.accessor}
+    act.record(Event("password.change", "User", act.actor, detail))
+    return session
 
 
 def _count_failure(act: Act) -> None:

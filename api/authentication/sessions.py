@@ -1,4 +1,4 @@
-"""Ending sessions: by logging out, and to make room for new ones."""
+"""Sessions: listing one's own, ending them, logging out, and making room for new ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, select
 
 from api.authentication import credentials
-from api.authentication.authority import Authority
+from api.authentication.authority import Act, Authority
+from api.authentication.credentials import Ended
+from api.authentication.principal import Principal
+from api.errors import NotFound
 from api.state.policies import Policies
+from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
+from reconciler.store.tables import instant_text
 
 MOST = 100
 """Live sessions of an account. Refusing another would lock out people whose programs log in without ever logging out."""
@@ -45,3 +50,41 @@ def end_session(authority: Authority) -> None:
         caller = act.caller
         ended = credentials.revoke(act.connection, caller.account.id, act.now, accessor=caller.credential.accessor)
         act.record(*credentials.revoked_events(ended, "logout"))
+
+
+def list_own(reader: Reader, principal: Principal) -> list[dict[str, Any]]:
+    """The caller's live sessions, oldest first, as the API shows them: without secrets. Raises StoreError."""
+    mine, idle_since = principal.credential.accessor, instant_text(principal.now - principal.access.policies.session_idle)
+    this_call = {"lastUsedAt": instant_text(principal.now), "lastUsedAddress": principal.address and principal.address.text}
+    shown = ("id", "createdAt", "expiresAt", "lastUsedAt", "lastUsedAddress")
+    found = credentials.list_credentials(reader, principal.account.id, principal.now, "session")
+    return [
+        {**{name: each[name] for name in shown}, **(this_call if each["id"] == mine else {}), "current": each["id"] == mine}
+        for each in found
+        if (each["lastUsedAt"] or each["createdAt"]) > idle_since or each["id"] == mine
+    ]
+
+
+def end_own(authority: Authority, accessor: str) -> None:
+    """End one of the caller's sessions, with all that was minted with it. Raises NotFound or StoreError."""
+    with authority.acting() as act:
+        ended = _end(act, accessor)
+        if not ended:
+            raise NotFound("there is no such live session")
+        act.record(*credentials.revoked_events(ended, "revoked"))
+
+
+def end_others(authority: Authority) -> None:
+    """End the caller's sessions but that of this very call, with all that was minted with them. Raises StoreError."""
+    with authority.acting() as act:
+        caller = act.caller
+        mine = (_columns.user_id == caller.account.id) & (_columns.kind == "session")
+        live = _columns.revoked_at.is_(None) & (_columns.expires_at > act.now)
+        others = select(_columns.accessor).where(mine, live, _columns.accessor != caller.credential.accessor)
+        for accessor in act.connection.execute(others.order_by(_columns.id)).scalars().all():
+            act.record(*credentials.revoked_events(_end(act, accessor), "revoked"))
+
+
+def _end(act: Act, accessor: str) -> list[Ended]:
+    account = act.caller.account
+    return credentials.revoke(act.connection, account.id, act.now, kind="session", accessor=accessor, with_minted=True)

@@ -76,6 +76,8 @@ Examples:
 @database_option
 def list_expiring(within: str, form: str, **options: str | None) -> None:
     """List the API tokens of all accounts that expire soon and have no successor."""
+    from datetime import UTC, datetime
+
     import orjson
 
     from api import token_reminders
@@ -86,7 +88,7 @@ def list_expiring(within: str, form: str, **options: str | None) -> None:
     except ValueError as error:
         raise click.UsageError(f"--within: {error}") from None
     with at_work(options) as operator, operator.database.reading() as connection:
-        found = token_reminders.expiring(connection, operator.act["now"], duration)
+        found = token_reminders.expiring(connection, datetime.now(UTC), duration)
     for each in found:
         for name in ("expiresAt", "lastUsedAt"):
             each[name] = each[name] and format_instant(each[name])

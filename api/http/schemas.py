@@ -258,6 +258,17 @@ COMPONENTS: dict[str, Schema] = {
             },
         }
     ),
+    "OwnSession": _answer(
+        {
+            "id": {"type": "string", "description": "The accessor: it names the session in lists and logs, and opens nothing."},
+            "createdAt": INSTANT,
+            "expiresAt": {**INSTANT, "description": "When it ends at the latest."},
+            "lastUsedAt": nullable(INSTANT),
+            "lastUsedAddress": nullable({"type": "string"}),
+            "current": {"type": "boolean", "description": "Whether it is the session of this call."},
+        }
+    ),
+    "SessionList": {"type": "array", "items": {"$ref": "#/components/schemas/OwnSession"}},
     "Me": _answer(
         {
             "name": SHOWN_NAME,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api import administration
 from api.authentication.password_changes import PasswordChange, change_own
 from api.http.operations import NAMED_ACCOUNT, Call, operation
 from api.http.schemas import Schema
 from api.resources import me, users
 from api.resources.base import Resource
+from api.resources.sessions import shown_session
 
 _REVOKE_TOKENS: dict[str, Schema] = {
     "revokeTokens": {"type": "boolean", "default": True, "description": "Whether API tokens end as well."}
@@ -25,15 +28,16 @@ class MyPassword(Resource):
         access="account",
         tag=me.TAG,
         body="OwnPasswordChange",
-        status=204,
+        response="Session",
         errors=(409,),
         restricted=True,
     )
-    def on_put(self, call: Call) -> None:
-        """The other sessions end; this one goes on. API tokens end only if that is asked for."""
+    def on_put(self, call: Call) -> Any:
+        """All sessions end, this one as well: go on with the one in the answer. API tokens end only if that is asked for."""
         body = call.body
         change = PasswordChange(body["currentPassword"], body["newPassword"], body.get("revokeTokens", False))
-        change_own(self.service.reader, call.authority, self.service.passwords, change)
+        session = change_own(self.service.reader, call.authority, self.service.passwords, change)
+        return shown_session(call.caller.name, session)
 
 
 class UserPassword(Resource):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.authentication.credentials import Minted
 from api.authentication.logins import LoggedIn, LoginRefused
-from api.authentication.sessions import end_session
+from api.authentication.sessions import end_others, end_own, end_session, list_own
 from api.errors import Problem
 from api.http.operations import Call, operation
+from api.resources import me
 from api.resources.base import Resource
 from reconciler.access.instants import format_instant
 
@@ -27,6 +29,16 @@ def open_session(resource: Resource, call: Call) -> LoggedIn:
     return found
 
 
+def shown_session(name: str, session: Minted, *, password_change_required: bool = False) -> dict[str, Any]:
+    """A new session of an account, with its secret."""
+    return {
+        "token": session.secret,
+        "user": name,
+        "expiresAt": format_instant(session.expires_at),
+        "passwordChangeRequired": password_change_required,
+    }
+
+
 class Sessions(Resource):
     """All sessions."""
 
@@ -34,12 +46,7 @@ class Sessions(Resource):
     def on_post(self, call: Call) -> Any:
         """A new session, for a declared or a directory account."""
         found = open_session(self, call)
-        return {
-            "token": found.session.secret,
-            "user": found.name,
-            "expiresAt": format_instant(found.session.expires_at),
-            "passwordChangeRequired": found.password_change_required,
-        }
+        return shown_session(found.name, found.session, password_change_required=found.password_change_required)
 
 
 class CurrentSession(Resource):
@@ -49,3 +56,28 @@ class CurrentSession(Resource):
     def on_delete(self, call: Call) -> None:
         """The session or token is invalid from now on."""
         end_session(call.authority)
+
+
+class MySessions(Resource):
+    """The caller's sessions."""
+
+    @operation("List my sessions", access="account", tag=me.TAG, response="SessionList")
+    def on_get(self, call: Call) -> Any:
+        """The live ones, without their secrets: when and from where each was used last."""
+        return list_own(self.service.reader, call.caller)
+
+    @operation("End my other sessions", access="account", tag=me.TAG, status=204)
+    def on_delete(self, call: Call) -> None:
+        """They are invalid from the next call on, with the tokens that they minted. The session of this call goes on."""
+        end_others(call.authority)
+
+
+class MySession(Resource):
+    """One of the caller's sessions."""
+
+    @operation(
+        "End one of my sessions", access="account", tag=me.TAG, status=204, errors=(404,), path={"session_id": {"type": "string"}}
+    )
+    def on_delete(self, call: Call, session_id: str) -> None:
+        """It is invalid from the next call on, with the tokens that it minted."""
+        end_own(call.authority, session_id)

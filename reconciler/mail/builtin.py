@@ -158,15 +158,15 @@ def _token() -> EmailTemplate:
     """Return the mail about an API token that expires."""
     expires = _expires("token.daysToExpiry")
     rows = (
-        ("Account", "{{ user.name }}", ""),
+        ("Account", "{{ user.name }}{% if user.fullName %}, {{ user.fullName }}{% endif %}", ""),
         ("Token", "{{ token.name }}", ""),
         ("ID", "{{ token.id }}", ""),
         ("Expires", "{{ token.expires }}", ""),
         ("Last used", "{{ token.lastUsed }}", "token.lastUsed"),
     )
     text, html = _rows(rows)
-    what = f"an API token {expires}. Whatever uses it stops working then."
-    instead = "Mint another one before that, and put it in the place of this one, unless it is no longer in use."
+    what = f"an API token {expires}. What uses it stops working then."
+    instead = "Mint another one before that, and put it in the place of this one,\nunless it is no longer in use."
     return EmailTemplate(
         TOKEN_EXPIRING,
         f"API token of {{{{ user.name }}}} {expires}: {{{{ token.name }}}}",

@@ -80,7 +80,7 @@ def use(server: Server, url: str, maildir: Path) -> list[str]:
     token_wanted = {"name": "shop", "validFor": "30d", "issuers": ["tls-internal"]}
     assert server.call("POST", "/api/v1/me/tokens", session, token_wanted).json["reason"] == "password-change"
     change = {"currentPassword": password, "newPassword": "a passphrase of her own"}
-    assert server.call("PUT", "/api/v1/me/password", session, change).status == 204
+    session = server.call("PUT", "/api/v1/me/password", session, change).json["token"]
     assert server.call("POST", "/api/v1/sessions", body={"username": "heidi", "password": password}).status == 401
     token = server.call("POST", "/api/v1/me/tokens", session, token_wanted).json["token"]
     assert server.call("POST", "/api/v1/decisions", token, {"issuer": "tls-internal"}).json["allow"] is True

@@ -52,7 +52,13 @@ def each_operation(*who: str) -> Iterator[Each]:
         if declared.terms.access in who and path != "/metrics":  # which has a token of its own
             names = {"users": "portal" if path.endswith("/tokens") else "alice", "teams": "web", "issuers": "tls"}
             name = names.get(path.split("/")[3] if "{name}" in path else "")
-            more = {"token_id": "0123456789abcdef", "certificate_id": "1", "issuer": "tls", "rest": "certificates/7"}
+            more = {
+                "token_id": "0123456789abcdef",
+                "session_id": "0123456789abcdef",
+                "certificate_id": "1",
+                "issuer": "tls",
+                "rest": "certificates/7",
+            }
             filled = path.format(name=name, **more)
             yield Each(method.upper(), filled.removeprefix("/api/v1"), declared)
 
@@ -201,7 +207,7 @@ def test_from_this_machine_but_on_behalf_of_somebody_else(world: World, header: 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("path", [path for path, resource in ROUTES if not hasattr(resource, "on_options")])
 def test_undeclared_methods_never_succeed(world: World, path: str, method: str) -> None:
-    at = path.removeprefix("/api/v1").format(name="alice", token_id="x", certificate_id="1") + (
+    at = path.removeprefix("/api/v1").format(name="alice", token_id="x", session_id="x", certificate_id="1") + (
         "?issuer=tls" if path.endswith("/auth") else ""
     )
     for caller in (world.caller(), world.caller("root")):

@@ -303,7 +303,8 @@ def test_neither_logs_nor_the_database_hold_a_secret(world: World, options: tupl
         session = log_in(server).json["token"]
         log_in(server, password=wrong)
         log_in(server, name=f"alice {wrong}")
-        server.call("PUT", "/api/v1/me/password", session, {"currentPassword": PASSWORD, "newPassword": changed})
+        change = {"currentPassword": PASSWORD, "newPassword": changed}
+        session = server.call("PUT", "/api/v1/me/password", session, change).json["token"]
         minted = server.call("POST", "/api/v1/me/tokens", session, {"name": "pipeline", "validFor": "1d"}).json["token"]
         server.call("GET", f"/api/v1/me?token={minted}", minted)
         server.call("GET", f"/api/v1/me/{minted}", minted)

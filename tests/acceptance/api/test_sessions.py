@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from client import OFFICE, PASSWORD, World
+from client import OFFICE, PASSWORD, Caller, World
 from scenario import resource, user
 
 from api.authentication import account_failures, sessions
@@ -149,8 +149,9 @@ def test_a_session_that_must_change_its_password_can_only_do_that(world: World) 
     ):
         assert alice(method, path, 403, json={"issuer": "tls"} if method == "POST" else None)["reason"] == "password-change"
     assert alice("GET", "/me", 200)["passwordChangeRequired"] is True
-    alice("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
-    alice("GET", "/me/access", 200)
+    change = {"currentPassword": PASSWORD, "newPassword": "another long passphrase"}
+    session = alice("PUT", "/me/password", 200, json=change)
+    world.with_secret(session["token"])("GET", "/me/access", 200)
     assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
 
 
@@ -178,7 +179,7 @@ def test_a_password_older_than_git_permits_must_be_changed_once(world: World) ->
     session = login(world, "alice")
     assert session["passwordChangeRequired"] is True
     change = {"currentPassword": PASSWORD, "newPassword": "another long passphrase"}
-    world.with_secret(session["token"])("PUT", "/me/password", 204, json=change)
+    world.with_secret(session["token"])("PUT", "/me/password", 200, json=change)
     assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
 
 
@@ -234,3 +235,59 @@ def test_idle_sessions_do_not_count_towards_the_limit(world: World) -> None:
     world.execute("UPDATE tokens SET created_at = '2020-01-01T00:00:00.000000Z'")
     login(world, "alice")
     assert world.audit("credential.revoke") == []
+
+
+def own(caller: Caller) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = caller("GET", "/me/sessions", 200)
+    return found
+
+
+def test_own_sessions_are_listed_with_their_last_use_and_without_secrets(world: World) -> None:
+    world.set_password("alice")
+    first = world.mint("alice", "session")
+    world.with_secret(first.secret, "10.20.1.7")("GET", "/me", 200)
+    world.service.uses.flush()
+    here = world.caller("alice", address="10.20.1.8", kind="session")
+    world.caller("bob", kind="session")
+    world.caller("alice", kind="token")
+    listed = own(here)
+    assert [(each["current"], each["lastUsedAddress"]) for each in listed] == [(False, "10.20.1.7"), (True, "10.20.1.8")]
+    assert listed[0]["id"] == first.accessor and listed[0]["lastUsedAt"] >= listed[0]["createdAt"]
+    assert set(listed[0]) == {"id", "createdAt", "expiresAt", "lastUsedAt", "lastUsedAddress", "current"}
+    assert [each["current"] for each in own(world.caller("alice", kind="token"))] == [False, False]
+
+
+def test_idle_expired_and_ended_sessions_are_not_listed(world: World) -> None:
+    idle, expired, revoked = (world.mint("alice", "session").accessor for _ in range(3))
+    world.execute(f"UPDATE tokens SET created_at = '2020-01-01T00:00:00.000000Z' WHERE accessor = '{idle}'")
+    world.execute(f"UPDATE tokens SET expires_at = '2020-01-01T00:00:00.000000Z' WHERE accessor = '{expired}'")
+    world.execute(f"UPDATE tokens SET revoked_at = created_at WHERE accessor = '{revoked}'")
+    here = world.mint("alice", "session")
+    assert [each["id"] for each in own(world.with_secret(here.secret))] == [here.accessor]
+
+
+def test_one_of_the_own_sessions_is_ended_with_the_tokens_that_it_minted(world: World) -> None:
+    other, here, bobs = world.mint("alice", "session"), world.caller("alice", kind="session"), world.mint("bob", "session")
+    minted = world.with_secret(other.secret)("POST", "/me/tokens", 201, json={"name": "ci", "validFor": "1h"})
+    here("DELETE", f"/me/sessions/{other.accessor}", 204)
+    for secret in (other.secret, minted["token"]):
+        world.with_secret(secret)("GET", "/me", 401)
+    ended = {(entry["actor"], entry["detail"]["accessor"]) for entry in world.audit("credential.revoke")}
+    assert ended == {("alice", other.accessor), ("alice", minted["id"])}
+    here("DELETE", f"/me/sessions/{other.accessor}", 404)
+    here("DELETE", f"/me/sessions/{bobs.accessor}", 404)
+    here("DELETE", f"/me/sessions/{world.mint('alice', 'token').accessor}", 404)
+    world.with_secret(bobs.secret)("GET", "/me", 200)
+
+
+def test_all_other_sessions_are_ended_at_once(world: World) -> None:
+    others, here = [world.mint("alice", "session") for _ in range(3)], world.caller("alice", kind="session")
+    bob, token = world.caller("bob", kind="session"), world.caller("alice", kind="token")
+    here("DELETE", "/me/sessions", 204)
+    assert [world.with_secret(each.secret).send("GET", "/me").status_code for each in others] == [401] * 3
+    assert [each["current"] for each in own(here)] == [True]
+    bob("GET", "/me", 200)
+    token("GET", "/me", 200)
+    assert {entry["detail"]["accessor"] for entry in world.audit("credential.revoke")} == {each.accessor for each in others}
+    here("DELETE", "/me/sessions", 204)
+    assert len(world.audit("credential.revoke")) == 3

@@ -100,9 +100,9 @@ class Model:
         granted = any(self.grants[each, to] in ("for good", "ends far off") for each in self.teams(who))
         return self.accounts[who].counts and self.issuers[to] and granted and self.may_call(who, address)
 
-    def end(self, who: str, *kinds: str, but: Credential | None = None) -> None:
+    def end(self, who: str, *kinds: str) -> None:
         for each in self.credentials:
-            if each.owner == who and each.kind in kinds and each is not but:
+            if each.owner == who and each.kind in kinds:
                 each.ended = True
 
     def revoke(self, credential: Credential) -> None:
@@ -296,15 +296,18 @@ class Runtime(RuleBasedStateMachine):
             self.root[at]("DELETE", f"/users/{who}/disabled", 204)
             account.disabled_by_administrator = False
 
-    @rule(credential=credentials, at=replicas, tokens=st.booleans())
-    def change_password(self, credential: Credential, at: int, tokens: bool) -> None:
+    @rule(target=credentials, credential=credentials, at=replicas, tokens=st.booleans())
+    def change_password(self, credential: Credential, at: int, tokens: bool) -> Any:
         account, new = self.model.accounts[credential.owner], next(self.passwords)
-        code = 401 if self.model.is_dead(credential) else 403 if credential.kind == "token" else 204
+        code = 401 if self.model.is_dead(credential) else 403 if credential.kind == "token" else 200
         change = {"currentPassword": account.password, "newPassword": new, "revokeTokens": tokens}
-        Caller(self.apps[at], credential.secret, INSIDE)("PUT", "/me/password", code, json=change)
-        if code == 204:
-            account.password = new
-            self.model.end(credential.owner, "session", *(["token"] if tokens else []), but=credential)
+        answer = Caller(self.apps[at], credential.secret, INSIDE)("PUT", "/me/password", code, json=change)
+        if code != 200:
+            return multiple()
+        account.password = new
+        self.model.end(credential.owner, "session", *(["token"] if tokens else []))
+        me = Caller(self.apps[at], answer["token"], INSIDE)("GET", "/me", 200)
+        return self.remember(Credential(credential.owner, "session", answer["token"], me["credential"]["id"]))
 
     # ---- what Git declares
 

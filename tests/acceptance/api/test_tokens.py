@@ -219,17 +219,28 @@ def test_a_renamed_account_keeps_its_tokens(world: World) -> None:
 def test_a_password_change_ends_sessions_and_on_request_tokens(world: World) -> None:
     world.set_password("alice")
     here, elsewhere, token = session(world, "alice"), session(world, "alice"), world.caller("alice", kind="token")
-    here("PUT", "/me/password", 204, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
+    now = here("PUT", "/me/password", 200, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
     elsewhere("GET", "/me", 401)
     token("GET", "/me", 200)
-    here(
-        "PUT",
-        "/me/password",
-        204,
-        json={"currentPassword": "another long passphrase", "newPassword": PASSWORD, "revokeTokens": True},
-    )
+    change = {"currentPassword": "another long passphrase", "newPassword": PASSWORD, "revokeTokens": True}
+    now = world.with_secret(now["token"])("PUT", "/me/password", 200, json=change)
     token("GET", "/me", 401)
-    here("GET", "/me", 200)
+    world.with_secret(now["token"])("GET", "/me", 200)
+
+
+def test_the_session_that_changes_its_password_gets_a_new_secret_and_lives_no_longer(world: World) -> None:
+    world.set_password("alice")
+    minted = world.mint("alice", "session", lives=timedelta(hours=1), password_change_required=True)
+    here = world.with_secret(minted.secret)
+    before = here("GET", "/me", 200)["credential"]
+    now = here("PUT", "/me/password", 200, json={"currentPassword": PASSWORD, "newPassword": "another long passphrase"})
+    here("GET", "/me", 401)
+    me = world.with_secret(now["token"])("GET", "/me", 200)
+    assert (now["user"], now["passwordChangeRequired"], me["passwordChangeRequired"]) == ("alice", False, False)
+    assert me["credential"]["expiresAt"] == before["expiresAt"] and me["credential"]["id"] != before["id"]
+    (entry,) = world.audit("password.change")
+    assert entry["detail"] == {"revokedCredentials": 1, "session": me["credential"]["id"], "credential": before["id"]}
+    assert now["token"] not in repr(entry)
 
 
 def test_logging_out_with_a_token_ends_only_that_token(world: World) -> None:

@@ -40,7 +40,7 @@ def meanwhile(server: MailServer, act: Callable[[], object]) -> None:
 
 def change_own(world: MailWorld, current: str) -> None:
     session = world.with_secret(world.mint("alice", "session").secret)
-    session("PUT", "/me/password", 204, json={"currentPassword": current, "newPassword": OWN})
+    session("PUT", "/me/password", 200, json={"currentPassword": current, "newPassword": OWN})
 
 
 def test_two_waiting_resets_send_one_mail(world: MailWorld, server: MailServer, settings: MailSettings) -> None:

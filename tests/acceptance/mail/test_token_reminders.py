@@ -13,7 +13,9 @@ from scenario import resource, team, user
 from sqlalchemy import select
 
 from api import token_reminders
-from api.token_reminders import ending_soon, remind
+from api.outbox.claims import claim, end
+from api.outbox.messages import Ending, Outcome
+from api.token_reminders import TokenNotices, ending_soon, remind
 from reconciler.store import tables
 
 DAY = timedelta(days=1)
@@ -104,10 +106,11 @@ def test_nobody_is_nagged_in_the_first_half_of_a_short_life(world: MailWorld, li
 
 
 def test_the_settings_say_when_and_whether(world: MailWorld) -> None:
-    made = minted(world, "alice")
-    for days, expected in (([], []), ([30], [("alice", 30)]), ([60, 30], []), ([30, 20], [("alice", 20)])):
+    minted(world, "alice", 25 * DAY)
+    world.execute("UPDATE tokens SET created_at = '2020-01-01T00:00:00.000000Z' WHERE name = 'renewals'")
+    for days, expected in (([], []), ([30], [("alice", 30)]), ([60, 30], []), ([30, 26], [("alice", 26)])):
         world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"daysBeforeExpiry": days}})})
-        assert at(world, made + 75 * DAY) == expected
+        assert at(world, datetime.now(UTC)) == expected
 
 
 def test_administrators_are_told_if_nobody_else_can_be(world: MailWorld) -> None:
@@ -150,6 +153,32 @@ def test_a_token_that_is_revoked_meanwhile_is_not_mailed_about(world: MailWorld)
     world.execute("UPDATE tokens SET revoked_at = created_at")
     world.deliver(world.mail_settings())
     assert (world.row().sent_at, world.row().last_error) == (None, "the token was revoked")
+
+
+def test_a_token_with_a_successor_is_not_followed(world: MailWorld) -> None:
+    old = world.mint("portal", lives=90 * DAY)
+    new = world.mint("portal", lives=80 * DAY, minter=old.accessor, succeeds=True)
+    now = old.expires_at - 13 * DAY
+    world.execute(
+        f"UPDATE tokens SET created_at = '2026-01-01T00:00:00.000000Z', reminded_days = 1 WHERE accessor = '{new.accessor}'"
+    )
+    assert at(world, now) == []
+    world.execute(f"UPDATE tokens SET revoked_at = created_at WHERE accessor = '{new.accessor}'")
+    assert at(world, now) == [("alice", 14), ("bob", 14), ("portal", 14)]
+    world.execute(f"UPDATE tokens SET revoked_at = NULL WHERE accessor = '{new.accessor}'")
+    world.deliver(world.mail_settings())
+    assert {row.last_error for row in world.rows()} == {"the token has a successor"}
+
+
+def test_administrators_are_told_if_the_only_recipient_cannot_be_reached(world: MailWorld) -> None:
+    assert at(world, minted(world, "alice") + 80 * DAY) == [("alice", 14)]
+    now = datetime.now(UTC)
+    message = claim(world.service.database, "example.org", now)
+    assert message is not None
+    with world.service.database.recording() as connection:
+        end(connection, message, Ending("refused for good", Outcome.GIVEN_UP), now)
+        TokenNotices().tell_others(message)(connection, now)
+    assert told(world) == [("alice", 14), ("root", 14)]
 
 
 def test_the_metrics_count_the_tokens_that_end_soon(world: MailWorld) -> None:

@@ -14,6 +14,7 @@ from api.authentication.password_mails import PasswordMails
 from api.authentication.passwords import Passwords
 from api.authentication.principal import Authenticator
 from api.authentication.refusals import LOGIN, Refusals
+from api.authentication.token_mails import MintedTokenMails
 from api.authentication.uses import Uses
 from api.background import Periodic
 from api.certificates import reminders
@@ -35,7 +36,7 @@ from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
 from api.state.watch import Watch
 from api.token_reminders import TokenNotices
-from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING, TOKEN_MINTED
 from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
@@ -74,6 +75,7 @@ class Service:
             **dict.fromkeys(PASSWORD_MAILS, PasswordMails(lambda: self.keeper.now().policies, self.passwords)),
             **dict.fromkeys(CERTIFICATE_MAILS, Notices()),
             TOKEN_EXPIRING: TokenNotices(),
+            TOKEN_MINTED: MintedTokenMails(),
         }
         self.deliveries = [
             Delivery(settings.mail, self.reader, self.message_kinds, self.metrics, only_passwords=only) for only in (False, True)

@@ -17,9 +17,12 @@ from api.authentication import credentials
 from api.authentication.authority import Act, Authority, CallersAuthority, require_fresh
 from api.authentication.principal import Principal
 from api.errors import Conflict, Forbidden, Invalid, NotFound
+from api.outbox import queue
+from api.outbox.queue import NewMessage
 from api.state import accounts
 from api.state.reader import Reader
 from reconciler.access.instants import format_instant
+from reconciler.access.mails import TOKEN_MINTED
 from reconciler.access.permitted_ips import parse_rule
 from reconciler.store import tables
 from reconciler.store.audit import Event
@@ -58,16 +61,24 @@ def mint_own(reader: Reader, authority: CallersAuthority, request: TokenRequest)
 
 
 def mint_for(reader: Reader, authority: CallersAuthority, name: str, request: TokenRequest) -> dict[str, Any]:
-    """Mint a token for an application, as administrators do. Raises NotFound as well."""
+    """Mint a token for another account, as administrators do: an application's, or a person's if the Settings permit that.
+
+    A person is told by mail. Raises NotFound as well.
+    """
     with authority.acting() as act:
         account = accounts.require(accounts.find(act.connection, name), name)
         if account.source == "directory":
             raise Conflict(f"`{name}` is a directory account; only its owner can mint its tokens")
         if account.id == act.caller.account.id:
             raise Conflict("mint your own tokens with POST /api/v1/me/tokens")
-        if account.type == "person":
+        is_person = account.type == "person"
+        if is_person and act.caller.access.policies.administrators_mint_for != "everyone":
             raise Forbidden("administrators may mint tokens only for applications", reason="person")
-        return _mint(reader, act, name, request)
+        shown = _mint(reader, act, name, request)
+        if is_person:
+            detail = orjson.dumps({"token": shown["id"], "by": act.actor}).decode()
+            queue.put(act.connection, [NewMessage(TOKEN_MINTED, account.id, detail=detail)], act.now)
+        return shown
 
 
 def _mint(reader: Reader, act: Act, name: str, request: TokenRequest) -> dict[str, Any]:

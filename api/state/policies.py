@@ -55,6 +55,8 @@ class Policies(NamedTuple):
     session_fresh: timedelta
     """How recently a session's password must have been given for acts on passwords, tokens and other people's accounts."""
     token_max_lifetime: timedelta
+    administrators_mint_for: str
+    """`applications` or `everyone`."""
     token_overlap: timedelta
     """How long an application's token goes on once it has a successor."""
     token_reminders: tuple[int, ...]
@@ -82,6 +84,7 @@ def read_policies(stored: str | None) -> Policies:
         parse_duration(value("sessions", "idle")),
         parse_duration(value("sessions", "stepUp")),
         parse_duration(value("tokens", "maxLifetime")),
+        value("tokens", "administratorsMayMintFor"),
         parse_duration(value("tokens", "overlap")),
         tuple(sorted(set(value("tokens", "daysBeforeExpiry")))),
         MailPolicy(

@@ -56,7 +56,8 @@ def preview(
     rev: str | None,
     format_: str,
 ) -> int:
-    """Preview one mail with sample values: welcome, password-reset, certificate-issued, certificate-expiring or token-expiring.
+    """Preview one mail with sample values: welcome, password-reset, certificate-issued, certificate-expiring, token-expiring or
+    token-minted.
 
     The mail uses the declared template, or the built-in one if there is no declared one. `--format html` writes only the
     HTML part.

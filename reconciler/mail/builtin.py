@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from reconciler.access.mails import CERTIFICATE_EXPIRING, CERTIFICATE_ISSUED, PASSWORD_RESET, TOKEN_EXPIRING, WELCOME
+from reconciler.access.mails import (
+    CERTIFICATE_EXPIRING,
+    CERTIFICATE_ISSUED,
+    PASSWORD_RESET,
+    TOKEN_EXPIRING,
+    TOKEN_MINTED,
+    WELCOME,
+)
 from reconciler.access.resources import EmailTemplate
 
 _NAME = "{{ user.fullName or user.name }}"
@@ -175,6 +182,25 @@ def _token() -> EmailTemplate:
     )
 
 
+def _minted() -> EmailTemplate:
+    """Return the mail to a person for whom an administrator minted an API token."""
+    rows = (
+        ("Token", "{{ token.name }}", ""),
+        ("ID", "{{ token.id }}", ""),
+        ("Expires", "{{ token.expires }}", ""),
+        ("Minted by", "{{ token.mintedBy }}", ""),
+    )
+    text, html = _rows(rows)
+    what = "an administrator has minted an API token for your account. Whoever has it\ncan do what you can."
+    instead = "If you did not ask for it, revoke it, and tell the people who run the\ncertificate service."
+    return EmailTemplate(
+        TOKEN_MINTED,
+        "An API token was minted for your account: {{ token.name }}",
+        "\n".join((f"Hello {_NAME},", "", what, "", *text, "", instead, "")),
+        _page(_paragraph(f"Hello {_NAME},"), _paragraph(what), _table(*html), _paragraph(instead)),
+    )
+
+
 _FETCH = """\
 {% if certificate.url %}
 Download it at {{ certificate.url }}
@@ -231,6 +257,7 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
             ),
         ),
         _token(),
+        _minted(),
     )
 }
 """Built-in templates by name. Text and HTML say the same; the HTML has no pictures and leaves colours to the mail program."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING, TOKEN_MINTED
 
 Type: TypeAlias = Literal["text", "link", "number", "instant", "list"]
 """A link is an http or https address, an instant an aware datetime, and a list contains texts."""
@@ -101,11 +101,14 @@ _CERTIFICATE = (
     Variable("certificate.pem", "text", "The certificate in PEM format", _PEM, lines=True),
     _URL,
 )
-_TOKEN = (
+_ANY_TOKEN = (
     *_USER,
     Variable("token.name", "text", "The API token's name", "renewals on web-7"),
     Variable("token.id", "text", "The token's ID, as in lists and the audit log; it opens nothing", "5f0c9d2b7a6e4c11"),
     Variable("token.expires", "instant", "When the token expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
+)
+_TOKEN = (
+    *_ANY_TOKEN,
     Variable(
         "token.daysToExpiry", "number", "Whole days until it expires, counted when the mail is sent; negative afterwards", 14
     ),
@@ -114,10 +117,12 @@ _TOKEN = (
     ),
     _URL,
 )
+_MINTED = (*_ANY_TOKEN, Variable("token.mintedBy", "text", "The administrator who minted it", "carol"), _URL)
 VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     **dict.fromkeys(PASSWORD_MAILS, _ACCOUNT),
     **dict.fromkeys(CERTIFICATE_MAILS, _CERTIFICATE),
     TOKEN_EXPIRING: _TOKEN,
+    TOKEN_MINTED: _MINTED,
 }
 """Variables by template name."""
 

@@ -1,0 +1,38 @@
+"""A person for whom an administrator mints a token is told."""
+
+from __future__ import annotations
+
+import pytest
+from mail_server import Authority, MailServer, parts
+from mail_world import MailWorld
+from scenario import resource
+
+from api.mail.settings import MailSettings
+
+BODY = {"name": "on behalf", "validFor": "1d"}
+
+
+@pytest.fixture
+def settings(world: MailWorld, server: MailServer, authority: Authority) -> MailSettings:
+    return world.mail_settings(server.port, authority.file)
+
+
+def test_a_person_is_told_of_a_token_that_an_administrator_minted(
+    world: MailWorld, server: MailServer, settings: MailSettings
+) -> None:
+    world.caller("root")("POST", "/users/alice/tokens", 403, json=BODY)
+    world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"administratorsMayMintFor": "everyone"}})})
+    minted = world.caller("root")("POST", "/users/alice/tokens", 201, json=BODY)
+    world.caller("root")("DELETE", f"/users/alice/tokens/{minted['id']}", 204)
+    world.deliver(settings)
+    (received,) = server.received
+    text, _ = parts(received.parsed)
+    assert received.recipient == "alice@example.org"
+    assert minted["id"] in text and "root" in text
+    assert minted["token"] not in text
+
+
+def test_an_application_has_nobody_to_tell(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
+    world.caller("root")("POST", "/users/portal/tokens", 201, json=BODY)
+    world.deliver(settings)
+    assert server.received == []

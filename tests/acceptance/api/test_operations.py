@@ -9,7 +9,7 @@ from html import unescape
 from typing import Any, NamedTuple
 
 import pytest
-from client import PASSWORD, Caller, World
+from client import OFFICE, PASSWORD, Caller, World
 from issued import pem
 from scenario import everything, user
 from schemathesis import openapi as schemathesis
@@ -80,7 +80,8 @@ def without_uses(world: World) -> dict[str, list[Any]]:
 
 
 def test_every_operation_answers_the_callers_it_is_for(world: World) -> None:
-    for operation in each_operation("anybody", "account", "administrator"):
+    every = each_operation("anybody", "account", "administrator")
+    for operation in sorted(every, key=lambda each: (each.method, each.path) == ("DELETE", "/certificates/1")):  # others need it
         for name in ("root", "alice"):
             world.set_password(name)
         secret = world.mint("root" if operation.declared.terms.access == "administrator" else "alice", "session").secret
@@ -162,7 +163,7 @@ def test_by_a_caller_who_is_not_an_administrator(world: World, name: str) -> Non
     assert_all_refuse(world, world.caller(name), 403, "not-administrator", who="administrator")
 
 
-@pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": ["127.0.0.1"]}])
+@pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": [OFFICE]}])
 def test_by_an_administrator_with_a_narrowed_token(world: World, narrowing: dict[str, Any]) -> None:
     caller = world.caller("root", kind="token", **narrowing)
     assert_all_refuse(world, caller, 403, "narrowed", who="administrator")

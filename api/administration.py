@@ -114,7 +114,7 @@ def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str]
     with _acting(authority, name) as (act, account):
         for accessor in [None] if accessors is None else accessors:
             revoked = credentials.revoke(act.connection, account.id, act.now, accessor=accessor, with_minted=True)
-            if accessor is not None and not revoked:
+            if accessor is not None and not revoked and accessor not in {each.accessor for each in ended}:
                 raise NotFound(f"{name} has no live token or session `{accessor}`; nothing was revoked")
             ended += revoked
         act.record(*credentials.revoked_events(ended, "operator"))

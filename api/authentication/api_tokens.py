@@ -15,7 +15,8 @@ from sqlalchemy import Row, select
 
 from api.authentication import credentials
 from api.authentication.authority import Act, Authority, CallersAuthority, require_fresh
-from api.authentication.principal import Principal
+from api.authentication.credentials import Ended
+from api.authentication.uses import INTERVAL
 from api.errors import Conflict, Forbidden, Invalid, NotFound
 from api.outbox import queue
 from api.outbox.queue import NewMessage
@@ -51,7 +52,7 @@ def mint_own(reader: Reader, authority: CallersAuthority, request: TokenRequest)
         minter = act.caller.credential
         if minter.kind == "session":
             require_fresh(act.caller)
-        elif _asks_for_successor(act.caller, request):
+        elif _asks_for_successor(act, request):
             return _shown(reader, act, act.caller.account.id, _mint_successor(act, request))
         elif request.expires_at > minter.ends:
             raise Conflict("a token cannot mint one that outlives it; log in")
@@ -106,8 +107,16 @@ def _shown(reader: Reader, act: Act, user_id: int, minted: credentials.Minted) -
     return {"token": minted.secret, **next(each for each in found if each["id"] == minted.accessor)}
 
 
-def _asks_for_successor(caller: Principal, request: TokenRequest) -> bool:
-    return caller.account.type == "application" and request.expires_at > caller.credential.ends
+def _asks_for_successor(act: Act, request: TokenRequest) -> bool:
+    """Whether an application's token asks for one that outlives it. One that a token minted has no successor: it would outlive
+    what it came of."""
+    caller, columns = act.caller, tables.tokens.c
+    if caller.account.type != "application" or request.expires_at <= caller.credential.ends:
+        return False
+    minter = tables.tokens.alias("minter")
+    own = select(columns.succeeds, minter.c.kind).outerjoin(minter, minter.c.accessor == columns.minter)
+    succeeds, minted_by = act.connection.execute(own.where(columns.accessor == caller.credential.accessor)).one()
+    return bool(succeeds) or minted_by != "token"
 
 
 def _mint_successor(act: Act, request: TokenRequest) -> credentials.Minted:
@@ -119,13 +128,17 @@ def _mint_successor(act: Act, request: TokenRequest) -> credentials.Minted:
     if request.issuers is not None or request.permitted_ips is not None:
         raise Conflict("a successor is narrowed like the token that it succeeds; leave out `issuers` and `permittedIPs`")
     before = _successor_of(act, old.accessor)
-    if before is not None and before.last_used_at is not None:
-        raise Conflict(f"this token already has a successor in use, `{before.accessor}`")
+    lifetime = old.ends - old.began
     if before is not None:
+        if before.last_used_at is not None:
+            raise Conflict(f"this token already has a successor in use, `{before.accessor}`")
+        if before.created_at > act.now - INTERVAL:  # a use is written a little later
+            raise Conflict(f"this token got its successor just now, `{before.accessor}`; if its secret is lost, ask in a minute")
+        lifetime = max(lifetime, before.expires_at - before.created_at)  # the old one was shortened then
         replaced = credentials.revoke(act.connection, caller.account.id, act.now, accessor=before.accessor)
         act.record(*credentials.revoked_events(replaced, "replaced"))
     policies = caller.access.policies
-    lifetime = min(old.ends - old.began, policies.token_max_lifetime, request.expires_at - act.now)
+    lifetime = min(lifetime, policies.token_max_lifetime, request.expires_at - act.now)
     columns = tables.tokens.c
     its_own = columns.id == old.id
     narrowing = act.connection.execute(select(columns.issuers, columns.permitted_ips).where(its_own)).one()
@@ -138,10 +151,11 @@ def _mint_successor(act: Act, request: TokenRequest) -> credentials.Minted:
     return minted
 
 
-def _successor_of(act: Act, accessor: str) -> Row[Any, Any] | None:
+def _successor_of(act: Act, accessor: str) -> Row[Any, Any, Any, Any] | None:
     columns = tables.tokens.c
     live = (columns.minter == accessor) & columns.succeeds & columns.revoked_at.is_(None) & (columns.expires_at > act.now)
-    return act.connection.execute(select(columns.accessor, columns.last_used_at).where(live)).first()
+    wanted = columns.accessor, columns.created_at, columns.expires_at, columns.last_used_at
+    return act.connection.execute(select(*wanted).where(live)).first()
 
 
 def _check_request(act: Act, request: TokenRequest) -> None:
@@ -162,8 +176,15 @@ def _check_request(act: Act, request: TokenRequest) -> None:
         raise Conflict(f"there is no issuer `{unknown[0]}`")
 
 
+def revoke_own(authority: CallersAuthority, accessor: str) -> None:
+    """Revoke one of the caller's tokens, with what it minted but for its successor. Raises NotFound or StoreError."""
+    with authority.acting() as act:
+        ended = credentials.revoke(act.connection, act.caller.account.id, act.now, kind="token", accessor=accessor)
+        _record_ended(act, ended)
+
+
 def revoke(authority: Authority, name: str, accessor: str) -> None:
-    """Revoke one of an account's tokens, with all that was minted with it. Raises NotFound or StoreError."""
+    """Revoke one of an account's tokens, with all that came of it. Raises NotFound or StoreError."""
     with authority.acting() as act:
         account = accounts.find(act.connection, name)
         ended = (
@@ -171,6 +192,10 @@ def revoke(authority: Authority, name: str, accessor: str) -> None:
             if account
             else []
         )
-        if not ended:
-            raise NotFound("there is no such live token")
-        act.record(*credentials.revoked_events(ended, "revoked"))
+        _record_ended(act, ended)
+
+
+def _record_ended(act: Act, ended: list[Ended]) -> None:
+    if not ended:
+        raise NotFound("there is no such live token")
+    act.record(*credentials.revoked_events(ended, "revoked"))

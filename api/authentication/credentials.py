@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import CTE, ColumnElement, bindparam, func, select
 
 from api.authentication.narrowing import Narrowing, narrowing_column, read_narrowing
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
@@ -74,9 +74,9 @@ def find(reader: Reader, secret: str) -> Found | None:
     return _found(reader.row_of_primary(f"{_FIND} WHERE t.sha256 = ?", fingerprint(secret)))
 
 
-def find_again(reader: Reader, credential_id: int) -> Found | None:
-    """The same by the credential's ID."""
-    return _found(reader.row_of_primary(f"{_FIND} WHERE t.id = ?", credential_id))
+def find_again(reader: Reader, accessor: str) -> Found | None:
+    """The same by the accessor: SQLite gives the number of a deleted credential to the next one."""
+    return _found(reader.row_of_primary(f"{_FIND} WHERE t.accessor = ?", accessor))
 
 
 def _found(row: Row | None) -> Found | None:
@@ -160,50 +160,44 @@ def revoke(
 ) -> list[Ended]:
     """Revoke an account's credentials: all, those of a kind, or the one with an accessor.
 
-    What a token minted ends with it. What a session minted for its owner or for an application goes on, unless the session is
-    revoked `with_minted`: because somebody else may have used it.
+    What a token minted ends with it, but for its successor. That goes on, and so does what a session minted, unless they are
+    revoked `with_minted`: because somebody else may have used them. Then it does not matter whether they had ended before.
     """
     columns = tables.tokens.c
     chosen = columns.user_id == user_id
     if kind is not None:
         chosen &= columns.kind == kind
-    # one that was named may have ended by itself, and what it minted lives on
-    chosen &= columns.revoked_at.is_(None) if accessor is None else columns.accessor == accessor
-    ended = [Ended(row.accessor, row.name) for row in connection.execute(_with_minted(chosen, sessions=with_minted))]
+    if accessor is not None:
+        chosen &= columns.accessor == accessor
+    elif not with_minted:
+        chosen &= columns.revoked_at.is_(None)
+    tree = _tree(chosen, everything=with_minted)
+    found = select(tree.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == tree.c.user_id)
+    still = found.where(tree.c.revoked_at.is_(None)).order_by(tree.c.id)
+    ended = [Ended(row.accessor, row.name) for row in connection.execute(still)]
     revoked = tables.tokens.update().where(columns.accessor == bindparam("ended")).values(revoked_at=now)
     if ended:
         connection.execute(revoked, [{"ended": each.accessor} for each in ended])
     return ended
 
 
-def _with_minted(chosen: ColumnElement[bool], *, sessions: bool) -> Select[Any]:
-    """What a choice of credentials ends that is not revoked yet: these, and whatever the tokens among them minted."""
-    columns = tables.tokens.c
-    begun = select(columns.id, columns.kind, columns.accessor, columns.revoked_at, columns.user_id).where(chosen)
-    tree = begun.cte("tree", recursive=True)
-    minted = tables.tokens.alias("minted")
+def _tree(chosen: ColumnElement[bool], *, everything: bool) -> CTE:
+    """A choice of credentials with what the tokens among them minted, but for successors; or with `everything` of them."""
+    columns, minted = tables.tokens.c, tables.tokens.alias("minted")
+    kept = ("id", "accessor", "kind", "user_id", "expires_at", "revoked_at")
+    tree = select(*(columns[name] for name in kept)).where(chosen).cte("tree", recursive=True)
     step = minted.c.minter == tree.c.accessor
-    if not sessions:
-        step &= tree.c.kind == "token"
-    further = select(minted.c.id, minted.c.kind, minted.c.accessor, minted.c.revoked_at, minted.c.user_id).join(tree, step)
-    tree = tree.union(further)
-    of = tables.users.c.id == tree.c.user_id
-    found = select(tree.c.accessor, tables.users.c.name).join(tables.users, of)
-    return found.where(tree.c.revoked_at.is_(None)).order_by(tree.c.id)
+    if not everything:
+        step &= (tree.c.kind == "token") & ~minted.c.succeeds
+    return tree.union(select(*(minted.c[name] for name in kept)).join(tree, step))
 
 
 def minted_for_others(connection: Connection, user_id: int, now: datetime) -> list[dict[str, str]]:
-    """The live tokens that an account minted for others, whose secrets it may know."""
-    minted, minter = tables.tokens.alias("minted"), tables.tokens.alias("minter")
-    live = minted.c.revoked_at.is_(None) & (minted.c.expires_at > now) & (minted.c.user_id != user_id)
-    query = (
-        select(minted.c.accessor, tables.users.c.name)
-        .join(minter, (minted.c.minter == minter.c.accessor) & (minter.c.user_id == user_id))
-        .join(tables.users, tables.users.c.id == minted.c.user_id)
-        .where(live)
-        .order_by(minted.c.id)
-    )
-    return [{"user": name, "token": accessor} for accessor, name in connection.execute(query)]
+    """The live tokens of others that came of an account's credentials, so that it may know their secrets."""
+    tree = _tree(tables.tokens.c.user_id == user_id, everything=True)
+    live = tree.c.revoked_at.is_(None) & (tree.c.expires_at > now) & (tree.c.user_id != user_id)
+    found = select(tree.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == tree.c.user_id)
+    return [{"user": name, "token": accessor} for accessor, name in connection.execute(found.where(live).order_by(tree.c.id))]
 
 
 def revoked_events(ended: Iterable[Ended], why: str) -> list[Event]:

@@ -54,7 +54,7 @@ class Places:
         free = self.free
         if not guest.known:
             free = min(free, self._for_strangers - sum(not each.guest.known for each in self._visits))
-        elif free <= 0:
+        elif free <= 0 and not (self.number > 1 and guest.network and self._holds(guest)):
             free += self._displace()
         if free <= 0 or (free == 1 and self.number > 1 and guest.network and self._holds(guest)):
             return None

@@ -82,7 +82,11 @@ class Authenticator:
         Raises Unauthenticated, Forbidden or StoreError.
         """
         with self._reader.within(connection):
-            return self._judged(credentials.find_again(self._reader, principal.credential.id), principal.address, *names)
+            found = credentials.find_again(self._reader, principal.credential.accessor)
+        if found is not None and found.user_id != principal.account.id:
+            raise Unauthenticated(_DEAD)
+        with self._reader.within(connection):
+            return self._judged(found, principal.address, *names)
 
     def _judged(self, found: credentials.Found | None, address: Address | None, *names: str) -> Principal:
         if found is None:
@@ -105,7 +109,7 @@ class Authenticator:
         used, moment = credential.last_used_at, instant_text(now)
         if used is None or ((used[:_MINUTE] != moment[:_MINUTE] or interval < INTERVAL) and used <= instant_text(now - interval)):
             address = principal.address
-            self._uses.note(credential.id, moment, address and address.text, interval)
+            self._uses.note(credential.accessor, moment, address and address.text, interval)
 
     def fault(  # noqa: PLR0911 - one return per reason
         self, found: credentials.Found, access: AccessSnapshot, now: datetime, moment: str

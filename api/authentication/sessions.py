@@ -79,8 +79,8 @@ def end_others(authority: Authority) -> None:
     with authority.acting() as act:
         caller = act.caller
         mine = (_columns.user_id == caller.account.id) & (_columns.kind == "session")
-        live = _columns.revoked_at.is_(None) & (_columns.expires_at > act.now)
-        others = select(_columns.accessor).where(mine, live, _columns.accessor != caller.credential.accessor)
+        # those that have ended as well: what they minted lives on
+        others = select(_columns.accessor).where(mine, _columns.accessor != caller.credential.accessor)
         for accessor in act.connection.execute(others.order_by(_columns.id)).scalars().all():
             act.record(*credentials.revoked_events(_end(act, accessor), "revoked"))
 

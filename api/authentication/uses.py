@@ -18,14 +18,13 @@ from reconciler.store.errors import StoreError
 INTERVAL = timedelta(seconds=60)
 _SOON = 1 / 6
 """The part of the interval for which a use may wait for others. Writing them together costs much less."""
-_UPDATE = "UPDATE tokens SET last_used_at = v.at, last_used_address = v.address FROM ({}) AS v WHERE tokens.id = v.id"
+_UPDATE = "UPDATE tokens SET last_used_at = v.at, last_used_address = v.address FROM ({}) AS v WHERE tokens.accessor = v.accessor"
 _IN_SQLITE = _UPDATE.format(
-    "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at, json_extract(value, '$[2]') AS address"
+    "SELECT json_extract(value, '$[0]') AS accessor, json_extract(value, '$[1]') AS at, json_extract(value, '$[2]') AS address"
     " FROM json_each(:rows)"
 )
 _IN_POSTGRESQL = _UPDATE.format(
-    "SELECT CAST(e ->> 0 AS integer) AS id, e ->> 1 AS at, e ->> 2 AS address"
-    " FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS e"
+    "SELECT e ->> 0 AS accessor, e ->> 1 AS at, e ->> 2 AS address FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS e"
 )
 _log = logging.getLogger(__name__)
 
@@ -35,13 +34,13 @@ class Uses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[int, tuple[str, str | None]] = {}
+        self._waiting: dict[str, tuple[str, str | None]] = {}
         self._due = math.inf
         self._writing = Periodic("writing last uses", self._write, every=1.0)
 
-    def note(self, credential_id: int, moment: str, address: str | None, interval: timedelta = INTERVAL) -> None:
+    def note(self, accessor: str, moment: str, address: str | None, interval: timedelta = INTERVAL) -> None:
         """Note a use of a credential whose last written use is an interval old. `moment` is an instant as the tables write it."""
-        self._waiting[credential_id] = moment, address
+        self._waiting[accessor] = moment, address
         self._due = min(self._due, time.monotonic() + interval.total_seconds() * _SOON)
 
     def start(self) -> None:

@@ -33,6 +33,8 @@ from reconciler.wording.text import count
 MOST_NAMES = 1_000
 LONGEST_NAME = 2_000
 """Characters of a subject, of an issuer or of an alternative name."""
+MOST_BLOCKS = 20
+"""Certificates of one PEM: a chain has a few."""
 LONGEST_SERIAL = 1_000
 """Bytes. RFC 5280 allows 20, but not every issuer complies."""
 MOST_SAID = 20
@@ -129,6 +131,8 @@ def _blocks(text: str) -> list[bytes]:
     if "PRIVATE KEY-----" in text:
         raise Invalid("`pem` holds a private key, which must stay secret. Accord has not kept it; send only the certificate")
     blocks = _BLOCK.findall(text)
+    if len(blocks) > MOST_BLOCKS:
+        raise Invalid(f"`pem` holds {len(blocks):,} certificates; at most {MOST_BLOCKS}, the one to register and its chain")
     if not blocks or len(blocks) != len(_BEGIN.findall(text)):
         raise Invalid(
             "`pem` must hold a certificate: base64 between `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----`"

@@ -52,7 +52,7 @@ class MyToken(Resource):
     @operation("Revoke my token", access="account", tag=me.TAG, status=204, errors=(404,), path=_TOKEN_PATH)
     def on_delete(self, call: Call, token_id: str) -> None:
         """It is invalid from the next call on."""
-        api_tokens.revoke(call.authority, call.caller.name, token_id)
+        api_tokens.revoke_own(call.authority, token_id)
 
 
 class UserTokens(Resource):

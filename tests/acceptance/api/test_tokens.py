@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from client import PASSWORD, Caller, World
+from client import OFFICE, PASSWORD, Caller, World
 from scenario import resource, team, user
 
 from api import administration
@@ -15,6 +15,7 @@ from api.authentication import credentials
 from api.authentication.authority import OperatorsAuthority
 from api.authentication.tokens import is_well_formed
 from api.purge import purge
+from reconciler.store.tables import instant_text
 
 
 def session(world: World, name: str) -> Caller:
@@ -116,7 +117,7 @@ def test_invalid_addresses_are_refused(world: World, rule: str) -> None:
     mint(session(world, "alice"), 422, permittedIPs=[rule])
 
 
-@pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": ["127.0.0.1"]}])
+@pytest.mark.parametrize("narrowing", [{"issuers": ["tls"]}, {"permitted_ips": [OFFICE]}])
 def test_a_narrowed_token_cannot_mint_another(world: World, narrowing: dict[str, Any]) -> None:
     assert mint(world.caller("alice", kind="token", **narrowing), 403)["reason"] == "narrowed"
     administrator = world.caller("root", kind="token", **narrowing)
@@ -373,12 +374,18 @@ def test_an_applications_token_gets_its_successor(world: World) -> None:
     assert new["issuers"] == ["vpn"]
     ends = datetime.fromisoformat(portal("GET", "/me", 200)["credential"]["expiresAt"])
     assert ends <= datetime.now(UTC) + timedelta(days=1)
+    assert new["id"] in mint(portal, 409, validFor="60d")["detail"]
+    made = instant_text(datetime.now(UTC) - timedelta(minutes=2))
+    world.execute(f"UPDATE tokens SET created_at = '{made}' WHERE accessor = '{new['id']}'")
     again = mint(portal, validFor="60d")  # the answer may have been lost
+    assert datetime.fromisoformat(again["expiresAt"]) > datetime.now(UTC) + timedelta(days=29)
     world.with_secret(new["token"])("GET", "/me", 401)
     world.with_secret(again["token"])("GET", "/me", 200)
     world.service.uses.flush()
     assert again["id"] in mint(portal, 409, validFor="60d")["detail"]
     mint(portal, 409, validFor="60d", issuers=["tls"])
+    successor = world.with_secret(again["token"])
+    assert mint(successor, 409, validFor="90d", issuers=["tls"])  # it may succeed itself in turn
     session(world, "root")("DELETE", f"/users/portal/tokens/{old['id']}", 204)
     world.with_secret(again["token"])("GET", "/me", 401)
 
@@ -389,6 +396,54 @@ def test_the_settings_say_how_long_the_old_token_goes_on(world: World) -> None:
     mint(world.with_secret(old["token"]), validFor="30d")
     ends = world.with_secret(old["token"])("GET", "/me", 200)["credential"]["expiresAt"]
     assert datetime.fromisoformat(ends) <= datetime.now(UTC) + timedelta(minutes=1)
+
+
+def test_what_an_applications_token_minted_gets_no_successor(world: World) -> None:
+    old = mint(session(world, "root"), path="/users/portal/tokens", validFor="30d")
+    child = mint(world.with_secret(old["token"]), validFor="1d")
+    assert "outlives" in mint(world.with_secret(child["token"]), 409, validFor="2d")["detail"]
+
+
+def test_an_application_that_ends_its_old_token_keeps_the_successor(world: World) -> None:
+    for end in ("DELETE /me/tokens/{}", "DELETE /sessions/current"):
+        old = mint(session(world, "root"), path="/users/portal/tokens", validFor="30d")
+        child = mint(world.with_secret(old["token"]), validFor="1d")
+        new = mint(world.with_secret(old["token"]), validFor="30d")
+        method, path = end.format(old["id"]).split()
+        world.with_secret(old["token"])(method, path, 204)
+        world.with_secret(child["token"])("GET", "/me", 401)
+        world.with_secret(new["token"])("GET", "/me", 200)
+
+
+def test_a_token_and_its_child_are_revoked_together(world: World) -> None:
+    parent = mint(session(world, "alice"), validFor="2h")
+    child = mint(world.with_secret(parent["token"]))
+    operator = OperatorsAuthority(world.service.database, "operator")
+    assert administration.revoke_credentials(operator, "alice", [parent["id"], child["id"], child["id"]]) == 2
+
+
+def test_all_of_an_account_takes_what_a_session_minted_that_logged_out(world: World) -> None:
+    thief = session(world, "root")
+    minted = mint(thief, path="/users/portal/tokens")
+    thief("DELETE", "/sessions/current", 204)
+    assert administration.revoke_credentials(OperatorsAuthority(world.service.database, "operator"), "root", None) == 1
+    world.with_secret(minted["token"])("GET", "/me", 401)
+
+
+def test_a_credential_whose_number_went_to_another_account_acts_for_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    minted = world.mint("nobody", "session")
+    admit = world.service.authenticator.authenticate
+
+    def deleted_meanwhile(*arguments: Any) -> Any:
+        principal = admit(*arguments)
+        monkeypatch.undo()
+        world.execute("DELETE FROM users WHERE name = 'nobody'")
+        world.mint("root", "session")
+        return principal
+
+    monkeypatch.setattr(world.service.authenticator, "authenticate", deleted_meanwhile)
+    mint(world.with_secret(minted.secret), 401)
+    assert world.audit("token.create") == []
 
 
 def test_a_persons_token_gets_no_successor(world: World) -> None:

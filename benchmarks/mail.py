@@ -173,13 +173,13 @@ def kill_senders(url: str, folder: Path, kills: int, messages: int, seed: int) -
 
 
 def _claimed(database: Database) -> list[str]:
-    """The messages that a sender who is dead by now was delivering; their claims are ended, as by themselves after a while."""
+    """The messages that senders who are dead by now were delivering; their claims are ended, as by themselves after a while."""
     rows = tables.outbox.c
     mine = rows.claim.is_not(None) & rows.sent_at.is_(None)
     with database.noting() as connection:
         found = list(connection.execute(select(rows.message_id).where(mine)).scalars())
         connection.execute(tables.outbox.update().where(mine).values(next_attempt_at=None, claim=None))
-    assert len(found) <= 1, found
+    assert len(found) <= 2, found  # a process has two senders, one of them for passwords alone
     return found
 
 

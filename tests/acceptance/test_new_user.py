@@ -87,7 +87,7 @@ def use(server: Server, url: str, maildir: Path) -> list[str]:
 
     made = pem("shop.example.org", serial=0xC0FFEE, lives=timedelta(days=90))
     body = {"pem": made, "issuer": "tls-internal", "team": "shop", "note": "For the <winter> sale"}
-    registered = server.call("POST", "/api/v1/certificates", token, body)
+    registered = server.call("POST", "/api/v1/certificates", session, body)
     assert (registered.status, registered.json["owner"]) == (201, "heidi")
     issued = awaited(url, maildir, "issued", "heidi@example.org")
     plain, html = (issued.get_body((kind,)).get_content() for kind in ("plain", "html"))  # type: ignore[union-attr]

@@ -32,6 +32,7 @@ RUNTIME = {
     "certificates",
     "audit",
     "outbox",
+    "mail_quotas",
     "state",
     "generations",
     "digests",

@@ -179,7 +179,9 @@ def test_a_template_that_cannot_be_read_is_found_in_each_of_its_parts(text: str)
 
 
 def test_a_template_may_use_every_variable_of_its_mail() -> None:
-    text = "{% if user.fullName %}{{ user.fullName|upper }}{% else %}{# nobody #}{% endif %}{% raw %}{{{% endraw %} {{ password }}"
+    text = (
+        "{% if user.fullName %}{{ user.fullName|upper }}{% else %}{# nobody #}{% endif %}{% raw %}{{{% endraw %} {{ password }}"
+    )
     assert found(EmailTemplate("welcome", "Hi {{ user.name }}", text, text), EmailTemplate("password-reset", "x", text)) == []
 
 

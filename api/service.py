@@ -12,6 +12,7 @@ from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import COUNTED_TOGETHER, LoggedIn, LoginRefused, log_in, text_of
 from api.authentication.password_mails import PasswordMails
 from api.authentication.passwords import Passwords
+from api.authentication.places import Room
 from api.authentication.principal import Authenticator
 from api.authentication.refusals import LOGIN, Refusals
 from api.authentication.token_mails import MintedTokenMails
@@ -61,7 +62,7 @@ class Service:
         waiting = waiting_logins(settings.threads, settings.hashes) if places is None else places
         self.passwords = Passwords(settings.hashes, waiting=waiting, leaked=open_leaked(settings))
         self.known = KnownNetworks(self.reader)
-        self.unknown = threading.BoundedSemaphore(max(1, settings.threads // 2))
+        self.unknown = Room(max(1, settings.threads // 2))
         """Places for callers who are not known before the body of their request has arrived."""
         self.domains = Domains(settings.directories)
         self.freshness = Freshness({each.dns_name: each.resync + each.grace for each in settings.directories})

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from api.state.policies import Policies
 from reconciler.access.permitted_ips import Address, network_of
@@ -144,9 +144,15 @@ def unlock(connection: Connection, key: str) -> None:
 
 def forget(connection: Connection, key: str) -> None:
     """Forget an account's failed logins."""
-    mine = (_columns.account == key) & (_columns.failures > 0)
-    connection.execute(delete(tables.account_networks).where(mine, _columns.last_login_at.is_(None)))
-    connection.execute(update(tables.account_networks).where(mine).values(failures=0, last_failed_at=None))
+    for statement in _FORGET:
+        connection.execute(statement, {"key": key})
+
+
+_failed = (_columns.account == bindparam("key")) & (_columns.failures > 0)
+_FORGET = (
+    delete(tables.account_networks).where(_failed, _columns.last_login_at.is_(None)),
+    update(tables.account_networks).where(_failed).values(failures=0, last_failed_at=None),
+)
 
 
 def forget_ended(connection: Connection, now: datetime) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import CTE, ColumnElement, bindparam, func, select
+from sqlalchemy import CTE, ColumnElement, FromClause, Select, bindparam, func, select
 
 from api.authentication.narrowing import Narrowing, narrowing_column, read_narrowing
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
@@ -163,33 +164,48 @@ def revoke(
     What a token minted ends with it, but for its successor. That goes on, and so does what a session minted, unless they are
     revoked `with_minted`: because somebody else may have used them. Then it does not matter whether they had ended before.
     """
+    values = {"user_id": user_id} | ({} if kind is None else {"of_kind": kind}) | ({} if accessor is None else {"one": accessor})
+    still = _still_live(kind is not None, accessor is not None, with_minted, ends_more=with_minted or kind != "session")
+    ended = [Ended(row.accessor, row.name) for row in connection.execute(still, values)]
+    if ended:
+        connection.execute(_REVOKE, [{"ended": each.accessor, "revoked_at": now} for each in ended])
+    return ended
+
+
+_REVOKE = tables.tokens.update().where(tables.tokens.c.accessor == bindparam("ended"))
+
+
+@cache
+def _still_live(of_kind: bool, one: bool, with_minted: bool, *, ends_more: bool) -> Select[Any]:
+    """The choice that `revoke` makes, of an account's credentials and if it `ends_more`, of others: those not revoked before.
+
+    It is built once: that takes longer than to execute it.
+    """
     columns = tables.tokens.c
-    chosen = columns.user_id == user_id
-    if kind is not None:
-        chosen &= columns.kind == kind
-    if accessor is not None:
-        chosen &= columns.accessor == accessor
+    chosen = columns.user_id == bindparam("user_id")
+    if of_kind:
+        chosen &= columns.kind == bindparam("of_kind")
+    if one:
+        chosen &= columns.accessor == bindparam("one")
     elif not with_minted:
         chosen &= columns.revoked_at.is_(None)
-    tree = _tree(chosen, everything=with_minted)
+    tree = _tree(chosen, everything=with_minted) if ends_more else select(*_kept(tables.tokens)).where(chosen).subquery()
     found = select(tree.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == tree.c.user_id)
-    still = found.where(tree.c.revoked_at.is_(None)).order_by(tree.c.id)
-    ended = [Ended(row.accessor, row.name) for row in connection.execute(still)]
-    revoked = tables.tokens.update().where(columns.accessor == bindparam("ended")).values(revoked_at=now)
-    if ended:
-        connection.execute(revoked, [{"ended": each.accessor} for each in ended])
-    return ended
+    return found.where(tree.c.revoked_at.is_(None)).order_by(tree.c.id)
+
+
+def _kept(table: FromClause) -> list[ColumnElement[Any]]:
+    return [table.c[name] for name in ("id", "accessor", "kind", "user_id", "expires_at", "revoked_at")]
 
 
 def _tree(chosen: ColumnElement[bool], *, everything: bool) -> CTE:
     """A choice of credentials with what the tokens among them minted, but for successors; or with `everything` of them."""
-    columns, minted = tables.tokens.c, tables.tokens.alias("minted")
-    kept = ("id", "accessor", "kind", "user_id", "expires_at", "revoked_at")
-    tree = select(*(columns[name] for name in kept)).where(chosen).cte("tree", recursive=True)
+    minted = tables.tokens.alias("minted")
+    tree = select(*_kept(tables.tokens)).where(chosen).cte("tree", recursive=True)
     step = minted.c.minter == tree.c.accessor
     if not everything:
         step &= (tree.c.kind == "token") & ~minted.c.succeeds
-    return tree.union(select(*(minted.c[name] for name in kept)).join(tree, step))
+    return tree.union(select(*_kept(minted)).join(tree, step))
 
 
 def minted_for_others(connection: Connection, user_id: int, now: datetime) -> list[dict[str, str]]:

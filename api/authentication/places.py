@@ -7,6 +7,8 @@ connections, or many addresses of one network, keep nobody else out.
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from reconciler.access.permitted_ips import Address
@@ -24,6 +26,29 @@ class Guest(NamedTuple):
 
 INSIDER = Guest("", True)
 """A caller with a credential, or Accord itself."""
+
+
+class Room:
+    """Places that nobody waits for. Every request with a body takes one, so that must cost nearly nothing."""
+
+    def __init__(self, places: int) -> None:
+        self._free: deque[_Place] = deque()  # whose `pop` and `append` need no lock
+        self._free.extend(_Place(self._free) for _ in range(places))
+
+    def place(self) -> AbstractContextManager[object] | None:
+        """A place, free again at the end of the context; None if all are taken."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return None
+
+
+class _Place(AbstractContextManager["_Place"]):
+    def __init__(self, free: deque[_Place]) -> None:
+        self._free = free
+
+    def __exit__(self, *_: object) -> None:
+        self._free.append(self)
 
 
 class Visit:

@@ -17,7 +17,7 @@ from reconciler.access.decide import permits
 from reconciler.access.permitted_ips import Address
 from reconciler.access.resources import Team
 from reconciler.store.engine import Connection, Database
-from reconciler.store.tables import instant_text
+from reconciler.store.tables import read_instant
 
 
 class Principal(NamedTuple):
@@ -93,7 +93,7 @@ class Authenticator:
             raise Unauthenticated(_DEAD)
         access = self._keeper.at(found.stamp, found.name, *names)
         now = datetime.now(UTC)  # after all reads, since they may wait
-        fault = self.fault(found, access, now, instant_text(now))
+        fault = self.fault(found, access, now)
         if fault is not None:
             raise Unauthenticated(_DEAD).of(found.name, fault)
         credential, teams = found.credential, access.teams(found.name, now)
@@ -106,15 +106,12 @@ class Authenticator:
         credential, now = principal.credential, principal.now
         session = credential.kind == "session"
         interval = min(INTERVAL, principal.access.policies.session_idle / 4) if session else INTERVAL
-        used, moment = credential.last_used_at, instant_text(now)
-        if used is None or ((used[:_MINUTE] != moment[:_MINUTE] or interval < INTERVAL) and used <= instant_text(now - interval)):
-            address = principal.address
-            self._uses.note(credential.accessor, moment, address and address.text, interval)
+        used, address = credential.last_used_at, principal.address
+        if used is None or now - read_instant(used) >= interval:
+            self._uses.note(credential.accessor, now, address and address.text, interval)
 
-    def fault(  # noqa: PLR0911 - one return per reason
-        self, found: credentials.Found, access: AccessSnapshot, now: datetime, moment: str
-    ) -> str | None:
-        """Why a credential is invalid at an instant, which `moment` gives as the tables write it; None if it is valid."""
+    def fault(self, found: credentials.Found, access: AccessSnapshot, now: datetime) -> str | None:  # noqa: PLR0911 - one per reason
+        """Why a credential is invalid at an instant; None if it is valid. Raises DatabaseCorrupt."""
         credential, account = found.credential, access.accounts.get(found.name)
         if account is None or account.id != found.user_id:
             return "unknown-account"  # since it was read, it was deleted, or replaced by another of the same name
@@ -124,11 +121,11 @@ class Authenticator:
             return "directory-unread"
         if credential.revoked_at is not None:
             return "revoked"
-        if credential.expires_at <= moment:
+        if credential.ends <= now:
             return "expired"
         if credential.kind == "session":
-            idle_since = instant_text(now - access.policies.session_idle)
-            return "idle" if (credential.last_used_at or credential.created_at) <= idle_since else None
+            used = read_instant(credential.last_used_at or credential.created_at)
+            return "idle" if now - used >= access.policies.session_idle else None
         return None
 
 
@@ -137,6 +134,4 @@ def permits_call(credential: Credential, teams: list[Team], address: Address | N
     return credential.narrowing.permits_address(address) and permits(teams, address)[0]
 
 
-_MINUTE = len("2026-12-31T18:00")
-"""The part of the text that two instants of the same minute share."""
 _DEAD = "this session or token is invalid or expired; log in again"

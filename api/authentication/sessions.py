@@ -39,7 +39,7 @@ def make_room(connection: Connection, account: Row[Any], policies: Policies, now
     values = {"user_id": account.id, "now": now, "idle_since": now - policies.session_idle}
     events = []
     for accessor in connection.execute(_SURPLUS, values).scalars().all():
-        ended = credentials.revoke(connection, account.id, now, accessor=accessor)
+        ended = credentials.revoke(connection, account.id, now, kind="session", accessor=accessor)
         events += credentials.revoked_events(ended, "too-many-sessions")
     return events
 

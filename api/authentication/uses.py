@@ -14,6 +14,7 @@ from sqlalchemy import text
 from api.background import Periodic
 from reconciler.store.engine import Database
 from reconciler.store.errors import StoreError
+from reconciler.store.tables import instant_text
 
 INTERVAL = timedelta(seconds=60)
 _SOON = 1 / 6
@@ -34,12 +35,12 @@ class Uses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[str, tuple[str, str | None]] = {}
+        self._waiting: dict[str, tuple[datetime, str | None]] = {}
         self._due = math.inf
         self._writing = Periodic("writing last uses", self._write, every=1.0)
 
-    def note(self, accessor: str, moment: str, address: str | None, interval: timedelta = INTERVAL) -> None:
-        """Note a use of a credential whose last written use is an interval old. `moment` is an instant as the tables write it."""
+    def note(self, accessor: str, moment: datetime, address: str | None, interval: timedelta = INTERVAL) -> None:
+        """Note a use of a credential whose last written use is an interval old."""
         self._waiting[accessor] = moment, address
         self._due = min(self._due, time.monotonic() + interval.total_seconds() * _SOON)
 
@@ -57,7 +58,7 @@ class Uses:
         """Write what waits. What cannot be written now is kept for later."""
         self._due = math.inf
         waiting, self._waiting = self._waiting, {}
-        rows = [(each, *noted) for each, noted in waiting.copy().items()]
+        rows = [(accessor, instant_text(moment), address) for accessor, (moment, address) in waiting.copy().items()]
         if not rows:
             return
         # one statement runs in parallel with the threads that answer; one statement per row would take turns with them

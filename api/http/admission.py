@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from threading import BoundedSemaphore
 from typing import Any
 
 from api.authentication.authority import CallersAuthority, Terms, permit
@@ -15,7 +14,7 @@ from api.authentication.clients import shown_by
 from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import refuse_address
 from api.authentication.passwords import FULL, PATIENCE, Passwords
-from api.authentication.places import Guest
+from api.authentication.places import Guest, Room
 from api.authentication.principal import Authenticator, Principal
 from api.errors import Busy, Unauthenticated
 from api.http.addresses import Addresses
@@ -45,7 +44,7 @@ class Admission:
         passwords: Passwords,
         known: KnownNetworks,
         reader: Reader,
-        unknown: BoundedSemaphore,
+        unknown: Room,
     ) -> None:
         self._authenticator = authenticator
         self._addresses = Addresses(trusted_proxies)
@@ -77,8 +76,7 @@ class Admission:
             raise
         return principal
 
-    @contextmanager
-    def receiving(self, environment: Mapping[str, Any], terms: Terms) -> Iterator[None]:
+    def receiving(self, environment: Mapping[str, Any], terms: Terms) -> AbstractContextManager[object]:
         """While the body of a request arrives. The caller is judged after that, so until then it is unknown.
 
         Granian gives each request a thread before its body has arrived. No more unknown callers than some can hold one; beyond
@@ -90,18 +88,14 @@ class Admission:
                 raise Busy(FULL)
             address = self.address_of(environment)
             refuse_address(self._reader, address, datetime.now(UTC))
-            with self._passwords.place(self._known.guest(address)):
-                yield
-        elif self._unknown.acquire(blocking=False):
-            try:
-                yield
-            finally:
-                self._unknown.release()
-        elif terms.clients and AUTHORIZATION not in environment:
+            return self._passwords.place(self._known.guest(address))
+        place = self._unknown.place()
+        if place is not None:
+            return place
+        if terms.clients and AUTHORIZATION not in environment:
             raise Busy("too many requests are arriving slowly; try again, or send the credential in a header")
-        else:
-            self.admit(environment, terms)
-            yield
+        self.admit(environment, terms)
+        return nullcontext()
 
     def guest_of(self, environment: Mapping[str, Any]) -> Guest:
         """Who would log in. Raises Problem if headers contradict each other."""

@@ -87,10 +87,13 @@ def _read_json(raw: bytes) -> Any:
 
 
 def _members(value: Any) -> int:
-    """The number of members of all objects in a value."""
-    if isinstance(value, dict):
-        return len(value) + sum(map(_members, value.values()))
-    return sum(map(_members, value)) if isinstance(value, list) else 0
+    """The number of members of all objects in an object or array."""
+    is_object = isinstance(value, dict)
+    number = len(value) if is_object else 0
+    for each in value.values() if is_object else value:
+        if isinstance(each, dict | list):
+            number += _members(each)
+    return number
 
 
 def _refuse_repeated_names(raw: bytes) -> None:

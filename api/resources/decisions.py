@@ -22,7 +22,7 @@ from api.service import Service
 from api.state.snapshots import AccessSnapshot, Account
 from reconciler.access.permitted_ips import parse_address
 from reconciler.access.resources import Team
-from reconciler.store.tables import instant_text, read_instant
+from reconciler.store.tables import read_instant
 
 TAG = "Decisions"
 
@@ -101,7 +101,7 @@ class Introspection(Resource):
         own = found.name == call.caller.name and address is None
         if not own and not may_decide_for(call.caller, found.name, access):
             return False
-        if self.service.authenticator.fault(found, access, call.now, instant_text(call.now)) is not None:
+        if self.service.authenticator.fault(found, access, call.now) is not None:
             return False
         if found.credential.password_change_required:
             return False

@@ -22,13 +22,24 @@ _BUDGET = 4.0
 """Seconds after which a statement whose connection was lost is not tried again."""
 
 
+class _Own(threading.local):
+    """What one thread reads by."""
+
+    connection: Any = None
+    file: int = 0
+    """The number of the file that the connection is to."""
+    transaction: Any = None
+    """The driver's connection of the transaction that it reads within."""
+
+
 class Reader:
     """One connection per thread to one database. A statement whose connection is lost is tried once more on a new one."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self._is_sqlite = database.is_sqlite
-        self._local = threading.local()
+        self._worded = _for_sqlite if database.is_sqlite else _for_postgresql
+        self._own = _Own()
         self._opened: list[Any] = []
         self.reconnects = 0
         """How often a lost connection was made anew. It may be another database by now: somebody may have restored a backup."""
@@ -61,15 +72,15 @@ class Reader:
         found = self._rows(statement, values)
         first = found[0] if found else None
         if not self._is_sqlite and (first or self._rows(f"SELECT {READ_ONLY}", ())[0])[0]:
-            if not hasattr(self._local, "transaction"):
-                self._lose(self._local.connection)
+            if self._own.transaction is None:
+                self._lose(self._own.connection)
             raise NotPrimary(f"the database {self.database.shown} was answered by a standby, which may not know what was revoked")
         return first and first[1:]
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything that this thread reads within is of one moment. In a transaction, its lock sees to that."""
-        if hasattr(self._local, "transaction"):
+        if self._own.transaction is not None:
             yield
             return
         self.row_of_primary(f"SELECT {READ_ONLY}")  # notices a lost connection before anything has been read
@@ -86,24 +97,24 @@ class Reader:
 
         A connection of its own would be another one to wait for while the transaction keeps everybody else waiting.
         """
-        self._local.transaction = transaction.connection.driver_connection
+        self._own.transaction = transaction.connection.driver_connection
         try:
             yield
         finally:
-            del self._local.transaction
+            self._own.transaction = None
 
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Row]:
-        transaction = getattr(self._local, "transaction", None)
-        if transaction is not None:
-            return self._rows_within(transaction, statement, values)
-        connection = getattr(self._local, "connection", None)
+        own = self._own
+        if own.transaction is not None:
+            return self._rows_within(own.transaction, statement, values)
+        connection = own.connection
         file = self.database.file_number
-        if connection is not None and self._local.file != file:
+        if connection is not None and own.file != file:
             self._lose(connection)  # SQLite would go on reading the old file
             connection = None
         if connection is None:
-            self._local.file = file
-            connection = self._local.connection = self._connect()
+            own.file = file
+            connection = own.connection = self._connect()
         try:
             cursor = connection.execute(self._worded(statement), values)
             found: list[Row] = cursor.fetchall() if cursor.description else []
@@ -118,11 +129,8 @@ class Reader:
             found: list[Row] = transaction.execute(self._worded(statement), values).fetchall()
         return found
 
-    def _worded(self, statement: str) -> str:
-        return _for_sqlite(statement) if self._is_sqlite else _for_postgresql(statement)
-
     def _lose(self, connection: Any) -> None:
-        del self._local.connection
+        self._own.connection = None
         self._close(connection)
         self.reconnects += 1
 

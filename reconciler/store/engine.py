@@ -83,6 +83,8 @@ class Database:
             self._engine = _postgresql(self.servers, self._wait + self._limits.answer, pooled)
         else:
             self._engine = _make_engine(parsed.difference_update_query(["timeout"]), self._wait, read_only)
+        self.is_sqlite = self.servers is None
+        self._path = self._engine.url.database or ""
 
     def __enter__(self) -> Database:
         return self
@@ -106,7 +108,7 @@ class Database:
 
     @property
     def _file(self) -> Path:
-        return Path(self._engine.url.database or "")
+        return Path(self._path)
 
     @property
     def file_number(self) -> int:
@@ -114,14 +116,9 @@ class Database:
         if not self.is_sqlite:
             return 0
         try:
-            return os.stat(self._engine.url.database or "").st_ino  # noqa: PTH116 - runs for each request, and a Path would take twice as long
+            return os.stat(self._path).st_ino  # noqa: PTH116 - runs for each request, and a Path would take twice as long
         except OSError:
             return 0
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether this is SQLite."""
-        return self._engine.dialect.name == "sqlite"
 
     def _require_file(self) -> None:
         if self.is_missing_file:

@@ -12,14 +12,14 @@ from sqlalchemy import Row
 from api.authentication import account_failures, credentials
 from api.authentication.authority import Act, Authority
 from api.authentication.credentials import Ended
-from api.authentication.password_changes import check_password, replace_password
+from api.authentication.password_changes import check_password, owner_of, replace_password
 from api.authentication.passwords import Passwords
 from api.errors import Conflict, NotFound
 from api.outbox import queue
 from api.outbox.queue import NewMessage
 from api.state import accounts
 from api.state.policies import PasswordPolicy
-from reconciler.access.mails import PASSWORD_RESET
+from reconciler.access.mails import PASSWORD_RESET, PASSWORD_SET
 from reconciler.access.touched import Touched
 from reconciler.store.audit import Event
 from reconciler.store.generations import raise_generation
@@ -46,16 +46,27 @@ def set_password(
     change_required: bool,
     revoke_tokens: bool = True,
 ) -> None:
-    """Set the password of another account, and end its sessions and tokens. Raises NotFound, Conflict, Busy or StoreError."""
+    """Set the password of another account, and end its sessions and tokens.
+
+    Administrators do so for applications, and for people only if the Settings permit that; these are told by mail. Operators do
+    so for everybody. Raises NotFound, Forbidden, Conflict, Busy or StoreError.
+    """
     hashed = passwords.hash(password)
     with _acting(authority, name) as (act, account):
         _refuse_own(act, account, "change your own password with PUT /api/v1/me/password, which asks for the current one")
         _refuse_directory(account)
-        check_password(passwords, password, account, policy)
+        if act.principal is not None:
+            act.refuse_person(account.type, "administrators may set passwords only of applications; mail this person a new one")
+            policy = act.principal.access.policies.passwords
+        check_password(passwords, password, owner_of(account), policy)
         replace_password(act.connection, account, hashed, now=act.now, change_required=change_required)
         queue.end_password_mails(act.connection, account.id, "a password was set since", act.now)
         ended = _end_credentials(act, account, sessions=True, tokens=revoke_tokens)
         act.record(Event("password.set", "User", name, {"changeRequired": change_required, "revokedCredentials": ended}))
+        if act.principal is not None and account.type == "person":
+            queue.put(
+                act.connection, [NewMessage(PASSWORD_SET, account.id, detail=orjson.dumps({"by": act.actor}).decode())], act.now
+            )
 
 
 def reset_password(authority: Authority, name: str, *, revoke_tokens: bool = True) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -17,9 +18,10 @@ from api.authentication.logins import text_of
 from api.authentication.places import site_of
 from api.errors import Forbidden, Problem, Unavailable, problem_details
 from api.http.admission import VERDICTS, is_for_proxies
-from api.http.headers import X_REQUEST_ID
+from api.http.headers import X_REQUEST_ID, refuse_ambiguous
 from api.http.openapi import document
 from api.http.operations import ACTOR, Resource
+from api.resources import base
 from api.resources.documentation import Described
 from api.routes import ROUTES
 from api.service import Service
@@ -48,6 +50,7 @@ class RequestMiddleware:
     """Gives every request an ID and headers, refuses what no client sends, counts and logs."""
 
     def __init__(self, service: Service) -> None:
+        self._address_of = base.Resource(service).admission.address_of
         self._metrics = service.metrics
         self._log = service.refusal_log
         self._refusals = service.refusals
@@ -64,6 +67,7 @@ class RequestMiddleware:
         response.set_header("X-Request-Id", request_id)
         response.set_header("X-Content-Type-Options", "nosniff")
         response.set_header("Cache-Control", "no-store")
+        refuse_ambiguous(environment)
         if "\0" in request.path or "%00" in request.query_string:
             raise Problem("the address contains a NUL character")
 
@@ -86,20 +90,22 @@ class RequestMiddleware:
         latency.observe(took)
         if "accord.problem" in request.env:
             self._metrics.refusals.labels(request.env["accord.problem"]).inc()
-            if "accord.refused" in request.env and isinstance(resource, Resource):
-                self._record_refusal(request, resource, request.env["accord.refused"])
+            if "accord.refused" in request.env:
+                self._record_refusal(request, request.env["accord.refused"])
         if _log.isEnabledFor(logging.DEBUG):
             more = {"requestId": request.env["accord.request_id"], "milliseconds": round(took * 1000, 2)}
             _log.debug("%s %s %s", *key, extra=more)
 
-    def _record_refusal(self, request: falcon.Request, resource: Resource, problem: Problem) -> None:
+    def _record_refusal(self, request: falcon.Request, problem: Problem) -> None:
         """Log a call that its caller may not make; if an account made it, count it for the audit log (ASVS 16.3.2)."""
-        address, actor = resource.admission.address_of(request.env), problem.actor or request.env.get(ACTOR, "")
+        address, actor = None, problem.actor or request.env.get(ACTOR, "")
+        with suppress(Problem):  # headers that contradict each other, which may be why it is refused
+            address = self._address_of(request.env)
         facts = {
             "status": problem.status,
             "actor": actor or "-",
             "address": text_of(address),
-            "operation": f"{request.method} {request.uri_template}",
+            "operation": f"{request.method} {request.uri_template or 'no operation'}",
             "reason": problem.why,
             "requestId": request.env["accord.request_id"],
         }

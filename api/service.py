@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from api import purge, token_reminders
 from api.authentication.known_networks import KnownNetworks
 from api.authentication.logins import COUNTED_TOGETHER, LoggedIn, LoginRefused, log_in, text_of
+from api.authentication.owner_mails import MintedTokenMails, SetPasswordMails
 from api.authentication.password_mails import PasswordMails
 from api.authentication.passwords import Passwords
 from api.authentication.places import Room
 from api.authentication.principal import Authenticator
 from api.authentication.refusals import LOGIN, Refusals
-from api.authentication.token_mails import MintedTokenMails
 from api.authentication.uses import Uses
 from api.background import Periodic
 from api.certificates import reminders
@@ -37,7 +37,7 @@ from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
 from api.state.watch import Watch
 from api.token_reminders import TokenNotices
-from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING, TOKEN_MINTED
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, PASSWORD_SET, TOKEN_EXPIRING, TOKEN_MINTED
 from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
@@ -77,6 +77,7 @@ class Service:
             **dict.fromkeys(CERTIFICATE_MAILS, Notices()),
             TOKEN_EXPIRING: TokenNotices(),
             TOKEN_MINTED: MintedTokenMails(),
+            PASSWORD_SET: SetPasswordMails(),
         }
         self.deliveries = [
             Delivery(settings.mail, self.reader, self.message_kinds, self.metrics, only_passwords=only) for only in (False, True)

@@ -72,11 +72,9 @@ def mint_for(reader: Reader, authority: CallersAuthority, name: str, request: To
             raise Conflict(f"`{name}` is a directory account; only its owner can mint its tokens")
         if account.id == act.caller.account.id:
             raise Conflict("mint your own tokens with POST /api/v1/me/tokens")
-        is_person = account.type == "person"
-        if is_person and act.caller.access.policies.administrators_mint_for != "everyone":
-            raise Forbidden("administrators may mint tokens only for applications", reason="person")
+        act.refuse_person(account.type, "administrators may mint tokens only for applications")
         shown = _mint(reader, act, name, request)
-        if is_person:
+        if account.type == "person":
             detail = orjson.dumps({"token": shown["id"], "by": act.actor}).decode()
             queue.put(act.connection, [NewMessage(TOKEN_MINTED, account.id, detail=detail)], act.now)
         return shown

@@ -73,6 +73,14 @@ class Act(NamedTuple):
         assert self.principal is not None
         return self.principal
 
+    def refuse_person(self, type_: str, why: str) -> None:
+        """Raise Forbidden if the account is a person's and the Settings do not let administrators act as people.
+
+        Who has another person's token or password can do what that person can, also what guards keep from administrators.
+        """
+        if type_ == "person" and self.caller.access.policies.administrators_mint_for != "everyone":
+            raise Forbidden(why, reason="person")
+
     def record(self, *events: Event) -> None:
         """Add entries to the audit log. They name the actor, and the credential that it acts with."""
         append(self.connection, map(self._signed, events), at=self.now, actor=self.actor)

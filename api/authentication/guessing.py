@@ -30,10 +30,34 @@ januari februari maart mei augustus
 monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag sonntag
 lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miercoles jueves viernes sabado domingo
 lunedi martedi mercoledi giovedi venerdi maandag dinsdag woensdag donderdag vrijdag zaterdag zondag
-correcthorsebatterystaple thequickbrownfox jumpsoverthelazydog tobeornottobe maytheforcebewithyou winteriscoming openthedoor
-iloveyou ichliebedich jetaime tequiero tiamo
+birthday geburtstag anniversaire cumpleanos compleanno verjaardag schatz schatzi liebling liebe amour amor amore mausi
+hallo zusammen guten morgen abend bonjour buongiorno buenos dias hola ciao danke bitte merci gracias grazie
+lass mich rein bundesrepublik deutschland osterreich oesterreich schweiz france espana italia nederland belgique polska
+berlin hamburg munchen muenchen koln koeln frankfurt wien zurich zuerich paris lyon marseille madrid barcelona roma milano
+fussball futbol calcio voetbal bundesliga bayern borussia dortmund schalke fcbayern realmadrid juventus ajax feyenoord
+firma buro buero arbeit chef urlaub kaffee sonne sommerzeit computer rechner benutzer kunde abteilung verwaltung
 """
-"""Words for passwords, seasons, months and weekdays in the languages of Western Europe, without accents; and famous phrases."""
+"""Words for passwords, seasons, months, weekdays, greetings and places in the languages of Western Europe, without accents."""
+_PHRASES = """
+correct horse battery staple/the quick brown fox/jumps over the lazy dog/to be or not to be/that is the question
+may the force be with you/winter is coming/open the door/i love you/ich liebe dich/je t'aime/te quiero/ti amo/te amo
+you'll never walk alone/supercalifragilisticexpialidocious/all your base are belong to us/lorem ipsum/dolor sit amet
+consectetur adipiscing elit/four score and seven years ago/we the people/i have a dream/yes we can/make america great again
+in the beginning/god save the king/god save the queen/our father/vater unser/hail mary/in god we trust/let there be light
+once upon a time/es war einmal/il etait une fois/erase una volta/happy birthday to you/happily ever after/live long and prosper
+luke i am your father/i am your father/no i am your father/hasta la vista/i'll be back/here's looking at you/play it again sam
+elementary my dear watson/beam me up scotty/winner winner chicken dinner/the cake is a lie/game of thrones/lord of the rings
+one ring to rule them all/you shall not pass/harry potter/star wars/star trek/a new hope/houston we have a problem
+bohemian rhapsody/is this the real life/we will rock you/we are the champions/stairway to heaven/hotel california/let it be
+imagine all the people/smoke on the water/smells like teen spirit/never gonna give you up/never gonna let you down/hey jude
+twinkle twinkle little star/row row row your boat/mary had a little lamb/humpty dumpty/alle meine entchen/frere jacques
+an apple a day/keeps the doctor away/time is money/home sweet home/carpe diem/cogito ergo sum/veni vidi vici/alea iacta est
+sein oder nicht sein/das ist hier die frage/einigkeit und recht und freiheit/wir schaffen das/freude schoner gotterfunken
+allons enfants/liberte egalite fraternite/o sole mio/hakuna matata/sesam offne dich/open sesame/abracadabra/hello world
+the answer is 42/password is password/this is my password/this is a password/my voice is my passport/i want to believe
+let me in/let me in please/do not enter/no passwords here/keep it secret/keep calm and carry on/what does the fox say
+"""
+"""Famous lines, of which people type a part, with or without what separates the words."""
 _YEARS = " ".join(str(year) for year in sorted(range(1940, 2060), key=lambda year: abs(year - 2026)))
 _DISGUISES = (
     str.maketrans("4@83691!|0$5+7%2({[<", "aabeggiiiossttxzcccc"),
@@ -41,8 +65,13 @@ _DISGUISES = (
     str.maketrans("!@#$%^&*()", "1234567890"),
 )
 """Characters that stand for others: for letters, in two readings, and digits typed with the shift key."""
-_LAYOUTS: tuple[dict[int, int], ...] = ({}, str.maketrans("yzYZ", "zyZY"), str.maketrans("aqzwAQZWmM", "qawzQAWZ;:"))
-"""From the positions of keys on QWERTY, QWERTZ and AZERTY keyboards to those on QWERTY."""
+_LAYOUTS: tuple[dict[int, int], ...] = (
+    {},
+    str.maketrans("yzYZ", "zyZY"),
+    str.maketrans("aqzwAQZWmM", "qawzQAWZ;:"),
+    str.maketrans("ицукенгшщзхъфывапролджэячсмтьбю", "qwertyuiop[]asdfghjkl;'zxcvnm,."),  # й has become и, and counts as that key
+)
+"""From the positions of keys on QWERTY, QWERTZ, AZERTY and ЙЦУКЕН keyboards to those on QWERTY."""
 _SEPARATOR = re.compile(r"[\W_]")
 _SEPARATORS = 32
 """As many characters can stand between words; whoever tries words tries each of them, in all places alike."""
@@ -82,8 +111,10 @@ Dictionaries = Mapping[str, Mapping[str, int]]
 def _dictionaries() -> dict[str, dict[str, int]]:
     from zxcvbn import matching
 
-    ours = {"product": _PRODUCT, "people": _PEOPLE, "years": _YEARS}
-    return {**matching.RANKED_DICTIONARIES, **{name: matching.build_ranked_dict(words.split()) for name, words in ours.items()}}
+    lines = [re.sub(r"[^\w ]", "", line).split() for line in re.split("[/\n]", _PHRASES) if line]
+    begun = ["".join(line[:end]) for line in lines for end in range(min(3, len(line)), len(line) + 1)]
+    ours = {"product": _PRODUCT.split(), "people": _PEOPLE.split(), "years": _YEARS.split(), "phrases": begun}
+    return {**matching.RANKED_DICTIONARIES, **{name: matching.build_ranked_dict(words) for name, words in ours.items()}}
 
 
 def _estimate(password: str, dictionaries: Dictionaries) -> int:

@@ -12,6 +12,7 @@ from api.authentication import account_failures, credentials
 from api.authentication.authority import Act, CallersAuthority
 from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords, objection
+from api.authentication.places import Guest
 from api.errors import Conflict, Forbidden
 from api.state import accounts
 from api.state.policies import PasswordPolicy
@@ -36,25 +37,36 @@ def change_own(reader: Reader, authority: CallersAuthority, passwords: Passwords
     """
     if authority.principal.credential.kind != "session":
         raise Forbidden("an API token cannot change the password; log in", reason="session-needed")
-    row = reader.row("SELECT password_hash FROM account_states WHERE user_id = ?", authority.principal.account.id)
-    kept = row[0] if row else None
-    with passwords.place(), passwords.turn():
-        verified = passwords.verify(kept, change.current)
-    hashed = passwords.hash(change.new)
-    with authority.acting() as act:
-        account = accounts.find(act.connection, act.actor)
-        if account is None or account.source == "directory":
-            raise Conflict("this account has no password here")
-        if verified and account.password_hash == kept:
-            return _change(act, account, passwords, change, hashed)
-        _count_failure(act)
+    account_id, policy = authority.principal.account.id, authority.principal.access.policies.passwords
+    row = reader.row(_OWN, account_id)
+    if row is None:
+        raise Conflict("this account has no password here")
+    kept, *owner = row
+    with passwords.place(Guest(f"account {account_id}", True), alone=True):  # an account's sessions share one place of all
+        with passwords.turn():
+            verified = passwords.verify(kept, change.current)
+        if verified:
+            _check(passwords, change, Owner(*owner), policy)
+        hashed = passwords.hash_in_turn(change.new) if verified else ""
+        with authority.acting() as act:
+            account = accounts.find(act.connection, act.actor)
+            if verified and account is not None and account.password_hash == kept:
+                return _change(act, account, change, hashed)
+            _count_failure(act)
     raise Forbidden("the current password is wrong", reason="wrong-password")
 
 
-def _change(act: Act, account: Row[Any], passwords: Passwords, change: PasswordChange, hashed: str) -> Minted:
+_OWN = """SELECT a.password_hash, u.name, u.email, u.full_name FROM users u LEFT JOIN account_states a ON a.user_id = u.id
+WHERE u.id = ? AND u.source = 'declared'"""
+
+
+def _check(passwords: Passwords, change: PasswordChange, owner: Owner, policy: PasswordPolicy) -> None:
     if change.new == change.current:
         raise Conflict("the new password is the current one")
-    check_password(passwords, change.new, account, act.caller.access.policies.passwords)
+    check_password(passwords, change.new, owner, policy)
+
+
+def _change(act: Act, account: Row[Any], change: PasswordChange, hashed: str) -> Minted:
     replace_password(act.connection, account, hashed, now=act.now, change_required=False)
     # this session as well: others may have its secret, and wait with it for the end of this act
     ended = credentials.revoke(act.connection, account.id, act.now, kind=None if change.revoke_tokens else "session")
@@ -85,9 +97,22 @@ def _failures(connection: Connection, name: str, session: str) -> int:
     return int(connection.execute(select(func.count()).where(entries & of_session)).scalar_one())
 
 
-def check_password(passwords: Passwords, password: str, account: Row[Any], policy: PasswordPolicy) -> None:
+class Owner(NamedTuple):
+    """Whose password it is: what it must not be made of."""
+
+    name: str
+    email: str
+    full_name: str | None
+
+
+def owner_of(account: Row[Any]) -> Owner:
+    """The owner that an account is of."""
+    return Owner(account.name, account.email, account.full_name)
+
+
+def check_password(passwords: Passwords, password: str, owner: Owner, policy: PasswordPolicy) -> None:
     """Raise Conflict if a new password is not accepted, and Unavailable if that cannot be said."""
-    known = (account.name, account.email, account.email.partition("@")[0], account.full_name or "")
+    known = (owner.name, owner.email, owner.email.partition("@")[0], owner.full_name or "")
     refused = objection(password, policy, identity=known, leaked=passwords.leaked)
     if refused is not None:
         raise Conflict(refused)

@@ -70,7 +70,7 @@ class PasswordMails:
         policies = self._policies()
         secret = generate_password(policies.passwords.min_length)
         expires_at = now.replace(microsecond=0) + policies.generated_lifetime
-        new = _NewPassword(self._passwords.hash_in_time(secret), expires_at, replaces)
+        new = _NewPassword(self._passwords.hash_in_turn(secret), expires_at, replaces)
         return Password(secret, expires_at, partial(_take_effect, message=message, new=new))
 
 

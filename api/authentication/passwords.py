@@ -54,8 +54,8 @@ class Passwords:
         with self.place(), self.turn():
             return self._hash(password)
 
-    def hash_in_time(self, password: str) -> str:
-        """The same in the background: it waits as long as it takes, and takes no place from logins."""
+    def hash_in_turn(self, password: str) -> str:
+        """The same for somebody who has a place; and in the background, where it waits as long as it takes."""
         with self.turn():
             return self._hash(password)
 
@@ -85,10 +85,11 @@ class Passwords:
         return self._places.number
 
     @contextmanager
-    def place(self, guest: Guest = INSIDER) -> Iterator[None]:
-        """A place among those who log in, for a password's hash and then for the database. Raises Busy if there is none."""
+    def place(self, guest: Guest = INSIDER, *, alone: bool = False) -> Iterator[None]:
+        """A place among those who log in, for a password's hash and then for the database. Raises Busy if there is none, or if
+        the guest wants it `alone` and its network has one."""
         with self._changed:
-            visit = self._places.enter(guest)
+            visit = self._places.enter(guest, alone=alone)
             self._changed.notify_all()  # a stranger who waits may have been displaced
         if visit is None:
             raise Busy(FULL)

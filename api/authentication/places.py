@@ -74,8 +74,13 @@ class Places:
         self._turning: list[Visit] = []
         """Who waits for a turn, or has one."""
 
-    def enter(self, guest: Guest) -> Visit | None:
-        """A place for a guest; None if there is none. It may displace a stranger who waits for a turn."""
+    def enter(self, guest: Guest, *, alone: bool = False) -> Visit | None:
+        """A place for a guest; None if there is none. It may displace a stranger who waits for a turn.
+
+        `alone`: only if its network has none.
+        """
+        if alone and self._holds(guest):
+            return None
         free = self.free
         if not guest.known:
             free = min(free, self._for_strangers - sum(not each.guest.known for each in self._visits))

@@ -6,10 +6,10 @@ The environment spells `-` and `_` alike. A server that does not drop names with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
-from api.errors import problem_details
+from api.errors import Forbidden
 
 AUTHORIZATION = "HTTP_AUTHORIZATION"
 CONTENT_LENGTH = "CONTENT_LENGTH"
@@ -32,6 +32,8 @@ READ = frozenset(
     )
 )
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+_AMBIGUOUS = object()
+"""What stands in place of a header that nobody knows to be the proxy's: no header and no variable can be it."""
 _NO_ISSUER = (
     "this server cannot tell `X-Accord-Issuer` from `X_Accord_Issuer`, which a client may have sent; "
     "name the issuer in the address: /api/v1/auth?issuer=NAME"
@@ -47,14 +49,19 @@ def wary(app: Wsgi) -> Wsgi:
 
     def serve(environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if X_ACCORD_ISSUER in environment:
-            start_response("403 Forbidden", [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")])
-            return [problem_details(403, "forbidden", "Not permitted", _NO_ISSUER)]
+            environment[X_ACCORD_ISSUER] = _AMBIGUOUS
         if X_FORWARDED_FOR in environment:
             environment[X_FORWARDED_FOR] = "unknown"  # as RFC 7239, section 6.2, spells it
         environment.pop(X_REQUEST_ID, None)
         return app(environment, start_response)
 
     return serve
+
+
+def refuse_ambiguous(environment: Mapping[str, Any]) -> None:
+    """Raise Forbidden if a request has a header that may be the client's or the proxy's."""
+    if environment.get(X_ACCORD_ISSUER) is _AMBIGUOUS:
+        raise Forbidden(_NO_ISSUER, reason="not-understood")
 
 
 def forget(variables: MutableMapping[str, str]) -> None:

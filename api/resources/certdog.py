@@ -39,7 +39,7 @@ class Logout(Resource):
 class MyTeams(Resource):
     """`GET /certdog/api/currentuser/myteams`."""
 
-    @operation("My teams", access="account", tag=TAG, response="ExistingTeams", narrowed=True)
+    @operation("My teams", access="account", tag=TAG, response="ExistingTeams")
     def on_get(self, call: Call) -> Any:
         """The caller's teams, in the form that these clients read."""
         caller = call.caller

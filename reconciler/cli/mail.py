@@ -56,8 +56,8 @@ def preview(
     rev: str | None,
     format_: str,
 ) -> int:
-    """Preview one mail with sample values: welcome, password-reset, certificate-issued, certificate-expiring, token-expiring or
-    token-minted.
+    """Preview one mail with sample values: welcome, password-reset, password-set, certificate-issued, certificate-expiring,
+    token-expiring or token-minted.
 
     The mail uses the declared template, or the built-in one if there is no declared one. `--format html` writes only the
     HTML part.

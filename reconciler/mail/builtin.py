@@ -8,6 +8,7 @@ from reconciler.access.mails import (
     CERTIFICATE_EXPIRING,
     CERTIFICATE_ISSUED,
     PASSWORD_RESET,
+    PASSWORD_SET,
     TOKEN_EXPIRING,
     TOKEN_MINTED,
     WELCOME,
@@ -201,6 +202,19 @@ def _minted() -> EmailTemplate:
     )
 
 
+def _password_set() -> EmailTemplate:
+    """Return the mail to a person whose password an administrator set."""
+    text, html = _rows((("Account", "{{ user.name }}", ""), ("Set by", "{{ setBy }}", "")))
+    what = "an administrator has set a new password for your account, and knows it."
+    instead = "If you did not ask for that, tell the people who run the certificate service."
+    return EmailTemplate(
+        PASSWORD_SET,
+        "The password of your account was set",
+        "\n".join((f"Hello {_NAME},", "", what, "", *text, "", instead, "")),
+        _page(_paragraph(f"Hello {_NAME},"), _paragraph(what), _table(*html), _paragraph(instead)),
+    )
+
+
 _FETCH = """\
 {% if certificate.url %}
 Download it at {{ certificate.url }}
@@ -258,6 +272,7 @@ BUILT_IN: Mapping[str, EmailTemplate] = {
         ),
         _token(),
         _minted(),
+        _password_set(),
     )
 }
 """Built-in templates by name. Text and HTML say the same; the HTML has no pictures and leaves colours to the mail program."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, TOKEN_EXPIRING, TOKEN_MINTED
+from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, PASSWORD_SET, TOKEN_EXPIRING, TOKEN_MINTED
 
 Type: TypeAlias = Literal["text", "link", "number", "instant", "list"]
 """A link is an http or https address, an instant an aware datetime, and a list contains texts."""
@@ -123,6 +123,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     **dict.fromkeys(CERTIFICATE_MAILS, _CERTIFICATE),
     TOKEN_EXPIRING: _TOKEN,
     TOKEN_MINTED: _MINTED,
+    PASSWORD_SET: (*_USER, Variable("setBy", "text", "The administrator who set the password", "carol"), _URL),
 }
 """Variables by template name."""
 

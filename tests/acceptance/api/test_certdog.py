@@ -75,6 +75,12 @@ def test_memberships_and_permissions_that_ended_are_in_no_answer(world: World) -
     assert [(each["name"], each["authorisedCas"]) for each in teams] == [("web", ["vpn"])]
 
 
+def test_a_narrowed_token_reads_no_teams_and_only_its_issuers(world: World) -> None:
+    token = world.caller("alice", kind="token", issuers=["vpn"])
+    token("GET", "/certdog/api/currentuser/myteams", 403)
+    assert set(token("GET", "/certdog/api/currentuser/myissuers", 200)) <= {"vpn"}
+
+
 def test_a_session_that_must_change_its_password_can_only_log_out(world: World) -> None:
     world.set_password("alice", change_required=True)
     alice = world.with_secret(login(world, "alice")["token"])

@@ -42,6 +42,19 @@ def test_every_refusal_leaves_a_line_with_actor_address_and_operation(world: Wor
     assert not any(secret in caplog.text for secret in (PASSWORD, SECRET, revoked))
 
 
+def test_a_refusal_leaves_a_line_even_if_no_operation_or_no_address_was_found(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    world.caller("alice", "203.0.113.5")("GET", "/auth/somewhere", 403)
+    contradicting = {"Forwarded": "for=203.0.113.5", "X-Forwarded-For": "203.0.113.6"}
+    world.caller("alice", "192.0.2.1")("GET", "/auth", 403, headers=contradicting)
+    assert [line.removeprefix("refused with ") for line in caplog.messages if line.startswith("refused")] == [
+        "403: - at 203.0.113.5, GET no operation: not-understood",
+        "403: - at unknown, GET /api/v1/auth: not-understood",
+    ]
+
+
 def test_calls_that_an_account_may_not_make_are_counted_in_the_audit_log(world: World) -> None:
     alice = world.caller("alice", "203.0.113.5")
     for path in ("/users", "/users/root", "/audit"):

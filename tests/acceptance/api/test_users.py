@@ -8,6 +8,8 @@ import pytest
 from client import OFFICE, PASSWORD, Caller, World
 from scenario import everything, resource, team, user
 
+from api.authentication.places import Guest
+
 OTHER = "another long passphrase"
 
 
@@ -156,26 +158,38 @@ def test_a_declared_fact_cannot_be_changed_here_and_the_answer_says_where_it_is_
 
 def test_a_password_set_by_an_administrator_must_be_changed_unless_requested_otherwise(world: World) -> None:
     root = world.caller("root")
-    root("PUT", "/users/alice/password", 204, json={"password": PASSWORD})
-    first = login(world, "alice", PASSWORD)
+    root("PUT", "/users/portal/password", 204, json={"password": PASSWORD})
+    first = login(world, "portal", PASSWORD)
     assert first["passwordChangeRequired"] is True
-    root("PUT", "/users/alice/password", 204, json={"password": OTHER, "changeRequired": False})
+    root("PUT", "/users/portal/password", 204, json={"password": OTHER, "changeRequired": False})
     world.with_secret(first["token"])("GET", "/me", 401)  # sessions end
-    assert login(world, "alice", OTHER)["passwordChangeRequired"] is False
-    login(world, "alice", PASSWORD, 401)
+    assert login(world, "portal", OTHER)["passwordChangeRequired"] is False
+    login(world, "portal", PASSWORD, 401)
+
+
+def test_an_administrator_cannot_become_a_person_by_setting_the_password(world: World) -> None:
+    world.set_password("alice")
+    root, body = world.caller("root"), {"password": OTHER, "changeRequired": False}
+    refused = root("PUT", "/users/alice/password", 403, json=body)
+    assert refused["reason"] == "person"
+    login(world, "alice", OTHER, 401)
+    login(world, "alice", PASSWORD)
+    world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"administratorsMayMintFor": "everyone"}})})
+    root("PUT", "/users/alice/password", 204, json=body)
+    login(world, "alice", OTHER)
 
 
 def test_a_password_set_by_an_administrator_ends_tokens_unless_requested_otherwise(world: World) -> None:
-    root, token = world.caller("root"), world.caller("alice", kind="token")
-    root("PUT", "/users/alice/password", 204, json={"password": PASSWORD, "revokeTokens": False})
+    root, token = world.caller("root"), world.caller("portal", kind="token")
+    root("PUT", "/users/portal/password", 204, json={"password": PASSWORD, "revokeTokens": False})
     token("GET", "/me", 200)
-    root("PUT", "/users/alice/password", 204, json={"password": PASSWORD})
+    root("PUT", "/users/portal/password", 204, json={"password": PASSWORD})
     token("GET", "/me", 401)
 
 
-@pytest.mark.parametrize("password", ["brief", "password", "a" * 20, "passwordpassword", "alice@example.org", "x" * 257])
+@pytest.mark.parametrize("password", ["brief", "password", "a" * 20, "passwordpassword", "portal portal portal", "x" * 257])
 def test_a_poor_password_is_refused_with_the_reason_and_never_shown(world: World, password: str) -> None:
-    problem = world.caller("root")("PUT", "/users/alice/password", 409, json={"password": password})
+    problem = world.caller("root")("PUT", "/users/portal/password", 409, json={"password": password})
     assert problem["detail"].startswith("the password")
     assert password not in problem["detail"].replace("the password", "")
     assert world.audit("password.set") == []
@@ -183,7 +197,16 @@ def test_a_poor_password_is_refused_with_the_reason_and_never_shown(world: World
 
 def test_the_settings_define_poor_passwords(world: World) -> None:
     world.apply({"settings.yaml": resource("Settings", "default", {"passwords": {"minLength": 30}})})
-    world.caller("root")("PUT", "/users/alice/password", 409, json={"password": PASSWORD})
+    world.caller("root")("PUT", "/users/portal/password", 409, json={"password": PASSWORD})
+
+
+def test_an_account_changes_its_password_in_one_place_of_those_for_logins(world: World) -> None:
+    world.set_password("alice")
+    alice = world.with_secret(login(world, "alice", PASSWORD)["token"])
+    number = world.service.keeper.now("alice").accounts["alice"].id
+    with world.service.passwords.place(Guest(f"account {number}", True)):
+        alice("PUT", "/me/password", 503, json={"currentPassword": PASSWORD, "newPassword": OTHER})
+    alice("PUT", "/me/password", 200, json={"currentPassword": PASSWORD, "newPassword": OTHER})
 
 
 def test_the_current_password_is_needed_to_change_ones_own(world: World) -> None:

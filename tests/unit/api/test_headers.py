@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import api
+from api.errors import Forbidden
 from api.http import headers
-from api.http.headers import READ, X_ACCORD_ISSUER, X_FORWARDED_FOR, X_REQUEST_ID, forget, wary
+from api.http.headers import READ, X_ACCORD_ISSUER, X_FORWARDED_FOR, X_REQUEST_ID, forget, refuse_ambiguous, wary
 
 
 def test_no_module_reads_a_header_that_the_table_lacks() -> None:
@@ -42,7 +43,11 @@ def test_a_server_that_folds_names_is_not_believed_about_those_with_a_hyphen() -
 
 
 def test_an_issuer_that_may_be_forged_is_refused_rather_than_forgotten() -> None:
-    assert served({X_ACCORD_ISSUER: "tls"}) == ("403 Forbidden", None)
+    _, got = served({X_ACCORD_ISSUER: "tls"})
+    assert got is not None
+    with pytest.raises(Forbidden, match="name the issuer in the address"):
+        refuse_ambiguous(got)
+    refuse_ambiguous({X_ACCORD_ISSUER: "tls"})
 
 
 @pytest.mark.parametrize("name", sorted(READ | {"HTTP_PROXY", "HTTP_ANYTHING"}))

@@ -71,6 +71,14 @@ def test_a_password_of_a_wrong_length_is_refused(password: str, why: str) -> Non
         "!QAZ@WSX#EDC$RFV",
         "yxcvbnmasdfghjkl",
         "azertyuiopqsdfghjklm",
+        "\u0439\u0446\u0443\u043a\u0435\u043d\u0433\u0448\u0449\u0437\u0445\u044a123",
+        # famous lines
+        "Youllneverwalkalone1!",
+        "lorem ipsum dolor sit amet",
+        "fourscoreandsevenyears",
+        "LassMichRein123456",
+        "Geburtstag12345!",
+        "FCBayernMuenchen1900",
         # calendars
         "Summer2026!Summer",
         "Sommer2026!Sommer",

@@ -41,6 +41,14 @@ def test_known_networks_may_take_every_place() -> None:
     assert places.enter(stranger(1)) is None
 
 
+def test_a_guest_who_wants_to_be_alone_has_one_place() -> None:
+    places = Places(6, 2)
+    (visit,) = taken(places, known(1))
+    assert places.enter(known(1), alone=True) is None
+    places.leave(visit)
+    assert places.enter(known(1), alone=True) is not None
+
+
 @pytest.mark.parametrize(("guest", "most"), [(stranger(1), 2), (known(1), 5)])
 def test_one_network_never_takes_the_last_place(guest: Guest, most: int) -> None:
     places = Places(6, 2)

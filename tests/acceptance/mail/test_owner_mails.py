@@ -1,4 +1,4 @@
-"""A person for whom an administrator mints a token is told."""
+"""A person for whom an administrator mints a token, or whose password one sets, is told."""
 
 from __future__ import annotations
 
@@ -32,7 +32,22 @@ def test_a_person_is_told_of_a_token_that_an_administrator_minted(
     assert minted["token"] not in text
 
 
+def test_a_person_is_told_of_a_password_that_an_administrator_set(
+    world: MailWorld, server: MailServer, settings: MailSettings
+) -> None:
+    world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"administratorsMayMintFor": "everyone"}})})
+    password = "three harbours and a lighthouse"
+    world.caller("root")("PUT", "/users/alice/password", 204, json={"password": password})
+    world.set_password("alice")  # an operator's own act, which the operator tells
+    world.deliver(settings)
+    (received,) = server.received
+    text, _ = parts(received.parsed)
+    assert received.recipient == "alice@example.org"
+    assert "root" in text and password not in text
+
+
 def test_an_application_has_nobody_to_tell(world: MailWorld, server: MailServer, settings: MailSettings) -> None:
     world.caller("root")("POST", "/users/portal/tokens", 201, json=BODY)
+    world.caller("root")("PUT", "/users/portal/password", 204, json={"password": "three harbours and a lighthouse"})
     world.deliver(settings)
     assert server.received == []

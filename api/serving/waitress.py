@@ -47,6 +47,8 @@ ARRIVAL = 60
 PATIENCE = 30.0
 """Seconds for accepted requests to finish when stopping."""
 QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect", "/healthz")
+FOR_CHANGES = 4
+"""Threads that answer what may write. One writes at a time, so the others wait."""
 QUICK_BODY = 4 * 1024
 """Bytes. A request with a body up to this size is answered sooner than a thread could take it over."""
 
@@ -178,9 +180,10 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Answers quick requests in the thread that serves the connections, and hands the others to a pool of threads.
+    """Answers quick requests in the thread that serves the connections, and hands the others to pools of threads.
 
-    A decision takes less time than handing it over would, and never waits behind a login.
+    A decision takes less time than handing it over would. It never waits behind a login, nor behind changes that wait for
+    another writer: these have threads of their own.
     """
 
     def __init__(
@@ -189,6 +192,8 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
         super().__init__()
         self._logins = None if guest_of is None else LoginLanes(guest_of)
         self.set_thread_count(threads)
+        self._changes = ThreadedTaskDispatcher()
+        self._changes.set_thread_count(FOR_CHANGES)
         self._is_quick = is_quick
         self._quick: deque[HTTPChannel] = deque()
         self._own = threading.get_ident()
@@ -202,6 +207,8 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
             return
         elif is_own and task.requests[0].arrived is not None:  # a login without a place is refused quickly
             self._quick.append(task)
+        elif _may_change(task.requests[0]):
+            self._changes.add_task(task)
         else:
             super().add_task(task)
 
@@ -209,6 +216,7 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
         """End the threads."""
         if self._logins is not None:
             self._logins.shutdown(timeout)
+        self._changes.shutdown(timeout=timeout)
         return bool(super().shutdown(cancel_pending, timeout))
 
     @property
@@ -228,6 +236,12 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
 
 def _is_quick(request: HTTPRequestParser) -> bool:
     return not request.error and request.path.startswith(QUICK) and request.body_bytes_received <= QUICK_BODY
+
+
+def _may_change(request: HTTPRequestParser) -> bool:
+    if request.error:  # then it has no more attributes
+        return False
+    return request.command in ("POST", "PUT", "PATCH", "DELETE") and not request.path.startswith(QUICK)
 
 
 def _asks_no_server(request: HTTPRequestParser) -> bool:

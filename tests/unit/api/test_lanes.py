@@ -13,7 +13,7 @@ import pytest
 from waiting import LONG, until
 from waitress import wasyncore
 
-from api.serving.waitress import _Channel, _is_quick, _Waitress
+from api.serving.waitress import FOR_CHANGES, _Channel, _is_quick, _Waitress
 from api.settings import Settings, read_settings
 
 QUICK = b"GET /api/v1/auth HTTP/1.1\r\n\r\n"
@@ -157,3 +157,24 @@ def test_an_answer_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None
         for path in (b"auth", b"users"):
             answer(connect(stack, port, QUICK.replace(b"auth", path)))
     assert [each.startswith(b"HTTP/1.1 200 OK") and each.endswith(b"hello") for each in sent] == [True, True]
+
+
+class Locked(Application):
+    """As its parent, but only what may write waits."""
+
+    def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        if environment["REQUEST_METHOD"] == "GET":
+            start("200 OK", [("Content-Length", "5")])
+            return [b"hello"]
+        return super().__call__(environment, start)
+
+
+def test_changes_that_wait_for_a_lock_hold_up_no_reads() -> None:
+    application = Locked()
+    with looping(application) as port, ExitStack() as stack:
+        for _ in range(40):
+            connect(stack, port, b"DELETE /api/v1/me/sessions HTTP/1.1\r\n\r\n")
+        until(lambda: len(application.asked) == FOR_CHANGES, "changes that wait")
+        answer(connect(stack, port, b"GET /api/v1/users HTTP/1.1\r\n\r\n"))
+        application.may.set()
+        until(lambda: len(application.asked) == 40, "all changes")

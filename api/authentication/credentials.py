@@ -60,6 +60,8 @@ class Found(NamedTuple):
     domain: str | None
     """Of a directory account; `read_at` is when its directory was last asked."""
     read_at: str | None
+    change_after: str | None
+    """When Git requires another password than the present one."""
 
 
 class Minted(NamedTuple):
@@ -84,13 +86,15 @@ def _found(row: Row | None) -> Found | None:
     if row is None:
         return None
     credential = Credential._make((*row[:8], read_narrowing(row[8], row[9])))
-    user_id, name, domain, read_at, generation, mark, revision, *switches = row[10:]
-    return Found(credential, user_id, name, not any(switches), Stamp(generation, mark, revision), domain, read_at)
+    user_id, name, domain, read_at, change_after, generation, mark, revision, *switches = row[10:]
+    return Found(credential, user_id, name, not any(switches), Stamp(generation, mark, revision), domain, read_at, change_after)
 
 
 _FIND = f"""SELECT {READ_ONLY}, t.id, t.kind, t.accessor, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
 t.password_change_required, t.issuers, t.permitted_ips,
-u.id, u.name, d.domain, d.read_at, {STAMP_COLUMNS}, {accounts.SWITCH_COLUMNS}
+u.id, u.name, d.domain, d.read_at,
+CASE WHEN u.password_change_required_after > coalesce(a.password_set_at, '') THEN u.password_change_required_after END,
+{STAMP_COLUMNS}, {accounts.SWITCH_COLUMNS}
 FROM tokens t JOIN users u ON u.id = t.user_id LEFT JOIN account_states a ON a.user_id = u.id
 LEFT JOIN directory_accounts d ON d.user_id = u.id"""
 

@@ -124,6 +124,8 @@ class Authenticator:
         if credential.ends <= now:
             return "expired"
         if credential.kind == "session":
+            if found.change_after is not None and credential.began < read_instant(found.change_after) <= now:
+                return "password-change"
             used = read_instant(credential.last_used_at or credential.created_at)
             return "idle" if now - used >= access.policies.session_idle else None
         return None

@@ -10,6 +10,7 @@ from client import OFFICE, PASSWORD, Caller, World
 from scenario import resource, user
 
 from api.authentication import account_failures, sessions
+from reconciler.access.instants import format_instant
 from reconciler.store.tables import instant_text
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -181,6 +182,19 @@ def test_a_password_older_than_git_permits_must_be_changed_once(world: World) ->
     change = {"currentPassword": PASSWORD, "newPassword": "another long passphrase"}
     world.with_secret(session["token"])("PUT", "/me/password", 200, json=change)
     assert login(world, "alice", "another long passphrase")["passwordChangeRequired"] is False
+
+
+def test_a_change_that_git_requires_ends_the_sessions_begun_before_it(world: World) -> None:
+    world.set_password("alice")
+    before, token = world.with_secret(login(world, "alice")["token"]), world.caller("alice", kind="token")
+    world.apply({"users/alice.yaml": user("alice", passwordChangeRequiredAfter=format_instant(datetime.now(UTC)))})
+    before("GET", "/me", 401)
+    token("GET", "/me", 200)
+    session = login(world, "alice")
+    assert session["passwordChangeRequired"] is True
+    change = {"currentPassword": PASSWORD, "newPassword": "another long passphrase"}
+    after = world.with_secret(session["token"])("PUT", "/me/password", 200, json=change)
+    world.with_secret(after["token"])("GET", "/me/access", 200)
 
 
 def test_a_session_ends_when_idle_and_at_the_end_of_its_lifetime(world: World) -> None:

@@ -162,6 +162,17 @@ def _certificate(name: str, subject: str, what: str, text_end: str, html_end: st
     )
 
 
+def _notice(name: str, subject: str, to: str, what: str, rows: Iterable[tuple[str, str, str]], instead: str) -> EmailTemplate:
+    """Return a mail about what happened to an account, and what to do."""
+    text, html = _rows(rows)
+    return EmailTemplate(
+        name,
+        subject,
+        "\n".join((f"{to},", "", what, "", *text, "", instead, "")),
+        _page(_paragraph(f"{to},"), _paragraph(what), _table(*html), _paragraph(instead)),
+    )
+
+
 def _token() -> EmailTemplate:
     """Return the mail about an API token that expires."""
     expires = _expires("token.daysToExpiry")
@@ -172,14 +183,10 @@ def _token() -> EmailTemplate:
         ("Expires", "{{ token.expires }}", ""),
         ("Last used", "{{ token.lastUsed }}", "token.lastUsed"),
     )
-    text, html = _rows(rows)
     what = f"an API token {expires}. What uses it stops working then."
     instead = "Mint another one before that, and put it in the place of this one,\nunless it is no longer in use."
-    return EmailTemplate(
-        TOKEN_EXPIRING,
-        f"API token of {{{{ user.name }}}} {expires}: {{{{ token.name }}}}",
-        "\n".join(("Hello,", "", what, "", *text, "", instead, "")),
-        _page(_paragraph("Hello,"), _paragraph(what), _table(*html), _paragraph(instead)),
+    return _notice(
+        TOKEN_EXPIRING, f"API token of {{{{ user.name }}}} {expires}: {{{{ token.name }}}}", "Hello", what, rows, instead
     )
 
 
@@ -191,28 +198,18 @@ def _minted() -> EmailTemplate:
         ("Expires", "{{ token.expires }}", ""),
         ("Minted by", "{{ token.mintedBy }}", ""),
     )
-    text, html = _rows(rows)
     what = "an administrator has minted an API token for your account. Whoever has it\ncan do what you can."
     instead = "If you did not ask for it, revoke it, and tell the people who run the\ncertificate service."
-    return EmailTemplate(
-        TOKEN_MINTED,
-        "An API token was minted for your account: {{ token.name }}",
-        "\n".join((f"Hello {_NAME},", "", what, "", *text, "", instead, "")),
-        _page(_paragraph(f"Hello {_NAME},"), _paragraph(what), _table(*html), _paragraph(instead)),
-    )
+    subject = "An API token was minted for your account: {{ token.name }}"
+    return _notice(TOKEN_MINTED, subject, f"Hello {_NAME}", what, rows, instead)
 
 
 def _password_set() -> EmailTemplate:
     """Return the mail to a person whose password an administrator set."""
-    text, html = _rows((("Account", "{{ user.name }}", ""), ("Set by", "{{ setBy }}", "")))
+    rows = (("Account", "{{ user.name }}", ""), ("Set by", "{{ setBy }}", ""))
     what = "an administrator has set a new password for your account, and knows it."
     instead = "If you did not ask for that, tell the people who run the certificate service."
-    return EmailTemplate(
-        PASSWORD_SET,
-        "The password of your account was set",
-        "\n".join((f"Hello {_NAME},", "", what, "", *text, "", instead, "")),
-        _page(_paragraph(f"Hello {_NAME},"), _paragraph(what), _table(*html), _paragraph(instead)),
-    )
+    return _notice(PASSWORD_SET, "The password of your account was set", f"Hello {_NAME}", what, rows, instead)
 
 
 _FETCH = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -72,7 +73,8 @@ class Authenticator:
 
     def authenticate(self, header: str | None, address: Address | None) -> Principal:
         """The principal of a request, at this moment. Raises Unauthenticated, Forbidden, Problem or StoreError."""
-        principal = self._judged(credentials.find(self._reader, secret_of(header)), address)
+        secret = secret_of(header)
+        principal = self._judged(lambda: credentials.find(self._reader, secret), address)
         self._note_use(principal)
         return principal
 
@@ -81,17 +83,31 @@ class Authenticator:
 
         Raises Unauthenticated, Forbidden or StoreError.
         """
+        accessor = principal.credential.accessor
         with self._reader.within(connection):
-            found = credentials.find_again(self._reader, principal.credential.accessor)
-        if found is not None and found.user_id != principal.account.id:
+            found = self._judged(lambda: credentials.find_again(self._reader, accessor), principal.address, *names)
+        if found.account.id != principal.account.id:
             raise Unauthenticated(_DEAD)
-        with self._reader.within(connection):
-            return self._judged(found, principal.address, *names)
+        return found
 
-    def _judged(self, found: credentials.Found | None, address: Address | None, *names: str) -> Principal:
-        if found is None:
+    def at_one_moment(
+        self, find: Callable[[], credentials.Found | None], *names: str
+    ) -> tuple[credentials.Found, AccessSnapshot] | None:
+        """A credential, and the access state of the moment at which it was found; None if there is none. Raises StoreError.
+
+        A moment later, another account may have its account's name, and in SQLite its number as well.
+        """
+        while (found := find()) is not None:
+            access = self._keeper.at(found.stamp, found.name, *names)
+            if access.stamp == found.stamp:
+                return found, access
+        return None
+
+    def _judged(self, find: Callable[[], credentials.Found | None], address: Address | None, *names: str) -> Principal:
+        of_one_moment = self.at_one_moment(find, *names)
+        if of_one_moment is None:
             raise Unauthenticated(_DEAD)
-        access = self._keeper.at(found.stamp, found.name, *names)
+        found, access = of_one_moment
         now = datetime.now(UTC)  # after all reads, since they may wait
         fault = self.fault(found, access, now)
         if fault is not None:

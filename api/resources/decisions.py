@@ -74,11 +74,13 @@ class Introspection(Resource):
     def on_post(self, call: Call) -> Any:
         """A token is also inactive if the caller may not decide for its account, or if it may not be used from `address`,
         which is an extension of Accord."""
-        secret = call.body["token"]
-        found = credentials.find(self.service.reader, secret) if is_well_formed(secret) else None
-        if found is None:
+        secret, reader = call.body["token"], self.service.reader
+        if not is_well_formed(secret):
             return {"active": False}
-        access = self.service.keeper.at(found.stamp, found.name)
+        of_one_moment = self.service.authenticator.at_one_moment(lambda: credentials.find(reader, secret))
+        if of_one_moment is None:
+            return {"active": False}
+        found, access = of_one_moment
         teams = access.teams(found.name, call.now)
         if not self._counts(call, found, access, teams):
             return {"active": False}

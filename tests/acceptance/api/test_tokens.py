@@ -446,6 +446,38 @@ def test_a_credential_whose_number_went_to_another_account_acts_for_nobody(world
     assert world.audit("token.create") == []
 
 
+def declare_anew_while_judged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest account is deleted and declared anew after its credential was read: in SQLite it gets the same number."""
+    read = world.service.keeper.at
+
+    def read_later(stamp: Any, *names: str) -> Any:
+        if "zoe" in names:
+            monkeypatch.undo()
+            world.apply({"users/zoe.yaml": None, "teams/zoes.yaml": None})
+            world.apply(ZOE)
+        return read(stamp, *names)
+
+    monkeypatch.setattr(world.service.keeper, "at", read_later)
+
+
+ZOE = {"users/zoe.yaml": user("zoe"), "teams/zoes.yaml": team("zoes", members=["zoe"], issuers=["tls"])}
+
+
+def test_nothing_is_decided_for_a_namesake_declared_during_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.apply(ZOE)
+    caller = world.caller("zoe")
+    declare_anew_while_judged(world, monkeypatch)
+    caller("POST", "/decisions", 401, json={"issuer": "tls"})
+
+
+def test_no_token_is_active_for_a_namesake_declared_during_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.apply(ZOE)
+    token, portal = world.mint("zoe").secret, world.caller("portal")
+    declare_anew_while_judged(world, monkeypatch)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert portal("POST", "/introspect", 200, body=f"token={token}", headers=form) == {"active": False}
+
+
 def test_a_persons_token_gets_no_successor(world: World) -> None:
     token = world.with_secret(mint(session(world, "alice"), validFor="2h")["token"])
     assert "outlives" in mint(token, 409, validFor="3h")["detail"]

@@ -35,6 +35,12 @@ test: $(TESTS_READY) system-packages typescript lint ## Run all tests, on SQLite
 soak: $(TESTS_READY) ## Run all random tests with ten times the tries of `make test` (takes an hour)
 	ACCORD_EFFORT=10 $(PYTEST) --timeout=7200 $$(grep -rl 'import tries' tests)
 
+STEPS ?= 100000
+# in memory: a step waits for no disk
+state-machine: $(TESTS_READY) ## Take STEPS=100000 random steps (logins, mints, revocations, applies, …) without a wrong allow (takes 25 minutes)
+	@folder=$$(mktemp -d $(addprefix -p ,$(wildcard /dev/shm))); trap 'rm -r $$folder' EXIT; \
+	  TMPDIR=$$folder ACCORD_STEPS=$(STEPS) $(BIN)/python -m pytest --capture=no --timeout=0 tests/acceptance/api/test_state_machine.py
+
 DATE ?= 2031-06-01 12:00
 test-at: $(TESTS_READY) ## Run the tests that need neither PostgreSQL nor Samba as on another day, DATE='2031-06-01 12:00'
 	@.ci/system-packages "the clock" cc='gcc libc6-dev'
@@ -120,4 +126,4 @@ $(TESTS_READY): $(READY) requirements-test.lock
 	@$(PIP) check
 	@touch $@
 
-.PHONY: help demo test soak test-at lint format bench bench-api bench-million docs lock wheel clean
+.PHONY: help demo test soak state-machine test-at lint format bench bench-api bench-million docs lock wheel clean

@@ -23,6 +23,7 @@ from reconciler.access.mails import PASSWORD_RESET, PASSWORD_SET
 from reconciler.access.touched import Touched
 from reconciler.store.audit import Event
 from reconciler.store.generations import raise_generation
+from reconciler.store.minted import minted_detail
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def set_disabled(authority: Authority, name: str, disabled: bool) -> None:
         ended = credentials.revoke(act.connection, account.id, act.now) if disabled else []
         detail: dict[str, Any] = {"revokedCredentials": len(ended)}
         if disabled:
-            detail["mintedForOthers"] = credentials.minted_for_others(act.connection, account.id, act.now)
+            detail |= minted_detail(act.connection, account.id, act.now)
         act.record(Event("account.disable" if disabled else "account.enable", "User", name, detail))
 
 
@@ -124,7 +125,7 @@ def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str]
     ended: list[Ended] = []
     with _acting(authority, name) as (act, account):
         for accessor in [None] if accessors is None else accessors:
-            revoked = credentials.revoke(act.connection, account.id, act.now, accessor=accessor, with_minted=True)
+            revoked = credentials.revoke(act.connection, account.id, act.now, accessor=accessor, with_minted="all")
             if accessor is not None and not revoked and accessor not in {each.accessor for each in ended}:
                 raise NotFound(f"{name} has no live token or session `{accessor}`; nothing was revoked")
             ended += revoked

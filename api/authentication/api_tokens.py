@@ -186,7 +186,7 @@ def revoke(authority: Authority, name: str, accessor: str) -> None:
     with authority.acting() as act:
         account = accounts.find(act.connection, name)
         ended = (
-            credentials.revoke(act.connection, account.id, act.now, kind="token", accessor=accessor, with_minted=True)
+            credentials.revoke(act.connection, account.id, act.now, kind="token", accessor=accessor, with_minted="all")
             if account
             else []
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cache
+from itertools import chain, repeat
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import CTE, ColumnElement, FromClause, Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from api.authentication.narrowing import Narrowing, narrowing_column, read_narrowing
 from api.authentication.tokens import fingerprint, new_accessor, new_secret
@@ -19,6 +21,7 @@ from api.state.snapshots import STAMP_COLUMNS, Stamp
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import READ_ONLY, Connection
+from reconciler.store.minted import kept, tree
 from reconciler.store.tables import instant_text, read_instant
 
 MOST_TOKENS = 100
@@ -161,15 +164,16 @@ def revoke(
     *,
     kind: str | None = None,
     accessor: str | None = None,
-    with_minted: bool = False,
+    with_minted: Literal["own", "all"] | None = None,
 ) -> list[Ended]:
     """Revoke an account's credentials: all, those of a kind, or the one with an accessor.
 
     What a token minted ends with it, but for its successor. That goes on, and so does what a session minted, unless they are
-    revoked `with_minted`: because somebody else may have used them. Then it does not matter whether they had ended before.
+    revoked `with_minted`: because somebody else may have used them. Then it does not matter whether they had ended before. With
+    `own`, the tokens of other accounts go on: to end them is for whoever may act on these accounts.
     """
     values = {"user_id": user_id} | ({} if kind is None else {"of_kind": kind}) | ({} if accessor is None else {"one": accessor})
-    still = _still_live(kind is not None, accessor is not None, with_minted, ends_more=with_minted or kind != "session")
+    still = _still_live(kind is not None, accessor is not None, with_minted, ends_more=bool(with_minted) or kind != "session")
     ended = [Ended(row.accessor, row.name) for row in connection.execute(still, values)]
     if ended:
         connection.execute(_REVOKE, [{"ended": each.accessor, "revoked_at": now} for each in ended])
@@ -180,7 +184,7 @@ _REVOKE = tables.tokens.update().where(tables.tokens.c.accessor == bindparam("en
 
 
 @cache
-def _still_live(of_kind: bool, one: bool, with_minted: bool, *, ends_more: bool) -> Select[Any]:
+def _still_live(of_kind: bool, one: bool, with_minted: Literal["own", "all"] | None, *, ends_more: bool) -> Select[Any]:
     """The choice that `revoke` makes, of an account's credentials and if it `ends_more`, of others: those not revoked before.
 
     It is built once: that takes longer than to execute it.
@@ -191,38 +195,23 @@ def _still_live(of_kind: bool, one: bool, with_minted: bool, *, ends_more: bool)
         chosen &= columns.kind == bindparam("of_kind")
     if one:
         chosen &= columns.accessor == bindparam("one")
-    elif not with_minted:
+    elif with_minted is None:
         chosen &= columns.revoked_at.is_(None)
-    tree = _tree(chosen, everything=with_minted) if ends_more else select(*_kept(tables.tokens)).where(chosen).subquery()
-    found = select(tree.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == tree.c.user_id)
-    return found.where(tree.c.revoked_at.is_(None)).order_by(tree.c.id)
+    everything = with_minted is not None
+    found = tree(chosen, everything=everything) if ends_more else select(*kept(tables.tokens)).where(chosen).subquery()
+    owned = select(found.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == found.c.user_id)
+    if with_minted == "own":
+        owned = owned.where(found.c.user_id == bindparam("user_id"))
+    return owned.where(found.c.revoked_at.is_(None)).order_by(found.c.id)
 
 
-def _kept(table: FromClause) -> list[ColumnElement[Any]]:
-    return [table.c[name] for name in ("id", "accessor", "kind", "user_id", "expires_at", "revoked_at")]
-
-
-def _tree(chosen: ColumnElement[bool], *, everything: bool) -> CTE:
-    """A choice of credentials with what the tokens among them minted, but for successors; or with `everything` of them."""
-    minted = tables.tokens.alias("minted")
-    tree = select(*_kept(tables.tokens)).where(chosen).cte("tree", recursive=True)
-    step = minted.c.minter == tree.c.accessor
-    if not everything:
-        step &= (tree.c.kind == "token") & ~minted.c.succeeds
-    return tree.union(select(*_kept(minted)).join(tree, step))
-
-
-def minted_for_others(connection: Connection, user_id: int, now: datetime) -> list[dict[str, str]]:
-    """The live tokens of others that came of an account's credentials, so that it may know their secrets."""
-    tree = _tree(tables.tokens.c.user_id == user_id, everything=True)
-    live = tree.c.revoked_at.is_(None) & (tree.c.expires_at > now) & (tree.c.user_id != user_id)
-    found = select(tree.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == tree.c.user_id)
-    return [{"user": name, "token": accessor} for accessor, name in connection.execute(found.where(live).order_by(tree.c.id))]
-
-
-def revoked_events(ended: Iterable[Ended], why: str) -> list[Event]:
-    """The audit entries for revoked credentials."""
-    return [Event("credential.revoke", "User", each.name, {"accessor": each.accessor, "why": why}) for each in ended]
+def revoked_events(ended: Iterable[Ended], why: str, more: Mapping[str, Any] = MappingProxyType({})) -> list[Event]:
+    """The audit entries for revoked credentials, the first with `more` detail."""
+    details = chain([more], repeat({}))
+    return [
+        Event("credential.revoke", "User", each.name, {"accessor": each.accessor, "why": why, **detail})
+        for each, detail in zip(ended, details, strict=False)
+    ]
 
 
 _LIST = """SELECT t.accessor, t.name, t.created_at, t.expires_at, t.last_used_at, t.last_used_address, t.issuers, t.permitted_ips,

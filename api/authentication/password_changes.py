@@ -13,6 +13,7 @@ from api.authentication.authority import Act, CallersAuthority
 from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords, objection
 from api.authentication.places import Guest
+from api.authentication.sessions import end_with_minted
 from api.errors import Conflict, Forbidden
 from api.state import accounts
 from api.state.policies import PasswordPolicy
@@ -82,8 +83,7 @@ def _count_failure(act: Act) -> None:
     accessor = act.caller.credential.accessor
     act.record(Event(_FAILED, "User", act.actor, {}))
     if _failures(act.connection, act.actor, accessor) >= act.caller.access.policies.max_failures:
-        ended = credentials.revoke(act.connection, act.caller.account.id, act.now, accessor=accessor, with_minted=True)
-        act.record(*credentials.revoked_events(ended, "wrong-password"))
+        end_with_minted(act, tables.tokens.c.accessor == accessor, "wrong-password")
 
 
 _FAILED = "password.change-fail"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, bindparam, func, select
 
 from api.authentication import credentials
 from api.authentication.authority import Act, Authority
@@ -17,6 +17,7 @@ from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
+from reconciler.store.minted import minted_detail
 from reconciler.store.tables import instant_text
 
 MOST = 100
@@ -66,25 +67,29 @@ def list_own(reader: Reader, principal: Principal) -> list[dict[str, Any]]:
 
 
 def end_own(authority: Authority, accessor: str) -> None:
-    """End one of the caller's sessions, with all that was minted with it. Raises NotFound or StoreError."""
+    """End one of the caller's sessions, with its own tokens that were minted with it. Raises NotFound or StoreError."""
     with authority.acting() as act:
-        ended = _end(act, accessor)
-        if not ended:
+        if not end_with_minted(act, _columns.accessor == accessor, "revoked"):
             raise NotFound("there is no such live session")
-        act.record(*credentials.revoked_events(ended, "revoked"))
 
 
 def end_others(authority: Authority) -> None:
-    """End the caller's sessions but that of this very call, with all that was minted with them. Raises StoreError."""
+    """End the caller's sessions but that of this very call, with its own tokens that were minted with them. Raises StoreError."""
     with authority.acting() as act:
-        caller = act.caller
-        mine = (_columns.user_id == caller.account.id) & (_columns.kind == "session")
-        # those that have ended as well: what they minted lives on
-        others = select(_columns.accessor).where(mine, _columns.accessor != caller.credential.accessor)
-        for accessor in act.connection.execute(others.order_by(_columns.id)).scalars().all():
-            act.record(*credentials.revoked_events(_end(act, accessor), "revoked"))
+        end_with_minted(act, _columns.accessor != act.caller.credential.accessor, "revoked")
 
 
-def _end(act: Act, accessor: str) -> list[Ended]:
-    account = act.caller.account
-    return credentials.revoke(act.connection, account.id, act.now, kind="session", accessor=accessor, with_minted=True)
+def end_with_minted(act: Act, chosen: ColumnElement[bool], why: str) -> bool:
+    """End some of the caller's sessions, with its own tokens that were minted with them; whether anything ended.
+
+    Tokens of other accounts go on, since this takes neither an administrator nor a new login; the audit log lists them.
+    """
+    user_id, is_session = act.caller.account.id, _columns.kind == "session"
+    # those that have ended as well: what they minted lives on
+    mine = select(_columns.accessor).where(_columns.user_id == user_id, is_session, chosen).order_by(_columns.id)
+    ended: list[Ended] = []
+    for accessor in act.connection.execute(mine).scalars().all():
+        ended += credentials.revoke(act.connection, user_id, act.now, kind="session", accessor=accessor, with_minted="own")
+    minted = minted_detail(act.connection, user_id, act.now, only=is_session & chosen)
+    act.record(*credentials.revoked_events(ended, why, minted))
+    return bool(ended)

@@ -23,6 +23,7 @@ from reconciler.store.audit import Event, append
 from reconciler.store.bulk import new_ids
 from reconciler.store.engine import Connection, Database
 from reconciler.store.generations import raise_generation
+from reconciler.store.minted import minted_detail
 
 _users, _links, _known = tables.users.c, tables.directory_memberships.c, tables.directory_accounts.c
 
@@ -131,7 +132,8 @@ def switch(connection: Connection, known: Known, name: str, ended: str | None, n
     if ended is None:
         return [Event("account.enable", "User", name, {"by": "directory"})]
     revoked = credentials.revoke(connection, user_id, now)
-    return [Event("account.disable", "User", name, {"by": "directory", "reason": ended, "revokedCredentials": len(revoked)})]
+    detail = {"by": "directory", "reason": ended, "revokedCredentials": len(revoked)}
+    return [Event("account.disable", "User", name, detail | minted_detail(connection, user_id, now))]
 
 
 def mark_missing(connection: Connection, known: Known, now: datetime, *, seen_missing: bool) -> list[Event]:
@@ -143,10 +145,11 @@ def mark_missing(connection: Connection, known: Known, now: datetime, *, seen_mi
     return switch(connection, known, known.name, "gone-from-directory", now)
 
 
-def remove(connection: Connection, known: Known, why: str) -> list[Event]:
+def remove(connection: Connection, known: Known, why: str, now: datetime) -> list[Event]:
     """Delete an account with its sessions, tokens and teams."""
+    detail = {"why": why, "guid": known.guid, **minted_detail(connection, known.user_id, now)}
     connection.execute(delete(tables.users).where(_users.id == known.user_id))
-    return [Event("account.delete", "User", known.name, {"why": why, "guid": known.guid})]
+    return [Event("account.delete", "User", known.name, detail)]
 
 
 def record(connection: Connection, domain: str, events: Sequence[Event], now: datetime) -> None:

@@ -181,7 +181,7 @@ def _account(connection: Connection, domains: Domains, verified: _Verified, now:
     events = []
     if other is not None and other.guid != entry.guid:
         if verified.previous is None:
-            events += directory_accounts.remove(connection, other, "another account of its name is in its place")
+            events += directory_accounts.remove(connection, other, "another account of its name is in its place", now)
         else:
             renamed = domains.account_name(domain, verified.previous)
             teams = directory_accounts.teams_of_account(connection, other.user_id)

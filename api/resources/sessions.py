@@ -68,7 +68,8 @@ class MySessions(Resource):
 
     @operation("End my other sessions", access="account", tag=me.TAG, status=204)
     def on_delete(self, call: Call) -> None:
-        """They are invalid from the next call on, with the tokens that they minted. The session of this call goes on."""
+        """They are invalid from the next call on, with the tokens that they minted for their own account. This call's session
+        goes on."""
         end_others(call.authority)
 
 
@@ -79,5 +80,5 @@ class MySession(Resource):
         "End one of my sessions", access="account", tag=me.TAG, status=204, errors=(404,), path={"session_id": {"type": "string"}}
     )
     def on_delete(self, call: Call, session_id: str) -> None:
-        """It is invalid from the next call on, with the tokens that it minted."""
+        """It is invalid from the next call on, with the tokens that it minted for its own account."""
         end_own(call.authority, session_id)

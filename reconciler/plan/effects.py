@@ -20,6 +20,11 @@ def ends_credentials(change: Change) -> bool:
     return isinstance(before, User) and before.enabled and not (isinstance(after, User) and after.enabled)
 
 
+def ends_account(change: Change) -> bool:
+    """Tell whether a change deletes or disables an account; one that is disabled already ends when it is deleted."""
+    return change.kind == "User" and (change.action == "delete" or ends_credentials(change))
+
+
 def loses_ad_group(before: Resource | None, after: Resource | None) -> bool:
     """Tell whether a team loses an AD group.
 
@@ -40,7 +45,7 @@ def find_effects(changes: Iterable[Change], runtime: Runtime) -> Effects:
     for change in changes:
         if change.action == "create" and isinstance(change.after, User):
             mails += gets_welcome_mail(change.after)
-        elif (change.kind == "User" and change.action == "delete") or ends_credentials(change):
+        elif ends_account(change):
             name = change.previous_name or change.name
             sessions += runtime.sessions.get(name, 0)
             tokens += runtime.tokens.get(name, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -13,7 +13,7 @@ from reconciler import __version__
 from reconciler.access.mails import WELCOME
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
 from reconciler.access.touched import EVERYTHING, Touched
-from reconciler.plan.effects import ends_credentials, gets_welcome_mail, loses_ad_group
+from reconciler.plan.effects import ends_account, ends_credentials, gets_welcome_mail, loses_ad_group
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.touched import find_touched
@@ -25,10 +25,11 @@ from reconciler.store.digests import GROUPINGS, Bucket, buckets_of, drifted, ref
 from reconciler.store.engine import KEPT, Connection
 from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.generations import MOST_NAMES, lock_generation, raise_generation
+from reconciler.store.minted import MINTED_FOR_OTHERS, Minted, minted_for_others
 from reconciler.store.orphans import remove_orphans
 from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_digest, write_revision
 from reconciler.store.rows import column_values, column_writer
-from reconciler.store.tables import TABLES, instant_text
+from reconciler.store.tables import TABLES, instant_text, read_instant
 
 Progress = Callable[[int, int], None] | None
 _PIECE = 5_000
@@ -91,7 +92,7 @@ def apply_plan(
         background.call(write_digest, connection, entry)
         touched = writer.touched.union(stale) if whole else writer.touched.difference(stale)
         background.call(refresh, connection, touched)
-        for rows in log.entries(_events(plan, entry, action)):
+        for rows in log.entries(_events(plan, entry, action, writer.minted)):
             background.call(insert_rows, connection, tables.audit, rows)
     log.end()
     return revision_id
@@ -146,7 +147,7 @@ def _counts(plan: Plan) -> dict[str, int]:
     return {**counts, "gained": len(plan.access.gained), "lost": len(plan.access.lost), "mails": plan.effects.mails}
 
 
-def _events(plan: Plan, applied: AppliedRevision, action: str) -> Iterator[Event]:
+def _events(plan: Plan, applied: AppliedRevision, action: str, minted: Mapping[str, Sequence[Minted]]) -> Iterator[Event]:
     yield Event(
         f"revision.{action}",
         "",
@@ -165,6 +166,8 @@ def _events(plan: Plan, applied: AppliedRevision, action: str) -> Iterator[Event
             detail["source"] = str(change.source)
         if change.previous_name is not None:
             detail["previousName"] = change.previous_name
+        if change.before is not None and ends_account(change) and change.before.name in minted:
+            detail[MINTED_FOR_OTHERS] = minted[change.before.name]
         yield Event(f"{change.kind.lower()}.{change.action}", change.kind, change.name, detail)
 
 
@@ -176,6 +179,8 @@ class _Writer:
         self.revision_id = revision_id
         self.now = instant_text(now)
         self.touched: set[Bucket] = set()
+        self.minted: dict[str, list[Minted]] = {}
+        """The tokens of others that came of accounts that end, by these accounts' names before."""
         self._progress = progress
         self._done = 0
         self._total = total
@@ -187,6 +192,8 @@ class _Writer:
         self._changes = {kind: [change for change in plan.changes if change.kind == kind] for kind in KINDS}
         for kind, changes in self._changes.items():
             self._load_ids(kind, changes)
+            if kind == "User":
+                self._note_minted(changes)
             self._delete([change for change in changes if change.after is None])
         self._forget_previous(plan.changes)
         for changes in self._changes.values():
@@ -230,6 +237,14 @@ class _Writer:
             query = select(table.c.name, table.c.id).where(table.c.name.in_(ordered[start : start + 500]))
             found.update({row[0]: row[1] for row in self.connection.execute(query)})
         self._ids[kind] = found
+
+    def _note_minted(self, changes: Iterable[Change]) -> None:
+        """Note which tokens of others go on that came of accounts that end, while the accounts and their tokens are there."""
+        renamed = {change.previous_name: change.name for change in changes if change.previous_name is not None}
+        ending = [change.before.name for change in changes if change.before is not None and ends_account(change)]
+        ids = {self._ids["User"][name]: name for name in ending}
+        for user_id, tokens in minted_for_others(self.connection, ids, read_instant(self.now)).items():
+            self.minted[ids[user_id]] = [{**each, "user": renamed.get(each["user"], each["user"])} for each in tokens]
 
     def _touch(self, table: str, *keys: int) -> None:
         self.touched |= buckets_of(table, keys)

@@ -294,6 +294,23 @@ def test_one_of_the_own_sessions_is_ended_with_the_tokens_that_it_minted(world: 
     world.with_secret(bobs.secret)("GET", "/me", 200)
 
 
+@pytest.mark.parametrize("one", [True, False])
+def test_ending_ones_sessions_leaves_the_tokens_of_others_and_names_them(world: World, one: bool) -> None:
+    other, here = world.mint("root", "session"), world.caller("root")
+    minter = world.with_secret(other.secret)
+    own_token = minter("POST", "/me/tokens", 201, json={"name": "ci", "validFor": "1h"})
+    portals = minter("POST", "/users/portal/tokens", 201, json={"name": "portal", "validFor": "1h"})
+    kept = here("POST", "/users/portal/tokens", 201, json={"name": "kept", "validFor": "1h"})
+    here("DELETE", f"/me/sessions/{other.accessor}" if one else "/me/sessions", 204)
+    world.with_secret(own_token["token"])("GET", "/me", 401)
+    for each in (portals, kept):
+        world.with_secret(each["token"])("GET", "/me", 200)
+    first, second = [entry["detail"] for entry in world.audit("credential.revoke")]
+    assert (first["accessor"], second["accessor"]) == (other.accessor, own_token["id"])
+    assert first["mintedForOthers"] == [{"user": "portal", "token": portals["id"]}]
+    assert "mintedForOthers" not in second
+
+
 def test_all_other_sessions_are_ended_at_once(world: World) -> None:
     others, here = [world.mint("alice", "session") for _ in range(3)], world.caller("alice", kind="session")
     bob, token = world.caller("bob", kind="session"), world.caller("alice", kind="token")

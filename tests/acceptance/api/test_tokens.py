@@ -360,6 +360,17 @@ def test_disabling_an_administrator_names_the_tokens_that_it_minted_for_others(w
     world.with_secret(minted["token"])("GET", "/me", 200)
 
 
+@pytest.mark.parametrize(("change", "action"), [(None, "user.delete"), (user("boss", enabled=False), "user.update")])
+def test_git_names_them_as_well(world: World, change: Any, action: str) -> None:
+    admins = {"administrator": True, "members": ["root"]}
+    world.apply({"users/boss.yaml": user("boss"), "teams/admins.yaml": team("admins", **{**admins, "members": ["root", "boss"]})})
+    minted = mint(session(world, "boss"), path="/users/portal/tokens")
+    world.apply({"users/boss.yaml": change, "teams/admins.yaml": team("admins", **admins)})
+    (entry,) = [entry for entry in world.audit(action) if entry["name"] == "boss"]
+    assert entry["detail"]["mintedForOthers"] == [{"user": "portal", "token": minted["id"]}]
+    world.with_secret(minted["token"])("GET", "/me", 200)
+
+
 def test_an_administrator_mints_for_nobody_who_is_a_person(world: World) -> None:
     assert mint(session(world, "root"), 403, "/users/alice/tokens")["reason"] == "person"
     mint(session(world, "root"), 409, "/users/root/tokens")

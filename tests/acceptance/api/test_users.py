@@ -235,6 +235,19 @@ def test_a_session_cannot_guess_the_current_password(world: World) -> None:
     another("PUT", "/me/password", 200, json={"currentPassword": PASSWORD, "newPassword": OTHER})
 
 
+def test_what_a_guessing_session_minted_for_others_goes_on_and_is_named(world: World) -> None:
+    world.set_password("root")
+    root = world.with_secret(login(world, "root", PASSWORD)["token"])
+    own = root("POST", "/me/tokens", 201, json={"name": "own", "validFor": "1h"})
+    portals = root("POST", "/users/portal/tokens", 201, json={"name": "portal", "validFor": "1h"})
+    for _ in range(5):
+        root("PUT", "/me/password", 403, json={"currentPassword": "wrong password entirely", "newPassword": OTHER})
+    world.with_secret(own["token"])("GET", "/me", 401)
+    world.with_secret(portals["token"])("GET", "/me", 200)
+    first, _ = [entry["detail"] for entry in world.audit("credential.revoke")]
+    assert first["mintedForOthers"] == [{"user": "portal", "token": portals["id"]}]
+
+
 def test_a_password_reset_changes_nothing_before_its_mail_is_delivered(world: World) -> None:
     world.set_password("alice")
     world.caller("root")("POST", "/users/alice/password-reset", 204)

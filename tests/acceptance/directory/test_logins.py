@@ -273,11 +273,14 @@ def test_a_recreated_account_inherits_nothing(world: DirectoryWorld) -> None:
     name, dn = world.person()
     person = world.login(name)
     token = person("POST", "/me/tokens", 201, json={"name": "ci", "validFor": "1d"})["token"]
+    minted = world.mint("portal", minter=person("GET", "/me", 200)["credential"]["id"])
     world.domain.delete(dn)
     world.domain.add_user(name)
     again = world.login(name)
     assert again("GET", "/me/tokens", 200) == []
     world.with_secret(token)("GET", "/me", 401)
+    (entry,) = [entry for entry in world.audit("account.delete") if entry["name"] == name]
+    assert entry["detail"]["mintedForOthers"] == [{"user": "portal", "token": minted.accessor}]
 
 
 def test_a_name_that_passes_to_another_account_takes_nothing_along(world: DirectoryWorld) -> None:

@@ -29,6 +29,17 @@ def test_an_account_that_ends_in_the_directory_ends_here(world: DirectoryWorld, 
     assert world.caller("root")("GET", f"/users/{name}", 200)["disabledBy"] == ["directory"]
 
 
+def test_tokens_that_it_minted_for_others_go_on_and_are_named(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    session = world.login(name)("GET", "/me", 200)["credential"]["id"]
+    minted = world.mint("portal", minter=session)
+    world.domain.set(dn, userAccountControl="514")
+    world.cycle()
+    (entry,) = [entry for entry in world.audit("account.disable") if entry["name"] == name]
+    assert entry["detail"]["mintedForOthers"] == [{"user": "portal", "token": minted.accessor}]
+    world.with_secret(minted.secret)("GET", "/me", 200)
+
+
 def test_a_restored_account_can_log_in_again_but_its_old_tokens_stay_revoked(world: DirectoryWorld) -> None:
     name, dn = world.person()
     person = world.login(name)

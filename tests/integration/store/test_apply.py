@@ -276,6 +276,32 @@ def test_a_disabled_users_tokens_and_sessions_are_revoked(database: Database, ne
     assert {row[2] for row in credentials(database, new_name)} == {moment}
 
 
+def test_tokens_of_others_that_came_of_ended_accounts_are_named(database: Database) -> None:
+    state = without(SMALL, users={name: User(name, f"{name}@example.org") for name in ("carol", "dave", "portal", "shop")})
+    bring(database, state)
+    for name in ("carol", "dave", "portal", "shop"):
+        give_credentials(database, name)
+    for accessor, minter in (
+        ("token-portal", "session-carol"),  # and so does its successor
+        ("session-portal", "token-portal"),
+        ("session-shop", "session-dave"),
+        ("token-shop", "session-carol"),
+        ("token-dave", "session-carol"),  # which ends with its account
+    ):
+        run_sql(database, f"UPDATE tokens SET minter = '{minter}' WHERE accessor = '{accessor}'")
+    run_sql(database, f"UPDATE tokens SET revoked_at = '{instant_text(NOW)}' WHERE accessor = 'token-shop'")
+    market = state.users["shop"]._replace(name="market", previously=("shop",))
+    gone = {"carol": None, "dave": state.users["dave"]._replace(enabled=False), "shop": None, "market": market}
+    bring(database, without(state, users=gone), commit="beef")
+    rows = query(database, "SELECT name, detail FROM audit WHERE revision_id = 2 ORDER BY name")
+    named = {name: json.loads(detail).get("mintedForOthers") for name, detail in rows if name}
+    assert named == {
+        "carol": [{"user": "portal", "token": "session-portal"}, {"user": "portal", "token": "token-portal"}],
+        "dave": [{"user": "market", "token": "session-shop"}],
+        "market": None,
+    }
+
+
 def test_an_update_leaves_password_login_and_tokens_alone(database: Database) -> None:
     bring(database, SMALL)
     give_credentials(database, "alice")

@@ -53,7 +53,8 @@ class Certificate(NamedTuple):
     subject: str
     """The same; empty if the certificate has no subject."""
     names: tuple[str, ...]
-    """Alternative names: DNS names, IP addresses, email addresses, URIs."""
+    """Alternative names: DNS names, IP addresses, email addresses, URIs, user principal names, and directory names as RFC 4514
+    writes them."""
     not_before: datetime
     not_after: datetime
     der: bytes
@@ -114,8 +115,8 @@ def read_certificate(text: str) -> Certificate:
     found_names = _names(chosen, left_out)
     certificate = Certificate(
         _serial(chosen.serial),
-        _name(chosen.issuer, "issuer", left_out),
-        _name(chosen.subject, "subject", left_out),
+        _name(chosen.issuer, "the issuer", left_out),
+        _name(chosen.subject, "the subject", left_out),
         found_names,
         not_before,
         not_after,
@@ -226,11 +227,15 @@ _ENCODINGS |= {0x14: "latin-1", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 def _name(found: Element, of: str, left_out: list[str]) -> str:
     """A subject or an issuer, as RFC 4514 writes it."""
     try:
-        parts = ["+".join(_attribute(each, of, left_out) for each in part.inside()) for part in found.inside(SEQUENCE)]
+        return _shortened(_parts(found, of, left_out), of, left_out)
     except Malformed:
-        left_out.append(f"the {of}, which is damaged")
+        left_out.append(f"{of}, which is damaged")
         return ""
-    return _shortened(",".join(reversed(parts)), f"the {of}", left_out)
+
+
+def _parts(found: Element, of: str, left_out: list[str]) -> str:
+    parts = ["+".join(_attribute(each, of, left_out) for each in part.inside()) for part in found.inside(SEQUENCE)]
+    return ",".join(reversed(parts))
 
 
 def _attribute(found: Element, of: str, left_out: list[str]) -> str:
@@ -240,7 +245,7 @@ def _attribute(found: Element, of: str, left_out: list[str]) -> str:
     encoding = _ENCODINGS.get(value.tag)
     if encoding is None:
         return f"{name}=#{value.whole.hex()}"
-    return f"{name}={visible(_escaped(_decoded(value.content, encoding, f'{name} of the {of}', left_out)))}"
+    return f"{name}={visible(_escaped(_decoded(value.content, encoding, f'{name} of {of}', left_out)))}"
 
 
 def _decoded(content: bytes, encoding: str, what: str, left_out: list[str]) -> str:
@@ -265,19 +270,52 @@ def _names(raw: _Raw, left_out: list[str]) -> tuple[str, ...]:
     try:
         for place, name in enumerate(islice(_alternatives(raw), MOST_NAMES), 1):
             what = f"alternative name {place}"
-            if name.tag in (0x81, 0x82, 0x86):  # an email address, a DNS name, a URI
-                text = visible(_decoded(name.content, "utf-8", what, left_out))
-                found.append(_shortened(text, what, left_out))
-            elif name.tag == 0x87 and len(name.content) in (4, 16):
-                found.append(str(ip_address(name.content)))
-            elif name.tag == 0x87:
-                left_out.append(f"{what}, an IP address of {len(name.content)} bytes")
+            try:
+                text = _alternative(name, what, left_out)
+                if text is None:
+                    left_out.append(f"{what}, {_kind(name)}")
+                else:
+                    found.append(_shortened(text, what, left_out))
+            except ValueError:
+                left_out.append(f"{what}, which is damaged")
         beyond = sum(1 for _ in _alternatives(raw)) - MOST_NAMES
         if beyond > 0:
             left_out.append(f"{count(beyond, 'alternative name')} after the first {MOST_NAMES:,}")
     except Malformed:
         left_out.append("the alternative names, or what follows in them: the extensions are damaged")
     return tuple(found)
+
+
+_USER_PRINCIPAL_NAME = "1.3.6.1.4.1.311.20.2.3"
+_KINDS = {0x88: "a registered ID", 0xA3: "an X.400 address", 0xA4: "a directory name without parts", 0xA5: "an EDI party's name"}
+"""Alternative names (RFC 5280, section 4.2.1.6) by their tag, for those that are left out."""
+
+
+def _alternative(name: Element, what: str, left_out: list[str]) -> str | None:
+    """An alternative name as text; None if it is of a kind that is not read. Raises ValueError if it is damaged."""
+    if name.tag in (0x81, 0x82, 0x86):  # an email address, a DNS name, a URI
+        return visible(_decoded(name.content, "utf-8", what, left_out))
+    if name.tag == 0x87 and len(name.content) in (4, 16):
+        return str(ip_address(name.content))
+    if name.tag == 0xA4:
+        return _parts(element(name.content), what, left_out) or None
+    if name.tag == 0xA0:
+        kind, value = _other_name(name)
+        if kind == _USER_PRINCIPAL_NAME and value.tag in _ENCODINGS:
+            return visible(_decoded(value.content, _ENCODINGS[value.tag], what, left_out))
+    return None
+
+
+def _other_name(name: Element) -> tuple[str, Element]:
+    kind, wrapped, *_ = name.inside()
+    return object_identifier(kind.content), element(wrapped.content)
+
+
+def _kind(name: Element) -> str:
+    """What an alternative name is that is not read."""
+    if name.tag == 0x87:
+        return f"an IP address of {len(name.content)} bytes"
+    return f"of the kind {_other_name(name)[0]}" if name.tag == 0xA0 else _KINDS.get(name.tag, "of an unknown kind")
 
 
 def _alternatives(raw: _Raw) -> Iterator[Element]:

@@ -43,12 +43,14 @@ def test_a_certificate_is_read() -> None:
         x509.IPAddress(ipaddress.ip_address("2001:db8::1")),
         x509.RFC822Name("alice@example.org"),
         x509.UniformResourceIdentifier("spiffe://example.org/web"),
-        x509.OtherName(x509.ObjectIdentifier("1.2.3"), b"\x0c\x01a"),
+        x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x0aalice@corp"),
+        x509.DirectoryName(x509.Name.from_rfc4514_string("CN=alice\\, the first,O=Example")),
     ]
     text = pem("www.example.org", serial=0x0A0B, begins=begins, lives=timedelta(days=90), names=names)
     found = read_certificate(text)
     assert (found.serial, found.subject) == ("a0b", "CN=www.example.org")
-    assert found.names == ("www.example.org", "2001:db8::1", "alice@example.org", "spiffe://example.org/web")
+    ways = ("www.example.org", "2001:db8::1", "alice@example.org", "spiffe://example.org/web")
+    assert (found.names, found.left_out) == ((*ways, "alice@corp", "CN=alice\\, the first,O=Example"), ())
     assert (found.not_before, found.not_after) == (begins, begins + timedelta(days=90))
     assert found.sha256 == hashlib.sha256(base64.b64decode("".join(text.splitlines()[1:-1]))).hexdigest()
     assert found.pem == text
@@ -141,6 +143,35 @@ def test_what_cannot_be_read_is_said(case: str, names: tuple[str, ...], left_out
     found = read_certificate(self_signed(tmp_path, **CASES[case]))
     assert found.names == names
     assert left_out in found.left_out[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        (x509.OtherName(x509.ObjectIdentifier("1.2.3"), b"\x0c\x01a"), "of the kind 1.2.3"),
+        (x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x02\x01\x07"), "of the kind 1.3.6.1.4.1.311.20.2.3"),
+        (x509.RegisteredID(x509.ObjectIdentifier("1.2.3")), "a registered ID"),
+        (b"\xa0\x02\x06\x00", "which is damaged"),
+        (b"\xa0\x05\x06\x03\x2a\x03\x04", "which is damaged"),
+        (b"\xa4\x02\x04\x00", "which is damaged"),
+        (b"\xa4\x00", "which is damaged"),
+        (b"\xa3\x00", "an X.400 address"),
+        (b"\xa5\x00", "an EDI party's name"),
+        (b"\xa4\x02\x30\x00", "a directory name without parts"),
+        (b"\x9f\x21\x00", "of an unknown kind"),
+    ],
+)
+def test_an_alternative_name_that_is_not_read_is_said(name: x509.GeneralName | bytes, left_out: str) -> None:
+    last = x509.DNSName("www.example.org")
+    if isinstance(name, bytes):
+        content = name + b"\x82\x0fwww.example.org"
+        made = pem(
+            extension=x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30" + bytes([len(content)]) + content)
+        )
+    else:
+        made = pem(names=[name, last])
+    found = read_certificate(made)
+    assert (found.names, found.left_out) == (("www.example.org",), (f"alternative name 1, {left_out}",))
 
 
 def test_a_trusted_certificate_is_read_without_its_trust(tmp_path: Path) -> None:

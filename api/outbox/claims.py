@@ -136,8 +136,11 @@ def _hold_back(connection: Connection, now: datetime) -> None:
 
 
 def current(connection: Connection, message: Claimed) -> Claimed:
-    """The message with the account that it belongs to now: if that was deleted, another may have got its number."""
-    return replace(message, user_id=connection.execute(select(_outbox.user_id).where(_outbox.id == message.id)).scalar())
+    """The message with the account and the certificate that it belongs to now, and with none if it is no longer the sender's:
+    if they were deleted, others may have got their numbers."""
+    query = select(_outbox.user_id, _outbox.certificate_id).where(_outbox.id == message.id, _outbox.claim == message.claim)
+    user_id, certificate_id = connection.execute(query).first() or (None, None)
+    return replace(message, user_id=user_id, certificate_id=certificate_id)
 
 
 def mark_sent(connection: Connection, message: Claimed, now: datetime) -> bool:

@@ -29,6 +29,7 @@ def certificate(
     lives: timedelta = timedelta(days=90),
     names: Sequence[x509.GeneralName] = (),
     ca: bool = False,
+    path_length: int | None = 0,
     extension: x509.ExtensionType | None = None,
     issuer: str = "Example CA",
     key: ec.EllipticCurvePrivateKey | None = None,
@@ -43,7 +44,7 @@ def certificate(
     if names:
         made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if ca:
-        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
     if extension is not None:
         made = made.add_extension(extension, critical=False)
     return made.sign(_key() if key is None else key, SHA256())

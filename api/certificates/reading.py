@@ -61,6 +61,8 @@ class Certificate(NamedTuple):
     """The certificate alone."""
     left_out: tuple[str, ...] = ()
     """What of the PEM could not be read, or was not registered, in words."""
+    chain: tuple[bytes, ...] = ()
+    """The DER of the other certificates of the PEM."""
 
     @property
     def sha256(self) -> str:
@@ -124,7 +126,7 @@ def read_certificate(text: str) -> Certificate:
     )
     if len(left_out) > MOST_SAID:
         left_out[MOST_SAID:] = [f"{len(left_out) - MOST_SAID:,} more"]
-    return certificate._replace(left_out=tuple(left_out))
+    return certificate._replace(left_out=tuple(left_out), chain=tuple(each.whole.whole for each in others))
 
 
 def _blocks(text: str) -> list[bytes]:

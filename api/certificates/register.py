@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
-from api.authentication.authority import CallersAuthority
+from api.authentication.authority import Act, CallersAuthority
 from api.authentication.principal import Principal
 from api.certificates import quotas, search
 from api.certificates.notices import CONCERNED, JOINED, Concerned, put, withdraw
@@ -61,7 +61,7 @@ class Register:
     def register(self, authority: CallersAuthority, request: Mapping[str, Any]) -> tuple[int, bool]:
         """Register a certificate; returns its ID and whether it is new.
 
-        Raises Invalid, Unauthenticated, Forbidden, NotFound, QuotaExceeded or StoreError.
+        Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict, QuotaExceeded or StoreError.
         """
         certificate, request = read_certificate(request["pem"]), _whole(request)
         owner = request.get("owner", authority.principal.name)
@@ -69,21 +69,21 @@ class Register:
             connection, principal, now = act.connection, act.caller, act.now
             place = self._place(connection, principal, request["issuer"], request["team"], owner)
             _check_links(principal, request["issuer"], request)
+            verified_by, renewed = verify(certificate, request["issuer"], place.ca_certificates), request.get("renews")
             known = _known(connection, certificate, place)
             if known is not None:
-                return known, False
-            verified = verify(certificate, request["issuer"], place.ca_certificates)
-            renewed = request.get("renews")
+                self._complete(act, known, place, verified_by, renewed)
+                return known.id, False
             if renewed is not None:
                 _check_renewable(self._reader, principal, renewed, place)
-            values = _values(request, certificate, place, verified, principal.name, now)
+            values = _values(request, certificate, place, verified_by, principal.name, now)
             number = int(connection.execute(tables.certificates.insert().values(values).returning(_certificates.id)).scalar_one())
             if renewed is not None:
                 _mark_renewed(connection, renewed, now)
             addresses = request.get("extraAddresses", ())
             _admit_mails(connection, principal, addresses, len(addresses) + (owner != principal.name), place.team_id)
             mails = _tell(connection, principal, number, certificate, now)
-            detail = {key: values[key] for key in ("serial", "sha256", "verified")}
+            detail = {"serial": certificate.serial, "sha256": certificate.sha256, "verified": verified_by is not None}
             detail |= {"issuer": request["issuer"], "team": request["team"], "owner": owner, "mails": mails}
             detail |= {} if renewed is None else {"renews": renewed}
             act.record(_event("register", number, detail))
@@ -117,7 +117,7 @@ class Register:
                 _write(connection, number, values)
             if "renews" in changed:
                 renewed = None if changed["renews"] is None else _changeable(self._reader, principal, changed["renews"])
-                _link(connection, standing, before["renews"], renewed, now)
+                _link(connection, number, standing.team_id, before["renews"], renewed, now)
             act.record(_event("change", number, changed))
 
     def set_revoked(self, authority: CallersAuthority, number: int, revoked: bool) -> None:
@@ -141,6 +141,24 @@ class Register:
             if known["renews"] is not None:
                 _unmark_renewed(act.connection, known["renews"])
             act.record(_event("delete", number, {key: known[key] for key in _KEPT}))
+
+    def _complete(
+        self, act: Act, known: Row[int, str | None, int | None], place: Place, by: str | None, renewed: int | None
+    ) -> None:
+        """Record what an earlier registration of the same certificate lacks: what verifies it now, and what it renews.
+
+        Raises NotFound, Forbidden or Conflict.
+        """
+        added: dict[str, Any] = {}
+        if by is not None and by != known.verified_by:
+            _write(act.connection, known.id, {"verified_by": by})
+            added["verified"] = True
+        if renewed is not None and known.renews_id is None:
+            old = _check_renewable(self._reader, act.caller, renewed, place)
+            _link(act.connection, known.id, place.team_id, None, old, act.now)
+            added["renews"] = renewed
+        if added:
+            act.record(_event("change", known.id, added))
 
     def _place(self, connection: Connection, caller: Principal, issuer: str, team: str, owner: str) -> Place:
         """Check that a certificate may be registered here. Raises Forbidden."""
@@ -172,20 +190,19 @@ def may_use(state: AccessState, user: str, issuer: str, team: str, now: datetime
     return any(way.team == team and way.holds_at(now) for way in paths(state, user, issuer))
 
 
-def _known(connection: Connection, certificate: Certificate, place: Place) -> int | None:
-    """The ID of this same registration, if it was made before.
+def _known(connection: Connection, certificate: Certificate, place: Place) -> Row[int, str | None, int | None] | None:
+    """This same registration, if it was made before: its ID, what verified it, and what it renews.
 
     The same certificate of another team or owner is a registration of its own: nobody can keep a certificate out of the
     register by registering it first.
     """
     same = (_certificates.sha256 == certificate.sha256) & (_certificates.issuer_id == place.issuer_id)
     same &= (_certificates.team_id == place.team_id) & (_certificates.owner_id == place.owner_id)
-    found = connection.execute(select(_certificates.id).where(same)).scalar()
-    return None if found is None else int(found)
+    return connection.execute(select(_certificates.id, _certificates.verified_by, _certificates.renews_id).where(same)).first()
 
 
-def _check_renewable(reader: Reader, caller: Principal, number: int, place: Place) -> None:
-    """Check that the caller, or the owner whom it acts for, may change the certificate of the same team that is to be renewed.
+def _check_renewable(reader: Reader, caller: Principal, number: int, place: Place) -> Standing:
+    """The certificate of the same team that is to be renewed, if the caller, or the owner whom it acts for, may change it.
 
     Raises NotFound if the team has no such certificate, or Forbidden. The owner is a member of the team, so it may see it.
     """
@@ -194,6 +211,7 @@ def _check_renewable(reader: Reader, caller: Principal, number: int, place: Plac
         raise NotFound(f"this team has no certificate {number} to renew")
     if not may_change(caller, found) and not _may_account_change(caller, place.owner_id, place.owner, found):
         raise _not_theirs()
+    return found
 
 
 def _mark_renewed(connection: Connection, number: int, now: datetime) -> None:
@@ -239,7 +257,7 @@ def _check_links(caller: Principal, issuer: str | None, request: Mapping[str, An
 
 
 def _values(
-    request: Mapping[str, Any], certificate: Certificate, place: Place, verified: bool, caller: str, now: datetime
+    request: Mapping[str, Any], certificate: Certificate, place: Place, verified_by: str | None, caller: str, now: datetime
 ) -> dict[str, Any]:
     return {
         "issuer_id": place.issuer_id,
@@ -257,7 +275,7 @@ def _values(
         "not_after": certificate.not_after,
         "pem": certificate.pem,
         "left_out": orjson.dumps(certificate.left_out).decode(),
-        "verified": verified,
+        "verified_by": verified_by,
         "url": request.get("url"),
         "renewal_url": request.get("renewalUrl"),
         "extra_addresses": orjson.dumps(request.get("extraAddresses", [])).decode(),
@@ -310,14 +328,16 @@ def _may_account_change(caller: Principal, account_id: int, name: str, found: St
     return may_use(caller.access.state, name, found.issuer, found.team, caller.now)
 
 
-def _link(connection: Connection, standing: Standing, before: int | None, renewed: Standing | None, now: datetime) -> None:
-    """Record which certificate this one renews, if any. Raises Conflict."""
+def _link(
+    connection: Connection, number: int, team_id: int | None, before: int | None, renewed: Standing | None, now: datetime
+) -> None:
+    """Record which certificate this one of a team renews, if any. Raises Conflict."""
     if renewed is not None:
-        if renewed.team_id is None or renewed.team_id != standing.team_id:
+        if renewed.team_id is None or renewed.team_id != team_id:
             raise Conflict(f"this certificate cannot renew certificate {renewed.id}, whose team is another or was deleted")
-        if standing.id in _renewed_by(connection, renewed.id):
+        if number in _renewed_by(connection, renewed.id):
             raise Conflict(f"this certificate cannot renew certificate {renewed.id}, which is the same or renews it")
-    _write(connection, standing.id, {"renews_id": renewed and renewed.id})
+    _write(connection, number, {"renews_id": renewed and renewed.id})
     if renewed is not None:
         _mark_renewed(connection, renewed.id, now)
     if before is not None:

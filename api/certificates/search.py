@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from api.authentication.principal import Principal
+from api.certificates.verification import fingerprints
 from api.errors import NotFound
 from api.state.accounts import MEMBERS
 from api.state.pages import Page, contains
@@ -17,9 +18,10 @@ from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
 
 _COLUMNS = """c.id, COALESCE(i.name, c.issuer_name), COALESCE(t.name, c.team_name), COALESCE(u.name, c.owner_name),
-c.serial, c.issued_by, c.sha256, c.verified, c.subject, c.names, c.left_out, c.not_before, c.not_after, c.url, c.renewal_url,
+c.serial, c.issued_by, c.sha256, c.verified_by, c.subject, c.names, c.left_out, c.not_before, c.not_after, c.url, c.renewal_url,
 c.extra_addresses, c.note, c.tracked, c.registered_at,
-c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at"""
+c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at,
+CASE WHEN c.verified_by IS NOT NULL THEN i.ca_certificates END"""
 _TABLES = """certificates c LEFT JOIN issuers i ON i.id = c.issuer_id LEFT JOIN teams t ON t.id = c.team_id
 LEFT JOIN users u ON u.id = c.owner_id"""
 _MINE = f"(c.owner_id = ? OR c.team_id IN (SELECT team_id FROM {MEMBERS} WHERE user_id = ?))"
@@ -83,7 +85,7 @@ def list_certificates(reader: Reader, caller: Principal, query: Mapping[str, Any
     page = Page.of(query)
     instant, number = page.after_instant
     behind = Condition("c.not_after >= ? AND (c.not_after > ? OR c.id > ?)", (instant, instant, number))
-    conditions = [behind, *visible_to(caller), *_asked_for(query, now)]
+    conditions = [behind, *visible_to(caller), *_asked_for(reader, query, now)]
     rows = _rows(reader, _COLUMNS, conditions, "ORDER BY c.not_after, c.id LIMIT ?", page.limit + 1)
     return page.cut([_shown(row) for row in rows], lambda item: f"{item['notAfter']} {item['id']}")
 
@@ -106,7 +108,7 @@ def visible_to(caller: Principal) -> list[Condition]:
     return found
 
 
-def _asked_for(query: Mapping[str, Any], now: datetime) -> list[Condition]:
+def _asked_for(reader: Reader, query: Mapping[str, Any], now: datetime) -> list[Condition]:
     found = [
         Condition(text, (query[name], query[name]))
         for name, text in (("owner", _OWNER), ("team", _TEAM), ("issuer", _ISSUER))
@@ -121,7 +123,7 @@ def _asked_for(query: Mapping[str, Any], now: datetime) -> list[Condition]:
     if "sha256" in query:
         found.append(Condition("c.sha256 = ?", (query["sha256"].replace(":", "").lower(),)))
     if "verification" in query:
-        found.append(Condition(f"{'' if query['verification'] == 'verified' else 'NOT '}c.verified"))
+        found.append(_verified(reader, query["verification"] == "verified"))
     if "expiringWithin" in query:
         until = now + parse_duration(query["expiringWithin"])
         found.append(Condition("c.not_after > ? AND c.not_after <= ?", (instant_text(now), instant_text(until))))
@@ -139,14 +141,23 @@ _NAMES = (
 
 
 def _shown(row: Row) -> dict[str, Any]:
-    shown = dict(zip(_NAMES, row, strict=True))
+    *values, declared = row
+    shown = dict(zip(_NAMES, values, strict=True))
     for name in ("names", "leftOut", "extraAddresses"):
         shown[name] = orjson.loads(shown[name])
-    shown["verification"] = verification(shown["verification"])
+    shown["verification"] = verification(shown["verification"], declared)
     shown["tracked"] = bool(shown["tracked"])
     return shown
 
 
-def verification(verified: bool) -> str:
-    """The word for whether a certificate was verified when it was registered."""
-    return "verified" if verified else "unverified"
+def verification(by: str | None, declared: str | None) -> str:
+    """The word for whether the issuer still declares the CA certificate that verified a certificate."""
+    return "verified" if by is not None and declared is not None and by in fingerprints(declared) else "unverified"
+
+
+def _verified(reader: Reader, wanted: bool) -> Condition:
+    """The same as a condition."""
+    rows = reader.rows("SELECT id, ca_certificates FROM issuers WHERE ca_certificates <> '[]'")
+    pairs = ", ".join(f"({number}, '{each}')" for number, declared in rows for each in sorted(fingerprints(declared)))
+    is_verified = f"COALESCE((c.issuer_id, c.verified_by) IN (VALUES {pairs}), FALSE)" if pairs else "FALSE"
+    return Condition(f"{'' if wanted else 'NOT '}{is_verified}")

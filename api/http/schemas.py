@@ -205,7 +205,7 @@ _CERTIFICATE: dict[str, Schema] = {
     "verification": _one_of(
         "verified",
         "unverified",
-        description="Whether one of the CA certificates that the issuer declares signed it. Checked when it was registered.",
+        description="Whether a CA certificate that the issuer still declares verified it when it was registered, or last again.",
     ),
     "subject": {"type": "string"},
     "names": {**NAMES, "description": "Alternative names."},

@@ -67,13 +67,14 @@ class Certificates(Resource):
         status=201,
         repeat_status=200,
         response="Certificate",
-        errors=(404, 429),
+        errors=(404, 409, 429),
         max_body=MAX_REGISTRATION,
     )
     def on_post(self, call: Call) -> Any:
         """For the application that issued it, or its owner. The owner must be allowed to use the issuer through that team now.
-        If the issuer declares CA certificates, one of them must have signed it. Registering the same certificate for the same
-        issuer, team and owner again returns 200 and the entry; nobody is mailed twice.
+        If the issuer declares CA certificates, one of them must have signed it, or the first certificate of the chain that `pem`
+        holds as well. Registering the same certificate for the same issuer, team and owner again returns 200 and the entry, which
+        gets only what it lacks: that it is verified, and what it renews. Nobody is mailed twice.
         """
         number, is_new = self.service.register.register(call.authority, call.body)
         if not is_new:

@@ -25,7 +25,7 @@ def read_ca_certificate(text: str) -> Certificate:
         found = x509.load_pem_x509_certificate(text.encode())
         shown = found.subject.rfc4514_string()
         found.public_key()
-        may_sign = _may_sign(found)
+        may_sign = may_sign_others(found)
     except Exception:  # noqa: BLE001 - any error or warning of the parser is the fault of the bytes
         raise ValueError("this certificate cannot be read: it is damaged, or has a kind of key that is not supported") from None
     if not may_sign:
@@ -36,7 +36,7 @@ def read_ca_certificate(text: str) -> Certificate:
     return found
 
 
-def _may_sign(certificate: Certificate) -> bool:
+def may_sign_others(certificate: Certificate) -> bool:
     """Whether a certificate is a CA's (RFC 5280, sections 4.2.1.3 and 4.2.1.9), or an old root of X.509 version 1."""
     from cryptography import x509
 
@@ -51,16 +51,21 @@ def _may_sign(certificate: Certificate) -> bool:
         return missing.oid == x509.KeyUsage.oid
 
 
-def shown_ca_certificate(text: str) -> str:
-    """Return a CA certificate for people to recognise: its subject, end and fingerprint."""
+def fingerprint(certificate: Certificate) -> str:
+    """Return the SHA-256 of a certificate's DER, as hexadecimal digits."""
     from cryptography.hazmat.primitives.hashes import SHA256
 
+    return certificate.fingerprint(SHA256()).hex()
+
+
+def shown_ca_certificate(text: str) -> str:
+    """Return a CA certificate for people to recognise: its subject, end and fingerprint."""
     try:
         found = read_ca_certificate(text)
     except ValueError:
         return text
     subject = found.subject.rfc4514_string()
-    return f"{subject}, until {found.not_valid_after_utc:%Y-%m-%d}, sha256 {found.fingerprint(SHA256()).hex()}"
+    return f"{subject}, until {found.not_valid_after_utc:%Y-%m-%d}, sha256 {fingerprint(found)}"
 
 
 def has_expired(text: str, now: datetime) -> bool:

@@ -58,7 +58,7 @@ _CERTIFICATE = (
     Variable(
         "certificate.verification",
         "text",
-        "`verified` if one of the CA certificates that the issuer declares signed it, otherwise `unverified`",
+        "`verified` if one of the CA certificates that the issuer declares verified it, otherwise `unverified`",
         "verified",
     ),
     Variable("certificate.validFrom", "instant", "When the certificate becomes valid", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)),

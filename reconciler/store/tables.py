@@ -318,10 +318,11 @@ certificates = Table(
     Column("revoked_at", Instant),
     Column("issued_by", Text, nullable=False, server_default=""),  # the certificate's own issuer, as RFC 4514 writes it
     Column("left_out", Text, nullable=False, server_default="[]"),  # what could not be read of the PEM
-    _flag("verified"),  # against the CA certificates that the issuer declared then
+    Column("verified_by", String(64)),  # fingerprint of a declared CA certificate; verified while it is declared
     Column("next_reminder_at", Instant, index=True),  # when reminders must look at it; NULL: never again
     # not the serial number: anybody can make a certificate that has another's
     UniqueConstraint("sha256", "issuer_id", "team_id", "owner_id"),
+    sqlite_autoincrement=True,  # applications keep the number
 )
 RUNTIME_SWITCHES = ("directory", "administrator")
 """Who can disable an account besides Git, each by a column `disabled_by_…` of `account_states`."""
@@ -348,6 +349,7 @@ outbox = Table(
     Column("detail", Text, nullable=False, server_default="{}"),
     Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
     Index("ix_outbox_turns", "template", "next_attempt_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
+    sqlite_autoincrement=True,  # the audit log keeps the number
 )
 mail_quotas = Table(
     "mail_quotas",

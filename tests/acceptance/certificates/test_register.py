@@ -12,11 +12,14 @@ from cryptography import x509
 from issued import pem
 from register_world import DAY, RegisterWorld
 from scenario import issuer, team, user
+from sqlalchemy import select
 
 from api.app import create_app
 from api.authentication.authority import CallersAuthority, Terms
 from api.errors import Unauthenticated
+from api.outbox.claims import claim, current
 from api.service import Service
+from reconciler.store import tables
 
 
 def test_the_requester_registers_a_certificate(world: RegisterWorld) -> None:
@@ -53,6 +56,46 @@ def test_registering_again_changes_nothing_and_mails_nobody(world: RegisterWorld
     assert alice("POST", "/certificates", 200, json={**body, "note": "again"}) == first
     assert world.mails() == [("certificate-issued", "alice")]
     assert len(world.audit("certificate.register")) == 1
+
+
+def test_registering_again_records_a_renewal_that_is_missing(world: RegisterWorld) -> None:
+    old, other, bobs = world.register(), world.register(), world.register("bob", team="office")
+    body = world.body(owner="alice")
+    new = world.caller("alice")("POST", "/certificates", 201, json=body)["id"]
+    mails = world.mails()
+    for who in ("alice", "portal", "alice"):
+        assert world.caller(who)("POST", "/certificates", 200, json={**body, "renews": old})["renews"] == old
+    assert world.shown(old)["renewedAt"] is not None
+    assert world.caller("alice")("POST", "/certificates", 200, json={**body, "renews": other})["renews"] == old
+    assert world.shown(other)["renewedAt"] is None
+    (entry,) = world.audit("certificate.change")
+    assert (entry["actor"], entry["name"], entry["detail"]["renews"]) == ("alice", str(new), old)
+    assert world.mails() == mails
+    last = world.body()
+    number = world.caller("alice")("POST", "/certificates", 201, json=last)["id"]
+    world.caller("alice")("PATCH", f"/certificates/{other}", 200, json={"renews": number})
+    for renewed, code in ((bobs, 404), (999, 404), (number, 409), (other, 409)):
+        world.caller("alice")("POST", "/certificates", code, json={**last, "renews": renewed})
+    assert world.shown(number)["renews"] is None
+
+
+def test_no_number_is_given_twice(world: RegisterWorld) -> None:
+    world.register()
+    last = world.register()
+    message = claim(world.service.database, "example.org", datetime.now(UTC))
+    while message is not None and message.certificate_id != last:
+        message = claim(world.service.database, "example.org", datetime.now(UTC))
+    assert message is not None
+    with world.service.database.reading() as connection:
+        assert current(connection, message) == message
+    world.caller("root")("DELETE", f"/certificates/{last}", 204)
+    number = world.register()
+    assert number > last
+    with world.service.database.reading() as connection:
+        about = current(connection, message)
+        newer = connection.execute(select(tables.outbox.c.id).where(tables.outbox.c.certificate_id == number)).scalars().all()
+    assert (about.user_id, about.certificate_id) == (None, None)
+    assert newer and min(newer) > message.id
 
 
 def test_no_certificate_keeps_another_one_out_of_the_register(world: RegisterWorld) -> None:
@@ -395,10 +438,12 @@ def test_a_renewal_needs_the_right_to_change_the_old_certificate(world: Register
         assert answer.status_code == 403, answer.text
         assert answer.json["reason"] in ("denied", "may-not-decide-for")
     assert world.shown(old)["renewedAt"] is None
-    new = world.register("bob", issuer="vpn")
+    body = world.body(issuer="vpn")
+    new = world.caller("bob")("POST", "/certificates", 201, json=body)["id"]
     world.caller("bob")("PATCH", f"/certificates/{new}", 403, json={"renews": old})
+    world.caller("bob")("POST", "/certificates", 403, json={**body, "renews": old})
     assert world.shown(old)["renewedAt"] is None
-    registered = world.caller("portal")("POST", "/certificates", 201, json={**body, "owner": "alice"})
+    registered = world.caller("portal")("POST", "/certificates", 201, json={**body, "owner": "alice", "renews": old})
     assert world.shown(old)["renewedBy"] == registered["id"]
 
 

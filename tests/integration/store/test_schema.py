@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import threading
 from pathlib import Path
 
@@ -183,12 +186,12 @@ def test_certificates_and_their_mails_outlive_the_change_of_what_identifies_them
             )
         run_sql(database, "UPDATE certificates SET renews_id = 2 WHERE id = 1")
         upgrade(database)
-        columns = "id, renews_id, serial, pem, issued_by <> '', verified, next_reminder_at"
+        columns = "id, renews_id, serial, pem, issued_by <> '', verified_by, next_reminder_at"
         rows = query(database, f"SELECT {columns} FROM certificates ORDER BY id")
         assert [tuple(row) for row in rows] == [
-            (1, 2, "1", pem, True, False, None),
-            (2, None, "2", "damaged", False, False, None),
-            (3, None, "3", pem, True, False, None),
+            (1, 2, "1", pem, True, None, None),
+            (2, None, "2", "damaged", False, None, None),
+            (3, None, "3", pem, True, None, None),
         ]
         mails = query(database, "SELECT certificate_id, recipient FROM outbox ORDER BY certificate_id")
         assert [tuple(row) for row in mails] == [(number, "a@example.org") for number in (1, 2, 3)]
@@ -196,6 +199,39 @@ def test_certificates_and_their_mails_outlive_the_change_of_what_identifies_them
         run_sql(database, "DELETE FROM certificates WHERE id = 2")
         assert [tuple(row) for row in query(database, "SELECT renews_id FROM certificates ORDER BY id")] == [(None,), (None,)]
         assert len(query(database, "SELECT id FROM outbox")) == 2
+
+
+def test_verified_certificates_say_what_verified_them(database_url: str) -> None:
+    moment, later = "2026-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"
+    pem = (Path(__file__).parents[3] / "examples" / "certificate.pem").read_text()
+    with open_database(database_url) as database:
+        upgrade_to(database, "0014")
+        for number, declared in ((1, [pem]), (2, ["damaged", pem]), (3, ["damaged"]), (4, []), (5, [pem])):
+            written = json.dumps(declared)
+            run_sql(database, f"INSERT INTO issuers (id, name, ca_certificates) VALUES ({number}, 'tls{number}', '{written}')")
+            verified = ("true" if number < 5 else "false") if not database.is_sqlite else str(int(number < 5))
+            run_sql(
+                database,
+                "INSERT INTO certificates (id, issuer_id, issuer_name, team_name, owner_name, serial, sha256, subject,"
+                " not_before, not_after, pem, registered_at, verified) VALUES"
+                f" ({number}, {number}, 'tls', 'web', 'alice', '{number}', '{number}', 'CN=x',"
+                f" '{moment}', '{later}', '{pem}', '{moment}', {verified})",
+            )
+            run_sql(
+                database,
+                "INSERT INTO outbox (template, certificate_id, recipient, created_at)"
+                f" VALUES ('certificate-issued', {number}, 'a@example.org', '{moment}')",
+            )
+        upgrade(database)
+        sha256 = hashlib.sha256(base64.b64decode("".join(pem.splitlines()[1:-1]))).hexdigest()
+        rows = query(database, "SELECT id, verified_by FROM certificates ORDER BY id")
+        assert [tuple(row) for row in rows] == [(1, sha256), (2, sha256), (3, None), (4, None), (5, None)]
+        assert len(query(database, "SELECT id FROM outbox WHERE certificate_id IS NOT NULL")) == 5
+        if database.is_sqlite:
+            numbers = query(database, "SELECT name, seq FROM sqlite_sequence ORDER BY name")
+            assert [tuple(row) for row in numbers] == [("certificates", 5), ("outbox", 5)]
+            made = query(database, "SELECT sql FROM sqlite_master WHERE name = 'ix_outbox_waiting'")
+            assert "WHERE sent_at IS NULL AND ended_at IS NULL" in made[0][0]
 
 
 def test_mails_that_were_given_up_are_marked_in_a_column(database_url: str) -> None:

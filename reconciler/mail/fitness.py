@@ -7,33 +7,46 @@ not show what it does. What is rendered cannot hide anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from html import unescape
 from typing import Literal, NamedTuple
 
 from reconciler.mail.grammar import Field
 from reconciler.mail.links import Hosts, leads_elsewhere, links_elsewhere
-from reconciler.mail.markup import Hidden, Tag, parts_of, text_of
+from reconciler.mail.markup import Part, Style, Tag, Unclear, parts_of, text_of
 from reconciler.mail.rendering import Rendered
 
-_ACTIVE = {
-    *("applet", "base", "button", "embed", "form", "frame", "frameset", "iframe", "input", "link", "math", "noscript"),
-    *("object", "option", "script", "select", "svg", "template", "textarea"),
+_ELEMENTS = {
+    *("html", "head", "title", "meta", "style", "body", "a", "abbr", "address", "article", "aside", "b", "bdi", "bdo", "big"),
+    *("blockquote", "br", "center", "cite", "code", "dd", "del", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "font"),
+    *("footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i", "img", "ins", "kbd", "li", "main", "mark", "nav", "ol"),
+    *("p", "pre", "q", "s", "samp", "section", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "ul"),
+    *("var", "wbr", "table", "caption", "colgroup", "col", "thead", "tbody", "tfoot", "tr", "th", "td"),
 }
-"""Elements that fetch, send, run or change how the rest is read. Mail programs remove most of them, but not all do."""
-_FETCHING = {
-    *("action", "archive", "background", "cite", "classid", "codebase", "data", "dynsrc", "formaction", "href", "icon"),
-    *("imagesrcset", "longdesc", "lowsrc", "manifest", "ping", "poster", "profile", "src", "srcset", "usemap", "xlink:href"),
+"""Elements of mails. None of them runs, sends, or changes how the rest is read."""
+_ATTRIBUTES = {
+    *("abbr", "align", "alt", "aria-hidden", "aria-label", "bgcolor", "border", "cellpadding", "cellspacing", "charset", "class"),
+    *("color", "colspan", "content", "dir", "face", "headers", "height", "href", "hspace", "id", "lang", "name", "nowrap", "rel"),
+    *("role", "rowspan", "scope", "size", "span", "src", "start", "style", "summary", "target", "title", "type", "valign"),
+    *("vspace", "width", "xmlns"),
 }
-"""Attributes whose value is an address, which a mail program follows or fetches."""
-_HARMLESS = re.compile(r"(?:mailto:|tel:|cid:|#|data:image/(?:gif|jpeg|png);).*|", re.IGNORECASE)
-_IGNORED = re.compile(r"[\t\n\r]|^[\x00-\x20]+|[\x00-\x20]+$")
-"""What browsers ignore in an address (WHATWG URL, section 4.4)."""
+"""Attributes of mails. Only `href` and `src` are addresses, and only `style` is a style."""
+_ONLY = {"charset": "utf-8", "xmlns": "http://www.w3.org/1999/xhtml"}
+"""Attributes that can say only this."""
+_ROWS = {"table", "caption", "colgroup", "col", "thead", "tbody", "tfoot", "tr", "th", "td"}
+_CELLS = {"caption", "th", "td"}
+_HARMLESS = re.compile(
+    r"(?:(?:mailto|tel):[^\s<>\"'`\\]*|cid:[^\s<>\"'`\\]+|#[\w.-]*|data:image/(?:gif|jpeg|png);base64,[A-Za-z0-9+/]+=*)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""Addresses that lead to no host."""
+_REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#34|#39|#x27);)")
+"""An `&` that browsers may read differently in an attribute than in text (WHATWG HTML, section 13.2.5.73)."""
+_CALL = re.compile(r"(?<![\w-])(?:rgba?|hsla?|calc)\(|(?<=[ ])\([a-z-]+:[ ]?[a-z0-9.]+\)", re.IGNORECASE)
+"""The functions of styles that fetch nothing; and a condition of `@media`."""
 _BEFORE = re.compile(r"""(?:[^\W_]+[:=])?["'`(\[{«»„“”‘’‹›*]*""")
 _AFTER = re.compile(r"""["'`)\]}«»“”‘’‹›*]*[.,;:!?…]*["')\]}»”’]*""")
 """What may touch a password: no address can be made with it."""
-_BARE = re.compile(r"(?<![\w@./:-])(?:www\.|(?=[A-Za-z0-9.-]+/))((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})")
-"""An address without a scheme, which mail programs make a link of too."""
-_NAMESPACE = re.compile(r"xmlns(?::|$)")
 
 
 class Objection(NamedTuple):
@@ -54,14 +67,33 @@ def objections(mail: Rendered, hosts: Hosts, password: str | None = None) -> Ite
         mail = Rendered(*(part.replace(password, "***") for part in mail))  # no message may quote it, not even in part
     shown: dict[Field, str] = {"subject": mail.subject, "text": mail.text, "html": text_of(mail.html)}
     for field, text in shown.items():
-        yield from (_leads_to(field, link) for link in links_elsewhere(text, hosts))
-        if password is not None:
-            yield from (_leads_to(field, found[0]) for found in _BARE.finditer(text) if found[0].lower() not in hosts)
-    for part in parts_of(mail.html):
+        yield from (_leads_to(field, link) for link in links_elsewhere(text, hosts, names=password is not None))
+    yield from _about_page(parts_of(mail.html), hosts)
+
+
+def _about_page(parts: Iterable[Part], hosts: Hosts) -> Iterator[Objection]:
+    between = [False]
+    """For each table around a part: whether the part is in no cell of it, whence browsers move it before the table."""
+    for part in parts:
         if isinstance(part, Tag):
+            if between[-1] and part.name not in _ROWS:
+                yield _element(f"`<{part.name[:20]}>` is in a table, but in no cell of it")
             yield from _about_tag(part, hosts)
-        elif isinstance(part, Hidden) and part[:9].lower() != "<!doctype":
+            if part.name == "table":
+                if part.opens:
+                    between.append(True)
+                elif len(between) > 1:
+                    between.pop()
+            elif part.name in _ROWS and len(between) > 1:
+                between[-1] = not (part.opens and part.name in _CELLS)
+        elif isinstance(part, Unclear):
+            yield _element(
+                f"a mail can contain tags and text, in which `<` is `&lt;`, and nothing else such as `{part.split()[0]}`"
+            )
+        elif isinstance(part, Style):
             yield from _about_style(part, hosts)
+        elif between[-1] and not part.isspace():
+            yield _element("text is in a table, but in no cell of it")
 
 
 def _about_password(mail: Rendered, password: str) -> Iterator[Objection]:
@@ -99,24 +131,36 @@ def stands_alone(text: str, password: str) -> bool:
 
 
 def _about_tag(tag: Tag, hosts: Hosts) -> Iterator[Objection]:
-    if tag.name in _ACTIVE or (tag.name == "meta" and any(name == "http-equiv" for name, _ in tag.attributes)):
-        yield Objection("html", "element", f"a mail cannot contain `<{tag.name[:20]}>`")
-    for name, value in tag.attributes:
-        if name in _FETCHING:
-            address = _IGNORED.sub("", value)
-            if not _HARMLESS.fullmatch(address) and leads_elsewhere(address, hosts):
-                yield _leads_to("html", address[:60])
+    if tag.name not in _ELEMENTS:
+        yield _element(f"a mail cannot contain `<{tag.name[:20]}>`")
+    for name, written in tag.attributes:
+        value = unescape(written)
+        if name not in _ATTRIBUTES or value.lower() != _ONLY.get(name, value.lower()):
+            yield _element(f"a mail cannot contain the attribute `{name[:20]}`, or not with this value")
+        elif name in _ONLY:
+            continue
+        elif name in ("href", "src", "style") and _REFERENCE.search(written):
+            yield _element(f"in `{name}`, write `&` as `&amp;`, and nothing but quotes, `<` and `>` by name")
         elif name == "style":
             yield from _about_style(value, hosts)
-        elif not _NAMESPACE.match(name):
+        elif name in ("href", "src"):
+            address = value.strip(" \t\n")
+            if not _HARMLESS.fullmatch(address) and leads_elsewhere(address, hosts):
+                yield _leads_to("html", address[:60])
+        else:
             yield from (_leads_to("html", link) for link in links_elsewhere(value, hosts))
 
 
 def _about_style(text: str, hosts: Hosts) -> Iterator[Objection]:
-    """Judge what a mail program may read as a style, or, in a comment, as more of the page."""
+    """Judge a style: without escapes, it fetches something only by a function or an at-rule."""
     yield from (_leads_to("html", link) for link in links_elsewhere(text, hosts))
-    if re.search(r"(?<!:)//|\\[0-9A-Fa-f]|@import", text, re.IGNORECASE):
-        yield Objection("html", "link", "a style or a comment may fetch something from another host")
+    if "\\" in text or "(" in _CALL.sub("", text) or re.search(r"@(?!media[ ])", text, re.IGNORECASE):
+        message = "a style may fetch something: it can contain no backslash, no at-rule but `@media`, and no `url()`"
+        yield _element(message)
+
+
+def _element(message: str) -> Objection:
+    return Objection("html", "element", message)
 
 
 def _leads_to(field: Field, link: str) -> Objection:

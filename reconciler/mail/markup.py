@@ -8,14 +8,22 @@ from html import escape, unescape
 from typing import NamedTuple
 
 _LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
-_RAW = ("style", "script", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "svg", "math", "plaintext")
-"""Elements whose content is not text of the page, or follows other rules (which no mail needs)."""
-_SPACE = r" \t\n\f\r"
-_TAG_NAME = re.compile(rf"</?([A-Za-z][^{_SPACE}/>]*)")
-_VALUE = rf"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^{_SPACE}>]*)"""
-_ATTRIBUTE = re.compile(rf"[{_SPACE}/]*(?:(>)|(=?[^{_SPACE}/>=]*)(?:[{_SPACE}]*=[{_SPACE}]*({_VALUE}))?)")
+_SPACE = r"[ \t\n]"
+_QUOTED = r"""(?:"[^"<>]*"|'[^'<>]*')"""
+_VALUE = rf"(?:{_QUOTED}|[A-Za-z0-9#%._-]++(?!/))"
+_ATTRIBUTE = re.compile(rf"{_SPACE}+([A-Za-z][A-Za-z0-9:-]*)(?:{_SPACE}*={_SPACE}*({_VALUE}))?")
+_ATTRIBUTES = rf"((?:{_SPACE}++[A-Za-z][A-Za-z0-9:-]*(?:{_SPACE}*+={_SPACE}*+{_VALUE})?+)*+){_SPACE}*+"
+_PIECE = re.compile(
+    r"([^<]++)"
+    rf"|<(style|title){_ATTRIBUTES}>([^<]*+)</\2{_SPACE}*+>"  # browsers read no tags in them
+    rf"|<(?!(?:style|title)\b)([a-z][a-z0-9]*){_ATTRIBUTES}/?>"
+    rf"|</([a-z][a-z0-9]*){_SPACE}*+>"
+    rf"|<(!)doctype{_SPACE}+html(?:{_SPACE}+public(?:{_SPACE}+{_QUOTED}){{1,2}})?{_SPACE}*>"
+    r"|<",
+    re.IGNORECASE | re.ASCII,
+)
+"""A piece of a page: text, an element without tags in it, a tag, a doctype, or whatever else begins with `<`."""
 _WITHIN_A_LINE = {
-    *_RAW,
     *("a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark"),
     *("nobr", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"),
 }
@@ -55,84 +63,62 @@ def html_of(text: str) -> str:
 
 
 class Tag(NamedTuple):
-    """A tag of a page: its name in lower case, and its attributes with their values as a browser reads them."""
+    """A tag of a page: its name in lower case, and its attributes with their values as they are written."""
 
     name: str
     attributes: tuple[tuple[str, str], ...]
+    opens: bool
 
 
-class Hidden(str):
-    """A part of a page that is not its text: a comment, a style, a declaration."""
+class Style(str):
+    """What a `<style>` says."""
 
     __slots__ = ()
 
 
-def text_of(page: str) -> str:
-    """Return the text of a page that a reader sees, without tags, comments and styles.
+class Unclear(str):
+    """The beginning of the first thing that programs could read differently, so that nothing after it can be trusted."""
 
-    It reads tags as browsers do, so that it never takes an attribute for text. Where an element begins or ends a line, so does
-    the text. Its time is proportional to the page's length.
+    __slots__ = ()
+
+
+Part = Tag | Style | Unclear | str
+
+
+def text_of(page: str) -> str:
+    """Return the text of a page that a reader sees, without tags and styles.
+
+    Where an element begins or ends a line, so does the text. Its time is proportional to the page's length.
     """
     return "".join(_text(part) for part in parts_of(page))
 
 
-def _text(part: Tag | Hidden | str) -> str:
+def _text(part: Part) -> str:
     if isinstance(part, Tag):
         return "" if part.name in _WITHIN_A_LINE else "\n"
-    return "" if isinstance(part, Hidden) else unescape(part)
+    return "" if isinstance(part, Style | Unclear) else unescape(part)
 
 
-def parts_of(page: str) -> Iterator[Tag | Hidden | str]:
-    """Yield the parts of a page: its tags, what is hidden, and its text as it is written."""
-    at = 0
-    while at < len(page):
-        mark = page.find("<", at)
-        if mark < 0:
-            yield page[at:]
-            return
-        yield page[at:mark]
-        name = _TAG_NAME.match(page, mark)
-        if name is not None:
-            tag, at = _tag(page, name)
-            yield tag
-            if tag.name in _RAW and name[0][1] != "/":
-                closing = re.compile(rf"</{re.escape(tag.name)}(?=[{_SPACE}/>])", re.IGNORECASE).search(page, at)
-                end = len(page) if closing is None else closing.start()
-                yield Hidden(page[at:end])
-                at = end
-        elif page.startswith("<![CDATA[", mark):
-            yield Hidden(page[mark:])
-            return  # programs disagree whether this is text or tags, so trust nothing after it
-        elif page.startswith("<!--", mark):
-            at = _after(page, "-->", mark + 2)
-            yield Hidden(page[mark:at])
-        elif page.startswith(("<!", "<?", "</"), mark):
-            at = _after(page, ">", mark)
-            yield Hidden(page[mark:at])
-        else:
-            yield "<"
-            at = mark + 1
+def parts_of(page: str) -> Iterator[Part]:
+    """Yield the parts of a page: its tags, styles, and its text as it is written. The title is left out.
 
-
-def _tag(page: str, name: re.Match[str]) -> tuple[Tag, int]:
-    """Return the tag that begins with a name, and where it ends. A tag that does not end holds all that follows."""
-    attributes: list[tuple[str, str]] = []
-    at = name.end()
-    while at < len(page):
-        attribute = _ATTRIBUTE.match(page, at)
-        assert attribute is not None
-        at = max(attribute.end(), at + 1)
-        if attribute[1]:
-            break
-        attributes.append((attribute[2].lower(), unescape(_unquoted(attribute[3] or ""))))
-    return Tag(name[1].lower(), tuple(attributes)), at
+    It reads only what every program reads alike: whole tags without `<` and `>` in their values, and a doctype, but no comments
+    or anything else that begins with `<`. After the first other thing, it only guesses.
+    """
+    is_clear = True
+    for found in _PIECE.finditer(page):
+        text, literal, attributes, content, opened, more, closed, doctype = found.groups()
+        if text:
+            yield text
+        elif literal or opened or closed:
+            values = tuple((name.lower(), _unquoted(value)) for name, value in _ATTRIBUTE.findall(attributes or more or ""))
+            yield Tag((literal or opened or closed).lower(), values, opens=not closed)
+            if literal and literal.lower() == "style":
+                yield Style(content)
+        elif not doctype and is_clear:
+            yield Unclear(page[found.start() : found.start() + 20])
+            is_clear = False
 
 
 def _unquoted(value: str) -> str:
-    quote = value[:1]
-    return value[1:].removesuffix(quote) if quote in ("'", '"') and quote else value
-
-
-def _after(page: str, mark: str, start: int) -> int:
-    found = page.find(mark, start)
-    return len(page) if found < 0 else found + len(mark)
+    return value[1:-1] if value[:1] in ("'", '"') else value

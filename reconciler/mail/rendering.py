@@ -24,7 +24,6 @@ LONGEST_PART = 1_048_576
 _WORK = 8_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAK = re.compile(r"\s+")
-_LINK = re.compile(r"https?://[^\s<>\"'`\\]+", re.IGNORECASE)
 
 
 class Rendered(NamedTuple):
@@ -140,12 +139,11 @@ def _values(name: str, variables: Mapping[str, Any], hosts: Hosts) -> dict[str, 
         except KeyError:
             raise ValueError(f"the variable `{variable.name}` of mail `{name}` is missing") from None
         if variable.type == "link":
-            is_link = isinstance(value, str) and _LINK.fullmatch(value) is not None and not leads_elsewhere(value, hosts)
-            value = value if is_link else None
+            value = value if isinstance(value, str) and not leads_elsewhere(value, hosts) else None
         elif variable.type == "text" and value is not None:
-            value = inert(_harmless(str(value), lines=variable.lines), hosts)
+            value = inert(_harmless(str(value), lines=variable.lines), hosts, names=variable.unchecked)
         elif variable.type == "list":
-            value = tuple(inert(_harmless(str(item)), hosts) for item in value)
+            value = tuple(inert(_harmless(str(item)), hosts, names=variable.unchecked) for item in value)
         (found.setdefault(group, {}) if group else found)[part] = value
     return found
 

@@ -16,6 +16,7 @@ class Variable(NamedTuple):
     """One variable, named `group.part` or just `name`.
 
     `optional`: it may be None, for example if a person has no full name. `lines`: it is text that may have several lines.
+    `unchecked`: somebody's own words, for others, which nobody has checked.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Variable(NamedTuple):
     sample: Any
     optional: bool = False
     lines: bool = False
+    unchecked: bool = False
 
 
 _PEM = """\
@@ -88,6 +90,7 @@ _CERTIFICATE = (
         "list",
         "Both of these as text, also if the issuer does not declare their host; then they cannot be clicked",
         ("https://ca.example.org/certificates/4711", "https://ca.example.org/certificates/4711/renew"),
+        unchecked=True,
     ),
     Variable("certificate.describedBy", "text", "The account that wrote the links and the note", "portal"),
     Variable(
@@ -97,13 +100,14 @@ _CERTIFICATE = (
         "Ordered for the winter sale",
         optional=True,
         lines=True,
+        unchecked=True,
     ),
     Variable("certificate.pem", "text", "The certificate in PEM format", _PEM, lines=True),
     _URL,
 )
 _ANY_TOKEN = (
     *_USER,
-    Variable("token.name", "text", "The API token's name", "renewals on web-7"),
+    Variable("token.name", "text", "The API token's name", "renewals on web-7", unchecked=True),
     Variable("token.id", "text", "The token's ID, as in lists and the audit log; it opens nothing", "5f0c9d2b7a6e4c11"),
     Variable("token.expires", "instant", "When the token expires", datetime(2027, 2, 23, 8, 0, tzinfo=UTC)),
 )

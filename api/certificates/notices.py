@@ -108,8 +108,8 @@ def put(
     concerned: Iterable[tuple[Concerned, Mapping[str, Any]]],
     always: Iterable[str],
     now: datetime,
-) -> int:
-    """Put messages about certificates, each with its detail, into the outbox; how many."""
+) -> list[NewMessage]:
+    """Put messages about certificates, each with its detail, into the outbox; returns them."""
     administrators, always = Administrators(connection, now), tuple(always)
     messages: list[NewMessage] = []
     for certificate, detail in concerned:
@@ -118,7 +118,8 @@ def put(
         told = recipients(owner, in_place, orjson.loads(certificate.extra_addresses), always)
         text = orjson.dumps(detail).decode()
         messages += [NewMessage(template, each.user_id, certificate.id, each.address, text) for each in told]
-    return queue.put(connection, messages, now)
+    queue.put(connection, messages, now)
+    return messages
 
 
 def withdraw(connection: Connection, certificate_id: int, before: Iterable[str], after: Iterable[str], now: datetime) -> None:

@@ -22,6 +22,7 @@ from api.certificates.search import Standing
 from api.certificates.verification import verify
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound
+from api.outbox.queue import NewMessage
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from reconciler.access.mails import CERTIFICATE_ISSUED
@@ -81,10 +82,12 @@ class Register:
             if renewed is not None:
                 _mark_renewed(connection, renewed, now)
             addresses = request.get("extraAddresses", ())
-            _admit_mails(connection, principal, addresses, len(addresses) + (owner != principal.name), place.team_id)
-            mails = _tell(connection, principal, number, certificate, now)
+            _check_addresses(connection, principal, addresses)
+            told = _tell(connection, principal, number, certificate, now)
+            others = sum(each.user_id != principal.account.id for each in told)
+            _count(connection, principal, max(others, len(addresses) + (owner != principal.name)), place.team_id)
             detail = {"serial": certificate.serial, "sha256": certificate.sha256, "verified": verified_by is not None}
-            detail |= {"issuer": request["issuer"], "team": request["team"], "owner": owner, "mails": mails}
+            detail |= {"issuer": request["issuer"], "team": request["team"], "owner": owner, "mails": len(told)}
             detail |= {} if renewed is None else {"renews": renewed}
             act.record(_event("register", number, detail))
         return number, True
@@ -105,7 +108,8 @@ class Register:
             if "extraAddresses" in changed:
                 known = set(map(folded, before["extraAddresses"]))
                 added = [each for each in changed["extraAddresses"] if folded(each) not in known]
-                _admit_mails(connection, principal, added, len(added), standing.team_id)
+                _check_addresses(connection, principal, added)
+                _count(connection, principal, len(added), standing.team_id)
             values = {_COLUMNS[name]: value for name, value in changed.items() if name in _COLUMNS}
             if "extra_addresses" in values:
                 told = (*values["extra_addresses"], *principal.access.policies.mail.always_send_to)
@@ -219,12 +223,15 @@ def _mark_renewed(connection: Connection, number: int, now: datetime) -> None:
     connection.execute(tables.certificates.update().where(still).values(renewed_at=now))
 
 
-def _admit_mails(connection: Connection, caller: Principal, addresses: Iterable[str], mails: int, team_id: int | None) -> None:
-    """Check that new addresses may be mailed to, and count the mails. Raises Forbidden or QuotaExceeded."""
-    policy = caller.access.policies.mail
-    for domain in {domain_of(each): each for each in addresses}.items():
-        _check_domain(connection, *domain, policy.permitted_domains)
-    quotas.spend(connection, caller.account.id, team_id, mails, policy, caller.now)
+def _check_addresses(connection: Connection, caller: Principal, addresses: Iterable[str]) -> None:
+    """Check that new addresses may be mailed to. Raises Forbidden."""
+    for domain, address in {domain_of(each): each for each in addresses}.items():
+        _check_domain(connection, domain, address, caller.access.policies.mail.permitted_domains)
+
+
+def _count(connection: Connection, caller: Principal, mails: int, team_id: int | None) -> None:
+    """Count mails that the caller causes to others. Raises QuotaExceeded."""
+    quotas.spend(connection, caller.account.id, team_id, mails, caller.access.policies.mail, caller.now)
 
 
 def _check_domain(connection: Connection, domain: str, address: str, permitted: frozenset[str] | None) -> None:
@@ -288,13 +295,13 @@ def _values(
     }
 
 
-def _tell(connection: Connection, caller: Principal, number: int, certificate: Certificate, now: datetime) -> int:
-    """Mail that a certificate was issued, unless it has already expired; returns the number of mails."""
+def _tell(connection: Connection, caller: Principal, number: int, certificate: Certificate, now: datetime) -> list[NewMessage]:
+    """Mail that a certificate was issued, unless it has already expired; returns the mails."""
     policy = caller.access.policies.mail
     query = select(*CONCERNED, tables.teams.c.suppress_issued_emails).select_from(JOINED).where(_certificates.id == number)
     *concerned, suppressed = connection.execute(query).one()
     if suppressed or not policy.on_issue or certificate.not_after <= now:
-        return 0
+        return []
     return put(connection, CERTIFICATE_ISSUED, [(Concerned(*concerned), {})], policy.always_send_to, now)
 
 

@@ -140,7 +140,7 @@ def _remind(connection: Connection, rows: Sequence[Row[Any]], policy: MailPolicy
     if moved:
         here = _certificates.id == bindparam("number")
         connection.execute(tables.certificates.update().where(here).values(next_reminder_at=bindparam("next")), moved)
-    mails = put(connection, CERTIFICATE_EXPIRING, due, policy.always_send_to, now)
+    mails = len(put(connection, CERTIFICATE_EXPIRING, due, policy.always_send_to, now))
     if due:
         made = Event("certificate.remind", "Certificate", "", {"certificates": len(due), "mails": mails})
         append(connection, [made], at=now, actor="accord-api")

@@ -72,6 +72,30 @@ def test_an_account_and_a_team_can_cause_only_so_many_mails(world: RegisterWorld
     assert world.caller("bob")("POST", "/certificates", 201, json=world.body(team="more", extraAddresses=addresses[:1]))
 
 
+def test_whatever_a_registration_causes_counts_but_the_callers_own_mail(world: RegisterWorld) -> None:
+    world.settings(accountMailsPerHour=4, alwaysSendTo=["pki@example.org", "ca@example.org", "ALICE@example.org"])
+    assert [len(world.mails(world.register())) for _ in range(2)] == [3, 3]
+    before = world.mails()
+    world.caller("alice")("POST", "/certificates", 429, json=world.body())
+    assert world.mails() == before
+
+
+def test_mails_to_administrators_in_place_of_an_owner_count(world: RegisterWorld) -> None:
+    world.apply({"teams/admins.yaml": team("admins", administrator=True, members=["root", "bob"])})
+    world.settings(accountMailsPerHour=1)
+    world.execute("UPDATE users SET email = '' WHERE name = 'alice'")
+    assert world.mails(world.register()) == [("certificate-issued", "bob")]
+    world.caller("alice")("POST", "/certificates", 429, json=world.body())
+
+
+def test_new_addresses_count_even_if_no_mail_goes_out_at_once(world: RegisterWorld) -> None:
+    world.settings(accountMailsPerHour=3, onIssue=False, alwaysSendTo=["pki@example.org"])
+    world.register(extraAddresses=["a@example.org", "b@example.org"])
+    world.register()
+    world.caller("alice")("POST", "/certificates", 429, json=world.body(extraAddresses=["a@example.org", "b@example.org"]))
+    assert world.mails() == []
+
+
 def test_a_quota_is_whole_again_after_its_time_and_forgotten_later(world: RegisterWorld) -> None:
     now = datetime(2099, 1, 1, tzinfo=UTC)
     policy = world.service.keeper.now().policies.mail._replace(account_per_hour=2, account_per_day=3)

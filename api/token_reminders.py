@@ -1,18 +1,20 @@
 """Reminders before API tokens expire: to their account, and of an application's token also to the people in its teams.
 
 Each is made once, however many processes look and whenever they do: the token keeps for how many days its last reminder was due.
+One mail lists all tokens of an account that are due within a day, so that nobody gets a mail for each of many.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, and_, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, delete, exists, func, literal_column, or_, select, union
 
 from api.background import Periodic
 from api.certificates.notices import Administrators
@@ -26,15 +28,21 @@ from api.outbox.queue import NewMessage
 from api.state.accounts import DISABLED, WITH_STATES, members
 from api.state.policies import read_policies
 from reconciler.access.mails import TOKEN_EXPIRING
+from reconciler.mail.filters import shown
 from reconciler.store import tables
 from reconciler.store.audit import Event, append
 from reconciler.store.engine import Connection, Database
+from reconciler.store.tables import instant_text
 
 EVERY = 60.0
 SPREAD = 5.0
 """Seconds from one look to the next, and the most that chance adds."""
 AT_ONCE = 1_000
-"""Tokens in one transaction: other writers wait for it."""
+"""Due tokens in one transaction, apart from others of their accounts: other writers wait for it."""
+AHEAD = timedelta(days=1)
+"""How much earlier a token is told of together with another one, and for how long its account is then left alone."""
+MOST_LISTED = 100
+"""Tokens that a mail lists by name, besides the first."""
 SOON = timedelta(days=14)
 """Tokens that end within this time count for the metrics."""
 _SHARE = 2
@@ -73,22 +81,37 @@ def remind(database: Database, now: datetime) -> int:
             mails += 0 if due is None else _remind(connection, *due, now)
 
 
-def _due(connection: Connection, now: datetime) -> tuple[int, Sequence[Any]] | None:
-    """Some tokens whose reminders are due, the nearest first, with the days of that; None if there are no more."""
+def _due(connection: Connection, now: datetime) -> tuple[int, set[int]] | None:
+    """Some accounts with tokens whose reminders are due, with the days of that; None if there are no more."""
     stored = connection.execute(select(tables.settings.c.policies).where(tables.settings.c.name == "default")).scalar()
     for days in read_policies(stored).token_reminders:
-        is_new = or_(_tokens.reminded_days.is_(None), _tokens.reminded_days > days)
         query = (
-            select(_tokens.id, _tokens.accessor, _tokens.created_at, _tokens.expires_at, _users.id.label("user_id"), _users.type)
+            select(_users.id)
             .select_from(_WITH_ACCOUNTS)
-            .where(_expiring(now, timedelta(days=days)), is_new)
+            .where(_new(now, days, timedelta(days=days)), ~_told_lately(days, now))
             .order_by(_tokens.expires_at)
             .limit(AT_ONCE)
         )
-        rows = connection.execute(query).all()
-        if rows:
-            return days, rows
+        accounts = set(connection.execute(query).scalars())
+        if accounts:
+            return days, accounts
     return None
+
+
+def _new(now: datetime, days: int, within: timedelta) -> ColumnElement[bool]:
+    """Whether a token will end within some time, and nobody was told so some days before."""
+    return and_(_expiring(now, within), or_(_tokens.reminded_days.is_(None), _tokens.reminded_days > days))
+
+
+def _told_lately(days: int, now: datetime) -> ColumnElement[bool]:
+    quotas = tables.mail_quotas.c
+    mine = quotas.holder == cast(_users.id, String) + _holder("", days)
+    return exists().where(mine, quotas.period == "day", quotas.began_at > now - AHEAD, quotas.began_at <= now)
+
+
+def _holder(account: int | str, days: int) -> str:
+    """What counts the mails about the tokens of an account, some days before they end: one a day."""
+    return f"{account} tokens in {days}"
 
 
 def _expiring(now: datetime, within: timedelta) -> ColumnElement[bool]:
@@ -97,31 +120,63 @@ def _expiring(now: datetime, within: timedelta) -> ColumnElement[bool]:
     return and_(alive, _tokens.expires_at > now, _tokens.expires_at <= now + within, ~DISABLED, ~_HAS_SUCCESSOR)
 
 
-def _remind(connection: Connection, days: int, rows: Sequence[Any], now: datetime) -> int:
-    connection.execute(tables.tokens.update().where(_tokens.id.in_([row.id for row in rows])).values(reminded_days=days))
-    told = [row for row in rows if row.expires_at - row.created_at >= _SHARE * timedelta(days=days)]
-    administrators, messages = Administrators(connection, now), list[NewMessage]()
-    for row in told:
-        people = _people(connection, row, now)
-        detail = orjson.dumps({"token": row.accessor, "days": days}).decode()
-        chosen = recipients(None, people or administrators.of(None), (), ())
-        messages += [NewMessage(TOKEN_EXPIRING, each.user_id, detail=detail) for each in chosen]
+def _remind(connection: Connection, days: int, accounts: Collection[int], now: datetime) -> int:
+    within = timedelta(days=days)
+    new = and_(_new(now, days, within + AHEAD), _users.id.in_(accounts))
+    query = select(_tokens.id, _tokens.created_at, _tokens.expires_at, _users.id.label("user_id")).select_from(_WITH_ACCOUNTS)
+    rows = connection.execute(query.where(new).order_by(_tokens.expires_at)).all()
+    ids = select(_tokens.id).select_from(_WITH_ACCOUNTS).where(new)
+    connection.execute(tables.tokens.update().where(_tokens.id.in_(ids)).values(reminded_days=days))
+    told: dict[int, list[datetime]] = defaultdict(list)
+    for row in rows:
+        if row.expires_at - row.created_at >= _SHARE * within:
+            told[row.user_id].append(row.expires_at)
+    if not told:
+        return 0
+    messages = _messages(connection, told, days, now)
     mails = queue.put(connection, messages, now)
-    if told:
-        event = Event("token.remind", "User", "", {"tokens": len(told), "mails": mails})
-        append(connection, [event], at=now, actor="accord-api")
+    holders = [_holder(account, days) for account in told]
+    connection.execute(delete(tables.mail_quotas).where(tables.mail_quotas.c.holder.in_(holders)))
+    counts = [{"holder": each, "period": "day", "began_at": now, "used": 1} for each in holders]
+    connection.execute(tables.mail_quotas.insert(), counts)
+    event = Event("token.remind", "User", "", {"tokens": sum(map(len, told.values())), "mails": mails})
+    append(connection, [event], at=now, actor="accord-api")
     return mails
 
 
-def _people(connection: Connection, token: Any, now: datetime) -> list[Person]:
-    """Who is told of a token: its account, and of an application the people in its teams, if they have addresses."""
-    told: ColumnElement[bool] = _users.id == token.user_id
-    if token.type == "application":
-        in_team = members(now).c
-        teams = select(in_team.team_id).where(in_team.user_id == token.user_id)
-        told |= (_users.type == "person") & _users.id.in_(select(in_team.user_id).where(in_team.team_id.in_(teams)))
-    query = select(_users.id, _users.email).select_from(WITH_STATES).where(told, ~DISABLED, _users.email != "")
-    return [Person(*row) for row in connection.execute(query.order_by(_users.id))]
+def _messages(connection: Connection, told: Mapping[int, Sequence[datetime]], days: int, now: datetime) -> list[NewMessage]:
+    """The mails about the tokens of some accounts, whose ends are given in order."""
+    administrators, people, messages = Administrators(connection, now), _people(connection, told, now), list[NewMessage]()
+    for account, ends in told.items():
+        detail = {"account": account, "from": instant_text(ends[0]), "to": instant_text(ends[-1]), "days": days}
+        chosen = recipients(None, people.get(account) or administrators.of(None), (), ())
+        messages += [NewMessage(TOKEN_EXPIRING, each.user_id, detail=orjson.dumps(detail).decode()) for each in chosen]
+    return messages
+
+
+def _people(connection: Connection, accounts: Collection[int], now: datetime) -> dict[int, list[Person]]:
+    """Who is told of accounts' tokens: the account, and of an application the people in its teams, if they have addresses."""
+    mine, theirs, colleagues = members(now).alias("mine"), members(now).alias("theirs"), tables.users.alias("colleagues")
+    own = select(_users.id.label("account"), _users.id.label("person")).where(_users.id.in_(accounts))
+    in_teams = (
+        select(_users.id, colleagues.c.id)
+        .select_from(tables.users)
+        .join(mine, mine.c.user_id == _users.id)
+        .join(theirs, theirs.c.team_id == mine.c.team_id)
+        .join(colleagues, colleagues.c.id == theirs.c.user_id)
+        .where(_users.id.in_(accounts), _users.type == "application", colleagues.c.type == "person")
+    )
+    pairs = union(own, in_teams).subquery("pairs")
+    query = (
+        select(pairs.c.account, _users.id, _users.email)
+        .select_from(WITH_STATES.join(pairs, pairs.c.person == _users.id))
+        .where(~DISABLED, _users.email != "")
+        .order_by(_users.id)
+    )
+    found: dict[int, list[Person]] = defaultdict(list)
+    for account, *person in connection.execute(query):
+        found[account].append(Person(*person))
+    return found
 
 
 class Soon(NamedTuple):
@@ -160,12 +215,13 @@ class TokenNotices:
     """Mails about tokens that expire, for the sender."""
 
     def gather(self, connection: Connection, message: Claimed, now: datetime) -> Material:
-        """What a message says about its token, and to whom. Raises Unsendable or StoreError."""
-        token = connection.execute(_TOKEN.where(_tokens.accessor == orjson.loads(message.detail)["token"])).first()
-        if token is None or token.revoked_at is not None:
-            raise Unsendable(Ending("the token was revoked", Outcome.UNWANTED))
-        if token.has_successor:
-            raise Unsendable(Ending("the token has a successor", Outcome.UNWANTED))
+        """What a message says about tokens, and to whom. Raises Unsendable or StoreError."""
+        tokens = connection.execute(_TOKENS.where(_concerned(orjson.loads(message.detail))).order_by(_tokens.expires_at)).all()
+        usable = [each for each in tokens if each.revoked_at is None and not each.has_successor]
+        if not usable:
+            why = "the token has a successor" if any(each.revoked_at is None for each in tokens) else "the token was revoked"
+            raise Unsendable(Ending(why, Outcome.UNWANTED))
+        token, *others = usable
         told = _users.id == message.user_id
         query = select(_users.name, _users.full_name, _users.email).select_from(WITH_STATES).where(told, ~DISABLED)
         account = connection.execute(query).first()
@@ -174,11 +230,12 @@ class TokenNotices:
         variables = {
             "user": user_variables(token.account, token.full_name, token.email),
             "token": {
-                "name": token.name,
+                "name": f"{token.name} and {len(others)} more" if others else token.name,
                 "id": token.accessor,
                 "expires": token.expires_at,
                 "daysToExpiry": (token.expires_at - now) // timedelta(days=1),
                 "lastUsed": token.last_used_at,
+                "others": _listed(others),
             },
         }
         return Material(account.email, account.full_name or account.name, variables)
@@ -186,6 +243,20 @@ class TokenNotices:
     def tell_others(self, message: Claimed) -> Effect:
         """Administrators, if nobody else is reached."""
         return partial(_tell_administrators, message=message)
+
+
+def _concerned(detail: Mapping[str, Any]) -> ColumnElement[bool]:
+    """The tokens that a message is about."""
+    if "token" in detail:  # of a version that made a message for each token
+        return and_(_tokens.accessor == detail["token"])
+    ends = _tokens.expires_at.between(datetime.fromisoformat(detail["from"]), datetime.fromisoformat(detail["to"]))
+    return and_(_users.id == detail["account"], _tokens.kind == "token", ends)
+
+
+def _listed(tokens: Sequence[Any]) -> list[str]:
+    """Tokens in words: their names, IDs and ends. Those that are too many are counted."""
+    listed = [f"{each.name} ({each.accessor}), {shown(each.expires_at)}" for each in tokens[:MOST_LISTED]]
+    return listed + ([f"{len(tokens) - MOST_LISTED} more"] if len(tokens) > MOST_LISTED else [])
 
 
 def _tell_administrators(connection: Connection, now: datetime, *, message: Claimed) -> None:
@@ -200,7 +271,7 @@ def _tell_administrators(connection: Connection, now: datetime, *, message: Clai
     queue.put(connection, [NewMessage(TOKEN_EXPIRING, each.user_id, detail=message.detail) for each in chosen], now)
 
 
-_TOKEN = select(
+_TOKENS = select(
     _tokens.accessor,
     _tokens.name,
     _tokens.expires_at,

@@ -162,14 +162,22 @@ def _certificate(name: str, subject: str, what: str, text_end: str, html_end: st
     )
 
 
-def _notice(name: str, subject: str, to: str, what: str, rows: Iterable[tuple[str, str, str]], instead: str) -> EmailTemplate:
-    """Return a mail about what happened to an account, and what to do."""
+def _notice(
+    name: str,
+    subject: str,
+    to: str,
+    what: str,
+    rows: Iterable[tuple[str, str, str]],
+    instead: str,
+    more: tuple[Iterable[str], Iterable[str]] = ((), ()),
+) -> EmailTemplate:
+    """Return a mail about what happened to an account, and what to do; `more` is text and HTML that follows."""
     text, html = _rows(rows)
     return EmailTemplate(
         name,
         subject,
-        "\n".join((f"{to},", "", what, "", *text, "", instead, "")),
-        _page(_paragraph(f"{to},"), _paragraph(what), _table(*html), _paragraph(instead)),
+        "\n".join((f"{to},", "", what, "", *text, "", instead, *more[0], "")),
+        _page(_paragraph(f"{to},"), _paragraph(what), _table(*html), _paragraph(instead), *more[1]),
     )
 
 
@@ -177,7 +185,7 @@ def _token() -> EmailTemplate:
     """Return the mail about an API token that expires."""
     expires = _expires("token.daysToExpiry")
     rows = (
-        ("Account", "{{ user.name }}{% if user.fullName %}, {{ user.fullName }}{% endif %}", ""),
+        ("Account", "{{ user.name }}{{ ', ' if user.fullName else '' }}{{ user.fullName or '' }}", ""),
         ("Token", "{{ token.name }}", ""),
         ("ID", "{{ token.id }}", ""),
         ("Expires", "{{ token.expires }}", ""),
@@ -185,9 +193,12 @@ def _token() -> EmailTemplate:
     )
     what = f"an API token {expires}. What uses it stops working then."
     instead = "Mint another one before that, and put it in the place of this one,\nunless it is no longer in use."
-    return _notice(
-        TOKEN_EXPIRING, f"API token of {{{{ user.name }}}} {expires}: {{{{ token.name }}}}", "Hello", what, rows, instead
-    )
+    others = "These tokens of the account expire soon as well:"
+    text_others = ("{% if token.others %}", "", others, "", "{% for other in token.others %}", "    {{ other }}")
+    html_others = ("{% if token.others %}", _paragraph(others), "<ul>", "{% for other in token.others %}", "<li>{{ other }}</li>")
+    subject = f"API token of {{{{ user.name }}}} {expires}: {{{{ token.name }}}}"
+    more = (*text_others, "{% endfor %}", "{% endif %}"), (*html_others, "{% endfor %}", "</ul>", "{% endif %}")
+    return _notice(TOKEN_EXPIRING, subject, "Hello", what, rows, instead, more)
 
 
 def _minted() -> EmailTemplate:

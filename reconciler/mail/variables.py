@@ -119,6 +119,13 @@ _TOKEN = (
     Variable(
         "token.lastUsed", "instant", "When it was last used, if ever", datetime(2026, 11, 25, 8, 0, tzinfo=UTC), optional=True
     ),
+    Variable(
+        "token.others",
+        "list",
+        "Other tokens of the account that expire about then, in words. If there are any, `token.name` ends with their number",
+        ("renewals on web-8 (9a1e77c04d2b6f38), 24 February 2027, 08:00 UTC",),
+        unchecked=True,
+    ),
     _URL,
 )
 _MINTED = (*_ANY_TOKEN, Variable("token.mintedBy", "text", "The administrator who minted it", "carol"), _URL)

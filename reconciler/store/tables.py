@@ -354,7 +354,7 @@ outbox = Table(
 mail_quotas = Table(
     "mail_quotas",
     metadata,
-    Column("holder", String(32), primary_key=True),  # an account or a team, by its ID
+    Column("holder", String(32), primary_key=True),  # an account, a team, or what reminds of an account's tokens, by its ID
     Column("period", String(4), primary_key=True),  # hour or day
     Column("began_at", Instant, nullable=False),
     Column("used", Integer, nullable=False),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mail_world import MailWorld, in_maildir
 from scenario import resource, team, user
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from api import token_reminders
 from api.outbox.claims import claim, end
@@ -130,7 +130,65 @@ def test_many_tokens_are_told_of_in_pieces_and_by_many_processes_once(world: Mai
     made = max(minted(world, name) for name in ("alice", "bob") for _ in range(10))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: remind(world.service.database, made + 80 * DAY), range(4)))
-    assert sorted(told(world)) == [("alice", 14)] * 10 + [("bob", 14)] * 10
+    assert sorted(told(world)) == [("alice", 14), ("bob", 14)]
+
+
+def test_one_mail_a_day_lists_all_tokens_of_an_account_that_are_due_within_it(world: MailWorld) -> None:
+    ends = [world.mint("portal", lives=(89 + number / 20) * DAY, name=f"job-{number:02}").expires_at for number in range(20)]
+    everybody = [("alice", 14), ("bob", 14), ("portal", 14)]
+    assert at(world, ends[0] - 14 * DAY - SECOND) == []
+    assert at(world, ends[0] - 14 * DAY) == everybody
+    assert at(world, ends[-1] - 14 * DAY) == []
+    assert [entry["detail"] for entry in world.audit("token.remind")] == [{"tokens": 20, "mails": 3}]
+    world.execute("UPDATE tokens SET revoked_at = created_at WHERE name = 'job-01'")
+    world.deliver(world.mail_settings())
+    mail, *_ = in_maildir(world.folder / "mail")
+    assert str(mail["Subject"]).endswith("days: job-00 and 18 more")
+    text = mail.get_body(("plain",)).get_content()
+    assert [f"job-{number:02} (" in text for number in range(20)] == [False, False] + [True] * 18
+
+
+def test_a_token_that_becomes_due_in_between_is_told_of_the_next_day(world: MailWorld) -> None:
+    tokens = [world.mint("alice", lives=90 * DAY) for _ in range(3)]
+    now = tokens[0].expires_at - 13 * DAY
+    later = ", ".join(f"'{each.accessor}'" for each in tokens[1:])
+    world.execute(f"UPDATE tokens SET revoked_at = created_at WHERE accessor IN ({later})")
+    assert at(world, now) == [("alice", 14)]
+    for token in tokens[1:]:
+        world.execute(f"UPDATE tokens SET revoked_at = NULL WHERE accessor = '{token.accessor}'")
+        assert at(world, now + DAY / 2) == []
+    assert at(world, now + DAY) == [("alice", 14)]
+
+
+def test_tokens_that_are_too_many_for_a_mail_are_counted(world: MailWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_reminders, "MOST_LISTED", 2)
+    now = max(minted(world, "alice") for _ in range(5)) + 80 * DAY
+    remind(world.service.database, now)
+    world.deliver(world.mail_settings())
+    (mail,) = in_maildir(world.folder / "mail")
+    assert "renewals and 4 more" in str(mail["Subject"])
+    assert "    2 more\n" in mail.get_body(("plain",)).get_content()
+
+
+def test_the_reminders_of_many_accounts_take_few_queries(world: MailWorld) -> None:
+    now = max(minted(world, name) for name in ("alice", "bob", "portal", "robot")) + 80 * DAY
+    database, statements = world.service.database, list[str]()
+    listener = lambda *arguments: statements.append(arguments[2])  # noqa: E731
+    event.listen(Engine, "before_cursor_execute", listener)
+    try:
+        remind(database, now)
+    finally:
+        event.remove(Engine, "before_cursor_execute", listener)
+    assert sum("members" in each.lower() for each in statements) <= 2
+
+
+def test_a_message_of_a_version_that_made_one_for_each_token_still_goes_out(world: MailWorld) -> None:
+    old = world.mint("alice", lives=90 * DAY, name="renewals")
+    assert at(world, old.expires_at - 13 * DAY) == [("alice", 14)]
+    world.execute(f"""UPDATE outbox SET detail = '{{"token":"{old.accessor}","days":14}}'""")
+    world.deliver(world.mail_settings())
+    (mail,) = in_maildir(world.folder / "mail")
+    assert str(mail["Subject"]).endswith("days: renewals")
 
 
 def test_the_mail_says_which_token_of_whom_expires_and_when(world: MailWorld) -> None:

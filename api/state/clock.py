@@ -26,15 +26,15 @@ class Signs(NamedTuple):
     served: datetime | None
     """When an API that believed its clock last looked for reminders, which each does every minute."""
     server: datetime | None
-    """The time by the database server's clock."""
+    """The time by the database server's clock, which is perhaps this very clock."""
 
 
 def doubt(now: datetime, signs: Signs, longest_pause: timedelta) -> str | None:
     """Why a clock that says `now` is not believed; None if it is."""
     if abs(now - signs.elapsed) > JUMP:
         return f"{_apart(now, signs.elapsed)} what it was when this process started; if it is right now, restart"
-    if signs.server is not None:
-        return None if abs(now - signs.server) <= APART else f"{_apart(now, signs.server)} the database server's"
+    if signs.server is not None and abs(now - signs.server) > APART:
+        return f"{_apart(now, signs.server)} the database server's"
     if signs.served is not None and now - signs.served > longest_pause:
         days = (now - signs.served).days + 1
         return f"{_apart(now, signs.served)} when an API last ran; if it is right, start once with ACCORD_LONGEST_PAUSE={days}d"

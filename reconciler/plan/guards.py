@@ -217,8 +217,9 @@ def _emptying(judged: Judged, _guards: Guards) -> list[str]:
 def _clock(judged: Judged, _guards: Guards) -> list[str]:
     """Require a plausible clock: what ends by the clock is not protected, and what is written with a wrong time stays.
 
-    A clock that is ahead shows by the database server's, which is often another machine's. Otherwise it is ahead of everything
-    that the database recorded, and of the commit, which in a pipeline is minutes old however long nothing was applied.
+    A clock that is ahead shows by the database server's, which is often another machine's but may be this very clock. So it must
+    not be far ahead of everything that the database recorded and of the commit either, which in a pipeline is minutes old however
+    long nothing was applied.
     """
     now, (recorded, served, server) = judged.now, judged.clocks
     if server is not None and abs(now - server) > APART:
@@ -227,7 +228,7 @@ def _clock(judged: Judged, _guards: Guards) -> list[str]:
     if recorded is not None and now < recorded - APART:
         return [f"this machine's clock is {_roughly(recorded - now)} behind the last entry of the audit log; set it"]
     newest = max((each for each in (recorded, served) if each is not None), default=None)
-    if server is None and newest is not None and now > (last := max(newest, judged.committed_at)) + IDLE:
+    if newest is not None and now > (last := max(newest, judged.committed_at)) + IDLE:
         return [f"this machine's clock is {_roughly(now - last)} ahead of everything recorded and of the commit; look at it"]
     return []
 

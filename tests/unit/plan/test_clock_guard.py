@@ -55,8 +55,10 @@ def test_the_database_servers_clock_is_asked(apart: timedelta) -> None:
     assert verdict(Clocks(NOW, NOW, NOW + apart), committed=DAY) == "refuse"
 
 
-def test_if_the_database_servers_clock_agrees_an_idle_database_is_no_reason_for_doubt() -> None:
-    assert verdict(Clocks(LONG_AGO, LONG_AGO, NOW)) == "pass"
+def test_the_database_servers_clock_may_be_this_very_clock_so_the_other_signs_count_as_well() -> None:
+    assert verdict(Clocks(LONG_AGO, LONG_AGO, NOW)) == "refuse"
+    assert verdict(Clocks(LONG_AGO, LONG_AGO, NOW), committed=DAY) == "pass"
+    assert verdict(Clocks(LONG_AGO, NOW - DAY, NOW)) == "pass"
 
 
 def test_nothing_to_do_is_never_refused() -> None:

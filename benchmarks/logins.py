@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def fill(database: Database, password_hash: str) -> None:
                 values = {"user_id": connection.execute(user).scalar_one(), "password_hash": password_hash, **(known or {})}
                 connection.execute(tables.account_states.insert().values(values))
                 if reason == "locked":
-                    failed = {"failures": 999, "last_failed_at": datetime.now(UTC) + timedelta(days=1)}
+                    failed = {"failures": 999, "last_failed_at": datetime.now(UTC)}
                     mine = {"account": str(values["user_id"]), "network": "203.0.113.9", "user_id": values["user_id"]}
                     connection.execute(tables.account_networks.insert().values(mine | failed))
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
+from api.state.clock import is_from_the_future
 from api.state.policies import Policies
 from reconciler.access.permitted_ips import Address, network_of
 from reconciler.store import tables
@@ -26,6 +27,8 @@ LONGEST_FOR_ALL = timedelta(hours=1)
 """How long all of them may have to wait at most."""
 KNOWN_FOR = timedelta(days=90)
 """How long a network stays known after a login."""
+MOST_KNOWN = 50
+"""How many networks of an account are known: those of the newest logins. Each login reads them all."""
 _UNKNOWN = "unknown"
 _columns = tables.account_networks.c
 
@@ -96,15 +99,19 @@ def overview(connection: Connection, key: str, policies: Policies, now: datetime
 
 
 def _read(connection: Connection, key: str, now: datetime) -> tuple[dict[str, Failures], dict[str, Failures]]:
-    """Failures at networks that an account logged in from, and at others."""
+    """Failures at networks that an account logged in from, and at others. Those from the future make nobody wait for it."""
     known: dict[str, Failures] = {}
     strangers: dict[str, Failures] = {}
     rows = select(_columns.network, _columns.last_login_at, _columns.failures, _columns.last_failed_at)
     for network, logged_in, number, last in connection.execute(rows.where(_columns.account == key)):
-        failures = Failures(number, last) if last is not None and last > now - LONGEST else Failures()
-        is_known = logged_in is not None and logged_in > now - KNOWN_FOR and network != _UNKNOWN
+        failures = Failures(number, last) if _is_within(LONGEST, last, now) else Failures()
+        is_known = _is_within(KNOWN_FOR, logged_in, now) and network != _UNKNOWN
         (known if is_known else strangers)[network] = failures
     return known, strangers
+
+
+def _is_within(period: timedelta, instant: datetime | None, now: datetime) -> bool:
+    return instant is not None and instant > now - period and not is_from_the_future(instant, now)
 
 
 def _together(failures: Iterable[Failures]) -> Failures:
@@ -113,7 +120,7 @@ def _together(failures: Iterable[Failures]) -> Failures:
 
 
 def record(connection: Connection, key: str, user_id: int | None, address: Address | None, now: datetime) -> None:
-    """Count a password that was wrong."""
+    """Count a password that was wrong. The count also goes on from failures from the future: the next one has a true time."""
     network = network_key(address)
     mine = (_columns.account == key) & (_columns.network == network)
     before = connection.execute(select(_columns.failures, _columns.last_failed_at).where(mine)).first()
@@ -133,6 +140,7 @@ def succeed(connection: Connection, key: str, user_id: int, address: Address | N
     if connection.execute(update(tables.account_networks).where(mine).values(last_login_at=now, user_id=user_id)).rowcount == 0:
         values = {"account": key, "network": network, "user_id": user_id, "last_login_at": now}
         connection.execute(tables.account_networks.insert().values(**values))
+        connection.execute(_FORGET_OLDEST, {"key": key})
 
 
 def unlock(connection: Connection, key: str) -> None:
@@ -153,6 +161,11 @@ _FORGET = (
     delete(tables.account_networks).where(_failed, _columns.last_login_at.is_(None)),
     update(tables.account_networks).where(_failed).values(failures=0, last_failed_at=None),
 )
+_of_mine = (_columns.account == bindparam("key")) & _columns.last_login_at.is_not(None)
+_oldest_kept = (
+    select(_columns.last_login_at).where(_of_mine).order_by(_columns.last_login_at.desc()).offset(MOST_KNOWN - 1).limit(1)
+)
+_FORGET_OLDEST = delete(tables.account_networks).where(_of_mine, _columns.last_login_at < _oldest_kept.scalar_subquery())
 
 
 def forget_ended(connection: Connection, now: datetime) -> None:

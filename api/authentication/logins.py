@@ -18,6 +18,7 @@ from api.authentication.passwords import Passwords
 from api.authentication.sessions import make_room
 from api.errors import TooManyFailures, Unauthenticated
 from api.state import accounts
+from api.state.clock import is_from_the_future
 from api.state.policies import Policies
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot
@@ -61,14 +62,15 @@ def log_in(
     Raises LoginRefused, TooManyFailures, Busy or StoreError.
     """
     name = name.lower()
-    policies = keeper.now().policies
     with passwords.turn():
         refuse_address(reader, address, now)  # again: others may have failed while this one waited
         kept = reader.row(_KEPT_HASH, name)
         verified = passwords.verify(kept[0] if kept else None, password)
         rehashed = passwords.rehash(kept[0], password) if verified and kept else None
-    current = keeper.now(name)
     with reader.database.recording() as connection:
+        with reader.within(connection):
+            current = keeper.now(name)
+        policies = current.policies
         now = max(now, datetime.now(UTC))  # it has waited since
         account = accounts.find(connection, name)
         key = "" if account is None else key_of(account.id, account.guid)
@@ -109,7 +111,8 @@ def _refusal(  # noqa: PLR0911 - one return per reason
         return "too-many-failures"
     if not verified or kept is None or kept[0] != account.password_hash:
         return "wrong-password"
-    if account.password_expires_at is not None and account.password_expires_at <= now:
+    expires_at, set_at = account.password_expires_at, account.password_set_at or now
+    if expires_at is not None and (expires_at <= now or is_from_the_future(set_at, now)):
         return "password-expired"
     if accounts.is_disabled(account):
         return "account-disabled"
@@ -184,11 +187,12 @@ def forget_failures(connection: Connection, now: datetime) -> None:
 
 
 def refuse_address(reader: Reader, address: Address | None, now: datetime) -> None:
-    """Raise TooManyFailures if logins from an address have to wait."""
-    row = reader.row("SELECT next_login_at FROM login_failures WHERE address = ?", network_key(address))
+    """Raise TooManyFailures if logins from an address have to wait. Failures from the future make nobody wait for it."""
+    row = reader.row("SELECT last_failed_at, next_login_at FROM login_failures WHERE address = ?", network_key(address))
     if row is None:
         return
-    wait = (tables.read_instant(row[0]) - now).total_seconds()
+    last, following = map(tables.read_instant, row)
+    wait = 0.0 if is_from_the_future(last, now) else (following - now).total_seconds()
     if wait > 0:
         raise TooManyFailures("too many logins from this address have failed; wait before the next one", math.ceil(wait))
 

@@ -11,6 +11,7 @@ from api.authentication.credentials import Credential
 from api.authentication.tokens import is_well_formed
 from api.authentication.uses import INTERVAL, Uses
 from api.errors import Forbidden, Unauthenticated
+from api.state.clock import is_from_the_future
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
@@ -139,6 +140,8 @@ class Authenticator:
             return "revoked"
         if credential.ends <= now:
             return "expired"
+        if is_from_the_future(credential.began, now):
+            return "from-the-future"
         if credential.kind == "session":
             if found.change_after is not None and credential.began < read_instant(found.change_after) <= now:
                 return "password-change"

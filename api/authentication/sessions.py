@@ -12,6 +12,7 @@ from api.authentication.authority import Act, Authority
 from api.authentication.credentials import Ended
 from api.authentication.principal import Principal
 from api.errors import NotFound
+from api.state.clock import AHEAD
 from api.state.policies import Policies
 from api.state.reader import Reader
 from reconciler.store import tables
@@ -29,6 +30,7 @@ _used_at = func.coalesce(_columns.last_used_at, _columns.created_at)
 _SURPLUS = (
     select(_columns.accessor)
     .where(_columns.user_id == bindparam("user_id"), _columns.kind == "session", _columns.revoked_at.is_(None))
+    .where(_columns.created_at <= bindparam("latest", type_=tables.Instant))
     .where(_columns.expires_at > bindparam("now", type_=tables.Instant), _used_at > bindparam("idle_since", type_=tables.Instant))
     .order_by(_used_at.desc(), _columns.id.desc())
     .offset(MOST - 1)
@@ -37,7 +39,7 @@ _SURPLUS = (
 
 def make_room(connection: Connection, account: Row[Any], policies: Policies, now: datetime) -> list[Event]:
     """End the least recently used sessions, so that there is room for one more; the entries for the audit log."""
-    values = {"user_id": account.id, "now": now, "idle_since": now - policies.session_idle}
+    values = {"user_id": account.id, "now": now, "latest": now + AHEAD, "idle_since": now - policies.session_idle}
     events = []
     for accessor in connection.execute(_SURPLUS, values).scalars().all():
         ended = credentials.revoke(connection, account.id, now, kind="session", accessor=accessor)

@@ -16,6 +16,7 @@ from api.authentication import credentials
 from api.directory.domains import Domain, Domains
 from api.directory.entries import Entry
 from api.state import accounts
+from api.state.clock import is_from_the_future
 from api.state.reader import Reader
 from reconciler.access.touched import Touched
 from reconciler.store import tables
@@ -41,6 +42,11 @@ class Known(NamedTuple):
     is_off: bool
     """Whether its directory has disabled it."""
     read_at: datetime
+
+    def was_read_since(self, instant: datetime, now: datetime) -> bool:
+        """Whether what is known of it comes from a reading that began after an instant, whatever the reading found."""
+        readings = (self.read_at, *([self.missing_since] if self.missing_since else []))
+        return any(each > instant and not is_from_the_future(each, now) for each in readings)
 
 
 def find(connection: Connection, *, guid: str | None = None, name: str | None = None) -> Known | None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
 
+from api.state.clock import AHEAD, is_from_the_future
 from api.state.reader import Reader
 from reconciler.store import tables
 from reconciler.store.engine import Connection
@@ -154,8 +155,9 @@ def _read(connection: Connection, guid: str, now: datetime) -> LocalCount:
     row = connection.execute(select(tables.directory_attempts).where(_attempts.guid == guid)).first()
     if row is None:
         return LocalCount()
-    counts = row.wrong_until is not None and row.wrong_until > now
-    goes_on = row.under_way_until is not None and row.under_way_until > now
+    # what a clock that was ahead left behind ends as well: the directory counted it too
+    counts = row.wrong_until is not None and row.wrong_until > now and not is_from_the_future(row.last_wrong_at or now, now)
+    goes_on = row.under_way_until is not None and now < row.under_way_until <= now + _ABANDONED + AHEAD
     under_way = row.under_way if goes_on else 0
     return LocalCount(row.wrong, under_way, row.last_wrong_at, row.password_set_at) if counts else LocalCount(under_way=under_way)
 

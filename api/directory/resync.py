@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -21,6 +21,7 @@ from api.directory.domains import Domain, Domains
 from api.directory.entries import Account
 from api.directory.settings import DirectorySettings
 from api.metrics import Metrics
+from api.state.clock import is_from_the_future
 from api.state.reader import Reader
 from reconciler.store.audit import Event
 from reconciler.store.tables import instant_text, read_instant
@@ -94,7 +95,7 @@ class Resync:
         live = self._live(domain, now)
         self._show_age(domain, live, now)
         due = [
-            each for each in live if now - each.read_at >= domain.settings.resync / 3
+            each for each in live if now - each.read_at >= domain.settings.resync / 3 or is_from_the_future(each.read_at, now)
         ]  # not those that another replica has just read
         if not due:
             return
@@ -138,8 +139,8 @@ class Resync:
             mapping = accounts.read_mapping(connection, self._domains, domain)
             for before, account in readings:
                 known = accounts.find(connection, guid=before.guid)
-                if known is None or known.read_at > now:
-                    continue  # deleted meanwhile, or read when it logged in
+                if known is None or known.was_read_since(now, datetime.now(UTC)):
+                    continue  # deleted meanwhile, or read again
                 if account is None:
                     events += accounts.mark_missing(connection, known, now, seen_missing=before.missing_since is not None)
                 else:

@@ -1,4 +1,5 @@
-"""Whether this machine's clock can be believed, before anything is done by it that cannot be undone."""
+"""Whether this machine's clock can be believed, before anything is done by it that cannot be undone; and what was written while a
+clock was ahead."""
 
 from __future__ import annotations
 
@@ -14,8 +15,15 @@ JUMP = timedelta(days=1)
 """How far the clock may jump while a process runs. It is set right now and then, but not by days."""
 APART = timedelta(hours=1)
 """How far it may be from the clock of the database server."""
+AHEAD = timedelta(minutes=5)
+"""How far the clock of another machine that writes to the database may be ahead of this one."""
 LONGEST_PAUSE = timedelta(days=30)
 """For how long no API may have run, by default, before a person must say that this much time has passed."""
+
+
+def is_from_the_future(instant: datetime, now: datetime) -> bool:
+    """Whether something was written by a clock that was ahead and has been set right since: its instant says nothing."""
+    return instant > now + AHEAD
 
 
 class Signs(NamedTuple):

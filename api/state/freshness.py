@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from api.state.clock import is_from_the_future
 from api.state.reader import Reader
-from reconciler.store.tables import instant_text
+from reconciler.store.tables import read_instant
 
 
 class Freshness:
-    """Which readings of directory accounts still count."""
+    """Which readings of directory accounts count. One from the future does not: nobody knows when it was."""
 
     def __init__(self, limits: Mapping[str, timedelta]) -> None:
         """`limits`: how long a reading counts, by the DNS name of its domain."""
@@ -21,7 +22,10 @@ class Freshness:
         if domain is None:
             return False
         limit = self._limits.get(domain)
-        return limit is None or read_at is None or read_at <= instant_text(now - limit)
+        if limit is None or read_at is None:
+            return True
+        read = read_instant(read_at)
+        return read <= now - limit or is_from_the_future(read, now)
 
     def is_stale_account(self, reader: Reader, user_id: int, now: datetime) -> bool:
         """The same of an account, by what the database says at this moment. Raises StoreError."""

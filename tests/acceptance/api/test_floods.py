@@ -45,7 +45,7 @@ def test_logins_that_wait_for_the_database_leave_threads_for_decisions(world: Wo
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_an_address_that_must_wait_takes_no_place_and_its_body_is_not_read(world: World) -> None:
     world.execute(
-        "INSERT INTO login_failures VALUES ('203.0.113.9', 99, '2999-01-01T00:00:00.000000Z', '2999-01-01T00:00:00.000000Z')"
+        "INSERT INTO login_failures VALUES ('203.0.113.9', 99, '2026-01-01T00:00:00.000000Z', '2999-01-01T00:00:00.000000Z')"
     )
     with ExitStack() as taken:
         for number in range(world.service.passwords.places):

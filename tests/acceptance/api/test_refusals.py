@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from client import PASSWORD, World
 from served import serving
-from test_sessions import login
+from test_sessions import just_now, login
 from waiting import until
 
 from api.authentication.refusals import MOST_KEPT, Refusals
@@ -83,7 +83,7 @@ def test_a_flood_on_one_name_is_counted_too(world: World) -> None:
     world.set_password("alice")
     world.execute(
         "INSERT INTO account_networks (account, network, failures, last_failed_at)"
-        " SELECT CAST(id AS TEXT), '203.0.113.250', 999, '2999-01-01T00:00:00.000000Z' FROM users"
+        f" SELECT CAST(id AS TEXT), '203.0.113.250', 999, '{just_now()}' FROM users"
     )
     for _ in range(8):
         login(world, "alice", PASSWORD, 401, address="203.0.113.9")

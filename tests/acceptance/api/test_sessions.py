@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from client import OFFICE, PASSWORD, Caller, World
 from scenario import resource, user
+from waiting import LONG
 
 from api.authentication import account_failures, sessions
 from reconciler.access.instants import format_instant
+from reconciler.access.touched import EVERYTHING
+from reconciler.store.generations import raise_generation
 from reconciler.store.tables import instant_text
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -18,6 +23,11 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 def login(world: World, name: str, password: str = PASSWORD, code: int = 201, address: str = OFFICE) -> Any:
     return world.caller(address=address)("POST", "/sessions", code, json={"username": name, "password": password})
+
+
+def just_now() -> str:
+    """When a failure happened for which one must wait, however slow the machine is: no clock is more than minutes ahead."""
+    return instant_text(datetime.now(UTC) + timedelta(minutes=4))
 
 
 def test_a_session_works_until_it_logs_out(world: World) -> None:
@@ -64,9 +74,7 @@ def test_failures_delay_the_account_but_not_at_the_address_of_its_last_login(wor
     login(world, "alice", address="198.51.100.7")
     for _ in range(5):
         login(world, "alice", "wrong password entirely", 401, address="203.0.113.9")
-    world.execute(
-        "UPDATE account_networks SET last_failed_at = '2999-01-01T00:00:00.000000Z' WHERE failures > 0"
-    )  # slow machines
+    world.execute(f"UPDATE account_networks SET last_failed_at = '{just_now()}' WHERE failures > 0")  # slow machines
     login(world, "alice", address="203.0.113.9", code=401)
     (counted,) = world.refusals()
     assert (counted["actor"], counted["reasons"]) == ("alice", {"too-many-failures": 1})
@@ -78,8 +86,7 @@ def test_somebody_who_fails_from_one_address_keeps_nobody_out_elsewhere(world: W
     world.set_password("alice")
     login(world, "alice", address="198.51.100.7")
     world.execute(
-        "INSERT INTO account_networks SELECT account, '203.0.113.9', user_id, NULL, 40, '2999-01-01T00:00:00.000000Z'"
-        " FROM account_networks"
+        f"INSERT INTO account_networks SELECT account, '203.0.113.9', user_id, NULL, 40, '{just_now()}' FROM account_networks"
     )  # they go on for days
     login(world, "alice", address="203.0.113.9", code=401)
     login(world, "alice", address="192.0.2.50")
@@ -90,7 +97,7 @@ def test_no_number_of_addresses_guesses_on_and_known_ones_stay_free(world: World
     login(world, "alice", address="198.51.100.7")
     for number in range(30):
         world.execute(
-            f"INSERT INTO account_networks SELECT account, '203.0.113.{number}', user_id, NULL, 4, '2999-01-01T00:00:00.000000Z'"
+            f"INSERT INTO account_networks SELECT account, '203.0.113.{number}', user_id, NULL, 4, '{just_now()}'"
             " FROM account_networks WHERE network = '198.51.100.7'"
         )
     login(world, "alice", address="192.0.2.50", code=401)
@@ -118,7 +125,7 @@ def test_a_delay_survives_a_restart_and_an_unlock_ends_it(world: World) -> None:
     for _ in range(6):
         login(world, "alice", "wrong password entirely", 401)
     # on a slow machine a restart may take longer than the delay
-    world.execute("UPDATE account_networks SET last_failed_at = '2999-01-01T00:00:00.000000Z'")
+    world.execute(f"UPDATE account_networks SET last_failed_at = '{just_now()}'")
     world.restart()
     login(world, "alice", code=401)
     world.caller("root")("POST", "/users/alice/unlock", 204)
@@ -127,7 +134,7 @@ def test_a_delay_survives_a_restart_and_an_unlock_ends_it(world: World) -> None:
 
 def test_an_address_with_very_many_failures_has_to_wait(world: World) -> None:
     world.execute(
-        "INSERT INTO login_failures VALUES ('203.0.113.9', 99, '2999-01-01T00:00:00.000000Z', '2999-01-01T00:00:00.000000Z')"
+        "INSERT INTO login_failures VALUES ('203.0.113.9', 99, '2026-01-01T00:00:00.000000Z', '2999-01-01T00:00:00.000000Z')"
     )
     world.set_password("alice")
     result = world.caller(address="203.0.113.9").send("POST", "/sessions", json={"username": "alice", "password": PASSWORD})
@@ -249,6 +256,111 @@ def test_idle_sessions_do_not_count_towards_the_limit(world: World) -> None:
     world.execute("UPDATE tokens SET created_at = '2020-01-01T00:00:00.000000Z'")
     login(world, "alice")
     assert world.audit("credential.revoke") == []
+
+
+def ahead() -> str:
+    """The time by a clock that was more than a year ahead, and was set right since."""
+    return instant_text(datetime.now(UTC) + timedelta(days=400))
+
+
+def test_what_was_minted_while_the_clock_was_ahead_ends_with_its_correction(world: World) -> None:
+    session, token = world.caller("alice"), world.caller("alice", kind="token")
+    form = {"body": f"token={world.mint('alice').secret}", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
+    portal = world.caller("portal", kind="token")
+    world.execute(
+        f"UPDATE tokens SET created_at = '{ahead()}', expires_at = '2099-01-01T00:00:00.000000Z'"
+        " WHERE user_id = (SELECT id FROM users WHERE name = 'alice')"
+    )
+    session("GET", "/me", 401)
+    token("POST", "/decisions", 401, json={"issuer": "tls"})
+    assert portal("POST", "/introspect", 200, **form) == {"active": False}
+    world.execute(f"UPDATE tokens SET created_at = '{just_now()}'")  # by another machine, a little ahead
+    session("GET", "/me", 200)
+
+
+def test_sessions_from_the_future_take_no_room(world: World) -> None:
+    world.set_password("alice")
+    for _ in range(sessions.MOST):
+        world.mint("alice", "session")
+    world.execute(f"UPDATE tokens SET created_at = '{ahead()}', expires_at = '2099-01-01T00:00:00.000000Z'")
+    login(world, "alice")
+    assert world.audit("credential.revoke") == []
+
+
+def test_waits_that_began_while_the_clock_was_ahead_end_with_its_correction(world: World) -> None:
+    world.set_password("alice")
+    for _ in range(6):
+        login(world, "alice", "wrong password entirely", 401)
+    world.execute(f"UPDATE account_networks SET failures = 30, last_failed_at = '{ahead()}'")
+    world.execute(f"UPDATE login_failures SET failures = 99, last_failed_at = '{ahead()}', next_login_at = '{ahead()}'")
+    assert world.caller("root")("GET", "/users/alice", 200)["nextLoginAt"] is None
+    login(world, "alice", "wrong password entirely", 401)  # the count goes on from there, with a true time
+    assert world.service.reader.row("SELECT failures FROM account_networks") == (31,)
+    login(world, "alice", code=429)
+    world.execute("DELETE FROM login_failures")
+    login(world, "alice", code=401)
+    world.execute(f"UPDATE account_networks SET last_failed_at = '{ahead()}'")
+    world.execute("DELETE FROM login_failures")
+    login(world, "alice")
+
+
+def test_a_network_is_not_known_by_a_login_from_the_future(world: World) -> None:
+    world.set_password("alice")
+    login(world, "alice")
+    world.execute(f"UPDATE account_networks SET last_login_at = '{ahead()}', failures = 30, last_failed_at = '{just_now()}'")
+    login(world, "alice", code=401)
+
+
+def test_a_generated_password_from_the_future_has_expired(world: World) -> None:
+    world.set_password("alice")
+    world.execute(f"UPDATE account_states SET password_set_at = '{ahead()}', password_expires_at = '2099-01-01T00:00:00.000000Z'")
+    login(world, "alice", code=401)
+    assert world.audit("login.fail")[-1]["detail"]["reason"] == "password-expired"
+
+
+def test_the_networks_of_the_newest_logins_are_known_and_no_more(world: World) -> None:
+    world.set_password("alice")
+    (number,) = world.service.reader.row("SELECT id FROM users WHERE name = 'alice'") or ()
+    now = datetime.now(UTC)
+    for each in range(account_failures.MOST_KNOWN + 10):
+        seen = instant_text(now - timedelta(minutes=each + 1))
+        world.execute(
+            "INSERT INTO account_networks (account, network, user_id, last_login_at)"
+            f" VALUES ('{number}', '2001:db8:0:{each:x}::/64', {number}, '{seen}')"
+        )
+    world.execute(f"INSERT INTO account_networks (account, network, failures) VALUES ('{number}', 'a stranger', 0)")
+    login(world, "alice", address="2001:db8:1::1")
+    rows = world.service.reader.rows("SELECT network FROM account_networks WHERE last_login_at IS NOT NULL")
+    kept = {f"2001:db8:0:{each:x}::/64" for each in range(account_failures.MOST_KNOWN - 1)}
+    assert {network for (network,) in rows} == {*kept, "2001:db8:1::/64"}
+
+
+def test_a_login_is_judged_by_what_is_declared_when_it_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.set_password("bob")
+    verify, verified = world.service.passwords.verify, threading.Event()
+
+    def note(*arguments: Any) -> bool:
+        found = verify(*arguments)
+        verified.set()
+        return found
+
+    monkeypatch.setattr(world.service.passwords, "verify", note)
+    answers: list[int] = []
+
+    def try_it() -> None:
+        sent = world.caller(address="10.20.3.4").send("POST", "/sessions", json={"username": "bob", "password": PASSWORD})
+        answers.append(sent.status_code)
+
+    thread = threading.Thread(target=try_it)
+    with world.service.database.recording() as connection:
+        thread.start()
+        assert verified.wait(LONG)
+        time.sleep(0.2)  # what was read before the wait is read by now
+        connection.exec_driver_sql("""UPDATE teams SET permitted_ips = '["203.0.113.0/24"]'""")
+        raise_generation(connection, EVERYTHING)
+    thread.join(LONG)
+    assert answers == [401]
+    assert world.audit("login.fail")[-1]["detail"]["reason"] == "address-not-permitted"
 
 
 def own(caller: Caller) -> list[dict[str, Any]]:

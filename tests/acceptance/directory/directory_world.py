@@ -12,7 +12,11 @@ import samba_domain
 from fake_controller import FakeController
 from samba_domain import SambaDomain
 from scenario import Accord, team
+from sqlalchemy import select
 from waiting import until
+
+from reconciler.store import tables
+from reconciler.store.engine import open_database
 
 sys.path.append(str(Path(__file__).parent.parent / "api"))
 
@@ -33,7 +37,6 @@ class DirectoryWorld(World):
         self.options: dict[str, Any] = {}
         self.others: list[SambaDomain] = []
         """More domains, behind the first."""
-        self.later = timedelta(0)
         self.password = samba_domain.PASSWORD
         super().__init__(accord)
 
@@ -62,9 +65,13 @@ class DirectoryWorld(World):
 
     def cycle(self, number: int = 0) -> None:
         """Run the next re-sync of a domain as if some time had passed. Raises DirectoryUnavailable."""
-        self.later += timedelta(minutes=3)
         self.forget_failures()
-        self.service.resync.cycle(self.service.domains.all[number], datetime.now(UTC) + self.later)
+        with open_database(self.url) as database, database.writing() as connection:
+            columns = tables.directory_accounts.c
+            for user_id, read_at in connection.execute(select(columns.user_id, columns.read_at)).all():
+                before = tables.directory_accounts.update().where(columns.user_id == user_id)
+                connection.execute(before.values(read_at=read_at - timedelta(minutes=3)))
+        self.service.resync.cycle(self.service.domains.all[number], datetime.now(UTC))
 
     def forget_failures(self) -> None:
         """End the pauses of controllers that failed."""

@@ -119,6 +119,19 @@ def test_an_outage_changes_nothing_until_the_grace_is_over(world: DirectoryWorld
     person("GET", "/me", 401)
 
 
+def test_a_reading_by_a_clock_that_was_ahead_does_not_count_and_is_made_again(world: DirectoryWorld) -> None:
+    name, dn = world.person()
+    person = world.login(name)
+    world.execute("UPDATE directory_accounts SET read_at = '2999-01-01T00:00:00.000000Z'")
+    person("GET", "/me", 401)
+    world.cycle()
+    person("GET", "/me", 200)
+    world.domain.set(dn, userAccountControl="514")
+    world.execute("UPDATE directory_accounts SET read_at = '2999-01-01T00:00:00.000000Z'")
+    world.cycle()
+    assert world.caller("root")("GET", f"/users/{name}", 200)["disabledBy"] == ["directory"]
+
+
 def test_decisions_about_an_account_that_was_not_read_for_too_long_say_so(world: DirectoryWorld) -> None:
     name, _ = world.person()
     world.login(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from api import purge, token_reminders
@@ -42,8 +41,9 @@ from reconciler.access.permitted_ips import Address
 from reconciler.store import schema
 from reconciler.store.engine import Database, open_database
 
-_REFUSAL = 0.2
-"""Seconds that a refused login takes at least, if there are directories. What little still differs is less than that."""
+REFUSAL = 0.2
+"""Seconds that a refused login takes at least; half as many without directories, which are a search, a bind and a reading more.
+What little still differs is less than that. The thread is held meanwhile: it is also what a flood of wrong passwords costs."""
 _PATIENCE = 10.0
 """Seconds for each part to finish when stopping."""
 
@@ -113,36 +113,29 @@ class Service:
     def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
         with self.passwords.place(self.known.guest(address)):  # until the end: waiting to write to the database holds a thread
-            try:
-                found = self._log_in(name, password, address, now)
-            except LoginRefused as refused:
-                if refused.why in COUNTED_TOGETHER:
-                    self.refusals.count(LOGIN, refused.actor, refused.why, text_of(address), now)
-                raise
+            found = self._log_in(name, password, address, now)
         self.known.add(address)
         return found
 
     def _log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
-        if self.domains:
-            return self._log_in_evenly(name, password, address, now)
-        return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
-
-    def _log_in_evenly(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
-        """The same with directories: a refused login takes the time of both kinds, so that it does not tell which of them has a
-        name, nor whether any has."""
-        earliest = time.monotonic() + _REFUSAL
+        """A refused login takes the steps and the time of both kinds, and has their answer, so that it does not tell which of
+        them has a name, nor whether any has."""
+        earliest = time.monotonic() + (REFUSAL if self.domains else REFUSAL / 2)
         is_directorys = is_for_directory(self.domains, self.reader, name)
         try:
             if is_directorys:
                 return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
             return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
-        except LoginRefused:
-            if is_directorys:
-                self.passwords.pretend(password)
-            else:
-                with suppress(DirectoryUnavailable):
-                    pretend(self.domains, self.reader, name, now)
-            time.sleep(max(0.0, earliest - time.monotonic()))
+        except (LoginRefused, DirectoryUnavailable) as refused:
+            if refused.why in COUNTED_TOGETHER:
+                self.refusals.count(LOGIN, refused.actor, refused.why, text_of(address), now)
+            try:
+                if is_directorys:
+                    self.passwords.pretend(password)
+                elif self.domains:
+                    pretend(self.domains, self.reader, name, now)  # if no controller answers, nobody hears more than that
+            finally:
+                time.sleep(max(0.0, earliest - time.monotonic()))
             raise
 
     def _doubt(self, now: datetime) -> str | None:

@@ -31,7 +31,7 @@ from reconciler.store.engine import Connection
 REFUSED = "the name or the password is wrong, or the account cannot log in now"
 ADDRESS_FACTOR = 10
 """Many people may share an address: it may fail this many times as often as an account before it has to wait."""
-COUNTED_TOGETHER = frozenset(("unknown-account", "too-many-failures"))
+COUNTED_TOGETHER = frozenset(("unknown-account", "too-many-failures", "near-lock-out-in-directory"))
 """Refusals that anybody can cause as often as they like, so that `refusals` counts them instead of an audit entry each."""
 FORGOTTEN = timedelta(hours=1)
 """Failures are forgotten after this long without another one."""

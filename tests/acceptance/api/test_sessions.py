@@ -14,6 +14,7 @@ from waiting import LONG
 
 from api.authentication import account_failures, sessions
 from reconciler.access.instants import format_instant
+from api.service import REFUSAL
 from reconciler.access.touched import EVERYTHING
 from reconciler.store.generations import raise_generation
 from reconciler.store.tables import instant_text
@@ -60,6 +61,14 @@ def test_every_failure_has_the_same_answer(world: World, name: str) -> None:
         return
     problem = login(world, name, "wrong password entirely" if name == "alice" else PASSWORD, 401)
     assert problem["detail"] == "the name or the password is wrong, or the account cannot log in now"
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_every_failure_takes_a_time_that_hides_what_differs(world: World, name: str) -> None:
+    world.set_password("alice")
+    began = time.monotonic()
+    login(world, name, "wrong password entirely", 401)
+    assert time.monotonic() - began >= REFUSAL / 2
 
 
 def test_a_login_from_an_address_that_is_not_permitted_is_refused_like_any_other(world: World) -> None:

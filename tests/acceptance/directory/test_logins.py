@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
 import pytest
 import samba_domain
-from client import OFFICE
+from client import OFFICE, PASSWORD
 from directory_world import DirectoryWorld
 from samba_domain import BASE
 
 from api.errors import Unauthenticated
+from api.service import REFUSAL
 
 
 def test_a_first_login_provisions_the_account_with_the_teams_of_its_groups(world: DirectoryWorld) -> None:
@@ -225,7 +227,9 @@ def test_failures_here_never_lock_the_account_in_its_directory(world: DirectoryW
     world.login(name)
     for _ in range(8):
         world.login(name, "wrong", 401)
-    assert world.audit("login.fail")[-1]["detail"]["reason"] == "near-lock-out-in-directory"
+    assert {entry["detail"]["reason"] for entry in world.audit("login.fail")} == {"wrong-password"}
+    counted = world.refusals()  # strangers who used up their tries do not fill the audit log
+    assert {(each["actor"], *each["reasons"]) for each in counted} == {(name, "near-lock-out-in-directory")}
     assert int(world.domain.read(dn, "badPwdCount")["badPwdCount"][0]) < 4
     assert world.refused(name) == "near-lock-out-in-directory"
 
@@ -321,3 +325,21 @@ def test_a_missing_answer_is_never_a_wrong_password(world: DirectoryWorld) -> No
     assert problem["type"] == "urn:accord:problem:directory-unavailable"
     assert world.audit("login.fail") == []
     assert world.caller()("GET", "/healthz", 200) == {"status": "ok"}
+
+
+def test_without_an_answer_nobody_hears_which_names_are_declared(world: DirectoryWorld) -> None:
+    world.set_password("alice")
+    world.service.stop()
+    world.options = {"controllers": ["ldaps://127.0.0.59"], "try_time": 0.5, "total_time": 1}
+    world.start()
+    answers, took = [], []
+    for name in ("alice", "person-unknown"):
+        world.forget_failures()
+        began = time.monotonic()
+        answer = world.caller()("POST", "/sessions", 503, json={"username": name, "password": "wrong password entirely"})
+        took.append(time.monotonic() - began)
+        answers.append({key: value for key, value in answer.items() if key != "requestId"})
+    assert answers[0] == answers[1]
+    assert min(took) >= REFUSAL
+    assert [entry["detail"]["reason"] for entry in world.audit("login.fail")] == ["wrong-password"]
+    world.login("alice", PASSWORD)("GET", "/me", 200)

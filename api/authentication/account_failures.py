@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, literal, or_, select, update
 
 from api.state.clock import is_from_the_future
 from api.state.policies import Policies
@@ -119,17 +119,31 @@ def _together(failures: Iterable[Failures]) -> Failures:
     return Failures(sum(each.number for each in found), max((each.last for each in found if each.last), default=None))
 
 
-def record(connection: Connection, key: str, user_id: int | None, address: Address | None, now: datetime) -> None:
-    """Count a password that was wrong. The count also goes on from failures from the future: the next one has a true time."""
+def record(connection: Connection, key: str, user_id: int | None, address: Address | None, now: datetime) -> Failures:
+    """Count a password that was wrong, or may turn out to be; the failures before it, which `take_back` restores.
+
+    The count also goes on from failures from the future: the next one has a true time.
+    """
     network = network_key(address)
     mine = (_columns.account == key) & (_columns.network == network)
-    before = connection.execute(select(_columns.failures, _columns.last_failed_at).where(mine)).first()
-    goes_on = before is not None and before.last_failed_at is not None and before.last_failed_at > now - LONGEST
-    values = {"failures": before.failures + 1 if before is not None and goes_on else 1, "last_failed_at": now, "user_id": user_id}
-    if before is None:
+    row = connection.execute(select(_columns.failures, _columns.last_failed_at).where(mine)).first()
+    goes_on = row is not None and row.last_failed_at is not None and row.last_failed_at > now - LONGEST
+    before = Failures(*row) if row is not None and goes_on else Failures()
+    values = {"failures": before.number + 1, "last_failed_at": now, "user_id": user_id}
+    if row is None:
         connection.execute(tables.account_networks.insert().values(account=key, network=network, **values))
     else:
         connection.execute(update(tables.account_networks).where(mine).values(**values))
+    return before
+
+
+def take_back(connection: Connection, key: str, address: Address | None, at: datetime, before: Failures) -> None:
+    """Take back a password that was counted at an instant and was not wrong."""
+    mine = (_columns.account == key) & (_columns.network == network_key(address)) & (_columns.failures > 0)
+    last = case((_columns.last_failed_at == at, literal(before.last, tables.Instant)), else_=_columns.last_failed_at)
+    connection.execute(update(tables.account_networks).where(mine).values(failures=_columns.failures - 1, last_failed_at=last))
+    never_mattered = (_columns.failures == 0) & _columns.last_login_at.is_(None)
+    connection.execute(delete(tables.account_networks).where(_columns.account == key, never_mattered))
 
 
 def succeed(connection: Connection, key: str, user_id: int, address: Address | None, now: datetime) -> None:

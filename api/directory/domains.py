@@ -30,7 +30,7 @@ from api.directory.entries import (
     read_sids,
     read_text,
 )
-from api.directory.lockout import STRICTEST, DirectoryCount, Policy
+from api.directory.lockout import NOBODY, STRICTEST, DirectoryCount, Policy
 from api.directory.settings import DirectorySettings
 
 _log = logging.getLogger("accord.api")
@@ -41,8 +41,6 @@ _POLICY_FOR = 300.0
 """Seconds for which a lockout policy is remembered."""
 _LONGEST_WINDOW = timedelta(days=100)
 """The domain's own limit is 99,999 minutes."""
-NOBODY = "00000000-0000-0000-0000-000000000000"
-"""The GUID of no account. A name without an account is taken through the same steps with it, so that it takes the same time."""
 NOBODY_CONDITION = f"(sAMAccountName={secrets.token_hex(16)})"
 NOBODYS_PASSWORD = secrets.token_urlsafe(16)
 
@@ -236,6 +234,14 @@ class Domains:
                 return Target(self._where(lambda each: suffix.lower() in each.upn_suffixes) or self.all[0], principal)
             condition = f"(|{principal}{condition})"
         return None if domain is None else Target(domain, condition)
+
+    def guid_of(self, name: str) -> str | None:
+        """The GUID of the account that a login name means; None if there is none. Raises DirectoryUnavailable."""
+        target = self.target(name) if self.all else None
+        if target is None:
+            return None
+        entry, _ = target.domain.find(target.condition)
+        return None if entry.guid == NOBODY else entry.guid
 
     def _where(self, fits: Callable[[DirectorySettings], bool]) -> Domain | None:
         return next((each for each in self.all if fits(each.settings)), None)

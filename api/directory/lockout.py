@@ -1,22 +1,28 @@
-"""Never locking an account in its directory: Accord stops one attempt short of the threshold.
+"""Passwords that are sent to a directory: no more than Accord's own count permits, and never so many that the account is locked
+there. Accord stops one attempt short of the threshold.
 
-If a domain locks accounts at all, an attempt is counted before its password is sent, in the database that all replicas share. The
-directory's own count is read again if other attempts may have changed it. So logins at the same moment know of each other, and
-an attempt whose answer was lost still counts.
+An attempt is judged, and counted as a failure, before its password is sent, in the database that all replicas share. What turns
+out not to be wrong is taken back. The directory's own count is read again if other attempts may have changed it. So logins at
+the same moment know of each other, and an attempt whose answer was lost still counts there. A password that was set anew in the
+directory ends all counts here, by the directory's own clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
+from api.authentication import account_failures
+from api.authentication.account_failures import Failures, Tries
 from api.state.clock import AHEAD, is_from_the_future
+from api.state.policies import Policies
 from api.state.reader import Reader
+from reconciler.access.permitted_ips import Address
 from reconciler.store import tables
 from reconciler.store.engine import Connection
 
@@ -36,6 +42,9 @@ class Policy(NamedTuple):
     """It could not be read."""
 
 
+NEAR_LOCK_OUT = "near-lock-out-in-directory"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The GUID of no account. A name without an account is taken through the same steps with it, so that it takes the same time."""
 STRICTEST = Policy(2, timedelta(days=1), assumed=True)
 """Assumed for an account whose own policy cannot be read."""
 
@@ -66,25 +75,17 @@ class LocalCount(NamedTuple):
     password_set_at: datetime | None = None
     """When the password that the wrong ones were tried for was set, by the directory's own clock."""
 
+    def is_outdated(self, password_set_at: datetime | None) -> bool:
+        """Whether the password set at an instant is newer than the one that was tried."""
+        return password_set_at is not None and (self.password_set_at is None or password_set_at > self.password_set_at)
+
     def since(self, password_set_at: datetime | None) -> LocalCount:
         """What still counts now that the password is one set at an instant: a newer password starts anew."""
-        before = self.password_set_at
-        is_newer = password_set_at is not None and (before is None or password_set_at > before)
-        return self._replace(wrong=0, password_set_at=password_set_at) if is_newer else self
+        return self._replace(wrong=0, password_set_at=password_set_at) if self.is_outdated(password_set_at) else self
 
     def may_be_missing(self, asked_at: datetime) -> bool:
         """Whether the directory may not have counted one of them yet when it was asked."""
         return self.under_way > 0 or (self.last is not None and self.last > asked_at - _CLOCKS)
-
-
-class Attempt:
-    """A password that is about to be sent, and what becomes of it."""
-
-    def __init__(self, earlier: LocalCount) -> None:
-        self.earlier = earlier
-        self.wrong_for: timedelta | None = None
-        """How long it counts as wrong. An attempt without an answer counts as well."""
-        self.right = False
 
 
 def could_lock(directory: DirectoryCount, local: LocalCount, now: datetime, reserve: Reserve = Reserve.NOBODY) -> bool:
@@ -103,55 +104,96 @@ def could_lock(directory: DirectoryCount, local: LocalCount, now: datetime, rese
     return 0 < threshold <= before + 1
 
 
+class Attempt:
+    """A password that is about to be sent, or why it must not be, and what becomes of it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        guid: str,
+        directory: DirectoryCount,
+        address: Address | None,
+        policies: Policies,
+        now: datetime,
+    ) -> None:
+        """Judge it by all attempts before it, and count it unless it is refused."""
+        self._guid, self._address, self._set_at = guid, address, directory.password_set_at
+        self.wrong_for: timedelta | None = None
+        """How long the directory counts it as wrong. An attempt without an answer counts there as well."""
+        self.right = False
+        self.guessed = False
+        """The directory said that the password was wrong."""
+        earlier = _read(connection, guid, now)
+        if earlier.is_outdated(self._set_at):
+            account_failures.forget(connection, guid)
+        tries = account_failures.read_tries(connection, guid, address, now)
+        self.earlier, self.reserve, self.at = earlier, _reserve(tries), now
+        self.refusal: str | None = None
+        if tries.must_wait(policies, now):
+            self.refusal = "too-many-failures"
+        elif could_lock(directory, earlier, now, self.reserve):
+            self.refusal = NEAR_LOCK_OUT
+        else:
+            self._before = self._begin(connection)
+
+    def _begin(self, connection: Connection) -> Failures:
+        counts = self.earlier.since(self._set_at)
+        values = {"under_way": counts.under_way + 1, "under_way_until": self.at + _ABANDONED}
+        _write(connection, self._guid, **values, password_set_at=counts.password_set_at, wrong=counts.wrong)
+        if self._guid == NOBODY:
+            return Failures()
+        known = tables.directory_accounts.c
+        user_id = connection.execute(select(known.user_id).where(known.guid == self._guid)).scalar()
+        return account_failures.record(connection, self._guid, user_id, self._address, self.at)
+
+    def end(self, connection: Connection) -> None:
+        """Write what became of it: right passwords end the directory's count and ours, and only wrong ones stay counted."""
+        if self.refusal is not None:
+            return
+        ended = update(tables.directory_attempts).where(_attempts.guid == self._guid, _attempts.under_way > 0)
+        connection.execute(ended.values(under_way=_attempts.under_way - 1))
+        if self.right:
+            _write(connection, self._guid, wrong=0, wrong_until=None)
+        elif self.wrong_for is not None:
+            wrong = _read(connection, self._guid, self.at).wrong + 1
+            _write(connection, self._guid, wrong=wrong, last_wrong_at=self.at, wrong_until=self.at + self.wrong_for)
+        if not self.guessed and self._guid != NOBODY:
+            account_failures.take_back(connection, self._guid, self._address, self.at, self._before)
+
+
 @contextmanager
 def attempting(
-    reader: Reader, guid: str, directory: DirectoryCount, now: datetime, reserve: Reserve = Reserve.NOBODY
-) -> Iterator[Attempt | None]:
-    """An attempt to log in with an account, counted from before its password is sent until its outcome is known; None, and not
-    counted, if it could lock the account.
+    reader: Reader, guid: str, directory: DirectoryCount, address: Address | None, policies: Policies, now: datetime
+) -> Iterator[Attempt]:
+    """An attempt to log in with an account, counted from before its password is sent until its outcome is known.
 
-    One that was right stays under way until `forget`, which belongs to the login's own transaction. Raises StoreError.
+    To `end` it belongs to the login's own transaction; it ends here if the login fails by an exception. Raises StoreError.
     """
     with reader.database.recording() as connection:
-        attempt = Attempt(_read(connection, guid, now))
-        refused = could_lock(directory, attempt.earlier, now, reserve)
-        if not refused:
-            _write(connection, guid, under_way=attempt.earlier.under_way + 1, under_way_until=now + _ABANDONED)
-    if refused:
-        yield None
-        return
+        attempt = Attempt(connection, guid, directory, address, policies, max(now, datetime.now(UTC)))
     try:
         yield attempt
-    finally:
-        if not attempt.right:
-            with reader.database.recording() as connection:
-                _end(connection, guid)
-                if attempt.wrong_for is not None:
-                    count = _read(connection, guid, now).since(directory.password_set_at)
-                    until = now + attempt.wrong_for
-                    values = {"wrong": count.wrong + 1, "last_wrong_at": now, "wrong_until": until}
-                    _write(connection, guid, **values, password_set_at=count.password_set_at)
+    except BaseException:
+        with reader.database.recording() as connection:
+            attempt.end(connection)
+        raise
 
 
-def forget(connection: Connection, guid: str) -> None:
-    """End an attempt with the right password: the directory starts its count again, and so does Accord."""
-    _end(connection, guid)
-    connection.execute(update(tables.directory_attempts).where(_attempts.guid == guid).values(wrong=0, wrong_until=None))
+def _reserve(tries: Tries) -> Reserve:
+    if not tries.anywhere:
+        return Reserve.NOBODY
+    return Reserve.OWN if tries.known else Reserve.OTHERS
 
 
 def forget_ended(connection: Connection, now: datetime) -> None:
-    """Delete counts that no longer matter."""
+    """Delete counts that no longer matter. While failures count, so does which password they were tried for."""
+    is_forgotten = func.coalesce(_attempts.last_wrong_at, "") <= now - account_failures.LONGEST
     ended = [until.is_(None) | (until <= now) for until in (_attempts.wrong_until, _attempts.under_way_until)]
-    connection.execute(delete(tables.directory_attempts).where(*ended))
-
-
-def _end(connection: Connection, guid: str) -> None:
-    mine = update(tables.directory_attempts).where(_attempts.guid == guid, _attempts.under_way > 0)
-    connection.execute(mine.values(under_way=_attempts.under_way - 1))
+    connection.execute(delete(tables.directory_attempts).where(is_forgotten, *ended))
 
 
 def _read(connection: Connection, guid: str, now: datetime) -> LocalCount:
-    """The counts of an account that still matter."""
+    """The counts of an account that still matter, and the password that it was last tried with."""
     row = connection.execute(select(tables.directory_attempts).where(_attempts.guid == guid)).first()
     if row is None:
         return LocalCount()
@@ -159,7 +201,8 @@ def _read(connection: Connection, guid: str, now: datetime) -> LocalCount:
     counts = row.wrong_until is not None and row.wrong_until > now and not is_from_the_future(row.last_wrong_at or now, now)
     goes_on = row.under_way_until is not None and now < row.under_way_until <= now + _ABANDONED + AHEAD
     under_way = row.under_way if goes_on else 0
-    return LocalCount(row.wrong, under_way, row.last_wrong_at, row.password_set_at) if counts else LocalCount(under_way=under_way)
+    wrong, last = (row.wrong, row.last_wrong_at) if counts else (0, None)
+    return LocalCount(wrong, under_way, last, row.password_set_at)
 
 
 def _write(connection: Connection, guid: str, **values: Any) -> None:

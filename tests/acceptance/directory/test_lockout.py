@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from directory_world import DirectoryWorld
 from faulty_proxy import FaultyProxy
 from samba_domain import POLICIES
 
+from api.directory.controllers import Controllers, DirectoryUnavailable
 from api.directory.domains import Domain
+from reconciler.store.tables import instant_text
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 THRESHOLD = 4
@@ -122,6 +127,7 @@ def test_a_password_whose_answer_was_lost_counts_and_is_sent_to_no_other_control
         assert wrong_passwords(world, dn) == sent
         world.service.domains.all[0].controllers._failures.clear()
     assert world.audit("login.fail") == []
+    assert counted(world) == []
     assert world.refused(name, "wrong") == "near-lock-out-in-directory"
     monkeypatch.undo()
     assert not is_locked(world, dn)
@@ -146,6 +152,94 @@ def test_password_settings_of_a_group_apply_to_its_members_even_if_they_are_laxe
     world.execute("DELETE FROM account_networks")  # five failures make the next one wait
     assert world.refused(name, "wrong") == "near-lock-out-in-directory"
     assert not is_locked(world, dn)
+
+
+def counted(world: DirectoryWorld) -> list[tuple[Any, ...]]:
+    """The failures that Accord counts, and what is under way."""
+    failures = world.service.reader.rows("SELECT network, failures FROM account_networks WHERE failures > 0")
+    return [*failures, *world.service.reader.rows("SELECT guid, under_way FROM directory_attempts WHERE under_way > 0")]
+
+
+def failed_before(world: DirectoryWorld, failures: int, seconds: int) -> None:
+    """Let the last failure of an account's only network be the last of many, some time ago."""
+    at = instant_text(datetime.now(UTC) - timedelta(seconds=seconds))
+    world.execute(f"UPDATE account_networks SET failures = {failures}, last_failed_at = '{at}'")
+
+
+@pytest.fixture
+def unlockable(world: DirectoryWorld) -> tuple[str, str]:
+    """An account that its domain never locks, however many passwords are wrong."""
+    name, dn = world.person()
+    world.domain.add_password_settings(f"never-{name}", 0, dn)
+    return name, dn
+
+
+def test_guesses_at_the_same_moment_are_no_more_than_the_count_permits(
+    world: DirectoryWorld, unlockable: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, dn = unlockable
+    world.with_more(waiting=50)
+    world.login(name, "wrong", 401)
+    failed_before(world, 12, 200)  # the next is permitted, and one more only after minutes
+    sent, refuses = [], Controllers.refuses
+
+    def refuse_late(controllers: Controllers, of: str, password: str) -> str | None:
+        if of == dn:
+            sent.append(password)
+            time.sleep(0.5)
+        return refuses(controllers, of, password)
+
+    monkeypatch.setattr(Controllers, "refuses", refuse_late)
+    threads = [threading.Thread(target=world.send_login, args=(name, f"guess {number}")) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(sent) == 1
+    assert [failures for _, failures in counted(world)] == [13]
+
+
+def test_a_password_set_anew_in_the_directory_ends_the_count_of_somebody_who_never_logged_in(
+    world: DirectoryWorld, unlockable: tuple[str, str]
+) -> None:
+    name, dn = unlockable
+    world.login(name, "wrong", 401)
+    failed_before(world, 30, 0)
+    assert world.refused(name) == "too-many-failures"
+    world.domain.set(dn, unicodePwd='"My-Own-Word-2026"'.encode("utf-16-le"))
+    assert world.refused(name, "wrong") == "wrong-password"
+    assert [failures for _, failures in counted(world)] == [1]
+    world.login(name, "My-Own-Word-2026")
+    assert counted(world) == []
+
+
+def test_somebody_who_never_logged_in_can_be_unlocked(world: DirectoryWorld, unlockable: tuple[str, str]) -> None:
+    name, _ = unlockable
+    world.login(name, "wrong", 401)
+    failed_before(world, 30, 0)
+    assert world.refused(name) == "too-many-failures"
+    root = world.caller("root")
+    root("POST", f"/users/{name}/unlock", 204)
+    root("POST", "/users/person-unknown/unlock", 404)
+    (entry,) = world.audit("account.unlock")
+    assert (entry["name"], [*entry["detail"]]) == (name, ["credential", "guid"])
+    world.login(name)
+
+
+def test_a_right_password_is_no_failure_if_the_directory_falls_silent_after_it(
+    world: DirectoryWorld, unlockable: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise DirectoryUnavailable("no controller answers")
+
+    name, _ = unlockable
+    world.login(name, "wrong", 401)
+    failed_before(world, 3, 60)
+    before = world.service.reader.rows("SELECT failures, last_failed_at FROM account_networks")
+    monkeypatch.setattr(Domain, "read", fail)
+    world.login(name, code=503)
+    assert world.service.reader.rows("SELECT failures, last_failed_at FROM account_networks") == before
+    assert world.service.reader.rows("SELECT guid FROM directory_attempts WHERE under_way > 0") == []
 
 
 def test_unreadable_password_settings_are_assumed_to_be_the_strictest(world: DirectoryWorld) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from directory_world import DirectoryWorld
+from directory_world import Caller, DirectoryWorld
 from waiting import until
 
+from api.directory import accounts
 from api.directory.controllers import DirectoryUnavailable
 
 
@@ -117,6 +120,84 @@ def test_an_outage_changes_nothing_until_the_grace_is_over(world: DirectoryWorld
         world.domain.go_on()
     world.execute("UPDATE directory_accounts SET read_at = '2020-01-01T00:00:00.000000Z'")
     person("GET", "/me", 401)
+
+
+@pytest.fixture
+def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Lets something happen after the next login has read its account in the directory, and before it writes that."""
+
+    def happens(act: Callable[[], object]) -> None:
+        resolve = accounts.resolve_groups
+
+        def act_first(*arguments: Any) -> list[str]:
+            monkeypatch.setattr(accounts, "resolve_groups", resolve)
+            act()
+            return resolve(*arguments)
+
+        monkeypatch.setattr(accounts, "resolve_groups", act_first)
+
+    return happens
+
+
+Between = Callable[[Callable[[], object]], None]
+
+
+def test_a_login_does_not_enable_an_account_that_was_disabled_since_it_was_read(world: DirectoryWorld, between: Between) -> None:
+    name, dn = world.person()
+    session = world.login(name)
+
+    def end() -> None:
+        world.domain.set(dn, userAccountControl="514")
+        world.cycle()
+        session("GET", "/me", 401)
+
+    between(end)
+    assert world.refused(name) == "account-disabled"
+    assert world.caller("root")("GET", f"/users/{name}", 200)["disabledBy"] == ["directory"]
+
+
+def test_a_reading_that_began_after_a_login_s_is_written_after_it(
+    world: DirectoryWorld, between: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, dn = world.person()
+    world.login(name)
+    held: list[tuple[Any, ...]] = []
+    sync = world.service.resync._sync
+
+    def end() -> None:
+        world.domain.set(dn, userAccountControl="514")
+        monkeypatch.setattr(world.service.resync, "_sync", lambda *readings: held.append(readings))
+        world.cycle()
+
+    between(end)
+    session = world.login(name)
+    session("GET", "/me", 200)
+    for readings in held:
+        sync(*readings)
+    session("GET", "/me", 401)
+
+
+def test_logins_at_the_same_moment_all_succeed(world: DirectoryWorld, between: Between) -> None:
+    name, _ = world.person()
+    world.login(name)
+    between(lambda: world.login(name))
+    world.login(name)("GET", "/me", 200)
+
+
+def test_a_login_read_before_its_account_was_recreated_deletes_nothing(world: DirectoryWorld, between: Between) -> None:
+    name, dn = world.person()
+    world.login(name)
+    sessions: list[Caller] = []
+
+    def recreate() -> None:
+        world.domain.delete(dn)
+        world.domain.add_user(name)
+        sessions.append(world.login(name))
+
+    between(recreate)
+    world.login(name, code=503)
+    sessions[0]("GET", "/me", 200)
+    assert len(world.audit("account.delete")) == 1
 
 
 def test_a_reading_by_a_clock_that_was_ahead_does_not_count_and_is_made_again(world: DirectoryWorld) -> None:

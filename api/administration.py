@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -110,11 +110,23 @@ def set_disabled(authority: Authority, name: str, disabled: bool) -> None:
         act.record(Event("account.disable" if disabled else "account.enable", "User", name, detail))
 
 
-def unlock(authority: Authority, name: str) -> None:
-    """Forget an account's failed logins. Raises NotFound or StoreError."""
-    with _acting(authority, name) as (act, account):
-        account_failures.unlock(act.connection, account_failures.key_of(account.id, account.guid))
-        act.record(Event("account.unlock", "User", name, {}))
+def unlock(authority: Authority, name: str, guid_of: Callable[[str], str | None]) -> None:
+    """Forget an account's failed logins. Raises NotFound, DirectoryUnavailable or StoreError.
+
+    `guid_of`: finds the account of a login name in the directories, whose accounts appear here only when they log in.
+    """
+    with authority.acting() as act:
+        account = accounts.find(act.connection, name)
+        if account is not None:
+            account_failures.unlock(act.connection, account_failures.key_of(account.id, account.guid))
+            act.record(Event("account.unlock", "User", name, {}))
+            return
+    guid = guid_of(name)  # outside of the transaction: others wait for that
+    if guid is None:
+        raise NotFound(f"there is no account `{name}`")
+    with authority.acting() as act:
+        account_failures.unlock(act.connection, guid)
+        act.record(Event("account.unlock", "User", name, {"guid": guid}))
 
 
 def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str] | None) -> int:

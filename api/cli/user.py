@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import closing
 
 import click
 
 from api.cli.groups import Group
-from api.cli.operator import at_work, database_option
-
-if TYPE_CHECKING:
-    from api.authentication.authority import Authority
+from api.cli.operator import Operator, at_work, database_option
 
 
 @click.group(
@@ -73,24 +70,26 @@ def _read_password() -> str:
         raise click.ClickException("the password on standard input is not UTF-8") from None
 
 
-def _simple(name: str, summary: str, said: str) -> Callable[[Callable[..., None]], None]:
-    def decorate(act_on: Callable[..., None]) -> None:
+def _simple(name: str, summary: str, said: str) -> Callable[[Callable[[Operator, str], None]], None]:
+    def decorate(act_on: Callable[[Operator, str], None]) -> None:
         @command.command(name, help=summary, epilog=f"\b\nExample:\n  accord-api user {name} alice\n")
         @click.argument("name")
         @database_option
         def run_it(name: str, **options: str | None) -> None:
-            with at_work(options) as (_, __, authority):
-                act_on(authority, name)
+            with at_work(options) as operator:
+                act_on(operator, name)
             click.echo(said.format(name=name))
 
     return decorate
 
 
 @_simple("unlock", "Forget an account's failed logins, so that it can log in at once.", "Unlocked {name}.")
-def _unlock(authority: Authority, name: str) -> None:
+def _unlock(operator: Operator, name: str) -> None:
     from api import administration
+    from api.directory.domains import Domains
 
-    administration.unlock(authority, name)
+    with closing(Domains(operator.settings.directories)) as domains:
+        administration.unlock(operator.authority, name, domains.guid_of)
 
 
 @_simple(
@@ -98,21 +97,21 @@ def _unlock(authority: Authority, name: str) -> None:
     "Require a new password at the next login. Its sessions and tokens end.",
     "{name} must change the password at the next login.",
 )
-def _require(authority: Authority, name: str) -> None:
+def _require(operator: Operator, name: str) -> None:
     from api import administration
 
-    administration.require_password_change(authority, name)
+    administration.require_password_change(operator.authority, name)
 
 
 @_simple("disable", "Disable an account at once. Its sessions and tokens end.", "Disabled {name}.")
-def _disable(authority: Authority, name: str) -> None:
+def _disable(operator: Operator, name: str) -> None:
     from api import administration
 
-    administration.set_disabled(authority, name, True)
+    administration.set_disabled(operator.authority, name, True)
 
 
 @_simple("enable", "Undo `disable`. If Git or a directory has disabled the account, it stays disabled.", "Enabled {name} again.")
-def _enable(authority: Authority, name: str) -> None:
+def _enable(operator: Operator, name: str) -> None:
     from api import administration
 
-    administration.set_disabled(authority, name, False)
+    administration.set_disabled(operator.authority, name, False)

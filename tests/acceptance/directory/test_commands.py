@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import samba_domain
 from click.testing import CliRunner, Result
+from directory_world import DirectoryWorld
 from samba_domain import SambaDomain
 from scenario import Accord
 
@@ -116,6 +117,18 @@ def test_without_a_directory_there_is_nothing_to_examine(tmp_path: Path) -> None
     (tmp_path / "accord.toml").write_text("")
     result = accord_api_command(tmp_path / "accord.toml", "directory", "doctor")
     assert (result.exit_code, "no directory is configured" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_an_account_that_never_logged_in_is_unlocked_by_any_of_its_names(configuration: Path, world: DirectoryWorld) -> None:
+    name, _ = world.person()
+    for form in (name, f"CORP\\{name}", f"{name}@corp.example.org"):
+        world.login(name, "wrong", 401)
+        result = accord_api_command(configuration, "user", "unlock", form, "--database", world.url)
+        assert (result.exit_code, result.output) == (0, f"Unlocked {form}.\n")
+        assert world.service.reader.rows("SELECT failures FROM account_networks") == []
+    result = accord_api_command(configuration, "user", "unlock", "person-unknown", "--database", world.url)
+    assert (result.exit_code, result.stderr) == (1, "accord-api: there is no account `person-unknown`\n")
 
 
 def test_groups_are_resolved(configuration: Path) -> None:

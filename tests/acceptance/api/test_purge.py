@@ -105,7 +105,12 @@ def test_failed_logins_that_no_longer_count_are_deleted(world: World) -> None:
             "INSERT INTO account_networks (account, network, last_login_at, last_failed_at)"
             f" VALUES ('1', '{network}', {logged_in}, {failed})"
         )
+    for guid, failed in (("old", past), ("failed", future)):  # of which password these failures were still counts
+        world.execute(
+            f"INSERT INTO directory_attempts (guid, last_wrong_at, wrong_until) VALUES ('{guid}', '{failed}', '{past}')"
+        )
     purge_all(world)
+    assert names(world, "directory_attempts", "guid") == ["failed"]
     assert names(world, "login_failures", "address") == ["new", "waiting"]
     assert names(world, "account_networks", "network") == ["failed", "home"]
 

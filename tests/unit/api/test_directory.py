@@ -16,9 +16,10 @@ from ldap3.operation.search import MATCH_EQUAL, parse_filter
 from api.directory.accounts import Known, read_mapping, teams_of
 from api.directory.domains import Domains, can_be_sent
 from api.directory.entries import Account, Entry, is_account_name, read_entry, read_sids, refusal_of
-from api.directory.lockout import STRICTEST, DirectoryCount, LocalCount, Policy, Reserve, could_lock
+from api.directory.lockout import NEAR_LOCK_OUT, STRICTEST, Attempt, DirectoryCount, LocalCount, Policy, Reserve, could_lock
 from api.directory.resync import Reading, is_too_many
 from api.directory.settings import BadDirectory, Controller, DirectorySettings, can_be_password, read_directories
+from api.state.policies import read_policies
 from reconciler.store import tables
 from reconciler.store.engine import Database
 
@@ -195,6 +196,19 @@ def test_a_group_gives_its_teams_only_to_accounts_of_its_own_domain(text: str, o
         sids = frozenset(["S-1-5-21-1-2-3-4"])
         given = [bool(teams_of(sids, read_mapping(connection, domains, each))) for each in domains.all]
     assert given == [of == "corp", of == "branch"]
+
+
+@pytest.mark.parametrize(("ahead", "refusal"), [(timedelta(0), NEAR_LOCK_OUT), (timedelta(days=400), None)])
+def test_attempts_counted_by_a_clock_that_was_ahead_do_not_outlast_its_correction(
+    ahead: timedelta, refusal: str | None, database: Database
+) -> None:
+    directory = DirectoryCount(Policy(3, timedelta(minutes=30)), 0, None)
+    until = NOW + ahead + timedelta(minutes=1)
+    with database.writing() as connection:
+        for guid, values in (("wrong", {"wrong": 2}), ("under way", {"under_way": 2})):
+            times = {"last_wrong_at": NOW + ahead, "wrong_until": until, "under_way_until": until}
+            connection.execute(tables.directory_attempts.insert().values(guid=guid, **times, **values))
+            assert Attempt(connection, guid, directory, None, read_policies(None), NOW).refusal == refusal
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t", "a\nb", "a\x7fb", "a\ud800", "x" * 257])

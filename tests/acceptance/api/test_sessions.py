@@ -13,8 +13,8 @@ from scenario import resource, user
 from waiting import LONG
 
 from api.authentication import account_failures, sessions
-from reconciler.access.instants import format_instant
 from api.service import REFUSAL
+from reconciler.access.instants import format_instant
 from reconciler.access.touched import EVERYTHING
 from reconciler.store.generations import raise_generation
 from reconciler.store.tables import instant_text

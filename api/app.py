@@ -17,11 +17,11 @@ import falcon
 from api.authentication.logins import text_of
 from api.authentication.places import site_of
 from api.errors import Forbidden, Problem, Unavailable, problem_details
-from api.http.admission import VERDICTS, is_for_proxies
+from api.http.admission import VERDICTS, Admission, is_for_proxies
 from api.http.headers import X_REQUEST_ID, refuse_ambiguous
 from api.http.openapi import document
 from api.http.operations import ACTOR, Resource
-from api.resources import base
+from api.resources.base import admission_of
 from api.resources.documentation import Described
 from api.routes import ROUTES
 from api.service import Service
@@ -31,9 +31,10 @@ _log = logging.getLogger("accord.api")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
-    """The application over a service that has been started."""
-    app = falcon.App(middleware=[RequestMiddleware(service)])
+def create_app(service: Service, admission: Admission | None = None) -> falcon.App[falcon.Request, falcon.Response]:
+    """The application over a service that has been started; with the server's `admission`, if that asks who is let in as well."""
+    admission = admission or admission_of(service)
+    app = falcon.App(middleware=[RequestMiddleware(service, admission)])
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.keep_blank_qs_values = True
     app.add_error_handler(Problem, _answer_problem)
@@ -42,15 +43,16 @@ def create_app(service: Service) -> falcon.App[falcon.Request, falcon.Response]:
     app.add_error_handler(Exception, _answer_failure)
     described = cache(lambda: document(ROUTES))
     for path, resource in ROUTES:
-        app.add_route(path, resource(service, described) if issubclass(resource, Described) else resource(service))
+        more = (described,) if issubclass(resource, Described) else ()
+        app.add_route(path, resource(service, admission, *more))
     return app
 
 
 class RequestMiddleware:
     """Gives every request an ID and headers, refuses what no client sends, counts and logs."""
 
-    def __init__(self, service: Service) -> None:
-        self._address_of = base.Resource(service).admission.address_of
+    def __init__(self, service: Service, admission: Admission) -> None:
+        self._admission = admission
         self._metrics = service.metrics
         self._log = service.refusal_log
         self._refusals = service.refusals
@@ -100,7 +102,7 @@ class RequestMiddleware:
         """Log a call that its caller may not make; if an account made it, count it for the audit log (ASVS 16.3.2)."""
         address, actor = None, problem.actor or request.env.get(ACTOR, "")
         with suppress(Problem):  # headers that contradict each other, which may be why it is refused
-            address = self._address_of(request.env)
+            address = self._admission.address_of(request.env)
         facts = {
             "status": problem.status,
             "actor": actor or "-",

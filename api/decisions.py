@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from api.authentication.principal import Principal
+from api.authentication.principal import Authenticator, Principal
 from api.errors import Forbidden, Invalid
-from api.state.snapshots import AccessKeeper, AccessSnapshot, Account
+from api.state.snapshots import AccessSnapshot, Account
 from reconciler.access.decide import decide
 from reconciler.access.instants import format_instant, parse_instant
 from reconciler.access.permitted_ips import parse_address
@@ -33,9 +33,10 @@ def decide_own(principal: Principal, issuer: str, action: str) -> Answer:
 
 
 def decide_all(
-    keeper: AccessKeeper, principal: Principal, questions: Sequence[Question], is_stale: Callable[[Account], bool]
+    authenticator: Authenticator, principal: Principal, questions: Sequence[Question], is_stale: Callable[[Account], bool]
 ) -> list[Answer]:
-    """The decisions, in order. Raises Forbidden if the caller may not ask for one of them, Invalid, or StoreError.
+    """The decisions, in order. Raises Forbidden if the caller may not ask for one of them, Unauthenticated, Invalid or
+    StoreError.
 
     `is_stale` says whether the last reading of a directory account is too old to count.
     """
@@ -44,7 +45,9 @@ def decide_all(
             item = f"item {number} of `requests`: " if len(questions) > 1 else ""
             raise Invalid(f"the body: {item}`at` is in the past; leave it out to ask about now")
     subjects = {question["subject"] for question in questions if "subject" in question} - {principal.name}
-    access = keeper.at(principal.access.stamp, principal.name, *subjects) if subjects else principal.access
+    if subjects:
+        principal = authenticator.beside(principal, *subjects)
+    access = principal.access
     for subject in subjects:
         if not may_decide_for(principal, subject, access):
             raise Forbidden(f"this account may not ask for decisions about `{subject}`", reason="may-not-decide-for")

@@ -84,9 +84,22 @@ class Authenticator:
 
         Raises Unauthenticated, Forbidden or StoreError.
         """
-        accessor = principal.credential.accessor
         with self._reader.within(connection):
-            found = self._judged(lambda: credentials.find_again(self._reader, accessor), principal.address, *names)
+            return self._again(principal, *names)
+
+    def beside(self, principal: Principal, *names: str) -> Principal:
+        """The same caller with other accounts at hand, all as they stand at one moment.
+
+        Raises Unauthenticated, Forbidden or StoreError.
+        """
+        access = self._keeper.at(principal.access.stamp, principal.name, *names)
+        if access.stamp == principal.access.stamp:
+            return principal._replace(access=access)
+        return self._again(principal, *names)
+
+    def _again(self, principal: Principal, *names: str) -> Principal:
+        accessor = principal.credential.accessor
+        found = self._judged(lambda: credentials.find_again(self._reader, accessor), principal.address, *names)
         if found.account.id != principal.account.id:
             raise Unauthenticated(_DEAD)
         return found

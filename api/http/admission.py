@@ -20,7 +20,7 @@ from api.errors import Busy, Unauthenticated
 from api.http.addresses import Addresses
 from api.http.headers import AUTHORIZATION
 from api.state.reader import Reader
-from reconciler.access.permitted_ips import Address, Rule
+from reconciler.access.permitted_ips import Address
 
 ARRIVED = "accord.arrived"
 """Where a server tells in the environment of a login when it arrived, by the monotonic clock."""
@@ -40,14 +40,14 @@ class Admission:
     def __init__(
         self,
         authenticator: Authenticator,
-        trusted_proxies: tuple[Rule, ...],
+        addresses: Addresses,
         passwords: Passwords,
         known: KnownNetworks,
         reader: Reader,
         unknown: Room,
     ) -> None:
         self._authenticator = authenticator
-        self._addresses = Addresses(trusted_proxies)
+        self._addresses = addresses
         self._passwords = passwords
         self._known = known
         self._reader = reader

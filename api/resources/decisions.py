@@ -41,19 +41,19 @@ class Decisions(Resource):
     )
     def on_post(self, call: Call) -> Any:
         """One decision, or up to 1,000 at once, about the caller or accounts that it may decide for."""
-        body, caller, keeper = call.body, call.caller, self.service.keeper
+        body, caller, authenticator = call.body, call.caller, self.service.authenticator
 
         def is_stale(account: Account) -> bool:
             return self.service.freshness.is_stale_account(self.service.reader, account.id, call.now)
 
         if "requests" in body:
-            answers = decide_all(keeper, caller, body["requests"], is_stale)
+            answers = decide_all(authenticator, caller, body["requests"], is_stale)
             self.service.metrics.count_decisions(reason for reason, _ in answers)
             return b'{"decisions":[' + b",".join([answer for _, answer in answers]) + b"]}"
         if "subject" not in body and "address" not in body and "at" not in body:
             reason, answer = decide_own(caller, body["issuer"], body.get("action", "request"))
         else:
-            ((reason, answer),) = decide_all(keeper, caller, [body], is_stale)
+            ((reason, answer),) = decide_all(authenticator, caller, [body], is_stale)
         self.service.metrics.count_decision(reason)
         return answer
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from api.http.admission import Admission
 from api.http.checking import JSON
 from api.http.operations import Call, operation
 from api.http.schemas import COMPONENTS, Schema
@@ -80,8 +81,8 @@ _HEADERS = {
 class Described(Resource):
     """A resource that shows the OpenAPI document."""
 
-    def __init__(self, service: Service, document: Callable[[], dict[str, Any]]) -> None:
-        super().__init__(service)
+    def __init__(self, service: Service, admission: Admission, document: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(service, admission)
         self._document = document
 
 
@@ -97,8 +98,8 @@ class OpenApi(Described):
 class Documentation(Described):
     """`/docs`."""
 
-    def __init__(self, service: Service, document: Callable[[], dict[str, Any]]) -> None:
-        super().__init__(service, document)
+    def __init__(self, service: Service, admission: Admission, document: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(service, admission, document)
         environment = Environment(
             loader=PackageLoader("api"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
         )

@@ -27,7 +27,7 @@ from api.errors import problem_details
 from api.http.addresses import local
 from api.http.admission import ARRIVED
 from api.http.headers import Wsgi
-from api.resources.base import Resource
+from api.resources.base import admission_of
 from api.service import Service
 from api.serving.connections import Connections
 from api.serving.lanes import PLACES, LoginLanes
@@ -255,10 +255,10 @@ def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
         service.start()
         try:
             quick = _is_quick if service.database.is_sqlite else _asks_no_server
-            app = create_app(service)
+            admission = admission_of(service)
+            app = create_app(service, admission)
             with serving_metrics(app, settings.metrics_listen):
-                guest_of = Resource(service).admission.guest_of
-                _Waitress(app, settings, listening, quick, listening_locally, guest_of).run(ready)
+                _Waitress(app, settings, listening, quick, listening_locally, admission.guest_of).run(ready)
         finally:
             service.stop()
 

@@ -457,15 +457,16 @@ def test_a_credential_whose_number_went_to_another_account_acts_for_nobody(world
     assert world.audit("token.create") == []
 
 
-def declare_anew_while_judged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest account is deleted and declared anew after its credential was read: in SQLite it gets the same number."""
+def declare_anew_while_judged(world: World, monkeypatch: pytest.MonkeyPatch, asked: str = "zoe") -> None:
+    """The newest account is deleted and declared anew when somebody is asked about: in SQLite it gets the same number."""
     read = world.service.keeper.at
 
     def read_later(stamp: Any, *names: str) -> Any:
-        if "zoe" in names:
+        if asked in names:
             monkeypatch.undo()
             world.apply({"users/zoe.yaml": None, "teams/zoes.yaml": None})
             world.apply(ZOE)
+            world.service.keeper.now()  # what is read from now on is of this moment
         return read(stamp, *names)
 
     monkeypatch.setattr(world.service.keeper, "at", read_later)
@@ -479,6 +480,18 @@ def test_nothing_is_decided_for_a_namesake_declared_during_the_request(world: Wo
     caller = world.caller("zoe")
     declare_anew_while_judged(world, monkeypatch)
     caller("POST", "/decisions", 401, json={"issuer": "tls"})
+
+
+def test_nothing_is_decided_for_a_namesake_declared_while_others_are_asked_about(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deciding = team("zoes", members=["zoe"], issuers=["tls"], mayDecideFor="everyone")
+    world.apply({"users/zoe.yaml": user("zoe", type="application"), "teams/zoes.yaml": deciding})
+    caller = world.caller("zoe")
+    questions = [{"issuer": "tls"}, {"issuer": "tls", "subject": "alice"}]
+    caller("POST", "/decisions", 200, json={"requests": questions})
+    declare_anew_while_judged(world, monkeypatch, asked="alice")
+    caller("POST", "/decisions", 401, json={"requests": questions})
 
 
 def test_no_token_is_active_for_a_namesake_declared_during_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

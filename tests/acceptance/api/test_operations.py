@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from client import OFFICE, PASSWORD, Caller, World
 from issued import pem
-from scenario import everything, user
+from scenario import everything, resource, user
 from schemathesis import openapi as schemathesis
 
 from api.authentication.tokens import new_secret
@@ -243,14 +243,14 @@ def subclasses(of: type) -> Iterator[type]:
 
 
 def test_every_responder_is_declared() -> None:
-    listed = {resource for _, resource in ROUTES}
+    listed = {each for _, each in ROUTES}
     assert listed == {each for each in subclasses(Resource) if any(name.startswith("on_") for name in vars(each))}
-    for resource in listed:
-        responders = [name for name, value in vars(resource).items() if name.startswith("on_") and value is not None]
+    for one in listed:
+        responders = [name for name, value in vars(one).items() if name.startswith("on_") and value is not None]
         assert responders
         for name in responders:
-            assert name.removeprefix("on_") in METHODS or vars(resource)[name] is vars(resource)["on_get"]
-            assert isinstance(vars(resource)[name].operation, Operation), (resource, name)
+            assert name.removeprefix("on_") in METHODS or vars(one)[name] is vars(one)["on_get"]
+            assert isinstance(vars(one)[name].operation, Operation), (one, name)
 
 
 def test_the_served_document_is_openapi(world: World) -> None:

@@ -166,7 +166,7 @@ class Organisation:
             if known is None:
                 return
             if self.chance.random() < 0.5:
-                events = directory.remove(connection, known, "gone")
+                events = directory.remove(connection, known, "gone", NOW)
             else:
                 events = directory.mark_missing(connection, known, NOW, seen_missing=True)
             directory.record(connection, "example.org", events, NOW)

@@ -334,13 +334,13 @@ class Runtime:
 
     @rule(1)
     def end_all_other_sessions(self) -> None:
-        """With all that they minted, for others as well."""
+        """With all that they minted for their own account."""
         by = self.any_credential(kind="session")
         refused = self.model.refusal(by, INSIDE) or (403 if by.is_narrowed else None)
         status, answer = self.ask(by.secret, "DELETE", "/me/sessions")
         assert status == (refused or 204), (by, status, answer)
         if status == 204:
-            self.end_lines(lambda each: each.account is by.account and each.kind == "session" and each is not by)
+            self.end_lines(lambda each: each.account is by.account and each.kind == "session" and each is not by, of=by.account)
 
     @rule(0.5)
     def an_operator_revokes_everything(self) -> None:
@@ -348,10 +348,10 @@ class Runtime:
         administration.revoke_credentials(OperatorsAuthority(self.world.service.database, "operator"), account.name, None)
         self.end_lines(lambda each: each.account is account)
 
-    def end_lines(self, ends: Callable[[Credential], bool]) -> None:
-        """End what came of any such credential."""
+    def end_lines(self, ends: Callable[[Credential], bool], of: Account | None = None) -> None:
+        """End what came of any such credential: of one account or of all."""
         for credential in self.model.credentials:
-            credential.ended |= any(ends(each) for each in credential.line())
+            credential.ended |= any(ends(each) for each in credential.line()) and of in (None, credential.account)
 
     @rule(2)
     def expire(self) -> None:

@@ -671,6 +671,7 @@ def test_no_wrong_allow_and_no_wrong_deny(
 ) -> None:
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # a hash of the real cost takes as long as two steps
     monkeypatch.setattr(passwords, "PasswordHasher", lambda **_: quick)
+    monkeypatch.setattr("api.service.REFUSAL", 0.0)  # a refused login waits longer than ten steps take
     caplog.set_level(logging.ERROR, "accord.api")  # it would keep a line for each refusal
     # an engine keeps compiled statements, and no connections
     monkeypatch.setattr(engine, "_make_engine", lru_cache(engine._make_engine))

@@ -120,7 +120,7 @@ class Service:
     def _log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
         """A refused login takes the steps and the time of both kinds, and has their answer, so that it does not tell which of
         them has a name, nor whether any has."""
-        earliest = time.monotonic() + (REFUSAL if self.domains else REFUSAL / 2)
+        earliest = time.monotonic() + (REFUSAL if self.domains else REFUSAL / 4)
         is_directorys = is_for_directory(self.domains, self.reader, name)
         try:
             if is_directorys:

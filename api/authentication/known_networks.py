@@ -12,6 +12,7 @@ from datetime import datetime
 from api.authentication.account_failures import KNOWN_FOR
 from api.authentication.places import Guest, site_of
 from api.background import Periodic
+from api.state.clock import AHEAD
 from api.state.reader import Reader
 from reconciler.access.permitted_ips import LOCAL, Address, network_of
 from reconciler.store.tables import instant_text
@@ -19,7 +20,7 @@ from reconciler.store.tables import instant_text
 EVERY = 60.0
 MOST = 100_000
 """How many networks a process remembers: those of the newest logins."""
-_READ = "SELECT network FROM account_networks WHERE last_login_at > ? ORDER BY last_login_at DESC LIMIT ?"
+_READ = "SELECT network FROM account_networks WHERE last_login_at > ? AND last_login_at <= ? ORDER BY last_login_at DESC LIMIT ?"
 
 
 class KnownNetworks:
@@ -37,7 +38,7 @@ class KnownNetworks:
     def read(self, now: datetime) -> None:
         """Read which networks are known. Raises StoreError."""
         self._added = set()  # what is committed from here on may be missing below
-        rows = self._reader.rows(_READ, instant_text(now - KNOWN_FOR), MOST)
+        rows = self._reader.rows(_READ, instant_text(now - KNOWN_FOR), instant_text(now + AHEAD), MOST)
         self._networks = {network for (network,) in rows}
 
     def add(self, address: Address | None) -> None:

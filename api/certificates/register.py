@@ -149,7 +149,8 @@ class Register:
     def _complete(
         self, act: Act, known: Row[int, str | None, int | None], place: Place, by: str | None, renewed: int | None
     ) -> None:
-        """Record what an earlier registration of the same certificate lacks: what verifies it now, and what it renews.
+        """Record what an earlier registration of the same certificate lacks: what verifies it now, and what it renews, if nobody
+        has said anything of that yet.
 
         Raises NotFound, Forbidden or Conflict.
         """
@@ -157,7 +158,7 @@ class Register:
         if by is not None and by != known.verified_by:
             _write(act.connection, known.id, {"verified_by": by})
             added["verified"] = True
-        if renewed is not None and known.renews_id is None:
+        if renewed is not None and known.renews_id is None and not _was_linked(act.connection, known.id):
             old = _check_renewable(self._reader, act.caller, renewed, place)
             _link(act.connection, known.id, place.team_id, None, old, act.now)
             added["renews"] = renewed
@@ -179,6 +180,13 @@ class Register:
         issuers = tables.issuers.c
         issuer_id, declared = connection.execute(select(issuers.id, issuers.ca_certificates).where(issuers.name == issuer)).one()
         return Place(issuer_id, team_id, access.accounts[owner].id, owner, read_texts(declared))
+
+
+def _was_linked(connection: Connection, number: int) -> bool:
+    """Whether the audit log has it that somebody said what a certificate renews, perhaps that it renews nothing."""
+    columns = tables.audit.c
+    of_it = (columns.kind == "Certificate") & (columns.name == str(number))
+    return connection.execute(select(columns.id).where(of_it, columns.detail.contains('"renews"'))).first() is not None
 
 
 def _whole(request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -145,8 +145,8 @@ def switch(connection: Connection, known: Known, name: str, ended: str | None, n
 def mark_missing(connection: Connection, known: Known, now: datetime, *, seen_missing: bool) -> list[Event]:
     """Record that a complete reading lacked an account. If an earlier reading lacked it as well, it is gone."""
     mine = _known.user_id == known.user_id
+    connection.execute(tables.directory_accounts.update().where(mine).values(missing_since=now))
     if not seen_missing:
-        connection.execute(tables.directory_accounts.update().where(mine).values(missing_since=now))
         return []
     return switch(connection, known, known.name, "gone-from-directory", now)
 

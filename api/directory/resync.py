@@ -49,6 +49,8 @@ class Reading(NamedTuple):
 
     known: Known
     account: Account | None
+    asked_at: datetime
+    """Before the directory was asked."""
 
     def switches_off(self, now: datetime) -> str | None:
         """Why this reading would disable the account; None if it would not."""
@@ -135,28 +137,30 @@ class Resync:
     def _sync(self, domain: Domain, readings: Sequence[Reading], now: datetime) -> None:
         with self._reader.database.recording() as connection:
             events: list[Event] = []
-            read: list[int] = []
+            read: dict[datetime, list[int]] = {}
             mapping = accounts.read_mapping(connection, self._domains, domain)
-            for before, account in readings:
+            for before, account, asked_at in readings:
                 known = accounts.find(connection, guid=before.guid)
-                if known is None or known.was_read_since(now, datetime.now(UTC)):
+                if known is None or known.was_read_since(asked_at, datetime.now(UTC)):
                     continue  # deleted meanwhile, or read again
                 if account is None:
-                    events += accounts.mark_missing(connection, known, now, seen_missing=before.missing_since is not None)
+                    events += accounts.mark_missing(connection, known, asked_at, seen_missing=before.missing_since is not None)
                 else:
                     name, teams = self._domains.account_name(domain, account.entry), accounts.teams_of(account.sids, mapping)
                     events += accounts.sync(connection, known, name, account.entry, teams, now)
-                    read.append(known.user_id)
-            accounts.mark_read(connection, read, now)
+                    read.setdefault(asked_at, []).append(known.user_id)
+            for asked_at, user_ids in read.items():
+                accounts.mark_read(connection, user_ids, asked_at)
             accounts.record(connection, domain.settings.dns_name, events, now)
 
 
 def _read(domain: Domain, page: Sequence[Known]) -> Iterable[Reading]:
+    asked_at = datetime.now(UTC)
     found = domain.read_all([known.guid for known in page])
     for known in page:
         account = found.get(known.guid)
         if account is not None or known.guid not in found:  # an incomplete account is neither read nor gone
-            yield Reading(known, account)
+            yield Reading(known, account, asked_at)
 
 
 def _pages(items: Sequence[_T], size: int) -> Iterable[Sequence[_T]]:

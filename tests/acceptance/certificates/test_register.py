@@ -79,6 +79,17 @@ def test_registering_again_records_a_renewal_that_is_missing(world: RegisterWorl
     assert world.shown(number)["renews"] is None
 
 
+def test_registering_again_takes_back_no_correction(world: RegisterWorld) -> None:
+    old, alice = world.register(), world.caller("alice")
+    body = {**world.body(), "renews": old}
+    new = alice("POST", "/certificates", 201, json=body)["id"]
+    alice("PATCH", f"/certificates/{new}", 200, json={"renews": None})
+    assert alice("POST", "/certificates", 200, json=body)["renews"] is None
+    assert world.shown(old)["renewedAt"] is None
+    world.caller("root")("DELETE", f"/certificates/{old}", 204)
+    alice("POST", "/certificates", 200, json=body)
+
+
 def test_no_number_is_given_twice(world: RegisterWorld) -> None:
     world.register()
     last = world.register()

@@ -384,3 +384,17 @@ def test_concurrent_threads_each_see_one_moment_and_never_a_past_one(database: D
     assert failures == []
     assert len({stamp for stamp, _, _ in answers}) > 10
     assert all(world.was_true(*answer) for answer in answers)
+
+
+def test_an_account_that_is_missing_again_was_read_then(database: Database) -> None:
+    """So that a login which read it before that cannot undo it."""
+    begun(database, 1)
+    entry = Entry("e0", "zoe", "CN=zoe", None, "", False, None, False, False)
+    with database.recording() as connection:
+        known = directory.provision(connection, "zoe", "example.org", entry, NOW)
+        assert not isinstance(known, str)
+        for seen_missing, at in ((False, NOW), (True, LATER)):
+            directory.mark_missing(connection, known, at, seen_missing=seen_missing)
+        found = directory.find(connection, guid="e0")
+    assert found is not None and found.is_off
+    assert found.was_read_since(NOW, LATER)

@@ -373,7 +373,7 @@ def test_a_password_that_could_lock_the_account_is_not_sent(
 
 def reading(found: Entry | None, *, missing: bool = False, off: bool = False) -> Reading:
     known = Known(1, "alice", str(GUID), "corp.example.org", NOW if missing else None, ("", None, ""), off, NOW)
-    return Reading(known, found and Account(found, frozenset()))
+    return Reading(known, found and Account(found, frozenset()), NOW)
 
 
 @pytest.mark.parametrize(

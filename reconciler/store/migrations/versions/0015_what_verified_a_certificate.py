@@ -1,6 +1,7 @@
 """Certificates say which declared CA certificate verified them; SQLite gives no number of a certificate or message twice"""
 
 import json
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,8 +30,9 @@ def upgrade() -> None:
             pass
         _put_back()
     certificates = sa.table("certificates", sa.column("id"), sa.column("verified_by"))
-    for number, by in found.items():
-        op.execute(certificates.update().where(certificates.c.id == number).values(verified_by=by))
+    one = certificates.update().where(certificates.c.id == sa.bindparam("number")).values(verified_by=sa.bindparam("by"))
+    if found:
+        op.get_bind().execute(one, [{"number": number, "by": by} for number, by in found.items()])
 
 
 def _found() -> dict[int, str]:
@@ -39,10 +41,11 @@ def _found() -> dict[int, str]:
         sa.text("SELECT c.id, c.pem, i.ca_certificates FROM certificates c JOIN issuers i ON i.id = c.issuer_id WHERE c.verified")
     )
     found = {}
+    read = cache(lambda text: x509.load_pem_x509_certificate(text.encode()))
     for number, pem, declared in rows:
         for text in json.loads(declared):
             try:
-                certificate, authority = (x509.load_pem_x509_certificate(each.encode()) for each in (pem, text))
+                certificate, authority = x509.load_pem_x509_certificate(pem.encode()), read(text)
                 if certificate != authority:
                     certificate.verify_directly_issued_by(authority)
             except Exception:  # noqa: BLE001, S112 - another one, or none: it is unverified until it is registered again

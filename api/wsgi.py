@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from contextlib import ExitStack
 
@@ -22,6 +23,7 @@ _service.start()
 _parts = ExitStack()
 _parts.callback(_service.stop)
 _application = create_app(_service)
+gc.freeze()  # what has been read lives on; to look at it again and again would halt everything for tens of milliseconds
 app = wary(_application)
 _parts.enter_context(serving_metrics(_application, _settings.metrics_listen, shared=True))
 _parts.enter_context(serving_locally(_application, _settings))

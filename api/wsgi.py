@@ -23,7 +23,7 @@ _service.start()
 _parts = ExitStack()
 _parts.callback(_service.stop)
 _application = create_app(_service)
-gc.freeze()  # what has been read lives on; to look at it again and again would halt everything for tens of milliseconds
+gc.freeze()  # what was read lives on; to look at it again would halt all threads for tens of milliseconds
 app = wary(_application)
 _parts.enter_context(serving_metrics(_application, _settings.metrics_listen, shared=True))
 _parts.enter_context(serving_locally(_application, _settings))

@@ -258,7 +258,7 @@ def serve_waitress(settings: Settings, ready: Callable[[str], None]) -> None:
             quick = _is_quick if service.database.is_sqlite else _asks_no_server
             admission = admission_of(service)
             app = create_app(service, admission)
-            gc.freeze()  # what has been read lives on; to look at it again and again would halt everything for tens of milliseconds
+            gc.freeze()  # what was read lives on; to look at it again would halt all threads for tens of milliseconds
             with serving_metrics(app, settings.metrics_listen):
                 _Waitress(app, settings, listening, quick, listening_locally, admission.guest_of).run(ready)
         finally:

@@ -355,14 +355,7 @@ def test_the_networks_of_the_newest_logins_are_known_and_no_more(world: World) -
 
 def test_a_login_is_judged_by_what_is_declared_when_it_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.set_password("bob")
-    verify, verified = world.service.passwords.verify, threading.Event()
-
-    def note(*arguments: Any) -> bool:
-        found = verify(*arguments)
-        verified.set()
-        return found
-
-    monkeypatch.setattr(world.service.passwords, "verify", note)
+    database, waits = world.service.database, threading.Event()
     answers: list[int] = []
 
     def try_it() -> None:
@@ -370,10 +363,11 @@ def test_a_login_is_judged_by_what_is_declared_when_it_is_written(world: World, 
         answers.append(sent.status_code)
 
     thread = threading.Thread(target=try_it)
-    with world.service.database.recording() as connection:
+    with database.recording() as connection:
+        recording = database.recording
+        monkeypatch.setattr(database, "recording", lambda: waits.set() or recording())
         thread.start()
-        assert verified.wait(LONG)
-        time.sleep(0.2)  # what was read before the wait is read by now
+        assert waits.wait(LONG)  # what it reads before the wait has been read
         connection.exec_driver_sql("""UPDATE teams SET permitted_ips = '["203.0.113.0/24"]'""")
         raise_generation(connection, EVERYTHING)
     thread.join(LONG)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from directory_world import DirectoryWorld
 from faulty_proxy import FaultyProxy
 from samba_domain import POLICIES
+from waiting import until
 
 from api.directory.controllers import Controllers, DirectoryUnavailable
 from api.directory.domains import Domain
@@ -186,7 +186,7 @@ def test_guesses_at_the_same_moment_are_no_more_than_the_count_permits(
     def refuse_late(controllers: Controllers, of: str, password: str) -> str | None:
         if of == dn:
             sent.append(password)
-            time.sleep(0.5)
+            until(lambda: len(sent) > 1 or sum(each.is_alive() for each in threads) == 1, "the other guesses")
         return refuses(controllers, of, password)
 
     monkeypatch.setattr(Controllers, "refuses", refuse_late)

@@ -60,7 +60,7 @@ def command(
 
     Applying the same revision again changes nothing.
     """
-    from reconciler.cli.output import keep, progress_bar
+    from reconciler.cli.output import keep, progress_bar, say
     from reconciler.cli.reports import load_plan, reporting_problems, showing_refused, write_outcome
     from reconciler.run.applying import Order, apply_revision
     from reconciler.run.deployment import current_user, read_deployment
@@ -72,7 +72,7 @@ def command(
     with reporting_problems():
         agreed = order if yes else _asked(deployment, order)
         if agreed is None:
-            click.echo("Nothing was changed.")
+            say("Nothing was changed.")
             return ERROR
         with showing_refused(), progress_bar("Reading") as reading, progress_bar("Applying") as writing:
             outcome = apply_revision(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -81,7 +80,7 @@ def verify(file: Path | None, database: str | None, head: str | None, format_: s
 
     In the database, the history of applied revisions must also match the log.
     """
-    from reconciler.cli.output import write_json
+    from reconciler.cli.output import say, write_json
     from reconciler.run.auditing import verify_database, verify_file
     from reconciler.run.deployment import read_deployment
 
@@ -90,9 +89,9 @@ def verify(file: Path | None, database: str | None, head: str | None, format_: s
     if format_ == "json":
         write_json({"entries": found.entries, "head": found.head, "broken": broken and broken._asdict()})
     elif broken is None:
-        click.echo(f"The audit log is intact: {found.entries:,} entries; the last hash is {found.head}")
+        say(f"The audit log is intact: {found.entries:,} entries; the last hash is {found.head}")
     else:
-        click.echo(f"accord: the audit log is broken at entry {broken.id}: {broken.how}", err=True)
+        say(f"accord: the audit log is broken at entry {broken.id}: {broken.how}", err=True)
     return OK if broken is None else ERROR
 
 
@@ -106,11 +105,9 @@ Examples:
 @database_option
 def export(database: str | None) -> int:
     """Print every entry as a line of JSON, to keep and verify without the database."""
+    from reconciler.cli.output import write_json_lines
     from reconciler.run.auditing import log_lines
     from reconciler.run.deployment import read_deployment
 
-    stream = sys.stdout.buffer
-    for line in log_lines(read_deployment({"database_url": database})):
-        stream.write(line)
-    stream.flush()
+    write_json_lines(log_lines(read_deployment({"database_url": database})))
     return OK

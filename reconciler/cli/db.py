@@ -30,14 +30,15 @@ Example:
 @database_option
 def upgrade(database: str | None) -> int:
     """Upgrade the tables to this version of Accord, in one transaction. Run it before the first apply of a new version."""
+    from reconciler.cli.output import say
     from reconciler.run.database import upgrade_database
     from reconciler.run.deployment import read_deployment
 
     before, after = upgrade_database(read_deployment({"database_url": database}))
     if before == after:
-        click.echo(f"The schema is already at {after}.")
+        say(f"The schema is already at {after}.")
     else:
-        click.echo(f"The schema is now at {after} (before: {before or 'no tables'}).")
+        say(f"The schema is now at {after} (before: {before or 'no tables'}).")
     return OK
 
 
@@ -51,7 +52,7 @@ Example:
 @format_option("text", "json")
 def current(database: str | None, format_: str) -> int:
     """Print the version of the tables; exit with 1 if there are no tables."""
-    from reconciler.cli.output import write_json
+    from reconciler.cli.output import say, write_json
     from reconciler.run.database import current_version, version_document
     from reconciler.run.deployment import read_deployment
 
@@ -59,7 +60,7 @@ def current(database: str | None, format_: str) -> int:
     if format_ == "json":
         write_json(version_document(version))
     else:
-        click.echo(version or "There are no tables yet; create them with `accord db upgrade`.")
+        say(version or "There are no tables yet; create them with `accord db upgrade`.")
     return ERROR if version is None else OK
 
 
@@ -73,7 +74,7 @@ Example:
 @format_option("text", "json")
 def check(database: str | None, format_: str) -> int:
     """Check that the database is reachable and has the tables of this version of Accord."""
-    from reconciler.cli.output import write_json
+    from reconciler.cli.output import say, write_json
     from reconciler.run.database import check_database, version_document
     from reconciler.run.deployment import read_deployment
 
@@ -81,5 +82,5 @@ def check(database: str | None, format_: str) -> int:
     if format_ == "json":
         write_json(version_document(version))
     else:
-        click.echo(f"The schema is up to date, at {version}.")
+        say(f"The schema is up to date, at {version}.")
     return OK

@@ -59,7 +59,7 @@ def command(
 
     Resolve differences either way: --repair changes the database back, --patch prints the change to make in Git instead.
     """
-    from reconciler.cli.output import progress_bar, write_json, write_lines
+    from reconciler.cli.output import progress_bar, say, write_json, write_lines, write_patch
     from reconciler.cli.records import drift_document, drift_lines, given_lines
     from reconciler.cli.reports import reporting_problems
     from reconciler.run.deployment import read_deployment
@@ -76,10 +76,10 @@ def command(
             found = find_drift(deployment, chosen, overrides=overrides, now=utc_now(), progress=progress)
         if patch:
             text, flaws = adopting(deployment, found, now=utc_now())
-            click.echo(text, nl=False)
+            write_patch(text)
             for flaw in flaws:
                 message = f"{flaw.kind} {printable(flaw.name)}: {printable(flaw.reason)}"
-                click.echo(f"accord: with this patch alone, the config is invalid: {message}", err=True)
+                say(f"accord: with this patch alone, the config is invalid: {message}", err=True)
             write_lines(given_lines(found.given), err=True)
         elif format_ == "json":
             write_json(drift_document(found))
@@ -106,6 +106,7 @@ def _key(text: str) -> Key:
 
 def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[tuple[str, str]]) -> int:
     """Repair exactly what was shown."""
+    from reconciler.cli.output import say
     from reconciler.cli.reports import showing_refused, write_outcome
     from reconciler.run.deployment import current_user
     from reconciler.run.drift import repair
@@ -113,7 +114,7 @@ def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[tupl
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; use --yes to repair without asking")
     if not yes and not click.confirm("Repair this?"):
-        click.echo("Nothing was changed.")
+        say("Nothing was changed.")
         return ERROR
     with showing_refused():
         outcome = repair(deployment, shown, overrides=overrides, applied_by=current_user(), clock=utc_now)

@@ -31,12 +31,13 @@ def command(folder: Path, database: str | None) -> int:
 
     To adopt an existing installation: export, commit, plan (no changes), apply --adopt.
     """
+    from reconciler.cli.output import say
     from reconciler.run.deployment import read_deployment
     from reconciler.run.exporting import export_database
     from reconciler.wording.text import printable
 
     written, flaws = export_database(read_deployment({"database_url": database}), folder, now=utc_now())
     for flaw in flaws:
-        click.echo(f"accord: left out {flaw.kind} {printable(flaw.name)}: {printable(flaw.reason)}", err=True)
-    click.echo(f"Wrote {written:,} files to {folder}.")
+        say(f"accord: left out {flaw.kind} {printable(flaw.name)}: {printable(flaw.reason)}", err=True)
+    say(f"Wrote {written:,} files to {folder}.")
     return INVALID if flaws else OK

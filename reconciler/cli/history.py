@@ -21,7 +21,7 @@ Examples:
 @format_option("text", "json")
 def command(database: str | None, limit: int | None, format_: str) -> int:
     """List applied revisions, newest first: when, by whom and with which overrides."""
-    from reconciler.cli.output import write_json, write_lines
+    from reconciler.cli.output import say, write_json, write_lines
     from reconciler.cli.records import step_document, step_lines
     from reconciler.run.deployment import read_deployment
     from reconciler.run.history import history
@@ -33,5 +33,5 @@ def command(database: str | None, limit: int | None, format_: str) -> int:
         for step in found:
             write_lines(step_lines(step))
         if not found:
-            click.echo("No revision has been applied yet.")
+            say("No revision has been applied yet.")
     return OK

@@ -52,13 +52,13 @@ def peribolos(source: Path, folder: Path, minimum_permission: Literal["write", "
 
     Teams (including nested ones) and their members are kept; repositories become issuers.
     """
-    from reconciler.cli.output import write_problems
+    from reconciler.cli.output import say, write_problems
     from reconciler.run.importing import import_organisation
 
     problems, written = import_organisation(source, folder, minimum_permission, email_domain)
     write_problems(problems)
     if written is None:
-        click.echo("accord: the files have errors; nothing was written", err=True)
+        say("accord: the files have errors; nothing was written", err=True)
         return INVALID
-    click.echo(f"Wrote {written:,} files to {folder}.")
+    say(f"Wrote {written:,} files to {folder}.")
     return OK

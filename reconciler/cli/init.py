@@ -33,14 +33,15 @@ def command(folder: Path, administrator: str | None, email: str | None, full_nam
     It has a resource of each kind, CODEOWNERS, a pre-commit hook, CI workflows for GitHub Actions and GitLab, and the
     schemas for editors.
     """
+    from reconciler.cli.output import say
     from reconciler.source.starter import write_starter
 
     name = administrator or _ask("The first administrator's login name", "--administrator")
     address = email or _ask("The administrator's e-mail address", "--email")
     written = write_starter(folder, name, address, full_name)
-    click.echo(f"Wrote {len(written):,} files to {folder}. Next:")
-    click.echo(f"  cd {folder} && git init -b main && git config core.hooksPath .githooks")
-    click.echo('  git add -A && git commit -m "Who may use what" && accord plan')
+    say(f"Wrote {len(written):,} files to {folder}. Next:")
+    say(f"  cd {folder} && git init -b main && git config core.hooksPath .githooks")
+    say('  git add -A && git commit -m "Who may use what" && accord plan')
     return OK
 
 

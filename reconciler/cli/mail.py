@@ -62,7 +62,7 @@ def preview(
     The mail uses the declared template, or the built-in one if there is no declared one. `--format html` writes only the
     HTML part.
     """
-    from reconciler.cli.output import progress_bar, write_json, write_lines, write_problems
+    from reconciler.cli.output import progress_bar, write_html, write_json, write_lines, write_problems
     from reconciler.run.deployment import read_deployment
     from reconciler.run.errors import InvalidConfiguration
     from reconciler.run.previewing import preview_folder, preview_revision
@@ -85,7 +85,7 @@ def preview(
     if format_ == "json":
         write_json(_document(shown))
     elif format_ == "html":
-        click.echo(shown.rendered.html, nl=False)
+        write_html(shown.rendered.html)
     else:
         write_lines(_lines(shown))
     return OK

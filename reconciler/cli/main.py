@@ -93,6 +93,7 @@ def main() -> NoReturn:
     """Run the program. Show a traceback only if ACCORD_DEBUG is set."""
     gc.disable()  # a run is short and makes few cycles; scanning a million tuples for them takes seconds
     _open_streams()
+    sys.excepthook = _show_traceback
     code = run(accord)
     atexit._run_exitfuncs()
     with suppress(Exception):  # output that cannot be written now never can be
@@ -135,14 +136,14 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for e
         return _say_interrupted()
     except click.UsageError as error:
         if error.format_message().startswith("Usage:"):  # a group without a command: its help is the message
-            click.echo(error.format_message(), err=True)
+            _say(error.format_message())
             return ERROR
-        click.echo(f"accord: {error.format_message()}", err=True)
+        _say(f"accord: {error.format_message()}")
         if error.ctx is not None:
-            click.echo(f"Try `{error.ctx.command_path} --help`.", err=True)
+            _say(f"Try `{error.ctx.command_path} --help`.")
         return ERROR
     except click.ClickException as error:
-        click.echo(f"accord: {error.format_message()}", err=True)
+        _say(f"accord: {error.format_message()}")
         return ERROR
     except Exception as error:
         if _came_of_interrupt(error):
@@ -150,12 +151,24 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for e
         if os.environ.get("ACCORD_DEBUG"):
             raise
         code, message = exit_code(error)
-        click.echo(f"accord: {message}", err=True)
+        _say(f"accord: {message}")
         return code
 
 
+def _say(text: str) -> None:
+    from reconciler.cli.output import say
+
+    say(text, err=True)
+
+
+def _show_traceback(*error: Any) -> None:
+    import traceback
+
+    _say("".join(traceback.format_exception(*error)).rstrip())
+
+
 def _say_interrupted() -> int:
-    click.echo("\naccord: interrupted; unfinished work was undone", err=True)
+    _say("\naccord: interrupted; unfinished work was undone")
     return INTERRUPTED
 
 

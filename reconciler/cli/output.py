@@ -1,8 +1,13 @@
-"""Writing to the terminal: colour if wanted, JSON for programs, and a progress bar for slow work."""
+"""Writing to the terminal: colour if wanted, JSON for programs, and a progress bar for slow work.
+
+All output leaves through this module, which disarms it: text of a repository may be a stranger's, and a terminal obeys escapes,
+a CI runner lines such as `::add-mask::`.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +19,7 @@ import orjson
 
 from reconciler.access.problems import Problem
 from reconciler.plan.render.text import Line, Style
+from reconciler.wording.text import inert, inert_html, inert_json
 
 _COLOURS: dict[Style, dict[str, Any]] = {
     "heading": {"bold": True},
@@ -28,6 +34,8 @@ _PATIENCE = 1.0
 """Seconds before a bar appears."""
 _PAUSE = 0.1
 """Seconds from one drawing of it to the next."""
+_RUNNERS = ("CI", "TF_BUILD", "TEAMCITY_VERSION")
+"""Variables that CI runners set: of most of them, Azure's and TeamCity's."""
 
 _kept: list[object] = []
 
@@ -46,22 +54,82 @@ def colour_wanted() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Write lines for people."""
+    click.echo(inert(text), err=err, nl=nl)
+
+
 def write_lines(lines: Iterable[Line], *, err: bool = False) -> None:
     """Write styled lines, many at a time."""
-    colour = colour_wanted()
-    piece: list[str] = []
-    for style, text in lines:
-        piece.append(click.style(text, **_COLOURS[style]) if colour and text and _COLOURS[style] else text)
+    shown = _coloured if colour_wanted() else _plain
+    piece: list[Line] = []
+    for line in lines:
+        piece.append(line)
         if len(piece) >= 2_000:
-            click.echo("\n".join(piece), err=err, color=True)
+            click.echo(shown(piece), err=err, color=True)
             piece = []
     if piece:
-        click.echo("\n".join(piece), err=err, color=True)
+        click.echo(shown(piece), err=err, color=True)
+
+
+def _plain(lines: Iterable[Line]) -> str:
+    return inert("\n".join(text for _, text in lines))
+
+
+def _coloured(lines: Iterable[Line]) -> str:
+    shown = ((_COLOURS[style], inert(text)) for style, text in lines)
+    return "\n".join(click.style(text, **colour) if text and colour else text for colour, text in shown)
 
 
 def write_json(value: Any) -> None:
     """Write a value as indented JSON."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as indented JSON that may appear in any log."""
+    return inert_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def write_json_lines(lines: Iterable[bytes]) -> None:
+    """Write lines that are JSON already."""
+    stream = sys.stdout.buffer
+    for line in lines:
+        stream.write(inert_json(line.decode()).encode())
+    stream.flush()
+
+
+def write_html(page: str) -> None:
+    """Write a page of HTML."""
+    click.echo(inert_html(page), nl=False)
+
+
+def write_annotations(lines: Iterable[str]) -> None:
+    """Write commands for GitHub's runner, which begin with `::`; nothing in them is another command."""
+    for line in lines:
+        click.echo("::" + inert(line.removeprefix("::")))
+
+
+def write_patch(patch: str) -> None:
+    """Write a patch, unchanged; a terminal or a CI log gets no patch with something that it would obey.
+
+    Raises click.ClickException then, because a patch with other text does not apply.
+    """
+    content = "\n".join(line[1:] for line in patch.split("\n"))  # without the signs of a patch itself
+    if inert(content) != content and not _goes_to_git():
+        raise click.ClickException(
+            "the patch has text that a terminal or a CI runner would obey; write it to a file: accord drift --patch > adopt.patch"
+        )
+    click.echo(patch, nl=False)
+
+
+def _goes_to_git() -> bool:
+    """Tell whether stdout is a file, or a pipe outside any CI, whose log is a pipe too."""
+    try:
+        mode = os.fstat(sys.stdout.fileno()).st_mode
+    except (OSError, ValueError):  # no stream of the system's
+        return True
+    return stat.S_ISREG(mode) or (stat.S_ISFIFO(mode) and not any(map(os.environ.get, _RUNNERS)))
 
 
 def write_problems(problems: Iterable[Problem]) -> None:

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 import orjson
 
-from reconciler.cli.output import write_json, write_lines, write_problems
+from reconciler.cli.output import json_text, say, write_json, write_lines, write_problems
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_document
 from reconciler.plan.render.text import plan_lines, summary
@@ -48,7 +47,7 @@ def write_plan(plan: Plan, format_: str) -> None:
     elif format_ == "markdown":
         from reconciler.plan.render.markdown import plan_markdown
 
-        click.echo(plan_markdown(plan), nl=False)
+        say(plan_markdown(plan), nl=False)
     else:
         write_lines(plan_lines(plan))
 
@@ -67,7 +66,7 @@ def save_plan(plan: Plan, file: Path) -> None:
     file = file.resolve()
     if not file.parent.is_dir():
         raise Misconfigured(f"the plan cannot be saved: there is no folder `{file.parent}`")
-    content = orjson.dumps(plan_document(plan), option=orjson.OPT_INDENT_2)
+    content = json_text(plan_document(plan)).encode()
     if file.exists() and not file.is_file():
         file.write_bytes(content)
         return

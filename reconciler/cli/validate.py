@@ -41,7 +41,7 @@ def command(
     format_: str,
 ) -> int:
     """Check a working folder, or a revision with --rev, and report every problem with its file, line and column."""
-    from reconciler.cli.output import progress_bar, write_json, write_lines
+    from reconciler.cli.output import progress_bar, say, write_annotations, write_json, write_lines
     from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
     from reconciler.run.deployment import read_deployment
     from reconciler.run.validating import validate_folder, validate_revision, working_folder
@@ -64,9 +64,9 @@ def command(
 
         write_json(problems_sarif(found.problems, __version__))
     elif format_ == "github":
-        click.echo("\n".join(problems_github(found.problems)), nl=bool(found.problems))
+        write_annotations(problems_github(found.problems))
     else:
         write_lines(problem_lines(found.problems))
-        click.echo(f"{count(found.resources, 'resource')} in {count(found.files, 'file')}: {tally(found.problems)}")
+        say(f"{count(found.resources, 'resource')} in {count(found.files, 'file')}: {tally(found.problems)}")
     failed = any(problem.severity == "error" or strict for problem in found.problems)
     return ERROR if failed else OK

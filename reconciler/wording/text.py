@@ -1,10 +1,25 @@
-"""Counts, and text made safe to show."""
+"""Counts, and text made safe to show: a terminal and a CI runner take it for text, and obey nothing in it."""
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_HIDING = (
+    "\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\U000f0000-\U0010ffff"
+)
+"""Characters that show nothing, move the cursor or turn the writing direction; control characters below them not counted."""
+_HIDDEN = re.compile(f"[\x00-\x1f{_HIDING}]")
+_HIDDEN_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f{_HIDING}]")
+_HIDDEN_IN_JSON = re.compile(f"[{_HIDING}]")  # every writer of JSON escapes those below
+_SIGNS = ("::", "##", "--- ", "+++ ", "~~~ ", "^^^ ")
+_COMMANDS = re.compile(
+    r"^([^\S\n]*):(?=:)"  # GitHub's, whatever blanks are before it
+    r"|#(?=#[A-Za-z]*\[)"  # GitHub's of old, Azure's and TeamCity's, anywhere in a line
+    r"|^([-+~^])(?=\2\2 )",  # Buildkite's, which fold what follows
+    re.MULTILINE,
+)
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -14,4 +29,46 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 def printable(text: str) -> str:
     """Put text on one line in which nothing hides: spell out characters that move the cursor or turn the writing direction."""
-    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char) in _HIDDEN else char for char in text)
+    return text if text.isprintable() else _HIDDEN.sub(_spelled, text)
+
+
+def inert(text: str) -> str:
+    """Keep lines as they are, except what a terminal or a CI runner would obey: spell that out.
+
+    Everything that commands write for people passes through here, so that no text from a repository has to be trusted.
+    """
+    if not text.replace("\n", "").isprintable():
+        text = _HIDDEN_IN_LINES.sub(_spelled, text)
+    return _COMMANDS.sub(_disarmed, text) if any(sign in text for sign in _SIGNS) else text
+
+
+def inert_json(text: str) -> str:
+    """Keep JSON equal, as a parser reads it, with escapes for what a terminal or a CI runner would obey."""
+    if not text.isascii() or "\x7f" in text:
+        text = _HIDDEN_IN_JSON.sub(_escaped, text)
+    return _COMMANDS.sub(_disarmed, text) if "##" in text else text  # no line of JSON begins with text
+
+
+def inert_html(text: str) -> str:
+    """Keep a page equal, as a browser reads it, with character references for what a terminal or a CI runner would obey."""
+    pieces = re.split(r"(<style\b.*?</style)", text, flags=re.IGNORECASE | re.DOTALL)  # knows no character references
+    pieces[0::2] = (_COMMANDS.sub(_referred, _HIDDEN_IN_LINES.sub(_referred, piece)) for piece in pieces[0::2])
+    pieces[1::2] = (inert(re.sub(r"\s+::", " ::", piece)) for piece in pieces[1::2])
+    return "".join(pieces)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _disarmed(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}\\u{ord(found[0][-1]):04x}"
+
+
+def _referred(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}&#{ord(found[0][-1])};"

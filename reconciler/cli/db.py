@@ -15,6 +15,7 @@ Examples:
   accord db upgrade
   accord db current
   accord db check && echo "ready"
+  accord db grants accord_plan | psql accord
 """,
 )
 def command() -> None:
@@ -83,4 +84,28 @@ def check(database: str | None, format_: str) -> int:
         write_json(version_document(version))
     else:
         say(f"The schema is up to date, at {version}.")
+    return OK
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  accord db grants accord_plan
+  accord db grants accord_plan | psql accord
+"""
+)
+@click.argument("role", metavar="ROLE")
+def grants(role: str) -> int:
+    """Print the SQL that lets the PostgreSQL account ROLE run the commands that only read, such as plan, drift and access.
+
+    ROLE can read no password hash, token or session, and write nothing; anything else that it may do with these tables is
+    revoked. The owner of the tables runs the SQL, and again after each `accord db upgrade`.
+    """
+    from reconciler.cli.output import say
+    from reconciler.run.database import grants
+
+    if not role.strip() or "\0" in role:
+        raise click.UsageError("ROLE must be the name of a PostgreSQL account")
+    for statement in grants(role):
+        say(statement)
     return OK

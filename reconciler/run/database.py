@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.run.deployment import Deployment
 from reconciler.store import schema
 from reconciler.store.engine import open_database
+from reconciler.store.grants import reading_grants
 
 
 def upgrade_database(deployment: Deployment) -> tuple[str | None, str]:
@@ -26,6 +27,11 @@ def check_database(deployment: Deployment) -> str:
     with open_database(deployment.database_url, read_only=True) as database:
         schema.check(database)
         return schema.HEAD
+
+
+def grants(role: str) -> list[str]:
+    """Return the SQL that lets an account of PostgreSQL plan, but neither read secrets nor write."""
+    return reading_grants(role)
 
 
 def version_document(version: str | None) -> dict[str, str | None]:

@@ -191,7 +191,7 @@ def _runtime(
 ) -> Runtime:
     # an account may have appeared since the users were read, because a writer does not read a snapshot
     # a mailed password counts until it expires unused, and a mail until it is given up
-    counts = f"password_hash IS NOT NULL AND (password_expires_at IS NULL OR password_expires_at > '{instant_text(now)}')"
+    counts = f"has_password AND (password_expires_at IS NULL OR password_expires_at > '{instant_text(now)}')"
     switches = ", ".join(f"disabled_by_{who}" for who in tables.RUNTIME_SWITCHES)
     columns = f"user_id, {counts}, {switches}"
     states = [row for row in select_rows(connection, columns, "account_states", "user_id", part.users) if row[0] in user_names]

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     ForeignKey,
     Index,
     Integer,
@@ -203,6 +204,7 @@ account_states = Table(
     metadata,
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("password_hash", Text),
+    Column("has_password", Boolean, Computed("password_hash IS NOT NULL")),  # for those who may not read the hash
     Column("password_set_at", Instant),
     Column("password_expires_at", Instant),  # only of a generated password that is still unused
     _flag("password_change_required"),

@@ -73,7 +73,8 @@ bench-million: $(TESTS_READY) ## Measure Accord with a million users, on SQLite 
 	$(BIN)/python -m benchmarks.run --users 1000000
 	$(BIN)/python -m benchmarks.postgresql benchmarks.run --users 1000000
 
-docs: $(TESTS_READY) ## Renew the reference and the outputs on all pages
+docs: $(TESTS_READY) ## Renew the reference, the outputs on all pages and the schemas of the example
+	$(BIN)/accord schemas examples/config-repo
 	$(BIN)/python -m docs.reference
 
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --only-binary :all: --generate-hashes --quiet \

@@ -7,14 +7,12 @@ import re
 from pathlib import Path
 
 from reconciler.shipped import schema_folder, starter_folder
+from reconciler.source.editors import write_schemas
 from reconciler.source.errors import SourceError
 from reconciler.source.export import claim_folder
 from reconciler.source.yaml_text import scalar
 
-SCHEMAS = ".accord/schemas"
-"""Where a config repository keeps the schemas for editors; its YAML files point there."""
 _HOOKS = ".githooks"
-_KINDS = ("user", "team", "issuer", "email-template", "settings", "resource")
 _PLACEHOLDER = re.compile(r"@(ADMINISTRATOR|EMAIL|FULL_NAME)@")
 _MOST_OF_A_NAME = 128
 
@@ -42,17 +40,6 @@ def write_starter(folder: Path, administrator: str, email: str, full_name: str |
     return written + write_schemas(folder)
 
 
-def write_schemas(folder: Path) -> list[Path]:
-    """Copy the resources' schemas to where editors look for them, and return the files written. Raises SourceError."""
-    written = [folder / SCHEMAS / f"{kind}.schema.json" for kind in _KINDS]
-    try:
-        for place in written:
-            _write(place, (schema_folder() / place.name).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return written
-
-
 def _write(place: Path, text: str) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("x", encoding="utf-8", newline="\n") as file:
@@ -74,11 +61,8 @@ def _filled(path: Path, values: dict[str, str | None]) -> str:
 def _refuse_unfit(administrator: str, email: str, full_name: str | None) -> None:
     definitions = json.loads((schema_folder() / "user.schema.json").read_bytes())["$defs"]
     if not re.fullmatch(definitions["name"]["pattern"], administrator):
-        raise SourceError(
-            f"{administrator!r} cannot be a login name; use 1 to 64 lower-case letters, digits, dots, underscores and hyphens, "
-            "starting with a letter or a digit"
-        )
+        raise SourceError(f"{administrator!r} cannot be a login name. {definitions['name']['patternErrorMessage']}")
     if len(email) > definitions["email"]["maxLength"] or not re.fullmatch(definitions["email"]["pattern"], email):
-        raise SourceError(f"{email!r} is not an e-mail address; write one such as alice@example.org")
+        raise SourceError(f"{email!r} is not an e-mail address. {definitions['email']['patternErrorMessage']}")
     if full_name is not None and not (0 < len(full_name) <= _MOST_OF_A_NAME and full_name.isprintable()):
         raise SourceError(f"a full name must be one line of at most {_MOST_OF_A_NAME} printable characters")

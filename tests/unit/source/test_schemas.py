@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,18 @@ def test_undescribed_properties_are_refused(name: str) -> None:
         if isinstance(part.get("properties"), dict) and part.get("type") == "object":
             closed = part.get("additionalProperties", part.get("unevaluatedProperties"))
             assert closed is False or path.endswith("/fields"), path
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_pattern_says_in_a_sentence_what_to_write_for_editors_to_show(name: str) -> None:
+    patterns = [(path, part) for path, part in parts(SCHEMAS[name]) if isinstance(part.get("pattern"), str)]
+    assert patterns
+    for path, part in patterns:
+        sentence = part.get("patternErrorMessage", "")
+        assert re.fullmatch(r"[A-Z].*[a-z].*\.", sentence), path
+        assert len(sentence.split()) > 4, path
+        for example in re.findall(r"such as (\S+?)[,.]?(?: |$)", sentence):
+            assert accepts({"type": "string", "pattern": part["pattern"]}, example), path
 
 
 def test_schemas_that_share_a_definition_agree_on_it() -> None:

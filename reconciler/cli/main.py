@@ -20,6 +20,7 @@ from reconciler.cli.exits import ERROR, INTERRUPTED, exit_code
 COMMANDS = {
     "init": "Create a starter config repository.",
     "validate": "Check a working folder or a revision and report all problems.",
+    "rename": "Rename a resource in all files that mention it.",
     "schemas": "Write or refresh the schemas for editors.",
     "plan": "Show what applying a revision would change, and whose access it affects.",
     "apply": "Bring the database into accord with a revision, in one transaction.",

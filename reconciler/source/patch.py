@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import unified_diff
-from io import StringIO
 from typing import Any
 
 import yaml
@@ -20,9 +18,11 @@ from reconciler.access.resources import LINK_KEYS, RESOURCES, DeclaredState, Key
 from reconciler.plan.plan import Change
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
+from reconciler.source.diff import file_diff
 from reconciler.source.documents import compose
 from reconciler.source.errors import SourceError
 from reconciler.source.export import resource_document, resource_fields, resource_path
+from reconciler.source.positions import last_line
 from reconciler.source.provenance import document_line
 from reconciler.source.yaml_text import yaml_document, yaml_sequence
 
@@ -30,7 +30,6 @@ Content = Callable[[str], bytes | None]
 """Returns a file's bytes by path, or None if there is no such file."""
 _MARKER = re.compile(r"(?:---|\.\.\.)(?:\s|$)")
 """A line that begins or ends a document; no line inside one may begin this way."""
-_TO_QUOTE = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def adopting_patch(changes: Iterable[Change], content: Content) -> str:
@@ -46,7 +45,7 @@ def adopting_patch(changes: Iterable[Change], content: Content) -> str:
             files[file] = (found, found)
         old, text = files[file]
         files[file] = (old, _adopted(text, change, file))
-    return "".join(line for file in sorted(files) for line in _diff(file, *files[file]))
+    return "".join(line for file in sorted(files) for line in file_diff(file, *files[file]))
 
 
 def patched(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
@@ -58,23 +57,6 @@ def patched(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
         if change.before is not None:
             resources[change.before.name] = change.before
     return with_resources(state, kinds)
-
-
-def _diff(file: str, old: str, new: str) -> Iterator[str]:
-    before, after = (_quoted(f"{side}/{file}") if text else "/dev/null" for side, text in (("a", old), ("b", new)))
-    for line in unified_diff(_lines(old), _lines(new), before, after):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-def _lines(text: str) -> list[str]:
-    """Split text into lines as Git does; YAML also ends lines at other characters."""
-    return list(StringIO(text, newline="\n"))
-
-
-def _quoted(path: str) -> str:
-    """Quote a path as Git does, if a character in it could end it too early."""
-    escaped = _TO_QUOTE.sub(lambda match: f"\\{ord(match[0]):03o}", path)
-    return path if escaped == path else f'"{escaped}"'
 
 
 def _adopted(text: str, change: Change, file: str) -> str:
@@ -114,7 +96,7 @@ def _attempts(text: str, change: Change) -> Iterator[str | None]:
     yield _edited(lines, document, change, wanted)
     separator = ["---\n"] if _MARKER.match(lines[line - 1]) else []
     new = [*separator, resource_document(kind, wanted)]
-    yield "".join([*lines[: line - 1], *new, *lines[_last_line(document) + 1 :]])
+    yield "".join([*lines[: line - 1], *new, *lines[last_line(document) + 1 :]])
 
 
 def _appended(text: str, document: str) -> str:
@@ -135,18 +117,6 @@ def _without(lines: Sequence[str], start: int) -> str:
 
 def _node(text: str, line: int) -> yaml.Node:
     return next(node for node, _ in compose(text.encode()) if node.start_mark.line + 1 == line)
-
-
-def _last_line(node: yaml.Node) -> int:
-    """Return the line (from 0) where a node's own text ends, before any comments that follow it."""
-    if isinstance(node, yaml.ScalarNode):
-        block = node.style in ("|", ">")
-        return int(node.end_mark.line - (1 if block and node.end_mark.column == 0 else 0))
-    assert isinstance(node, yaml.CollectionNode)
-    if node.flow_style or not node.value:
-        return int(node.end_mark.line)
-    last = node.value[-1]
-    return _last_line(last[1] if isinstance(last, tuple) else last)
 
 
 Edit = tuple[int, int, tuple[str, ...]]
@@ -192,12 +162,12 @@ def _field_edits(
         return
     written = () if wanted is None else _indented(yaml_document({name: wanted}), int(part.start_mark.column))
     if key is None or value is None:
-        after = _last_line(part) + 1
+        after = last_line(part) + 1
         yield after, after, written
     elif "added" in difference and isinstance(wanted, list | tuple) and _lists_names(value):
         yield from _item_edits(value, wanted, difference)
     else:
-        yield int(key.start_mark.line), _last_line(value) + 1, written
+        yield int(key.start_mark.line), last_line(value) + 1, written
 
 
 def _lists_names(node: yaml.Node) -> bool:
@@ -219,8 +189,8 @@ def _item_edits(node: yaml.Node, wanted: Sequence[Any], difference: Mapping[str,
         name = _written_name(item)
         if name in gone or name in changed:
             written = [items[name]] if name in changed else []
-            yield int(item.start_mark.line), _last_line(item) + 1, _indented(yaml_sequence(written), column)
-    after = _last_line(node) + 1
+            yield int(item.start_mark.line), last_line(item) + 1, _indented(yaml_sequence(written), column)
+    after = last_line(node) + 1
     back = [items[_name(item)] for item in difference["removed"]]
     yield after, after, _indented(yaml_sequence(back), column)
 

@@ -93,6 +93,18 @@ def _within(node: yaml.ScalarNode, content: bytes, line: int, column: int) -> tu
     return mark.line + 1, mark.column + 1
 
 
+def last_line(node: yaml.Node) -> int:
+    """Return the line (from 0) where a node's own text ends, before any comments that follow it."""
+    if isinstance(node, yaml.ScalarNode):
+        block = node.style in ("|", ">")
+        return int(node.end_mark.line - (1 if block and node.end_mark.column == 0 else 0))
+    assert isinstance(node, yaml.CollectionNode)
+    if node.flow_style or not node.value:
+        return int(node.end_mark.line)
+    last = node.value[-1]
+    return last_line(last[1] if isinstance(last, tuple) else last)
+
+
 @lru_cache(maxsize=1)
 def _places(content: bytes, line: int) -> Places | None:
     try:

@@ -1,0 +1,240 @@
+"""`accord rename` replaces names and nothing else, in every file, or nothing at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reconciler.cli.main import accord
+from reconciler.source import rewriting
+from reconciler.source.errors import SourceError
+from reconciler.source.renaming import rename_in
+from reconciler.source.rewriting import Edit, rewrite
+
+HEAD = "apiVersion: accord/v1\nkind: {kind}\n"
+ALICE = HEAD.format(kind="User") + "metadata: {name: alice}\nspec: {email: alice@example.org}\n"
+BOB = HEAD.format(kind="User") + "metadata:\n  name: bob  # Bob\n  labels: {desk: bob}\nspec:\n  email: bob@example.org\n"
+WEB = HEAD.format(kind="Team") + (
+    "metadata: {name: web}\n"
+    "spec:\n"
+    "  # bob is on leave\n"
+    "  members:\n"
+    "    - 'bob'   # until the move\n"
+    '    - {"user": "alice", until: 2099-01-31}\n'
+    "  issuers: [tls, {issuer: vpn}]\n"
+)
+PORTAL = HEAD.format(kind="Team") + "metadata: {name: portal}\nspec: {mayDecideFor: [web], issuers: [tls]}\n"
+ISSUERS = "".join(f"---\n{HEAD.format(kind='Issuer')}metadata: {{name: {name}}}\n" for name in ("tls", "vpn"))
+SETTINGS = HEAD.format(kind="Settings") + (
+    "metadata: {name: default}\nspec:\n  guards:\n    separationOfDuties:\n      - - web\n        - portal\n"
+)
+FILES = {
+    "users/alice.yaml": ALICE,
+    "users/bob.yaml": BOB,
+    "teams/web.yaml": WEB,
+    "teams/portal.yaml": PORTAL,
+    "issuers.yaml": ISSUERS,
+    "settings.yaml": SETTINGS,
+    "CODEOWNERS": "/teams/web.yaml @org/web\n",
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ACCORD_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "config"
+    (folder / ".git").mkdir(parents=True)
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in folder.rglob("*") if path.is_file()}
+
+
+def rename(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(accord, ["rename", *arguments, "--repository", str(folder)], standalone_mode=False)
+
+
+def test_a_user_s_name_changes_wherever_it_refers_to_them_and_nowhere_else(config: Path) -> None:
+    found = rename(config, "user", "bob", "robert")
+    assert found.return_value == 0, found.output
+    assert contents(config) == {
+        **FILES,
+        "users/bob.yaml": BOB.replace("name: bob", "name: robert").replace(
+            "{desk: bob}\n", "{desk: bob}\n  previously:\n    - bob\n"
+        ),
+        "teams/web.yaml": WEB.replace("'bob'", "'robert'"),
+    }
+    assert "Renamed User `bob` to `robert` in 2 places, in 2 files:" in found.output
+    assert "`bob` stays in users/bob.yaml:5" in found.output
+    assert "git mv users/bob.yaml users/robert.yaml" in found.output
+
+
+def test_a_team_s_name_changes_in_teams_that_decide_for_it_and_in_guards(config: Path) -> None:
+    found = rename(config, "Team", "web", "tier")
+    assert found.return_value == 0, found.output
+    assert contents(config) == {
+        **FILES,
+        "teams/web.yaml": WEB.replace("{name: web}", "{name: tier, previously: [web]}"),
+        "teams/portal.yaml": PORTAL.replace("[web]", "[tier]"),
+        "settings.yaml": SETTINGS.replace("- web", "- tier"),
+    }
+    assert "`web` stays in CODEOWNERS:1" in found.output
+
+
+def test_an_issuer_s_name_changes_in_lists_of_both_forms(config: Path) -> None:
+    assert rename(config, "ISSUER", "vpn", "remote").return_value == 0
+    assert rename(config, "issuer", "tls", "null").return_value == 0
+    assert contents(config)["teams/web.yaml"] == WEB.replace("[tls, {issuer: vpn}]", '["null", {issuer: remote}]')
+    assert contents(config)["issuers.yaml"].count("previously: [") == 2
+
+
+def test_a_dry_run_shows_a_diff_and_writes_nothing(config: Path) -> None:
+    found = rename(config, "user", "bob", "robert", "--dry-run")
+    assert found.return_value == 0
+    assert "--- a/teams/web.yaml\n+++ b/teams/web.yaml\n" in found.output
+    assert "-    - 'bob'   # until the move\n+    - 'robert'   # until the move\n" in found.output
+    assert contents(config) == FILES
+
+
+def test_there_and_back_differs_only_in_the_earlier_names(config: Path) -> None:
+    rename(config, "user", "bob", "robert")
+    back = rename(config, "user", "robert", "bob")
+    assert back.return_value == 0, back.output
+    assert contents(config) == {
+        **FILES,
+        "users/bob.yaml": BOB.replace("{desk: bob}\n", "{desk: bob}\n  previously:\n    - robert\n"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("  previously: [bo, b]\n", "  previously: [bo, b, bob]\n"),
+        ("  previously: [] # none\n", "  previously: [bob] # none\n"),
+        ('  previously: ["bo"]\n', '  previously: ["bo", "bob"]\n'),
+        ("  previously:\n  - bo # once\n  # and\n", "  previously:\n  - bo # once\n  - bob\n  # and\n"),
+        ("  previously:\n      - 'robert'\n      - bo\n", "  previously:\n      - 'bob'\n      - bo\n"),
+        ("  previously: [\n    bo,  # once\n    b,\n  ]\n", "  previously: [\n    bo,  # once\n    b, bob,\n  ]\n"),
+    ],
+)
+def test_earlier_names_keep_their_form(before: str, after: str) -> None:
+    text = f"{HEAD.format(kind='User')}metadata:\n  name: bob\n{before}spec: {{email: a@b}}\n"
+    changed = rename_in(text.encode(), "User", "bob", "robert").content.decode()
+    assert changed == text.replace("name: bob", "name: robert").replace(before, after)
+
+
+def test_json_stays_json() -> None:
+    text = '{"apiVersion": "accord/v1", "kind": "User", "metadata": {"name": "bob"}, "spec": {"email": "bob@example.org"}}'
+    assert rename_in(text.encode(), "User", "bob", "robert").content.decode() == text.replace(
+        '"name": "bob"', '"name": "robert", "previously": ["bob"]'
+    )
+
+
+def test_windows_line_breaks_a_byte_order_mark_and_a_missing_last_line_break_stay() -> None:
+    text = "\ufeff" + HEAD.format(kind="User") + "spec: {email: a@b}\nmetadata:\n  name: bob"
+    expected = text.replace("name: bob", "name: robert\n  previously:\n    - bob")
+    assert rename_in(text.encode(), "User", "bob", "robert").content.decode() == expected
+    windows = text.replace("\n", "\r\n").encode()
+    assert rename_in(windows, "User", "bob", "robert").content.decode() == expected.replace("\n", "\r\n")
+
+
+def test_a_name_that_is_also_another_word_of_the_format_is_not_mistaken_for_it() -> None:
+    text = HEAD.format(kind="User") + "metadata: {name: person}\nspec: {email: a@b, type: person, fullName: person}\n"
+    changed = rename_in(text.encode(), "User", "person", "paul")
+    assert changed.content.decode() == text.replace("{name: person}", "{name: paul, previously: [person]}")
+    assert changed.places == 1
+
+
+def test_a_name_behind_an_anchor_is_renamed_if_all_its_uses_are_references() -> None:
+    team = HEAD.format(kind="Team") + "metadata: {{name: web}}\nspec:\n  members: [&who bob]\n  description: {}\n"
+    only = team.format("Web").encode()
+    assert b"[&who robert]" in rename_in(only, "User", "bob", "robert").content
+    with pytest.raises(SourceError, match="cannot rename `bob` by replacing its name alone"):
+        rename_in(team.format("*who").encode(), "User", "bob", "robert")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("usr", "bob", "robert"), "there is no kind `usr`; did you mean `User`?"),
+        (("xyz", "bob", "robert"), "the kinds are User, Team, Issuer, EmailTemplate, Settings"),
+        (("user", "bobb", "robert"), "no User `bobb` is declared; did you mean `bob`?"),
+        (("user", "bob", "bob"), "called `bob` already"),
+        (("user", "bob", "alice"), "there is a User `alice` already, in users/alice.yaml:1"),
+        (("user", "bob", "Bob"), "`Bob` cannot be the name of a User"),
+        (("team", "web", "everyone"), "`everyone` cannot be the name of a Team"),
+        (("settings", "default", "other"), "`other` cannot be the name of a Settings"),
+        (("user", "x\x1b[31m", "y"), "no User `x\\u001b[31m` is declared"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_error_and_nothing_is_written(config: Path, arguments: tuple[str, ...], message: str) -> None:
+    found = rename(config, *arguments)
+    assert message in str(found.exception)
+    assert contents(config) == FILES
+
+
+def test_a_second_rename_of_the_same_name_says_what_it_is_called_now(config: Path) -> None:
+    rename(config, "user", "bob", "robert")
+    assert "it is `robert` now, in users/bob.yaml:1" in str(rename(config, "user", "bob", "rob").exception)
+
+
+def test_files_with_errors_are_not_touched(config: Path) -> None:
+    (config / "teams/portal.yaml").write_text(PORTAL.replace("[web]", "[wep]"))
+    before = contents(config)
+    found = rename(config, "user", "bob", "robert")
+    assert "unknown team `wep`" in found.stderr
+    assert contents(config) == before
+
+
+def test_a_rename_that_would_leave_errors_is_not_written(config: Path) -> None:
+    (config / "users/alice.yaml").write_text(ALICE.replace("{name: alice}", "{name: alice, previously: [robert]}"))
+    before = contents(config)
+    found = rename(config, "user", "bob", "robert")
+    assert "users/alice.yaml" in found.stderr
+    assert "robert" in found.stderr
+    assert contents(config) == before
+
+
+def test_files_keep_their_permissions_and_leave_nothing_beside(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    rewrite({path: Edit(b"old", b"new")})
+    assert contents(tmp_path) == {"a": "new"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_no_file_is_written_unless_all_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(b"old")
+    edits = {path: Edit(b"old", b"new") for path in paths}
+    paths[2].write_bytes(b"edited meanwhile")
+    with pytest.raises(SourceError, match="c` was changed meanwhile; nothing was written"):
+        rewrite(edits)
+    assert contents(tmp_path) == {"a": "old", "b": "old", "c": "edited meanwhile"}
+    paths[2].write_bytes(b"old")
+
+    def full(_file: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(rewriting.os, "fsync", full)
+    with pytest.raises(SourceError, match=r"No space left on device; nothing was written"):
+        rewrite(edits)
+    assert contents(tmp_path) == dict.fromkeys("abc", "old")
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(SourceError, match="is a symbolic link"):
+        rewrite({tmp_path / "link": Edit(b"old", b"new")})
+    assert (tmp_path / "real").read_bytes() == b"old"

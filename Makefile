@@ -33,13 +33,13 @@ test: $(TESTS_READY) system-packages typescript lint ## Run all tests, on SQLite
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
 
 soak: $(TESTS_READY) ## Run all random tests with ten times the tries of `make test` (takes an hour)
-	ACCORD_EFFORT=10 $(PYTEST) --timeout=7200 $$(grep -rl 'import tries' tests)
+	TESTS_EFFORT=10 $(PYTEST) --timeout=7200 $$(grep -rl 'import tries' tests)
 
 STEPS ?= 100000
 # in memory: a step waits for no disk
 state-machine: $(TESTS_READY) ## Take STEPS=100000 random steps (logins, mints, revocations, applies, …) without a wrong allow (takes 25 minutes)
 	@folder=$$(mktemp -d $(addprefix -p ,$(wildcard /dev/shm))); trap 'rm -r $$folder' EXIT; \
-	  TMPDIR=$$folder ACCORD_STEPS=$(STEPS) $(BIN)/python -m pytest --capture=no --timeout=0 tests/acceptance/api/test_state_machine.py
+	  TMPDIR=$$folder TESTS_STEPS=$(STEPS) $(BIN)/python -m pytest --capture=no --timeout=0 tests/acceptance/api/test_state_machine.py
 
 DATE ?= 2031-06-01 12:00
 test-at: $(TESTS_READY) ## Run the tests that need neither PostgreSQL nor Samba as on another day, DATE='2031-06-01 12:00'

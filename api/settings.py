@@ -80,6 +80,8 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
     """The settings in force: options override environment variables, which override the TOML file. Raises Misconfigured."""
     try:
         sources = read_sources(options, environment)
+        database_url = sources.database_url()
+        maildir, leaked = (sources.place(name, DEFAULTS[name]) for name in ("maildir", "leaked_passwords"))
     except BadSettings as error:
         raise Misconfigured(str(error)) from None
 
@@ -104,7 +106,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
             sources.file.get("smtp", {}),
             sources.environment,
             mail=setting("mail"),
-            maildir=setting("maildir"),
+            maildir=maildir,
             public_url=setting("public_url"),
             link_hosts=setting("link_hosts"),
         )
@@ -122,7 +124,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
             f"ACCORD_HASHES must be less than ACCORD_THREADS ({threads}); logins would take every thread from decisions"
         )
     return Settings(
-        database_url=setting("database_url"),
+        database_url=database_url,
         host=host,
         port=port,
         trusted_proxies=proxies,
@@ -138,7 +140,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         longest_pause=longest_pause,
         local_socket=_local_socket(setting("local_socket")),
         local_socket_group=_group(setting("local_socket_group")),
-        leaked_passwords=setting("leaked_passwords"),
+        leaked_passwords=leaked,
     )
 
 

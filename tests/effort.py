@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_EFFORT = int(os.environ.get("ACCORD_EFFORT", "1"))
+_EFFORT = int(os.environ.get("TESTS_EFFORT", "1"))
 
 
 def tries(number: int) -> int:

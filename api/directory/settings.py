@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from reconciler.access.instants import parse_duration
+from reconciler.settings import secret_of_directory
+from reconciler.wording.nearest import did_you_mean
 
 
 class Controller(NamedTuple):
@@ -114,7 +116,8 @@ def _read(name: str, table: Mapping[str, Any], environment: Mapping[str, str]) -
 
     unknown = sorted(set(table) - _KNOWN)
     if unknown:
-        raise refuse(f"`{unknown[0]}` is not a setting; the settings are {', '.join(sorted(_KNOWN))}")
+        meant = did_you_mean(unknown[0], _KNOWN) or f"; the settings are {', '.join(sorted(_KNOWN))}"
+        raise refuse(f"`{unknown[0]}` is not a setting{meant}")
     dns_name = text("dns_name").lower()
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", dns_name):
         raise refuse(f"`dns_name` must be a domain's full name, such as `corp.example.org`, not `{dns_name}`")
@@ -170,7 +173,7 @@ def _controller(url: str) -> Controller:
 
 
 def _secret(name: str, table: Mapping[str, Any], environment: Mapping[str, str], refuse: Any) -> str:
-    variable = f"ACCORD_DIRECTORY_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_SECRET"
+    variable = secret_of_directory(name)
     if "secret" in table:
         raise refuse(f"the secret does not belong in this file; name a `secret_file`, or set {variable}")
     secret = environment.get(variable, "")

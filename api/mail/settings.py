@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, cast
 from reconciler.access.instants import parse_duration
 from reconciler.mail.addresses import is_address
 from reconciler.mail.links import host_of
+from reconciler.wording.nearest import did_you_mean
 
 Security = Literal["starttls", "tls", "none"]
 SMTP_DEFAULTS = {
@@ -98,13 +99,8 @@ def read_mail(
     """The settings in force: environment variables override the file's table, which overrides the defaults. Raises BadMail."""
     unknown = sorted(set(file) - set(SMTP_DEFAULTS))
     if unknown:
-        raise BadMail(f"[smtp]: `{unknown[0]}` is not a setting; the settings are {', '.join(SMTP_DEFAULTS)}")
-    strange = sorted(
-        name for name in environment if name.startswith(_PREFIX) and name[len(_PREFIX) :].lower() not in SMTP_DEFAULTS
-    )
-    if strange:  # a typing error would send passwords elsewhere, or into a folder
-        known = ", ".join(f"{_PREFIX}{name.upper()}" for name in SMTP_DEFAULTS)
-        raise BadMail(f"{strange[0]} is not a setting; the settings are {known}")
+        meant = did_you_mean(unknown[0], SMTP_DEFAULTS) or f"; the settings are {', '.join(SMTP_DEFAULTS)}"
+        raise BadMail(f"[smtp]: `{unknown[0]}` is not a setting{meant}")
     if "password" in file:
         raise BadMail("[smtp]: the password does not belong in this file; name a `password_file`, or set ACCORD_SMTP_PASSWORD")
     for key, value in file.items():

@@ -11,28 +11,16 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def named(_ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Refuse an empty value: it comes from a script's unset variable, and would silently mean the default."""
-    if value == "":
-        raise click.UsageError(f"{param.opts[0]} is empty; give it a value, or leave the option out")
-    return value
-
-
 def repository_options(function: F) -> F:
     """Add the options that locate the config repository."""
     for option in (
         click.option(
             "--path",
             metavar="FOLDER",
-            callback=named,
             help="The folder in the repository that contains the resources [default: the root].",
         ),
-        click.option(
-            "--branch", metavar="NAME", callback=named, help="The branch whose head is the desired state [default: main]."
-        ),
-        click.option(
-            "--repository", metavar="LOCATION", callback=named, help="The config repository: a path or a remote URL [default: .]."
-        ),
+        click.option("--branch", metavar="NAME", help="The branch whose head is the desired state [default: main]."),
+        click.option("--repository", metavar="LOCATION", help="The config repository: a path or a remote URL [default: .]."),
     ):
         function = option(function)
     return function
@@ -43,7 +31,6 @@ def database_option(function: F) -> F:
     return click.option(
         "--database",
         metavar="URL",
-        callback=named,
         help="The database: sqlite:///FILE or postgresql://… [default: sqlite:///accord.db]. "
         "Append `?timeout=SECONDS` to set how long to wait for another writer [default: 30].",
     )(function)

@@ -62,7 +62,8 @@ def command(
 
     if against is not None and (out is not None or adopt or allow_rewind):
         raise click.UsageError("--out, --adopt and --allow-rewind need a database, but --against does not use one")
-    deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
+    where = {"repository": repository, "branch": branch, "path": path}
+    deployment = read_deployment(where if against is not None else {**where, "database_url": database})
     with reporting_problems(), progress_bar("Reading") as progress:
         if against is not None:
             plan = compare_revisions(deployment, rev, against, now=utc_now(), progress=progress)

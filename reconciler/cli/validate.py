@@ -43,7 +43,7 @@ def command(
     """Check a working folder, or a revision with --rev, and report every problem with its file, line and column."""
     from reconciler.cli.output import progress_bar, say, write_annotations, write_json, write_lines
     from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
-    from reconciler.run.deployment import read_deployment
+    from reconciler.run.deployment import cache_folder, read_deployment
     from reconciler.run.validating import validate_folder, validate_revision, working_folder
     from reconciler.wording.text import count
 
@@ -56,7 +56,7 @@ def command(
             found = validate_revision(deployment, rev, now=now, check_directory=check_directory, progress=progress)
         else:
             where = folder if folder is not None else working_folder(deployment)
-            found = validate_folder(where, deployment.cache, now=now, check_directory=check_directory, progress=progress)
+            found = validate_folder(where, cache_folder(deployment), now=now, check_directory=check_directory, progress=progress)
     if format_ == "json":
         write_json(problems_json(found.problems))
     elif format_ == "sarif":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import getpass
+import logging
 import os
+import shutil
+import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +16,7 @@ from typing import NamedTuple
 from reconciler.run.errors import Misconfigured
 from reconciler.settings import DATABASE_URL, BadSettings, read_sources
 
+log = logging.getLogger("accord")
 DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": DATABASE_URL}
 
 
@@ -31,14 +37,50 @@ def read_deployment(options: Mapping[str, str | None], environment: Mapping[str,
     """
     try:
         sources = read_sources(options, environment)
+        repository, database_url = sources.place("repository", DEFAULTS["repository"]), sources.database_url()
+        cache = sources.place("cache", "") or _usual_cache(sources.environment)
     except BadSettings as error:
         raise Misconfigured(str(error)) from None
-    found = {name: sources.text(name, default) for name, default in DEFAULTS.items()}
-    cache = sources.text("cache", "") or Path(sources.environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "accord"
-    path = found["path"].strip("/")
+    path = sources.text("path", DEFAULTS["path"]).strip("/")
     if ".." in Path(path).parts or "\0" in path:
         raise Misconfigured(f"the path `{path}` leads out of the config repository")
-    return Deployment(found["repository"], found["branch"], "" if path == "." else path, found["database_url"], Path(cache))
+    branch = sources.text("branch", DEFAULTS["branch"])
+    return Deployment(repository, branch, "" if path == "." else path, database_url, Path(cache))
+
+
+def _usual_cache(environment: Mapping[str, str]) -> str:
+    """Return where programs keep caches (XDG Base Directory Specification); an account in a container may have no home."""
+    named = environment.get("XDG_CACHE_HOME", "")
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() fails without a home
+    return f"{named if named.startswith('/') else '~/.cache' if home in ('~', '') else f'{home}/.cache'}/accord"
+
+
+def cache_folder(deployment: Deployment) -> Path:
+    """Return the cache's folder, or a temporary one for this run, with a line about it, if that cannot be used.
+
+    A cache that others may write to could grant access that Git does not.
+    """
+    folder = deployment.cache
+    if folder.parts[0] == "~":
+        return _without(folder, "HOME is not set")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        return _without(folder, error.strerror or str(error))
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return _without(folder, "others may write to it")
+    return folder if os.access(folder, os.W_OK | os.X_OK) else _without(folder, "it cannot be written to")
+
+
+def _without(folder: Path, trouble: str) -> Path:
+    log.warning("accord: going on without the cache in `%s`: %s; ACCORD_CACHE names another folder", folder, trouble)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix="accord-"))
+    except OSError:
+        return folder  # nothing is remembered, and a mirror of a remote repository says that it needs a folder
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    return temporary
 
 
 def current_user(environment: Mapping[str, str] | None = None) -> str:

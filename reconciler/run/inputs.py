@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Declaration, DeclaredState, Key, Kind, Resource, Revision, with_resources
 from reconciler.plan.changes import Desired
-from reconciler.run.deployment import Deployment
+from reconciler.run.deployment import Deployment, cache_folder
 from reconciler.run.errors import InvalidConfiguration, RunError
 from reconciler.store.engine import Connection, Database, open_database
 from reconciler.store.errors import SchemaMissing
@@ -39,7 +39,8 @@ def open_source(deployment: Deployment) -> Source:
     from reconciler.source.cache import open_cache
     from reconciler.source.repository import Repository
 
-    return Source(Repository.open(deployment.repository, deployment.cache), deployment.path, open_cache(deployment.cache))
+    cache = cache_folder(deployment)
+    return Source(Repository.open(deployment.repository, cache), deployment.path, open_cache(cache))
 
 
 def desired_revision(deployment: Deployment, source: Source, rev: str | None) -> Revision:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.problems import Problem
-from reconciler.run.deployment import Deployment
+from reconciler.run.deployment import Deployment, cache_folder
 
 if TYPE_CHECKING:
     from reconciler.run.inputs import Progress
@@ -51,9 +51,10 @@ def validate_revision(
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository
 
-    repository = Repository.open(deployment.repository, deployment.cache)
+    cache = cache_folder(deployment)
+    repository = Repository.open(deployment.repository, cache)
     tree = repository.tree(rev)
-    loaded = load_revision(repository, tree, deployment.path, cache=open_cache(deployment.cache), progress=progress)
+    loaded = load_revision(repository, tree, deployment.path, cache=open_cache(cache), progress=progress)
     return _validation(loaded, now, check_directory)
 
 

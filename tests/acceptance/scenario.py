@@ -101,14 +101,15 @@ class Accord:
             "NO_COLOR": "1",
         }
 
-    def __call__(self, *arguments: str, code: int = 0, **environment: str) -> Result:
+    def __call__(self, *arguments: str, code: int = 0, **environment: str | None) -> Result:
         """Run a command in this process, and insist on its exit code."""
         result = self.run(*arguments, **environment)
         assert result.exit_code == code, f"accord {' '.join(arguments)}: {result.exit_code}\n{result.output}\n{result.stderr}"
         assert "Traceback" not in result.output + result.stderr
         return result
 
-    def run(self, *arguments: str, **environment: str) -> Result:
+    def run(self, *arguments: str, **environment: str | None) -> Result:
+        """Run a command in this process. A variable that is None is unset."""
         from reconciler.cli.main import accord, run
 
         class Edge:

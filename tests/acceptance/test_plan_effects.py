@@ -178,9 +178,9 @@ def test_applying_names_who_did_it(accord: Accord, repository: ConfigRepository)
     for number, (variables, expected) in enumerate(
         (
             ({"ACCORD_APPLIED_BY": "olga"}, "olga"),
-            ({"ACCORD_APPLIED_BY": "", "GITHUB_ACTOR": "octo"}, "octo"),
-            ({"ACCORD_APPLIED_BY": "", "GITHUB_ACTOR": "", "GITLAB_USER_LOGIN": "fox"}, "fox"),
-            ({"ACCORD_APPLIED_BY": "", "GITHUB_ACTOR": "", "GITLAB_USER_LOGIN": "", "LOGNAME": "kim"}, "kim"),
+            ({"ACCORD_APPLIED_BY": None, "GITHUB_ACTOR": "octo"}, "octo"),
+            ({"ACCORD_APPLIED_BY": None, "GITHUB_ACTOR": "", "GITLAB_USER_LOGIN": "fox"}, "fox"),
+            ({"ACCORD_APPLIED_BY": None, "GITHUB_ACTOR": "", "GITLAB_USER_LOGIN": "", "LOGNAME": "kim"}, "kim"),
         )
     ):
         repository.commit({**DECLARED, "notes.md": str(number)})

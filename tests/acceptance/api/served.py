@@ -141,7 +141,7 @@ def _is_whole(answer: bytes) -> bool:
 
 @contextmanager
 def serving(
-    url: str, folder: Path, *options: str, host: str = "127.0.0.1", descriptors: int = 0, **environment: str
+    url: str, folder: Path, *options: str, host: str = "127.0.0.1", descriptors: int = 0, **environment: str | None
 ) -> Iterator[Server]:
     """A server over a database that is ready; it is stopped at the end. It may get a limited number of file descriptors."""
     port = free_port()
@@ -149,7 +149,8 @@ def serving(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
     env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"{host}:{port}", "ACCORD_MAIL": "off"}
     env["ACCORD_METRICS_TOKEN"] = METRICS_TOKEN
-    env |= environment
+    env |= {name: value for name, value in environment.items() if value is not None}
+    env = {name: value for name, value in env.items() if environment.get(name, "") is not None}
     with log.open("wb") as written:
         limited = ["sh", "-c", f'ulimit -S -n {descriptors}; exec "$@"', "sh"] if descriptors else []
         program = [*limited, sys.executable, "-m", "api", "serve", *options]

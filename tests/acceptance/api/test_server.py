@@ -89,7 +89,7 @@ def test_a_server_starts_becomes_ready_and_decides(world: World, server: Server)
 @pytest.mark.parametrize("options", SERVERS, ids=["waitress", "granian", "granian with two workers"])
 def test_metrics_have_a_listener_of_their_own(world: World, options: tuple[str, ...], tmp_path: Path) -> None:
     port = free_port()
-    listening = {"ACCORD_METRICS_LISTEN": f"127.0.0.1:{port}", "ACCORD_METRICS_TOKEN": ""}
+    listening = {"ACCORD_METRICS_LISTEN": f"127.0.0.1:{port}", "ACCORD_METRICS_TOKEN": None}
     with serving(world.url, tmp_path, *options, **listening) as server:
         scraped = Server(server.process, server.log, port)
         until(scraped.accepts, "the listener for metrics")

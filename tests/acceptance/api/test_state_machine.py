@@ -1,7 +1,7 @@
 """Any events in any order cause no wrong allow and no wrong deny, judged by a model that knows nothing of Accord's internals.
 
 One world after another lives through some hundred random steps. A step is cheap: most are requests to the application in this
-process, and few are an `apply`. `make state-machine STEPS=100000` takes many; ACCORD_SEED repeats a world that failed.
+process, and few are an `apply`. `make state-machine STEPS=100000` takes many; TESTS_SEED repeats a world that failed.
 """
 
 from __future__ import annotations
@@ -653,7 +653,7 @@ def run(steps: int, seed: int, tables: Path, folder: Path) -> Counter[str]:
             taken.update(runtime.step() for _ in range(min(LIFE, steps - taken.total())))
         except BaseException as error:
             steps_before = "\n".join(runtime.said[-15:])
-            error.add_note(f"ACCORD_SEED={number}, step {len(runtime.said)} of its first world, after:\n{steps_before}")
+            error.add_note(f"TESTS_SEED={number}, step {len(runtime.said)} of its first world, after:\n{steps_before}")
             raise
         finally:
             runtime.stop()
@@ -675,9 +675,9 @@ def test_no_wrong_allow_and_no_wrong_deny(
     caplog.set_level(logging.ERROR, "accord.api")  # it would keep a line for each refusal
     # an engine keeps compiled statements, and no connections
     monkeypatch.setattr(engine, "_make_engine", lru_cache(engine._make_engine))
-    steps = int(os.environ.get("ACCORD_STEPS") or tries(1000))
-    seed = int(os.environ.get("ACCORD_SEED") or random.SystemRandom().randrange(2**32))
+    steps = int(os.environ.get("TESTS_STEPS") or tries(1000))
+    seed = int(os.environ.get("TESTS_SEED") or random.SystemRandom().randrange(2**32))
     taken = run(steps, seed, sqlite_template, tmp_path)
-    print(f"\n{taken.total():,} steps from ACCORD_SEED={seed}")
+    print(f"\n{taken.total():,} steps from TESTS_SEED={seed}")
     for name, times in taken.most_common():
         print(f"{times:9,} {name}")

@@ -64,6 +64,7 @@ class User(NamedTuple):
     password_change_required_after: Annotated[datetime | None, Field("passwordChangeRequiredAfter", "instant")] = None
     labels: Labels = ()
     previously: Previously = ()
+    identity: Annotated[str | None, Field("identity", "text", metadata=True)] = None
 
 
 class Membership(NamedTuple):

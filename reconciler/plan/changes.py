@@ -9,10 +9,10 @@ from typing import NamedTuple, TypeVar, cast
 from reconciler.access.problems import Problem
 from reconciler.access.resources import KINDS, DeclaredState, Key, Kind, Origin, Resource, Team, with_resources
 from reconciler.plan.actual import Actual
-from reconciler.plan.plan import Change
+from reconciler.plan.plan import FORMER, Change
 
 Renames = Mapping[Kind, Mapping[str, str]]
-"""Old name → new name, by kind."""
+"""Old name → new name, by kind (see `reconciler.plan.renames`)."""
 _R = TypeVar("_R", bound=Resource)
 
 
@@ -21,22 +21,6 @@ class Desired(NamedTuple):
 
     declared: DeclaredState
     origins: Mapping[Key, Origin]
-
-
-def find_renames(actual: Actual, desired: DeclaredState, *, adopt: bool = False) -> dict[Kind, dict[str, str]]:
-    """Find renames from `metadata.previously`: the first earlier name that the database has and Git no longer declares."""
-    renames: dict[Kind, dict[str, str]] = {}
-    for kind in KINDS:
-        held, wanted = actual.declared.of_kind(kind), desired.of_kind(kind)
-        for name, resource in wanted.items():
-            if name in held or not resource.previously:
-                continue
-            for old in resource.previously:
-                taken = old in renames.get(kind, {})
-                if old in held and old not in wanted and not taken and (adopt or (kind, old) not in actual.unmanaged):
-                    renames.setdefault(kind, {})[old] = name
-                    break
-    return renames
 
 
 def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[Problem]:
@@ -101,13 +85,16 @@ def find_changes(actual: Actual, desired: Desired, renames: Renames, *, adopt: b
                     found.append(Change("adopt", kind, name, source, current, resource))
             elif current is not resource and current != resource:
                 found.append(Change("update", kind, name, source, current, resource))
-        found.extend(
-            Change("delete", kind, name, _last_origin(actual, (kind, name)), resource, None)
-            for name, resource in before.items()
-            if name not in after and (adopt or (kind, name) not in actual.unmanaged)
-        )
-        changes += sorted(found, key=attrgetter("name"))
+        for name, resource in before.items():
+            if name not in after and (adopt or (kind, name) not in actual.unmanaged):
+                row = resource._replace(name=old_names[name]) if name in old_names else resource
+                found.append(Change("delete", kind, name, _last_origin(actual, (kind, row.name)), row, None))
+        changes += sorted(found, key=_former_first if old_names else attrgetter("name"))
     return tuple(changes)
+
+
+def _former_first(change: Change) -> tuple[str, bool]:
+    return change.name.removesuffix(FORMER), change.after is not None
 
 
 def _last_origin(actual: Actual, key: Key) -> Origin | None:

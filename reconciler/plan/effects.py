@@ -45,8 +45,7 @@ def find_effects(changes: Iterable[Change], runtime: Runtime) -> Effects:
     for change in changes:
         if change.action == "create" and isinstance(change.after, User):
             mails += gets_welcome_mail(change.after)
-        elif ends_account(change):
-            name = change.previous_name or change.name
-            sessions += runtime.sessions.get(name, 0)
-            tokens += runtime.tokens.get(name, 0)
+        elif change.before is not None and ends_account(change):
+            sessions += runtime.sessions.get(change.before.name, 0)
+            tokens += runtime.tokens.get(change.before.name, 0)
     return Effects(mails, sessions, tokens)

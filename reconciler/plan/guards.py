@@ -16,6 +16,7 @@ from reconciler.access.resources import Guards, Issuer, Kind, Team, User
 from reconciler.access.state import AccessState, ended, teams_of
 from reconciler.plan.actual import Clocks, Totals
 from reconciler.plan.effects import gets_welcome_mail
+from reconciler.plan.identity import handed_over
 from reconciler.plan.plan import AccessDiff, Change, GuardResult
 
 NEVER_FEWER = 5
@@ -40,6 +41,8 @@ class Judged(NamedTuple):
     now: datetime
     clocks: Clocks
     committed_at: datetime
+    settled: bool = False
+    """The revision was applied already, so that the changes only undo what was written by hand."""
 
 
 Judge = Callable[[Judged, Guards], list[str]]
@@ -233,6 +236,11 @@ def _clock(judged: Judged, _guards: Guards) -> list[str]:
     return []
 
 
+def _handed_over(judged: Judged, _guards: Guards) -> list[str]:
+    """Require that Git says whose an account is, where the changes can be read in two ways."""
+    return [] if judged.settled else handed_over(judged.changes)
+
+
 def _roughly(apart: timedelta) -> str:
     return f"{apart.days} days" if apart.days > 1 else f"{apart.total_seconds() / 3600:.0f} hours"
 
@@ -247,6 +255,7 @@ GUARDS: dict[str, tuple[str, Judge]] = {
     "separation-of-duties": ("nobody is in two teams that may not share members", _separation_of_duties),
     "access-gained": ("the number of people who gain access is within the limit", _many_gain),
     "last-administrator": ("an administrator can still log in", _last_administrator),
+    "identity-handed-over": ("no account passes to another person", _handed_over),
     "emptying": ("no kind of resource is removed completely", _emptying),
     "clock": ("the clock agrees with what the database recorded", _clock),
 }

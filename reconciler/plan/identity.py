@@ -1,30 +1,159 @@
-"""Renames that may hand an account to somebody else: reviewers must see them, although no access changes."""
+"""Whose account it is: whether an account that changes stays one person's. Passwords, tokens and sessions never change hands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from reconciler.access.problems import Problem
-from reconciler.access.resources import User
-from reconciler.plan.plan import Change
+from reconciler.access.resources import Resource, User
+from reconciler.plan.plan import FORMER, Change
 
 
-def handed_over(changes: Iterable[Change]) -> list[Problem]:
-    """Warn about each account that is renamed and gets another e-mail address: it may now be another person's."""
-    return [
-        Problem(
-            change.source.file,
-            change.source.line,
-            1,
-            "identity-handed-over",
-            "warning",
-            f"user `{change.name}` was `{change.previous_name}` and gets another e-mail address; "
-            "the account keeps its tokens and memberships",
-        )
-        for change in changes
-        if change.action == "rename"
-        and isinstance(change.before, User)
-        and isinstance(change.after, User)
-        and change.before.email != change.after.email
-        and change.source is not None
-    ]
+def same_person(before: Resource, after: Resource) -> bool | None:
+    """Tell whether an account in force and its declaration are one person's; None: nothing says so, and nothing denies it.
+
+    An identity decides. The first one that is declared must not take an account from its owner, so it changes nothing if the
+    e-mail address and the name stay, or if it is the address in force, which names the person who had it.
+    """
+    if not isinstance(before, User) or not isinstance(after, User):
+        return True
+    if after.identity is None:
+        return True if _something_stays(before, after) else None
+    if before.identity is not None:
+        return _alike(before.identity, after.identity)
+    if _alike(before.email, after.identity):
+        return True
+    return _alike(before.email, after.email) and (None in (before.full_name, after.full_name) or _same_name(before, after))
+
+
+def certainly(before: Resource, after: Resource) -> bool:
+    """Tell whether a resource in force is a declared one beyond doubt, whatever both are called."""
+    if isinstance(before, User) and isinstance(after, User):
+        if None not in (before.identity, after.identity):
+            return same_person(before, after) is True
+        return before.full_name is not None and _same_name(before, after) and _alike(before.email, after.email)
+    return before._replace(name=after.name, previously=after.previously) == after
+
+
+def returns(row: Resource, declared: Resource, holder: Resource) -> bool:
+    """Tell whether a row is one that gets an earlier name back, although another row, the holder, has that name now."""
+    if isinstance(row, User) and isinstance(declared, User):
+        known = _alike(row.email, declared.email) or certainly(row, declared)
+        return known and same_person(row, declared) is True and same_person(holder, declared) is not True
+    return certainly(row, declared) and not certainly(holder, declared)
+
+
+def _something_stays(before: User, after: User) -> bool:
+    """Tell whether the e-mail address or the full name stays; of people without a full name, the mailbox's name."""
+    if _alike(before.email, after.email):
+        return True
+    if before.full_name is None and after.full_name is None:
+        mailboxes = (user.email.rpartition("@")[0] for user in (before, after))
+        return after.type == "application" or _alike(*mailboxes)
+    return _same_name(before, after)
+
+
+def _same_name(before: User, after: User) -> bool:
+    return _alike(before.full_name or "", after.full_name or "")
+
+
+def _alike(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
+
+
+def handed_over(changes: Sequence[Change]) -> list[str]:
+    """Return, in sentences, which accounts may pass to another person, and what to write for each of the two readings."""
+    return [*_changed(changes), *_taken_up(changes)]
+
+
+def _changed(changes: Sequence[Change]) -> Iterator[str]:
+    for change in changes:
+        before, after = change.before, change.after
+        if isinstance(before, User) and isinstance(after, User) and not same_person(before, after):
+            was = "" if change.previous_name is None else f" (was `{before.name}`)"
+            another = f"declare another identity there, such as `identity: {after.email}`"
+            if after.identity is not None:  # it says another person, and `previously` the same one
+                another = f"remove `{before.name}` from its `previously`"
+            yield (
+                f"`{after.name}`{was} changes from {_who(before)} to {_who(after)}, and would keep its password, tokens and "
+                f"sessions. The same person: declare `identity: {before.identity or before.email}` in its metadata. "
+                f"Another person: {another}; the old account then ends"
+            )
+
+
+def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
+    """Find new accounts with the e-mail address of one that ends, gets another address, or had their name until now."""
+    left: dict[str, list[User]] = {}
+    named: dict[str, User] = {}
+    for change in changes:
+        before, after = change.before, change.after
+        if not isinstance(before, User):
+            continue
+        if change.previous_name is not None:
+            named[before.name] = before
+        if not isinstance(after, User) or not _alike(before.email, after.email):
+            left.setdefault(before.email.casefold(), []).append(before)
+    for change in changes:
+        new = change.after
+        if change.before is not None or not isinstance(new, User):
+            continue
+        namesake = named.get(new.name)
+        rows = [*left.get(new.email.casefold(), ()), *([namesake] if namesake and _alike(namesake.email, new.email) else [])]
+        for row in rows:
+            if new.identity is None or _alike(new.identity, row.identity or row.email):
+                yield _readings(new, row)
+                break
+
+
+def _readings(new: User, row: User) -> str:
+    own = new.name if not _alike(new.name, row.identity or row.email) else f"{new.name}-2"
+    same = f"declare `previously: [{row.name}]` in its metadata"
+    if new.name == row.name:
+        same = f"remove `previously: [{row.name}]` from the other user who has it"
+    return (
+        f"`{new.name}` is new and has the e-mail address of {_who(row)}, whose account was `{row.name}`. "
+        f"The same person: {same}. Another person: declare an identity in the metadata of `{new.name}`, such as `identity: {own}`"
+    )
+
+
+def _who(user: User) -> str:
+    return user.email if user.full_name is None else f"{user.full_name} <{user.email}>"
+
+
+def warnings(changes: Sequence[Change]) -> list[Problem]:
+    """Warn about each resource that ends because another gets its name, and about accounts renamed with another address."""
+    after = {(change.kind, change.name): change for change in changes if change.after is not None}
+    found = []
+    for change in changes:
+        following = after.get((change.kind, change.name.removesuffix(FORMER)))
+        if change.name.endswith(FORMER) and following is not None:
+            found += _warning(following, _ending(change, following))
+        elif change.action == "rename" and _moves_house(change):
+            message = (
+                f"user `{change.name}` was `{change.previous_name}` and gets another e-mail address; "
+                "the account keeps its password, tokens and memberships"
+            )
+            found += _warning(change, message)
+    return found
+
+
+def _moves_house(change: Change) -> bool:
+    before, after = change.before, change.after
+    if not isinstance(before, User) or not isinstance(after, User) or certainly(before, after):
+        return False
+    return same_person(before, after) is True and not _alike(before.email, after.email)
+
+
+def _ending(change: Change, following: Change) -> str:
+    name, new = following.name, following.after
+    heir = "a new one" if following.previous_name is None else f"`{following.previous_name}`, which gets its name back"
+    if not isinstance(new, User):
+        return f"{change.kind.lower()} `{name}` ends: the name becomes that of {heir}"
+    identity = f" (identity `{new.identity}`)" if new.identity is not None else ""
+    whose = f"another person's{identity}" if following.previous_name is None else f"that of {heir}{identity}"
+    return f"`{name}`'s account ends with its password, tokens and sessions: the login becomes {whose}"
+
+
+def _warning(change: Change, message: str) -> list[Problem]:
+    place = change.source
+    return [] if place is None else [Problem(place.file, place.line or 1, 1, "identity-handed-over", "warning", message)]

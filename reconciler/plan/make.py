@@ -10,11 +10,12 @@ from reconciler.access.resources import Guards, Revision, Settings
 from reconciler.access.state import AccessState
 from reconciler.plan.access_diff import access_diff
 from reconciler.plan.actual import Actual, Clocks, Runtime, access_state
-from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_renames, renamed, resulting
+from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, renamed, resulting
 from reconciler.plan.effects import find_effects, loses_ad_group
 from reconciler.plan.guards import Judged, administrators, judge
-from reconciler.plan.identity import handed_over
-from reconciler.plan.plan import AdministratorDiff, Change, Plan
+from reconciler.plan.identity import warnings as identity_warnings
+from reconciler.plan.plan import FORMER, AdministratorDiff, Change, Plan
+from reconciler.plan.renames import find_renames
 
 
 def make_plan(
@@ -28,13 +29,15 @@ def make_plan(
     adopt: bool = False,
     rewind: bool = False,
     clocks: Clocks | None = None,
+    settled: bool = False,
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
     Both states may be restricted to the part that the change can touch, as long as it is the same part. The desired state must
-    have no errors and no conflicts (`changes.conflicts`).
+    have no errors and no conflicts (`changes.conflicts`). `settled` says that this very revision was the last one applied: what
+    differs was written by hand, and says nothing about whose an account is.
     """
-    renames = find_renames(actual, desired.declared, adopt=adopt)
+    renames = find_renames(actual, desired.declared, adopt=adopt, settled=settled)
     changes = find_changes(actual, desired, renames, adopt=adopt)
     held = renamed(actual.declared, renames)
     leads_to = resulting(held, changes)
@@ -43,7 +46,7 @@ def make_plan(
     access = access_diff(before, after, changes, now)
     persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
     judged = Judged(
-        changes, actual.totals, persons, after, access, runtime.can_set_password, now, clocks or Clocks(), revision.time
+        changes, actual.totals, persons, after, access, runtime.can_set_password, now, clocks or Clocks(), revision.time, settled
     )
     brought = _guards(leads_to.settings)
     in_force = brought if actual.applied is None else guards_renamed(_guards(actual.declared.settings), renames)
@@ -56,7 +59,7 @@ def make_plan(
         guards=judge(judged, in_force, brought),
         effects=find_effects(changes, actual.runtime),
         administrators=_administrator_diff(before, after, now),
-        warnings=(*warnings, *handed_over(changes)),
+        warnings=(*warnings, *identity_warnings(changes)),
         unmanaged=() if adopt else tuple(sorted(actual.unmanaged - desired.origins.keys())),
         moves=find_moves(actual, desired, changes),
         path=path,
@@ -76,7 +79,7 @@ def _guards(settings: Settings | None) -> Guards:
 
 def guards_renamed(guards: Guards, renames: Renames) -> Guards:
     """Use teams' new names in the guards in force: a rename must not free a team from the separation of duties."""
-    names = renames.get("Team", {})
+    names = {old: new for old, new in renames.get("Team", {}).items() if not new.endswith(FORMER)}
     apart = tuple(tuple(names.get(team, team) for team in teams) for teams in guards.separation_of_duties)
     return guards._replace(separation_of_duties=apart)
 

@@ -12,6 +12,8 @@ from reconciler.access.state import Access
 from reconciler.plan.fields import differences
 
 Action = Literal["create", "update", "rename", "delete", "adopt"]
+FORMER = " (former)"
+"""Ends the name, in a plan, of a resource that is deleted because another one gets its name. No declared name ends so."""
 
 
 class _Change(NamedTuple):
@@ -26,7 +28,8 @@ class _Change(NamedTuple):
 class Change(_Change):
     """One resource's change: `before` is what the database holds, `after` what Git declares. Either may be None.
 
-    A rename may also change fields. `adopt` takes over a row that Git never declared before.
+    Names are those after the change, except that of `before`, which is the row's name in the database. A rename may also change
+    fields. `adopt` takes over a row that Git never declared before.
     """
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.problems import Problem
 from reconciler.access.references import references
-from reconciler.access.resources import KINDS, Declaration, Key, Kind, Resource, Settings, Team
+from reconciler.access.resources import KINDS, Declaration, Key, Kind, Resource, Settings, Team, User
 from reconciler.plan.effects import concerns_every_member
 from reconciler.run.inputs import Source
 from reconciler.store import read
@@ -127,11 +127,11 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
         }
         if issuers
         else {},
-        previous_names={
-            (kind, previous): name
-            for kind in KINDS
-            for previous, name in read.previous_names(connection, kind, mentioned.get(kind, set())).items()
-            if (kind, name) not in delta.old
+        previous_names={claim: name for kind in KINDS for claim, name in _claims(connection, delta, kind, mentioned[kind])},
+        identities={
+            identity: name
+            for identity, name in read.identities(connection, _identities(delta)).items()
+            if ("User", name) not in delta.old
         },
         granted_issuers=read.granted_issuers(
             connection, issuers, teams_in_delta | {name for kind, name in unmanaged if kind == "Team"}
@@ -139,6 +139,21 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
     )
     found = check(delta.loaded.declarations, now, surroundings, locate=delta.loaded.locate)
     return [*delta.loaded.problems, *found]
+
+
+def _claims(connection: Connection, delta: Delta, kind: Kind, names: set[str]) -> Iterable[tuple[Key, str]]:
+    """Yield the claims of unchanged resources to earlier names that are mentioned, and to these resources' names in turn."""
+    seen: set[str] = set()
+    while names:
+        seen |= names
+        found = read.previous_names(connection, kind, names)
+        unchanged = {previous: name for previous, name in found.items() if (kind, name) not in delta.old}
+        yield from (((kind, previous), name) for previous, name in unchanged.items())
+        names = set(unchanged.values()) - seen
+
+
+def _identities(delta: Delta) -> set[str]:
+    return {user.identity for user in delta.new.values() if isinstance(user, User) and user.identity is not None}
 
 
 def _mentioned(declarations: Iterable[Declaration]) -> Names:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.access.references import references
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, with_resources
 from reconciler.plan.actual import Actual, access_state
-from reconciler.plan.changes import Desired, conflicts, find_changes, find_renames
+from reconciler.plan.changes import Desired, conflicts, find_changes
 from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Change, Plan
+from reconciler.plan.renames import find_renames
 from reconciler.plan.unmanaged import Given, given_by
 from reconciler.run.applying import Outcome, Override, permitted
 from reconciler.run.deployment import Deployment
@@ -124,16 +125,15 @@ def _repair_plan(
     actual, desired = read_actual(connection, now=now), state_of(declarations)
     # Git owns what the revision declares, even if somebody marked the row as unmanaged; otherwise it would be left alone
     actual = actual._replace(unmanaged=actual.unmanaged - desired.origins.keys())
-    differing = {
-        (change.kind, change.name): change for change in find_changes(actual, desired, find_renames(actual, desired.declared))
-    }
+    renames = find_renames(actual, desired.declared, settled=True)
+    differing = {(change.kind, change.name): change for change in find_changes(actual, desired, renames)}
     if chosen is not None:
         desired = _only(actual, desired, chosen, differing)
     found = conflicts(actual, desired)
     if found:
         raise InvalidConfiguration(found)
     clocks = read_clocks(connection)
-    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks)
+    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks, settled=True)
     return plan, len(plan.changes) == len(differing)
 
 

@@ -17,6 +17,7 @@ from reconciler.access.references import references
 from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import Desired, conflicts
+from reconciler.plan.renames import find_renames
 from reconciler.run.delta import check_delta, read_delta, scope_of
 from reconciler.run.errors import InvalidConfiguration
 from reconciler.run.inputs import Progress, Source, read_declarations, state_of
@@ -116,12 +117,17 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
     desired = state_of(delta.loaded.declarations, actual.declared, gone=delta.old)
-    return Gathered(actual, desired, tuple(warnings)) if _is_closed(desired) else None
+    return Gathered(actual, desired, tuple(warnings)) if _is_closed(actual, desired) else None
 
 
-def _is_closed(desired: Desired) -> bool:
-    """Tell whether everything that changed teams refer to was read; otherwise a plan could miss changed access."""
+def _is_closed(actual: Actual, desired: Desired) -> bool:
+    """Tell whether everything was read that changed teams refer to, and that refers to a name which passes to another resource.
+
+    Otherwise a plan could miss changed access.
+    """
     declared = desired.declared
+    if any(old in declared.of_kind(kind) for kind, names in find_renames(actual, declared).items() for old in names):
+        return False
     teams = [declared.teams[name] for kind, name in desired.origins if kind == "Team"]
     return all(
         set(names) <= declared.of_kind(kind).keys() for team in teams for kind, _, names in references(team) if kind != "Team"

@@ -79,6 +79,7 @@ def plan_against(
         adopt=adopt,
         rewind=rewind is not None,
         clocks=Clocks() if connection is None else read_clocks(connection),
+        settled=applied is not None and (applied.revision.commit, applied.path) == (revision.commit, source.path),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,7 @@ from reconciler.access.ca_certificates import has_expired, shown_ca_certificate
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
 from reconciler.access.problems import Problem, Severity
 from reconciler.access.references import references
-from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Kind, Resource, Team, User
+from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Key, Kind, Resource, Team, User
 from reconciler.access.state import ended
 from reconciler.wording.nearest import nearest
 
@@ -42,6 +42,8 @@ class Surroundings(NamedTuple):
     """Casefolded display name (or name, if there is no display name) → issuer."""
     previous_names: Mapping[tuple[Kind, str], str] = {}
     """Kind and earlier name → the resource that claims it."""
+    identities: Mapping[str, str] = {}
+    """Identity → the user who has it."""
     granted_issuers: frozenset[str] = frozenset()
     """Issuers that at least one team may use."""
     broken: frozenset[tuple[Kind, str]] = frozenset()
@@ -89,6 +91,7 @@ def check(
         *_display_names(of_kind["Issuer"], surroundings),
         *_unused_issuers(of_kind["Issuer"], of_kind["Team"], surroundings),
         *_passwords(of_kind["User"]),
+        *_identities(of_kind["User"], surroundings),
     ]
     for declaration in of_kind["Team"]:
         found += _within(declaration, now, surroundings)
@@ -152,23 +155,59 @@ def _twice(declarations: Sequence[Declaration], surroundings: Surroundings) -> I
 def _previously(
     declarations: Sequence[Declaration], names: Mapping[Kind, set[str]], surroundings: Surroundings
 ) -> Iterator[_Found]:
+    """Check that each earlier name is claimed once. Another resource may have it now, unless the claims go round in a circle."""
     claimed: dict[tuple[Kind, str], str] = dict(surroundings.previous_names)
+    claims: list[tuple[Declaration, str]] = []
     for declaration in declarations:
         kind, resource, _ = declaration
         for old in resource.previously:
             path = ("metadata", "previously", old)
-            if old in names[kind]:
-                message = (
-                    f"`{old}` is still declared, so it cannot be an earlier name of `{resource.name}`; remove one of the two"
-                )
+            if old == resource.name:
+                message = f"`{old}` is its name now, so it cannot be an earlier one; remove it"
                 yield _Found(declaration, path, "previously", message)
             elif claimed.setdefault((kind, old), resource.name) != resource.name:
                 message = f"`{claimed[kind, old]}` also claims the earlier name `{old}`; only one resource can have had it"
                 yield _Found(declaration, path, "previously", message)
-        claimant = surroundings.previous_names.get((kind, resource.name)) if surroundings.previous_names else None
-        if claimant is not None:
-            message = f"`{claimant}` claims the earlier name `{resource.name}`; remove one of the two"
-            yield _Found(declaration, ("metadata", "name"), "previously", message)
+            elif old in names[kind]:
+                claims.append((declaration, old))
+    circles = _circles(claimed, {(declaration.kind, old) for declaration, old in claims})
+    for declaration, old in claims:
+        kind, resource, _ = declaration
+        if {(kind, old), (kind, resource.name)} <= circles:
+            message = (
+                f"`{resource.name}` and `{old}` exchange names, perhaps with others between; that takes two revisions: first "
+                "rename one to a free name, then both to their names, each with only the name before in `previously`"
+            )
+            yield _Found(declaration, ("metadata", "previously", old), "previously", message)
+
+
+def _circles(claimed: Mapping[Key, str], starts: Iterable[Key]) -> set[Key]:
+    """Return the resources among which each has an earlier name of the next, following every claim once."""
+    found: set[Key] = set()
+    followed: set[Key] = set()
+    for start in starts:
+        path: dict[Key, int] = {}
+        key: Key | None = start
+        while key is not None and key not in followed and key not in path:
+            path[key] = len(path)
+            key = (key[0], claimed[key]) if key in claimed else None
+        if key in path:
+            found.update(list(path)[path[key] :])
+        followed.update(path)
+    return found
+
+
+def _identities(users: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+    """Check that no two users are the same person: it would be unclear whose the account in the database is."""
+    seen: dict[str, str] = dict(surroundings.identities)
+    for declaration in users:
+        user = declaration.resource
+        if isinstance(user, User) and user.identity is not None and seen.setdefault(user.identity, user.name) != user.name:
+            message = (
+                f"user `{seen[user.identity]}` has the same identity; give each person one of their own, and a second account of "
+                "the same person none"
+            )
+            yield _Found(declaration, ("metadata", "identity"), "duplicate-identity", message)
 
 
 def _references(declarations: Sequence[Declaration], names: Mapping[Kind, set[str]]) -> Iterator[_Found]:

@@ -124,10 +124,10 @@ def _linked(connection: Connection, changes: Iterable[Change]) -> Touched:
     old_names: dict[Kind, set[str]] = {kind: set() for kind in KINDS}
     left: set[str] = set()
     for change in changes:
-        if change.action in ("rename", "delete"):
-            old_names[change.kind].add(change.previous_name or change.name)
-        if loses_ad_group(change.before, change.after):
-            left.add(change.previous_name or change.name)
+        if change.before is not None and change.action in ("rename", "delete"):
+            old_names[change.kind].add(change.before.name)
+        if change.before is not None and loses_ad_group(change.before, change.after):
+            left.add(change.before.name)
     members = names_linked(connection, tables.memberships, tables.teams, old_names["Team"], tables.users)
     in_groups = names_linked(connection, tables.directory_memberships, tables.teams, old_names["Team"] | left, tables.users)
     teams = names_linked(connection, tables.permissions, tables.issuers, old_names["Issuer"], tables.teams)
@@ -168,7 +168,8 @@ def _events(plan: Plan, applied: AppliedRevision, action: str, minted: Mapping[s
             detail["previousName"] = change.previous_name
         if change.before is not None and ends_account(change) and change.before.name in minted:
             detail[MINTED_FOR_OTHERS] = minted[change.before.name]
-        yield Event(f"{change.kind.lower()}.{change.action}", change.kind, change.name, detail)
+        resource = change.after or change.before
+        yield Event(f"{change.kind.lower()}.{change.action}", change.kind, resource.name if resource else change.name, detail)
 
 
 class _Writer:
@@ -190,8 +191,11 @@ class _Writer:
     def change(self, plan: Plan) -> None:
         """Delete, rename and update, in an order that satisfies all constraints."""
         self._changes = {kind: [change for change in plan.changes if change.kind == kind] for kind in KINDS}
+        created: dict[Kind, list[int]] = {}
         for kind, changes in self._changes.items():
             self._load_ids(kind, changes)
+            # before anything is deleted: a new account never gets the number of one that ends
+            created[kind] = new_ids(self.connection, TABLES[kind], sum(change.before is None for change in changes))
             if kind == "User":
                 self._note_minted(changes)
             self._delete([change for change in changes if change.after is None])
@@ -209,8 +213,8 @@ class _Writer:
             self.connection.execute(table.update().where(table.c.id == row_id).values(file=origin.file))
             self._touch(table.name, row_id)
         for kind, changes in self._changes.items():
-            created = [change.name for change in changes if change.before is None]
-            self._ids[kind].update(zip(created, new_ids(self.connection, TABLES[kind], len(created)), strict=True))
+            names = [change.name for change in changes if change.before is None]
+            self._ids[kind].update(zip(names, created[kind], strict=True))
 
     def insert(self, background: BackgroundWriter) -> None:
         """Insert new rows, and all new links."""
@@ -226,7 +230,7 @@ class _Writer:
     def _load_ids(self, kind: Kind, changes: Iterable[Change]) -> None:
         """Load the ids of rows that the changes of a kind concern, and of rows that changed teams link to."""
         table = TABLES[kind]
-        names = {name for change in changes if change.before is not None for name in (change.previous_name or change.name,)}
+        names = {change.before.name for change in changes if change.before is not None}
         if kind in ("User", "Issuer"):
             created = {change.name for change in changes if change.before is None}
             names.update(
@@ -252,7 +256,8 @@ class _Writer:
     def _delete(self, changes: Sequence[Change]) -> None:
         """Delete rows, which deletes their links and tokens; the links' buckets count as touched."""
         for change in changes:
-            table, row_id = TABLES[change.kind], self._ids[change.kind].pop(change.name)
+            assert change.before is not None
+            table, row_id = TABLES[change.kind], self._ids[change.kind].pop(change.before.name)
             links = {"User": ("memberships", "user_id"), "Issuer": ("permissions", "issuer_id")}
             if change.kind in links:
                 link, column = links[change.kind]

@@ -86,6 +86,13 @@ def previous_names(connection: Connection, kind: Kind, names: Collection[str]) -
     return {row[0]: row[1] for chunk in in_chunks(names) for row in connection.execute(query.where(columns.previous.in_(chunk)))}
 
 
+def identities(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
+    """Map each of the identities to the user who has it."""
+    columns = tables.users.c
+    query = select(columns.identity, columns.name)
+    return {row[0]: row[1] for chunk in in_chunks(wanted) for row in connection.execute(query.where(columns.identity.in_(chunk)))}
+
+
 def granted_issuers(connection: Connection, names: Collection[str], excluding_teams: Collection[str]) -> frozenset[str]:
     """Return those of the issuers that teams other than the excluded ones may use."""
     granted = teams_referring(connection, "Issuer", names)

@@ -112,6 +112,7 @@ revisions = Table(
     Column("counts", Text, nullable=False),
     Column("accord_version", Text, nullable=False),
 )
+_IDENTIFIED = "identity IS NOT NULL"
 users = _declared(
     "users",
     Column("source", String(9), nullable=False, server_default="declared"),
@@ -121,6 +122,8 @@ users = _declared(
     _flag("disabled_by_git"),
     Column("initial_password", String(9), nullable=False, server_default="none"),
     Column("password_change_required_after", Instant),
+    Column("identity", Text),
+    Index("ix_users_identity", "identity", sqlite_where=text(_IDENTIFIED), postgresql_where=text(_IDENTIFIED)),
     CheckConstraint("source IN ('declared', 'directory')", name="source"),
     CheckConstraint("type IN ('person', 'application')", name="type"),
 )

@@ -83,9 +83,10 @@ def test_every_format_says_who_becomes_and_who_stops_being_an_administrator() ->
 
 
 def test_every_format_warns_of_an_account_that_is_handed_over() -> None:
-    mallory = User("mallory", "mallory@example.org", previously=("bob",))
-    made = plan(actual(ALICE, BOB, ADMINS), desired(ALICE, mallory, ADMINS))
-    message = "`mallory` was `bob` and gets another e-mail address; the account keeps its tokens and memberships"
+    bob = BOB._replace(full_name="Bob Okafor")
+    mallory = User("mallory", "mallory@example.org", "Bob Okafor", previously=("bob",))
+    made = plan(actual(ALICE, bob, ADMINS), desired(ALICE, mallory, ADMINS))
+    message = "`mallory` was `bob` and gets another e-mail address; the account keeps its password, tokens and memberships"
     assert f"warning: mallory.yaml:1:1: warning: user {message} [identity-handed-over]" in text(made)
     assert f"⚠️ `mallory.yaml:1` user {escape(message)}" in plan_markdown(made)
     assert [warning["rule"] for warning in plan_document(made)["warnings"]] == ["identity-handed-over"]

@@ -120,6 +120,9 @@ def test_earlier_names_are_claimed_once_and_no_longer_used() -> None:
     assert found(user("bob", "old"), user("carol", "older")) == []
     assert found(user("bob", "old"), user("carol", "old")) == [("1", "previously")]
     assert found(user("bob", "carol"), user("carol", "bob")) == [("0", "previously"), ("1", "previously")]
+    assert found(user("bob", "carol"), user("carol", "dave"), user("dave", "bob")) == [(str(n), "previously") for n in range(3)]
+    assert found(user("bob", "carol"), user("carol", "dave"), user("dave", "erin")) == []
+    assert found(user("ann", "bob"), user("bob", "carol"), user("carol", "bobby", "bob")) == [("2", "previously")]
     assert found(user("bob", "bob")) == [("0", "previously")]
     assert found(user("bob", "tls"), TLS, team("bob")) == []
 
@@ -139,13 +142,18 @@ def test_a_delta_knows_its_surroundings() -> None:
     assert found(team("alice"), around=around) == []
     assert found(team("bob"), around=around) == [("0", "unknown-reference")]
     assert found(ALICE, around=around) == [("0", "duplicate-name")]
-    assert found(User("bob", "b@example.org", previously=("alice",)), around=around) == [("0", "previously")]
+    assert found(User("bob", "b@example.org", previously=("alice",)), around=around) == []
     assert found(TLS._replace(name="vpn"), around=Surroundings(granted_issuers=frozenset({"vpn"}))) == []
     assert found(Issuer("vpn", "TLS"), around=Surroundings(display_names={"tls": "tls"}, granted_issuers=frozenset({"vpn"}))) == [
         ("0", "duplicate-display-name")
     ]
     claimed = Surroundings(previous_names={("User", "alice"): "alicia"})
-    assert found(ALICE, around=claimed) == [("0", "previously")]
+    assert found(ALICE, around=claimed) == []
+    circle = Surroundings(names={"User": frozenset({"bob"})}, previous_names={("User", "alice"): "bob"})
+    assert found(ALICE._replace(previously=("bob",)), around=circle) == [("0", "previously")]
+    known = Surroundings(identities={"emp-1": "bob"})
+    assert found(ALICE._replace(identity="emp-1"), around=known) == [("0", "duplicate-identity")]
+    assert found(ALICE._replace(identity="emp-2"), around=known) == []
     assert found(User("bob", "b@example.org", previously=("alice",)), around=claimed) == [("0", "previously")]
 
 

@@ -1,0 +1,126 @@
+"""Finds what a revision renames: which row of the database each declared name continues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from reconciler.access.resources import DeclaredState, Kind, Resource, User
+from reconciler.plan.actual import Actual
+from reconciler.plan.changes import renamed
+from reconciler.plan.identity import certainly, returns, same_person
+from reconciler.plan.plan import FORMER
+
+_ORDER: tuple[Kind, ...] = ("User", "Issuer", "EmailTemplate", "Settings", "Team")
+"""Teams come last: they are compared with the new names of their members and issuers."""
+
+
+def find_renames(
+    actual: Actual, desired: DeclaredState, *, adopt: bool = False, settled: bool = False
+) -> dict[Kind, dict[str, str]]:
+    """Find renames, old name → new name, by kind; a row whose name another one gets is renamed to a name that ends in FORMER.
+
+    A revision that is applied already has `settled` whose each name is: what differs was written by hand.
+    """
+    found: dict[Kind, dict[str, str]] = {}
+    for kind in _ORDER:
+        held, wanted = actual.declared.of_kind(kind), desired.of_kind(kind)
+        if held is wanted:
+            continue
+        if kind == "Team" and found:
+            held = renamed(actual.declared, found).teams
+        names = _Names(held, wanted, lambda name, kind=kind: adopt or (kind, name) not in actual.unmanaged, settled)  # type: ignore[misc]
+        if moves := names.find():
+            found[kind] = moves
+    return found
+
+
+class _Names:
+    """The names of one kind: rows that get another one, and declared names that are a row's already."""
+
+    def __init__(
+        self, held: Mapping[str, Resource], wanted: Mapping[str, Resource], managed: Callable[[str], bool], settled: bool
+    ) -> None:
+        self.held = held
+        self.wanted = wanted
+        self.managed = managed
+        self.settled = settled
+        self.moves: dict[str, str] = {}
+        self.taken: set[str] = set()
+        self.strangers: set[str] = set()
+        """Names whose row is another person's than the declared one."""
+
+    def find(self) -> dict[str, str]:
+        if not self.settled:
+            self._by_identity()
+        self._by_declaration()
+        self._back()
+        for name in self.taken | self.strangers:
+            if name in self.held and name not in self.moves:
+                self.moves[name] = name + FORMER
+        return self.moves
+
+    def _move(self, old: str, new: str) -> None:
+        self.moves[old] = new
+        self.taken.add(new)
+
+    def _is_free(self, name: str) -> bool:
+        return name not in self.taken and (name not in self.held or name in self.moves or name in self.strangers)
+
+    def _by_identity(self) -> None:
+        """Find the people who are declared under another name than theirs in the database, and names of other people."""
+        declared = [user for user in self.wanted.values() if isinstance(user, User) and user.identity is not None]
+        if not declared:
+            return
+        rows = {row.identity: name for name, row in self.held.items() if isinstance(row, User)}
+        for user in declared:
+            row = self.held.get(user.name)
+            if row is not None and (same_person(row, user) or not self.managed(user.name)):
+                continue
+            old = rows.get(user.identity)
+            if old is not None and self.managed(old):
+                self._move(old, user.name)
+            elif row is not None:
+                self.strangers.add(user.name)
+
+    def _by_declaration(self) -> None:
+        """Follow `metadata.previously`; a name that becomes free by it may be the new name of another row."""
+        waiting = sorted(name for name, resource in self.wanted.items() if resource.previously)
+        while waiting:
+            name = waiting.pop()
+            if not self._is_free(name):
+                continue
+            old = next((old for old in self.wanted[name].previously if self._was(old, name)), None)
+            if old is not None:
+                self._move(old, name)
+                if old in self.wanted and self.wanted[old].previously:
+                    waiting.append(old)
+
+    def _was(self, old: str, name: str) -> bool:
+        """Tell whether the row of an earlier name is the declared resource's, and not that of the one declared by it now."""
+        if old not in self.held or old in self.moves or not self.managed(old):
+            return False
+        if self.settled:
+            return old not in self.wanted
+        row, mine = self.held[old], same_person(self.held[old], self.wanted[name])
+        if mine is False and isinstance(row, User) and row.identity is not None:
+            return False  # without an identity in force, the two contradict each other, which a guard refuses
+        another = self.wanted.get(old)
+        if another is None or not certainly(row, another):
+            return True
+        return mine is True if isinstance(row, User) else certainly(row, self.wanted[name])
+
+    def _back(self) -> None:
+        """Give names back: a row that is no longer declared had the earlier name of one that is, such as after a revert."""
+        left = [name for name, row in self.held.items() if row.previously and name not in self.wanted and name not in self.moves]
+        for old in sorted(filter(self.managed, left)):
+            new = next((name for name in self.held[old].previously if name in self.wanted and self._gets_back(old, name)), None)
+            if new is not None:
+                self._move(old, new)
+
+    def _gets_back(self, old: str, name: str) -> bool:
+        row, declared = self.held[old], self.wanted[name]
+        if self._is_free(name):
+            return self.settled or same_person(row, declared) is True
+        if self.settled or name in self.taken or not self.managed(name):
+            return False
+        return returns(row, declared, self.held[name])

@@ -10,10 +10,17 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
 _MAPPED = 0xFFFF << 32
+_PAST_MAPPED = _MAPPED + 2**32
+
+Addresses: TypeAlias = tuple[str, ...] | None
+"""A set of addresses in the one spelling it has: rules that neither overlap nor touch, in order. None is every address."""
+
+_Range: TypeAlias = tuple[int, int, int]
+"""IP version, first and last address."""
 
 
 class Rule(NamedTuple):
@@ -164,3 +171,66 @@ def _joined(rules: list[Rule]) -> tuple[int, int] | None:
             return None
         high = max(high, last)
     return reach[0][0], high
+
+
+def joined(texts: Iterable[str]) -> Addresses:
+    """Return the addresses that rules cover together; without any rule there is no restriction."""
+    ranges = _merged(parse_rule(text)[:3] for text in texts)
+    return None if not ranges or ranges == _EVERYWHERE else tuple(map(_shown, ranges))
+
+
+@lru_cache(maxsize=4_096)  # the same for all members of a team
+def without(one: Addresses, other: Addresses) -> tuple[str, ...]:
+    """Return the addresses of one set that another lacks."""
+    left: list[_Range] = []
+    taken, at = _ranges(other), 0
+    for version, begin, last in _ranges(one):
+        first = begin
+        while at < len(taken) and (taken[at][0], taken[at][2]) < (version, first):
+            at += 1
+        for index in range(at, len(taken)):
+            of, low, high = taken[index]
+            if (of, low) > (version, last):
+                break
+            if low > first:
+                left.append((version, first, low - 1))
+            first = high + 1
+        if first <= last:
+            left.append((version, first, last))
+    return tuple(map(_shown, _merged(left)))
+
+
+_EVERYWHERE: list[_Range] = [(version, 0, last) for version, last in _LAST.items()]
+
+
+def _ranges(addresses: Addresses) -> list[_Range]:
+    return _EVERYWHERE if addresses is None else [parse_rule(text)[:3] for text in addresses]
+
+
+def _merged(ranges: Iterable[_Range]) -> list[_Range]:
+    """Sort ranges and join those that overlap or touch. No caller has an IPv4-mapped address: none ends or begins with one."""
+    found: list[_Range] = []
+    for version, begin, end in sorted(ranges):
+        first = _PAST_MAPPED if version == 6 and _MAPPED <= begin < _PAST_MAPPED else begin
+        last = _MAPPED - 1 if version == 6 and _MAPPED <= end < _PAST_MAPPED else end
+        if first > last:
+            continue
+        before = found[-1] if found else (0, 0, 0)
+        after = _PAST_MAPPED if before[0] == 6 and before[2] == _MAPPED - 1 else before[2] + 1
+        if before[0] == version and first <= after:
+            found[-1] = (version, before[1], max(before[2], last))
+        else:
+            found.append((version, first, last))
+    return found
+
+
+def _shown(of: _Range) -> str:
+    """Write a range as the shortest rule that means it."""
+    version, first, last = of
+    address = IPv4Address if version == 4 else IPv6Address
+    size = last - first + 1
+    if size == 1:
+        return str(address(first))
+    if size & (size - 1) == 0 and first % size == 0:
+        return f"{address(first)}/{_LAST[version].bit_length() - size.bit_length() + 1}"
+    return f"{address(first)}-{address(last)}"

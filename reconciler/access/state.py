@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
+from reconciler.access.permitted_ips import Addresses, joined
 from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Team
+
+Later: TypeAlias = tuple[tuple[datetime, Addresses], ...]
+"""Instants from which other addresses are permitted, in order, since a membership that restricted them ends."""
 
 
 class Access(NamedTuple):
-    """User x issuer: who can use what, through which teams (sorted), until when (by the longest way)."""
+    """User x issuer: who can use what, through which teams (sorted), until when (by the longest way), and from where."""
 
     user: str
     issuer: str
     through: tuple[str, ...]
     until: datetime | None
+    addresses: Addresses = None
+    """The joined permitted IPs of all the account's teams, not only of those that give this access."""
+    later: Later = ()
 
 
 class Path(NamedTuple):
@@ -43,6 +51,10 @@ class AccessState(NamedTuple):
     teams: Mapping[str, Team]
     issuers: Mapping[str, Issuer]
     memberships: Mapping[str, Mapping[str, Membership]]
+
+
+ADMINISTRATOR = "administrator"
+"""What stands in an issuer's place for the rights of administrators."""
 
 
 def ended(until: datetime | None, now: datetime) -> bool:
@@ -107,9 +119,6 @@ def access_of(state: AccessState, user: str, now: datetime) -> dict[str, Access]
 def access_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Access]]:
     """Return `access_of` for one instant and many accounts, computing what each team grants only once."""
 
-    new = tuple.__new__  # does what Access() does at half the cost: there may be a million of them
-
-    @cache
     def grants(name: str) -> list[Permission]:
         permissions = state.teams[name].permissions if name in state.teams else ()
         return [
@@ -119,6 +128,22 @@ def access_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Ac
             and permission.issuer in state.issuers
             and state.issuers[permission.issuer].enabled
         ]
+
+    return _granted(state, now, grants)
+
+
+def rights_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Access]]:
+    """Return a function like `access_at`'s for the rights of administrators, in the place of an issuer."""
+
+    def grants(name: str) -> list[Permission]:
+        return [Permission(ADMINISTRATOR)] if name in state.teams and state.teams[name].administrator else []
+
+    return _granted(state, now, grants)
+
+
+def _granted(state: AccessState, now: datetime, of_team: Callable[[str], list[Permission]]) -> Callable[[str], dict[str, Access]]:
+    new = tuple.__new__  # does what Access() does at half the cost: there may be a million of them
+    grants, addresses = cache(of_team), addresses_at(state, now)
 
     def access(user: str) -> dict[str, Access]:
         found: dict[str, Access] = {}
@@ -136,10 +161,52 @@ def access_at(state: AccessState, now: datetime) -> Callable[[str], dict[str, Ac
                 if known is not None:
                     teams = known.through + through
                     until = None if known.until is None or until is None else max(known.until, until)
-                found[issuer] = new(Access, (user, issuer, teams, until))
+                found[issuer] = new(Access, (user, issuer, teams, until, None, ()))
+        if found and (limits := addresses(user)) is not None:
+            found = {issuer: limited(access, limits) for issuer, access in found.items()}
         return found
 
     return access
+
+
+def limited(access: Access, limits: tuple[Addresses, Later] | None) -> Access:
+    """Return access as it holds from these addresses only, as long as it lasts."""
+    addresses, later = limits or (None, ())
+    until = access.until
+    later = tuple(step for step in later if until is None or step[0] < until)
+    return Access(access.user, access.issuer, access.through, until, addresses, later)
+
+
+def addresses_at(state: AccessState, now: datetime) -> Callable[[str], tuple[Addresses, Later] | None]:
+    """Return a function that tells from where an account may call at an instant, and after each later end of a membership.
+
+    Its None means: from anywhere, for good. Accounts with the same teams share one result.
+    """
+
+    @cache
+    def limits(name: str) -> bool:
+        return name in state.teams and bool(state.teams[name].permitted_ips)
+
+    @cache
+    def over_time(held: tuple[tuple[str, datetime | None], ...]) -> tuple[Addresses, Later]:
+        def at(moment: datetime) -> Addresses:
+            return joined(text for team, end in held if not ended(end, moment) for text in state.teams[team].permitted_ips)
+
+        first = last = at(now)
+        later: list[tuple[datetime, Addresses]] = []
+        for moment in sorted({end for _, end in held if end is not None}):
+            if (then := at(moment)) != last:
+                later.append((moment, then))
+                last = then
+        return first, tuple(later)
+
+    def addresses(user: str) -> tuple[Addresses, Later] | None:
+        memberships = state.memberships.get(user, {})
+        held = [(team, memberships[team].until) for team in memberships if limits(team)]
+        held = [(team, end) for team, end in held if not ended(end, now)]
+        return over_time(tuple(sorted(held, key=itemgetter(0)))) if held else None
+
+    return addresses
 
 
 def all_access(state: AccessState, now: datetime) -> Iterator[Access]:

@@ -38,6 +38,13 @@ Exit codes: 0 planned; 1 error; 2 changes, with --detailed-exitcode; 3 invalid c
 )
 @click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
 @format_option("text", "markdown", "json")
+@click.option(
+    "--max-length",
+    type=click.IntRange(min=5_000),
+    metavar="CHARACTERS",
+    help="How long Markdown may become; details shrink first "
+    "[default: 65,000, so that GitHub takes it as a comment; in a job of GitLab 990,000].",
+)
 def command(
     repository: str | None,
     branch: str | None,
@@ -50,6 +57,7 @@ def command(
     adopt: bool,
     allow_rewind: bool,
     format_: str,
+    max_length: int | None,
 ) -> int:
     """Show what applying a revision would change: resources, access and mails, with each guard's verdict.
 
@@ -64,14 +72,14 @@ def command(
         raise click.UsageError("--out, --adopt and --allow-rewind need a database, but --against does not use one")
     where = {"repository": repository, "branch": branch, "path": path}
     deployment = read_deployment(where if against is not None else {**where, "database_url": database})
-    with reporting_problems(), progress_bar("Reading") as progress:
+    with reporting_problems(format_, max_length), progress_bar("Reading") as progress:
         if against is not None:
             plan = compare_revisions(deployment, rev, against, now=utc_now(), progress=progress)
         else:
             plan = plan_revision(deployment, rev, now=utc_now(), adopt=adopt, allow_rewind=allow_rewind, progress=progress)
     if out is not None:
         save_plan(plan, out)
-    write_plan(plan, format_)
+    write_plan(plan, format_, max_length)
     if plan.refusals:
         return UNSAFE
     return CHANGES if detailed_exitcode and not plan.is_empty else OK

@@ -9,8 +9,9 @@ import orjson
 
 from reconciler.access.instants import format_instant
 from reconciler.plan.render import document
+from reconciler.plan.render.sentences import access_sentences
 from reconciler.plan.render.text import ACTIONS, Line, change_lines, consequence_lines
-from reconciler.plan.render.words import access_sentences, show_revision
+from reconciler.plan.render.words import show_revision
 from reconciler.plan.unmanaged import Given
 from reconciler.run.drift import Drift
 from reconciler.run.history import Step
@@ -86,7 +87,8 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
             yield "dim", "      no audit entry mentions it"
         else:
             moment = format_instant(since.at.replace(microsecond=0))
-            yield "dim", f"      since audit entry #{since.id}: {since.action} by {printable(since.actor)}, {moment}"
+            what = f"after audit entry #{since.id} ({since.action}, {moment})"
+            yield "dim", f"      changed outside Accord {what}; by whom is not known"
     if drift.plan is not None and repairing:
         yield "plain", ""
         yield from consequence_lines(drift.plan, "accord drift --repair")
@@ -95,7 +97,8 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
     if drift.unmanaged:
         yield (
             "heading",
-            f"Unmanaged: {count(len(drift.unmanaged), 'row')} that Git never declared (accord apply --adopt takes them over)",
+            f"Unmanaged: {count(len(drift.unmanaged), 'row')} that Git never declared "
+            "(`accord apply --adopt` deletes those that Git does not declare by then)",
         )
         for kind, name in drift.unmanaged:
             yield "dim", f"  {kind} {printable(name)}"

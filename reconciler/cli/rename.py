@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import click
 
 from reconciler.cli.exits import OK
-from reconciler.cli.options import named, utc_now
+from reconciler.cli.options import utc_now
 
 
 @click.command(
@@ -24,8 +24,8 @@ Exit codes: 0 renamed; 1 error; 3 the files have errors, before or after the ren
 @click.argument("kind")
 @click.argument("old")
 @click.argument("new")
-@click.option("--repository", metavar="LOCATION", callback=named, help="The config repository, a path [default: .].")
-@click.option("--path", metavar="FOLDER", callback=named, help="The folder in it that contains the resources.")
+@click.option("--repository", metavar="LOCATION", help="The config repository, a path [default: .].")
+@click.option("--path", metavar="FOLDER", help="The folder in it that contains the resources.")
 @click.option("--dry-run", is_flag=True, help="Show the changes as a diff and write nothing.")
 def command(kind: str, old: str, new: str, repository: str | None, path: str | None, dry_run: bool) -> int:
     """Rename a resource in all files of the working folder: its name, and everything that refers to it.
@@ -33,7 +33,7 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     The old name is added to `previously`, so that the next apply renames it in the database instead of deleting it. Only
     the names are replaced; comments and layout stay. The result is checked before any file is written.
     """
-    from reconciler.cli.output import progress_bar
+    from reconciler.cli.output import progress_bar, say, write_patch
     from reconciler.cli.reports import reporting_problems
     from reconciler.run.deployment import read_deployment
     from reconciler.run.renaming import kind_named, rename
@@ -47,15 +47,15 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
         found = rename(deployment, which, old, new, now=utc_now(), progress=progress)
     if dry_run:
         for file, (_, edit) in found.edits.items():
-            click.echo("".join(file_diff(file, edit.before.decode(), edit.after.decode())), nl=False)
+            write_patch("".join(file_diff(file, edit.before.decode(), edit.after.decode())))
         return OK
     rewrite(dict(found.edits.values()))
-    click.echo(f"Renamed {which} `{old}` to `{new}` in {count(found.places, 'place')}, in {count(len(found.edits), 'file')}:")
+    say(f"Renamed {which} `{old}` to `{new}` in {count(found.places, 'place')}, in {count(len(found.edits), 'file')}:")
     for file in found.edits:
-        click.echo(f"  {file}")
+        say(f"  {file}")
     for origin in found.left:
-        click.echo(f"`{old}` stays in {origin}: is it the same {which}?")
+        say(f"`{old}` stays in {origin}: is it the same {which}?")
     place = PurePosixPath(found.declared_in)
     if place.stem == old:
-        click.echo(f"The file can get the new name: git mv {place} {place.with_stem(new)}")
+        say(f"The file can get the new name: git mv {place} {place.with_stem(new)}")
     return OK

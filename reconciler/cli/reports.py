@@ -15,19 +15,36 @@ from reconciler.cli.output import json_text, say, write_json, write_lines, write
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_document
 from reconciler.plan.render.text import plan_lines, summary
-from reconciler.run.errors import InvalidConfiguration, Misconfigured, Unsafe
+from reconciler.run.errors import InvalidConfiguration, Misconfigured, Rewind, Unsafe
 
 _LARGEST_PLAN = 1 << 30
 
 
 @contextmanager
-def reporting_problems() -> Iterator[None]:
-    """List the problems of an invalid configuration, then let its error pass."""
+def reporting_problems(format_: str = "text", limit: int | None = None) -> Iterator[None]:
+    """List the problems of an invalid configuration, then let its error pass; as Markdown, also why a plan is refused."""
     try:
         yield
     except InvalidConfiguration as error:
         write_problems(error.problems)
+        if format_ == "markdown":
+            from reconciler.plan.render.markdown import problems_markdown
+
+            say(problems_markdown(error.problems, limit or comment_limit()), nl=False)
         raise
+    except Rewind as error:
+        if format_ == "markdown":
+            from reconciler.plan.render.markdown import refusal_markdown
+
+            say(refusal_markdown(str(error)), nl=False)
+        raise
+
+
+def comment_limit() -> int:
+    """Return how long a comment may be: as GitLab takes it in a job of GitLab's, otherwise as GitHub does."""
+    from reconciler.plan.render.markdown import LIMITS
+
+    return LIMITS["gitlab" if os.environ.get("GITLAB_CI") else "github"]
 
 
 @contextmanager
@@ -40,14 +57,14 @@ def showing_refused() -> Iterator[None]:
         raise
 
 
-def write_plan(plan: Plan, format_: str) -> None:
-    """Write a plan as text, Markdown or JSON."""
+def write_plan(plan: Plan, format_: str, limit: int | None = None) -> None:
+    """Write a plan as text, JSON or Markdown, of at most so many characters."""
     if format_ == "json":
         write_json(plan_document(plan))
     elif format_ == "markdown":
         from reconciler.plan.render.markdown import plan_markdown
 
-        say(plan_markdown(plan), nl=False)
+        say(plan_markdown(plan, limit or comment_limit()), nl=False)
     else:
         write_lines(plan_lines(plan))
 

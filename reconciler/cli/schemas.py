@@ -28,6 +28,7 @@ def command(folder: Path | None, check: bool) -> int:
 
     DIR is the folder of the resources [default: the working folder].
     """
+    from reconciler.cli.output import say
     from reconciler.run.deployment import read_deployment
     from reconciler.run.validating import working_folder
     from reconciler.source.editors import MAPPING, SCHEMAS, stale_schemas, write_mapping, write_schemas
@@ -37,19 +38,17 @@ def command(folder: Path | None, check: bool) -> int:
     if check:
         stale = stale_schemas(where)
         for place in stale:
-            click.echo(f"{place}: {'of another version' if place.exists() else 'missing'}")
-        click.echo(
-            f"{count(len(stale), 'stale schema')}; run `accord schemas {where}`" if stale else "The schemas are up to date."
-        )
+            say(f"{place}: {'of another version' if place.exists() else 'missing'}")
+        say(f"{count(len(stale), 'stale schema')}; run `accord schemas {where}`" if stale else "The schemas are up to date.")
         return ERROR if stale else OK
     written = write_schemas(where)
     mapping, to_add = write_mapping(where)
     for place in [*written, *mapping]:
-        click.echo(f"wrote {place}")
+        say(f"wrote {place}")
     if not written:
-        click.echo(f"The schemas in {where / SCHEMAS} are up to date.")
+        say(f"The schemas in {where / SCHEMAS} are up to date.")
     if to_add:
-        click.echo(
+        say(
             f"{where / MAPPING} is yours and was left as it is. To map all YAML files to the schemas, add to it:\n{to_add}",
             nl=False,
         )

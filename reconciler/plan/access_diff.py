@@ -1,27 +1,29 @@
-"""The access that a plan changes: who gains and loses which issuer, computed only for accounts that a change can touch."""
+"""The access that a plan changes: who gains and loses what, computed only for accounts that a change can touch.
+
+Both states use the new names of renamed resources.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 from reconciler.access.resources import Issuer, Team, User
-from reconciler.access.state import Access, AccessState, access_at
+from reconciler.access.state import Access, AccessState
 from reconciler.plan.effects import concerns_every_member
 from reconciler.plan.plan import AccessChange, AccessDiff, Change
 
+Lookup: TypeAlias = Callable[[str], Mapping[str, Access]]
+"""What an account has, by issuer."""
 
-def access_diff(before: AccessState, after: AccessState, changes: Iterable[Change], now: datetime) -> AccessDiff:
-    """Compare everyone's access at one instant before and after the changes.
 
-    Both states use the new names of renamed resources.
-    """
+def find_differences(accounts: Iterable[str], before: Lookup, after: Lookup) -> AccessDiff:
+    """Compare what accounts, in this order, have before and after."""
     gained: list[Access] = []
     lost: list[Access] = []
     changed: list[AccessChange] = []
-    access_before, access_after = access_at(before, now), access_at(after, now)
-    for user in sorted(affected_accounts(before, after, changes)):
-        was, has = access_before(user), access_after(user)
+    for user in accounts:
+        was, has = before(user), after(user)
         if not was:
             gained += [has[issuer] for issuer in sorted(has)]
             continue

@@ -25,6 +25,8 @@ class Runtime(NamedTuple):
     """The number of live sessions per account, if any."""
     tokens: Mapping[str, int] = {}
     """The number of live API tokens per account, if any."""
+    directory_groups: Mapping[str, tuple[str, ...]] = {}
+    """AD group, with its case folded → directory accounts that are in a team through it."""
 
 
 class Totals(NamedTuple):

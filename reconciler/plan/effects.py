@@ -35,8 +35,14 @@ def loses_ad_group(before: Resource | None, after: Resource | None) -> bool:
 
 
 def concerns_every_member(before: Team, after: Team) -> bool:
-    """Tell whether a team's change can affect the access of every member, not only of those who join or leave."""
-    return before.permissions != after.permissions or before.name != after.name or loses_ad_group(before, after)
+    """Tell whether a team's change can affect the access or the rights of every member, not only of those who join or leave."""
+    return (
+        before.permissions != after.permissions
+        or before.permitted_ips != after.permitted_ips
+        or before.administrator != after.administrator
+        or before.name != after.name
+        or loses_ad_group(before, after)
+    )
 
 
 def find_effects(changes: Iterable[Change], runtime: Runtime) -> Effects:

@@ -17,7 +17,7 @@ from reconciler.access.state import AccessState, ended, teams_of
 from reconciler.plan.actual import Clocks, Totals
 from reconciler.plan.effects import gets_welcome_mail
 from reconciler.plan.identity import handed_over
-from reconciler.plan.plan import AccessDiff, Change, GuardResult
+from reconciler.plan.plan import AccessDiff, Change, GroupChange, GuardResult
 
 NEVER_FEWER = 5
 """How many deletions in one scope are always allowed: a percentage of a small team would allow none."""
@@ -37,6 +37,7 @@ class Judged(NamedTuple):
     """Declared users, after the changes, who are people rather than applications."""
     after: AccessState
     access: AccessDiff
+    groups: Sequence[GroupChange]
     can_set_password: frozenset[str]
     now: datetime
     clocks: Clocks
@@ -184,12 +185,13 @@ def _separation_of_duties(judged: Judged, guards: Guards) -> list[str]:
 
 
 def _many_gain(judged: Judged, guards: Guards) -> list[str]:
+    """Count accounts, people and applications alike; of AD groups, those of their members that are known."""
     if guards.max_people_gaining is None:
         return []
-    people = {access.user for access in judged.access.gained}
-    if len(people) <= guards.max_people_gaining:
+    accounts = judged.access.gaining.union(*(change.known for change in judged.groups if change.access.gaining))
+    if len(accounts) <= guards.max_people_gaining:
         return []
-    return [f"{len(people)} people would gain access; the limit for one plan is {guards.max_people_gaining}"]
+    return [f"{len(accounts)} accounts would gain access; the limit for one plan is {guards.max_people_gaining}"]
 
 
 def _last_administrator(judged: Judged, _guards: Guards) -> list[str]:
@@ -253,7 +255,7 @@ GUARDS: dict[str, tuple[str, Judge]] = {
         _unrestricted_administrators,
     ),
     "separation-of-duties": ("nobody is in two teams that may not share members", _separation_of_duties),
-    "access-gained": ("the number of people who gain access is within the limit", _many_gain),
+    "access-gained": ("the number of accounts that gain access is within the limit", _many_gain),
     "last-administrator": ("an administrator can still log in", _last_administrator),
     "identity-handed-over": ("no account passes to another person", _handed_over),
     "emptying": ("no kind of resource is removed completely", _emptying),

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from reconciler.access.problems import Problem
-from reconciler.access.resources import Guards, Revision, Settings
-from reconciler.access.state import AccessState
-from reconciler.plan.access_diff import access_diff
+from reconciler.access.resources import DeclaredState, Guards, Revision, Settings
+from reconciler.access.state import access_at, rights_at
+from reconciler.plan.access_diff import affected_accounts, find_differences
 from reconciler.plan.actual import Actual, Clocks, Runtime, access_state
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, renamed, resulting
 from reconciler.plan.effects import find_effects, loses_ad_group
+from reconciler.plan.groups import group_changes, replaced_by_groups
 from reconciler.plan.guards import Judged, administrators, judge
 from reconciler.plan.identity import warnings as identity_warnings
 from reconciler.plan.plan import FORMER, AdministratorDiff, Change, Plan
@@ -28,6 +29,7 @@ def make_plan(
     warnings: Sequence[Problem] = (),
     adopt: bool = False,
     rewind: bool = False,
+    against: bool = False,
     clocks: Clocks | None = None,
     settled: bool = False,
 ) -> Plan:
@@ -43,11 +45,24 @@ def make_plan(
     leads_to = resulting(held, changes)
     runtime = _runtime_renamed(actual.runtime, renames)
     before, after = access_state(held, runtime), access_state(leads_to, _without_ad_members(runtime, changes))
-    access = access_diff(before, after, changes, now)
+    affected = sorted(affected_accounts(before, after, changes))
+    access = find_differences(affected, access_at(before, now), access_at(after, now))
+    groups = group_changes(before, after, changes, runtime.directory_groups, now)
     persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
     judged = Judged(
-        changes, actual.totals, persons, after, access, runtime.can_set_password, now, clocks or Clocks(), revision.time, settled
+        changes,
+        actual.totals,
+        persons,
+        after,
+        access,
+        groups,
+        runtime.can_set_password,
+        now,
+        clocks or Clocks(),
+        revision.time,
+        settled,
     )
+    were, are = administrators(before, now), administrators(after, now)
     brought = _guards(leads_to.settings)
     in_force = brought if actual.applied is None else guards_renamed(_guards(actual.declared.settings), renames)
     return Plan(
@@ -58,19 +73,22 @@ def make_plan(
         access=access,
         guards=judge(judged, in_force, brought),
         effects=find_effects(changes, actual.runtime),
-        administrators=_administrator_diff(before, after, now),
-        warnings=(*warnings, *identity_warnings(changes)),
+        administrators=AdministratorDiff(tuple(sorted(are - were)), tuple(sorted(were - are))),
+        rights=find_differences(sorted((were | are).intersection(affected)), rights_at(before, now), rights_at(after, now)),
+        groups=groups,
+        applications=_applications(held, leads_to),
+        warnings=(*warnings, *identity_warnings(changes), *replaced_by_groups(changes)),
         unmanaged=() if adopt else tuple(sorted(actual.unmanaged - desired.origins.keys())),
         moves=find_moves(actual, desired, changes),
         path=path,
         adopt=adopt,
         rewind=rewind,
+        against=against,
     )
 
 
-def _administrator_diff(before: AccessState, after: AccessState, now: datetime) -> AdministratorDiff:
-    were, are = administrators(before, now), administrators(after, now)
-    return AdministratorDiff(tuple(sorted(are - were)), tuple(sorted(were - are)))
+def _applications(*states: DeclaredState) -> frozenset[str]:
+    return frozenset(name for state in states for name, user in state.users.items() if user.type == "application")
 
 
 def _guards(settings: Settings | None) -> Guards:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import orjson
 
+from reconciler.access.permitted_ips import Addresses, without
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Key, Kind, Origin, Resource, Revision
-from reconciler.access.state import Access
+from reconciler.access.state import Access, Later, earlier
 from reconciler.plan.fields import differences
 
 Action = Literal["create", "update", "rename", "delete", "adopt"]
@@ -52,11 +55,62 @@ class Change(_Change):
         return self.before.name if self.action == "rename" and self.before is not None else None
 
 
+class Period(NamedTuple):
+    """The addresses that open and close to somebody from an instant on; None: at once."""
+
+    since: datetime | None
+    opened: tuple[str, ...]
+    closed: tuple[str, ...]
+    before: Addresses
+    after: Addresses
+
+
 class AccessChange(NamedTuple):
-    """Access that stays but ends at another time or comes through other teams."""
+    """Access that stays but ends at another time, comes through other teams or from other addresses."""
 
     before: Access
     after: Access
+
+    @property
+    def periods(self) -> tuple[Period, ...]:
+        """When and which addresses open and close, as long as the access lasts before and after."""
+        was, now = self.before, self.after
+        if was.addresses == now.addresses and was.later == now.later:
+            return ()
+        end = earlier(was.until, now.until)
+        return _periods((was.addresses, was.later), (now.addresses, now.later), end)
+
+    @property
+    def opens(self) -> bool:
+        """Whether it can be used from more addresses, now or later: that is a gain."""
+        return any(period.opened for period in self.periods)
+
+    @property
+    def closes(self) -> bool:
+        """Whether there are addresses from which it cannot be used any more: that is a loss."""
+        return any(period.closed for period in self.periods)
+
+
+_Limits: TypeAlias = tuple[Addresses, Later]
+
+
+@lru_cache(maxsize=4_096)  # the same for all members of a team
+def _periods(was: _Limits, now: _Limits, end: datetime | None) -> tuple[Period, ...]:
+    starts = sorted({moment for _, later in (was, now) for moment, _ in later if end is None or moment < end})
+    found: list[Period] = []
+    last: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    for start in (None, *starts):
+        before, after = _from(was, start), _from(now, start)
+        differs = without(after, before), without(before, after)
+        if differs != last:
+            found.append(Period(start, *differs, before, after))
+        last = differs
+    return tuple(period for period in found if period.opened or period.closed)
+
+
+def _from(limits: _Limits, moment: datetime | None) -> Addresses:
+    begun = [addresses for start, addresses in limits[1] if moment is not None and start <= moment]
+    return begun[-1] if begun else limits[0]
 
 
 class AccessDiff(NamedTuple):
@@ -65,6 +119,39 @@ class AccessDiff(NamedTuple):
     gained: tuple[Access, ...] = ()
     lost: tuple[Access, ...] = ()
     changed: tuple[AccessChange, ...] = ()
+
+    @property
+    def opening(self) -> tuple[AccessChange, ...]:
+        """What stays and opens to addresses."""
+        return tuple(change for change in self.changed if change.opens)
+
+    @property
+    def closing(self) -> tuple[AccessChange, ...]:
+        """What stays and closes to addresses; it may open to others."""
+        return tuple(change for change in self.changed if change.closes)
+
+    @property
+    def gaining(self) -> set[str]:
+        """Who gains access, also from more addresses."""
+        return {access.user for access in self.gained} | {change.after.user for change in self.opening}
+
+    @property
+    def losing(self) -> set[str]:
+        """Who loses access, also from some addresses."""
+        return {access.user for access in self.lost} | {change.after.user for change in self.closing}
+
+
+class GroupChange(NamedTuple):
+    """What an AD group's members gain and lose: in its access and rights, the user is the group."""
+
+    group: str
+    known: tuple[str, ...]
+    """The directory accounts that are known to be in it: those that were here, through a team that lists it."""
+    joins: tuple[str, ...]
+    leaves: tuple[str, ...]
+    """The teams that list it only after, and only before."""
+    access: AccessDiff
+    rights: AccessDiff
 
 
 class AdministratorDiff(NamedTuple):
@@ -101,6 +188,12 @@ class Plan(NamedTuple):
     guards: tuple[GuardResult, ...]
     effects: Effects
     administrators: AdministratorDiff = AdministratorDiff()
+    rights: AccessDiff = AccessDiff()
+    """The same as access: through which teams, until when and from where administrators have their rights."""
+    groups: tuple[GroupChange, ...] = ()
+    """What members of AD groups gain and lose, sorted by group; Accord knows only some of them."""
+    applications: frozenset[str] = frozenset()
+    """The accounts that are applications; all others are people."""
     warnings: tuple[Problem, ...] = ()
     unmanaged: tuple[Key, ...] = ()
     """Rows that Git never declared; the plan leaves them alone."""
@@ -112,6 +205,8 @@ class Plan(NamedTuple):
     """Whether the plan takes over unmanaged rows, and deletes those that Git does not declare."""
     rewind: bool = False
     """Whether the revision does not descend from the applied one, which somebody allowed."""
+    against: bool = False
+    """Whether `applied` is only another revision to compare with, and no database was read."""
 
     @property
     def is_empty(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler.access.state import Access, AccessState, all_access, teams_of
+from reconciler.access.state import Access, AccessState, addresses_at, all_access, limited, teams_of
 
 
 class Power(NamedTuple):
@@ -41,4 +41,5 @@ def given_by(state: AccessState, teams: Collection[str], now: datetime) -> Given
         )
         if held
     ]
-    return Given(tuple(all_access(only, now)), tuple(powers))
+    from_where = addresses_at(state, now)  # all teams of an account count for that, not only these
+    return Given(tuple(limited(access, from_where(access.user)) for access in all_access(only, now)), tuple(powers))

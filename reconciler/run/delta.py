@@ -64,6 +64,7 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
     whole_teams: set[str] = set()
     issuers: set[str] = set()
     granted: set[str] = set()
+    groups: set[str] = set()
     for (kind, name), before, after in delta.changed():
         names = {name, *(before.previously if before else ()), *(after.previously if after else ())}
         if kind == "User":
@@ -72,6 +73,7 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
             issuers |= names
         elif kind == "Team":
             teams |= names
+            groups.update(group.casefold() for team in (before, after) if isinstance(team, Team) for group in team.ad_groups)
             granted.update(permission.issuer for permission in (after.permissions if isinstance(after, Team) else ()))
             if isinstance(before, Team) and isinstance(after, Team) and not concerns_every_member(before, after):
                 users.update(member.user for member in set(before.members) ^ set(after.members))
@@ -82,7 +84,15 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
     if any(settings.guards.administrators_need_permitted_ips for settings in judging):
         whole_teams |= _administrator_teams(connection, delta, now)  # an administrator's other teams may have permitted IPs
     guarded = guarded_teams(judging)
-    return read.Scope(frozenset(users), frozenset(teams), frozenset(issuers), frozenset(whole_teams), guarded, frozenset(granted))
+    return read.Scope(
+        frozenset(users),
+        frozenset(teams),
+        frozenset(issuers),
+        frozenset(whole_teams),
+        guarded,
+        frozenset(granted),
+        frozenset(groups),
+    )
 
 
 def _administrator_teams(connection: Connection, delta: Delta, now: datetime) -> set[str]:

@@ -117,4 +117,4 @@ def compare_revisions(deployment: Deployment, rev: str | None, against: str, *, 
     )
     changed = {file.path for file in source.repository.changed(base.commit, revision.commit, source.path) or ()}
     relevant = tuple(warning for warning in warnings if warning.file in changed)
-    return make_plan(actual, state_of(after), revision=revision, now=now, path=source.path, warnings=relevant)
+    return make_plan(actual, state_of(after), revision=revision, now=now, path=source.path, warnings=relevant, against=True)

@@ -144,7 +144,9 @@ def _counts(plan: Plan) -> dict[str, int]:
     counts: dict[str, int] = {}
     for change in plan.changes:
         counts[change.action] = counts.get(change.action, 0) + 1
-    return {**counts, "gained": len(plan.access.gained), "lost": len(plan.access.lost), "mails": plan.effects.mails}
+    gained = len(plan.access.gained) + len(plan.access.opening)
+    lost = len(plan.access.lost) + len(plan.access.closing)
+    return {**counts, "gained": gained, "lost": lost, "mails": plan.effects.mails}
 
 
 def _events(plan: Plan, applied: AppliedRevision, action: str, minted: Mapping[str, Sequence[Minted]]) -> Iterator[Event]:

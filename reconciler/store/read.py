@@ -7,6 +7,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
 from sqlalchemy import Table, func, select
 
 from reconciler.access.mails import PASSWORD_MAILS
@@ -71,6 +72,8 @@ class Scope(NamedTuple):
     """Teams under separation of duties."""
     granted_issuers: frozenset[str] = frozenset()
     """Issuers that an affected team gains; other users of these issuers do not matter."""
+    groups: frozenset[str] = frozenset()
+    """AD groups whose teams are all needed, with their cases folded."""
 
 
 def read_generation(connection: Connection) -> int:
@@ -110,13 +113,15 @@ def read_actual(connection: Connection, scope: Scope | None = None, *, now: date
 
 
 class _Part(NamedTuple):
-    """Ids of the rows to read; None means all. Teams outside `full_teams` are read only with members in `users_asked`."""
+    """Ids of the rows to read; None means all. Teams outside `full_teams` are read only with members in `users_asked`, and those
+    in `grouped_teams` with all their directory members."""
 
     users: set[int] | None
     teams: set[int] | None
     issuers: set[int] | None
     full_teams: set[int] | None
     users_asked: set[int] | None
+    grouped_teams: set[int] | None
 
 
 _MAIN = (tables.users, tables.teams, tables.issuers)
@@ -124,7 +129,7 @@ _SOURCE = COLUMNS["users"].split(", ").index("source")
 
 
 def _everything() -> _Part:
-    return _Part(None, None, None, None, None)
+    return _Part(None, None, None, None, None, None)
 
 
 def _part(connection: Connection, scope: Scope) -> _Part:
@@ -137,14 +142,30 @@ def _part(connection: Connection, scope: Scope) -> _Part:
         asked |= select_column(connection, table, "user_id", "team_id", whole)
     guarding = set(connection.execute(select(tables.teams.c.id).where(tables.teams.c.administrator)).scalars())
     full = whole | guarding | ids_named(connection, tables.teams, scope.teams | scope.guarded_teams)
-    teams = full.copy()
+    grouped = _grouped(connection, scope.groups, whole)
+    teams = full | grouped
     users = asked.copy()
     for table in ("memberships", "directory_memberships"):
         teams |= select_column(connection, table, "team_id", "user_id", asked)
-        users |= select_column(connection, table, "user_id", "team_id", full)
+        users |= select_column(connection, table, "user_id", "team_id", full if table == "memberships" else full | grouped)
     issuers |= select_column(connection, "permissions", "issuer_id", "team_id", teams)
     issuers |= ids_named(connection, tables.issuers, scope.granted_issuers)
-    return _Part(users, teams, issuers, full, asked)
+    return _Part(users, teams, issuers, full, asked, grouped)
+
+
+def _grouped(connection: Connection, groups: frozenset[str], whole: set[int]) -> set[int]:
+    """Return the teams that list one of these groups, or one that an affected team lists."""
+    found = [(row[0], _folded(row[1])) for row in select_rows(connection, "id, ad_groups", "teams", "id", whole)]
+    wanted = groups.union(*(names for _, names in found))
+    if not wanted:
+        return set()
+    columns = tables.teams.c
+    rows = connection.execute(select(columns.id, columns.ad_groups).where(columns.ad_groups != "[]"))
+    return {row[0] for row in rows if not wanted.isdisjoint(_folded(row[1]))}
+
+
+def _folded(text: str) -> set[str]:
+    return {group.casefold() for group in orjson.loads(text)}
 
 
 def _rows(connection: Connection, table: Table, ids: Collection[int] | None) -> list[Any]:
@@ -177,6 +198,8 @@ def _membership_rows(connection: Connection, part: _Part, table: str, columns: s
         yield from select_rows(connection, columns, table, "team_id", None)
         return
     full = part.full_teams or set()
+    if table == "directory_memberships":
+        full = full | (part.grouped_teams or set())
     yield from select_rows(connection, columns, table, "team_id", full)
     yield from (
         row for row in select_rows(connection, columns, table, "user_id", part.users_asked or set()) if row[0] not in full
@@ -200,9 +223,12 @@ def _runtime(
     mailed = f"{tables.WAITING} AND template IN {PASSWORD_MAILS}"
     waiting = select_rows(connection, "DISTINCT user_id", "outbox", "user_id", part.users, mailed)
     directory_members: dict[str, list[str]] = {}
-    for team, user in _membership_rows(connection, part, "directory_memberships", "team_id, user_id"):
+    directory_groups: dict[str, set[str]] = {}
+    for team, user, group in _membership_rows(connection, part, "directory_memberships", "team_id, user_id, ad_group"):
         if user in user_names and team in team_names:
             directory_members.setdefault(team_names[team], []).append(user_names[user])
+            if group is not None:
+                directory_groups.setdefault(group.casefold(), set()).add(user_names[user])
     sessions, tokens = _live_tokens(connection, part, user_names, now)
     return Runtime(
         disabled=frozenset(user_names[row[0]] for row in states if any(row[2:])),
@@ -212,6 +238,7 @@ def _runtime(
         | frozenset(user_names[row[0]] for row in waiting if row[0] in user_names),
         sessions=sessions,
         tokens=tokens,
+        directory_groups={group: tuple(sorted(names)) for group, names in directory_groups.items()},
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from reconciler.access.instants import format_instant, show_instant
 from reconciler.access.resources import Revision
 from reconciler.access.state import Access
+from reconciler.plan.render.sentences import from_words
 from reconciler.plan.render.text import Line
 from reconciler.plan.render.words import show_revision
 from reconciler.wording.text import count, printable
@@ -21,11 +22,12 @@ def access_lines(accesses: Sequence[Access], at: datetime, revision: Revision | 
             printable(access.issuer),
             printable(", ".join(access.through)),
             "" if access.until is None else show_instant(access.until),
+            from_words(access).removeprefix("from "),
         )
         for access in accesses
     ]
-    header = ("user", "issuer", "through", "until")
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(4)]
+    header = ("user", "issuer", "through", "until", "from")
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     yield "heading", _columns(header, widths)
     for row in rows:
         yield "plain", _columns(row, widths)

@@ -11,7 +11,7 @@ from reconciler.access.instants import format_instant
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.access.state import Access
-from reconciler.plan.plan import Change, Plan
+from reconciler.plan.plan import AccessChange, AccessDiff, Change, GroupChange, Plan
 
 Document = dict[str, Any]
 _PIECE = 1_000
@@ -34,17 +34,19 @@ def plan_digest(plan: Plan) -> str:
         "administrators": [[*names] for names in plan.administrators],
         "guards": [[guard.id, guard.verdict != "pass", guard.message] for guard in plan.guards],
         "moves": [[*key, str(origin)] for key, origin in plan.moves],
+        "groups": [group_document(change) for change in plan.groups],
     }
     digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
     for change in plan.changes:
         heading = (change.action, change.kind, change.name, change.previous_name, change.source and str(change.source))
         digest.update(orjson.dumps(heading))
         digest.update(change.fields_json)
-    changed = [access for change in plan.access.changed for access in change]
-    for accesses in (plan.access.gained, plan.access.lost, changed):
-        digest.update(b"%d" % len(accesses))
-        for start in range(0, len(accesses), _PIECE):
-            digest.update(b"".join(map(orjson.dumps, map(tuple, accesses[start : start + _PIECE]))))
+    for diff in (plan.access, plan.rights):
+        changed = [access for change in diff.changed for access in change]
+        for accesses in (diff.gained, diff.lost, changed):
+            digest.update(b"%d" % len(accesses))
+            for start in range(0, len(accesses), _PIECE):
+                digest.update(b"".join(map(orjson.dumps, map(tuple, accesses[start : start + _PIECE]))))
     return "sha256:" + digest.hexdigest()
 
 
@@ -59,15 +61,13 @@ def plan_document(plan: Plan) -> Document:
         "adopt": plan.adopt,
         "rewind": plan.rewind,
         "changes": [change_document(change) for change in plan.changes],
-        "access": {
-            "gained": [access_document(access) for access in plan.access.gained],
-            "lost": [access_document(access) for access in plan.access.lost],
-            "changed": [
-                {"before": access_document(change.before), "after": access_document(change.after)}
-                for change in plan.access.changed
-            ],
+        "against": plan.against,
+        "access": {**_difference(plan.access), "groups": [group_document(change) for change in plan.groups]},
+        "administrators": {
+            "gained": list(plan.administrators.gained),
+            "lost": list(plan.administrators.lost),
+            "access": _difference(plan.rights),
         },
-        "administrators": {"gained": list(plan.administrators.gained), "lost": list(plan.administrators.lost)},
         "guards": [guard._asdict() for guard in plan.guards],
         "warnings": [problem_document(warning) for warning in plan.warnings],
         "effects": {
@@ -111,6 +111,46 @@ def access_document(access: Access) -> Document:
         "issuer": access.issuer,
         "through": list(access.through),
         "until": None if access.until is None else format_instant(access.until),
+        "from": None if access.addresses is None else list(access.addresses),
+        "later": [
+            {"at": format_instant(moment), "from": None if addresses is None else list(addresses)}
+            for moment, addresses in access.later
+        ],
+    }
+
+
+def _difference(diff: AccessDiff) -> Document:
+    return {
+        "gained": [access_document(access) for access in diff.gained],
+        "lost": [access_document(access) for access in diff.lost],
+        "changed": [_change_of_access(change) for change in diff.changed],
+    }
+
+
+def _change_of_access(change: AccessChange) -> Document:
+    at_once = next((period for period in change.periods if period.since is None), None)
+    return {
+        "before": access_document(change.before),
+        "after": access_document(change.after),
+        "opened": list(at_once.opened) if at_once else [],
+        "closed": list(at_once.closed) if at_once else [],
+        "later": [
+            {"at": format_instant(period.since), "opened": list(period.opened), "closed": list(period.closed)}
+            for period in change.periods
+            if period.since is not None
+        ],
+    }
+
+
+def group_document(change: GroupChange) -> Document:
+    """Return what an AD group's members gain and lose."""
+    return {
+        "group": change.group,
+        "known": len(change.known),
+        "joins": list(change.joins),
+        "leaves": list(change.leaves),
+        "access": _difference(change.access),
+        "administrators": _difference(change.rights),
     }
 
 

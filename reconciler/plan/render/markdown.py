@@ -1,57 +1,91 @@
-"""A plan as Markdown, for a pull request comment: summary first, access as a table, details folded.
+"""A plan as Markdown, for a comment on a pull request: what reviewers must not miss stands open, details are folded.
 
-Text from the repository is escaped or put in code spans: a description must not mention people, draw buttons or close the
-fold around it.
+A comment that is too long is not posted at all. So details shrink first, then warnings; the guards and the access table stay
+whole as long as they fit in any way, and whatever is left out is counted. Text from elsewhere stands in code spans.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from reconciler.access.instants import show_instant
-from reconciler.access.state import Access
-from reconciler.plan.plan import Plan
+from reconciler.access.problems import Problem
+from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.plan.render.text import REWIND, access_change_sentence, change_lines, summary
-from reconciler.plan.render.words import effects_words
-from reconciler.wording.text import count, printable
+from reconciler.plan.render.spans import code, spans
+from reconciler.plan.render.table import HEADER, access_rows, fitting_table
+from reconciler.plan.render.text import (
+    REWIND,
+    adopted_rows,
+    adoption,
+    change_lines,
+    direction,
+    left_alone,
+    override_command,
+    summary,
+)
+from reconciler.plan.render.words import effects_words, show_item, show_value
+from reconciler.wording.text import count
 
-LIMIT = 60_000
-"""Characters; GitHub refuses a comment of more than 65,536."""
-_NAMES = 40
-_GUARD = LIMIT // 40
-_SHARES = {"access": LIMIT // 4, "changed": LIMIT // 8, "warnings": LIMIT // 8, "details": LIMIT // 4, "folded": LIMIT // 30}
-"""How much of the limit each part may take; guards' messages have their own limit."""
-
-
-def plan_markdown(plan: Plan) -> str:
-    """Render the plan as one comment. Anything that does not fit is counted, never dropped silently."""
-    parts = [
-        *_heading(plan),
-        *_guards(plan),
-        *_administrators(plan),
-        *_access(plan),
-        *_warnings(plan),
-        *_details(plan),
-        *_rows_besides(plan),
-        f"<sub>Git → database · revision {code(plan.revision.commit[:12])} · {plan_digest(plan)}</sub>",
-    ]
-    return "\n".join(parts) + "\n"
+LIMITS: Mapping[str, int] = {"github": 65_000, "gitlab": 990_000}
+"""Characters. GitHub refuses a comment of more than 65,536, GitLab of more than 1,000,000; a pipeline may add a few words."""
+_POWERS = ("administrator", "permittedIPs", "adGroups", "mayDecideFor")
+"""What a team gives its members, or takes, besides issuers."""
 
 
-def code(text: str) -> str:
-    """Put text in a code span, on one line, that the text cannot close."""
-    safe = printable(text).replace("|", "\\u007c")
-    fence = "`"
-    while fence in safe:
-        fence += "`"
-    padding = " " if fence != "`" else ""
-    return f"{fence}{padding}{safe}{padding}{fence}"
+class _Part(NamedTuple):
+    """Lines that may be cut, what stands around them, and what one is called."""
+
+    before: str
+    lines: Sequence[str]
+    after: str
+    rest: tuple[str, str]
+    """What is left out, if it is one and if it is more."""
 
 
-def escape(text: str) -> str:
-    """Escape text so that nothing in it is markup, a mention or a reference."""
-    return "".join(char if char.isalnum() or char in " .,;:()/%-'" else f"&#{ord(char)};" for char in printable(text))
+def plan_markdown(plan: Plan, limit: int = LIMITS["github"]) -> str:
+    """Render the plan in at most so many characters."""
+    head, foot = "\n".join(_heading(plan)), _footer(plan)
+    guards, guards_cut = _fitting_guards(plan, limit // 2)
+    beside = [*_rows_besides(plan)]
+    parts = [_powers(plan), _warnings(plan), _details(plan), *beside]
+    room = limit - len(head) - len(foot) - len(guards) - 300 - sum(_frame(part) for part in parts)
+    rows = access_rows(plan)
+    table, table_cut = fitting_table(rows, room - sum(map(len, HEADER)) - 4)
+    access = "\n".join([*HEADER, *table, "", ""]) if rows else ""
+    room -= len(access)
+    written = []
+    for part in parts:  # the most important first, as long as there is room
+        written.append(_written(part, min(room, limit // 10) if part in beside else room, plan))
+        room -= max(0, len(written[-1]) - _frame(part))
+    powers, *rest = written
+    cut = _left_out(plan, [what for what in (guards_cut, table_cut and f"{table_cut} of the access table") if what])
+    return "".join([head, "\n", cut, guards, powers, access, *rest, foot])
+
+
+def problems_markdown(problems: Sequence[Problem], limit: int = LIMITS["github"]) -> str:
+    """Render why a revision cannot be planned."""
+    errors = sum(problem.severity == "error" for problem in problems)
+    head = f"### ⛔ Accord plan: this revision is invalid\n\n**{count(errors, 'error')}** to correct first:\n\n"
+    ordered = sorted(problems, key=lambda problem: problem.severity != "error")
+    lines = [f"- {_sign(problem)} {_place(problem)} {code(problem.message)}" for problem in ordered]
+    shown = _first(lines, limit - len(head) - 200)
+    rest = len(lines) - len(shown)
+    more = f"\nand {count(rest, 'more problem')}: see {code('accord validate')}\n" if rest else ""
+    return head + "\n".join(shown) + "\n" + more
+
+
+def refusal_markdown(message: str) -> str:
+    """Render why there is no plan of a valid revision."""
+    return f"### ⛔ Accord plan: refused\n\n{code(message)}\n"
+
+
+def _sign(problem: Problem) -> str:
+    return "⛔" if problem.severity == "error" else "⚠️"
+
+
+def _place(problem: Problem) -> str:
+    return code(f"{problem.file}:{problem.line}:{problem.column}")
 
 
 def _heading(plan: Plan) -> Iterator[str]:
@@ -69,121 +103,132 @@ def _heading(plan: Plan) -> Iterator[str]:
     if not plan.is_empty:
         yield f"**{summary(plan)}**"
         yield ""
+    if plan.revision.summary:
+        yield f"{code(plan.revision.summary[:200])} by {code(plan.revision.author[:100])}"
+        yield ""
     also = effects_words(plan.effects)
     if also:
         yield f"Also: {also}."
         yield ""
 
 
-def _guards(plan: Plan) -> Iterator[str]:
-    for guard in plan.guards:
-        if guard.verdict != "pass":
-            sign = "⛔" if guard.verdict == "refuse" else "⚠️ overridden:"
-            rest = f" … ({len(guard.message):,} characters: see the plan as text)" if len(guard.message) > _GUARD else ""
-            yield f"- {sign} **{guard.id}**: {escape(guard.message[:_GUARD])}{rest}"
-    if any(guard.verdict != "pass" for guard in plan.guards):
-        yield ""
+def _footer(plan: Plan) -> str:
+    base = f" against {code(plan.applied.commit[:12])}" if plan.against and plan.applied else ""
+    return f"<sub>{direction(plan)} · revision {code(plan.revision.commit[:12])}{base} · {plan_digest(plan)}</sub>\n"
 
 
-def _administrators(plan: Plan) -> Iterator[str]:
+def _fitting_guards(plan: Plan, limit: int) -> tuple[str, str]:
+    """Render the guards that do not pass, then who becomes or stops being an administrator; say what had to be left out."""
+    found = [guard for guard in plan.guards if guard.verdict != "pass"]
+    lines = [f"- {'⛔' if guard.verdict == 'refuse' else '⚠️ overridden:'} **{guard.id}**: " for guard in found]
     directions = zip(("➕ become", "➖ stop being"), plan.administrators, strict=True)
-    lines = [f"- {verb} **administrator**: {_names(names)}" for verb, names in directions if names]
-    if lines:
-        yield from (*lines, "")
+    named = [f"- {verb} **administrator**: {spans(names)}" for verb, names in directions if names]
+    command = [f"- if this is intended: {code(override_command(plan))}"] if plan.refusals else []
+
+    def render(most: int | None) -> str:
+        told = [line + code(guard.message[:most]) + _more(guard.message, most) for line, guard in zip(lines, found, strict=True)]
+        blocks = [[*told, *command], [line[:most] + _more(line, most) if most is not None else line for line in named]]
+        return "".join("\n".join([*block, "", ""]) for block in blocks if block)
+
+    whole = render(None)
+    if len(whole) <= limit:
+        return whole, ""
+    most = max(200, limit // (len(found) + len(named)) - 300)
+    return render(most), "the ends of long lists of names"
 
 
-def _access(plan: Plan) -> Iterator[str]:
-    rows = [*_rows(plan.access.gained, "➕ gain"), *_rows(plan.access.lost, "➖ lose")]
-    if not rows and not plan.access.changed:
-        return
-    if rows:
-        shown = _fitting(rows, "access")
-        yield "| | who | issuer | through | until |"
-        yield "|---|---|---|---|---|"
-        yield from shown
-        if len(rows) > len(shown):
-            yield f"| | and {count(len(rows) - len(shown), 'more row')}: see the plan as text | | | |"
-        yield ""
-    yield from _items([f"- {code(access_change_sentence(change))}" for change in plan.access.changed], "changed", "more change")
+def _more(text: str, most: int | None) -> str:
+    return "" if most is None or len(text) <= most else f" … ({len(text) - most:,} more characters)"
 
 
-def _fitting(lines: Sequence[str], part: str) -> Sequence[str]:
-    """Return the first lines that fit into a part's share of the comment."""
+def _left_out(plan: Plan, what: Sequence[str]) -> str:
+    if not what:
+        return ""
+    return f"⚠️ **Too long for one comment.** Left out: {', '.join(what)}. Before you approve, read it all: {_see(plan)}\n\n"
+
+
+def _see(plan: Plan) -> str:
+    """Return the command that shows everything."""
+    base = f" --against {plan.applied.commit[:12]}" if plan.against and plan.applied else ""
+    return code(f"accord plan --rev {plan.revision.commit[:12]}{base}{' --adopt' if plan.adopt else ''}")
+
+
+def _powers(plan: Plan) -> _Part:
+    """List what changes in the fields that give teams power, which nobody should have to unfold."""
+    lines = [
+        f"- {code(change.name)} {field}: {_difference(change, difference)}"
+        for change in plan.changes
+        if change.kind == "Team"
+        for field, difference in change.fields.items()
+        if field in _POWERS
+    ]
+    return _Part("", lines, "\n\n", ("more power of a team", "more powers of teams"))
+
+
+def _difference(change: Change, difference: Mapping[str, object]) -> str:
+    if "from" in difference:
+        return code(f"{show_value(difference['from'])} → {show_value(difference['to'])}")
+    parts = []
+    for sign, key in (("➕", "added"), ("➖", "removed")):
+        items = difference[key]
+        assert isinstance(items, list)
+        parts += [f"{sign} {code(', '.join(map(show_item, items)))}"] if items else []
+    return " ".join(parts)
+
+
+def _warnings(plan: Plan) -> _Part:
+    lines = [f"- ⚠️ {code(f'{warning.file}:{warning.line}')} {code(warning.message)}" for warning in plan.warnings]
+    return _Part("", lines, "\n\n", ("more warning", "more warnings"))
+
+
+def _details(plan: Plan) -> _Part:
+    blocks = ["\n".join(_diff_line(style, line) for style, line in change_lines(change)) for change in plan.changes]
+    before = f"<details><summary>{count(len(plan.changes), 'resource change')}</summary>\n\n````diff\n"
+    return _Part(before, blocks, "\n````\n\n</details>\n\n", ("more change", "more changes"))
+
+
+def _rows_besides(plan: Plan) -> Iterator[_Part]:
+    """Fold rows taken over, rows left alone and moved resources."""
+    if plan.adopt:
+        taken, gone = adopted_rows(plan)
+        yield _folded(adoption(taken, gone), [*(f"takes over {row}" for row in taken), *(f"deletes {row}" for row in gone)])
+    if plan.unmanaged:
+        yield _folded(left_alone(len(plan.unmanaged)), [f"{kind} {name}" for kind, name in plan.unmanaged])
+    if plan.moves:
+        moves = [f"{kind} {name}: {origin}" for (kind, name), origin in plan.moves]
+        yield _folded(f"{count(len(moves), 'resource')} now declared elsewhere", moves)
+
+
+def _folded(title: str, items: Sequence[str]) -> _Part:
+    before = f"<details><summary>{title.replace('`', '')}</summary>\n\n"
+    return _Part(before, [f"- {code(item)}" for item in items], "\n\n</details>\n\n", ("more", "more"))
+
+
+def _frame(part: _Part) -> int:
+    """Return what a part needs in any case: what stands around it, and how many lines are left out."""
+    return len(part.before) + len(part.after) + 200 if part.lines else 0
+
+
+def _written(part: _Part, room: int, plan: Plan) -> str:
+    if not part.lines:
+        return ""
+    shown = _first(part.lines, room)
+    rest = len(part.lines) - len(shown)
+    after = part.after
+    if rest:
+        more = f"\nand {count(rest, *part.rest)}: see {_see(plan)}\n"
+        after = (more + "\n") if after == "\n\n" else after.replace("\n\n</details>", f"\n{more}\n</details>")
+    return part.before + "\n".join(shown) + after
+
+
+def _first(lines: Sequence[str], room: int) -> Sequence[str]:
+    """Return the first lines that fit."""
     size = 0
     for number, line in enumerate(lines):
         size += len(line) + 1
-        if size > _SHARES[part]:
+        if size > room:
             return lines[:number]
     return lines
-
-
-def _items(lines: Sequence[str], part: str, rest: str) -> Iterator[str]:
-    """Render a list, and the number of items that do not fit."""
-    shown = _fitting(lines, part)
-    yield from shown
-    if len(lines) > len(shown):
-        yield f"- and {count(len(lines) - len(shown), rest)}: see the plan as text"
-    if lines:
-        yield ""
-
-
-def _rows(accesses: Iterable[Access], verb: str) -> list[str]:
-    groups: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
-    for access in accesses:
-        until = "" if access.until is None else show_instant(access.until)
-        groups.setdefault((access.issuer, access.through, until), []).append(access.user)
-    rows = []
-    for (issuer, through, until), users in sorted(groups.items()):
-        rows.append(f"| {verb} | {_names(users)} | {code(issuer)} | {', '.join(code(team) for team in through)} | {until} |")
-    return rows
-
-
-def _names(names: Sequence[str]) -> str:
-    """Render names in code spans, and the number of those left out."""
-    rest = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
-    return ", ".join(map(code, names[:_NAMES])) + rest
-
-
-def _warnings(plan: Plan) -> Iterator[str]:
-    lines = [f"- ⚠️ {code(f'{warning.file}:{warning.line}')} {escape(warning.message)}" for warning in plan.warnings]
-    yield from _items(lines, "warnings", "more warning")
-
-
-def _details(plan: Plan) -> Iterator[str]:
-    if plan.is_empty:
-        return
-    yield f"<details><summary>{count(len(plan.changes), 'resource change')}</summary>"
-    yield ""
-    yield "````diff"
-    blocks = ["\n".join(_diff_line(style, line) for style, line in change_lines(change)) for change in plan.changes]
-    shown = _fitting(blocks, "details")
-    yield from shown
-    yield "````"
-    if len(shown) < len(blocks):
-        yield f"and {count(len(blocks) - len(shown), 'more change')}: see the plan as text"
-    yield ""
-    yield "</details>"
-    yield ""
-
-
-def _rows_besides(plan: Plan) -> Iterator[str]:
-    """Fold rows taken over, rows left alone and moved resources into one line each."""
-    if plan.adopt:
-        taken = [f"{change.kind} {change.name}" for change in plan.changes if change.action == "adopt"]
-        rest = "takes over rows that Git never declared, and deletes those this revision does not declare"
-        yield from _folded(f"{len(taken):,} taken over: --adopt {rest}", taken)
-    if plan.unmanaged:
-        unmanaged = count(len(plan.unmanaged), "row that Git never declared", "rows that Git never declared")
-        yield from _folded(f"{unmanaged}, left alone", [f"{kind} {name}" for kind, name in plan.unmanaged])
-    if plan.moves:
-        moves = [f"{kind} {name}: {origin}" for (kind, name), origin in plan.moves]
-        yield from _folded(f"{count(len(moves), 'resource')} now declared elsewhere", moves)
-
-
-def _folded(title: str, items: Sequence[str]) -> Iterator[str]:
-    shown = _fitting([code(item) for item in items[: _SHARES["folded"]]], "folded")
-    rest = f" and {len(items) - len(shown):,} more: see the plan as text" if len(items) > len(shown) else ""
-    yield f"<details><summary>{title}</summary>\n\n{', '.join(shown)}{rest}\n\n</details>\n"
 
 
 def _diff_line(style: str, line: str) -> str:

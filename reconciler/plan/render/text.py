@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 from typing import Any, Literal
 
-from reconciler.access.instants import show_instant
-from reconciler.plan.plan import AccessChange, Change, Plan
+from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.plan.render.words import access_sentences, effects_words, show_both, show_item, show_revision, show_value
+from reconciler.plan.render.sentences import group_sentences, signed_sentences
+from reconciler.plan.render.words import effects_words, show_both, show_item, show_revision, show_value
 from reconciler.wording.text import count, printable
 
 Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
@@ -25,28 +25,55 @@ _SIGNS: dict[str, tuple[str, Style]] = {
 }
 _FIRST = 10
 """How many items of a deleted resource's list are shown."""
+_STYLES: dict[str, Style] = {"+": "added", "-": "removed", "±": "changed", "~": "changed"}
 REWIND = "this revision does not descend from the applied one (--allow-rewind)"
 ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
 
 
 def plan_lines(plan: Plan) -> Iterator[Line]:
     """Render the whole plan, naming every account that gains or loses access."""
-    yield "heading", "Plan: Git → database"
+    yield "heading", f"Plan: {direction(plan)}"
     yield "plain", f"  revision  {show_revision(plan.revision)}"
-    yield "plain", f"  applied   {'nothing yet' if plan.applied is None else show_revision(plan.applied)}"
+    before = "against" if plan.against else "applied"
+    yield "plain", f"  {before}   {'nothing yet' if plan.applied is None else show_revision(plan.applied)}"
     if plan.rewind:
         yield "refused", f"  rewind    {REWIND}"
     yield "plain", ""
     yield from _changes(plan)
     yield from consequence_lines(plan)
+    if plan.adopt:
+        taken, gone = adopted_rows(plan)
+        yield "heading", f"Adoption: {adoption(taken, gone)}"
+        for row in gone:
+            yield "removed", f"  deletes {printable(row)}"
     if plan.unmanaged:
-        yield (
-            "heading",
-            f"Unmanaged: {count(len(plan.unmanaged), 'row')} that Git never declared, left alone (`--adopt` takes them over)",
-        )
+        yield "heading", f"Unmanaged: {left_alone(len(plan.unmanaged))}"
         for kind, name in plan.unmanaged:
             yield "dim", f"  {kind} {printable(name)}"
     yield "dim", f"Digest {plan_digest(plan)}"
+
+
+def direction(plan: Plan) -> str:
+    """Say what is compared with what."""
+    return "Git → Git, between two revisions, without a database" if plan.against else "Git → database"
+
+
+def left_alone(rows: int) -> str:
+    """Say what stays that Git never declared, and what `--adopt` would do to it: no plan lists what this revision declares."""
+    they = "it" if rows == 1 else f"all {rows:,}"
+    return f"{count(rows, 'row')} that Git never declared, left alone (`--adopt` would delete {they}: this revision has no such)"
+
+
+def adopted_rows(plan: Plan) -> tuple[list[str], list[str]]:
+    """Return which rows that Git never declared are taken over, and which are deleted, as this revision does not declare them."""
+    taken = [f"{change.kind} {change.name}" for change in plan.changes if change.action == "adopt"]
+    gone = [f"{change.kind} {change.name}" for change in plan.changes if change.action == "delete" and change.source is None]
+    return taken, gone
+
+
+def adoption(taken: Sequence[str], gone: Sequence[str]) -> str:
+    """Say how much `--adopt` takes over and deletes."""
+    return f"`--adopt` takes over {count(len(taken), 'row')} that Git never declared, and deletes {len(gone):,} that it lacks"
 
 
 def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Line]:
@@ -67,10 +94,9 @@ def summary(plan: Plan) -> str:
     for change in plan.changes:
         tally[change.action] = tally.get(change.action, 0) + 1
     parts = [f"{tally[action]:,} {word}" for action, word in ACTIONS.items() if action in tally]
-    gain, lose = ({access.user for access in accesses} for accesses in (plan.access.gained, plan.access.lost))
     people = [
         f"{count(len(who), verb, plural)} access"
-        for who, verb, plural in ((gain, "gains", "gain"), (lose, "loses", "lose"))
+        for who, verb, plural in ((plan.access.gaining, "gains", "gain"), (plan.access.losing, "loses", "lose"))
         if who
     ]
     became, ceased = map(len, plan.administrators)
@@ -78,7 +104,21 @@ def summary(plan: Plan) -> str:
         people.append(count(became, "becomes an administrator", "become administrators"))
     if ceased:
         people.append(count(ceased, "stops being an administrator", "stop being administrators"))
+    people += _also_changed(plan)
     return ", ".join(parts) + "; " + (", ".join(people) or "nobody gains or loses access")
+
+
+def _also_changed(plan: Plan) -> Iterator[str]:
+    """Count whose rights open or close to addresses, which AD groups change, and for how many only the terms do."""
+    moved = {change.after.user for change in plan.rights.changed if change.periods}
+    if moved:
+        words = "administers from other addresses", "administer from other addresses"
+        yield count(len(moved), *words)
+    if plan.groups:
+        yield f"members of {count(len(plan.groups), 'AD group')} are affected"
+    kept = {change.after.user for change in plan.access.changed} - plan.access.gaining - plan.access.losing
+    if kept:
+        yield f"{count(len(kept), 'keeps', 'keep')} access on other terms"
 
 
 def _changes(plan: Plan) -> Iterator[Line]:
@@ -143,19 +183,19 @@ def _text(name: str, old: str, new: str) -> Iterator[Line]:
 
 
 def _access(plan: Plan) -> Iterator[Line]:
-    access = plan.access
-    if not (access.gained or access.lost or access.changed):
+    lines = [*signed_sentences(plan.access, plan.applications)]
+    lines += [line for change in plan.groups for line in group_sentences(change, against=plan.against)]
+    if not lines:
         if not plan.is_empty:
             yield "heading", "Access: nobody gains or loses access"
             yield "plain", ""
         return
-    yield "heading", f"Access: {len(access.gained):,} gained, {len(access.lost):,} lost, {len(access.changed):,} changed"
-    for sentence in access_sentences(access.gained, "gain"):
-        yield "added", f"  + {printable(sentence)}"
-    for sentence in access_sentences(access.lost, "lose"):
-        yield "removed", f"  - {printable(sentence)}"
-    for change in access.changed:
-        yield "changed", f"  ~ {printable(access_change_sentence(change))}"
+    gained = len(plan.access.gained) + len(plan.access.opening)
+    lost = len(plan.access.lost) + len(plan.access.closing)
+    rest = sum(not change.periods for change in plan.access.changed)
+    yield "heading", f"Access: {gained:,} gained, {lost:,} lost, {rest:,} changed"
+    for sign, sentence in lines:
+        yield _STYLES[sign], f"  {sign} {printable(sentence)}"
     yield "plain", ""
 
 
@@ -166,21 +206,17 @@ def _administrators(plan: Plan) -> Iterator[Line]:
         yield "added", f"Administrators: + {gained}"
     if lost:
         yield "removed", f"Administrators: - {lost}"
-    if gained or lost:
+    if not (gained or lost) and plan.rights.changed:
+        yield "heading", "Administrators: nobody becomes or stops being one"
+    for sign, sentence in signed_sentences(plan.rights._replace(lost=()), plan.applications):
+        yield _STYLES[sign], f"  {sign} {printable(sentence)}"
+    if gained or lost or plan.rights.changed:
         yield "plain", ""
 
 
-def access_change_sentence(change: AccessChange) -> str:
-    """Say how access that stays changes: when it ends, or the teams it comes through."""
-    before, after = change.before, change.after
-    words = f"{after.user} keeps {after.issuer}"
-    if before.until != after.until:
-        old = "for good" if before.until is None else f"until {show_instant(before.until)}"
-        new = "for good" if after.until is None else f"until {show_instant(after.until)}"
-        words += f", {new} (was {old})"
-    if before.through != after.through:
-        words += f", through {' and '.join(after.through)} (was {' and '.join(before.through)})"
-    return words
+def override_command(plan: Plan, command: str = "accord apply") -> str:
+    """Return the one command that overrides every guard that refuses; overriding some of them is not enough."""
+    return f'{command} {" ".join(f"--override {guard.id}" for guard in plan.refusals)} --reason "why"'
 
 
 def _effects(plan: Plan) -> Iterator[Line]:
@@ -201,5 +237,6 @@ def _guards(plan: Plan, command: str) -> Iterator[Line]:
             yield "changed", f"  ! {guard.id}: overridden: {guard.message}"
         else:
             yield "refused", f"  ✗ {guard.id}: {guard.message}"
-            yield "plain", f'      if this is intended: {command} --override {guard.id} --reason "why"'
+    if plan.refusals:
+        yield "plain", f"      if this is intended: {override_command(plan, command)}"
     yield "plain", ""

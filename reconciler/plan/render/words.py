@@ -1,15 +1,14 @@
-"""Wording that the renderers share: a field's values, a revision, access in sentences."""
+"""Wording that the renderers share: a field's values, a revision, what a plan does."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import inf
 from typing import Any
 
 from reconciler.access.instants import parse_instant, show_instant
 from reconciler.access.resources import Revision
-from reconciler.access.state import Access
 from reconciler.plan.plan import Effects
 from reconciler.wording.text import count, printable
 
@@ -77,18 +76,3 @@ def show_revision(revision: Revision) -> str:
     """Show a revision in a few words."""
     summary = f' "{printable(revision.summary)}"' if revision.summary else ""
     return f"{revision.commit[:12]}{summary} by {printable(revision.author)}, {revision.time:%Y-%m-%d %H:%M} UTC"
-
-
-def access_sentences(accesses: Iterable[Access], verb: str) -> list[str]:
-    """Group people with the same access into sentences: `alice gains tls-public through web-platform until 2099-12-31`."""
-    groups: dict[tuple[Any, ...], list[str]] = {}
-    for access in accesses:
-        groups.setdefault((access.issuer, access.through, access.until), []).append(access.user)
-    sentences = []
-    for (issuer, through, until), users in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1], group[1])):
-        what = f"{issuer} through {' and '.join(through)}" + ("" if until is None else f" until {show_instant(until)}")
-        if len(users) == 1:
-            sentences.append(f"{users[0]} {verb}s {what}")
-        else:
-            sentences.append(f"{len(users):,} people {verb} {what}: {', '.join(users)}")
-    return sentences

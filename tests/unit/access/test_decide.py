@@ -95,8 +95,8 @@ def test_the_path_that_holds_longest_is_named() -> None:
 
 def test_access_combines_the_teams_and_ends_with_the_last_path() -> None:
     assert access_of(state(), "alice", NOW) == {
-        "internal": Access("alice", "internal", ("web",), None),
-        "public": Access("alice", "public", ("dba", "web"), LATER),
+        "internal": Access("alice", "internal", ("web",), None, ("10.0.0.0/8", "192.0.2.0/24"), ((LATER, ("10.0.0.0/8",)),)),
+        "public": Access("alice", "public", ("dba", "web"), LATER, ("10.0.0.0/8", "192.0.2.0/24")),
     }
 
 

@@ -1,0 +1,172 @@
+"""Access in sentences: who gains, keeps and loses what, through which teams, until when and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from reconciler.access.instants import show_instant
+from reconciler.access.permitted_ips import Addresses
+from reconciler.access.state import ADMINISTRATOR, Access
+from reconciler.plan.plan import AccessChange, AccessDiff, GroupChange, Period
+from reconciler.wording.text import count
+
+Applications = Collection[str] | None
+"""Which accounts are applications; None if that is not known."""
+_FEW = 6
+"""How many addresses of those that stay as they are a sentence lists."""
+_T = TypeVar("_T", Access, AccessChange)
+
+
+def accounts_words(users: Collection[str], applications: Applications) -> str:
+    """Count people and applications: `2 people and 1 application`."""
+    if applications is None:
+        return count(len(users), "account")
+    programs = sum(user in applications for user in users)
+    people = len(users) - programs
+    parts = [count(people, "person", "people")] if people else []
+    return " and ".join([*parts, count(programs, "application")] if programs else parts)
+
+
+def addresses_words(addresses: Addresses, most: int | None = None) -> str:
+    """List addresses, at most so many: `anywhere`, or `10.20.0.0/16, 192.0.2.7 and 3 more ranges`."""
+    if addresses is None:
+        return "anywhere"
+    rest = 0 if most is None else len(addresses) - most
+    return ", ".join(addresses[:most]) + (f" and {count(rest, 'more range')}" if rest > 0 else "")
+
+
+def from_words(access: Access, most: int | None = None) -> str:
+    """Say from where access holds, now and later: `from 10.20.0.0/16, after 2026-12-31 from anywhere`."""
+    steps = [f"after {show_instant(moment)} from {addresses_words(held, most)}" for moment, held in access.later]
+    return ", ".join([f"from {addresses_words(access.addresses, most)}", *steps])
+
+
+def access_sentences(accesses: Iterable[Access], verb: str, applications: Applications = None) -> list[str]:
+    """Group accounts with the same access: `alice gains tls-public through web-platform until 2099-12-31, from anywhere`."""
+    return [_sentence(users, applications, f"{verb}{_s(users)} {_what(access)}") for access, users in grouped(accesses)]
+
+
+def _what(access: Access, issuers: Sequence[str] = ()) -> str:
+    until = "" if access.until is None else f" until {show_instant(access.until)}"
+    return f"{', '.join(issuers) or _issuer(access)} through {' and '.join(access.through)}{until}, {from_words(access)}"
+
+
+def _issuer(access: Access) -> str:
+    return "administrators' rights" if access.issuer == ADMINISTRATOR else access.issuer
+
+
+def _sentence(users: Sequence[str], applications: Applications, predicate: str) -> str:
+    if len(users) == 1:
+        return f"{users[0]} {predicate}"
+    return f"{accounts_words(users, applications)} {predicate}: {', '.join(users)}"
+
+
+def _s(users: Sequence[str]) -> str:
+    return "s" if len(users) == 1 else ""
+
+
+def grouped(items: Iterable[_T]) -> list[tuple[_T, list[str]]]:
+    """Group accounts for which the same holds: one of the items, and all accounts; sorted by issuer, teams and account."""
+    groups: dict[Hashable, tuple[_T, list[str]]] = {}
+    for item in items:
+        key = item[1:] if isinstance(item, Access) else (item.before[1:], item.after[1:])
+        groups.setdefault(key, (item, []))[1].append(_access(item).user)
+    return sorted(groups.values(), key=lambda group: (_access(group[0])[1:3], group[1]))
+
+
+def _access(item: Access | AccessChange) -> Access:
+    return item if isinstance(item, Access) else item.after
+
+
+def change_sentences(changes: Iterable[AccessChange], applications: Applications = None) -> list[str]:
+    """Say how access that stays changes, for accounts with the same change at once."""
+    return [_sentence(users, applications, "; ".join(_clauses(change, _s(users)))) for change, users in grouped(changes)]
+
+
+def _clauses(change: AccessChange, s: str) -> Iterator[str]:
+    """Yield which addresses open and close, then when it ends and the teams it comes through, if those change."""
+    after = change.after
+    for period in change.periods:
+        yield _opening(period, _issuer(after))
+    words = terms_words(change)
+    if words or not change.periods:
+        yield f"keep{s} {_issuer(after)}{''.join(f', {word}' for word in words)}, {from_words(after)}"
+
+
+def terms_words(change: AccessChange) -> list[str]:
+    """Say when access that stays ends and through which teams it comes, if that changes."""
+    before, after = change
+    words = []
+    if before.until != after.until:
+        words.append(f"{_end(after.until)} (was {_end(before.until)})")
+    if before.through != after.through:
+        words.append(f"through {' and '.join(after.through)} (was {' and '.join(before.through)})")
+    return words
+
+
+def _end(until: datetime | None) -> str:
+    return "for good" if until is None else f"until {show_instant(until)}"
+
+
+def _opening(period: Period, issuer: str) -> str:
+    when = "" if period.since is None else f" after {show_instant(period.since)}"
+    before, after = (addresses_words(addresses, _FEW) for addresses in (period.before, period.after))
+    if period.after is None:
+        return f"may use {issuer} from anywhere{when} (before: {addresses_words(period.before)})"
+    if period.before is None:
+        return f"may use {issuer} only from {addresses_words(period.after)}{when} (before: anywhere)"
+    also, no_more = f"also use {issuer} from {', '.join(period.opened)}", f"use {issuer} from {', '.join(period.closed)}"
+    if not period.closed:
+        return f"may {also}{when} (before: {before})"
+    if not period.opened:
+        return f"may no longer {no_more}{when} (now only: {after})"
+    return f"may {also}, and no longer from {', '.join(period.closed)}{when} (now: {after})"
+
+
+def group_sentences(change: GroupChange, *, against: bool = False) -> list[tuple[str, str]]:
+    """Say what whoever is in an AD group gains and loses; each sentence with its sign."""
+    who, known = f"whoever is in {change.group}", f" ({known_words(change, against)})"
+    found: list[tuple[str, str]] = []
+    for diff in (change.access, change.rights):
+        found += [("+", f"{who} gains {what}{known}") for what in _alike(diff.gained)]
+        found += [("-", f"{who} loses {what}{known}") for what in _alike(diff.lost)]
+        for each in diff.changed:
+            found.append((sign_of(each), f"{who} {'; '.join(_clauses(each, 's'))}{known}"))
+    if not found:
+        found += [("~", f"{who} joins {team}, which changes nothing else{known}") for team in change.joins]
+        found += [("~", f"{who} leaves {team}, which changes nothing else{known}") for team in change.leaves]
+    return found
+
+
+def _alike(accesses: Sequence[Access]) -> list[str]:
+    """Name the issuers of one group's access together if all else is equal."""
+    groups: dict[Hashable, list[Access]] = {}
+    for access in accesses:
+        groups.setdefault(access[2:], []).append(access)
+    return [_what(alike[0], list(map(_issuer, alike))) for alike in groups.values()]
+
+
+def known_words(change: GroupChange, against: bool) -> str:
+    """Say how many accounts a group's change is known to reach."""
+    if against:
+        return "only the directory knows who that is"
+    return f"{count(len(change.known), 'directory account')} known here; more may be"
+
+
+def sign_of(change: AccessChange) -> str:
+    """`+` opens, `-` closes, `±` does both, `~` neither."""
+    if change.opens:
+        return "±" if change.closes else "+"
+    return "-" if change.closes else "~"
+
+
+def signed_sentences(diff: AccessDiff, applications: Applications) -> Iterator[tuple[str, str]]:
+    """Yield every sentence about a difference with its sign: gains first, then losses, then what only changes."""
+    yield from (("+", sentence) for sentence in access_sentences(diff.gained, "gain", applications))
+    for sign in "+±":
+        yield from ((sign, words) for words in change_sentences((c for c in diff.changed if sign_of(c) == sign), applications))
+    yield from (("-", sentence) for sentence in access_sentences(diff.lost, "lose", applications))
+    for sign in "-~":
+        yield from ((sign, words) for words in change_sentences((c for c in diff.changed if sign_of(c) == sign), applications))

@@ -15,6 +15,7 @@ from reconciler.wording.text import printable
 _TEXT, _NUMBER, _LIST, _TABLE = "text", "a number", "text or a list of text", "a table"
 KEYS = {
     "repository": _TEXT,
+    "repository_without_tls": _LIST,
     "branch": _TEXT,
     "path": _TEXT,
     "database_url": _TEXT,

@@ -28,6 +28,8 @@ class Deployment(NamedTuple):
     path: str
     database_url: str
     cache: Path
+    without_tls: frozenset[str] = frozenset()
+    """Hosts that the repository may be fetched from without TLS."""
 
 
 def read_deployment(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Deployment:
@@ -45,7 +47,8 @@ def read_deployment(options: Mapping[str, str | None], environment: Mapping[str,
     if ".." in Path(path).parts or "\0" in path:
         raise Misconfigured(f"the path `{path}` leads out of the config repository")
     branch = sources.text("branch", DEFAULTS["branch"])
-    return Deployment(repository, branch, "" if path == "." else path, database_url, Path(cache))
+    hosts = frozenset(host.strip().lower() for host in sources.text("repository_without_tls", "").split(","))
+    return Deployment(repository, branch, "" if path == "." else path, database_url, Path(cache), hosts)
 
 
 def _usual_cache(environment: Mapping[str, str]) -> str:

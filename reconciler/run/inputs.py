@@ -40,7 +40,8 @@ def open_source(deployment: Deployment) -> Source:
     from reconciler.source.repository import Repository
 
     cache = cache_folder(deployment)
-    return Source(Repository.open(deployment.repository, cache), deployment.path, open_cache(cache))
+    repository = Repository.open(deployment.repository, cache, deployment.without_tls)
+    return Source(repository, deployment.path, open_cache(cache))
 
 
 def desired_revision(deployment: Deployment, source: Source, rev: str | None) -> Revision:

@@ -43,7 +43,7 @@ def preview_revision(deployment: Deployment, rev: str, name: str, *, now: dateti
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository
 
-    repository = Repository.open(deployment.repository, deployment.cache)
+    repository = Repository.open(deployment.repository, deployment.cache, deployment.without_tls)
     loaded = load_revision(
         repository, repository.tree(rev), deployment.path, cache=open_cache(deployment.cache), progress=progress
     )

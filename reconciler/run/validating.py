@@ -52,7 +52,7 @@ def validate_revision(
     from reconciler.source.repository import Repository
 
     cache = cache_folder(deployment)
-    repository = Repository.open(deployment.repository, cache)
+    repository = Repository.open(deployment.repository, cache, deployment.without_tls)
     tree = repository.tree(rev)
     loaded = load_revision(repository, tree, deployment.path, cache=open_cache(cache), progress=progress)
     return _validation(loaded, now, check_directory)

@@ -1,13 +1,15 @@
 """Runs git. Nothing from the repository is executed, and git's complaints become one clear error without secrets.
 
-This is the only module that knows the git program. Every call turns off everything that a repository's configuration could
-make Git run: hooks, filters, fsmonitor, textconv, signature programs, pagers, lazy fetches, foreign transports.
+This is the only module that knows the git program. Every call names the repository's folder and turns off everything that a
+repository's configuration could make Git run: hooks, filters, fsmonitor, textconv, signature programs, pagers, lazy fetches,
+foreign transports.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # report a missing git only when it is needed
@@ -20,6 +22,19 @@ from reconciler.source.location import without_credentials
 from reconciler.source.selection import shown_path
 from reconciler.wording.text import printable
 
+OBJECTS, ALTERNATES, QUARANTINE = "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH"
+"""What git sets for a pre-receive hook: the pushed objects are not in the repository yet."""
+_INHERITED = re.compile(
+    r"GIT_(?:"
+    r"SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_(?:CAINFO|CAPATH|CERT|CERT_TYPE|CERT_PASSWORD_PROTECTED|KEY|KEY_TYPE)"
+    r"|PROXY_SSL_(?:CAINFO|CERT|KEY)|HTTP_PROXY_AUTHMETHOD|HTTP_LOW_SPEED_(?:LIMIT|TIME)"  # how to reach a remote
+    r"|CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_[0-9]+|VALUE_[0-9]+)"  # the user's configuration; a CI's extra header
+    r"|EXEC_PATH|CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|PYTHON_.*"  # where git and repositories are
+    r"|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|QUARANTINE_PATH"  # `Repository.open` drops them unless they are its own
+    r")"
+)
+"""The `GIT_*` variables that count. A hook's others name a repository, an index or an identity that is not ours to use, and
+GIT_SSL_NO_VERIFY would let anybody on the way decide who gets access."""
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_NO_LAZY_FETCH": "1",
@@ -30,11 +45,12 @@ _ENVIRONMENT = {
     "GIT_PAGER": "cat",
     "LC_ALL": "C",
 }
-FETCHING = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
 _CONFIG = (
+    "safe.bareRepository=all",  # a mirror is bare; what was found some other way was named by the user
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.attributesFile=/dev/null",
+    "advice.graftFileDeprecated=false",
     "log.showSignature=false",
     "diff.external=",
     f"core.bigFileThreshold={LARGEST_FILE}",  # keep larger ones out of memory
@@ -42,69 +58,89 @@ _CONFIG = (
     "uploadpack.packObjectsHook=",
 )
 _MOST_SAID = 500
+_UNREACHABLE = re.compile(
+    r"could not read|unable to access|does not exist|could not resolve|bad object|corrupt|missing|broken|unable to read|inflate"
+    r"|loose object|packfile|connection|timed out|timeout|early eof|not found|could not fetch|promisor|cannot lock ref"
+    r"|authentication failed"
+)
 
 
 class GitCommand:
-    """The git program in a folder; messages call the repository by the name people know."""
+    """The git program in a repository's folder; messages call the repository by the name people know."""
 
-    def __init__(self, folder: str, named: str) -> None:
+    def __init__(self, git_dir: str, named: str, *, mend: Callable[[], object] | None = None) -> None:
+        forget_variables()
         self.origin = shown_path(without_credentials(named))
-        self._command = Git(folder)
+        self.git_dir = git_dir
+        self._mend = mend
 
     def run(self, *arguments: str, **options: Any) -> Any:
         """Run git. Raises RepositoryUnreachable if git cannot use the repository, and SourceError for everything else."""
-        config = [word for setting in _CONFIG for word in ("-c", setting)]
-        options = {"env": _ENVIRONMENT, "strip_newline_in_stdout": False, **options}
         try:
-            return self._command.execute(["git", *config, *arguments], **options)
-        except OSError as error:
-            raise RepositoryUnreachable(f"cannot run git in {self.origin}: {error.strerror}") from None
-        except GitCommandNotFound:
-            raise SourceError("git is not installed; Accord needs it to read the config repository") from None
-        except CommandError as error:
-            raise _git_error(_said(error), self.origin) from None
+            return _execute(self.git_dir, self.origin, ("--git-dir", self.git_dir, *arguments), **options)
+        except RepositoryUnreachable:
+            if not self.mend():
+                raise
+            return self.run(*arguments, **options)
+
+    def mend(self) -> bool:
+        """Make a broken mirror anew, once; tell whether there was one."""
+        mend, self._mend = self._mend, None
+        if mend is not None:
+            mend()
+        return mend is not None
+
+
+def forget_variables() -> None:
+    """Drop the `GIT_*` variables of this process that git must not inherit; GitPython hands on all of them."""
+    for name in [name for name in os.environ if name.startswith("GIT_") and not _INHERITED.fullmatch(name)]:
+        del os.environ[name]
+
+
+def find_git_dir(folder: str) -> str:
+    """Return the absolute path of the Git folder of the repository that contains a folder. Raises RepositoryUnreachable."""
+    forget_variables()
+    found: str = _execute(folder, shown_path(without_credentials(folder)), ("rev-parse", "--absolute-git-dir"))
+    return found.removesuffix("\n")
+
+
+def _execute(folder: str, origin: str, arguments: tuple[str, ...], **options: Any) -> Any:
+    config = [word for setting in _CONFIG for word in ("-c", setting)]
+    options = {"strip_newline_in_stdout": False, **options, "env": {**_ENVIRONMENT, **options.get("env", {})}}
+    try:
+        return Git(folder).execute(["git", *config, *arguments], **options)
+    except OSError as error:
+        raise RepositoryUnreachable(f"cannot run git in {origin}: {error.strerror}") from None
+    except GitCommandNotFound:
+        raise SourceError("git is not installed; Accord needs it to read the config repository") from None
+    except CommandError as error:
+        raise _git_error(_said(error), origin) from None
 
 
 def _said(error: CommandError) -> str:
     text = error.stderr if isinstance(error.stderr, str) else str(error.stderr)
-    return text.strip().removeprefix("stderr: ").strip("'\n ")
+    return text.strip().removeprefix("stderr: '").removesuffix("'").strip()
 
 
 def _git_error(said: str, origin: str) -> SourceError:
     lower = said.lower()
-    reason = _reason(said)
     if "not a git repository" in lower:
         return RepositoryUnreachable(f"`{origin}` is not a Git repository; give the config repository with --repository")
     if "dubious ownership" in lower:
+        found = re.search(r"safe\.directory (.+)", said)
+        place = printable(found[1]) if found else "PATH"
         return RepositoryUnreachable(
-            f"`{origin}` belongs to another user; trust it with git config --global --add safe.directory PATH"
+            f"`{origin}` belongs to another user; if you trust it: git config --global --add safe.directory {place}"
         )
-    signs = (
-        "could not read",
-        "unable to access",
-        "does not exist",
-        "could not resolve",
-        "bad object",
-        "corrupt",
-        "missing",
-        "broken",
-        "unable to read",
-        "inflate",
-        "loose object",
-        "packfile",
-        "connection",
-        "timed out",
-        "timeout",
-        "early eof",
-        "not found",
-    )
-    if any(sign in lower for sign in signs):
-        return RepositoryUnreachable(f"cannot read the repository {origin}: {reason}")
-    return SourceError(f"git failed in {origin}: {reason}")
+    if lower.startswith("timeout: the command"):  # GitPython's words, with the whole command
+        return RepositoryUnreachable(f"cannot read the repository {origin}: it did not answer in time")
+    if _UNREACHABLE.search(lower):
+        return RepositoryUnreachable(f"cannot read the repository {origin}: {_reason(said)}")
+    return SourceError(f"git failed in {origin}: {_reason(said)}")
 
 
 def _reason(said: str) -> str:
     """Put git's message on one line, up to its advice: the last line alone seldom says what is wrong."""
-    advised = said.split("\n\n", maxsplit=1)
+    advised = re.sub(r"^hint:.*\n?", "", said, flags=re.MULTILINE).strip().split("\n\n", maxsplit=1)
     lines = [re.sub(r"^(fatal|error): ", "", line.strip()) for line in advised[0].splitlines() if line.strip()]
     return printable(without_credentials("; ".join(dict.fromkeys(lines))))[:_MOST_SAID] or "no reason given"

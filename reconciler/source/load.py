@@ -20,6 +20,7 @@ from reconciler.source.blobs import Blob, Report, blob_id, decode, encode, read_
 from reconciler.source.build import build
 from reconciler.source.cache import BlobCache
 from reconciler.source.documents import LARGEST_FILE
+from reconciler.source.errors import RepositoryUnreachable
 from reconciler.source.positions import locate
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def load_files(
     reading = _Reading()
     reading.take(known.items())
     fresh: list[tuple[str, bytes]] = []
-    for done in _read_all(repository, [blob for blob in blobs if blob not in known]):
+    for done in _read_mended(repository, [blob for blob in blobs if blob not in known]):
         fresh += done
         reading.take(done)  # while workers read on
         if progress is not None:
@@ -129,10 +130,20 @@ class _Reading:
         return Loaded(declarations, problems, len(files), place, frozenset(self._broken), partial)
 
 
+def _read_mended(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
+    """Parse blobs, once more if they are in a mirror that is broken and could be made anew."""
+    try:
+        yield from _read_all(repository, blobs)
+    except RepositoryUnreachable:
+        if not repository.mend():
+            raise
+        yield from _read_all(repository, blobs)
+
+
 def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
     """Parse blobs: a few in this process, more in one process per core."""
     if len(blobs) <= _FEW:
-        yield read_share(repository.location, blobs)
+        yield read_share(repository.git_dir, blobs)
         return
     workers = min(ceil(len(blobs) / _WORTH), os.cpu_count() or 1)
     turns = ceil(len(blobs) / workers / _SHARE)
@@ -142,7 +153,7 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
     context.set_forkserver_preload([__name__, "reconciler.source.repository"])
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker) as pool:
         try:
-            yield from pool.map(read_share, [repository.location] * len(shares), shares)
+            yield from pool.map(read_share, [repository.git_dir] * len(shares), shares)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -162,11 +173,11 @@ def _be_a_worker() -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def read_share(location: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
+def read_share(git_dir: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
     """Read blobs of a repository and return their encoded results."""
     from reconciler.source.repository import Repository
 
-    return [(blob, encode(_read(content))) for blob, content in Repository(location).read(blobs)]
+    return [(blob, encode(_read(content))) for blob, content in Repository(git_dir).read(blobs)]
 
 
 def _read(content: bytes | None) -> Blob:

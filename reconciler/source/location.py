@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from reconciler.source.errors import RepositoryUnreachable
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^-]")
+_SCP = re.compile(r"[A-Za-z0-9._-]+@([A-Za-z0-9._-]+):[^-]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@|(?<![^\s'\"`])[^/\s:@'\"`]+:[^/\s'\"`]+@")
 """`alice:secret@`, or `secret@` in a URL; not the user in `git@host:path`."""
 _PARAMETER = re.compile(r"(?<=[?&])([^=&\s'\"`]+)=[^&\s'\"`]+")
+_PROTOCOLS = ("https", "ssh", "file", "http", "git")
+_WITHOUT_TLS = ("http", "git")
+
+
+class Remote(NamedTuple):
+    """A remote repository: its URL without credentials, and the credentials."""
+
+    url: str
+    protocol: str
+    host: str
+    username: str | None = None
+    password: str | None = None
 
 
 def is_remote(location: str) -> bool:
@@ -20,3 +38,65 @@ def is_remote(location: str) -> bool:
 def without_credentials(text: str) -> str:
     """Remove passwords and tokens from all URLs in a text."""
     return _PARAMETER.sub(r"\1=***", _CREDENTIALS.sub("", text))
+
+
+def parse_remote(location: str, without_tls: Collection[str] = ()) -> Remote:
+    """Take the location of a remote repository apart; `without_tls` names hosts that may be reached unprotected.
+
+    Raises RepositoryUnreachable unless git can be asked for it safely.
+    """
+    scp = None if _URL.match(location) else _SCP.match(location)
+    if scp is not None:
+        return Remote(location, "ssh", scp[1])
+    try:
+        if not location.isprintable():
+            raise ValueError
+        parts = urlsplit(location)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise RepositoryUnreachable(
+            "the repository's URL is not a valid one; in a name or password, write `/`, `@`, `:`, `#`, `?` and `%` as %2F, %40, "
+            "%3A, %23, %3F and %25"
+        ) from None
+    protocol = parts.scheme.lower()
+    shown = without_credentials(location)
+    if protocol not in _PROTOCOLS:
+        raise RepositoryUnreachable(f"`{protocol}://` is a transport that Accord does not use; use https:// or ssh://")
+    if host.startswith("-") or (host not in ("", "localhost") if protocol == "file" else not host):
+        form = "file:///PATH" if protocol == "file" else f"{protocol}://HOST/PATH"
+        raise RepositoryUnreachable(f"`{shown}` is not the location of a repository; write {form}")
+    if protocol in _WITHOUT_TLS and not _is_loopback(host) and host not in without_tls:
+        raise RepositoryUnreachable(
+            f"`{shown}` is not protected by TLS, so anybody on the way could decide who gets access; use https:// or ssh://. "
+            f"If nothing else will do: ACCORD_REPOSITORY_WITHOUT_TLS={host}"
+        )
+    if _PARAMETER.search(location) and protocol in ("https", "http"):
+        raise RepositoryUnreachable(
+            f"`{shown}` has parameters, which git would show to every user of this machine; put a token before the host "
+            "(https://USER:TOKEN@HOST/PATH), which Accord keeps to itself"
+        )
+    return _taken_apart(location, protocol, host, port)
+
+
+def _taken_apart(location: str, protocol: str, host: str, port: int | None) -> Remote:
+    parts = urlsplit(location)
+    user, _, _ = parts.netloc.rpartition("@")
+    name, colon, secret = user.partition(":")
+    username, password = (unquote(name) if user else None), (unquote(secret) if colon else None)
+    if not all(value is None or value.isprintable() for value in (username, password)):
+        raise RepositoryUnreachable("the name or password in the repository's URL has control characters")
+    if protocol == "ssh" and password is not None:
+        raise RepositoryUnreachable("ssh takes no password from a URL; use a key, and take the password out of the URL")
+    place = f"[{host}]" if ":" in host else host
+    place += f":{port}" if port is not None else ""
+    rest = location[location.index("://") + 3 + len(parts.netloc) :]
+    if protocol == "ssh":
+        return Remote(f"ssh://{f'{name}@' if user else ''}{place}{rest}", protocol, place)
+    return Remote(f"{protocol}://{'' if protocol == 'file' else place}{rest}", protocol, place, username, password)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,7 +1,15 @@
-"""A mirror of a remote repository in the cache folder, fetched each time and read like any other repository."""
+"""A mirror of a remote repository in the cache folder, fetched each time and read like any other repository.
+
+Fetching prunes, so it must never meet anybody else's repository: a mirror has a marker, which is looked for before anything is
+written. Nothing in a mirror is needed: one that is broken is made anew.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
@@ -9,20 +17,31 @@ from hashlib import sha256
 from pathlib import Path
 
 from reconciler.source.errors import SourceError
-from reconciler.source.git_command import FETCHING, GitCommand
+from reconciler.source.git_command import GitCommand
+from reconciler.source.location import Remote
 
 _REMOTE_TIMEOUT = 300
 """How many seconds a remote may take."""
 _REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_MARKER = "accord-mirror"
+_REMOTE_AT_FAULT = re.compile(
+    r"from remote repository|unable to access|could not resolve|authentication failed|could not read (username|password)"
+    r"|access denied|permission denied|repository .* not found|timed out|in time|not allowed|git is not installed|cannot run git",
+    re.IGNORECASE,
+)
+"""What a mirror made anew could not mend."""
+_HELPER = '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$ACCORD_GIT_NAME" "$ACCORD_GIT_SECRET"; }; f'
+"""A credential helper, run by git, that answers from the environment, which only this user can read."""
 
 
-def fetch_mirror(url: str, cache: Path) -> Path:
-    """Bring a bare mirror up to date and return its folder. Raises RepositoryUnreachable or SourceError."""
-    folder = cache / f"mirror-{sha256(url.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.git"
+def fetch_mirror(remote: Remote, cache: Path, *, anew: bool = False) -> Path:
+    """Bring a bare mirror up to date, or make it anew, and return its folder. Raises RepositoryUnreachable or SourceError."""
+    folder = cache / f"mirror-{sha256(remote.url.encode('utf-8', 'surrogateescape')).hexdigest()[:20]}.git"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(folder.with_suffix(".lock")):
-            _fetch(GitCommand(str(folder), url), url, folder)
+            if anew or not _fetched(remote, folder):
+                _make_anew(remote, folder)
     except OSError as error:
         raise SourceError(f"cannot keep a mirror in `{cache}`: {error.strerror}") from None
     return folder
@@ -36,8 +55,72 @@ def _alone(file: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(git: GitCommand, url: str, folder: Path) -> None:
-    if not (folder / "HEAD").exists():
-        git.run("init", "--bare", "--quiet", "--template=", str(folder))
-    options = ("--quiet", "--prune", "--no-auto-maintenance", "--no-recurse-submodules")
-    git.run("fetch", *options, "--end-of-options", url, *_REFERENCES, env=FETCHING, kill_after_timeout=_REMOTE_TIMEOUT)
+def _fetched(remote: Remote, folder: Path) -> bool:
+    """Tell whether a mirror could be brought up to date. Raises the error that a new one would meet as well."""
+    if not os.path.lexists(folder):
+        return False
+    try:
+        _fetch(remote, folder)
+    except SourceError as error:
+        if _REMOTE_AT_FAULT.search(str(error)):
+            raise
+        return False
+    return True
+
+
+def _make_anew(remote: Remote, folder: Path) -> None:
+    """Make a mirror beside the old one and put it in its place: somebody may be reading the old one."""
+    fresh, old = folder.with_suffix(".new"), folder.with_suffix(".old")
+    for place in (fresh, old):
+        _remove(place)
+    fresh.mkdir(mode=0o700)
+    (fresh / _MARKER).write_text(f"Accord's mirror of {remote.url}; it may be deleted\n", encoding="utf-8", errors="replace")
+    GitCommand(str(fresh), remote.url).run("init", "--bare", "--quiet", "--template=")
+    try:
+        _fetch(remote, fresh)
+    except SourceError:
+        _remove(fresh)
+        raise
+    if os.path.lexists(folder):
+        _refuse_foreign(folder)
+        folder.rename(old)
+    fresh.rename(folder)
+    _remove(old)
+
+
+def _fetch(remote: Remote, folder: Path) -> None:
+    _refuse_foreign(folder)
+    config, environment = _credentials(remote)
+    allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
+    options = ("--quiet", "--prune", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head")
+    GitCommand(str(folder), remote.url).run(
+        *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
+        env={**environment, "GIT_ALLOW_PROTOCOL": allowed}, kill_after_timeout=_REMOTE_TIMEOUT,
+    )  # fmt: skip
+
+
+def _credentials(remote: Remote) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return options and variables by which git, asked by this very host, finds the credentials; no argument has them."""
+    where = f"credential.{remote.protocol}://{remote.host}"
+    if remote.username is None:
+        return (), {}
+    if remote.password is None:  # the user's own helpers know the password
+        count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        values = {f"GIT_CONFIG_KEY_{count}": f"{where}.username", f"GIT_CONFIG_VALUE_{count}": remote.username}
+        return (), {**values, "GIT_CONFIG_COUNT": str(count + 1)}
+    options = ("-c", "credential.helper=", "-c", f"{where}.helper={_HELPER}")
+    return options, {"ACCORD_GIT_NAME": remote.username, "ACCORD_GIT_SECRET": remote.password}
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise SourceError unless a folder is a mirror that this user's Accord made: nothing else may be written to."""
+    mode = folder.lstat()
+    mine = stat.S_ISDIR(mode.st_mode) and mode.st_uid == os.geteuid() and not mode.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if not mine or not ((folder / _MARKER).is_file() or not any(folder.iterdir())):
+        raise SourceError(f"`{folder}` is not a mirror that Accord made for this user; move it away, or set ACCORD_CACHE")
+
+
+def _remove(folder: Path) -> None:
+    if os.path.lexists(folder):
+        _refuse_foreign(folder)
+        shutil.rmtree(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha1, sha256
@@ -18,14 +18,12 @@ from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
 from reconciler.source.folder import link_warning, submodule_warning
-from reconciler.source.git_command import GitCommand
-from reconciler.source.location import is_remote, without_credentials
+from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir
+from reconciler.source.location import is_remote, parse_remote, without_credentials
 from reconciler.source.mirror import fetch_mirror
 from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, is_visible, shown_path
 from reconciler.wording.nearest import did_you_mean
 
-_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE")
-"""Variables that git sets for a hook. They name the hook's repository, which may not be the one we want."""
 _LONGEST_REV = 1_000
 
 
@@ -45,15 +43,15 @@ class ChangedFile(NamedTuple):
 
 
 class Repository:
-    """A repository in a local folder."""
+    """A repository whose Git folder is on this machine."""
 
-    def __init__(self, location: str, named: str | None = None) -> None:
-        self.location = location
-        self._git = GitCommand(location, named or location)
+    def __init__(self, git_dir: str, named: str | None = None, *, mend: Callable[[], object] | None = None) -> None:
+        self.git_dir = git_dir
+        self._git = GitCommand(git_dir, named or git_dir, mend=mend)
 
     @classmethod
-    def open(cls, location: str, cache: Path) -> Repository:
-        """Open the repository at a path, or an up-to-date mirror of the one at a URL.
+    def open(cls, location: str, cache: Path, without_tls: Collection[str] = ()) -> Repository:
+        """Open the repository at a path, or an up-to-date mirror of the one at a URL (see `location.parse_remote`).
 
         Raises RepositoryUnreachable if there is no repository.
         """
@@ -63,9 +61,10 @@ class Repository:
             transport = without_credentials(location.split("::", maxsplit=1)[0])
             raise RepositoryUnreachable(f"`{transport}::` is a transport that can run programs; Accord does not use it")
         if is_remote(location):
-            return cls(str(fetch_mirror(location, cache)), location)
-        for name in _OF_A_HOOK:
-            os.environ.pop(name, None)
+            remote = parse_remote(location, without_tls)
+            _leave_quarantine(None)
+            mirror = fetch_mirror(remote, cache)
+            return cls(str(mirror), location, mend=lambda: fetch_mirror(remote, cache, anew=True))
         try:
             found = Path(location).is_dir()
         except OSError:  # for example, the name is too long
@@ -73,8 +72,9 @@ class Repository:
         if not found:
             named = without_credentials(location)[:200]
             raise RepositoryUnreachable(f"there is no repository at `{named}`; give its path or URL with --repository")
-        up = cls(location)._git.run("rev-parse", "--show-cdup").strip()
-        return cls(str(Path(location, up)), location) if up.startswith("../") else cls(location)
+        git_dir = find_git_dir(location)
+        _leave_quarantine(git_dir)
+        return cls(git_dir, location)
 
     def origin(self) -> str:
         """The repository's name in messages, without credentials."""
@@ -211,9 +211,17 @@ class Repository:
             with self._batch(waiting) as answers:
                 content: bytes | None = b""
                 while waiting and content is not None:  # stop git at a blob that is too large, and start it again
-                    blob = waiting.popleft()
-                    content = _answer(answers, blob, self.origin())
-                    yield blob, content
+                    try:
+                        content = _answer(answers, waiting[0], self.origin())
+                    except RepositoryUnreachable:
+                        if not self.mend():
+                            raise
+                        break
+                    yield waiting.popleft(), content
+
+    def mend(self) -> bool:
+        """Make a broken mirror anew, once; tell whether there was one."""
+        return self._git.mend()
 
     @contextmanager
     def _batch(self, blobs: Iterable[str]) -> Iterator[Any]:
@@ -268,6 +276,15 @@ class Repository:
         if not all(map(self.has, parents)):
             raise ShallowRepository(f"the history of {self.origin()} is too short to tell who wrote {file}:{line}")
         return self._revision(brought)
+
+
+def _leave_quarantine(git_dir: str | None) -> None:
+    """Forget where a hook's pushed objects are, unless they were pushed to this repository."""
+    incoming = os.environ.get(QUARANTINE)
+    objects = None if git_dir is None else os.path.realpath(Path(git_dir, "objects"))
+    if incoming is None or objects is None or os.path.dirname(os.path.realpath(incoming)) != objects:  # noqa: PTH120 - as realpath
+        for name in (OBJECTS, ALTERNATES, QUARANTINE):
+            os.environ.pop(name, None)
 
 
 def _regular(mode: str, blob: str) -> str | None:

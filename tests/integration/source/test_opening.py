@@ -132,7 +132,7 @@ def test_nothing_that_a_remote_brings_is_run(work: Work, trap: Path, cache: Path
     arm(work, trap)
     repository = opened(f"file://{work.folder}", cache)
     assert contents(repository, repository.resolve("main").commit) == {"users/alice.yaml": ALICE}
-    assert not any((Path(repository.location) / "hooks").glob("*"))
+    assert not any((Path(repository.git_dir) / "hooks").glob("*"))
 
 
 def test_a_partial_clone_fetches_nothing(work: Work, trap: Path, cache: Path, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_a_mirror_follows_its_remote(work: Work, cache: Path) -> None:
     assert repository.resolve("main").commit == repository.resolve("v1").commit == rewritten
     with pytest.raises(UnknownRevision):
         repository.resolve("side")
-    assert (Path(repository.location).stat().st_mode & 0o777) == 0o700
+    assert (Path(repository.git_dir).stat().st_mode & 0o777) == 0o700
     assert not repository.is_ancestor(first, rewritten)
 
 
@@ -366,7 +366,7 @@ def test_two_fetches_into_one_mirror_take_turns(work: Work, cache: Path, monkeyp
 
     first = work.commit({"alice.yaml": ALICE})
     url = f"file://{work.folder}"
-    mirror = Path(opened(url, cache).location)
+    mirror = Path(opened(url, cache).git_dir)
     second = work.commit({"bob.yaml": BOB})
     monkeypatch.setattr(reconciler.source.mirror, "flock", take)
     with ThreadPoolExecutor() as pool, mirror.with_suffix(".lock").open("a") as lock:

@@ -21,6 +21,7 @@ from pathlib import Path
 from reconciler.access.state import all_access
 from reconciler.plan.actual import access_state
 from reconciler.plan.guards import GUARDS
+from reconciler.plan.objections import Override
 from reconciler.run.applying import Order, apply_revision
 from reconciler.run.deployment import Deployment
 from reconciler.run.inputs import reading
@@ -52,7 +53,7 @@ def main() -> None:
 def replay(deployment: Deployment, commits: list[str], expected: list[dict[str, int]]) -> int:
     """Apply each commit and compare; returns how many differ."""
     began, tripped, wrong = time.perf_counter(), Counter[str](), 0
-    overrides = [(guard, "history") for guard in GUARDS]
+    overrides = [Override(guard, "history") for guard in GUARDS]
     for number, (commit, wanted) in enumerate(zip(commits, expected, strict=True), 1):
         outcome = apply_revision(
             deployment, Order(commit, overrides=overrides), applied_by="replay", clock=lambda: datetime.now(UTC)

@@ -21,7 +21,9 @@ Codec: TypeAlias = Literal[
     "names",  # sorted, since their order means nothing
     "names or everyone",
     "certificates",  # PEM texts, sorted
-    "groups",  # of names
+    "groups",  # of duties: see `duties`
+    "folder",  # a path from the repository's root
+    "delegations",  # each a mapping
     "labels",
     "links",  # each a name, or a mapping with more
     "limits",  # a mapping whose fields share a column
@@ -39,7 +41,7 @@ class Field(NamedTuple):
     opposite: bool = False
     """The column holds the opposite of the flag."""
     part: type[Any] | None = None
-    """The class of one link, or of the limits."""
+    """The class of one link or delegation, or of the limits."""
     usual: tuple[str, Mapping[str, Any]] | None = None
     """Another attribute on which the default depends, and the default for each of its values."""
     metadata: bool = False

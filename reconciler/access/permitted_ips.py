@@ -154,6 +154,18 @@ def overlapping(rules: Sequence[Rule]) -> list[tuple[int, int]]:
     return sorted(pairs)
 
 
+def covered(rule: Rule, by: Iterable[Rule]) -> bool:
+    """Tell whether rules together cover every address of another one."""
+    free = rule.first
+    for first, last in sorted((other.first, other.last) for other in by if other.version == rule.version):
+        if first > free:
+            return False
+        free = max(free, last + 1)
+        if free > rule.last:
+            return True
+    return False
+
+
 def covers_everything(rules: Iterable[Rule]) -> bool:
     """Tell whether the joined rules cover every address of an IP version, so that they restrict nothing there."""
     by_version: dict[int, list[Rule]] = {4: [], 6: []}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from reconciler.access.duties import issuers_in, teams_in
 from reconciler.access.resources import Kind, Resource, Settings, Team
 
 
@@ -26,6 +27,6 @@ def references(resource: Resource) -> tuple[References, ...]:
             References("Team", ("spec", "mayDecideFor"), teams),
         )
     if isinstance(resource, Settings):
-        apart = sorted({team for teams in resource.guards.separation_of_duties for team in teams})
-        return (References("Team", ("spec", "guards", "separationOfDuties"), apart),)
+        path, groups = ("spec", "guards", "separationOfDuties"), resource.guards.separation_of_duties
+        return (References("Team", path, sorted(teams_in(groups))), References("Issuer", path, sorted(issuers_in(groups))))
     return ()

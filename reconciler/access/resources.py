@@ -82,12 +82,29 @@ class Permission(NamedTuple):
     until: Annotated[datetime | None, Field("until", "end")] = None
 
 
-LINK_KEYS = frozenset(next(iter(fields_of(part).values())).yaml for part in (Membership, Permission))
-"""The keys, in YAML, of the names that a team's links are about: the first field of each."""
+class Delegation(NamedTuple):
+    """What the files in a folder may declare. Patterns have `*` and `?`; nothing that is left out may be declared."""
+
+    path: Annotated[str, Field("path", "folder")]
+    kinds: Annotated[tuple[str, ...], Field("kinds", "names")] = ()
+    names: Annotated[tuple[str, ...], Field("names", "names")] = ()
+    """Patterns of the names, present and earlier ones, of what is declared."""
+    issuers: Annotated[tuple[str, ...], Field("issuers", "names")] = ()
+    ad_groups: Annotated[tuple[str, ...], Field("adGroups", "names")] = ()
+    administrator: Annotated[bool, Field("administrator", "flag")] = False
+    may_decide_for: Annotated[tuple[str, ...] | Literal["everyone"], Field("mayDecideFor", "names or everyone")] = ()
+    permitted_ips: Annotated[tuple[str, ...], Field("permittedIPs", "names")] = ()
+    """Addresses that permitted IPs may have."""
+    unrestricted: Annotated[bool, Field("unrestricted", "flag")] = False
+    """The folder is nobody's part: it may declare what files outside all delegations may, whatever a folder around it may."""
+
+
+LINK_KEYS = frozenset(next(iter(fields_of(part).values())).yaml for part in (Membership, Permission, Delegation))
+"""The keys, in YAML, of what the items of lists are about: the first field of each."""
 
 
 def linked_name(link: Mapping[str, Any]) -> str:
-    """Return the name that a link is about, given the link as it is written in YAML."""
+    """Return the name that an item of a list is about, given the item as it is written in YAML."""
     return str(next((link[key] for key in LINK_KEYS if key in link), None))
 
 
@@ -140,6 +157,7 @@ class Guards(NamedTuple):
     administrators_need_permitted_ips: Annotated[bool, Field("requireAdministratorIPs", "flag")] = False
     separation_of_duties: Annotated[tuple[tuple[str, ...], ...], Field("separationOfDuties", "groups")] = ()
     max_people_gaining: Annotated[int | None, Field("maxPeopleGaining", "number")] = None
+    refuse_new_administrators: Annotated[bool, Field("refuseNewAdministrators", "flag")] = False
 
 
 class Settings(NamedTuple):
@@ -147,6 +165,7 @@ class Settings(NamedTuple):
 
     name: str = "default"
     guards: Annotated[Guards, Field("guards", "limits", part=Guards)] = Guards()
+    delegation: Annotated[tuple[Delegation, ...], Field("delegation", "delegations", part=Delegation)] = ()
     policies: Annotated[tuple[tuple[str, str], ...], Field("policies", "policies")] = ()
     labels: Labels = ()
     previously: Previously = ()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.exits import ERROR, OK
-from reconciler.cli.options import check_overrides, database_option, override_options, repository_options, utc_now
+from reconciler.cli.options import database_option, override_options, read_overrides, repository_options, utc_now
 
 if TYPE_CHECKING:
     from reconciler.run.applying import Order
@@ -24,6 +25,8 @@ Examples:
   accord apply --yes                                # in CI, on merge
   accord apply plan.json --yes                      # apply exactly the saved plan
   accord apply --yes --override deletions --reason "team was dissolved, CHG-1234"
+  accord apply --yes --override separation-of-duties --override-until 2027-01-31 \\
+      --reason "while Grace is away"              # remembered, for the same people
 
 \b
 Exit codes: 0 applied, or nothing to do; 1 error; 3 invalid configuration; 4 refused by
@@ -52,6 +55,7 @@ def command(
     yes: bool,
     overrides: tuple[str, ...],
     reason: str | None,
+    override_until: datetime | None,
     digest: str | None,
     adopt: bool,
     allow_rewind: bool,
@@ -65,10 +69,10 @@ def command(
     from reconciler.run.applying import Order, apply_revision
     from reconciler.run.deployment import current_user, read_deployment
 
-    check_overrides(overrides, reason)
+    given = read_overrides(overrides, reason, override_until)
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
     saved = None if planfile is None else load_plan(planfile)
-    order = Order(rev, adopt, allow_rewind, [(guard, reason or "") for guard in overrides], digest, saved)
+    order = Order(rev, adopt, allow_rewind, given, digest, saved)
     with reporting_problems():
         agreed = order if yes else _asked(deployment, order)
         if agreed is None:

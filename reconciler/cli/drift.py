@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from reconciler.cli.exits import CHANGES, ERROR, OK
-from reconciler.cli.options import check_overrides, database_option, format_option, override_options, repository_options, utc_now
+from reconciler.cli.options import database_option, format_option, override_options, read_overrides, repository_options, utc_now
 
 if TYPE_CHECKING:
     from reconciler.access.resources import Key
+    from reconciler.plan.objections import Override
     from reconciler.plan.plan import Plan
     from reconciler.run.deployment import Deployment
 
@@ -53,6 +55,7 @@ def command(
     yes: bool,
     overrides: tuple[str, ...],
     reason: str | None,
+    override_until: datetime | None,
     format_: str,
 ) -> int:
     """Show how the database differs from the applied revision, and since which audit entry.
@@ -68,7 +71,7 @@ def command(
 
     if repair and patch:
         raise click.UsageError("--repair keeps what Git says, --patch keeps what the database says; choose one")
-    check_overrides(overrides, reason)
+    given = read_overrides(overrides, reason, override_until)
     chosen = frozenset(map(_key, only)) or None
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
     with reporting_problems():
@@ -86,7 +89,7 @@ def command(
         else:
             write_lines(drift_lines(found, repairing=repair))
         if repair and found.plan is not None:
-            repaired = _repair(deployment, found.plan, yes, [(guard, reason or "") for guard in overrides])
+            repaired = _repair(deployment, found.plan, yes, given)
             return CHANGES if repaired == OK and any(found.given) else repaired
     return OK if found.is_none else CHANGES
 
@@ -104,7 +107,7 @@ def _key(text: str) -> Key:
     return kind, name  # type: ignore[return-value]  # checked above
 
 
-def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[tuple[str, str]]) -> int:
+def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[Override]) -> int:
     """Repair exactly what was shown."""
     from reconciler.cli.output import say
     from reconciler.cli.reports import showing_refused, write_outcome

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from reconciler.plan.objections import Override
+
 F = TypeVar("F", bound=Callable[..., Any])
+LONGEST_OVERRIDE = timedelta(days=366)
+"""How long an override can be remembered: what is meant to last longer is a setting."""
 
 
 def repository_options(function: F) -> F:
@@ -43,38 +48,6 @@ def format_option(*formats: str) -> Callable[[F], F]:
     )
 
 
-def override_options(function: F) -> F:
-    """Add the options that override guards; see `check_overrides`."""
-    for option in (
-        click.option("--reason", help="Why guards are overridden; recorded in the audit log."),
-        click.option(
-            "--override",
-            "overrides",
-            multiple=True,
-            metavar="GUARD",
-            help="Proceed although this guard refuses. May be repeated.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-def check_overrides(overrides: tuple[str, ...], reason: str | None) -> None:
-    """Raise UsageError unless each guard exists and overriding comes with a reason that can be recorded."""
-    from reconciler.plan.guards import GUARDS
-    from reconciler.wording.nearest import did_you_mean
-
-    for guard in overrides:
-        if guard not in GUARDS:
-            raise click.UsageError(
-                f"there is no guard `{guard}`{did_you_mean(guard, GUARDS) or '; the guards are ' + ', '.join(GUARDS)}"
-            )
-    if overrides and not (reason and reason.strip()):
-        raise click.UsageError("--override needs --reason, which is recorded in the audit log")
-    if reason and any("\ud800" <= char <= "\udfff" for char in reason):  # bytes that Python could not decode
-        raise click.UsageError("--reason must be UTF-8, because it is recorded in the audit log")
-
-
 class Instant(click.ParamType[datetime]):
     """An RFC 3339 instant, or a date, which means the end of that day in UTC."""
 
@@ -90,6 +63,68 @@ class Instant(click.ParamType[datetime]):
             return parse_instant(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def override_options(function: F) -> F:
+    """Add the options that override guards; see `read_overrides`."""
+    for option in (
+        click.option(
+            "--override-until",
+            metavar="INSTANT",
+            type=Instant(),
+            help="Remember the override until this instant, or the end of this day in UTC, for what the guard refuses now.",
+        ),
+        click.option("--reason", help="Why guards are overridden; recorded in the audit log."),
+        click.option(
+            "--override",
+            "overrides",
+            multiple=True,
+            metavar="GUARD",
+            help="Proceed although this guard refuses. May be repeated.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def read_overrides(guards: tuple[str, ...], reason: str | None, until: datetime | None) -> list[Override]:
+    """Return the overrides that the options give.
+
+    Raises UsageError unless each guard exists, overriding comes with a reason that can be recorded, and an end can be kept.
+    """
+    from reconciler.plan.guards import GUARDS, LASTING
+    from reconciler.plan.objections import Override
+    from reconciler.wording.nearest import did_you_mean
+
+    for guard in guards:
+        if guard not in GUARDS:
+            raise click.UsageError(
+                f"there is no guard `{guard}`{did_you_mean(guard, GUARDS) or '; the guards are ' + ', '.join(GUARDS)}"
+            )
+        if until is not None and guard not in LASTING:
+            raise click.UsageError(
+                f"`{guard}` judges one plan, so there is nothing to remember; leave out --override-until. "
+                f"It is for {', '.join(LASTING)}"
+            )
+    if guards and not (reason and reason.strip()):
+        raise click.UsageError("--override needs --reason, which is recorded in the audit log")
+    if reason and any("\ud800" <= char <= "\udfff" for char in reason):  # bytes that Python could not decode
+        raise click.UsageError("--reason must be UTF-8, because it is recorded in the audit log")
+    if until is not None:
+        _check_end(guards, until)
+    return [Override(guard, reason or "", until) for guard in guards]
+
+
+def _check_end(guards: tuple[str, ...], until: datetime) -> None:
+    if not guards:
+        raise click.UsageError("--override-until needs --override; name the guard")
+    if until <= utc_now():
+        raise click.UsageError("--override-until is in the past; leave it out to override for this plan only")
+    if until > utc_now() + LONGEST_OVERRIDE:
+        raise click.UsageError(
+            f"--override-until is more than {LONGEST_OVERRIDE.days} days ahead; "
+            "if it is meant to stay, change the settings of the guard instead"
+        )
 
 
 def utc_now() -> datetime:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from reconciler.access.instants import format_instant
+from reconciler.access.instants import format_instant, show_instant
 from reconciler.plan.render import document
 from reconciler.plan.render.sentences import access_sentences
 from reconciler.plan.render.text import ACTIONS, Line, change_lines, consequence_lines
@@ -28,8 +28,11 @@ def step_lines(step: Step) -> Iterator[Line]:
     yield "heading", show_revision(applied.revision)
     what = "drift repaired" if step.repair else "applied"
     yield "plain", f"  {what} {moment} by {printable(applied.applied_by)}: {counts}"
-    for guard, reason in applied.overrides:
-        yield "changed", f"  guard {guard} overridden: {printable(reason)}"
+    for guard, reason, until in applied.overrides:
+        yield (
+            "changed",
+            f"  guard {guard} overridden{'' if until is None else f' until {show_instant(until)}'}: {printable(reason)}",
+        )
 
 
 def _counted(counts: Mapping[str, int]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reconciler.access.resources import DeclaredState, Key, Revision
 from reconciler.access.state import AccessState, build
+from reconciler.plan.objections import Remembered
 
 
 class Runtime(NamedTuple):
@@ -62,6 +63,7 @@ class Actual(NamedTuple):
     totals: Totals = Totals()
     generation: int = 0
     applied: Revision | None = None
+    overrides: tuple[Remembered, ...] = ()
 
 
 def access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:

@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.access.ca_certificates import shown_ca_certificate
 from reconciler.access.fields import Codec, Field, fields_of
 from reconciler.access.instants import format_instant
-from reconciler.access.resources import RESOURCES, Guards, Kind, Resource, Settings, linked_name
+from reconciler.access.resources import RESOURCES, Delegation, Guards, Kind, Resource, Settings, linked_name
 
 Value = Any
 """A value that YAML and JSON can express."""
@@ -35,6 +35,7 @@ _SHOW: Mapping[Codec, _Show] = {
     "certificates": lambda value: list(map(shown_ca_certificate, value)),
     "names or everyone": lambda value: [value] if isinstance(value, str) else list(value),
     "groups": lambda value: list(map(list, value)),
+    "folder": lambda path: path or ".",
     "labels": dict,
 }
 
@@ -42,6 +43,8 @@ _SHOW: Mapping[Codec, _Show] = {
 def _show(field: Field) -> _Show:
     if field.part is None:
         return _SHOW[field.codec]
+    if field.codec == "delegations":
+        return lambda delegations: list(map(_delegation, delegations))
     (name, _), *rest = [(part.yaml, _SHOW[part.codec]) for part in fields_of(field.part).values()]
     no_more = (None,) * len(rest)
 
@@ -53,6 +56,14 @@ def _show(field: Field) -> _Show:
         return {name: link[0], **{key: show(value) if show else value for (key, show), value in more if value is not None}}
 
     return lambda links: [item(link) for link in links]
+
+
+def _delegation(delegation: Delegation) -> Value:
+    """Return a delegation as in YAML, without what it leaves out."""
+    said = {
+        field.yaml: (_SHOW[field.codec], value) for field, value in zip(fields_of(Delegation).values(), delegation, strict=True)
+    }
+    return {name: show(value) if show else value for name, (show, value) in said.items() if value or name == "path"}
 
 
 @cache

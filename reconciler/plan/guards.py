@@ -1,7 +1,7 @@
-"""Guards: rules that refuse a dangerous plan unless each refusing guard is overridden for that plan.
+"""Guards: rules that refuse a dangerous plan unless each refusing guard is overridden, for that plan or until an instant.
 
-The settings in force and the settings in the plan both apply, and the stricter wins, so that a pull request cannot weaken a
-guard and benefit from it at once.
+They judge what a plan makes worse; what stands already is listed. The settings in force and the settings in the plan both apply,
+and the stricter wins, so that a pull request cannot weaken a guard and benefit from it at once.
 """
 
 from __future__ import annotations
@@ -13,11 +13,19 @@ from operator import or_
 from typing import Any, NamedTuple
 
 from reconciler.access.resources import Guards, Issuer, Kind, Team, User
-from reconciler.access.state import AccessState, ended, teams_of
+from reconciler.access.state import ended
 from reconciler.plan.actual import Clocks, Totals
-from reconciler.plan.effects import gets_welcome_mail
 from reconciler.plan.identity import handed_over
+from reconciler.plan.objections import Objection, Remembered, looked_up, worse
 from reconciler.plan.plan import AccessDiff, Change, GroupChange, GuardResult
+from reconciler.plan.state_guards import (
+    State,
+    new_administrators,
+    no_administrator,
+    shared_duties,
+    too_many_administrators,
+    unrestricted_administrators,
+)
 
 NEVER_FEWER = 5
 """How many deletions in one scope are always allowed: a percentage of a small team would allow none."""
@@ -33,27 +41,32 @@ class Judged(NamedTuple):
     changes: Sequence[Change]
     totals: Totals
     """How many resources there are before the changes."""
-    persons: frozenset[str]
-    """Declared users, after the changes, who are people rather than applications."""
-    after: AccessState
+    before: State | None
+    """None at the first apply, when nothing stands yet."""
+    after: State
     access: AccessDiff
     groups: Sequence[GroupChange]
-    can_set_password: frozenset[str]
     now: datetime
     clocks: Clocks
     committed_at: datetime
-    settled: bool = False
-    """The revision was applied already, so that the changes only undo what was written by hand."""
+    repair: bool = False
+    """Whether the plan leads back to the applied revision, so that the changes only undo what was written by hand."""
 
 
-Judge = Callable[[Judged, Guards], list[str]]
-"""Returns a guard's objections to a plan, in sentences; no objections means that it passes."""
+class OfState(NamedTuple):
+    """A guard that judges states: it refuses only what is worse after the plan than before."""
+
+    find: Callable[[State, Guards], list[Objection]]
 
 
-def judge(judged: Judged, in_force: Guards, brought: Guards) -> tuple[GuardResult, ...]:
+Judge = Callable[[Judged, Guards], list[str]] | Callable[[Judged, Guards], list[Objection]] | OfState
+"""Returns a guard's objections to a plan, in sentences if they concern nothing in particular; none means that it passes."""
+
+
+def judge(judged: Judged, in_force: Guards, brought: Guards, remembered: Sequence[Remembered] = ()) -> tuple[GuardResult, ...]:
     """Return every guard's verdict. A plan without changes passes, since it cannot do any harm."""
     guards = stricter(in_force, brought)
-    return tuple(_verdict(guard, judged, guards) for guard in GUARDS)
+    return tuple(_verdict(guard, judged, guards, remembered) for guard in GUARDS)
 
 
 def stricter(one: Guards, other: Guards) -> Guards:
@@ -72,13 +85,39 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "administrators_need_permitted_ips": or_,
     "separation_of_duties": lambda one, other: tuple(sorted({*one, *other})),
     "max_people_gaining": _lower,
+    "refuse_new_administrators": or_,
 }
 
 
-def _verdict(guard: str, judged: Judged, guards: Guards) -> GuardResult:
-    description, find = GUARDS[guard]
-    objections = list(dict.fromkeys(find(judged, guards))) if judged.changes else []
-    return GuardResult(guard, "refuse" if objections else "pass", "; ".join(objections) or description)
+def _verdict(guard: str, judged: Judged, guards: Guards, remembered: Sequence[Remembered]) -> GuardResult:
+    description, _ = GUARDS[guard]
+    new, old = _objections(guard, judged, guards) if judged.changes else ([], [])
+    known = [looked_up(each, guard, remembered, judged.now) for each in [*new, *old]]
+    refused = [one.objection for one in known[: len(new)] if not one.holds]
+    standing = tuple(one for one in known if one.objection not in refused)
+    if not new:
+        return GuardResult(guard, "pass", description, standing=standing)
+    messages = dict.fromkeys(each.message for each in refused or new)
+    return GuardResult(guard, "refuse" if refused else "overridden", "; ".join(messages), tuple(refused), standing)
+
+
+def _objections(guard: str, judged: Judged, guards: Guards) -> tuple[list[Objection], list[Objection]]:
+    """Return a guard's objections to what a plan makes worse, and to what stands already or is a repair's to take away."""
+    find = GUARDS[guard][1]
+    if isinstance(find, OfState):
+        found = find.find(judged.after, guards)
+        new = worse(found, find.find(judged.before, guards)) if found and judged.before is not None else found
+    else:
+        found = new = [each if isinstance(each, Objection) else Objection((), each, each) for each in find(judged, guards)]
+    if judged.repair and guard != "clock" and (guard in _TAKEN or not _gives(judged)):
+        new = []
+    return new, [each for each in found if each not in new]
+
+
+def _gives(judged: Judged) -> bool:
+    """Tell whether a plan gives anybody access, or makes somebody an administrator."""
+    before = judged.before
+    return before is None or bool(judged.access.gained) or any(True for _ in new_administrators(before, judged.after))
 
 
 def overridden(results: Iterable[GuardResult], guards: Iterable[str]) -> tuple[GuardResult, ...]:
@@ -140,48 +179,10 @@ def _removed(sets: tuple[set[str], set[str]]) -> tuple[int, int]:
     return len(sets[0] - sets[1]), len(sets[0])
 
 
-def administrators(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
-    """Return the enabled accounts in administrator teams; with `for_good`, only those whose membership never ends."""
-    teams = {name for name, team in state.teams.items() if team.administrator}
-    return {
-        user
-        for user, memberships in state.memberships.items()
-        if not teams.isdisjoint(memberships)
-        and state.accounts.get(user, False)
-        and any(
-            membership.until is None or (not for_good and not ended(membership.until, now))
-            for team, membership in memberships.items()
-            if team in teams
-        )
-    }
-
-
-def _too_many_administrators(judged: Judged, guards: Guards) -> list[str]:
-    count = len(administrators(judged.after, judged.now))
-    if guards.max_administrators is None or count <= guards.max_administrators:
+def _new_administrators(judged: Judged, guards: Guards) -> list[Objection]:
+    if not guards.refuse_new_administrators or judged.before is None:
         return []
-    return [f"there would be {count} administrators; the limit is {guards.max_administrators}"]
-
-
-def _unrestricted_administrators(judged: Judged, guards: Guards) -> list[str]:
-    if not guards.administrators_need_permitted_ips:
-        return []
-    found = sorted(
-        user
-        for user in administrators(judged.after, judged.now)
-        if not any(team.permitted_ips for team in teams_of(judged.after, user, judged.now))
-    )
-    return [f"administrators without permitted IPs: {', '.join(found)}"] if found else []
-
-
-def _separation_of_duties(judged: Judged, guards: Guards) -> list[str]:
-    found = []
-    for teams in guards.separation_of_duties:
-        for user, memberships in sorted(judged.after.memberships.items()):
-            both = [team for team in teams if team in memberships and not ended(memberships[team].until, judged.now)]
-            if len(both) > 1 and user in judged.after.accounts:
-                found.append(f"{user} would be in {' and in '.join(both)}, which may not share members")
-    return found
+    return list(new_administrators(judged.before, judged.after))
 
 
 def _many_gain(judged: Judged, guards: Guards) -> list[str]:
@@ -192,21 +193,6 @@ def _many_gain(judged: Judged, guards: Guards) -> list[str]:
     if len(accounts) <= guards.max_people_gaining:
         return []
     return [f"{len(accounts)} accounts would gain access; the limit for one plan is {guards.max_people_gaining}"]
-
-
-def _last_administrator(judged: Judged, _guards: Guards) -> list[str]:
-    """Require an administrator outside any directory: a directory that is down must not lock everyone out."""
-    people = administrators(judged.after, judged.now, for_good=True) & judged.persons
-    mailed = (
-        change.action == "create" and change.name in people and isinstance(change.after, User) and gets_welcome_mail(change.after)
-        for change in judged.changes
-    )
-    if not people.isdisjoint(judged.can_set_password) or any(mailed):
-        return []
-    return [
-        "no administrator who can log in would be left; keep an enabled person, declared in Git, in a team with "
-        "`administrator: true`, without an end, who has a password or is sent a welcome mail"
-    ]
 
 
 def _emptying(judged: Judged, _guards: Guards) -> list[str]:
@@ -240,7 +226,7 @@ def _clock(judged: Judged, _guards: Guards) -> list[str]:
 
 def _handed_over(judged: Judged, _guards: Guards) -> list[str]:
     """Require that Git says whose an account is, where the changes can be read in two ways."""
-    return [] if judged.settled else handed_over(judged.changes)
+    return [] if judged.repair else handed_over(judged.changes)
 
 
 def _roughly(apart: timedelta) -> str:
@@ -249,16 +235,21 @@ def _roughly(apart: timedelta) -> str:
 
 GUARDS: dict[str, tuple[str, Judge]] = {
     "deletions": ("within the limits", _deletions),
-    "administrators": ("the number of administrators is within the limit", _too_many_administrators),
+    "administrators": ("the number of administrators is within the limit", OfState(too_many_administrators)),
     "administrators-permitted-ips": (
         "every administrator has permitted IPs, if they are required",
-        _unrestricted_administrators,
+        OfState(unrestricted_administrators),
     ),
-    "separation-of-duties": ("nobody is in two teams that may not share members", _separation_of_duties),
+    "new-administrator": ("nobody becomes an administrator, if that is to be refused", _new_administrators),
+    "separation-of-duties": ("nobody has two duties that are kept apart", OfState(shared_duties)),
     "access-gained": ("the number of accounts that gain access is within the limit", _many_gain),
-    "last-administrator": ("an administrator can still log in", _last_administrator),
+    "last-administrator": ("an administrator can still log in", OfState(no_administrator)),
     "identity-handed-over": ("no account passes to another person", _handed_over),
     "emptying": ("no kind of resource is removed completely", _emptying),
     "clock": ("the clock agrees with what the database recorded", _clock),
 }
 """Stable id → the message if the guard passes, and its judge."""
+LASTING = tuple(guard for guard, (_, find) in GUARDS.items() if isinstance(find, OfState) or guard == "new-administrator")
+"""The guards whose objections are about accounts and teams, so that an override can be remembered for just these."""
+_TAKEN = ("deletions", "emptying", "last-administrator")
+"""The guards that warn of what a repair takes away: nobody declared it, and what is left was applied before."""

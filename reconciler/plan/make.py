@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from reconciler.access.duties import duty_renamed
 from reconciler.access.problems import Problem
-from reconciler.access.resources import DeclaredState, Guards, Revision, Settings
+from reconciler.access.resources import DeclaredState, Guards, Revision, Settings, User
 from reconciler.access.state import access_at, rights_at
 from reconciler.plan.access_diff import affected_accounts, find_differences
 from reconciler.plan.actual import Actual, Clocks, Runtime, access_state
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, renamed, resulting
-from reconciler.plan.effects import find_effects, loses_ad_group
+from reconciler.plan.effects import find_effects, gets_welcome_mail, loses_ad_group
 from reconciler.plan.groups import group_changes, replaced_by_groups
-from reconciler.plan.guards import Judged, administrators, judge
+from reconciler.plan.guards import Judged, judge
 from reconciler.plan.identity import warnings as identity_warnings
+from reconciler.plan.objections import override_renamed
 from reconciler.plan.plan import FORMER, AdministratorDiff, Change, Plan
 from reconciler.plan.renames import find_renames
+from reconciler.plan.state_guards import State, administrators
 
 
 def make_plan(
@@ -31,15 +34,15 @@ def make_plan(
     rewind: bool = False,
     against: bool = False,
     clocks: Clocks | None = None,
-    settled: bool = False,
+    repair: bool = False,
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
     Both states may be restricted to the part that the change can touch, as long as it is the same part. The desired state must
-    have no errors and no conflicts (`changes.conflicts`). `settled` says that this very revision was the last one applied: what
-    differs was written by hand, and says nothing about whose an account is.
+    have no errors and no conflicts (`changes.conflicts`). A `repair` leads back to the revision that was applied last:
+    what differs was written by hand, and says nothing about whose an account is.
     """
-    renames = find_renames(actual, desired.declared, adopt=adopt, settled=settled)
+    renames = find_renames(actual, desired.declared, adopt=adopt, repair=repair)
     changes = find_changes(actual, desired, renames, adopt=adopt)
     held = renamed(actual.declared, renames)
     leads_to = resulting(held, changes)
@@ -48,20 +51,21 @@ def make_plan(
     affected = sorted(affected_accounts(before, after, changes))
     access = find_differences(affected, access_at(before, now), access_at(after, now))
     groups = group_changes(before, after, changes, runtime.directory_groups, now)
-    persons = frozenset(name for name, user in leads_to.users.items() if user.type == "person")
+    mailed = (change.name for change in changes if change.action == "create" and isinstance(change.after, User))
+    can_log_in = runtime.can_set_password | {name for name in mailed if gets_welcome_mail(leads_to.users[name])}
     judged = Judged(
-        changes,
-        actual.totals,
-        persons,
-        after,
-        access,
-        groups,
-        runtime.can_set_password,
-        now,
-        clocks or Clocks(),
-        revision.time,
-        settled,
+        changes=changes,
+        totals=actual.totals,
+        before=None if actual.applied is None else State(before, held.users, runtime.can_set_password, now),
+        after=State(after, leads_to.users, can_log_in, now),
+        access=access,
+        groups=groups,
+        now=now,
+        clocks=clocks or Clocks(),
+        committed_at=revision.time,
+        repair=repair and not adopt,
     )
+    remembered = [override_renamed(each, renames) for each in actual.overrides]
     were, are = administrators(before, now), administrators(after, now)
     brought = _guards(leads_to.settings)
     in_force = brought if actual.applied is None else guards_renamed(_guards(actual.declared.settings), renames)
@@ -71,7 +75,7 @@ def make_plan(
         generation=actual.generation,
         changes=changes,
         access=access,
-        guards=judge(judged, in_force, brought),
+        guards=judge(judged, in_force, brought, remembered),
         effects=find_effects(changes, actual.runtime),
         administrators=AdministratorDiff(tuple(sorted(are - were)), tuple(sorted(were - are))),
         rights=find_differences(sorted((were | are).intersection(affected)), rights_at(before, now), rights_at(after, now)),
@@ -96,10 +100,14 @@ def _guards(settings: Settings | None) -> Guards:
 
 
 def guards_renamed(guards: Guards, renames: Renames) -> Guards:
-    """Use teams' new names in the guards in force: a rename must not free a team from the separation of duties."""
-    names = {old: new for old, new in renames.get("Team", {}).items() if not new.endswith(FORMER)}
-    apart = tuple(tuple(names.get(team, team) for team in teams) for teams in guards.separation_of_duties)
+    """Use new names in the guards in force: a rename must not free a team or an issuer from the separation of duties."""
+    teams, issuers = (_lasting(renames.get(kind, {})) for kind in ("Team", "Issuer"))
+    apart = tuple(tuple(duty_renamed(duty, teams, issuers) for duty in duties) for duties in guards.separation_of_duties)
     return guards._replace(separation_of_duties=apart)
+
+
+def _lasting(names: Mapping[str, str]) -> dict[str, str]:
+    return {old: new for old, new in names.items() if not new.endswith(FORMER)}
 
 
 def _without_ad_members(runtime: Runtime, changes: Iterable[Change]) -> Runtime:

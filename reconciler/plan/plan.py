@@ -13,6 +13,7 @@ from reconciler.access.problems import Problem
 from reconciler.access.resources import Key, Kind, Origin, Resource, Revision
 from reconciler.access.state import Access, Later, earlier
 from reconciler.plan.fields import differences
+from reconciler.plan.objections import Objection, Standing
 
 Action = Literal["create", "update", "rename", "delete", "adopt"]
 FORMER = " (former)"
@@ -167,6 +168,10 @@ class GuardResult(NamedTuple):
     id: str
     verdict: Literal["pass", "refuse", "overridden"]
     message: str
+    refused: tuple[Objection, ...] = ()
+    """What refuses the plan, unless somebody overrides it now."""
+    standing: tuple[Standing, ...] = ()
+    """What would be refused if it had not stood before, or if nobody had overridden it until an instant."""
 
 
 class Effects(NamedTuple):

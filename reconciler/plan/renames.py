@@ -15,11 +15,11 @@ _ORDER: tuple[Kind, ...] = ("User", "Issuer", "EmailTemplate", "Settings", "Team
 
 
 def find_renames(
-    actual: Actual, desired: DeclaredState, *, adopt: bool = False, settled: bool = False
+    actual: Actual, desired: DeclaredState, *, adopt: bool = False, repair: bool = False
 ) -> dict[Kind, dict[str, str]]:
     """Find renames, old name → new name, by kind; a row whose name another one gets is renamed to a name that ends in FORMER.
 
-    A revision that is applied already has `settled` whose each name is: what differs was written by hand.
+    In a `repair`, the revision was applied already and said whose each name is: what differs was written by hand.
     """
     found: dict[Kind, dict[str, str]] = {}
     for kind in _ORDER:
@@ -28,7 +28,7 @@ def find_renames(
             continue
         if kind == "Team" and found:
             held = renamed(actual.declared, found).teams
-        names = _Names(held, wanted, lambda name, kind=kind: adopt or (kind, name) not in actual.unmanaged, settled)  # type: ignore[misc]
+        names = _Names(held, wanted, lambda name, kind=kind: adopt or (kind, name) not in actual.unmanaged, repair)  # type: ignore[misc]
         if moves := names.find():
             found[kind] = moves
     return found
@@ -38,19 +38,19 @@ class _Names:
     """The names of one kind: rows that get another one, and declared names that are a row's already."""
 
     def __init__(
-        self, held: Mapping[str, Resource], wanted: Mapping[str, Resource], managed: Callable[[str], bool], settled: bool
+        self, held: Mapping[str, Resource], wanted: Mapping[str, Resource], managed: Callable[[str], bool], repair: bool
     ) -> None:
         self.held = held
         self.wanted = wanted
         self.managed = managed
-        self.settled = settled
+        self.repair = repair
         self.moves: dict[str, str] = {}
         self.taken: set[str] = set()
         self.strangers: set[str] = set()
         """Names whose row is another person's than the declared one."""
 
     def find(self) -> dict[str, str]:
-        if not self.settled:
+        if not self.repair:
             self._by_identity()
         self._by_declaration()
         self._back()
@@ -99,7 +99,7 @@ class _Names:
         """Tell whether the row of an earlier name is the declared resource's, and not that of the one declared by it now."""
         if old not in self.held or old in self.moves or not self.managed(old):
             return False
-        if self.settled:
+        if self.repair:
             return old not in self.wanted
         row, mine = self.held[old], same_person(self.held[old], self.wanted[name])
         if mine is False and isinstance(row, User) and row.identity is not None:
@@ -120,7 +120,7 @@ class _Names:
     def _gets_back(self, old: str, name: str) -> bool:
         row, declared = self.held[old], self.wanted[name]
         if self._is_free(name):
-            return self.settled or same_person(row, declared) is True
-        if self.settled or name in self.taken or not self.managed(name):
+            return self.repair or same_person(row, declared) is True
+        if self.repair or name in self.taken or not self.managed(name):
             return False
         return returns(row, declared, self.held[name])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reconciler.plan.guards import GUARDS, overridden
+from reconciler.plan.objections import Override
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.run.deployment import Deployment
@@ -19,9 +20,6 @@ from reconciler.store.apply import apply_plan
 from reconciler.store.digests import Bucket, drifted
 from reconciler.store.engine import Connection, open_database
 from reconciler.store.schema import create
-
-Override = tuple[str, str]
-"""A guard's id and the reason for overriding it."""
 
 
 class Order(NamedTuple):
@@ -58,9 +56,9 @@ def apply_revision(
 
     Raises Unsafe if a guard refuses, and Stale if the plan is not the expected one; nothing is changed then.
     """
-    for guard, _ in order.overrides:
-        if guard not in GUARDS:
-            raise Misconfigured(f"there is no guard `{guard}`; the guards are {', '.join(GUARDS)}")
+    for override in order.overrides:
+        if override.guard not in GUARDS:
+            raise Misconfigured(f"there is no guard `{override.guard}`; the guards are {', '.join(GUARDS)}")
     source = open_source(deployment)
     with open_database(deployment.database_url) as database:
         # plan before creating tables, so that a refused plan leaves nothing behind
@@ -118,7 +116,7 @@ def _planned(
 
 def permitted(plan: Plan, overrides: Sequence[Override]) -> Plan:
     """Override the named guards of a plan. Raises Unsafe if another guard refuses."""
-    plan = plan._replace(guards=overridden(plan.guards, [guard for guard, _ in overrides]))
+    plan = plan._replace(guards=overridden(plan.guards, [override.guard for override in overrides]))
     if plan.refusals:
         raise Unsafe(plan)
     return plan

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.access.duties import issuers_in, teams_in
 from reconciler.access.problems import Problem
 from reconciler.access.references import references
 from reconciler.access.resources import KINDS, Declaration, Key, Kind, Resource, Settings, Team, User
@@ -31,6 +32,10 @@ class Delta(NamedTuple):
     def new(self) -> dict[Key, Resource]:
         """The resources that the changed files declare now."""
         return {(declaration.kind, declaration.resource.name): declaration.resource for declaration in self.loaded.declarations}
+
+    def delegates(self) -> bool:
+        """Tell whether the changed files declare delegations, or did."""
+        return any(isinstance(found, Settings) and found.delegation for found in (*self.old.values(), *self.new.values()))
 
     def changed(self) -> Iterable[tuple[Key, Resource | None, Resource | None]]:
         """Yield each resource that differs between before and now."""
@@ -83,15 +88,15 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
     judging = [resource for resource in delta.new.values() if isinstance(resource, Settings)] + read.settings_in_force(connection)
     if any(settings.guards.administrators_need_permitted_ips for settings in judging):
         whole_teams |= _administrator_teams(connection, delta, now)  # an administrator's other teams may have permitted IPs
-    guarded = guarded_teams(judging)
     return read.Scope(
-        frozenset(users),
-        frozenset(teams),
-        frozenset(issuers),
-        frozenset(whole_teams),
-        guarded,
-        frozenset(granted),
-        frozenset(groups),
+        users=frozenset(users),
+        teams=frozenset(teams),
+        issuers=frozenset(issuers),
+        whole_teams=frozenset(whole_teams),
+        guarded_teams=frozenset().union(*(teams_in(found.guards.separation_of_duties) for found in judging)),
+        guarded_issuers=frozenset().union(*(issuers_in(found.guards.separation_of_duties) for found in judging)),
+        granted_issuers=frozenset(granted),
+        groups=frozenset(groups),
     )
 
 
@@ -99,11 +104,6 @@ def _administrator_teams(connection: Connection, delta: Delta, now: datetime) ->
     held = read.read_actual(connection, read.Scope(), now=now).declared.teams.values()
     coming = (after for _, _, after in delta.changed() if isinstance(after, Team))
     return {name for team in (*held, *coming) if team.administrator for name in (team.name, *team.previously)}
-
-
-def guarded_teams(settings: Iterable[Settings]) -> frozenset[str]:
-    """Return the teams under separation of duties."""
-    return frozenset(team for found in settings for teams in found.guards.separation_of_duties for team in teams)
 
 
 def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Problem]:
@@ -145,6 +145,12 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
         },
         granted_issuers=read.granted_issuers(
             connection, issuers, teams_in_delta | {name for kind, name in unmanaged if kind == "Team"}
+        ),
+        delegation=tuple(
+            each
+            for settings in read.settings_in_force(connection)[:1]
+            if ("Settings", settings.name) not in unmanaged
+            for each in settings.delegation
         ),
     )
     found = check(delta.loaded.declarations, now, surroundings, locate=delta.loaded.locate)

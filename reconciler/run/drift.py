@@ -13,10 +13,11 @@ from reconciler.plan.actual import Actual, access_state
 from reconciler.plan.changes import Desired, conflicts, find_changes
 from reconciler.plan.guards import overridden
 from reconciler.plan.make import make_plan
+from reconciler.plan.objections import Override
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.renames import find_renames
 from reconciler.plan.unmanaged import Given, given_by
-from reconciler.run.applying import Outcome, Override, permitted
+from reconciler.run.applying import Outcome, permitted
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidConfiguration, RunError, Stale
 from reconciler.run.inputs import Progress, Source, open_source, read_declarations, reading, refuse_absent, state_of
@@ -125,7 +126,7 @@ def _repair_plan(
     actual, desired = read_actual(connection, now=now), state_of(declarations)
     # Git owns what the revision declares, even if somebody marked the row as unmanaged; otherwise it would be left alone
     actual = actual._replace(unmanaged=actual.unmanaged - desired.origins.keys())
-    renames = find_renames(actual, desired.declared, settled=True)
+    renames = find_renames(actual, desired.declared, repair=True)
     differing = {(change.kind, change.name): change for change in find_changes(actual, desired, renames)}
     if chosen is not None:
         desired = _only(actual, desired, chosen, differing)
@@ -133,7 +134,7 @@ def _repair_plan(
     if found:
         raise InvalidConfiguration(found)
     clocks = read_clocks(connection)
-    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks, settled=True)
+    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks, repair=True)
     return plan, len(plan.changes) == len(differing)
 
 

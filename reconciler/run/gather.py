@@ -108,8 +108,8 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     if any(file.old_blob is None and file.new_blob is None for file in changed):
         return None  # a link: the long way warns about it
     delta = read_delta(source, changed)
-    if delta is None:
-        return None
+    if delta is None or delta.delegates():
+        return None  # with other delegations, files that did not change may be wrong
     warnings = sorted(check_delta(connection, delta, now))
     if any(problem.severity == "error" for problem in warnings):
         return None  # the long way finds the errors again, with every place

@@ -9,6 +9,7 @@ from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan
+from reconciler.run.delegated import refuse_undelegated
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import Rewind
 from reconciler.run.gather import gather
@@ -69,7 +70,7 @@ def plan_against(
     if rewind is not None and not allow_rewind:
         raise Rewind(rewind)
     gathered = gather(connection, source, revision, applied, now=now, in_accord=in_accord, adopt=adopt, progress=progress)
-    return make_plan(
+    plan = make_plan(
         gathered.actual,
         gathered.desired,
         revision=revision,
@@ -79,8 +80,10 @@ def plan_against(
         adopt=adopt,
         rewind=rewind is not None,
         clocks=Clocks() if connection is None else read_clocks(connection),
-        settled=applied is not None and (applied.revision.commit, applied.path) == (revision.commit, source.path),
+        repair=applied is not None and (applied.revision.commit, applied.path) == (revision.commit, source.path),
     )
+    refuse_undelegated(plan, gathered.actual, gathered.desired, source)
+    return plan
 
 
 def _rewind(source: Source, applied: AppliedRevision, revision: Revision) -> str | None:
@@ -117,4 +120,7 @@ def compare_revisions(deployment: Deployment, rev: str | None, against: str, *, 
     )
     changed = {file.path for file in source.repository.changed(base.commit, revision.commit, source.path) or ()}
     relevant = tuple(warning for warning in warnings if warning.file in changed)
-    return make_plan(actual, state_of(after), revision=revision, now=now, path=source.path, warnings=relevant, against=True)
+    desired = state_of(after)
+    plan = make_plan(actual, desired, revision=revision, now=now, path=source.path, warnings=relevant, against=True)
+    refuse_undelegated(plan, actual, desired, source)
+    return plan

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from reconciler.access.delegation import folder_path
+from reconciler.access.duties import duty_of
 from reconciler.access.fields import Codec, fields_of
 from reconciler.access.instants import parse_instant
 from reconciler.access.resources import RESOURCES, Kind, Resource
@@ -24,6 +26,7 @@ def section_defaults() -> dict[str, dict[str, Any]]:
     return {
         section: {key: schema["default"] for key, schema in content["properties"].items()}
         for section, content in sections.items()
+        if "properties" in content
     }
 
 
@@ -52,7 +55,8 @@ _READ: Mapping[Codec, _Read] = {
     "names": _names,
     "certificates": _names,
     "names or everyone": lambda value: value if value == "everyone" else _names(value),
-    "groups": lambda value: tuple(sorted(map(_names, value))),
+    "groups": lambda value: tuple(sorted(tuple(sorted(map(duty_of, duties))) for duties in value)),
+    "folder": folder_path,
     "labels": lambda value: tuple(sorted(value.items())),
     "policies": _policies,
 }
@@ -126,7 +130,7 @@ def build(value: dict[str, Any]) -> Resource:
     """Build the resource of a document without problems."""
     spec, kind = value.get("spec") or {}, value["kind"]
     if kind == "Settings":
-        spec = {"guards": spec.get("guards", {}), "policies": spec}
+        spec = {"guards": spec.get("guards", {}), "delegation": spec.get("delegation", []), "policies": spec}
     made, blank, places_in_metadata, places, usual = _form_of(kind)
     values = blank.copy()
     for key, said in value["metadata"].items():

@@ -90,7 +90,14 @@ def _format_id() -> str:
     beyond = [
         Path(__file__).parents[1] / f"{name}.py"
         for name in (
-            *("access/ca_certificates", "access/fields", "access/instants", "access/permitted_ips", "access/resources"),
+            *(
+                "access/ca_certificates",
+                "access/delegation",
+                "access/fields",
+                "access/instants",
+                "access/permitted_ips",
+                "access/resources",
+            ),
             "wording/nearest",
         )
     ]

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from reconciler.access.duties import issuer_of, team_of
 from reconciler.access.resources import (
     KINDS,
     Declaration,
@@ -44,6 +45,8 @@ def declarable(state: DeclaredState, now: datetime) -> tuple[DeclaredState, list
 
 def conflicts(state: DeclaredState, now: datetime) -> list[Flaw]:
     """Return what prevents the resources of a state from being declared together."""
+    if state.settings is not None:  # files have other places here than those that are delegated
+        state = state._replace(settings=state.settings._replace(delegation=()))
     places: dict[str, Key] = {f"{kind}/{name}": (kind, name) for kind, name in _keys(state)}
     declarations = [Declaration(kind, state.of_kind(kind)[name], Origin(place, 0)) for place, (kind, name) in places.items()]
     found = check(declarations, now, locate=lambda *_: (1, 1))
@@ -101,7 +104,11 @@ def _without_references(resource: Resource, gone: Collection[Key]) -> Resource:
             may_decide_for=decides if decides == "everyone" else tuple(team for team in decides if ("Team", team) not in gone),
         )
     assert isinstance(resource, Settings)
-    apart = [tuple(team for team in teams if ("Team", team) not in gone) for teams in resource.guards.separation_of_duties]
+    left: Collection[tuple[Kind, str | None]] = gone
+    apart = [
+        tuple(duty for duty in duties if ("Team", team_of(duty)) not in left and ("Issuer", issuer_of(duty)) not in left)
+        for duties in resource.guards.separation_of_duties
+    ]
     return resource._replace(
-        guards=resource.guards._replace(separation_of_duties=tuple(teams for teams in apart if len(teams) > 1))
+        guards=resource.guards._replace(separation_of_duties=tuple(duties for duties in apart if len(duties) > 1))
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from reconciler.access.duties import written_duty
 from reconciler.access.fields import Codec, Field, fields_of
 from reconciler.access.instants import format_instant, show_instant
 from reconciler.access.resources import KINDS, DeclaredState, Kind, Resource
@@ -112,6 +113,8 @@ def _written(field: Field, value: Any) -> Value:
     """Convert a value to what people write in YAML."""
     if field.codec == "links":
         return tuple(_link(link) for link in value)
+    if field.codec == "delegations":
+        return tuple(map(_said, value))
     if field.codec == "limits":
         return _said(value)
     write = _WRITE.get(field.codec)
@@ -149,5 +152,7 @@ _WRITE: Mapping[Codec, Callable[[Any], Value]] = {
     "instant": lambda value: Plain(format_instant(value)),
     "end": lambda value: Plain(show_instant(value)),
     "labels": dict,
+    "groups": lambda value: tuple(tuple(map(written_duty, duties)) for duties in value),
+    "folder": lambda path: path or ".",
 }
 """Converts a value to what YAML has; a codec that is missing here needs no conversion."""

@@ -53,11 +53,20 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
     return sorted(found), sorted(skipped)
 
 
+def root_of(folder: Path) -> str:
+    """Return what the names of files have in front of their path from the root: nothing in a Git work tree."""
+    return "" if _work_tree(folder) is not None or folder == Path() else f"{shown_path(folder.as_posix())}/"
+
+
 def _top(folder: Path) -> Path:
     """Return a folder relative to the root of its Git work tree, as GitHub names files; outside one, as given."""
+    root = _work_tree(folder)
+    return folder if root is None else Path(os.path.realpath(folder)).relative_to(root)
+
+
+def _work_tree(folder: Path) -> Path | None:
     place = Path(os.path.realpath(folder))  # unlike Path.resolve, it accepts a loop of links
-    root = next((above for above in (place, *place.parents) if os.path.exists(above / ".git")), None)  # noqa: PTH110 - never raises
-    return folder if root is None else place.relative_to(root)
+    return next((above for above in (place, *place.parents) if os.path.exists(above / ".git")), None)  # noqa: PTH110 - never raises
 
 
 def _mode(path: Path) -> int:

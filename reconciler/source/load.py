@@ -51,6 +51,8 @@ class Loaded(NamedTuple):
     locate: Place
     broken: frozenset[Key] = frozenset()
     partial: tuple[Declaration, ...] = ()
+    root: str = ""
+    """What files have in front of their path from the repository's root: outside Git, the folder that was named."""
 
 
 def load_revision(repository: Repository, commit: str, path: str, *, cache: BlobCache, progress: Progress = None) -> Loaded:
@@ -193,7 +195,7 @@ def _read(content: bytes | None) -> Blob:
 
 def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) -> Loaded:
     """Load a working folder or a single file. Raises SourceError if it cannot be read."""
-    from reconciler.source.folder import list_files
+    from reconciler.source.folder import list_files, root_of
 
     found, skipped = list_files(folder)
     paths = dict(found)
@@ -214,7 +216,7 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
         return locate(paths[declaration.origin.file].read_bytes(), declaration.origin.line, where, key=key)
 
     loaded = reading.loaded(files, place)
-    return loaded._replace(problems=(*skipped, *loaded.problems))
+    return loaded._replace(problems=(*skipped, *loaded.problems), root=root_of(folder))
 
 
 def _file_content(path: Path) -> bytes | None:

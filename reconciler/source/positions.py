@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import yaml
 
+from reconciler.access.resources import LINK_KEYS
 from reconciler.source.documents import Unreadable, compose
 
 Path = Sequence[str | int]
@@ -119,7 +120,7 @@ def _names(item: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
         yield item.value.casefold(), item
     elif isinstance(item, yaml.MappingNode):
         for key, value in item.value:
-            if key.value in ("user", "issuer") and isinstance(value, yaml.ScalarNode):
+            if key.value in LINK_KEYS and isinstance(value, yaml.ScalarNode):
                 yield value.value.casefold(), item
     else:
-        yield from ((inner.value.casefold(), inner) for inner in item.value if isinstance(inner, yaml.ScalarNode))
+        yield from (named for inner in item.value for named in _names(inner))

@@ -8,10 +8,23 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.ca_certificates import has_expired, shown_ca_certificate
+from reconciler.access.delegation import Zones, oversteps
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
 from reconciler.access.problems import Problem, Severity
 from reconciler.access.references import references
-from reconciler.access.resources import KINDS, Declaration, EmailTemplate, Issuer, Key, Kind, Resource, Team, User
+from reconciler.access.resources import (
+    KINDS,
+    Declaration,
+    Delegation,
+    EmailTemplate,
+    Issuer,
+    Key,
+    Kind,
+    Resource,
+    Settings,
+    Team,
+    User,
+)
 from reconciler.access.state import ended
 from reconciler.wording.nearest import nearest
 
@@ -48,6 +61,10 @@ class Surroundings(NamedTuple):
     """Issuers that at least one team may use."""
     broken: frozenset[tuple[Kind, str]] = frozenset()
     """Resources in documents with errors: references to them are valid, but their content is unknown."""
+    delegation: tuple[Delegation, ...] = ()
+    """What the settings delegate, if the declarations have none of their own."""
+    root: str = ""
+    """What the names of files have in front of their path from the repository's root."""
 
 
 _NOTHING = Surroundings()
@@ -69,7 +86,7 @@ def problems_of(loaded: Loaded, now: datetime) -> list[Problem]:
     declarations = [*loaded.declarations, *loaded.partial]
     if not declarations and any(problem.severity == "error" for problem in loaded.problems):
         return sorted(loaded.problems)  # these errors explain why nothing is declared
-    between = check(declarations, now, Surroundings(broken=loaded.broken), locate=loaded.locate)
+    between = check(declarations, now, Surroundings(broken=loaded.broken, root=loaded.root), locate=loaded.locate)
     return sorted([*loaded.problems, *between])
 
 
@@ -92,6 +109,7 @@ def check(
         *_unused_issuers(of_kind["Issuer"], of_kind["Team"], surroundings),
         *_passwords(of_kind["User"]),
         *_identities(of_kind["User"], surroundings),
+        *_delegated(declarations, of_kind["Settings"], surroundings),
     ]
     for declaration in of_kind["Team"]:
         found += _within(declaration, now, surroundings)
@@ -268,6 +286,26 @@ def _passwords(users: Sequence[Declaration]) -> Iterator[_Found]:
         if isinstance(user, User) and user.type == "application" and user.initial_password == "generated":  # noqa: S105
             message = "an application has no use for a mailed password; remove `initialPassword`, which is `none` by default"
             yield _Found(declaration, ("spec", "initialPassword"), "application-password", message, severity="warning")
+
+
+def _delegated(
+    declarations: Sequence[Declaration], settings: Sequence[Declaration], surroundings: Surroundings
+) -> Iterator[_Found]:
+    """Find what files declare beyond what the settings delegate to their folders, and delegations that no file is in."""
+    own = [each for found in settings[:1] if isinstance(found.resource, Settings) for each in found.resource.delegation]
+    zones = Zones(own or surroundings.delegation, surroundings.root)
+    if not zones:
+        return
+    for declaration in declarations:
+        zone = zones.of(declaration.origin.file)
+        if zone is not None:
+            for path, message in oversteps(zone, declaration.kind, declaration.resource):
+                yield _Found(declaration, path, "not-delegated", message)
+    files = {declaration.origin.file for declaration in declarations}
+    if own and len(files) > 1:
+        for folder in zones.without_files(files):
+            message = f"no file is in `{folder}`, so this delegates nothing; is the path right, from the repository's root?"
+            yield _Found(settings[0], ("spec", "delegation", folder), "nothing-delegated", message, severity="warning")
 
 
 def _within(declaration: Declaration, now: datetime, surroundings: Surroundings) -> Iterator[_Found]:

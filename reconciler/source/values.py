@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.access.ca_certificates import read_ca_certificate
+from reconciler.access.delegation import folder_key, folder_path
 from reconciler.access.fields import fields_of
 from reconciler.access.instants import parse_instant
 from reconciler.access.permitted_ips import parse_rule
@@ -44,7 +45,23 @@ def check_values(value: Any) -> list[Finding]:
     if kind == "Issuer":
         for index, text in enumerate(_list(spec, "caCertificates")):
             _check(found, "invalid-ca-certificate", ("spec", "caCertificates", index), text, read_ca_certificate)
+    if kind == "Settings":
+        _check_delegation(found, _list(spec, "delegation"))
     return found
+
+
+def _check_delegation(found: list[Finding], entries: Sequence[Any]) -> None:
+    seen: set[str] = set()
+    for index, entry in enumerate(entry if isinstance(entry, dict) else {} for entry in entries):
+        place, path = ("spec", "delegation", index), entry.get("path")
+        _check(found, "invalid-path", (*place, "path"), path, folder_path)
+        for number, text in enumerate(_list(entry, "permittedIPs")):
+            _check(found, "invalid-ip", (*place, "permittedIPs", number), text, parse_rule)
+        key = folder_key(path) if isinstance(path, str) else None
+        if key in seen:
+            message = f"`{path}` is delegated twice; case and slashes at the end make no difference"
+            found.append(Finding("delegated-twice", (*place, "path"), message))
+        seen |= set() if key is None else {key}
 
 
 def _list(spec: dict[str, Any], field: str) -> Sequence[Any]:

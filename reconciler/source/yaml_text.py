@@ -84,6 +84,8 @@ def _sequence(value: Sequence[Value], indent: str, lines: list[str]) -> None:
 
 
 def _in_flow(value: Value) -> str:
+    if isinstance(value, Mapping) and value:
+        return "{" + ", ".join(f"{key}: {_in_flow(item)}" for key, item in value.items()) + "}"
     if not isinstance(value, str):
         return _atom(value)
     return scalar(value) if _NAME.fullmatch(value) else quoted(value)

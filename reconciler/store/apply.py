@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal, TypeVar
 
 import orjson
@@ -14,6 +15,7 @@ from reconciler.access.mails import WELCOME
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
 from reconciler.access.touched import EVERYTHING, Touched
 from reconciler.plan.effects import ends_account, ends_credentials, gets_welcome_mail, loses_ad_group
+from reconciler.plan.objections import Override
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.touched import find_touched
@@ -27,6 +29,7 @@ from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.generations import MOST_NAMES, lock_generation, raise_generation
 from reconciler.store.minted import MINTED_FOR_OTHERS, Minted, minted_for_others
 from reconciler.store.orphans import remove_orphans
+from reconciler.store.overrides import write_overrides
 from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_digest, write_revision
 from reconciler.store.rows import column_values, column_writer
 from reconciler.store.tables import TABLES, instant_text, read_instant
@@ -44,7 +47,7 @@ def apply_plan(
     repository: str,
     branch: str,
     applied_by: str,
-    overrides: Sequence[tuple[str, str]],
+    overrides: Sequence[Override],
     now: datetime,
     progress: Progress = None,
     whole: bool = True,
@@ -84,6 +87,7 @@ def apply_plan(
         accord_version=__version__,
     )
     write_revision(connection, entry)
+    remembered = write_overrides(connection, plan, entry.overrides, entry)
     writer.change(plan)
     log = Chain(connection, at=now, actor=applied_by, revision_id=revision_id)
     with BackgroundWriter() as background:
@@ -92,7 +96,7 @@ def apply_plan(
         background.call(write_digest, connection, entry)
         touched = writer.touched.union(stale) if whole else writer.touched.difference(stale)
         background.call(refresh, connection, touched)
-        for rows in log.entries(_events(plan, entry, action, writer.minted)):
+        for rows in log.entries(chain(_events(plan, entry, action, writer.minted), remembered)):
             background.call(insert_rows, connection, tables.audit, rows)
     log.end()
     return revision_id
@@ -134,10 +138,10 @@ def _linked(connection: Connection, changes: Iterable[Change]) -> Touched:
     return Touched(frozenset(members | in_groups), frozenset(teams))
 
 
-def _needed(plan: Plan, overrides: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _needed(plan: Plan, overrides: Iterable[Override]) -> tuple[Override, ...]:
     """Drop overrides of guards that did not refuse."""
     needed = {guard.id for guard in plan.guards if guard.verdict == "overridden"}
-    return tuple(override for override in overrides if override[0] in needed)
+    return tuple(override for override in overrides if override.guard in needed)
 
 
 def _counts(plan: Plan) -> dict[str, int]:

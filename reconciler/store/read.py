@@ -16,6 +16,7 @@ from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.store import tables
 from reconciler.store.chunks import ids_named, select_column, select_rows
 from reconciler.store.engine import Connection
+from reconciler.store.overrides import read_overrides
 from reconciler.store.revisions import AppliedRevision, find_revision, read_applied, read_history, revision_at
 from reconciler.store.rows import COLUMNS, read_issuer, read_team, read_template, read_until, read_user
 from reconciler.store.surroundings import (
@@ -70,6 +71,8 @@ class Scope(NamedTuple):
     """Teams whose members are all affected."""
     guarded_teams: frozenset[str] = frozenset()
     """Teams under separation of duties."""
+    guarded_issuers: frozenset[str] = frozenset()
+    """Issuers under separation of duties: whoever may use them is read."""
     granted_issuers: frozenset[str] = frozenset()
     """Issuers that an affected team gains; other users of these issuers do not matter."""
     groups: frozenset[str] = frozenset()
@@ -109,6 +112,7 @@ def read_actual(connection: Connection, scope: Scope | None = None, *, now: date
         totals=_totals(connection),
         generation=read_generation(connection),
         applied=None if applied is None else applied.revision,
+        overrides=read_overrides(connection),
     )
 
 
@@ -141,6 +145,8 @@ def _part(connection: Connection, scope: Scope) -> _Part:
     for table in ("memberships", "directory_memberships"):
         asked |= select_column(connection, table, "user_id", "team_id", whole)
     guarding = set(connection.execute(select(tables.teams.c.id).where(tables.teams.c.administrator)).scalars())
+    guarded = ids_named(connection, tables.issuers, scope.guarded_issuers)
+    guarding |= select_column(connection, "permissions", "team_id", "issuer_id", guarded)
     full = whole | guarding | ids_named(connection, tables.teams, scope.teams | scope.guarded_teams)
     grouped = _grouped(connection, scope.groups, whole)
     teams = full | grouped

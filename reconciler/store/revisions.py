@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import select
 
-from reconciler.access.instants import format_instant
+from reconciler.access.instants import format_instant, parse_instant
 from reconciler.access.resources import Revision
+from reconciler.plan.objections import Override
 from reconciler.plan.render import document
 from reconciler.store import tables
 from reconciler.store.audit import Broken, Recorded
@@ -31,8 +32,7 @@ class AppliedRevision(NamedTuple):
     applied_by: str
     plan_digest: str
     generation: int
-    overrides: tuple[tuple[str, str], ...]
-    """Guards and reasons."""
+    overrides: tuple[Override, ...]
     counts: dict[str, int]
     accord_version: str
 
@@ -54,10 +54,13 @@ def _applied(row: Any) -> AppliedRevision:
     )
 
 
-def _overrides(text: str) -> tuple[tuple[str, str], ...]:
+def _overrides(text: str) -> tuple[Override, ...]:
     try:
-        return tuple((item["guard"], item["reason"]) for item in read_json(text))
-    except (TypeError, KeyError):
+        return tuple(
+            Override(item["guard"], item["reason"], parse_instant(item["until"]) if "until" in item else None)
+            for item in read_json(text)
+        )
+    except (TypeError, KeyError, ValueError):
         raise DatabaseCorrupt(
             f"the database has `{text[:80]}` instead of a list of overrides; somebody wrote it by hand, so correct it there"
         ) from None
@@ -104,7 +107,10 @@ def revision_document(applied: AppliedRevision) -> dict[str, Any]:
         "path": applied.path,
         "planDigest": applied.plan_digest,
         "generation": applied.generation,
-        "overrides": [{"guard": guard, "reason": reason} for guard, reason in applied.overrides],
+        "overrides": [
+            {"guard": guard, "reason": reason, **({} if until is None else {"until": format_instant(until)})}
+            for guard, reason, until in applied.overrides
+        ],
         "counts": applied.counts,
         "accordVersion": applied.accord_version,
     }

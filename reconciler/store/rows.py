@@ -16,6 +16,7 @@ import orjson
 from reconciler.access.fields import Codec, fields_of
 from reconciler.access.resources import (
     RESOURCES,
+    Delegation,
     EmailTemplate,
     Guards,
     Issuer,
@@ -65,6 +66,7 @@ _WRITE: Mapping[Codec, Callable[[Any], Any] | None] = {
     "names or everyone": _json,
     "labels": _labels_json,
     "limits": lambda value: orjson.dumps(value._asdict()).decode(),
+    "delegations": lambda value: orjson.dumps([each._asdict() for each in value]).decode(),
     "policies": lambda value: orjson.dumps(dict(value)).decode(),
 }
 """Converts a value to what its column holds; None: they are the same."""
@@ -155,6 +157,31 @@ def _guards(text: str) -> Guards:
     return Guards(**found, separation_of_duties=tuple(read_texts(_json(teams)) for teams in duties))
 
 
+def _delegations(text: str) -> tuple[Delegation, ...]:
+    found = read_json(text)
+    if not isinstance(found, list):
+        _refuse(text, "a list of delegations")
+    return tuple(_delegation(each, text) for each in found)
+
+
+def _delegation(found: Any, text: str) -> Delegation:
+    """Read one delegation, whole or not at all: by hand, a value must not become one that permits more."""
+    fields = fields_of(Delegation)
+    if not isinstance(found, dict) or found.keys() != fields.keys():
+        _refuse(text, "a delegation with all of its fields")
+    return Delegation(**{attribute: _part(field.codec, found[attribute], text) for attribute, field in fields.items()})
+
+
+def _part(codec: Codec, value: Any, text: str) -> Any:
+    if codec in ("names", "names or everyone") and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if isinstance(value, bool) and codec == "flag":
+        return value
+    if isinstance(value, str) and (codec == "folder" or (codec == "names or everyone" and value == "everyone")):
+        return value
+    raise _corrupt(text, "a delegation's lists, flags and path")
+
+
 def read_json(text: str) -> Any:
     """Read a JSON column. Raises DatabaseCorrupt if it is not JSON."""
     try:
@@ -164,7 +191,13 @@ def read_json(text: str) -> Any:
 
 
 def _refuse(text: str, expected: str) -> NoReturn:
-    raise DatabaseCorrupt(f"the database has `{text[:80]}` instead of {expected}; somebody wrote it by hand, so correct it there")
+    raise _corrupt(text, expected)
+
+
+def _corrupt(text: str, expected: str) -> DatabaseCorrupt:
+    return DatabaseCorrupt(
+        f"the database has `{text[:80]}` instead of {expected}; somebody wrote it by hand, so correct it there"
+    )
 
 
 _READ: Mapping[Codec, Callable[[Any], Any] | None] = {
@@ -178,6 +211,7 @@ _READ: Mapping[Codec, Callable[[Any], Any] | None] = {
     "labels": _labels,
     "links": None,
     "limits": _guards,
+    "delegations": _delegations,
     "policies": _labels,
 }
 """Converts what a column holds to a value; None: they are the same."""

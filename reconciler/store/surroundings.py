@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
+from reconciler.access.references import references
 from reconciler.access.resources import Kind, Settings
 from reconciler.store import tables
 from reconciler.store.chunks import in_chunks, select_rows
@@ -36,10 +37,18 @@ def all_names(connection: Connection, kind: Kind) -> list[str]:
 
 def teams_referring(connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Map each name to the teams (or `Settings`) that refer to it, without names that nobody refers to."""
+    found = _teams_linked(connection, kind, names) if kind != "Team" else _teams_named(connection, names)
+    for settings in settings_in_force(connection) if names else ():
+        for of, _, named in references(settings):
+            for name in set(named) & set(names) if of == kind else ():
+                found.setdefault(name, []).append("Settings")
+    return {name: tuple(teams) for name, teams in found.items()}
+
+
+def _teams_linked(connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, list[str]]:
+    """Map each user to the teams that have it as a member, or each issuer to those that may use it."""
     if not names or kind in ("EmailTemplate", "Settings"):
         return {}
-    if kind == "Team":
-        return _teams_named(connection, names)
     link, column, table = (
         (tables.memberships, tables.memberships.c.user_id, tables.users)
         if kind == "User"
@@ -51,10 +60,10 @@ def teams_referring(connection: Connection, kind: Kind, names: Collection[str]) 
         query = select(table.c.name, tables.teams.c.name).select_from(joined).where(table.c.name.in_(chunk))
         for name, team in connection.execute(query.order_by(tables.teams.c.name)):
             found.setdefault(name, []).append(team)
-    return {name: tuple(teams) for name, teams in found.items()}
+    return found
 
 
-def _teams_named(connection: Connection, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _teams_named(connection: Connection, names: Collection[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     query = select(tables.teams.c.name, tables.teams.c.may_decide_for).where(
         tables.teams.c.may_decide_for.not_in(["[]", '"everyone"'])
@@ -62,10 +71,7 @@ def _teams_named(connection: Connection, names: Collection[str]) -> dict[str, tu
     for team, decide_for in connection.execute(query.order_by(tables.teams.c.name)):
         for name in set(read_texts(decide_for)) & set(names):
             found.setdefault(name, []).append(team)
-    for settings in settings_in_force(connection):
-        for name in {team for teams in settings.guards.separation_of_duties for team in teams} & set(names):
-            found.setdefault(name, []).append("Settings")
-    return {name: tuple(teams) for name, teams in found.items()}
+    return found
 
 
 def display_names(connection: Connection) -> dict[str, str]:
@@ -95,5 +101,5 @@ def identities(connection: Connection, wanted: Collection[str]) -> dict[str, str
 
 def granted_issuers(connection: Connection, names: Collection[str], excluding_teams: Collection[str]) -> frozenset[str]:
     """Return those of the issuers that teams other than the excluded ones may use."""
-    granted = teams_referring(connection, "Issuer", names)
+    granted = _teams_linked(connection, "Issuer", names)
     return frozenset(name for name, teams in granted.items() if not set(teams) <= set(excluding_teams))

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -151,7 +152,12 @@ email_templates = _declared(
     Column("text", Text, nullable=False),
     Column("html", Text),
 )
-settings = _declared("settings", Column("guards", Text, nullable=False), Column("policies", Text, nullable=False))
+settings = _declared(
+    "settings",
+    Column("guards", Text, nullable=False),
+    Column("policies", Text, nullable=False),
+    Column("delegation", Text, nullable=False, server_default="[]"),
+)
 # links have no id: SQLite stores them only once, in key order
 memberships = Table(
     "memberships",
@@ -383,6 +389,18 @@ generations = Table(
     Column("mark", String(16), nullable=False),  # random, and so different for the same number in another history
     Column("names", Integer, nullable=False),  # the number of names that it touched
     Column("touched", Text),  # accounts, teams and issuers; NULL: everything
+)
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("guard", String(64), nullable=False),
+    Column("subjects", Text, nullable=False),  # pairs of a kind and a name, as JSON
+    Column("weight", BigInteger, nullable=False),  # how far the objection went that was overridden
+    Column("until", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("overridden_by", Text, nullable=False),
+    UniqueConstraint("guard", "subjects"),
 )
 digests = Table(
     "digests",

@@ -11,7 +11,8 @@ from reconciler.access.instants import format_instant
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.access.state import Access
-from reconciler.plan.plan import AccessChange, AccessDiff, Change, GroupChange, Plan
+from reconciler.plan.objections import Remembered
+from reconciler.plan.plan import AccessChange, AccessDiff, Change, GroupChange, GuardResult, Plan
 
 Document = dict[str, Any]
 _PIECE = 1_000
@@ -68,7 +69,7 @@ def plan_document(plan: Plan) -> Document:
             "lost": list(plan.administrators.lost),
             "access": _difference(plan.rights),
         },
-        "guards": [guard._asdict() for guard in plan.guards],
+        "guards": [guard_document(guard) for guard in plan.guards],
         "warnings": [problem_document(warning) for warning in plan.warnings],
         "effects": {
             "mails": plan.effects.mails,
@@ -102,6 +103,25 @@ def change_document(change: Change) -> Document:
     if change.previous_name is not None:
         document["previousName"] = change.previous_name
     return document
+
+
+def guard_document(guard: GuardResult) -> Document:
+    """Return a guard's verdict."""
+    return {
+        "id": guard.id,
+        "verdict": guard.verdict,
+        "message": guard.message,
+        "standing": [
+            {"message": each.objection.fact, "override": override_document(each.override, each.holds)} for each in guard.standing
+        ],
+    }
+
+
+def override_document(override: Remembered | None, holds: bool) -> Document | None:
+    """Return a remembered override, and whether it covers what it is shown with."""
+    if override is None:
+        return None
+    return {"until": format_instant(override.until), "by": override.by, "reason": override.reason, "holds": holds}
 
 
 def access_document(access: Access) -> Document:

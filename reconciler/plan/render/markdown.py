@@ -24,7 +24,7 @@ from reconciler.plan.render.text import (
     override_command,
     summary,
 )
-from reconciler.plan.render.words import effects_words, show_item, show_value
+from reconciler.plan.render.words import effects_words, show_item, show_value, standing_sentences
 from reconciler.wording.text import count
 
 LIMITS: Mapping[str, int] = {"github": 65_000, "gitlab": 990_000}
@@ -177,7 +177,8 @@ def _difference(change: Change, difference: Mapping[str, object]) -> str:
 
 
 def _warnings(plan: Plan) -> _Part:
-    lines = [f"- ⚠️ {code(f'{warning.file}:{warning.line}')} {code(warning.message)}" for warning in plan.warnings]
+    lines = [f"- ⚠️ **{guard.id}**: {code(sentence)}" for guard in plan.guards for sentence in standing_sentences(guard)]
+    lines += [f"- ⚠️ {code(f'{warning.file}:{warning.line}')} {code(warning.message)}" for warning in plan.warnings]
     return _Part("", lines, "\n\n", ("more warning", "more warnings"))
 
 

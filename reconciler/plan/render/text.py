@@ -9,7 +9,7 @@ from typing import Any, Literal
 from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.render.sentences import group_sentences, signed_sentences
-from reconciler.plan.render.words import effects_words, show_both, show_item, show_revision, show_value
+from reconciler.plan.render.words import effects_words, show_both, show_item, show_revision, show_value, standing_sentences
 from reconciler.wording.text import count, printable
 
 Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
@@ -237,6 +237,8 @@ def _guards(plan: Plan, command: str) -> Iterator[Line]:
             yield "changed", f"  ! {guard.id}: overridden: {guard.message}"
         else:
             yield "refused", f"  ✗ {guard.id}: {guard.message}"
+        for sentence in standing_sentences(guard):
+            yield "changed", f"      warning: {printable(sentence)}"
     if plan.refusals:
         yield "plain", f"      if this is intended: {override_command(plan, command)}"
     yield "plain", ""

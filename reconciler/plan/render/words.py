@@ -9,7 +9,8 @@ from typing import Any
 
 from reconciler.access.instants import parse_instant, show_instant
 from reconciler.access.resources import Revision
-from reconciler.plan.plan import Effects
+from reconciler.plan.objections import Remembered
+from reconciler.plan.plan import Effects, GuardResult
 from reconciler.wording.text import count, printable
 
 _LONGEST = 200
@@ -64,12 +65,24 @@ def _same(one: str, other: str) -> int:
 
 def show_item(item: Any) -> str:
     """Show an item of a list: its name, end and reason."""
-    if isinstance(item, Mapping):
+    if isinstance(item, Mapping) and "path" not in item:
         name = item.get("user", item.get("issuer"))
         until = f" until {show_instant(parse_instant(item['until']))}" if "until" in item else ""
         reason = f" ({printable(item['reason'])})" if "reason" in item else ""
         return f"{printable(str(name))}{until}{reason}"
     return printable(item) if isinstance(item, str) else show_value(item)
+
+
+def standing_sentences(guard: GuardResult) -> list[str]:
+    """Say what a guard lets pass because it stood before, or because somebody overrode it."""
+    return [f"{objection.fact} ({_how(override, holds)})" for objection, override, holds in guard.standing]
+
+
+def _how(override: Remembered | None, holds: bool) -> str:
+    if override is None:
+        return "stands already"
+    given = f"until {show_instant(override.until)} by {override.by}: {override.reason}"
+    return f"overridden {given}" if holds else f"stands already; no longer covered by the override {given}"
 
 
 def show_revision(revision: Revision) -> str:

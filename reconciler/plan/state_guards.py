@@ -1,0 +1,150 @@
+"""Guards over a state: what is wrong with it, whichever plan led there. Judged before and after a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import combinations
+from typing import NamedTuple
+
+from reconciler.access.duties import ADMINISTRATOR, issuer_of, show_duty, team_of
+from reconciler.access.resources import Guards, User
+from reconciler.access.state import AccessState, earlier, ended, teams_of
+from reconciler.plan.objections import Objection, weight_of
+
+
+class State(NamedTuple):
+    """One side of a plan: what accounts may do, who they are, and who can log in."""
+
+    access: AccessState
+    users: Mapping[str, User]
+    can_log_in: frozenset[str]
+    """Declared users who have a password, or are sent one."""
+    now: datetime
+
+
+def administrators(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
+    """Return the enabled accounts in administrator teams; with `for_good`, only those whose membership never ends."""
+    return {user for user in in_administrator_teams(state, now, for_good=for_good) if state.accounts.get(user, False)}
+
+
+def in_administrator_teams(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
+    """Return everyone in administrator teams, even if the account is disabled."""
+    teams = {name for name, team in state.teams.items() if team.administrator}
+    return {
+        user
+        for user, memberships in state.memberships.items()
+        if not teams.isdisjoint(memberships)
+        and any(
+            membership.until is None or (not for_good and not ended(membership.until, now))
+            for team, membership in memberships.items()
+            if team in teams
+        )
+    }
+
+
+def too_many_administrators(state: State, guards: Guards) -> list[Objection]:
+    """Object to more administrators than the limit."""
+    count = len(administrators(state.access, state.now))
+    if guards.max_administrators is None or count <= guards.max_administrators:
+        return []
+    said = f"{count} administrators; the limit is {guards.max_administrators}"
+    return [Objection((), f"there would be {said}", f"there are {said}", weight=count)]
+
+
+def unrestricted_administrators(state: State, guards: Guards) -> list[Objection]:
+    """Object to each administrator without permitted IPs, if they are required."""
+    if not guards.administrators_need_permitted_ips:
+        return []
+    return [
+        Objection((("User", user),), *(f"administrator without permitted IPs: {user}",) * 2)
+        for user in sorted(administrators(state.access, state.now))
+        if not any(team.permitted_ips for team in teams_of(state.access, user, state.now))
+    ]
+
+
+def shared_duties(state: State, guards: Guards) -> list[Objection]:
+    """Object to each two duties that are kept apart and that one account has. It weighs as long as both last."""
+    found: dict[tuple[tuple[str, str], ...], Objection] = {}
+    for duties in guards.separation_of_duties:
+        given = _given_by_teams(state, duties)
+        for user, memberships in state.access.memberships.items():
+            if given.keys().isdisjoint(memberships) or user not in state.access.accounts:
+                continue
+            ends: dict[str, int] = {}
+            for team, membership in memberships.items():
+                for duty, until in given.get(team, ()) if not ended(membership.until, state.now) else ():
+                    ends[duty] = max(ends.get(duty, 0), weight_of(earlier(membership.until, until)))
+            for pair in combinations([duty for duty in duties if duty in ends], 2):
+                objection = _shared(user, pair, min(ends[duty] for duty in pair))
+                found[objection.subjects] = objection
+    return [found[subjects] for subjects in sorted(found)]
+
+
+def _given_by_teams(state: State, duties: tuple[str, ...]) -> dict[str, list[tuple[str, datetime | None]]]:
+    """Return which of the duties each team gives its members, and until when."""
+    given: dict[str, list[tuple[str, datetime | None]]] = {}
+    for name, team in state.access.teams.items():
+        for duty in duties:
+            if duty == name or (duty == ADMINISTRATOR and team.administrator):
+                given.setdefault(name, []).append((duty, None))
+        for issuer, until in team.permissions:
+            for duty in duties if not ended(until, state.now) else ():
+                if issuer_of(duty) == issuer:
+                    given.setdefault(name, []).append((duty, until))
+    return given
+
+
+def _shared(user: str, duties: tuple[str, str], weight: int) -> Objection:
+    both = " and ".join(map(show_duty, duties))
+    why = "which may not share members" if all(map(team_of, duties)) else "which are kept apart"
+    subjects = [("User", user), *(_subject(duty) for duty in duties)]
+    return Objection(tuple(sorted(subjects)), f"{user} would be {both}, {why}", f"{user} is {both}, {why}", weight)
+
+
+def _subject(duty: str) -> tuple[str, str]:
+    issuer = issuer_of(duty)
+    return ("Issuer", issuer) if issuer is not None else ("Team" if team_of(duty) else "", duty)
+
+
+def no_administrator(state: State, _guards: Guards) -> list[Objection]:
+    """Require an administrator outside any directory: a directory that is down must not lock everyone out.
+
+    If nobody can log in already, it is worse to lose somebody who could again, after an operator's help.
+    """
+    persons = {user for user in in_administrator_teams(state.access, state.now, for_good=True) if _is_person(state, user)}
+    if any(state.access.accounts.get(user, False) and user in state.can_log_in for user in persons):
+        return []
+    rest = (
+        "keep an enabled person, declared in Git, in a team with `administrator: true`, without an end, who has a password or is "
+        "sent a welcome mail"
+    )
+    said = "no administrator who can log in"
+    return [Objection((), f"{said} would be left; {rest}", f"there is {said}; {rest}", weight=-len(persons))]
+
+
+def _is_person(state: State, user: str) -> bool:
+    declared = state.users.get(user)
+    return declared is not None and declared.type == "person"
+
+
+def new_administrators(before: State, after: State) -> Iterator[Objection]:
+    """Object to each account that becomes an administrator, and to each AD group whose members do.
+
+    An account that its administrator or directory has disabled counts: they enable it again without a plan.
+    """
+    for user in sorted(_could_administer(after) - _could_administer(before)):
+        yield Objection((("User", user),), f"{user} would become an administrator", f"{user} is an administrator")
+    for team, group in sorted(_administrator_groups(after) - _administrator_groups(before)):
+        message = f"whoever is in the AD group {group} would become an administrator, through {team}"
+        yield Objection((("AD group", group), ("Team", team)), message, message)
+
+
+def _could_administer(state: State) -> set[str]:
+    everyone = in_administrator_teams(state.access, state.now)
+    return {user for user in everyone if user not in state.users or state.users[user].enabled}
+
+
+def _administrator_groups(state: State) -> set[tuple[str, str]]:
+    teams = state.access.teams.values()
+    return {(team.name, group.casefold()) for team in teams if team.administrator for group in team.ad_groups}

@@ -1,0 +1,93 @@
+"""Overrides of guards that hold until an instant: read, remembered with a plan, and forgotten with what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from reconciler.access.instants import format_instant
+from reconciler.access.resources import Kind
+from reconciler.plan.effects import ends_account
+from reconciler.plan.objections import Override, Remembered, override_renamed
+from reconciler.plan.plan import Plan
+from reconciler.store import tables
+from reconciler.store.audit import Event
+from reconciler.store.engine import Connection
+from reconciler.store.errors import DatabaseCorrupt
+from reconciler.store.revisions import AppliedRevision
+from reconciler.store.rows import read_json
+
+
+def read_overrides(connection: Connection) -> tuple[Remembered, ...]:
+    """Read the overrides that are remembered, including those that have ended while what they are about still stands."""
+    rows = connection.execute(select(tables.overrides).order_by(tables.overrides.c.id))
+    return tuple(
+        Remembered(row.guard, _subjects(row.subjects), row.weight, row.until, row.overridden_by, row.reason) for row in rows
+    )
+
+
+def _subjects(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple((str(kind), str(name)) for kind, name in read_json(text))
+    except (TypeError, ValueError):
+        raise DatabaseCorrupt(
+            f"the database has `{text[:80]}` instead of what an override is about; somebody wrote it by hand, so correct it there"
+        ) from None
+
+
+def write_overrides(connection: Connection, plan: Plan, given: Iterable[Override], applied: AppliedRevision) -> list[Event]:
+    """Bring the remembered overrides up to date with a plan that is being applied, and return the audit entries of new ones.
+
+    They follow renames, end with an account, team or issuer that they are about, and are forgotten once they have ended and
+    nothing of theirs stands any more.
+    """
+    known = read_overrides(connection)
+    new = [
+        Remembered(guard, objection.subjects, objection.weight, until, applied.applied_by, reason)
+        for guard, reason, until in given
+        if until is not None
+        for result in plan.guards
+        if result.id == guard
+        for objection in result.refused
+    ]
+    kept = {(each.guard, each.subjects): each for each in _kept(plan, known, applied)}
+    kept.update({(each.guard, each.subjects): each for each in new})
+    if list(kept.values()) != list(known):
+        connection.execute(tables.overrides.delete())
+        if kept:
+            connection.execute(tables.overrides.insert(), list(map(_row, kept.values())))
+    return [_event(each) for each in new]
+
+
+def _kept(plan: Plan, known: Sequence[Remembered], applied: AppliedRevision) -> Iterator[Remembered]:
+    renames: dict[Kind, dict[str, str]] = {}
+    gone: set[tuple[str, str]] = set()
+    for change in plan.changes:
+        if change.previous_name is not None:
+            renames.setdefault(change.kind, {})[change.previous_name] = change.name
+        if change.action == "delete" or ends_account(change):
+            gone.add((change.kind, change.name))
+    standing = {(result.id, each.objection.subjects) for result in plan.guards for each in result.standing}
+    for each in (override_renamed(remembered, renames) for remembered in known):
+        over = each.until <= applied.applied_at and not plan.is_empty and (each.guard, each.subjects) not in standing
+        if not over and gone.isdisjoint(each.subjects):
+            yield each
+
+
+def _row(each: Remembered) -> dict[str, Any]:
+    return {
+        "guard": each.guard,
+        "subjects": orjson.dumps(each.subjects).decode(),
+        "weight": each.weight,
+        "until": each.until,
+        "reason": each.reason,
+        "overridden_by": each.by,
+    }
+
+
+def _event(each: Remembered) -> Event:
+    about = [{"kind": kind, "name": name} for kind, name in each.subjects]
+    return Event("guard.override", "", each.guard, {"about": about, "until": format_instant(each.until), "reason": each.reason})

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reconciler.access.permitted_ips import covered, parse_rule
 from reconciler.access.resources import Delegation, Kind, Resource, Team
+from reconciler.wording.nearest import nearest
 
 Path = tuple[str, ...]
 
@@ -50,15 +51,21 @@ class Zones:
         prefixes = ("/".join(parts[:length]) for length in range(len(parts), -1, -1))
         return next((self._by_path[prefix] for prefix in prefixes if prefix in self._by_path), None)
 
-    def without_files(self, files: Iterable[str]) -> Iterator[str]:
-        """Yield the paths that lead to none of the files."""
+    def misspelt(self, files: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield the paths that lead to none of the files, and the nearest path that does and is not delegated itself."""
         reached = {""}
         for file in {_folded(file.removeprefix(self._root)) for file in files}:
             place = file
             while place not in reached:
                 reached.add(place)
                 place = place.rpartition("/")[0]
-        return (each.path for key, each in self._by_path.items() if key not in reached)
+        folders = reached - self._by_path.keys()
+        for key, each in self._by_path.items():
+            meant = (
+                None if key in reached else nearest(key, {folder for folder in folders if folder.count("/") == key.count("/")})
+            )
+            if meant is not None:
+                yield each.path, meant
 
 
 def folder_path(text: str) -> str:

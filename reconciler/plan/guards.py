@@ -96,7 +96,7 @@ def _verdict(guard: str, judged: Judged, guards: Guards, remembered: Sequence[Re
     refused = [one.objection for one in known[: len(new)] if not one.holds]
     standing = tuple(one for one in known if one.objection not in refused)
     if not new:
-        return GuardResult(guard, "pass", description, standing=standing)
+        return GuardResult(guard, "pass", "nothing gets worse" if standing else description, standing=standing)
     messages = dict.fromkeys(each.message for each in refused or new)
     return GuardResult(guard, "refuse" if refused else "overridden", "; ".join(messages), tuple(refused), standing)
 

@@ -291,7 +291,7 @@ def _passwords(users: Sequence[Declaration]) -> Iterator[_Found]:
 def _delegated(
     declarations: Sequence[Declaration], settings: Sequence[Declaration], surroundings: Surroundings
 ) -> Iterator[_Found]:
-    """Find what files declare beyond what the settings delegate to their folders, and delegations that no file is in."""
+    """Find what files declare beyond what the settings delegate to their folders, and delegated folders that look misspelt."""
     own = [each for found in settings[:1] if isinstance(found.resource, Settings) for each in found.resource.delegation]
     zones = Zones(own or surroundings.delegation, surroundings.root)
     if not zones:
@@ -303,9 +303,9 @@ def _delegated(
                 yield _Found(declaration, path, "not-delegated", message)
     files = {declaration.origin.file for declaration in declarations}
     if own and len(files) > 1:
-        for folder in zones.without_files(files):
-            message = f"no file is in `{folder}`, so this delegates nothing; is the path right, from the repository's root?"
-            yield _Found(settings[0], ("spec", "delegation", folder), "nothing-delegated", message, severity="warning")
+        for folder, meant in zones.misspelt(files):
+            message = f"no file is in `{folder}`; did you mean `{meant}`? Until it is right, `{meant}` is not delegated"
+            yield _Found(settings[0], ("spec", "delegation", folder), "nothing-delegated", message, meant, "warning")
 
 
 def _within(declaration: Declaration, now: datetime, surroundings: Surroundings) -> Iterator[_Found]:

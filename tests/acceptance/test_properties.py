@@ -16,6 +16,7 @@ from scenario import ConfigRepository, issuer, resource, team, user
 
 from reconciler.access.resources import DeclaredState
 from reconciler.plan.guards import GUARDS
+from reconciler.plan.objections import Override
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.render.text import plan_lines
@@ -158,7 +159,7 @@ def declared(source_folder: Path, cache: Path) -> DeclaredState:
 def check_history(folder: Path, database_url: str, before: State, after: State, renames: dict[str, str]) -> None:
     repository = ConfigRepository(folder / "config.git")
     deployment = Deployment(str(repository.path), "main", "", database_url, folder / "cache")
-    order = Order(None, overrides=[(guard, "test") for guard in GUARDS])
+    order = Order(None, overrides=[Override(guard, "test") for guard in GUARDS])
 
     def planned() -> Plan:
         return plan_revision(deployment, None, now=NOW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, NOW, PUBLIC, actual, desired, plan, verdicts
@@ -10,6 +10,9 @@ from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, NOW, PUBLIC, act
 from reconciler.access.resources import Guards, Issuer, Membership, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
 from reconciler.plan.guards import GUARDS, overridden, stricter
+from reconciler.plan.objections import FOREVER, Remembered, weight_of
+from reconciler.plan.plan import Plan
+from reconciler.plan.render.text import plan_lines
 
 
 def users(count: int) -> list[User]:
@@ -51,12 +54,12 @@ def test_removing_ended_memberships_is_not_a_loss() -> None:
 
 
 def test_of_two_settings_each_limit_is_the_stricter_one() -> None:
-    unusual = Guards(50.0, 3, True, (("a", "b"),), 7)
+    unusual = Guards(50.0, 3, True, (("a", "b"),), 7, True)
     assert all(value != default for value, default in zip(unusual, Guards(), strict=True)), "say here what a new limit means"
     assert stricter(unusual, unusual) == unusual
     assert stricter(unusual, Guards()) == stricter(Guards(), unusual) == unusual._replace(max_deletions_percent=10.0)
     many = Guards(max_administrators=None, separation_of_duties=(("b", "c"),), max_people_gaining=9)
-    assert stricter(unusual, many) == Guards(10.0, 3, True, (("a", "b"), ("b", "c")), 7)
+    assert stricter(unusual, many) == Guards(10.0, 3, True, (("a", "b"), ("b", "c")), 7, True)
 
 
 def test_a_plan_cannot_weaken_a_guard_and_use_it_at_once() -> None:
@@ -108,9 +111,9 @@ def test_people_who_gain_access_in_one_plan_can_be_limited(limit: int | None, ve
 
 def test_administrators_can_be_bound_to_permitted_ips() -> None:
     settings = Settings(guards=Guards(administrators_need_permitted_ips=True))
-    made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS, settings))
-    assert [(guard.id, "alice" in guard.message) for guard in made.refusals] == [("administrators-permitted-ips", True)]
     bound = ADMINS._replace(permitted_ips=("10.0.0.0/8",))
+    made = plan(actual(ALICE, bound, settings), desired(ALICE, ADMINS, settings))
+    assert [(guard.id, "alice" in guard.message) for guard in made.refusals] == [("administrators-permitted-ips", True)]
     assert plan(actual(ALICE, ADMINS), desired(ALICE, bound, settings)).refusals == ()
 
 
@@ -128,30 +131,41 @@ def test_nobody_may_be_in_two_teams_whose_duties_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("admin", "membership", "runtime"),
+    ("admin", "membership"),
     [
-        (ALICE._replace(enabled=False), Membership("alice"), Runtime(can_set_password=frozenset({"alice"}))),
-        (ALICE, Membership("alice", LATER), Runtime(can_set_password=frozenset({"alice"}))),
-        (ALICE._replace(type="application"), Membership("alice"), Runtime(can_set_password=frozenset({"alice"}))),
-        (ALICE, Membership("alice"), Runtime()),
-        (ALICE, Membership("alice"), Runtime(disabled=frozenset({"alice"}), can_set_password=frozenset({"alice"}))),
-        (
-            ALICE,
-            Membership("bob"),
-            Runtime(
-                can_set_password=frozenset({"alice"}),
-                directory_accounts=frozenset({"ada"}),
-                directory_members={"admins": ("ada",)},
-            ),
-        ),
+        (ALICE._replace(enabled=False), Membership("alice")),
+        (ALICE, Membership("alice", LATER)),
+        (ALICE._replace(type="application"), Membership("alice")),
+        (ALICE, Membership("bob")),
     ],
-    ids=["disabled", "expiring", "application", "no password", "disabled by an administrator", "only a directory account"],
+    ids=["disabled", "expiring", "application", "only a directory account"],
 )
-def test_an_administrator_who_can_log_in_must_be_left(admin: User, membership: Membership, runtime: Runtime) -> None:
+def test_an_administrator_who_can_log_in_must_be_left(admin: User, membership: Membership) -> None:
+    runtime = Runtime(
+        can_set_password=frozenset({"alice"}),
+        directory_accounts=frozenset({"ada"}),
+        directory_members={"admins": ("ada",)},
+    )
     before = actual(ALICE, BOB._replace(enabled=False), ADMINS, runtime=runtime)
     admins = ADMINS._replace(members=(membership,))
     made = plan(before, desired(admin, BOB._replace(enabled=False), admins, PUBLIC))
     assert [guard.id for guard in made.refusals] == ["last-administrator"]
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [Runtime(), Runtime(disabled=frozenset({"alice"}), can_set_password=frozenset({"alice"}))],
+    ids=["no password", "disabled by an administrator"],
+)
+def test_if_nobody_can_log_in_already_it_is_worse_only_to_lose_somebody_who_could_again(runtime: Runtime) -> None:
+    before = actual(ALICE, BOB, ADMINS, runtime=runtime)
+    made = plan(before, desired(ALICE, BOB, ADMINS, PUBLIC))
+    assert made.refusals == ()
+    assert [fact for fact in facts(made) if "there is no administrator who can log in" in fact]
+    gone = plan(before, desired(ALICE, BOB, ADMINS._replace(members=()), PUBLIC))
+    assert [guard.id for guard in gone.refusals] == ["last-administrator"]
+    first = plan(before._replace(applied=None), desired(ALICE, BOB, ADMINS, PUBLIC))
+    assert [guard.id for guard in first.refusals] == ["last-administrator"]
 
 
 def test_an_administrator_may_come_by_the_welcome_mail_of_this_very_plan() -> None:
@@ -180,3 +194,190 @@ def test_overriding_a_guard_by_name_overrides_no_other() -> None:
     assert results["last-administrator"] == "refuse"
     assert results["deletions"] == "pass"
     assert list(results) == list(GUARDS)
+
+
+def facts(made: Plan) -> list[str]:
+    return [each.objection.fact for guard in made.guards for each in guard.standing]
+
+
+APART = Settings(guards=Guards(separation_of_duties=(("admins", "auditors"),)))
+BOTH = Team("auditors", members=(Membership("alice"),))
+
+
+def test_what_stands_is_listed_and_refuses_nothing() -> None:
+    made = plan(actual(ALICE, BOB, ADMINS, BOTH, APART), desired(ALICE, BOB, ADMINS, BOTH, APART, PUBLIC))
+    assert made.refusals == ()
+    assert facts(made) == ["alice is in admins and in auditors, which may not share members"]
+    joined = BOTH._replace(members=(Membership("alice"), Membership("bob")))
+    more = ADMINS._replace(members=(Membership("alice"), Membership("bob")))
+    (refusal,) = plan(actual(ALICE, BOB, ADMINS, BOTH, APART), desired(ALICE, BOB, more, joined, APART)).refusals
+    assert refusal.message == "bob would be in admins and in auditors, which may not share members"
+
+
+def test_what_stands_until_an_instant_may_not_stand_for_longer() -> None:
+    ending = BOTH._replace(members=(Membership("alice", LATER),))
+    before = actual(ALICE, ADMINS, ending, APART)
+    longer = BOTH._replace(members=(Membership("alice", LATER + timedelta(days=1)),))
+    assert verdicts(plan(before, desired(ALICE, ADMINS, longer, APART)))["separation-of-duties"] == "refuse"
+    shorter = BOTH._replace(members=(Membership("alice", LATER - timedelta(days=1)),))
+    assert verdicts(plan(before, desired(ALICE, ADMINS, shorter, APART)))["separation-of-duties"] == "pass"
+
+
+def test_a_rename_does_not_make_new_what_stands() -> None:
+    alicia = User("alicia", "alice@example.org", previously=("alice",))
+    both = Team("audit", members=(Membership("alicia"),), previously=("auditors",))
+    admins, apart = (
+        ADMINS._replace(members=(Membership("alicia"),)),
+        Settings(guards=Guards(separation_of_duties=(("admins", "audit"),), refuse_new_administrators=True)),
+    )
+    made = plan(actual(ALICE, ADMINS, BOTH, APART), desired(alicia, admins, both, apart))
+    assert made.refusals == ()
+    assert facts(made) == ["alicia is in admins and in audit, which may not share members"]
+
+
+def test_administrators_beyond_a_limit_may_stay_but_not_become_more() -> None:
+    limit = Settings(guards=Guards(max_administrators=1))
+    two = ADMINS._replace(members=(Membership("alice"), Membership("bob")))
+    eve = User("eve", "eve@example.org")
+    before = actual(ALICE, BOB, eve, two, limit)
+    assert verdicts(plan(before, desired(ALICE, BOB, eve, two, limit, PUBLIC)))["administrators"] == "pass"
+    three = two._replace(members=(*two.members, Membership("eve")))
+    assert verdicts(plan(before, desired(ALICE, BOB, eve, three, limit)))["administrators"] == "refuse"
+
+
+def test_an_administrator_without_permitted_ips_who_stands_blocks_nothing_but_another_one() -> None:
+    needed = Settings(guards=Guards(administrators_need_permitted_ips=True))
+    before = actual(ALICE, BOB, ADMINS, needed)
+    assert plan(before, desired(ALICE, BOB, ADMINS, needed, PUBLIC)).refusals == ()
+    two = ADMINS._replace(members=(Membership("alice"), Membership("bob")))
+    (refusal,) = plan(before, desired(ALICE, BOB, two, needed)).refusals
+    assert refusal.message == "administrator without permitted IPs: bob"
+
+
+@pytest.mark.parametrize("capability", ["administrator: true", "issuer: public"])
+def test_a_power_is_kept_apart_through_whichever_team_somebody_has_it(capability: str) -> None:
+    apart = Settings(guards=Guards(separation_of_duties=((capability, "auditors"),)))
+    auditors = Team("auditors", members=(Membership("bob"),))
+    other = Team("other", administrator=True, members=(Membership("bob"),), permissions=(Permission("public"),))
+    (refusal,) = plan(
+        actual(ALICE, BOB, ADMINS, PUBLIC, auditors, apart), desired(ALICE, BOB, ADMINS, PUBLIC, auditors, other, apart)
+    ).refusals
+    assert refusal.id == "separation-of-duties"
+    assert "bob would be " in refusal.message
+    assert "which are kept apart" in refusal.message
+
+
+def test_one_team_can_give_two_duties_that_are_kept_apart() -> None:
+    apart = Settings(guards=Guards(separation_of_duties=(("administrator: true", "issuer: public"),)))
+    signing = ADMINS._replace(permissions=(Permission("public"),))
+    made = plan(actual(ALICE, ADMINS, PUBLIC, apart), desired(ALICE, signing, PUBLIC, apart))
+    assert [guard.message for guard in made.refusals] == [
+        "alice would be an administrator and able to use public, which are kept apart"
+    ]
+    ended = ADMINS._replace(permissions=(Permission("public", NOW),))
+    assert plan(actual(ALICE, ADMINS, PUBLIC, apart), desired(ALICE, ended, PUBLIC, apart)).refusals == ()
+
+
+def test_an_issuer_under_a_new_name_is_still_kept_apart() -> None:
+    apart = Settings(guards=Guards(separation_of_duties=(("administrator: true", "issuer: public"),)))
+    renamed = Issuer("signing", previously=("public",))
+    signing = ADMINS._replace(permissions=(Permission("signing"),))
+    (refusal,) = plan(actual(ALICE, ADMINS, PUBLIC, apart), desired(ALICE, signing, renamed, Settings())).refusals
+    assert refusal.message == "alice would be an administrator and able to use signing, which are kept apart"
+
+
+NO_NEW = Settings(guards=Guards(refuse_new_administrators=True))
+
+
+@pytest.mark.parametrize(
+    ("people", "team"),
+    [
+        ([ALICE, BOB], ADMINS._replace(members=(Membership("alice"), Membership("bob")))),
+        ([ALICE, BOB], Team("web", administrator=True, members=(Membership("bob"),))),
+    ],
+    ids=["joins", "the team becomes an administrator team"],
+)
+def test_whoever_becomes_an_administrator_is_refused_if_settings_say_so(people: list[User], team: Team) -> None:
+    web = Team("web", members=(Membership("bob"),))
+    teams = {each.name: each for each in (ADMINS, web, team)}
+    before = actual(ALICE, BOB, ADMINS, web, NO_NEW)
+    made = plan(before, desired(*people, *teams.values(), NO_NEW))
+    assert [(guard.id, guard.message) for guard in made.refusals] == [("new-administrator", "bob would become an administrator")]
+    unasked = plan(actual(ALICE, BOB, ADMINS, web), desired(*people, *teams.values()))
+    assert unasked.refusals == ()
+
+
+def test_an_administrator_who_is_switched_on_again_is_new_and_so_is_one_who_is_only_switched_off_at_runtime() -> None:
+    off = BOB._replace(enabled=False)
+    two = ADMINS._replace(members=(Membership("alice"), Membership("bob")))
+    assert verdicts(plan(actual(ALICE, off, two, NO_NEW), desired(ALICE, BOB, two, NO_NEW)))["new-administrator"] == "refuse"
+    runtime = Runtime(disabled=frozenset({"bob"}), can_set_password=frozenset({"alice"}))
+    made = plan(actual(ALICE, BOB, ADMINS, NO_NEW, runtime=runtime), desired(ALICE, BOB, two, NO_NEW))
+    assert verdicts(made)["new-administrator"] == "refuse"
+    longer = ADMINS._replace(members=(Membership("alice"), Membership("bob", LATER)))
+    assert plan(actual(ALICE, BOB, longer, NO_NEW), desired(ALICE, BOB, two, NO_NEW)).refusals == ()
+
+
+def test_an_ad_group_that_makes_administrators_is_refused_like_an_account() -> None:
+    grouped = ADMINS._replace(ad_groups=("PKI-Admins",))
+    (refusal,) = plan(actual(ALICE, ADMINS, NO_NEW), desired(ALICE, grouped, NO_NEW)).refusals
+    assert "whoever is in the AD group pki-admins would become an administrator" in refusal.message
+    assert plan(actual(ALICE, grouped, NO_NEW), desired(ALICE, ADMINS, NO_NEW)).refusals == ()
+
+
+def test_the_first_apply_may_make_administrators() -> None:
+    assert plan(actual()._replace(applied=None), desired(ALICE, ADMINS, NO_NEW)).refusals == ()
+
+
+def test_a_repair_that_takes_away_is_never_refused() -> None:
+    many = users(60)
+    mallory = User("mallory", "mallory@example.org")
+    gang = Team("gang", administrator=True, members=tuple(Membership(user.name) for user in (mallory, *many)))
+    runtime = Runtime(can_set_password=frozenset({"mallory"}))
+    before = actual(ALICE, ADMINS, mallory, *many, gang, runtime=runtime)
+    made = plan(before, desired(ALICE, ADMINS), repair=True)
+    assert made.refusals == ()
+    assert any("would be removed" in fact for fact in facts(made))
+    assert {guard.id for guard in plan(before, desired(ALICE, ADMINS)).refusals} == {"deletions", "last-administrator"}
+
+
+def test_a_repair_that_makes_an_administrator_is_judged() -> None:
+    made = plan(
+        actual(ALICE, BOB, ADMINS, NO_NEW),
+        desired(ALICE, BOB, ADMINS._replace(members=(Membership("alice"), Membership("bob"))), NO_NEW),
+        repair=True,
+    )
+    assert [guard.id for guard in made.refusals] == ["new-administrator"]
+
+
+def remembered(until: datetime, weight: int = FOREVER) -> Remembered:
+    about = (("Team", "admins"), ("Team", "auditors"), ("User", "alice"))
+    return Remembered("separation-of-duties", about, weight, until, "carol", "while Bob is away")
+
+
+@pytest.mark.parametrize(
+    ("override", "verdict"),
+    [
+        (remembered(LATER), "overridden"),
+        (remembered(NOW), "refuse"),
+        (remembered(LATER, weight_of(LATER)), "refuse"),
+        (remembered(LATER)._replace(guard="administrators"), "refuse"),
+        (remembered(LATER)._replace(subjects=(("Team", "admins"), ("Team", "auditors"), ("User", "bob"))), "refuse"),
+    ],
+    ids=["holds", "ended", "did not go as far", "another guard", "another person"],
+)
+def test_a_remembered_override_covers_just_what_was_overridden(override: Remembered, verdict: str) -> None:
+    before = actual(ALICE, BOB, ADMINS, BOTH._replace(members=()), APART)._replace(overrides=(override,))
+    made = plan(before, desired(ALICE, BOB, ADMINS, BOTH, APART))
+    assert verdicts(made)["separation-of-duties"] == verdict
+    shown = "\n".join(line for _, line in plan_lines(made))
+    assert ("overridden until 2026-06-30 by carol: while Bob is away" in shown) == (verdict == "overridden")
+
+
+def test_a_remembered_override_follows_renames() -> None:
+    alicia = User("alicia", "alice@example.org", previously=("alice",))
+    before = actual(ALICE, ADMINS, BOTH._replace(members=()), APART)._replace(overrides=(remembered(LATER),))
+    after = desired(
+        alicia, ADMINS._replace(members=(Membership("alicia"),)), BOTH._replace(members=(Membership("alicia"),)), APART
+    )
+    assert verdicts(plan(before, after))["separation-of-duties"] == "overridden"

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exits import ERROR, OK
-from reconciler.cli.options import database_option, override_options, read_overrides, repository_options, utc_now
+from reconciler.cli.options import (
+    database_option,
+    override_options,
+    read_overrides,
+    repository_options,
+    utc_now,
+    welcome_option,
+)
 
 if TYPE_CHECKING:
     from reconciler.run.applying import Order
@@ -24,6 +31,7 @@ Examples:
   accord apply                                      # show the plan and ask
   accord apply --yes                                # in CI, on merge
   accord apply plan.json --yes                      # apply exactly the saved plan
+  accord apply --yes --no-welcome                   # a lost database is built again: mail nobody
   accord apply --yes --override deletions --reason "team was dissolved, CHG-1234"
   accord apply --yes --override separation-of-duties --override-until 2027-01-31 \\
       --reason "while Grace is away"              # remembered, for the same people
@@ -45,6 +53,7 @@ code is 0, nothing was changed.
     "--adopt", is_flag=True, help="Take over rows that Git never declared, and delete those this revision does not declare."
 )
 @click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
+@welcome_option
 def command(
     planfile: Path | None,
     repository: str | None,
@@ -59,6 +68,7 @@ def command(
     digest: str | None,
     adopt: bool,
     allow_rewind: bool,
+    no_welcome: bool,
 ) -> int:
     """Bring the database into accord with a revision, in one transaction: all of it or nothing.
 
@@ -72,7 +82,7 @@ def command(
     given = read_overrides(overrides, reason, override_until)
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
     saved = None if planfile is None else load_plan(planfile)
-    order = Order(rev, adopt, allow_rewind, given, digest, saved)
+    order = Order(rev, adopt, allow_rewind, given, digest, saved, not no_welcome)
     with reporting_problems():
         agreed = order if yes else _asked(deployment, order)
         if agreed is None:
@@ -96,7 +106,9 @@ def _asked(deployment: Deployment, order: Order) -> Order | None:
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; use --yes to apply without asking")
     rev = order.rev if order.saved is None else order.saved["revision"]["commit"]
-    plan = plan_revision(deployment, rev, now=utc_now(), adopt=order.adopt, allow_rewind=order.allow_rewind)
+    plan = plan_revision(
+        deployment, rev, now=utc_now(), adopt=order.adopt, allow_rewind=order.allow_rewind, welcome=order.welcome
+    )
     write_plan(plan, "text")
     if not plan.is_empty and not click.confirm("Apply this?"):
         return None

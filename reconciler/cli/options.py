@@ -48,6 +48,16 @@ def format_option(*formats: str) -> Callable[[F], F]:
     )
 
 
+def welcome_option(function: F) -> F:
+    """Add the option that withholds welcome mails."""
+    return click.option(
+        "--no-welcome",
+        is_flag=True,
+        help="Mail no password to people who are created, as when a lost database is built again. Give it to both the plan and "
+        "its apply.",
+    )(function)
+
+
 class Instant(click.ParamType[datetime]):
     """An RFC 3339 instant, or a date, which means the end of that day in UTC."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.exits import CHANGES, OK, UNSAFE
-from reconciler.cli.options import database_option, format_option, repository_options, utc_now
+from reconciler.cli.options import database_option, format_option, repository_options, utc_now, welcome_option
 
 
 @click.command(
@@ -37,6 +37,7 @@ Exit codes: 0 planned; 1 error; 2 changes, with --detailed-exitcode; 3 invalid c
     "--adopt", is_flag=True, help="Take over rows that Git never declared, and delete those this revision does not declare."
 )
 @click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
+@welcome_option
 @format_option("text", "markdown", "json")
 @click.option(
     "--max-length",
@@ -56,6 +57,7 @@ def command(
     detailed_exitcode: bool,
     adopt: bool,
     allow_rewind: bool,
+    no_welcome: bool,
     format_: str,
     max_length: int | None,
 ) -> int:
@@ -68,15 +70,23 @@ def command(
     from reconciler.run.deployment import read_deployment
     from reconciler.run.planning import compare_revisions, plan_revision
 
-    if against is not None and (out is not None or adopt or allow_rewind):
-        raise click.UsageError("--out, --adopt and --allow-rewind need a database, but --against does not use one")
+    if against is not None and (out is not None or adopt or allow_rewind or no_welcome):
+        raise click.UsageError("--out, --adopt, --allow-rewind and --no-welcome need a database, but --against does not use one")
     where = {"repository": repository, "branch": branch, "path": path}
     deployment = read_deployment(where if against is not None else {**where, "database_url": database})
     with reporting_problems(format_, max_length), progress_bar("Reading") as progress:
         if against is not None:
             plan = compare_revisions(deployment, rev, against, now=utc_now(), progress=progress)
         else:
-            plan = plan_revision(deployment, rev, now=utc_now(), adopt=adopt, allow_rewind=allow_rewind, progress=progress)
+            plan = plan_revision(
+                deployment,
+                rev,
+                now=utc_now(),
+                adopt=adopt,
+                allow_rewind=allow_rewind,
+                welcome=not no_welcome,
+                progress=progress,
+            )
     if out is not None:
         save_plan(plan, out)
     write_plan(plan, format_, max_length)

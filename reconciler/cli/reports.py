@@ -16,6 +16,7 @@ from reconciler.plan.plan import Plan
 from reconciler.plan.render.document import plan_document
 from reconciler.plan.render.text import plan_lines, summary
 from reconciler.run.errors import InvalidConfiguration, Misconfigured, Rewind, Unsafe
+from reconciler.wording.text import count
 
 _LARGEST_PLAN = 1 << 30
 
@@ -75,6 +76,9 @@ def write_outcome(plan: Plan, done: str) -> None:
     for guard in plan.guards:
         if guard.verdict == "overridden":
             write_lines([("changed", f"guard {guard.id} overridden: {guard.message}")])
+    if plan.effects.mails_withheld:
+        people = count(plan.effects.mails_withheld, "person has", "people have")
+        write_lines([("changed", f"{people} no password: an administrator's reset mails one")])
     write_lines([("heading", f"{done} {plan.revision.commit[:12]}: {summary(plan)}")])
 
 

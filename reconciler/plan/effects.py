@@ -45,8 +45,8 @@ def concerns_every_member(before: Team, after: Team) -> bool:
     )
 
 
-def find_effects(changes: Iterable[Change], runtime: Runtime) -> Effects:
-    """Count the mails a plan sends, and the live sessions and tokens it ends."""
+def find_effects(changes: Iterable[Change], runtime: Runtime, *, welcome: bool = True) -> Effects:
+    """Count the mails a plan sends, or withholds without `welcome`, and the live sessions and tokens it ends."""
     mails = sessions = tokens = 0
     for change in changes:
         if change.action == "create" and isinstance(change.after, User):
@@ -54,4 +54,4 @@ def find_effects(changes: Iterable[Change], runtime: Runtime) -> Effects:
         elif change.before is not None and ends_account(change):
             sessions += runtime.sessions.get(change.before.name, 0)
             tokens += runtime.tokens.get(change.before.name, 0)
-    return Effects(mails, sessions, tokens)
+    return Effects(mails if welcome else 0, sessions, tokens, 0 if welcome else mails)

@@ -35,6 +35,7 @@ def make_plan(
     against: bool = False,
     clocks: Clocks | None = None,
     repair: bool = False,
+    welcome: bool = True,
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
@@ -52,12 +53,12 @@ def make_plan(
     access = find_differences(affected, access_at(before, now), access_at(after, now))
     groups = group_changes(before, after, changes, runtime.directory_groups, now)
     mailed = (change.name for change in changes if change.action == "create" and isinstance(change.after, User))
-    can_log_in = runtime.can_set_password | {name for name in mailed if gets_welcome_mail(leads_to.users[name])}
+    can_log_in = runtime.can_set_password | {name for name in mailed if welcome and gets_welcome_mail(leads_to.users[name])}
     judged = Judged(
         changes=changes,
         totals=actual.totals,
         before=None if actual.applied is None else State(before, held.users, runtime.can_set_password, now),
-        after=State(after, leads_to.users, can_log_in, now),
+        after=State(after, leads_to.users, can_log_in, now, welcome),
         access=access,
         groups=groups,
         now=now,
@@ -76,7 +77,7 @@ def make_plan(
         changes=changes,
         access=access,
         guards=judge(judged, in_force, brought, remembered),
-        effects=find_effects(changes, actual.runtime),
+        effects=find_effects(changes, actual.runtime, welcome=welcome),
         administrators=AdministratorDiff(tuple(sorted(are - were)), tuple(sorted(were - are))),
         rights=find_differences(sorted((were | are).intersection(affected)), rights_at(before, now), rights_at(after, now)),
         groups=groups,
@@ -88,6 +89,7 @@ def make_plan(
         adopt=adopt,
         rewind=rewind,
         against=against,
+        welcome=welcome,
     )
 
 

@@ -180,6 +180,8 @@ class Effects(NamedTuple):
     mails: int = 0
     sessions_ended: int = 0
     tokens_ended: int = 0
+    mails_withheld: int = 0
+    """Welcome mails that somebody asked not to send."""
 
 
 class Plan(NamedTuple):
@@ -212,6 +214,8 @@ class Plan(NamedTuple):
     """Whether the revision does not descend from the applied one, which somebody allowed."""
     against: bool = False
     """Whether `applied` is only another revision to compare with, and no database was read."""
+    welcome: bool = True
+    """Whether people who are created are mailed a password."""
 
     @property
     def is_empty(self) -> bool:

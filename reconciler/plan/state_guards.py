@@ -21,6 +21,8 @@ class State(NamedTuple):
     can_log_in: frozenset[str]
     """Declared users who have a password, or are sent one."""
     now: datetime
+    welcome: bool = True
+    """Whether people who are created are mailed a password."""
 
 
 def administrators(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
@@ -113,12 +115,18 @@ def no_administrator(state: State, _guards: Guards) -> list[Objection]:
     If nobody can log in already, it is worse to lose somebody who could again, after an operator's help.
     """
     persons = {user for user in in_administrator_teams(state.access, state.now, for_good=True) if _is_person(state, user)}
-    if any(state.access.accounts.get(user, False) and user in state.can_log_in for user in persons):
+    enabled = {user for user in persons if state.access.accounts.get(user, False)}
+    if not enabled.isdisjoint(state.can_log_in):
         return []
     rest = (
         "keep an enabled person, declared in Git, in a team with `administrator: true`, without an end, who has a password or is "
         "sent a welcome mail"
     )
+    if enabled and not state.welcome:
+        rest = (
+            "--no-welcome mails no password; to go on, override this guard, and then set one on the API's host: "
+            f"accord-api user set-password {min(enabled)}"
+        )
     said = "no administrator who can log in"
     return [Objection((), f"{said} would be left; {rest}", f"there is {said}; {rest}", weight=-len(persons))]
 

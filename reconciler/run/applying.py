@@ -34,6 +34,7 @@ class Order(NamedTuple):
     overrides: Sequence[Override] = ()
     expected: str | None = None
     saved: Mapping[str, Any] | None = None
+    welcome: bool = True
 
 
 class Outcome(NamedTuple):
@@ -96,7 +97,9 @@ def _planned(
     revision = desired_revision(deployment, source, order.rev)
     if order.saved is not None:
         refuse_moved_ground(order.saved, connection)
-        revision = saved_revision(source, order.saved, revision, rev=order.rev, branch=deployment.branch, adopt=order.adopt)
+        revision = saved_revision(
+            source, order.saved, revision, rev=order.rev, branch=deployment.branch, adopt=order.adopt, welcome=order.welcome
+        )
     plan = plan_against(
         connection,
         source,
@@ -105,6 +108,7 @@ def _planned(
         in_accord=not known,
         adopt=order.adopt,
         allow_rewind=order.allow_rewind,
+        welcome=order.welcome,
         progress=progress,
     )
     if order.saved is not None:

@@ -26,6 +26,7 @@ def plan_revision(
     now: datetime,
     adopt: bool = False,
     allow_rewind: bool = False,
+    welcome: bool = True,
     progress: Progress = None,
 ) -> Plan:
     """Plan what applying a revision (by default the configured branch's head) would do now.
@@ -46,6 +47,7 @@ def plan_revision(
             in_accord=connection is not None and not drifted(connection),
             adopt=adopt,
             allow_rewind=allow_rewind,
+            welcome=welcome,
             progress=progress,
         )
 
@@ -59,6 +61,7 @@ def plan_against(
     in_accord: bool,
     adopt: bool = False,
     allow_rewind: bool = False,
+    welcome: bool = True,
     progress: Progress = None,
 ) -> Plan:
     """Plan against the database on this connection; without one, for a database that has no tables yet.
@@ -81,6 +84,7 @@ def plan_against(
         rewind=rewind is not None,
         clocks=Clocks() if connection is None else read_clocks(connection),
         repair=applied is not None and (applied.revision.commit, applied.path) == (revision.commit, source.path),
+        welcome=welcome,
     )
     refuse_undelegated(plan, gathered.actual, gathered.desired, source)
     return plan

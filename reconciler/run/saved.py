@@ -25,12 +25,13 @@ def refuse_moved_ground(saved: Mapping[str, Any], connection: Connection | None)
 
 
 def saved_revision(
-    source: Source, saved: Mapping[str, Any], asked: Revision, *, rev: str | None, branch: str, adopt: bool
+    source: Source, saved: Mapping[str, Any], asked: Revision, *, rev: str | None, branch: str, adopt: bool, welcome: bool
 ) -> Revision:
     """Return the revision that a saved plan is for.
 
     The file must not do more than this run was asked to do. Raises Stale if its revision is not on the requested branch (or not
-    the revision requested by name), if it reads another folder, or if it takes over unmanaged rows although this run does not.
+    the revision requested by name), if it reads another folder, or if it takes over unmanaged rows, or sends welcome mails,
+    although this run does not.
     """
     revision = source.repository.resolve(saved["revision"]["commit"])
     same = revision.commit == asked.commit
@@ -41,6 +42,8 @@ def saved_revision(
         raise Stale(f"this plan is for the folder `{saved.get('path')}`, not `{source.path}`; if this is intended, give --path")
     if saved.get("adopt") is not adopt:
         raise Stale("only one of this plan and this run takes over unmanaged rows; give --adopt to both or neither")
+    if saved.get("welcome") is not welcome:
+        raise Stale("only one of this plan and this run sends no welcome mails; give --no-welcome to both or neither")
     return revision
 
 

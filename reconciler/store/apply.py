@@ -162,6 +162,7 @@ def _events(plan: Plan, applied: AppliedRevision, action: str, minted: Mapping[s
             **revision_document(applied),
             "adopt": plan.adopt,
             "rewind": plan.rewind,
+            "welcome": plan.welcome,
             "sessionsEnded": plan.effects.sessions_ended,
             "tokensEnded": plan.effects.tokens_ended,
         },
@@ -193,9 +194,11 @@ class _Writer:
         self._total = total
         self._changes: dict[Kind, list[Change]] = {}
         self._ids: dict[Kind, dict[str, int]] = {}
+        self._welcome = True
 
     def change(self, plan: Plan) -> None:
         """Delete, rename and update, in an order that satisfies all constraints."""
+        self._welcome = plan.welcome
         self._changes = {kind: [change for change in plan.changes if change.kind == kind] for kind in KINDS}
         created: dict[Kind, list[int]] = {}
         for kind, changes in self._changes.items():
@@ -300,7 +303,7 @@ class _Writer:
             mails = [
                 (WELCOME, ids[change.name], self.now, 0, "{}")
                 for change in piece
-                if isinstance(change.after, User) and gets_welcome_mail(change.after)
+                if self._welcome and isinstance(change.after, User) and gets_welcome_mail(change.after)
             ]
             background.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *columns))
             background.call(

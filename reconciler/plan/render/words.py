@@ -22,6 +22,7 @@ def effects_words(effects: Effects) -> str:
     """Return `sends 2 welcome mails, ends 1 token`, or nothing if there are no effects."""
     parts = (
         ("sends", effects.mails, "welcome mail"),
+        ("withholds", effects.mails_withheld, "welcome mail"),
         ("ends", effects.sessions_ended, "session"),
         ("ends", effects.tokens_ended, "token"),
     )

@@ -124,7 +124,7 @@ def no_administrator(state: State, _guards: Guards) -> list[Objection]:
     )
     if enabled and not state.welcome:
         rest = (
-            "--no-welcome mails no password; to go on, override this guard, and then set one on the API's host: "
+            "--no-welcome mails no password; to go on, override this guard, then set one on the API's host: "
             f"accord-api user set-password {min(enabled)}"
         )
     said = "no administrator who can log in"

@@ -7,6 +7,7 @@
 - Maintainers become members. Owners become the administrator team `<organisation>-org-admins`, which may use everything.
 - If the organisation gives all members at least the minimum permission, they form the team `<organisation>-org-members`.
 - A repository's collaborators become the team `<organisation>-<repository>-collaborators`.
+- If there are more owners than the default limit of administrators, Settings raise it, or the first plan would be refused.
 - People are named by their logins in lower case. Names are made safe; it is an error if two names become the same.
 """
 
@@ -14,12 +15,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from reconciler.access.problems import Problem, Severity
-from reconciler.access.resources import DeclaredState, Issuer, Kind, Membership, Permission, Team, User
-from reconciler.source.peribolos_shape import GitHubRepository, GitHubTeam, Part, Place
+from reconciler.access.resources import DeclaredState, Guards, Issuer, Kind, Membership, Permission, Settings, Team, User
+from reconciler.source.peribolos_shape import PERMISSIONS, GitHubRepository, GitHubTeam, Part, Place
 
 _LONGEST_NAME = 64
 _MOST_PREVIOUS = 32
@@ -122,7 +123,13 @@ class StateMaker:
                 self._teams[name] = self._teams[name]._replace(previously=names)
             else:
                 self._issuers[name] = self._issuers[name]._replace(previously=names)
-        return DeclaredState(self._users, self._teams, self._issuers)
+        return DeclaredState(self._users, self._teams, self._issuers, settings=self._settings())
+
+    def _settings(self) -> Settings | None:
+        """Return the settings that let the first plan pass; None if the defaults do."""
+        owners = {member.user for team in self._teams.values() if team.administrator for member in team.members}
+        limit = Guards().max_administrators
+        return Settings(guards=Guards(max_administrators=len(owners))) if limit is not None and len(owners) > limit else None
 
     def _problem(self, place: Place, message: str, severity: Severity = "error") -> None:
         self.problems.append(place.problem(message, severity))
@@ -159,6 +166,7 @@ class StateMaker:
             if permission >= self._minimum
         ]
         known = {repository.name.lower() for repository in organisation.repositories}
+        self._warn_of_left_out(organisation, known | {repository.name for repository in mentioned})
         for repository in (*organisation.repositories, *(found for found in mentioned if found.name not in known)):
             if repository.name in issuers and repository.name not in known:
                 continue
@@ -172,6 +180,23 @@ class StateMaker:
             self._before.append(("Issuer", name, earlier, repository.place))
             self._add_collaborators(organisation, repository, name)
         return issuers
+
+    def _warn_of_left_out(self, organisation: Organisation, kept: Collection[str]) -> None:
+        """Warn of repositories that nothing but teams with too low a permission mentions."""
+        found = {
+            name: team
+            for team in reversed(organisation.teams)
+            for name, permission in team.permissions.items()
+            if permission and name not in kept
+        }
+        for name, team in sorted(found.items()):
+            least = PERMISSIONS[self._minimum]
+            self._problem(
+                team.place,
+                f"the repository {name!r} becomes nothing: `repos` of {organisation.name} does not list it, and no team has "
+                f"{least} permission on it; list it, or choose a lower --minimum-permission",
+                "warning",
+            )
 
     def _add_collaborators(self, organisation: Organisation, repository: GitHubRepository, issuer: str) -> None:
         people = [login for login, permission in repository.collaborators.items() if permission >= self._minimum]

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.access.resources import DeclaredState
+from reconciler.access.resources import DeclaredState, Guards
 from reconciler.access.state import access_of, build
 from reconciler.run.inputs import state_of
 from reconciler.source.cache import open_cache
@@ -71,7 +71,7 @@ def errors(result: Imported) -> list[str]:
 
 def test_write_permission_on_github_becomes_use_of_the_issuer(tmp_path: Path) -> None:
     result = imported(tmp_path, ORGANISATION)
-    assert result.problems == ()
+    assert ["docs" in problem.message for problem in result.problems] == [True], "nobody may write to it"
     assert access(result.state) == {
         ("alice-x", "halden-booking"),
         ("alice-x", "halden-website"),
@@ -151,6 +151,22 @@ def test_an_import_can_be_written_down_and_is_valid(tmp_path: Path) -> None:
     found = problems_of(loaded, NOW)
     assert {problem.rule for problem in found if problem.severity == "error"} == set()
     assert state_of(loaded.declarations).declared == state
+
+
+def test_more_owners_than_the_limit_raise_it_so_that_the_first_plan_passes(tmp_path: Path) -> None:
+    few, many = ([f"owner{number}" for number in range(count)] for count in (10, 11))
+    assert imported(tmp_path, f"orgs: {{o: {{admins: {few}}}}}").state.settings is None
+    settings = imported(tmp_path, f"orgs: {{o: {{admins: {few}}}, p: {{admins: {many}}}}}").state.settings
+    assert settings is not None
+    assert settings.guards == Guards(max_administrators=11)
+
+
+def test_what_becomes_nothing_is_warned_of(tmp_path: Path) -> None:
+    teams = "{t: {members: [a], repos: {listed: read, used: write, lost: read}}}"
+    text = f"orgs: {{o: {{admins: [a], repos: {{listed: {{}}}}, teams: {teams}}}}}"
+    problems = imported(tmp_path, text).problems
+    assert [problem.severity for problem in problems] == ["warning"]
+    assert "the repository 'lost' becomes nothing" in problems[0].message
 
 
 def test_a_part_that_no_organisation_claims_is_an_error(tmp_path: Path) -> None:
@@ -320,5 +336,5 @@ def test_access_equals_githubs_for_any_organisation(
     file = tmp_path_factory.mktemp("peribolos") / "org.yaml"
     file.write_text(yaml.safe_dump({"orgs": {"o": organisation}}))
     result = import_peribolos(file)
-    assert result.problems == ()
+    assert all("becomes nothing" in problem.message for problem in result.problems)
     assert access(result.state) == {(who, f"o-{repository}") for who, repository in github_access(organisation)}

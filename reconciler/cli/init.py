@@ -15,7 +15,7 @@ from reconciler.cli.exits import OK
     epilog="""\b
 Examples:
   accord init config --administrator alice --email alice@example.org
-  cd config && git init -b main && git config core.hooksPath .githooks
+  cd config && git init -b main && accord hook install
   git add -A && git commit -m "Who may use what" && accord plan
 """,
 )
@@ -30,7 +30,7 @@ Examples:
 def command(folder: Path, administrator: str | None, email: str | None, full_name: str | None) -> int:
     """Create a starter config repository in DIR, which must be new or empty (it may contain .git).
 
-    It has a resource of each kind, CODEOWNERS, a pre-commit hook, CI workflows for GitHub Actions and GitLab, and the
+    It has a resource of each kind, CODEOWNERS, CI workflows for GitHub Actions and GitLab, and the
     schemas for editors.
     """
     from reconciler.cli.output import say
@@ -40,7 +40,7 @@ def command(folder: Path, administrator: str | None, email: str | None, full_nam
     address = email or _ask("The administrator's e-mail address", "--email")
     written = write_starter(folder, name, address, full_name)
     say(f"Wrote {len(written):,} files to {folder}. Next:")
-    say(f"  cd {folder} && git init -b main && git config core.hooksPath .githooks")
+    say(f"  cd {folder} && git init -b main && accord hook install")
     say('  git add -A && git commit -m "Who may use what" && accord plan')
     return OK
 

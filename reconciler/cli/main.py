@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": "Check a working folder or a revision and report all problems.",
     "rename": "Rename a resource in all files that mention it.",
     "schemas": "Write or refresh the schemas for editors.",
+    "hook": "Make Git check what is about to be committed.",
     "plan": "Show what applying a revision would change, and whose access it affects.",
     "apply": "Bring the database into accord with a revision, in one transaction.",
     "drift": "Show how the database differs from the applied revision.",

@@ -48,14 +48,32 @@ def validate_revision(
 ) -> Validation:
     """Check a revision of the config repository, or a tree in it. Raises SourceError or Misconfigured."""
     from reconciler.source.cache import open_cache
+    from reconciler.source.errors import UnknownRevision
     from reconciler.source.load import load_revision
+    from reconciler.source.location import is_remote
     from reconciler.source.repository import Repository
 
     cache = cache_folder(deployment)
     repository = Repository.open(deployment.repository, cache, deployment.without_tls)
-    tree = repository.tree(rev)
+    try:
+        tree = repository.tree(rev)
+    except UnknownRevision as error:
+        if not is_remote(deployment.repository):
+            raise
+        raise UnknownRevision(f"{error}; for a revision of the clone in this folder, add --repository .") from None
     loaded = load_revision(repository, tree, deployment.path, cache=open_cache(cache), progress=progress)
     return _validation(loaded, now, check_directory)
+
+
+def validate_staged(deployment: Deployment, location: str, index: str | None, *, now: datetime) -> Validation:
+    """Check what is staged in the repository at a location, in an index of its own or in the given one. Raises SourceError."""
+    from reconciler.source.cache import open_cache
+    from reconciler.source.load import load_revision
+    from reconciler.source.repository import Repository
+
+    repository = Repository.open(location, deployment.cache)
+    loaded = load_revision(repository, repository.staged(index), deployment.path, cache=open_cache(deployment.cache))
+    return _validation(loaded, now, check_directory=False)
 
 
 def _validation(loaded: Loaded, now: datetime, check_directory: bool) -> Validation:

@@ -104,6 +104,15 @@ def find_git_dir(folder: str) -> str:
     return found.removesuffix("\n")
 
 
+def find_work_tree(folder: str) -> str | None:
+    """Return the top of the work tree that contains a folder; None in a bare repository or inside a Git folder."""
+    forget_variables()
+    origin = shown_path(without_credentials(folder))
+    found = _execute(folder, origin, ("rev-parse", "--is-inside-work-tree", "--show-toplevel"), with_exceptions=False)
+    inside, _, top = found.partition("\n")
+    return top.removesuffix("\n") if inside == "true" else None
+
+
 def _execute(folder: str, origin: str, arguments: tuple[str, ...], **options: Any) -> Any:
     config = [word for setting in _CONFIG for word in ("-c", setting)]
     options = {"strip_newline_in_stdout": False, **options, "env": {**_ENVIRONMENT, **options.get("env", {})}}

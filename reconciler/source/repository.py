@@ -88,6 +88,12 @@ class Repository:
         """Return the id of a revision's tree: a commit's, or one that `git write-tree` made. Raises UnknownRevision."""
         return self._id(rev, "tree")
 
+    def staged(self, index: str | None) -> str:
+        """Return the id of the tree that an index (by default the repository's own) holds, as a commit would have it."""
+        options = {} if index is None else {"env": {"GIT_INDEX_FILE": os.path.abspath(index)}}  # noqa: PTH100 - must not follow links
+        tree: str = self._git.run("write-tree", **options).strip()
+        return tree
+
     def _id(self, rev: str, kind: str) -> str:
         if not rev or rev[0] in "-^" or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
             raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` is not a revision")

@@ -1,4 +1,4 @@
-"""A starter config repository: a resource of each kind, CODEOWNERS, a pre-commit hook, CI workflows, schemas for editors."""
+"""A starter config repository: a resource of each kind, CODEOWNERS, CI workflows, schemas for editors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from reconciler.source.errors import SourceError
 from reconciler.source.export import claim_folder
 from reconciler.source.yaml_text import scalar
 
-_HOOKS = ".githooks"
 _PLACEHOLDER = re.compile(r"@(ADMINISTRATOR|EMAIL|FULL_NAME)@")
 _MOST_OF_A_NAME = 128
 
@@ -32,8 +31,6 @@ def write_starter(folder: Path, administrator: str, email: str, full_name: str |
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
             place = folder / str(path.relative_to(source)).replace("users/administrator.yaml", f"users/{administrator}.yaml")
             _write(place, _filled(path, values))
-            if place.parent.name == _HOOKS:
-                place.chmod(0o755)
             written.append(place)
     except OSError as error:
         raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,34 +124,6 @@ def points_to_its_schema(folder: Path) -> None:
         assert place.name == f"{wanted}.schema.json"
 
 
-def test_the_hook_checks_what_is_committed_and_not_the_folder(tmp_path: Path) -> None:
-    write_starter(tmp_path / "config", "alice", "alice@example.org", None)
-    program = tmp_path / "bin/accord"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m reconciler.cli "$@"\n')
-    program.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "ACCORD_CACHE": str(tmp_path / "cache")}
-    file = tmp_path / "config/settings.yaml"
-
-    def git(*arguments: str) -> int:
-        identity = ("-c", "user.name=Alice", "-c", "user.email=alice@example.org")
-        command = ["git", "-C", str(tmp_path / "config"), *identity, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
-
-    def commit(staged: str, in_folder: str) -> int:
-        file.write_text(staged)
-        git("add", "-A")
-        file.write_text(in_folder)
-        return git("commit", "-m", "Settings")
-
-    good = file.read_text()
-    git("init", "-b", "main")
-    git("config", "core.hooksPath", ".githooks")
-    assert commit(good + "# first\n", "kind: Broken\n") == 0
-    assert commit("kind: Broken\n", good) == 1
-    assert commit(good, good) == 0
-
-
 def test_the_example_is_valid_without_a_warning(tmp_path: Path) -> None:
     loaded, problems = read(EXAMPLE, tmp_path / "cache")
     assert problems == []
@@ -178,13 +147,18 @@ def test_the_examples_files_point_to_their_schemas_which_are_the_shipped_ones() 
         ".github/workflows/accord-plan.yml",
         ".gitlab-ci.yml",
         ".pre-commit-config.yaml",
-        ".githooks/pre-commit",
         ".vscode/settings.json",
         ".vscode/extensions.json",
     ],
 )
 def test_the_example_runs_the_same_checks_as_the_starter(name: str) -> None:
     assert (EXAMPLE / name).read_bytes() == (starter_folder() / name).read_bytes()
+
+
+def test_neither_brings_a_program_that_git_would_run() -> None:
+    for folder in (EXAMPLE, starter_folder()):
+        assert not [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o111]
+        assert not [path for path in folder.rglob("*") if path.suffix in (".md", ".yml") and "hooksPath" in path.read_text()]
 
 
 def workflow(name: str) -> dict[str, dict[str, dict[str, object]]]:

@@ -86,7 +86,7 @@ def _taken_apart(location: str, protocol: str, host: str, port: int | None) -> R
     if not all(value is None or value.isprintable() for value in (username, password)):
         raise RepositoryUnreachable("the name or password in the repository's URL has control characters")
     if protocol == "ssh" and password is not None:
-        raise RepositoryUnreachable("ssh takes no password from a URL; use a key, and take the password out of the URL")
+        raise RepositoryUnreachable(f"ssh takes no password from `{without_credentials(location)}`; use a key instead of it")
     place = f"[{host}]" if ":" in host else host
     place += f":{port}" if port is not None else ""
     rest = location[location.index("://") + 3 + len(parts.netloc) :]

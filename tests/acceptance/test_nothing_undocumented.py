@@ -116,7 +116,7 @@ def variables_in_code() -> set[str]:
     found = {f"ACCORD_{name.upper()}" for name in DEFAULTS}
     for file in (TOP / "reconciler").rglob("*.py"):
         found |= set(re.findall(r"""(?:environ|env|variables)(?:\.get\(|\[)["'](ACCORD_[A-Z_]+)""", file.read_text()))
-    return found | {"ACCORD_APPLIED_BY", "ACCORD_CACHE"}
+    return found | {"ACCORD_APPLIED_BY", "ACCORD_CACHE", "ACCORD_REPOSITORY_WITHOUT_TLS"}
 
 
 def test_every_setting_of_a_deployment_is_documented_with_its_default() -> None:

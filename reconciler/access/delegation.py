@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from reconciler.access.permitted_ips import covered, parse_rule
 from reconciler.access.resources import Delegation, Kind, Resource, Team
-from reconciler.wording.nearest import nearest
 
 Path = tuple[str, ...]
 
@@ -51,8 +50,8 @@ class Zones:
         prefixes = ("/".join(parts[:length]) for length in range(len(parts), -1, -1))
         return next((self._by_path[prefix] for prefix in prefixes if prefix in self._by_path), None)
 
-    def misspelt(self, files: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield the paths that lead to none of the files, and the nearest path that does and is not delegated itself."""
+    def unreached(self, files: Iterable[str]) -> Iterator[tuple[str, set[str]]]:
+        """Yield the paths that lead to none of the files, with the folders as deep that do and are not delegated themselves."""
         reached = {""}
         for file in {_folded(file.removeprefix(self._root)) for file in files}:
             place = file
@@ -61,11 +60,8 @@ class Zones:
                 place = place.rpartition("/")[0]
         folders = reached - self._by_path.keys()
         for key, each in self._by_path.items():
-            meant = (
-                None if key in reached else nearest(key, {folder for folder in folders if folder.count("/") == key.count("/")})
-            )
-            if meant is not None:
-                yield each.path, meant
+            if key not in reached:
+                yield each.path, {folder for folder in folders if folder.count("/") == key.count("/")}
 
 
 def folder_path(text: str) -> str:

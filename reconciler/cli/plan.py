@@ -15,6 +15,7 @@ from reconciler.cli.options import database_option, format_option, repository_op
     epilog="""\b
 Examples:
   accord plan
+  accord plan --working-tree                        # the files in the folder, before committing
   accord plan --rev feature --format markdown > comment.md
   accord plan --against origin/main --rev HEAD      # two revisions, no database
   accord plan --out plan.json && accord apply plan.json --yes
@@ -28,6 +29,7 @@ Exit codes: 0 planned; 1 error; 2 changes, with --detailed-exitcode; 3 invalid c
 @repository_options
 @database_option
 @click.option("--rev", metavar="REV", help="The revision to plan [default: the branch's head].")
+@click.option("--working-tree", is_flag=True, help="Plan the files in the folder, committed or not, instead of a revision.")
 @click.option("--against", metavar="REV", help="Compare with this revision instead of a database.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan to this file, for `accord apply PLANFILE`."
@@ -52,6 +54,7 @@ def command(
     path: str | None,
     database: str | None,
     rev: str | None,
+    working_tree: bool,
     against: str | None,
     out: Path | None,
     detailed_exitcode: bool,
@@ -63,25 +66,28 @@ def command(
 ) -> int:
     """Show what applying a revision would change: resources, access and mails, with each guard's verdict.
 
-    Write nothing except the file given with --out.
+    A revision that is behind the applied one is planned as their merge. Write nothing except the file given with --out.
     """
     from reconciler.cli.output import progress_bar
     from reconciler.cli.reports import reporting_problems, save_plan, write_plan
     from reconciler.run.deployment import read_deployment
-    from reconciler.run.planning import compare_revisions, plan_revision
+    from reconciler.run.planning import compare_revisions, find_checkout, plan_revision
 
     if against is not None and (out is not None or adopt or allow_rewind or no_welcome):
         raise click.UsageError("--out, --adopt, --allow-rewind and --no-welcome need a database, but --against does not use one")
+    if working_tree and (rev is not None or out is not None):
+        raise click.UsageError("--working-tree plans files that are not committed; leave out --rev and --out")
     where = {"repository": repository, "branch": branch, "path": path}
     deployment = read_deployment(where if against is not None else {**where, "database_url": database})
     with reporting_problems(format_, max_length), progress_bar("Reading") as progress:
         if against is not None:
-            plan = compare_revisions(deployment, rev, against, now=utc_now(), progress=progress)
+            plan = compare_revisions(deployment, rev, against, now=utc_now(), working_tree=working_tree, progress=progress)
         else:
             plan = plan_revision(
                 deployment,
                 rev,
                 now=utc_now(),
+                working_tree=working_tree,
                 adopt=adopt,
                 allow_rewind=allow_rewind,
                 welcome=not no_welcome,
@@ -89,7 +95,7 @@ def command(
             )
     if out is not None:
         save_plan(plan, out)
-    write_plan(plan, format_, max_length)
+    write_plan(plan, format_, max_length, find_checkout(deployment, plan) if rev is None and not working_tree else None)
     if plan.refusals:
         return UNSAFE
     return CHANGES if detailed_exitcode and not plan.is_empty else OK

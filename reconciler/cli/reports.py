@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from reconciler.cli.output import json_text, say, write_json, write_lines, write_problems
-from reconciler.plan.plan import Plan
-from reconciler.plan.render.document import plan_document
+from reconciler.plan.plan import Checkout, Plan
+from reconciler.plan.render.document import checkout_document, plan_document
 from reconciler.plan.render.text import plan_lines, summary
 from reconciler.run.errors import InvalidConfiguration, Misconfigured, Rewind, Unsafe
 from reconciler.wording.text import count
@@ -58,16 +58,16 @@ def showing_refused() -> Iterator[None]:
         raise
 
 
-def write_plan(plan: Plan, format_: str, limit: int | None = None) -> None:
-    """Write a plan as text, JSON or Markdown, of at most so many characters."""
+def write_plan(plan: Plan, format_: str, limit: int | None = None, checkout: Checkout | None = None) -> None:
+    """Write a plan as text, JSON or Markdown, of at most so many characters, and where the work tree stands beside it."""
     if format_ == "json":
-        write_json(plan_document(plan))
+        write_json({**plan_document(plan), **({} if checkout is None else {"checkout": checkout_document(checkout)})})
     elif format_ == "markdown":
         from reconciler.plan.render.markdown import plan_markdown
 
-        say(plan_markdown(plan, limit or comment_limit()), nl=False)
+        say(plan_markdown(plan, limit or comment_limit(), checkout), nl=False)
     else:
-        write_lines(plan_lines(plan))
+        write_lines(plan_lines(plan, checkout))
 
 
 def write_outcome(plan: Plan, done: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 
 from reconciler.access.duties import duty_renamed
 from reconciler.access.problems import Problem
@@ -33,6 +34,8 @@ def make_plan(
     adopt: bool = False,
     rewind: bool = False,
     against: bool = False,
+    merge: Literal["behind", "older"] | None = None,
+    working_tree: bool = False,
     clocks: Clocks | None = None,
     repair: bool = False,
     welcome: bool = True,
@@ -90,6 +93,8 @@ def make_plan(
         rewind=rewind,
         against=against,
         welcome=welcome,
+        merge=merge,
+        working_tree=working_tree,
     )
 
 

@@ -184,6 +184,19 @@ class Effects(NamedTuple):
     """Welcome mails that somebody asked not to send."""
 
 
+class Checkout(NamedTuple):
+    """Where a work tree stands beside the branch that was planned without its saying so."""
+
+    planned: str
+    branch: str | None
+    """The branch that is checked out; None if there is none."""
+    commit: str
+    ahead: int = 0
+    behind: int = 0
+    uncommitted: int = 0
+    """How many files with resources differ from the commit that is checked out."""
+
+
 class Plan(NamedTuple):
     """Everything that `apply` will do, and everything that `plan` shows: one object for both."""
 
@@ -216,6 +229,10 @@ class Plan(NamedTuple):
     """Whether `applied` is only another revision to compare with, and no database was read."""
     welcome: bool = True
     """Whether people who are created are mailed a password."""
+    merge: Literal["behind", "older"] | None = None
+    """How a revision stands that was planned as its merge with the applied one; such a plan cannot be applied."""
+    working_tree: bool = False
+    """Whether the plan is of files in a folder; such a plan cannot be applied either."""
 
     @property
     def is_empty(self) -> bool:

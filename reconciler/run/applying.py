@@ -106,6 +106,7 @@ def _planned(
         revision,
         now=now,
         in_accord=not known,
+        branch=deployment.branch,
         adopt=order.adopt,
         allow_rewind=order.allow_rewind,
         welcome=order.welcome,

@@ -11,18 +11,21 @@ from reconciler.run.errors import InvalidConfiguration
 from reconciler.run.inputs import Source
 
 
-def refuse_undelegated(plan: Plan, actual: Actual, desired: Desired, source: Source) -> None:
-    """Raise InvalidConfiguration if a plan changes what the delegation does not permit. At the first apply none is in force."""
+def refuse_undelegated(plan: Plan, actual: Actual, desired: Desired, source: Source, commit: str) -> None:
+    """Raise InvalidConfiguration if a plan changes what the delegation does not permit; the problems have their places in `commit`.
+
+    At the first apply, no delegation is in force.
+    """
     in_force = None if actual.applied is None else actual.declared.settings
-    found = [_problem(each, plan, source) for each in undelegated(plan, in_force, desired.declared, actual.files)]
+    found = [_problem(each, source, commit) for each in undelegated(plan, in_force, desired.declared, actual.files)]
     if found:
         raise InvalidConfiguration(sorted(found))
 
 
-def _problem(found: Undelegated, plan: Plan, source: Source) -> Problem:
+def _problem(found: Undelegated, source: Source, commit: str) -> Problem:
     from reconciler.source.positions import locate
 
     (file, line), (path, message) = found.origin, found.overstep
-    content = source.repository.content(plan.revision.commit, file)
+    content = source.repository.content(commit, file)
     at, column = (max(line, 1), 1) if content is None else locate(content, line, path)
     return Problem(file, at, column, "not-delegated", "error", message)

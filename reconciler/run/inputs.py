@@ -67,18 +67,18 @@ def is_new(database: Database) -> bool:
     return False
 
 
-def absence(applied: AppliedRevision) -> str:
+def absence(source: Source, applied: AppliedRevision) -> str:
     """Return the message for an applied revision that is not in the repository."""
-    return (
-        f"the applied revision {applied.revision.commit[:12]} is not in this repository: it was rewritten, the clone is shallow "
-        "or old, or this is another repository. Fetch its whole history"
-    )
+    is_not = f"the applied revision {applied.revision.commit[:12]} is not in this repository"
+    if source.repository.is_shallow():
+        return f"{is_not}, a shallow clone: fetch the whole history (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
+    return f"{is_not}: it was rewritten, the clone is old (`git fetch`), or this is another repository"
 
 
 def refuse_absent(source: Source, applied: AppliedRevision) -> None:
     """Raise RunError if an applied revision, which must be read, is not in the repository."""
     if not source.repository.has(applied.revision.commit):
-        raise RunError(absence(applied))
+        raise RunError(absence(source, applied))
 
 
 def read_declarations(

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
 from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.plan.make import make_plan
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Checkout, Plan
 from reconciler.run.delegated import refuse_undelegated
 from reconciler.run.deployment import Deployment
+from reconciler.run.descent import find_detour, merged
 from reconciler.run.errors import Rewind
 from reconciler.run.gather import gather
-from reconciler.run.inputs import Progress, Source, absence, desired_revision, is_new, open_source, read_declarations, state_of
+from reconciler.run.inputs import Progress, Source, desired_revision, is_new, open_source, read_declarations, state_of
 from reconciler.store.digests import drifted
 from reconciler.store.engine import Connection, open_database
-from reconciler.store.read import AppliedRevision, read_applied, read_clocks
+from reconciler.store.read import read_applied, read_clocks
+
+
+@contextmanager
+def _desired(
+    deployment: Deployment, source: Source, rev: str | None, *, working_tree: bool
+) -> Iterator[tuple[Source, Revision, Revision]]:
+    """Yield where to read, the revision to read there, and the revision to show, which is another one for a folder's files."""
+    if not working_tree:
+        revision = desired_revision(deployment, source, rev)
+        yield source, revision, revision
+        return
+    from reconciler.source.work_tree import as_commit
+
+    with as_commit(source.repository, source.path) as (repository, head, commit):
+        yield source._replace(repository=repository), head._replace(commit=commit), head
 
 
 def plan_revision(
@@ -24,32 +41,36 @@ def plan_revision(
     rev: str | None,
     *,
     now: datetime,
+    working_tree: bool = False,
     adopt: bool = False,
     allow_rewind: bool = False,
     welcome: bool = True,
     progress: Progress = None,
 ) -> Plan:
-    """Plan what applying a revision (by default the configured branch's head) would do now.
+    """Plan what applying a revision (by default the configured branch's head), or the files in the folder, would do now.
 
-    A database without any tables yet is an empty one.
+    A branch that is behind the applied revision is planned as their merge. A database without any tables yet is an empty one.
     """
-    source = open_source(deployment)
-    revision = desired_revision(deployment, source, rev)
+    opened = open_source(deployment)
     with (
+        _desired(deployment, opened, rev, working_tree=working_tree) as (source, revision, shown),
         open_database(deployment.database_url, read_only=True) as database,
         nullcontext() if is_new(database) else database.reading() as connection,
     ):
-        return plan_against(
+        plan = plan_against(
             connection,
             source,
             revision,
             now=now,
             in_accord=connection is not None and not drifted(connection),
+            branch=deployment.branch,
+            merging=True,
             adopt=adopt,
             allow_rewind=allow_rewind,
             welcome=welcome,
             progress=progress,
         )
+        return plan._replace(revision=shown, working_tree=working_tree)
 
 
 def plan_against(
@@ -59,6 +80,8 @@ def plan_against(
     *,
     now: datetime,
     in_accord: bool,
+    branch: str | None = None,
+    merging: bool = False,
     adopt: bool = False,
     allow_rewind: bool = False,
     welcome: bool = True,
@@ -66,65 +89,96 @@ def plan_against(
 ) -> Plan:
     """Plan against the database on this connection; without one, for a database that has no tables yet.
 
-    Raises Rewind unless the revision descends from the applied one.
+    Raises Rewind unless the revision descends from the applied one, or, if `merging`, can be planned as their merge.
     """
     applied = None if connection is None else read_applied(connection)
-    rewind = None if applied is None else _rewind(source, applied, revision)
-    if rewind is not None and not allow_rewind:
-        raise Rewind(rewind)
-    gathered = gather(connection, source, revision, applied, now=now, in_accord=in_accord, adopt=adopt, progress=progress)
-    plan = make_plan(
-        gathered.actual,
-        gathered.desired,
-        revision=revision,
-        now=now,
-        path=source.path,
-        warnings=gathered.warnings,
-        adopt=adopt,
-        rewind=rewind is not None,
-        clocks=Clocks() if connection is None else read_clocks(connection),
-        repair=applied is not None and (applied.revision.commit, applied.path) == (revision.commit, source.path),
-        welcome=welcome,
-    )
-    refuse_undelegated(plan, gathered.actual, gathered.desired, source)
+    detour = find_detour(source, applied, revision, branch)
+    merge = detour.merge if detour is not None and merging and not allow_rewind else None
+    if detour is not None and merge is None and not allow_rewind:
+        raise Rewind(detour.message)
+    with (
+        nullcontext((source, revision.commit))
+        if applied is None or merge is None
+        else merged(source, applied, revision, merge) as (place, commit)
+    ):
+        gathered = gather(
+            connection,
+            place,
+            revision._replace(commit=commit),
+            applied,
+            now=now,
+            in_accord=in_accord,
+            adopt=adopt,
+            progress=progress,
+        )
+        plan = make_plan(
+            gathered.actual,
+            gathered.desired,
+            revision=revision,
+            now=now,
+            path=source.path,
+            warnings=gathered.warnings,
+            adopt=adopt,
+            rewind=detour is not None and merge is None,
+            merge=merge,
+            clocks=Clocks() if connection is None else read_clocks(connection),
+            repair=applied is not None and (applied.revision.commit, applied.path) == (revision.commit, source.path),
+            welcome=welcome,
+        )
+        refuse_undelegated(plan, gathered.actual, gathered.desired, place, commit)
     return plan
 
 
-def _rewind(source: Source, applied: AppliedRevision, revision: Revision) -> str | None:
-    """Return the message for a revision that does not descend from the applied one; None if it does."""
-    before = applied.revision.commit
-    if before == revision.commit:
+def find_checkout(deployment: Deployment, planned: Plan) -> Checkout | None:
+    """Tell where the work tree stands beside the branch that was planned; None if the plan is all there is to say."""
+    from reconciler.source.location import is_remote
+    from reconciler.source.work_tree import find_standing
+
+    if is_remote(deployment.repository):
         return None
-    if not source.repository.has(before):
-        return f"{absence(applied)}; if the rewrite was intended, add --allow-rewind"
-    if source.repository.is_ancestor(before, revision.commit):
+    source = open_source(deployment)
+    standing = find_standing(source.repository, planned.revision.commit, source.path)
+    if standing is None or (standing.commit == planned.revision.commit and not standing.uncommitted):
         return None
-    return (
-        f"{revision.commit[:12]} does not descend from the applied revision {before[:12]}: a force-push, or an old clone. "
-        "Fetch the branch's head; to go back on purpose, add --allow-rewind"
-    )
+    return Checkout(deployment.branch, *standing)
 
 
-def compare_revisions(deployment: Deployment, rev: str | None, against: str, *, now: datetime, progress: Progress = None) -> Plan:
+def compare_revisions(
+    deployment: Deployment,
+    rev: str | None,
+    against: str,
+    *,
+    now: datetime,
+    working_tree: bool = False,
+    progress: Progress = None,
+) -> Plan:
     """Plan what a revision changes compared with another, from Git alone: without a database and without secrets.
 
     It assumes that what only a database knows is harmless: everyone has a password, and nobody is disabled elsewhere.
     """
-    source = open_source(deployment)
-    revision, base = desired_revision(deployment, source, rev), source.repository.resolve(against)
-    before, _ = read_declarations(source, base.commit, now, progress)
-    after, warnings = read_declarations(source, revision.commit, now, progress)
-    held = state_of(before)
-    actual = Actual(
-        declared=held.declared,
-        runtime=Runtime(can_set_password=frozenset(held.declared.users)),
-        files={key: origin.file for key, origin in held.origins.items()},
-        totals=Totals(len(held.declared.users), len(held.declared.teams), len(held.declared.issuers)),
-        applied=base,
-    )
-    changed = {file.path for file in source.repository.changed(base.commit, revision.commit, source.path) or ()}
-    relevant = tuple(warning for warning in warnings if warning.file in changed)
-    desired = state_of(after)
-    plan = make_plan(actual, desired, revision=revision, now=now, path=source.path, warnings=relevant, against=True)
-    refuse_undelegated(plan, actual, desired, source)
+    opened = open_source(deployment)
+    base = opened.repository.resolve(against)
+    before, _ = read_declarations(opened, base.commit, now, progress)
+    with _desired(deployment, opened, rev, working_tree=working_tree) as (source, revision, shown):
+        after, warnings = read_declarations(source, revision.commit, now, progress)
+        changed = {file.path for file in source.repository.changed(base.commit, revision.commit, source.path) or ()}
+        held, desired = state_of(before), state_of(after)
+        actual = Actual(
+            declared=held.declared,
+            runtime=Runtime(can_set_password=frozenset(held.declared.users)),
+            files={key: origin.file for key, origin in held.origins.items()},
+            totals=Totals(len(held.declared.users), len(held.declared.teams), len(held.declared.issuers)),
+            applied=base,
+        )
+        plan = make_plan(
+            actual,
+            desired,
+            revision=shown,
+            now=now,
+            path=opened.path,
+            warnings=tuple(warning for warning in warnings if warning.file in changed),
+            against=True,
+            working_tree=working_tree,
+        )
+        refuse_undelegated(plan, actual, desired, source, revision.commit)
     return plan

@@ -33,6 +33,9 @@ def saved_revision(
     the revision requested by name), if it reads another folder, or if it takes over unmanaged rows, or sends welcome mails,
     although this run does not.
     """
+    if saved.get("merge") or saved.get("workingTree"):
+        what = "files in a folder, committed or not" if saved.get("workingTree") else "a branch merged with the applied revision"
+        raise Stale(f"this plan is of {what}, which cannot be applied; commit and merge, then plan again")
     revision = source.repository.resolve(saved["revision"]["commit"])
     same = revision.commit == asked.commit
     if not same and (rev is not None or not source.repository.is_ancestor(revision.commit, asked.commit)):
@@ -53,6 +56,7 @@ def refuse_other_plan(saved: Mapping[str, Any], plan: Plan) -> None:
     The saved file never decides what is done: only the plan computed here is applied.
     """
     document = plan_document(plan)
+    saved = {key: value for key, value in saved.items() if key != "checkout"}  # beside the plan, not part of it
     if document != saved:
         parts = [key for key in document if document[key] != saved.get(key)] or ["unknown keys"]
         raise Stale(

@@ -15,3 +15,7 @@ class UnknownRevision(SourceError):
 
 class ShallowRepository(SourceError):
     """The clone's history is too short for the question."""
+
+
+class MergeConflict(SourceError):
+    """Two revisions cannot be merged by themselves."""

@@ -74,14 +74,17 @@ class GitCommand:
         self.git_dir = git_dir
         self._mend = mend
 
-    def run(self, *arguments: str, **options: Any) -> Any:
-        """Run git. Raises RepositoryUnreachable if git cannot use the repository, and SourceError for everything else."""
+    def run(self, *arguments: str, folder: str | None = None, **options: Any) -> Any:
+        """Run git, in the Git folder or in another one.
+
+        Raises RepositoryUnreachable if git cannot use the repository, and SourceError for everything else.
+        """
         try:
-            return _execute(self.git_dir, self.origin, ("--git-dir", self.git_dir, *arguments), **options)
+            return _execute(folder or self.git_dir, self.origin, ("--git-dir", self.git_dir, *arguments), **options)
         except RepositoryUnreachable:
             if not self.mend():
                 raise
-            return self.run(*arguments, **options)
+            return self.run(*arguments, folder=folder, **options)
 
     def mend(self) -> bool:
         """Make a broken mirror anew, once; tell whether there was one."""

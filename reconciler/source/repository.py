@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha1, sha256
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
@@ -25,6 +25,11 @@ from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, i
 from reconciler.wording.nearest import did_you_mean
 
 _LONGEST_REV = 1_000
+
+
+Relation = Literal["descends", "older", "diverged", "absent"]
+"""How a revision stands to another one: it is or descends from it, the other one contains it, each has commits of its own, or
+the other one is not in the repository."""
 
 
 class Tree(NamedTuple):
@@ -47,7 +52,9 @@ class Repository:
 
     def __init__(self, git_dir: str, named: str | None = None, *, mend: Callable[[], object] | None = None) -> None:
         self.git_dir = git_dir
-        self._git = GitCommand(git_dir, named or git_dir, mend=mend)
+        self.place = git_dir
+        """The folder that was named, in the work tree if there is one."""
+        self.git = GitCommand(git_dir, named or git_dir, mend=mend)
 
     @classmethod
     def open(cls, location: str, cache: Path, without_tls: Collection[str] = ()) -> Repository:
@@ -62,7 +69,7 @@ class Repository:
             raise RepositoryUnreachable(f"`{transport}::` is a transport that can run programs; Accord does not use it")
         if is_remote(location):
             remote = parse_remote(location, without_tls)
-            _leave_quarantine(None)
+            leave_quarantine(None)
             mirror = fetch_mirror(remote, cache)
             return cls(str(mirror), location, mend=lambda: fetch_mirror(remote, cache, anew=True))
         try:
@@ -73,12 +80,14 @@ class Repository:
             named = without_credentials(location)[:200]
             raise RepositoryUnreachable(f"there is no repository at `{named}`; give its path or URL with --repository")
         git_dir = find_git_dir(location)
-        _leave_quarantine(git_dir)
-        return cls(git_dir, location)
+        leave_quarantine(git_dir)
+        opened = cls(git_dir, location)
+        opened.place = location
+        return opened
 
     def origin(self) -> str:
         """The repository's name in messages, without credentials."""
-        return self._git.origin
+        return self.git.origin
 
     def resolve(self, rev: str) -> Revision:
         """Return the commit that a revision names. Raises UnknownRevision, suggesting the nearest branch or tag."""
@@ -90,15 +99,15 @@ class Repository:
 
     def staged(self, index: str | None) -> str:
         """Return the id of the tree that an index (by default the repository's own) holds, as a commit would have it."""
-        options = {} if index is None else {"env": {"GIT_INDEX_FILE": os.path.abspath(index)}}  # noqa: PTH100 - must not follow links
-        tree: str = self._git.run("write-tree", **options).strip()
+        place = {} if index is None else {"GIT_INDEX_FILE": os.path.abspath(index)}  # noqa: PTH100 - must not follow links
+        tree: str = self.git.run("write-tree", env=place).strip()
         return tree
 
     def _id(self, rev: str, kind: str) -> str:
         if not rev or rev[0] in "-^" or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
             raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` is not a revision")
         try:
-            found: str = self._git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{{kind}}}").strip()
+            found: str = self.git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{{kind}}}").strip()
         except SourceError as error:
             if isinstance(error, RepositoryUnreachable):
                 raise
@@ -120,7 +129,7 @@ class Repository:
         raise UnknownRevision(self._unknown(branch, "branch"))
 
     def _unknown(self, rev: str, what: str = "revision") -> str:
-        names = self._git.run("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
+        names = self.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
         if not names:
             return f"there is no {what} `{rev}`: {self.origin()} has no commits yet"
         if rev in names and what == "revision":
@@ -128,7 +137,7 @@ class Repository:
         return f"there is no {what} `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
 
     def _revision(self, commit: str) -> Revision:
-        raw = self._git.run("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")
+        raw = self.git.run("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")
         head, _, message = raw.partition("\n\n")
         fields = dict(line.split(" ", 1) for line in reversed(head.split("\n")) if " " in line and not line.startswith(" "))
         author = re.match(r"(.*?) ?<([^>]*)> (-?[0-9]{1,18})", fields.get("author", ""))
@@ -138,7 +147,7 @@ class Repository:
     def entries(self, commit: str, path: str) -> Tree:
         """List a commit's files with resources in a folder. Raises SourceError if the folder does not exist."""
         where = ["--", f":(literal){path}/"] if path else []
-        listing = self._git.run("ls-tree", "-r", "-z", commit, *where, stdout_as_string=False)
+        listing = self.git.run("ls-tree", "-r", "-z", commit, *where, stdout_as_string=False)
         if path and not listing:
             raise SourceError(f"there is no folder `{path}` in {commit[:12]}")
         return self._select(listing, path)
@@ -178,7 +187,7 @@ class Repository:
         if not self.has(old):
             return None
         where = ["--", f":(literal){path}/"] if path else []
-        raw = self._git.run(
+        raw = self.git.run(
             "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-ext-diff", old, new, *where, stdout_as_string=False
         )
         prefix = f"{path}/" if path else ""
@@ -203,7 +212,7 @@ class Repository:
         return None if blob is None else next(self.read([blob]))[1]
 
     def _blob_at(self, commit: str, name: str) -> str | None:
-        found = self._git.run("ls-tree", "-z", commit, "--", f":(literal){name}", stdout_as_string=False)
+        found = self.git.run("ls-tree", "-z", commit, "--", f":(literal){name}", stdout_as_string=False)
         mode, _, blob = found.partition(b"\t")[0].decode().rpartition(" blob ")
         return _regular(mode, blob)
 
@@ -227,7 +236,7 @@ class Repository:
 
     def mend(self) -> bool:
         """Make a broken mirror anew, once; tell whether there was one."""
-        return self._git.mend()
+        return self.git.mend()
 
     @contextmanager
     def _batch(self, blobs: Iterable[str]) -> Iterator[Any]:
@@ -235,7 +244,7 @@ class Repository:
         with TemporaryFile() as ids:  # a file, not a pipe, so that nobody has to feed git while it writes
             ids.write("".join(f"{blob}\n" for blob in blobs).encode())
             ids.seek(0)
-            process = self._git.run("cat-file", "--batch", "--buffer", as_process=True, istream=ids)
+            process = self.git.run("cat-file", "--batch", "--buffer", as_process=True, istream=ids)
         try:
             yield process.proc.stdout
         finally:
@@ -246,25 +255,52 @@ class Repository:
     def has(self, commit: str) -> bool:
         """Tell whether the repository has the commit."""
         try:
-            self._git.run("cat-file", "-e", f"{commit}^{{commit}}")
+            self.git.run("cat-file", "-e", f"{commit}^{{commit}}")
         except SourceError:
             return False
         return True
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` is or descends from `old`. Raises ShallowRepository if the history is too short to tell."""
-        if self._git.run("merge-base", old, new, with_exceptions=False).strip() == old:
-            return True
-        if self._git.run("rev-parse", "--is-shallow-repository").strip() == "true":
+        return self.relation(old, new) == "descends"
+
+    def relation(self, old: str, new: str) -> Relation:
+        """Tell how `new`, which exists, stands to `old`. Raises ShallowRepository if the history is too short to tell."""
+        base = self.git.run("merge-base", old, new, with_exceptions=False).strip()
+        if base == old:
+            return "descends"
+        if base == new:
+            return "older"
+        if not self.has(old):
+            return "absent"
+        if self.is_shallow():
             raise ShallowRepository(
                 f"{self.origin()} is a shallow clone, too short to tell whether {new[:12]} descends from {old[:12]}; "
                 "fetch the whole history (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
             )
-        return False
+        return "diverged"
+
+    def is_shallow(self) -> bool:
+        """Tell whether the history was cut off."""
+        return str(self.git.run("rev-parse", "--is-shallow-repository")).strip() == "true"
+
+    def holds(self, branch: str, commit: str) -> bool | None:
+        """Tell whether a branch, local or of a remote, contains a commit; None if there is no such branch."""
+        places = (f"refs/heads/{branch}", f"refs/remotes/*/{branch}")
+        if self.git.run("for-each-ref", "--count=1", f"--contains={commit}", "--format=%(refname)", *places):
+            return True
+        return False if self.git.run("for-each-ref", "--count=1", "--format=%(refname)", *places) else None
+
+    def object_folders(self) -> tuple[list[str], Path]:
+        """Return the folders with this repository's objects, and the file that says where its history was cut off."""
+        said = self.git.run("rev-parse", "--git-path", "objects", "--git-path", "shallow").splitlines()
+        objects, shallow = (os.path.abspath(os.path.join(self.git_dir, line)) for line in said)  # noqa: PTH100, PTH118 - as git
+        borrowed = os.environ.get(ALTERNATES, "").split(":")
+        return [objects, *(place for place in borrowed if place)], Path(shallow)
 
     def blame(self, commit: str, file: str, line: int) -> Revision:
         """Return the commit that last wrote a line. Raises ShallowRepository if the history is too short to tell."""
-        raw = self._git.run(
+        raw = self.git.run(
             "blame",
             "--porcelain",
             "--no-textconv",
@@ -277,14 +313,14 @@ class Repository:
             stdout_as_string=False,
         )
         brought = raw[:64].split(b" ")[0].decode()
-        content = self._git.run("cat-file", "commit", brought)
+        content = self.git.run("cat-file", "commit", brought)
         parents = re.findall(r"^parent ([0-9a-f]+)$", content.partition("\n\n")[0], re.MULTILINE)
         if not all(map(self.has, parents)):
             raise ShallowRepository(f"the history of {self.origin()} is too short to tell who wrote {file}:{line}")
         return self._revision(brought)
 
 
-def _leave_quarantine(git_dir: str | None) -> None:
+def leave_quarantine(git_dir: str | None) -> None:
     """Forget where a hook's pushed objects are, unless they were pushed to this repository."""
     incoming = os.environ.get(QUARANTINE)
     objects = None if git_dir is None else os.path.realpath(Path(git_dir, "objects"))
@@ -305,12 +341,13 @@ def _answer(stream: Any, blob: str, origin: str) -> bytes | None:
     if size > LARGEST_FILE:
         return None
     content: bytes = stream.read(size + 1)[:-1]
-    if _id(content, len(blob)) != blob:  # git does not check, and the cache must not store a wrong blob under this id
+    if object_id(content, len(blob)) != blob:  # git does not check, and the cache must not store a wrong blob under this id
         raise RepositoryUnreachable(f"the object {blob[:12]} is damaged in {origin}; fetch the repository again")
     return content
 
 
-def _id(content: bytes, length: int) -> str:
+def object_id(content: bytes, length: int) -> str:
+    """Return the id of a blob in a repository whose ids have this length."""
     digest = sha256() if length == 64 else sha1(usedforsecurity=False)
     digest.update(b"blob %d\0" % len(content))
     digest.update(content)

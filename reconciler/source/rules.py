@@ -303,7 +303,10 @@ def _delegated(
                 yield _Found(declaration, path, "not-delegated", message)
     files = {declaration.origin.file for declaration in declarations}
     if own and len(files) > 1:
-        for folder, meant in zones.misspelt(files):
+        for folder, others in zones.unreached(files):
+            meant = nearest(folder, others)
+            if meant is None:
+                continue
             message = f"no file is in `{folder}`; did you mean `{meant}`? Until it is right, `{meant}` is not delegated"
             yield _Found(settings[0], ("spec", "delegation", folder), "nothing-delegated", message, meant, "warning")
 

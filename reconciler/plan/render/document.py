@@ -12,7 +12,7 @@ from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.access.state import Access
 from reconciler.plan.objections import Remembered
-from reconciler.plan.plan import AccessChange, AccessDiff, Change, GroupChange, GuardResult, Plan
+from reconciler.plan.plan import AccessChange, AccessDiff, Change, Checkout, GroupChange, GuardResult, Plan
 
 Document = dict[str, Any]
 _PIECE = 1_000
@@ -32,6 +32,8 @@ def plan_digest(plan: Plan) -> str:
         "adopt": plan.adopt,
         "rewind": plan.rewind,
         "welcome": plan.welcome,
+        "merge": plan.merge,
+        "workingTree": plan.working_tree,
         "effects": [*plan.effects],
         "administrators": [[*names] for names in plan.administrators],
         "guards": [[guard.id, guard.verdict != "pass", guard.message] for guard in plan.guards],
@@ -63,6 +65,8 @@ def plan_document(plan: Plan) -> Document:
         "adopt": plan.adopt,
         "rewind": plan.rewind,
         "welcome": plan.welcome,
+        "merge": plan.merge,
+        "workingTree": plan.working_tree,
         "changes": [change_document(change) for change in plan.changes],
         "against": plan.against,
         "access": {**_difference(plan.access), "groups": [group_document(change) for change in plan.groups]},
@@ -82,6 +86,11 @@ def plan_document(plan: Plan) -> Document:
         "foreign": [{"kind": kind, "name": name} for kind, name in plan.unmanaged],
         "moves": [{"kind": kind, "name": name, "source": str(origin)} for (kind, name), origin in plan.moves],
     }
+
+
+def checkout_document(checkout: Checkout) -> Document:
+    """Return where the work tree stands beside the planned branch."""
+    return checkout._asdict()
 
 
 def revision_document(revision: Revision) -> Document:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.access.problems import Problem
-from reconciler.plan.plan import Change, Plan
+from reconciler.plan.plan import Change, Checkout, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.render.spans import code, spans
 from reconciler.plan.render.table import HEADER, access_rows, fitting_table
@@ -24,7 +24,7 @@ from reconciler.plan.render.text import (
     override_command,
     summary,
 )
-from reconciler.plan.render.words import effects_words, show_item, show_value, standing_sentences
+from reconciler.plan.render.words import effects_words, origin_notes, show_item, show_value, standing_sentences
 from reconciler.wording.text import count
 
 LIMITS: Mapping[str, int] = {"github": 65_000, "gitlab": 990_000}
@@ -43,9 +43,10 @@ class _Part(NamedTuple):
     """What is left out, if it is one and if it is more."""
 
 
-def plan_markdown(plan: Plan, limit: int = LIMITS["github"]) -> str:
-    """Render the plan in at most so many characters."""
-    head, foot = "\n".join(_heading(plan)), _footer(plan)
+def plan_markdown(plan: Plan, limit: int = LIMITS["github"], checkout: Checkout | None = None) -> str:
+    """Render the plan in at most so many characters; `checkout` is a work tree beside it."""
+    notes = (f"⚠️ {code(note)}\n" for note in origin_notes(plan, checkout))
+    head, foot = "\n".join([*_heading(plan), *notes]), _footer(plan)
     guards, guards_cut = _fitting_guards(plan, limit // 2)
     beside = [*_rows_besides(plan)]
     parts = [_powers(plan), _warnings(plan), _details(plan), *beside]

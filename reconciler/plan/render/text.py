@@ -6,10 +6,18 @@ from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 from typing import Any, Literal
 
-from reconciler.plan.plan import Change, Plan
+from reconciler.plan.plan import Change, Checkout, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.render.sentences import group_sentences, signed_sentences
-from reconciler.plan.render.words import effects_words, show_both, show_item, show_revision, show_value, standing_sentences
+from reconciler.plan.render.words import (
+    effects_words,
+    origin_notes,
+    show_both,
+    show_item,
+    show_revision,
+    show_value,
+    standing_sentences,
+)
 from reconciler.wording.text import count, printable
 
 Style = Literal["heading", "plain", "added", "removed", "changed", "refused", "dim"]
@@ -30,14 +38,16 @@ REWIND = "this revision does not descend from the applied one (--allow-rewind)"
 ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
 
 
-def plan_lines(plan: Plan) -> Iterator[Line]:
-    """Render the whole plan, naming every account that gains or loses access."""
+def plan_lines(plan: Plan, checkout: Checkout | None = None) -> Iterator[Line]:
+    """Render the whole plan, naming every account that gains or loses access; `checkout` is a work tree beside it."""
     yield "heading", f"Plan: {direction(plan)}"
     yield "plain", f"  revision  {show_revision(plan.revision)}"
     before = "against" if plan.against else "applied"
     yield "plain", f"  {before}   {'nothing yet' if plan.applied is None else show_revision(plan.applied)}"
     if plan.rewind:
         yield "refused", f"  rewind    {REWIND}"
+    for note in origin_notes(plan, checkout):
+        yield "changed", f"  note      {printable(note)}"
     yield "plain", ""
     yield from _changes(plan)
     yield from consequence_lines(plan)

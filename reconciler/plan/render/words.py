@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.access.instants import parse_instant, show_instant
 from reconciler.access.resources import Revision
 from reconciler.plan.objections import Remembered
-from reconciler.plan.plan import Effects, GuardResult
+from reconciler.plan.plan import Checkout, Effects, GuardResult, Plan
 from reconciler.wording.text import count, printable
 
 _LONGEST = 200
@@ -27,6 +27,28 @@ def effects_words(effects: Effects) -> str:
         ("ends", effects.tokens_ended, "token"),
     )
     return ", ".join(f"{verb} {count(number, noun)}" for verb, number, noun in parts if number)
+
+
+def origin_notes(plan: Plan, checkout: Checkout | None) -> list[str]:
+    """Say what was planned if it is not simply a commit that can be applied, and what of a work tree was not."""
+    applied = "" if plan.applied is None else f" {plan.applied.commit[:12]}"
+    notes = []
+    if plan.working_tree:
+        notes.append("planned as the files are in the folder, committed or not; commit them to apply them")
+    if plan.merge == "older":
+        notes.append(f"the applied revision{applied} already contains this older one: nothing of it is to be applied")
+    elif plan.merge == "behind":
+        notes.append(f"planned as merged with the applied revision{applied}, which it is behind; merge or rebase it to apply it")
+    if checkout is not None and checkout.commit != plan.revision.commit:
+        place, rev = (f"on `{checkout.branch}`", checkout.branch) if checkout.branch else (f"at {checkout.commit[:12]}", "HEAD")
+        notes.append(
+            f"planned branch `{checkout.planned}`, but your work tree is {place} ({checkout.ahead:,} ahead, "
+            f"{checkout.behind:,} behind); to plan that: accord plan --rev {rev}"
+        )
+    if checkout is not None and checkout.uncommitted:
+        files = count(checkout.uncommitted, "file is", "files are")
+        notes.append(f"{files} not committed and not in this plan; to plan them: accord plan --working-tree")
+    return notes
 
 
 def show_value(value: Any, longest: float = _LONGEST) -> str:

@@ -1,0 +1,87 @@
+"""A repository in a temporary folder that borrows another one's objects: what is made in it, the other one never sees.
+
+It has a configuration of its own, so nothing that the other one configures, such as a merge driver, can run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+
+from reconciler.source.errors import MergeConflict, SourceError
+from reconciler.source.repository import Repository, leave_quarantine, object_id
+
+_ISOLATED = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+_NOBODY = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in {
+    "NAME": "accord", "EMAIL": "accord@localhost", "DATE": "1000000000 +0000",
+}.items()}  # fmt: skip
+_MOST_NAMED = 5
+_SHA256 = 64
+_REMOVED = "0 " + "0" * 40
+
+
+class Scratch(Repository):
+    """The temporary repository."""
+
+    def initialise(self, form: int, objects: Iterable[str]) -> None:
+        """Make the repository, whose ids have the given length, and let it read objects in other folders."""
+        name = "sha256" if form == _SHA256 else "sha1"
+        self.git.run("init", "--bare", "--quiet", "--template=", f"--object-format={name}")
+        quoted = ('"' + place.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' for place in objects)
+        Path(self.git_dir, "objects/info/alternates").write_bytes(b"".join(os.fsencode(place) + b"\n" for place in quoted))
+
+    def merge(self, ours: str, theirs: str) -> str:
+        """Return the tree of the merge of two commits. Raises MergeConflict, which names the files, or SourceError."""
+        status, said, errors = self.git.run(
+            "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
+            with_exceptions=False, with_extended_output=True, env=_ISOLATED,
+        )  # fmt: skip
+        tree, *files = said.split("\0")[:-1] or [""]
+        if status == 0 and tree:
+            return str(tree)
+        if status == 1 and files:
+            rest = f" and {len(files) - _MOST_NAMED:,} more" if len(files) > _MOST_NAMED else ""
+            raise MergeConflict(f"they conflict in {', '.join(files[:_MOST_NAMED])}{rest}")
+        if "unrelated histories" in errors:
+            raise MergeConflict("they have no history in common")
+        if "usage:" in errors:
+            raise MergeConflict("git before 2.38 cannot merge without a work tree")
+        raise SourceError(f"git cannot merge {theirs[:12]} with {ours[:12]} in {self.origin()}: {errors.strip()[-300:]}")
+
+    def write(self, content: bytes, form: int) -> str:
+        """Keep bytes as a blob and return its id; `form` is the length of ids in this repository."""
+        name = object_id(content, form)
+        file = Path(self.git_dir, "objects", name[:2], name[2:])
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(zlib.compress(b"blob %d\0" % len(content) + content, 1))
+        return name
+
+    def changed_commit(self, commit: str, entries: Iterable[tuple[bytes, str | None]]) -> str:
+        """Return a commit with other entries: path, and mode and blob as git writes them, or None for a path to remove."""
+        self.git.run("read-tree", commit)
+        with TemporaryFile() as lines:
+            for name, entry in entries:
+                lines.write((entry or _REMOVED).encode() + b"\t" + name + b"\0")
+            lines.seek(0)
+            self.git.run("update-index", "-z", "--index-info", istream=lines)
+        tree = self.git.run("write-tree").strip()
+        made: str = self.git.run("commit-tree", "-p", commit, "-m", "The working tree", tree, env=_NOBODY).strip()
+        return made
+
+
+@contextmanager
+def borrow(repository: Repository, form: int) -> Iterator[Scratch]:
+    """Make a temporary repository that reads another one's objects, whose ids have the given length."""
+    with TemporaryDirectory(prefix="accord-", ignore_cleanup_errors=True) as folder:
+        objects, shallow = repository.object_folders()
+        scratch = Scratch(folder, repository.origin())
+        leave_quarantine(None)  # what is made here belongs to nobody's push
+        scratch.initialise(form, objects)
+        if shallow.is_file():
+            shutil.copyfile(shallow, Path(folder) / "shallow")
+        yield scratch

@@ -12,7 +12,7 @@ from reconciler.run.inputs import Source
 
 
 def refuse_undelegated(plan: Plan, actual: Actual, desired: Desired, source: Source, commit: str) -> None:
-    """Raise InvalidConfiguration if a plan changes what the delegation does not permit; the problems have their places in `commit`.
+    """Raise InvalidConfiguration if a plan changes what the delegation does not permit. Places are in `commit`.
 
     At the first apply, no delegation is in force.
     """

@@ -161,7 +161,8 @@ def compare_revisions(
     before, _ = read_declarations(opened, base.commit, now, progress)
     with _desired(deployment, opened, rev, working_tree=working_tree) as (source, revision, shown):
         after, warnings = read_declarations(source, revision.commit, now, progress)
-        changed = {file.path for file in source.repository.changed(base.commit, revision.commit, source.path) or ()}
+        changed = source.repository.changed(base.commit, revision.commit, source.path)
+        files = None if changed is None else {file.path for file in changed}  # None: an ignore file may concern any file
         held, desired = state_of(before), state_of(after)
         actual = Actual(
             declared=held.declared,
@@ -176,7 +177,7 @@ def compare_revisions(
             revision=shown,
             now=now,
             path=opened.path,
-            warnings=tuple(warning for warning in warnings if warning.file in changed),
+            warnings=tuple(warning for warning in warnings if files is None or warning.file in files),
             against=True,
             working_tree=working_tree,
         )

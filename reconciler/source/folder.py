@@ -4,32 +4,70 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 from reconciler.access.problems import Problem
 from reconciler.source.errors import SourceError
+from reconciler.source.ignoring import IGNORE_FILE, LARGEST, Ignoring, read_ignore_files
 from reconciler.source.location import without_credentials
-from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, shown_path
+from reconciler.source.overlooked import What, select
+from reconciler.source.selection import is_visible, shown_path
 
 
 def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
-    """Return the name (see `_top`) and path of each file, sorted, and a warning for each link, which is not followed.
+    """Return the name (see `_top`) and path of each file, sorted, and warnings about links and files that are not read.
 
-    Raises SourceError if the folder does not exist or cannot be read.
+    If an ignore file cannot be used, there are no files and it is the problem. Raises SourceError if the folder does not exist
+    or cannot be read.
     """
     top = _top(folder)
     if folder.is_file():
         return [(shown_path(top.as_posix()), folder)], []
     if not folder.is_dir():
         raise SourceError(f"there is no folder `{without_credentials(str(folder))}`")
-    ignore = folder / IGNORE_FILE
-    is_regular = ignore.is_file() and not ignore.is_symlink()
-    ignored = ignored_by(ignore.read_text("utf-8", "replace") if is_regular else None)
-    found: list[tuple[str, Path]] = []
-    skipped: list[Problem] = []
 
     def named(relative: str) -> str:
         return shown_path((top / relative).as_posix())
+
+    entries = list(_walk(folder))
+    ignore_files = (
+        (name.rpartition("/")[0], named(name), _bytes(path) if what == "file" else None)
+        for name, what, path in entries
+        if _is_ignore_file(name)
+    )
+    ignoring, refused = read_ignore_files(ignore_files)
+    if refused:
+        return [], refused
+    found, skipped = select(entries, ignoring, lambda paths: map(_bytes, paths))
+    return (
+        sorted((named(name), path) for name, path in found),
+        sorted(warning._replace(file=named(name)) for name, warning in skipped),
+    )
+
+
+def find_ignore_files(folder: Path) -> list[Path]:
+    """Return the ignore files in a folder, and links in the place of one."""
+    return [path for name, _, path in _walk(folder) if _is_ignore_file(name)]
+
+
+def ignoring_above(folder: Path, names: Iterable[str]) -> Ignoring:
+    """Return what ignore files hide of the names in a folder, reading only those that can concern them."""
+    folders = {parent for name in names for parent in PurePosixPath(name).parents}
+    places = {parent.as_posix().removeprefix("."): folder / parent / IGNORE_FILE for parent in folders}
+    present = ((name, place) for name, place in places.items() if place.is_symlink() or place.exists())
+    return read_ignore_files(
+        (name, str(place), _bytes(place) if place.is_file() and not place.is_symlink() else None) for name, place in present
+    )[0]
+
+
+def _is_ignore_file(name: str) -> bool:
+    above, _, last = name.rpartition("/")
+    return last == IGNORE_FILE and is_visible(above)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, What, Path]]:
+    """Yield everything in a folder that is not itself a folder, without what is in hidden folders."""
 
     def refuse(error: OSError) -> None:
         raise SourceError(f"cannot read `{error.filename}`: {error.strerror}")
@@ -43,14 +81,20 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
             if stat.S_ISDIR(mode):
                 if (path / ".git").exists():
                     folders.remove(name)
-                    if not ignored(relative):
-                        skipped.append(submodule_warning(named(relative)))
+                    yield relative, "repository", path
             elif stat.S_ISLNK(mode):
-                if is_link_of_interest(relative) and not ignored(relative):
-                    skipped.append(link_warning(named(relative)))
-            elif stat.S_ISREG(mode) and is_candidate(relative) and not ignored(relative):
-                found.append((named(relative), path))
-    return sorted(found), sorted(skipped)
+                yield relative, "link", path
+            elif stat.S_ISREG(mode):
+                yield relative, "file", path
+
+
+def _bytes(path: Path) -> bytes:
+    """Return as much of a file as tells what it is."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST + 1)
+    except OSError as error:
+        raise SourceError(f"cannot read `{path}`: {error.strerror}") from None
 
 
 def root_of(folder: Path) -> str:
@@ -77,13 +121,3 @@ def _mode(path: Path) -> int:
         return 0
     except OSError as error:
         raise SourceError(f"cannot read `{path}`: {error.strerror}") from None
-
-
-def link_warning(path: str) -> Problem:
-    """Return the warning for a symbolic link."""
-    return Problem(path, 1, 1, "symlink", "warning", "symbolic links are not followed; put the file itself here")
-
-
-def submodule_warning(path: str) -> Problem:
-    """Return the warning for a repository inside the repository."""
-    return Problem(path, 1, 1, "submodule", "warning", "submodules are not read; put the files themselves here")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha1, sha256
@@ -17,14 +17,17 @@ from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
-from reconciler.source.folder import link_warning, submodule_warning
 from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir
+from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, without_credentials
 from reconciler.source.mirror import fetch_mirror
-from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate, is_link_of_interest, is_visible, shown_path
+from reconciler.source.overlooked import What, is_doubtful, is_misnamed, looks_like_resource, select
+from reconciler.source.selection import is_candidate, is_visible, shown_path
 from reconciler.wording.nearest import did_you_mean
 
 _LONGEST_REV = 1_000
+_MOST_ARGUMENTS = 500
+_WHAT: dict[bytes, What] = {b"160000": "repository", b"120000": "link"}
 
 
 Relation = Literal["descends", "older", "diverged", "absent"]
@@ -154,33 +157,34 @@ class Repository:
 
     def _select(self, listing: bytes, path: str) -> Tree:
         prefix = f"{path}/" if path else ""
-        rows = []
-        ignore_blob = None
+        cut = len(prefix)
+        entries: list[tuple[str, What, str]] = []
+        ignore_files = []
         for row in listing.split(b"\0")[:-1]:
             meta, _, raw = row.partition(b"\t")
             name = raw.decode("utf-8", "surrogateescape")
-            if name == prefix + IGNORE_FILE:
-                ignore_blob = _regular(meta[:6].decode(), meta[12:].decode())
-            rows.append((meta[:6], meta[12:], name))
-        ignored = ignored_by(self._text(ignore_blob))
-        files, skipped = [], []
-        for mode, meta_blob, name in rows:
-            relative = name[len(prefix) :]
-            if mode == b"160000":
-                if is_visible(relative) and not ignored(relative):
-                    skipped.append(submodule_warning(shown_path(name)))
-            elif mode == b"120000":
-                if is_link_of_interest(relative) and not ignored(relative):
-                    skipped.append(link_warning(shown_path(name)))
-            elif is_candidate(relative) and not ignored(relative):
-                files.append((shown_path(name), meta_blob.decode()))
-        return Tree(files, skipped)
+            entries.append((name[cut:], _WHAT.get(meta[:6], "file"), meta[12:].decode()))
+            if name.endswith(IGNORE_FILE):
+                ignore_files.append((name, meta[:6].decode(), meta[12:].decode()))
+        ignoring, refused = self._ignoring(ignore_files, cut)
+        if refused:
+            return Tree([], refused)
+        found, skipped = select(entries, ignoring, self._contents)
+        return Tree(
+            [(shown_path(prefix + name), blob) for name, blob in found],
+            [warning._replace(file=shown_path(prefix + name)) for name, warning in skipped],
+        )
 
-    def _text(self, blob: str | None) -> str | None:
-        if blob is None:
-            return None
-        content = next(self.read([blob]))[1]
-        return None if content is None else content.decode("utf-8", "replace")
+    def _ignoring(self, found: Sequence[tuple[str, str, str]], cut: int) -> tuple[Ignoring, list[Problem]]:
+        """Read ignore files, given as path, mode and blob."""
+        used = [(name, _regular(mode, blob)) for name, mode, blob in found if _is_ignore_file(name[cut:])]
+        contents = iter(self._contents([blob for _, blob in used if blob is not None]))
+        return read_ignore_files(
+            (name[cut:].rpartition("/")[0], shown_path(name), None if blob is None else next(contents)) for name, blob in used
+        )
+
+    def _contents(self, blobs: Sequence[str]) -> Iterable[bytes | None]:
+        return (content for _, content in self.read(blobs)) if blobs else ()
 
     def changed(self, old: str, new: str, path: str) -> list[ChangedFile] | None:
         """List the files with resources that differ between two commits; None if that cannot be determined."""
@@ -193,17 +197,53 @@ class Repository:
         prefix = f"{path}/" if path else ""
         parts = raw.split(b"\0")[:-1]
         found = []
-        ignored = ignored_by(self._text(self._blob_at(new, prefix + IGNORE_FILE)))
-        for meta, name in zip(parts[::2], (part.decode("utf-8", "surrogateescape") for part in parts[1::2]), strict=True):
+        names = [part.decode("utf-8", "surrogateescape") for part in parts[1::2]]
+        if any(_is_ignore_file(name[len(prefix) :]) for name in names if name.endswith(IGNORE_FILE)):
+            return None
+        ignoring, refused = self._ignoring(self._ignore_files_above(new, names, prefix), len(prefix))
+        if refused:
+            return None
+        doubtful: list[tuple[str, str]] = []
+        for meta, name in zip(parts[::2], names, strict=True):
             old_mode, new_mode, old_blob, new_blob, _ = meta.decode()[1:].split(" ")
             relative = name[len(prefix) :]
-            if relative == IGNORE_FILE:
-                return None
-            if new_mode in ("120000", "160000") and _regular(old_mode, old_blob):
+            old_file, new_file = _regular(old_mode, old_blob), _regular(new_mode, new_blob)
+            if new_mode in ("120000", "160000") and old_file:
                 return None  # a full reading warns about whatever replaced the file
-            if is_candidate(relative) and not ignored(relative):
-                file = ChangedFile(shown_path(name), _regular(old_mode, old_blob), _regular(new_mode, new_blob))
-                found.append(file)
+            if is_candidate(relative):
+                hit = ignoring.hit(relative)
+                if hit is None:
+                    found.append(ChangedFile(shown_path(name), old_file, new_file))
+                elif new_file and not hit.whole_folder:
+                    doubtful.append((name, new_file))
+            elif new_file and is_doubtful(relative) and not ignoring(relative):
+                doubtful.append((name, new_file))
+        contents = self._contents([blob for _, blob in doubtful])
+        found += [
+            ChangedFile(shown_path(name), None, None)  # a full reading warns about it
+            for (name, _), content in zip(doubtful, contents, strict=True)
+            if looks_like_resource(content) or is_misnamed(name)
+        ]
+        return found
+
+    def _ignore_files_above(self, commit: str, names: Sequence[str], prefix: str) -> list[tuple[str, str, str]]:
+        """Find the ignore files that can concern the named files: path, mode and blob of each."""
+        folders = {""}
+        for name in names:
+            folder = name[len(prefix) :].rpartition("/")[0]
+            while folder not in folders:
+                folders.add(folder)
+                folder = folder.rpartition("/")[0]
+        places = [
+            f":(literal){prefix}{folder}/{IGNORE_FILE}" if folder else f":(literal){prefix}{IGNORE_FILE}" for folder in folders
+        ]
+        found = []
+        for start in range(0, len(places), _MOST_ARGUMENTS):
+            some = places[start : start + _MOST_ARGUMENTS]
+            listing = self.git.run("ls-tree", "-z", commit, "--", *some, stdout_as_string=False)
+            for row in listing.split(b"\0")[:-1]:
+                meta, _, raw = row.partition(b"\t")
+                found.append((raw.decode("utf-8", "surrogateescape"), meta[:6].decode(), meta[12:].decode()))
         return found
 
     def content(self, commit: str, name: str) -> bytes | None:
@@ -327,6 +367,11 @@ def leave_quarantine(git_dir: str | None) -> None:
     if incoming is None or objects is None or os.path.dirname(os.path.realpath(incoming)) != objects:  # noqa: PTH120 - as realpath
         for name in (OBJECTS, ALTERNATES, QUARANTINE):
             os.environ.pop(name, None)
+
+
+def _is_ignore_file(relative: str) -> bool:
+    folder, _, name = relative.rpartition("/")
+    return name == IGNORE_FILE and is_visible(folder)
 
 
 def _regular(mode: str, blob: str) -> str | None:

@@ -1,10 +1,6 @@
-"""Which files contain resources: `.yaml` and `.yml`, except names that begin with a dot and those in `.accordignore`."""
+"""Which names can contain resources: `.yaml` and `.yml`, except names that begin with a dot."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-
-IGNORE_FILE = ".accordignore"
 
 
 def is_candidate(path: str) -> bool:
@@ -25,12 +21,3 @@ def shown_path(path: str) -> str:
 def is_link_of_interest(path: str) -> bool:
     """Tell whether a link may point to resources: to a YAML file, or to a folder, whose name seldom has a dot."""
     return is_candidate(path) or (is_visible(path) and "." not in path.rpartition("/")[2])
-
-
-def ignored_by(patterns: str | None) -> Callable[[str], bool]:
-    """Return a test for paths that a gitignore-style file matches."""
-    if not patterns or not patterns.strip():
-        return lambda _path: False
-    from pathspec import GitIgnoreSpec
-
-    return GitIgnoreSpec.from_lines(patterns.splitlines()).match_file

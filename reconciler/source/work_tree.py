@@ -12,11 +12,12 @@ from typing import NamedTuple
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import SourceError
-from reconciler.source.folder import list_files
+from reconciler.source.folder import find_ignore_files, ignoring_above, list_files
 from reconciler.source.git_command import find_work_tree
+from reconciler.source.ignoring import IGNORE_FILE
 from reconciler.source.repository import Repository, object_id
 from reconciler.source.scratch import Scratch, borrow
-from reconciler.source.selection import IGNORE_FILE, ignored_by, is_candidate
+from reconciler.source.selection import is_candidate
 
 
 class Standing(NamedTuple):
@@ -45,18 +46,17 @@ def _uncommitted(repository: Repository, top: Path, path: str) -> int:
 
     Git compares only what it knows of a file's time and size: comparing contents could run a filter.
     """
-    ignore = top / path / IGNORE_FILE
-    ignored = ignored_by(ignore.read_text("utf-8", "replace") if ignore.is_file() and not ignore.is_symlink() else None)
     prefix = len(f"{path}/") if path else 0
-
-    def counts(name: str) -> bool:
-        relative = name[prefix:]
-        return relative == IGNORE_FILE or (is_candidate(relative) and not ignored(relative))
-
+    suspects = [(name, old) for name, old in _suspects(repository, str(top), path) if _matters(name[prefix:])]
+    ignored = ignoring_above(top / path, (name[prefix:] for name, _ in suspects))
     return sum(
-        counts(name) and not (top / name).is_symlink() and (old is None or not _holds(top / name, old))
-        for name, old in _suspects(repository, str(top), path)
+        not ignored(name[prefix:]) and not (top / name).is_symlink() and (old is None or not _holds(top / name, old))
+        for name, old in suspects
     )
+
+
+def _matters(relative: str) -> bool:
+    return is_candidate(relative) or relative.rpartition("/")[2] == IGNORE_FILE
 
 
 def _holds(file: Path, blob: str) -> bool:
@@ -95,7 +95,9 @@ def as_commit(repository: Repository, path: str) -> Iterator[tuple[Scratch, Revi
     prefix = f"{path}/" if path else ""
     present = {os.fsencode(file.relative_to(top)) for _, file in list_files(Path(top) / path)[0]}
     known = {name for name in committed if is_candidate(os.fsdecode(name)[len(prefix) :])}
-    names = present | known | {os.fsencode(prefix + IGNORE_FILE)}
+    ignore_files = {os.fsencode(file.relative_to(top)) for file in find_ignore_files(Path(top) / path)}
+    ignore_files |= {name for name in committed if name.rpartition(b"/")[2] == os.fsencode(IGNORE_FILE)}
+    names = present | known | ignore_files
     changed: list[tuple[bytes, str | None]] = []
     with borrow(repository, len(head.commit)) as scratch:
         for name in sorted(names):

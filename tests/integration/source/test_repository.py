@@ -142,8 +142,8 @@ def test_names_of_any_kind_are_read(work: Work, cache: Path) -> None:
 @pytest.mark.parametrize("path", ["a b", "[x]*", "ä", ":(glob)x", "-o", "new\nline", "deep/er"])
 def test_a_folder_of_any_name_is_read_and_nothing_else(path: str, work: Work, cache: Path) -> None:
     files: dict[str, bytes | None] = {f"{path}/in.yaml": ALICE, f"{path}2/out.yaml": BOB, "x/out.yaml": BOB, "out.yaml": BOB}
-    first = work.commit({**files, f"{path}/.accordignore": b"draft.yaml", f"{path}/draft.yaml": BOB})
-    head = work.commit(dict.fromkeys(files, ALICE + b"#\n") | {f"{path}/draft.yaml": ALICE})
+    first = work.commit({**files, f"{path}/.accordignore": b"draft.yaml", f"{path}/draft.yaml": b"a: 1\n"})
+    head = work.commit(dict.fromkeys(files, ALICE + b"#\n") | {f"{path}/draft.yaml": b"a: 2\n"})
     repository = opened(work, cache)
     assert contents(repository, head, path) == {f"{path}/in.yaml": ALICE + b"#\n"}
     assert [file.path for file in repository.changed(first, head, path) or ()] == [f"{path}/in.yaml"]
@@ -187,20 +187,85 @@ def test_links_and_nested_repositories_are_skipped_with_a_warning(work: Work, ca
 
 def test_an_ignore_file_counts_as_committed(work: Work, cache: Path) -> None:
     first = work.commit({"alice.yaml": ALICE, "drafts/x.yaml": BOB, ".accordignore": b"drafts/\n"})
-    second = work.commit({"drafts/x.yaml": ALICE})
+    second = work.commit({"drafts/x.yaml": b"a: 1\n"})
     third = work.commit({".accordignore": b""})
-    (work.folder / ".accordignore").unlink()
-    (work.folder / ".accordignore").symlink_to("/dev/null")
-    fourth = work.commit({"ignored": b"*"})
     repository = opened(work, cache)
-    assert [list(contents(repository, commit)) for commit in (first, second, third, fourth)] == [
-        ["alice.yaml"], ["alice.yaml"], ["alice.yaml", "drafts/x.yaml"], ["alice.yaml", "drafts/x.yaml"],
+    assert [list(contents(repository, commit)) for commit in (first, second, third)] == [
+        ["alice.yaml"], ["alice.yaml"], ["alice.yaml", "drafts/x.yaml"],
     ]  # fmt: skip
     assert repository.changed(first, second, "") == []
     assert repository.changed(second, third, "") is None
-    (work.folder / ".accordignore").unlink()
-    (work.folder / ".accordignore").symlink_to(work.folder / "ignored")
-    assert [name for name, _ in list_files(work.folder)[0]] == ["alice.yaml", "drafts/x.yaml"]
+
+
+def test_ignore_files_in_folders_hold_there_and_are_found_for_changed_files_too(work: Work, cache: Path) -> None:
+    first = work.commit({"alice.yaml": ALICE, "a/b/.accordignore": b"\xef\xbb\xbf/c/\r\n"})
+    second = work.commit({"a/b/c/x.yaml": BOB, "a/c/x.yaml": BOB})
+    repository = opened(work, cache)
+    assert list(contents(repository, second)) == ["a/c/x.yaml", "alice.yaml"]
+    assert [name for name, _ in list_files(work.folder)[0]] == ["a/c/x.yaml", "alice.yaml"]
+    assert [file.path for file in repository.changed(first, second, "") or ()] == ["a/c/x.yaml"]
+
+
+@pytest.mark.parametrize("folder", ["", "users/"])
+def test_an_ignore_file_that_is_no_readable_text_is_refused_and_nothing_is_read(folder: str, work: Work, cache: Path) -> None:
+    work.commit({"alice.yaml": ALICE, "users/bob.yaml": BOB, "patterns": b"users/\n"})
+    place = work.folder / folder / ".accordignore"
+    for content in (b"d\xe9p\xf4t/\n", "users/\n".encode("utf-16"), b"*x\n" * 1_001, b"x" * 40_000):
+        place.write_bytes(content)
+        assert_refused(work, cache, f"{folder}.accordignore")
+    place.unlink()
+    place.symlink_to("patterns")
+    assert_refused(work, cache, f"{folder}.accordignore")
+
+
+def assert_refused(work: Work, cache: Path, file: str) -> None:
+    before = work.git("rev-parse", "HEAD")
+    head = work.commit({})
+    tree = opened(work, cache).entries(head, "")
+    assert tree.files == [] and [(one.file, one.rule, one.severity) for one in tree.skipped] == [(file, "ignore-file", "error")]
+    assert list_files(work.folder) == ([], tree.skipped)
+    assert opened(work, cache).changed(before, head, "") is None
+
+
+MEANT = {
+    "web.YAML": "web.yaml", "web.Yml": "web.yml", "web.yaml ": "web.yaml", "web.yml.": "web.yml", "web.yaml.txt": "web.yaml",
+    "web.yaml.bak": "web.yaml", "web.yml~": "web.yml", "web.json": "web.yaml", "web.yalm": "web.yaml", "web.txt": "web.yaml",
+    "web": "web.yaml", "#web.yaml#": "#web.yaml",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_a_file_that_looks_meant_and_is_not_read_is_warned_of(name: str, work: Work, cache: Path) -> None:
+    first = work.commit({"teams/alice.yaml": ALICE})
+    second = work.commit({f"teams/{name}": b"# a comment\n---\n" + BOB})
+    for skipped in (opened(work, cache).entries(second, "").skipped, list_files(work.folder)[1]):
+        assert [(one.file, one.rule, one.severity, one.suggestion) for one in skipped] == [
+            (f"teams/{name}", "not-read", "warning", f"teams/{MEANT[name]}")
+        ]
+    assert opened(work, cache).changed(first, second, "") == [ChangedFile(f"teams/{name}", None, None)]
+    third = work.commit({".accordignore": f"teams/{name}\n".replace("#", "[#]").replace(" ", "\\ ").encode()})
+    assert opened(work, cache).entries(third, "").skipped == []
+
+
+@pytest.mark.parametrize(
+    "name", ["package.json", "README.md", "LICENSE", "values.yaml.txt", "notes.txt", ".web.YAML", ".old/web.yml~"]
+)
+def test_a_file_that_holds_no_resource_or_is_hidden_is_not_warned_of(name: str, work: Work, cache: Path) -> None:
+    first = work.commit({"alice.yaml": ALICE})
+    text = BOB if name.startswith(".") else b"See:\n\n```\n" + BOB if name == "README.md" else b'{"name": "apiVersion"}'
+    second = work.commit({name: text})
+    assert opened(work, cache).entries(second, "").skipped == list_files(work.folder)[1] == []
+    assert opened(work, cache).changed(first, second, "") == []
+
+
+def test_a_resource_that_only_a_pattern_hides_beside_others_is_warned_of(work: Work, cache: Path) -> None:
+    first = work.commit({"teams/alice.yaml": ALICE, ".accordignore": b"drafts/\n*evil*\n", "mkdocs.yml": b"site_name: x\n"})
+    second = work.commit({"teams/evil.yaml": BOB, "drafts/x.yaml": BOB, "other/evil.yaml": BOB})
+    [warning] = opened(work, cache).entries(second, "").skipped
+    assert (warning.file, warning.rule) == ("teams/evil.yaml", "not-read")
+    assert "`*evil*` in .accordignore:2" in warning.message
+    assert list_files(work.folder)[1] == [warning]
+    assert ChangedFile("teams/evil.yaml", None, None) in (opened(work, cache).changed(first, second, "") or ())
 
 
 def test_a_folder_holds_no_more_than_regular_files(tmp_path: Path) -> None:

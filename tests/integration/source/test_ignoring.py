@@ -1,0 +1,86 @@
+"""`.accordignore` hides what Git's own `.gitignore` would, whatever is in it, and never takes long."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from growth import assert_linear
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.source.errors import SourceError
+from reconciler.source.ignoring import MOST_PATTERNS, Ignoring, read_ignore_files
+
+PIECES = (
+    *("a", "b", "c", "*", "**", "?", "/", "[ab]", "[!a]", "[^b]", "[a-c]", "[c-a]", "[]a]", "[\\]a]", "[[:alpha:]]", "[a"),
+    *("\\", "\\*", "\\a", " ", "\\ ", "!", "#", ".", "-", "\N{LATIN SMALL LETTER E WITH ACUTE}", "**/", "/**/", "/**"),
+)
+LINES = st.tuples(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join), st.sampled_from(["\n", "\r\n", " \n", "/\n"])
+).map("".join)
+FILES = st.tuples(st.sampled_from(["", "\ufeff"]), st.lists(LINES, min_size=1, max_size=4).map("".join)).map("".join)
+NAMES = st.text("abc*[]! #-.\N{LATIN SMALL LETTER E WITH ACUTE}", min_size=1, max_size=3).filter(
+    lambda name: name not in (".", "..")
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=4)
+
+
+def reading(files: dict[str, str]) -> Ignoring:
+    ignoring, problems = read_ignore_files((folder, folder, text.encode()) for folder, text in files.items())
+    assert not problems
+    return ignoring
+
+
+def hidden_by_git(folder: Path, files: dict[str, str], paths: list[str]) -> list[str]:
+    """Ask the real Git, in a work tree with these files."""
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    for path in paths:
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    for inner, text in files.items():
+        (folder / inner / ".gitignore").write_bytes(text.encode())
+    command = ["git", "-C", str(folder), "check-ignore", "--no-index", "-z", "--stdin"]
+    found = subprocess.run(command, input="\0".join(paths).encode(), capture_output=True, check=False)
+    assert found.returncode in (0, 1), found.stderr
+    return found.stdout.decode().split("\0")[:-1]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(paths=st.lists(PATHS, min_size=1, max_size=12), top=FILES, inner=FILES, where=st.integers(0, 11))
+def test_it_hides_exactly_what_git_hides(
+    tmp_path_factory: pytest.TempPathFactory, paths: list[list[str]], top: str, inner: str, where: int
+) -> None:
+    files = ["/".join(path) for path in paths]
+    folders = {"/".join(path[:end]) for path in paths for end in range(1, len(path))}
+    distinct = sorted({file for file in files if file not in folders})
+    texts = {"": top, "/".join(paths[where % len(paths)][:-1]): inner}
+    hidden = hidden_by_git(tmp_path_factory.mktemp("git"), texts, distinct)
+    ours = reading(texts)
+    assert [path for path in distinct if ours(path)] == hidden
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [("*a", "a"), ("*[ab]?", "ab"), ("**/a/", "a"), ("*aaaaaaaab", "a"), ("*?", "x"), ("?*a*b", "a"), ("[^b]*", "a")],
+)
+def test_a_path_is_matched_in_time_linear_in_its_length(pattern: str, path: str) -> None:
+    def matching(length: int) -> Callable[[], object]:
+        ignoring = reading({"": pattern * 20 + "*z\n"})
+        name = path * (length // len(path)) + ".yaml"
+        return lambda: ignoring(name)
+
+    assert_linear(matching, 1 << 10, 1 << 14)
+
+
+def test_patterns_of_many_stars_end_at_once() -> None:
+    assert not reading({"": "*a" * 5_000 + "*b\n"})("a" * 120 + ".yaml")
+
+
+def test_endless_folders_and_patterns_are_refused() -> None:
+    with pytest.raises(SourceError, match="more than 64 folders"):
+        reading({"": "x\n"})("a/" * 70 + "x.yaml")
+    assert read_ignore_files([("", "x", b"*a\n" * (MOST_PATTERNS + 1))])[1]

@@ -20,6 +20,7 @@ from reconciler.cli.exits import ERROR, INTERRUPTED, exit_code
 COMMANDS = {
     "init": "Create a starter config repository.",
     "validate": "Check a working folder or a revision and report all problems.",
+    "fmt": "Bring files into the usual order and indentation.",
     "rename": "Rename a resource in all files that mention it.",
     "schemas": "Write or refresh the schemas for editors.",
     "hook": "Make Git check what is about to be committed.",

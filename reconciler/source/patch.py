@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from reconciler.access.fields import fields_of
-from reconciler.access.resources import LINK_KEYS, RESOURCES, DeclaredState, Key, Kind, Resource, linked_name, with_resources
+from reconciler.access.resources import RESOURCES, DeclaredState, Key, Kind, Resource, linked_name, with_resources
 from reconciler.plan.plan import Change
+from reconciler.source.arrangement import written_name
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
 from reconciler.source.diff import file_diff
@@ -186,7 +187,7 @@ def _item_edits(node: yaml.Node, wanted: Sequence[Any], difference: Mapping[str,
     changed = {_name(item["to"]) for item in difference.get("changed", ())}
     column = int(node.start_mark.column)
     for item in node.value:
-        name = _written_name(item)
+        name = written_name(item)
         if name in gone or name in changed:
             written = [items[name]] if name in changed else []
             yield int(item.start_mark.line), last_line(item) + 1, _indented(yaml_sequence(written), column)
@@ -197,12 +198,6 @@ def _item_edits(node: yaml.Node, wanted: Sequence[Any], difference: Mapping[str,
 
 def _name(item: Any) -> str:
     return linked_name(item) if isinstance(item, Mapping) else str(item)
-
-
-def _written_name(item: yaml.Node) -> str:
-    if isinstance(item, yaml.MappingNode):
-        return next((str(value.value) for key, value in item.value if key.value in LINK_KEYS), "")
-    return str(item.value)
 
 
 def _indented(text: str, column: int) -> tuple[str, ...]:

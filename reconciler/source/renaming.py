@@ -19,6 +19,7 @@ from reconciler.source.documents import Document, Unreadable, parse, read
 from reconciler.source.errors import SourceError
 from reconciler.source.positions import last_line
 from reconciler.source.schema import find_problems
+from reconciler.source.splicing import Splice, spliced
 from reconciler.source.yaml_text import quoted, scalar
 
 _BOM = "\ufeff"
@@ -32,14 +33,6 @@ class Renamed(NamedTuple):
     content: bytes
     places: int
     left: list[int]
-
-
-class _Splice(NamedTuple):
-    """Characters of a text, and what replaces them."""
-
-    start: int
-    end: int
-    text: str
 
 
 class _Name(NamedTuple):
@@ -57,7 +50,7 @@ def rename_in(content: bytes, kind: Kind, old: str, new: str) -> Renamed:
     plain = content.decode("utf-8")
     mark = _BOM if plain.startswith(_BOM) else ""
     text = plain.removeprefix(_BOM)
-    splices: dict[int, _Splice] = {}
+    splices: list[Splice] = []
     expected: list[Any] = []
     places, left = 0, []
     for document, node in read(content):
@@ -65,17 +58,15 @@ def rename_in(content: bytes, kind: Kind, old: str, new: str) -> Renamed:
         value = deepcopy(document.value)
         for path, found in _occurrences(node, document.value, old):
             if _is_name(document, path, name) or _refers(document.value, path, name):
-                splice = _respelt(text, found, new)
-                splices[splice.start] = splice
+                splices.append(_respelt(text, found, new))
                 _set(value, path, new)
                 places += 1
             elif path[:2] != ("metadata", "previously"):
                 left.append(found.start_mark.line + 1)
         if _declares(document, name):
-            splice = _remembered(text, node, value["metadata"], name)
-            splices[splice.start] = splice
+            splices.append(_remembered(text, node, value["metadata"], name))
         expected.append(value)
-    changed = (mark + _spliced(text, splices)).encode()
+    changed = (mark + spliced(text, splices)).encode()
     try:
         as_meant = [document.value for document in parse(changed)] == expected
     except Unreadable:
@@ -85,12 +76,6 @@ def rename_in(content: bytes, kind: Kind, old: str, new: str) -> Renamed:
             f"cannot rename `{old}` by replacing its name alone, perhaps for an alias (`*`); edit this file by hand"
         )
     return Renamed(changed, places, left)
-
-
-def _spliced(text: str, splices: dict[int, _Splice]) -> str:
-    for start in sorted(splices, reverse=True):
-        text = text[:start] + splices[start].text + text[splices[start].end :]
-    return text
 
 
 def _occurrences(node: yaml.Node, value: Any, text: str, path: _Path = ()) -> Iterator[tuple[_Path, yaml.ScalarNode]]:
@@ -128,20 +113,20 @@ def _set(value: Any, path: _Path, text: str) -> None:
     value[path[-1]] = text
 
 
-def _respelt(text: str, node: yaml.ScalarNode, new: str) -> _Splice:
+def _respelt(text: str, node: yaml.ScalarNode, new: str) -> Splice:
     """Replace a name by another in the quotes that it has."""
     start, end = node.start_mark.index, node.end_mark.index
     quote = node.style if node.style in ("'", '"') else ""
     written = f"{quote}{node.value}{quote}"
     if text[start:end].endswith(written):  # it may follow an anchor
-        return _Splice(end - len(written), end, f"'{new}'" if quote == "'" else quoted(new) if quote else scalar(new))
+        return Splice(end - len(written), end, f"'{new}'" if quote == "'" else quoted(new) if quote else scalar(new))
     if text[start] == "&":
         line = node.start_mark.line + 1
         raise SourceError(f"line {line}: cannot rename `{node.value}` behind an anchor (`&`); edit this file by hand")
-    return _Splice(start, start + len(text[start:end].rstrip()), quoted(new) if quote else scalar(new))
+    return Splice(start, start + len(text[start:end].rstrip()), quoted(new) if quote else scalar(new))
 
 
-def _remembered(text: str, document: yaml.Node, metadata: dict[str, Any], name: _Name) -> _Splice:
+def _remembered(text: str, document: yaml.Node, metadata: dict[str, Any], name: _Name) -> Splice:
     """Add the old name to the earlier ones, in the value and in the text; the new name is no earlier one any more."""
     node = _child(document, "metadata")
     listed = _child(node, "previously")
@@ -159,32 +144,32 @@ def _remembered(text: str, document: yaml.Node, metadata: dict[str, Any], name: 
         end = node.value[-1][1].end_mark.index
         as_json = text[node.value[0][0].start_mark.index] == '"'
         added = f'"previously": [{quoted(name.old)}]' if as_json else f"previously: [{scalar(name.old)}]"
-        return _Splice(end, end, f", {added}")
+        return Splice(end, end, f", {added}")
     indent = " " * node.start_mark.column
     return _line_after(text, last_line(node), [f"{indent}previously:", f"{indent}  - {scalar(name.old)}"])
 
 
-def _appended(text: str, node: yaml.SequenceNode, name: str) -> _Splice:
+def _appended(text: str, node: yaml.SequenceNode, name: str) -> Splice:
     if not node.flow_style:
         return _line_after(text, last_line(node), [f"{' ' * node.start_mark.column}- {scalar(name)}"])
     if not node.value:
         start = text.index("[", node.start_mark.index) + 1
-        return _Splice(start, start, scalar(name))
+        return Splice(start, start, scalar(name))
     last = node.value[-1]
     as_json = text[last.end_mark.index - 1] == '"'
-    return _Splice(last.end_mark.index, last.end_mark.index, f", {quoted(name) if as_json else scalar(name)}")
+    return Splice(last.end_mark.index, last.end_mark.index, f", {quoted(name) if as_json else scalar(name)}")
 
 
-def _line_after(text: str, line: int, lines: Sequence[str]) -> _Splice:
+def _line_after(text: str, line: int, lines: Sequence[str]) -> Splice:
     """Insert lines after a line (from 0), with the text's own line breaks."""
     breaks = "\r\n" if "\r\n" in text else "\n"
     end = 0
     for _ in range(line + 1):
         found = text.find("\n", end)
         if found < 0:
-            return _Splice(len(text), len(text), "".join(f"{breaks}{added}" for added in lines))
+            return Splice(len(text), len(text), "".join(f"{breaks}{added}" for added in lines))
         end = found + 1
-    return _Splice(end, end, "".join(f"{added}{breaks}" for added in lines))
+    return Splice(end, end, "".join(f"{added}{breaks}" for added in lines))
 
 
 def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:

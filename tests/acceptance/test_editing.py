@@ -1,7 +1,8 @@
-"""For random repositories in any layout: what `accord rename` writes declares the same, but for the name."""
+"""For random repositories in any layout: what `accord rename` and `accord fmt` write declares the same, but for the name."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,10 @@ from reconciler.plan.changes import Desired
 from reconciler.plan.make import make_plan
 from reconciler.run.deployment import read_deployment
 from reconciler.run.renaming import rename
+from reconciler.source.blobs import read_blob
+from reconciler.source.build import build
+from reconciler.source.formatting import formatted
+from reconciler.source.layout import NotFormatted
 from reconciler.source.rewriting import rewrite
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -88,3 +93,75 @@ def test_a_rename_is_one_rename_in_the_plan_and_nobody_s_access_changes(
         rewrite(dict(rename(deployment, kind, new, old, now=NOW).edits.values()))
         assert without_earlier_names(declared(folder, cache)) == before
         assert contents(folder).keys() == files.keys()
+
+
+@st.composite
+def commented(draw: st.DrawFn, content: bytes) -> bytes:
+    """A file with comments and blank lines in random places, at random columns."""
+    lines = content.decode().split("\n")
+    for number in range(draw(st.integers(0, 6))):
+        place = draw(st.integers(0, len(lines)))
+        added = f"{' ' * draw(st.integers(0, 7))}# comment {number}" if draw(st.integers(0, 3)) else ""
+        lines.insert(place, added + ("\r" if b"\r" in content and place < len(lines) else ""))
+    return "\n".join(lines).encode()
+
+
+def meaning(content: bytes) -> list[Any] | None:
+    """What a file declares, or None if it has errors."""
+    blob = read_blob(content)
+    return None if any(report[3] == "error" for report in blob.reports) else [build(value) for _, value in blob.documents]
+
+
+_COMMENT = re.compile(rb"# (?:comment )?[a-z0-9 ?]+")
+
+
+@pytest.mark.slow
+@settings(**QUICK)
+@given(repositories(), st.data())
+def test_formatting_changes_no_meaning_loses_no_comment_and_is_done_at_once(
+    repository: tuple[State, dict[str, bytes]], data: st.DataObject
+) -> None:
+    for plain in repository[1].values():
+        content = data.draw(commented(plain))
+        before = meaning(content)
+        try:
+            after = formatted(content)
+        except NotFormatted as error:
+            assert error.invalid == (before is None)
+            continue
+        assert meaning(after) == before
+        assert sorted(_COMMENT.findall(after)) == sorted(_COMMENT.findall(content))
+        assert formatted(after) == after
+        assert (b"\r" in after) == (b"\r" in content and not re.search(rb"(?<!\r)\n", content))
+
+
+LINES = st.lists(st.sampled_from(["one", "  two", "# three", "", "- four: 4", "    "]), min_size=1, max_size=5)
+ORDERS = st.permutations(["text", "subject", "html"])
+
+
+@pytest.mark.slow
+@settings(**QUICK)
+@given(
+    LINES,
+    st.sampled_from(["|", "|-", "|+", ">", ">+"]),
+    st.integers(1, 4),
+    st.permutations(["text", "subject", "html"]),
+    st.data(),
+)
+def test_formatting_keeps_every_character_of_a_text_of_several_lines(
+    text: list[str], style: str, indent: int, order: list[str], data: st.DataObject
+) -> None:
+    margin = " " * indent
+    values = {"subject": "s", "html": "<p>h</p>", "text": "\n".join([style, *(f"{margin * 2}{line}" for line in ["one", *text])])}
+    spec = "\n".join(f"{margin}{key}: {values[key]}" for key in order)
+    end = data.draw(st.sampled_from(["", "\n", "\n\n", "\n# end\n"]))
+    content = f"apiVersion: accord/v1\nmetadata: {{name: password-set}}\nkind: EmailTemplate\nspec:\n{spec}{end}".encode()
+    content = data.draw(commented(content))
+    before = meaning(content)
+    try:
+        after = formatted(content)
+    except NotFormatted as error:
+        assert error.invalid == (before is None) or not content.endswith(b"\n")
+        return
+    assert meaning(after) == before
+    assert formatted(after) == after

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -12,6 +11,8 @@ import click
 
 from api.cli.groups import Group
 from reconciler import __version__
+from reconciler.process import decide, finish, heed_signals, is_done, open_streams, say_interrupted, was_interrupted
+from reconciler.store.commit import forget
 
 OK, ERROR, UNREACHABLE, INTERRUPTED = 0, 1, 6, 130
 """The exit codes. Those shared with `accord` mean the same there."""
@@ -67,17 +68,24 @@ def accord_api() -> None:
 
 def main() -> NoReturn:
     """Run the program. Users see no traceback unless ACCORD_DEBUG is set."""
-    sys.exit(run(accord_api))
+    try:
+        open_streams()
+        heed_signals("accord-api")
+        decide(run(accord_api))
+    except KeyboardInterrupt:  # before `run`, or between two of its lines
+        decide(say_interrupted())
+    finish()
 
 
-def run(command: Callable[..., Any]) -> int:
+def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for each way to end
     """Run a command; its exit code."""
+    forget()
     try:
         code = command(standalone_mode=False, prog_name="accord-api")
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
-        return _say("interrupted", INTERRUPTED)
+        return say_interrupted()
     except click.ClickException as error:
         if error.format_message().startswith("Usage:"):  # a group without a command: its help is the message
             click.echo(error.format_message(), err=True)
@@ -85,6 +93,10 @@ def run(command: Callable[..., Any]) -> int:
         context = error.ctx if isinstance(error, click.UsageError) else None
         return _say(error.format_message() + (f"\nTry `{context.command_path} --help`." if context else ""), ERROR)
     except Exception as error:
+        if was_interrupted():
+            return say_interrupted()
+        if is_done():  # whatever failed then, it is not what was asked
+            return _say(f"the change is made, but then: {error}", OK)
         if os.environ.get("ACCORD_DEBUG"):
             raise
         return _explain(error)
@@ -94,9 +106,9 @@ def run(command: Callable[..., Any]) -> int:
 def _explain(error: Exception) -> int:
     from api.errors import Problem
     from api.settings import Misconfigured
-    from reconciler.store.errors import DatabaseUnreachable, StoreError
+    from reconciler.store.errors import StoreError
 
-    if isinstance(error, DatabaseUnreachable):
+    if isinstance(error, StoreError) and error.again:
         return _say(str(error), UNREACHABLE)
     if isinstance(error, StoreError | Misconfigured | Problem):
         return _say(str(error), ERROR)

@@ -34,7 +34,9 @@ def command(server: str, **options: str | None) -> None:
     from api import logs
     from api.serving.advice import advice
     from api.settings import Misconfigured, open_leaked, read_settings
+    from reconciler.process import release_signals
 
+    release_signals()  # a server ends once it has answered what it accepted
     settings = read_settings(options)
     logs.configure(settings.log_format, settings.log_level)
 

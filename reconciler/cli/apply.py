@@ -77,7 +77,7 @@ def command(
     from reconciler.cli.output import keep, progress_bar, say
     from reconciler.cli.reports import load_plan, reporting_problems, showing_refused, write_outcome
     from reconciler.run.applying import Order, apply_revision
-    from reconciler.run.deployment import current_user, read_deployment
+    from reconciler.run.deployment import current_user, read_deployment, shown_database
 
     given = read_overrides(overrides, reason, override_until)
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
@@ -93,7 +93,8 @@ def command(
                 deployment, agreed, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
             )
     keep(outcome)
-    write_outcome(outcome.plan, "Applied" if outcome.revision_id is not None else "Already applied")
+    done = "Applied" if outcome.revision_id is not None else "Already applied"
+    write_outcome(outcome.plan, f"{done} {outcome.plan.revision.commit[:12]} to {shown_database(deployment)}")
     return OK
 
 

@@ -30,16 +30,23 @@ Example:
 )
 @database_option
 def upgrade(database: str | None) -> int:
-    """Upgrade the tables to this version of Accord, in one transaction. Run it before the first apply of a new version."""
+    """Upgrade the tables to this version of Accord, in one transaction. Run it before the first apply of a new version.
+
+    It also sets right the sequences that number rows, which are behind after a switch-over by logical replication.
+    """
     from reconciler.cli.output import say
     from reconciler.run.database import upgrade_database
-    from reconciler.run.deployment import read_deployment
+    from reconciler.run.deployment import read_deployment, shown_database
 
-    before, after = upgrade_database(read_deployment({"database_url": database}))
+    deployment = read_deployment({"database_url": database})
+    before, after, mended = upgrade_database(deployment)
+    where = shown_database(deployment)
     if before == after:
-        say(f"The schema is already at {after}.")
+        say(f"The schema of {where} is already at {after}.")
     else:
-        say(f"The schema is now at {after} (before: {before or 'no tables'}).")
+        say(f"The schema of {where} is now at {after} (before: {before or 'no tables'}).")
+    if mended:
+        say(f"Its sequences were behind the rows of {', '.join(mended)}, and were set right.")
     return OK
 
 

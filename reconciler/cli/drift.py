@@ -111,7 +111,7 @@ def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[Over
     """Repair exactly what was shown."""
     from reconciler.cli.output import say
     from reconciler.cli.reports import showing_refused, write_outcome
-    from reconciler.run.deployment import current_user
+    from reconciler.run.deployment import current_user, shown_database
     from reconciler.run.drift import repair
 
     if not yes and not sys.stdin.isatty():
@@ -121,5 +121,5 @@ def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[Over
         return ERROR
     with showing_refused():
         outcome = repair(deployment, shown, overrides=overrides, applied_by=current_user(), clock=utc_now)
-    write_outcome(outcome.plan, "Repaired, to match")
+    write_outcome(outcome.plan, f"Repaired {shown_database(deployment)}, to match {outcome.plan.revision.commit[:12]}")
     return OK

@@ -9,7 +9,7 @@ def exit_code(error: Exception) -> tuple[int, str]:
     """Return the exit code and the message for an error that nothing else caught."""
     from reconciler.run.errors import InvalidConfiguration, Rewind, RunError, Stale, Unsafe
     from reconciler.source.errors import RepositoryUnreachable, SourceError
-    from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, StoreError
+    from reconciler.store.errors import ChangedMeanwhile, StoreError
 
     codes: tuple[tuple[type[Exception], int], ...] = (
         (InvalidConfiguration, INVALID),
@@ -18,14 +18,15 @@ def exit_code(error: Exception) -> tuple[int, str]:
         (Stale, STALE),
         (ChangedMeanwhile, STALE),
         (RepositoryUnreachable, UNREACHABLE),
-        (DatabaseUnreachable, UNREACHABLE),
     )
     for kind, code in codes:
         if isinstance(error, kind):
             return code, str(error)
+    if isinstance(error, StoreError) and error.again:
+        return UNREACHABLE, str(error)
     if isinstance(error, RunError | SourceError | StoreError):
         return ERROR, str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError):  # also standard output's
         return ERROR, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     if isinstance(error, MemoryError):
         return ERROR, "out of memory; nothing was changed"

@@ -32,6 +32,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     Comments stay: one above an item or a key moves with it, and a blank line ends a group of items. What a file declares never
     changes. A file with anchors, aliases or an unusual layout is left as it is, and named; so is one with errors.
     """
+    from reconciler.cli.output import say, write_files
     from reconciler.run.deployment import read_deployment
     from reconciler.run.formatting import format_files, format_text
     from reconciler.run.validating import working_folder
@@ -48,18 +49,18 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     for each in found:
         if each.kept:
             advice = "; run `accord validate` and correct it first" if each.invalid else ""
-            click.echo(f"accord: {each.file}: left as it is: {printable(each.kept)}{advice}", err=True)
+            say(f"accord: {each.file}: left as it is: {printable(each.kept)}{advice}", err=True)
     for each in changed if diff else ():
-        click.echo("".join(file_diff(each.file, each.edit.before.decode(), each.edit.after.decode())), nl=False)
+        write_files("".join(file_diff(each.file, each.edit.before.decode(), each.edit.after.decode())))
     if from_input and not check and not diff:
-        sys.stdout.buffer.write(found[0].edit.after)
+        write_files(found[0].edit.after.decode("utf-8", "surrogateescape"))
     elif not diff:
         if not check:
             rewrite({each.path: each.edit for each in changed})
         for each in changed:
-            click.echo(f"{'would format' if check else 'formatted'} {each.file}")
+            say(f"{'would format' if check else 'formatted'} {each.file}")
         kept = sum(bool(each.kept) for each in found)
         rest = f", {kept:,} left as {'it is' if kept == 1 else 'they are'}" if kept else ""
         verb = "to format" if check else "formatted"
-        click.echo(f"{count(len(changed), 'file')} {verb}, {len(found) - len(changed) - kept:,} unchanged{rest}")
+        say(f"{count(len(changed), 'file')} {verb}, {len(found) - len(changed) - kept:,} unchanged{rest}")
     return ERROR if any(each.invalid for each in found) or (check and changed) else OK

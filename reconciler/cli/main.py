@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
-import io
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
 from reconciler import __version__
-from reconciler.cli.exits import ERROR, INTERRUPTED, exit_code
+from reconciler.cli.exits import ERROR, OK, exit_code
+from reconciler.process import decide, finish, heed_signals, is_done, open_streams, say_interrupted, was_interrupted
+from reconciler.store.commit import forget
 
 COMMANDS = {
     "init": "Create a starter config repository.",
@@ -96,40 +95,19 @@ def accord() -> None:
 def main() -> NoReturn:
     """Run the program. Show a traceback only if ACCORD_DEBUG is set."""
     gc.disable()  # a run is short and makes few cycles; scanning a million tuples for them takes seconds
-    _open_streams()
     sys.excepthook = _show_traceback
-    code = run(accord)
-    atexit._run_exitfuncs()
-    with suppress(Exception):  # output that cannot be written now never can be
-        sys.stdout.flush()
-    os._exit(code)  # freeing a million tuples one by one takes a tenth of the time that making them took
-
-
-class _Output(io.FileIO):
-    """A stream whose reader, such as `head`, may stop early: the rest is dropped, and the exit code still tells the outcome."""
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-            return super().write(data)
-
-
-def _open_streams() -> None:
-    """Make all three streams usable. A closed one goes to the null device, so that no database file gets its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open until the program ends
-        elif mode == "w":
-            output = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
-            options = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
-            setattr(sys, name, io.TextIOWrapper(output, **options))
+    try:
+        open_streams()
+        heed_signals("accord")
+        decide(run(accord))
+    except KeyboardInterrupt:  # before `run`, or between two of its lines
+        decide(say_interrupted())
+    finish()
 
 
 def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for each way to end
     """Run a command and return its exit code."""
+    forget()
     try:
         code = command(standalone_mode=False, prog_name="accord")
         sys.stdout.flush()
@@ -137,7 +115,7 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for e
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
-        return _say_interrupted()
+        return say_interrupted()
     except click.UsageError as error:
         if error.format_message().startswith("Usage:"):  # a group without a command: its help is the message
             _say(error.format_message())
@@ -150,11 +128,13 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for e
         _say(f"accord: {error.format_message()}")
         return ERROR
     except Exception as error:
-        if _came_of_interrupt(error):
-            return _say_interrupted()
+        if was_interrupted() or _came_of_interrupt(error):
+            return say_interrupted()
         if os.environ.get("ACCORD_DEBUG"):
             raise
         code, message = exit_code(error)
+        if is_done():  # whatever failed then, it is not what was asked
+            code, message = OK, f"the change is made, but then: {message.replace('; nothing was changed', '')}"
         _say(f"accord: {message}")
         return code
 
@@ -169,11 +149,6 @@ def _show_traceback(*error: Any) -> None:
     import traceback
 
     _say("".join(traceback.format_exception(*error)).rstrip())
-
-
-def _say_interrupted() -> int:
-    _say("\naccord: interrupted; unfinished work was undone")
-    return INTERRUPTED
 
 
 def _came_of_interrupt(error: BaseException | None) -> bool:

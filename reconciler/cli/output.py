@@ -83,7 +83,7 @@ def _coloured(lines: Iterable[Line]) -> str:
 
 def write_json(value: Any) -> None:
     """Write a value as indented JSON."""
-    click.echo(json_text(value))
+    _write_utf8(json_text(value) + "\n")
 
 
 def json_text(value: Any) -> str:
@@ -101,7 +101,7 @@ def write_json_lines(lines: Iterable[bytes]) -> None:
 
 def write_html(page: str) -> None:
     """Write a page of HTML."""
-    click.echo(inert_html(page), nl=False)
+    _write_utf8(inert_html(page))
 
 
 def write_annotations(lines: Iterable[str]) -> None:
@@ -116,20 +116,35 @@ def write_patch(patch: str) -> None:
     Raises click.ClickException then, because a patch with other text does not apply.
     """
     content = "\n".join(line[1:] for line in patch.split("\n"))  # without the signs of a patch itself
-    if inert(content) != content and not _goes_to_git():
+    if inert(content) != content and not _goes_to_program():
         raise click.ClickException(
             "the patch has text that a terminal or a CI runner would obey; write it to a file: accord drift --patch > adopt.patch"
         )
-    click.echo(patch, nl=False)
+    _write_utf8(patch)
 
 
-def _goes_to_git() -> bool:
+def write_files(text: str) -> None:
+    """Write what is in files, or how it changes: unchanged for programs, disarmed for a terminal and for a CI log."""
+    _write_utf8(text if _goes_to_program() else inert(text))
+
+
+def _goes_to_program() -> bool:
     """Tell whether stdout is a file, or a pipe outside any CI, whose log is a pipe too."""
     try:
         mode = os.fstat(sys.stdout.fileno()).st_mode
     except (OSError, ValueError):  # no stream of the system's
         return True
     return stat.S_ISREG(mode) or (stat.S_ISFIFO(mode) and not any(map(os.environ.get, _RUNNERS)))
+
+
+def write_markdown(text: str) -> None:
+    """Write Markdown, which programs post."""
+    _write_utf8(inert(text))
+
+
+def _write_utf8(text: str) -> None:
+    """Write a text that programs read, whatever the terminal's encoding; a byte that was no UTF-8 is written as it was."""
+    click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
 
 
 def write_problems(problems: Iterable[Problem]) -> None:

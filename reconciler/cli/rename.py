@@ -33,7 +33,7 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     The old name is added to `previously`, so that the next apply renames it in the database instead of deleting it. Only
     the names are replaced; comments and layout stay. The result is checked before any file is written.
     """
-    from reconciler.cli.output import progress_bar, say, write_patch
+    from reconciler.cli.output import progress_bar, say, write_files
     from reconciler.cli.reports import reporting_problems
     from reconciler.run.deployment import read_deployment
     from reconciler.run.renaming import kind_named, rename
@@ -47,7 +47,7 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
         found = rename(deployment, which, old, new, now=utc_now(), progress=progress)
     if dry_run:
         for file, (_, edit) in found.edits.items():
-            write_patch("".join(file_diff(file, edit.before.decode(), edit.after.decode())))
+            write_files("".join(file_diff(file, edit.before.decode(), edit.after.decode())))
         return OK
     rewrite(dict(found.edits.values()))
     say(f"Renamed {which} `{old}` to `{new}` in {count(found.places, 'place')}, in {count(len(found.edits), 'file')}:")

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from reconciler.cli.output import json_text, say, write_json, write_lines, write_problems
+from reconciler.cli.output import json_text, write_json, write_lines, write_markdown, write_problems
 from reconciler.plan.plan import Checkout, Plan
 from reconciler.plan.render.document import checkout_document, plan_document
 from reconciler.plan.render.text import plan_lines, summary
@@ -31,13 +31,13 @@ def reporting_problems(format_: str = "text", limit: int | None = None) -> Itera
         if format_ == "markdown":
             from reconciler.plan.render.markdown import problems_markdown
 
-            say(problems_markdown(error.problems, limit or comment_limit()), nl=False)
+            write_markdown(problems_markdown(error.problems, limit or comment_limit()))
         raise
     except Rewind as error:
         if format_ == "markdown":
             from reconciler.plan.render.markdown import refusal_markdown
 
-            say(refusal_markdown(str(error)), nl=False)
+            write_markdown(refusal_markdown(str(error)))
         raise
 
 
@@ -65,7 +65,7 @@ def write_plan(plan: Plan, format_: str, limit: int | None = None, checkout: Che
     elif format_ == "markdown":
         from reconciler.plan.render.markdown import plan_markdown
 
-        say(plan_markdown(plan, limit or comment_limit(), checkout), nl=False)
+        write_markdown(plan_markdown(plan, limit or comment_limit(), checkout))
     else:
         write_lines(plan_lines(plan, checkout))
 
@@ -79,7 +79,7 @@ def write_outcome(plan: Plan, done: str) -> None:
     if plan.effects.mails_withheld:
         people = count(plan.effects.mails_withheld, "person has", "people have")
         write_lines([("changed", f"{people} no password: an administrator's reset mails one")])
-    write_lines([("heading", f"{done} {plan.revision.commit[:12]}: {summary(plan)}")])
+    write_lines([("heading", f"{done}: {summary(plan)}")])
 
 
 def save_plan(plan: Plan, file: Path) -> None:

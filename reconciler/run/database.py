@@ -8,12 +8,15 @@ from reconciler.store.engine import open_database
 from reconciler.store.grants import reading_grants
 
 
-def upgrade_database(deployment: Deployment) -> tuple[str | None, str]:
-    """Upgrade the tables to the version that this Accord needs; return the version before (None: no tables) and after."""
+def upgrade_database(deployment: Deployment) -> tuple[str | None, str, list[str]]:
+    """Upgrade the tables to the version that this Accord needs.
+
+    Return the version before (None: no tables) and after, and the tables whose sequences were behind.
+    """
     with open_database(deployment.database_url) as database:
         before = schema.current(database)
-        schema.upgrade(database)
-        return before, schema.HEAD
+        mended = schema.upgrade(database)
+        return before, schema.HEAD, mended
 
 
 def current_version(deployment: Deployment) -> str | None:

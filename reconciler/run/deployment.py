@@ -86,6 +86,13 @@ def _without(folder: Path, trouble: str) -> Path:
     return temporary
 
 
+def shown_database(deployment: Deployment) -> str:
+    """Return the URL of the database without its password, for messages."""
+    from reconciler.store.urls import shown
+
+    return shown(deployment.database_url)
+
+
 def current_user(environment: Mapping[str, str] | None = None) -> str:
     """Return who applies, for the record: ACCORD_APPLIED_BY, the user that CI names, or the login name."""
     env = os.environ if environment is None else environment

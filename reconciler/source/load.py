@@ -7,12 +7,16 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from math import ceil
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Declaration, Key, Kind, Origin, Resource
@@ -20,7 +24,7 @@ from reconciler.source.blobs import Blob, Report, blob_id, decode, encode, read_
 from reconciler.source.build import build
 from reconciler.source.cache import BlobCache
 from reconciler.source.documents import LARGEST_FILE
-from reconciler.source.errors import RepositoryUnreachable
+from reconciler.source.errors import RepositoryUnreachable, SourceError
 from reconciler.source.positions import locate
 
 if TYPE_CHECKING:
@@ -151,20 +155,59 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
     turns = ceil(len(blobs) / workers / _SHARE)
     size = ceil(len(blobs) / workers / turns)
     shares = [blobs[start : start + size] for start in range(0, len(blobs), size)]
+    waiting, done = deque(shares), SimpleQueue[list[tuple[str, bytes]] | Exception]()
+    with _workers(workers) as connections:
+        for connection in connections:
+            threading.Thread(target=_hand_out, args=(connection, repository.git_dir, waiting, done), daemon=True).start()
+        for _ in shares:
+            found = done.get()
+            if isinstance(found, Exception):
+                raise found
+            yield found
+
+
+def _hand_out(connection: Connection, git_dir: str, waiting: deque[Sequence[str]], done: SimpleQueue[Any]) -> None:
+    """Give a worker one share after another."""
+    with suppress(IndexError):
+        while True:
+            share = waiting.popleft()
+            try:
+                connection.send((git_dir, share))
+                done.put(connection.recv())
+            except (EOFError, OSError):
+                done.put(SourceError("a process that read the repository was ended, perhaps for want of memory; try again"))
+
+
+@contextmanager
+def _workers(number: int) -> Iterator[list[Connection]]:
+    """Processes that read shares. They end with the block, and with this process, however it ends."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "reconciler.source.repository"])
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker) as pool:
-        try:
-            yield from pool.map(read_share, [repository.git_dir] * len(shares), shares)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    resource_tracker.ensure_running()  # or the next line but one would start it, and let Ctrl-C through again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which the workers inherit: Ctrl-C is for this process
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    started: list[tuple[Any, Connection]] = []
+    try:
+        for _ in range(number):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs,), daemon=True)
+            process.start()
+            started.append((process, ours))
+            theirs.close()
+        yield [ours for _, ours in started]
+    finally:
+        for process, _ in started:
+            process.kill()
+        for process, _ in started:
+            process.join()
 
 
-def _be_a_worker() -> None:
-    """Leave Ctrl-C to the parent process, and end when it ends, for whatever reason."""
+def _work(connection: Connection) -> None:
+    """Read shares, and end when the parent process ends, for whatever reason."""
     gc.disable()  # workers make no cycles to collect
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -173,6 +216,13 @@ def _be_a_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    while True:
+        git_dir, share = connection.recv()
+        try:
+            found: Any = read_share(git_dir, share)
+        except Exception as error:  # noqa: BLE001 - the parent process raises it
+            found = error
+        connection.send(found)
 
 
 def read_share(git_dir: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
@@ -221,8 +271,6 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
 
 def _file_content(path: Path) -> bytes | None:
     """Return a file's bytes, or None if it is too large."""
-    from reconciler.source.errors import SourceError
-
     try:
         return None if path.stat().st_size > LARGEST_FILE else path.read_bytes()
     except OSError as error:

@@ -17,7 +17,16 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from reconciler.store.errors import ChangedMeanwhile, DatabaseUnreachable, NotPrimary, OutcomeUnknown, StoreError, translated
+from reconciler.store.commit import committing
+from reconciler.store.errors import (
+    ChangedMeanwhile,
+    DatabaseRefuses,
+    DatabaseUnreachable,
+    NotPrimary,
+    OutcomeUnknown,
+    StoreError,
+    translated,
+)
 from reconciler.store.urls import OUR_OPTIONS, POSTGRESQL, read_url, shown
 
 if TYPE_CHECKING:
@@ -106,6 +115,15 @@ class Database:
         """Whether this is SQLite and its file does not exist."""
         return self.is_sqlite and not self._file.exists()
 
+    def require_place(self) -> None:
+        """Raise DatabaseRefuses if SQLite's file cannot be where the URL says."""
+        if not self.is_sqlite:
+            return
+        if self._file.is_dir():
+            raise DatabaseRefuses(f"the database {self.shown} is a folder; name a file in it, such as `{self._file}/accord.db`")
+        if not self._file.parent.is_dir():
+            raise DatabaseRefuses(f"there is no folder `{self._file.parent}` for the database {self.shown}; make it, or mount it")
+
     @property
     def _file(self) -> Path:
         return Path(self._path)
@@ -121,6 +139,7 @@ class Database:
             return 0
 
     def _require_file(self) -> None:
+        self.require_place()
         if self.is_missing_file:
             raise DatabaseUnreachable(f"there is no database at {self.shown}; create one with `accord db upgrade`")
 
@@ -169,6 +188,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, *locks: TextClause) -> Iterator[Connection]:
+        self.require_place()
         if self.is_missing_file:
             _make_private(self._file)
         with self.translated(), self._engine.connect() as connection:
@@ -204,6 +224,10 @@ class Database:
         connection.exec_driver_sql(f"BEGIN {kind}; {settings}")
 
     def _commit(self, connection: Connection) -> None:
+        with committing():
+            self._commit_now(connection)
+
+    def _commit_now(self, connection: Connection) -> None:
         if self.is_sqlite:
             connection.exec_driver_sql("COMMIT")
             return

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import exc
 
 from reconciler.store.urls import masked, shown
+from reconciler.wording.text import printable
 
 
 class StoreError(Exception):
     """The database cannot do what was asked; the message says why and what to do. Nothing was changed."""
 
+    again = False
+    """Whether the same may well succeed later, with nothing set right."""
+
 
 class DatabaseUnreachable(StoreError):
     """There is no database at the URL, or it does not answer."""
+
+    again = True
+
+
+class DatabaseRefuses(DatabaseUnreachable):
+    """It answers, but does not let this account in, or not like this: somebody must set something right."""
+
+    again = False
 
 
 class DatabaseSilent(DatabaseUnreachable):
@@ -33,9 +46,13 @@ class OutcomeUnknown(DatabaseUnreachable):
 class DatabaseLocked(StoreError):
     """Another process held the writer's lock for too long."""
 
+    again = True
+
 
 class DatabaseBusy(StoreError):
-    """The database answers, but a statement took too long."""
+    """The database answers, but a statement took too long, or lost against somebody else's."""
+
+    again = True
 
 
 class DatabaseReadOnly(StoreError):
@@ -47,7 +64,7 @@ class DatabaseFull(StoreError):
 
 
 class DatabaseCorrupt(StoreError):
-    """It is not a database, or it is damaged."""
+    """It is not a database of Accord's, or it is damaged."""
 
 
 class SchemaMissing(StoreError):
@@ -89,20 +106,73 @@ _WORDS: tuple[_Signs, ...] = (
     (DatabaseFull, ("53100", "disk is full"), "has no disk space left"),
     (DatabaseFull, ("disk i/o error",), "cannot be written: its disk is full or broken"),
     (DatabaseCorrupt, ("XX001", "file is not a database", "malformed"), "is not a database, or is damaged; restore a backup"),
+    (DatabaseRefuses, ("unable to open database file",), "cannot be opened; check the permissions of the file and its folder"),
     (
-        DatabaseUnreachable,
-        ("28P01", "28000", "password authentication failed", "no password supplied"),
+        DatabaseRefuses,
+        ("3D000", 'database ".*" does not exist', "no such database"),
+        "does not exist on its server; create it, or correct its name in the URL",
+    ),
+    (
+        DatabaseRefuses,
+        ('role ".*" does not exist', 'role ".*" is not permitted to log in', "no such user"),
+        "does not know this account, or does not let it log in; create the role, or correct its name in the URL",
+    ),
+    (
+        DatabaseRefuses,
+        ("28P01", "password authentication failed", "no password supplied"),
         "does not accept this account or its password",
     ),
-    (DatabaseSilent, (SILENT, "connection timeout"), "does not answer in time"),
+    (
+        DatabaseRefuses,
+        ("no pg_hba.conf entry.*(no encryption|ssl off)",),
+        "does not let this account in from this machine without TLS (pg_hba.conf); ask for it with `sslmode=verify-full`",
+    ),
+    (
+        DatabaseRefuses,
+        ("28000", "no pg_hba.conf entry", "pg_hba.conf rejects", 'permission denied for database ".*"'),
+        "does not let this account in from this machine (pg_hba.conf)",
+    ),
+    (DatabaseRefuses, ("server does not support ssl",), "is on a server without TLS, which `sslmode` in the URL asks for"),
+    (
+        DatabaseRefuses,
+        ("root certificate file", "could not read root certificate"),
+        "cannot be trusted: the file of authorities that `sslrootcert` in the URL names cannot be read",
+    ),
+    (DatabaseRefuses, ("does not match host name",), "is on a server whose TLS certificate is for another name"),
+    (
+        DatabaseRefuses,
+        ("certificate verify failed", "certificate has expired", "self.signed certificate"),
+        "is on a server whose TLS certificate no known authority vouches for; name the authorities with `sslrootcert` in the URL",
+    ),
+    (
+        DatabaseRefuses,
+        ("certificate file", "private key file", "client certificate", "certificate required", "unknown ca"),
+        "cannot be reached: the TLS certificate or key of this account, `sslcert` and `sslkey` in the URL, cannot be used",
+    ),
+    (DatabaseSilent, (SILENT, "connection timeout", "timeout expired", "connection timed out"), "does not answer in time"),
     (DatabaseBusy, ("57014",), "did not finish a statement in time; try again"),
+    (DatabaseBusy, ("40P01", "40001", "deadlock detected"), "was busy with somebody else's change to the same rows; try again"),
+    (DatabaseUnreachable, ("25P03", "57P05"), "ended a transaction in which nothing happened for too long; try again"),
+    (
+        DatabaseUnreachable,
+        ("53300", "too many (clients|conn)", "remaining connection slots", "no more connections allowed", "query_wait_timeout"),
+        "accepts no more connections now: too many are open; try again",
+    ),
+    (
+        DatabaseUnreachable,
+        ("57P03", "database system is (starting up|shutting down|in recovery)", "not (yet )?accepting connections"),
+        "is on a server that is starting or stopping; try again",
+    ),
+    (DatabaseUnreachable, ("failed to resolve host", "could not translate host name"), "cannot be reached: no such host"),
+    (
+        DatabaseUnreachable,
+        ("connection refused", 'connection to server on socket ".*" failed: no such file'),
+        "cannot be reached: nothing listens on that host and port",
+    ),
     (
         DatabaseUnreachable,
         (
-            "57P01", "57P02", "57P03", "08000", "08003", "08006", "53300",
-            "unable to open database file",
-            "connection refused",
-            "connection failed",
+            "57P01", "57P02", "08000", "08003", "08006",
             "connection is closed",
             "server closed the connection",
             "consuming input failed",
@@ -110,12 +180,14 @@ _WORDS: tuple[_Signs, ...] = (
             "ssl connection has been closed",
             "the connection is lost",
             "sending query failed",
-            "failed to resolve host",
         ),
         "cannot be reached",
     ),
 )  # fmt: skip
-"""What errors mean: the first entry with the PostgreSQL code or a part of the driver's text, which is never localised."""
+"""What errors mean: the first entry with the PostgreSQL code, or a pattern in the driver's text. Only a server that does not let
+somebody in may say so in its own language and without a code; then its words are shown."""
+_CONNECTING = "connection failed"
+_DUPLICATE = re.compile(r'unique constraint "pk_(\w+)"')
 
 
 @contextmanager
@@ -140,7 +212,14 @@ def store_error(text: str, url: str, code: str | None = None) -> StoreError:
     """Return the error that a driver's text or a PostgreSQL code means."""
     lower = text.lower()
     for kind, signs, words in _WORDS:
-        if code in signs or any(sign in lower for sign in signs):
+        if code in signs or any(re.search(sign, lower) for sign in signs):
             return kind(f"the database {shown(url)} {words}")
-    first = next(iter(text.splitlines()), "it gave no reason")
-    return StoreError(f"the database {shown(url)} refused: {masked(first, url)[:200]}")
+    first = printable(masked(next(iter(text.splitlines()), "it gave no reason"), url))[-200:]
+    if _CONNECTING in lower:
+        return DatabaseUnreachable(f"the database {shown(url)} cannot be reached: {first.rpartition('failed: ')[2]}")
+    if behind := _DUPLICATE.search(text):
+        return StoreError(
+            f"the sequence that numbers the rows of `{behind[1]}` in the database {shown(url)} is behind, as after a switch-over "
+            "by logical replication or a restore of data alone; `accord db upgrade` sets it right"
+        )
+    return StoreError(f"the database {shown(url)} refused: {first}")

@@ -33,6 +33,7 @@ _RESOLVING = 1.0
 """Seconds for the look-up of a name, beside those for connecting."""
 _DEFAULTS = {
     "application_name": "accord",
+    "client_encoding": "UTF8",  # whatever PGCLIENTENCODING says
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -124,7 +125,7 @@ class Servers:
     """The servers that a URL names."""
 
     def __init__(self, url: URL, text: str, *, connecting: float, read_only: bool) -> None:
-        """Look for the primary, unless the URL says otherwise to somebody who only reads; `connecting` is in seconds.
+        """Look for the primary. Who only reads takes a standby if there is no other; `connecting` is in seconds.
 
         Raises StoreError if the URL has options that cannot be used.
         """
@@ -132,7 +133,7 @@ class Servers:
         self._connecting = connecting
         self._hosts = hosts_of(url)
         self._options = _options(url)
-        session = self._options.setdefault("target_session_attrs", "primary" if read_only else "read-write")
+        session = self._options.setdefault("target_session_attrs", "any" if read_only else "read-write")
         permitted = _SESSIONS if read_only else _SESSIONS[:2]
         if session not in permitted:
             raise StoreError(
@@ -159,6 +160,7 @@ class Servers:
         if self.is_silent and not although_silent:
             raise store_error(SILENT, self._text)
         connection = _Race(self._hosts, self._options, self._connecting, self._text).winner()
+        self._require_utf8(connection)
         with self._lock:
             newest = self._timelines.setdefault(connection.system, connection.timeline)
             if 0 < connection.timeline < newest:
@@ -174,6 +176,15 @@ class Servers:
             each.cut()
         connection.limit = limit
         return connection
+
+    def _require_utf8(self, connection: LimitedConnection) -> None:
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding not in ("UTF8", None):
+            connection.close()
+            raise StoreError(
+                f"the database {shown(self._text)} is encoded in {encoding}, which cannot hold every name; Accord needs UTF8. "
+                "Create another with `CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`, and move the data with pg_dump"
+            )
 
     def give_up(self) -> None:
         """Wait for them no more, in any thread, until `answered`."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from reconciler.store.engine import Connection, Database
 from reconciler.store.errors import DatabaseCorrupt, SchemaMissing, SchemaOutdated, SchemaTooNew
 from reconciler.store.tables import metadata
+from reconciler.wording.text import printable
 
+_OURS = frozenset({"state", "audit", "revisions", "memberships"})
+"""Tables of every version. Other programs also use Alembic, and count their versions in a table of the same name."""
 HEAD = "0018"
 """The newest migration, kept here so that checking does not import Alembic; a test compares the two."""
 
 
 def current(database: Database) -> str | None:
     """Return the version of the tables, or None without tables. Raises DatabaseUnreachable if the database does not answer."""
+    database.require_place()
     if database.is_missing_file:
         return None
     with database.reading() as connection:
@@ -25,9 +30,14 @@ def current(database: Database) -> str | None:
 def _current(connection: Connection) -> str | None:
     present = set(inspect(connection).get_table_names())
     if "alembic_version" in present:
-        version: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        if version is not None:
-            return version
+        versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+        if present.issuperset(_OURS) and len(versions) == 1 and re.fullmatch("[0-9]{4}", versions[0]):
+            return str(versions[0])
+        if versions or not present.issuperset(_OURS):  # tables of Accord's without a version are answered below
+            raise DatabaseCorrupt(
+                "the database belongs to another program, which keeps its own version in the table `alembic_version` "
+                f"({printable(', '.join(versions)) or 'empty'}); nothing was changed. Accord needs a database of its own"
+            )
     found = sorted(present & metadata.tables.keys())
     if found:  # it must not count as an empty database, to be filled anew
         raise DatabaseCorrupt(
@@ -56,13 +66,31 @@ def _too_new(database: Database, found: str) -> SchemaTooNew:
     )
 
 
-def upgrade(database: Database) -> None:
-    """Upgrade the tables to the version that this Accord needs, in one transaction, if necessary. Raises SchemaTooNew."""
+def upgrade(database: Database) -> list[str]:
+    """Upgrade the tables to the version that this Accord needs, in one transaction, if necessary. Raises SchemaTooNew.
+
+    Return the tables whose sequences were behind.
+    """
     with database.writing() as connection:
         found = _current(connection)
         if found is not None and found > HEAD:
             raise _too_new(database, found)
         _migrate(connection)
+        return (
+            [] if database.is_sqlite else list(filter(lambda table: _mend_sequence(connection, table), sorted(metadata.tables)))
+        )
+
+
+def _mend_sequence(connection: Connection, table: str) -> bool:
+    """Set a table's sequence after its rows; tell whether it was behind. Logical replication copies rows, and no sequences."""
+    if "id" not in metadata.tables[table].columns:
+        return False
+    sequence = f"pg_get_serial_sequence('{table}', 'id')"
+    behind = text(
+        f"SELECT setval({sequence}, newest) FROM (SELECT max(id) AS newest FROM {table}) AS rows "
+        f"WHERE {sequence} IS NOT NULL AND newest > coalesce(pg_sequence_last_value({sequence}::regclass), 0)"
+    )
+    return connection.execute(behind).first() is not None
 
 
 def create(connection: Connection) -> bool:

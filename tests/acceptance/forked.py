@@ -41,6 +41,7 @@ class Forked:
     def _run(self, accord: Accord, arguments: tuple[str, ...], prepare: Callable[[], Any] | None, begin: int) -> int:
         from reconciler.cli.main import accord as program
         from reconciler.cli.main import run
+        from reconciler.process import decide, heed_signals, say_interrupted
 
         def command(**options: Any) -> Any:
             os.write(begin, b"!")
@@ -54,7 +55,12 @@ class Forked:
             os.environ.update(accord.environment)
             if prepare is not None:
                 prepare()
-            code = run(command)
+            heed_signals("accord")
+            try:
+                code = run(command)
+                decide(code)
+            except KeyboardInterrupt:  # before `run`, or between two of its lines
+                code = say_interrupted()
         except BaseException:  # noqa: BLE001 - a copy of the test run must never go on with the tests
             import traceback
 

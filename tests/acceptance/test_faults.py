@@ -385,6 +385,8 @@ class Interrupted:
         if ended.code == OK:
             self.whole_time = min(self.whole_time, moment)  # the machine is less busy by now
         look = Look(self.accord.environment["ACCORD_DATABASE_URL"])
+        if number != signal.SIGKILL:
+            assert (ended.code == OK) is (look.applied != self.applied), ended
         if look.applied != self.applied:
             assert look.applied == self.repository.head()
             self._was_applied()
@@ -432,7 +434,7 @@ def test_an_interrupt_that_trips_up_a_library_is_an_interrupt(capsys: pytest.Cap
             raise RuntimeError("cannot tidy up")
 
     assert edge(command) == INTERRUPTED
-    assert capsys.readouterr().err == "\naccord: interrupted; unfinished work was undone\n"
+    assert capsys.readouterr().err == "accord: interrupted; unfinished work was undone\n"
 
 
 # Whether others apply at the same time

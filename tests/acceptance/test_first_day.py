@@ -47,7 +47,7 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "is not empty" in accord("init", str(desk.config), "--administrator", "a", "--email", "a@b.c", code=ERROR).stderr
     desk.git("init", "-q", "-b", "main")
     assert "no commits yet" in accord("plan", code=ERROR).stderr
-    first = desk.commit("Who may use what")
+    first, shown = desk.commit("Who may use what"), accord.environment["ACCORD_DATABASE_URL"]
 
     assert accord("validate", str(desk.config)).output == "5 resources in 5 files: 0 errors, 0 warnings\n"
     assert accord("validate", "--rev", "main").output == "5 resources in 5 files: 0 errors, 0 warnings\n"
@@ -60,9 +60,9 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "Also: sends 1 welcome mail" in planned
 
     applied = accord("apply", "--yes").output
-    assert applied == f"Applied {first[:12]}: 5 created; 1 gains access, 1 becomes an administrator\n"
+    assert applied == f"Applied {first[:12]} to {shown}: 5 created; 1 gains access, 1 becomes an administrator\n"
     before = everything(accord)
-    assert accord("apply", "--yes").output == f"Already applied {first[:12]}: no changes\n"
+    assert accord("apply", "--yes").output == f"Already applied {first[:12]} to {shown}: no changes\n"
     assert everything(accord) == before
     assert "No changes" in accord("plan", "--detailed-exitcode", code=OK).output
     assert everything(accord) == before
@@ -81,7 +81,7 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "bob gains tls-internal through pki-admins until 2099-12-31" in accord("plan").output
     assert (
         accord("apply", "--yes").output
-        == f"Applied {second[:12]}: 1 created, 1 updated; 1 gains access, 1 becomes an administrator\n"
+        == f"Applied {second[:12]} to {shown}: 1 created, 1 updated; 1 gains access, 1 becomes an administrator\n"
     )
     assert accord.json("access", "--user", "bob")[0]["until"] == "2100-01-01T00:00:00Z"
 

@@ -192,9 +192,9 @@ def test_applying_names_who_did_it(accord: Accord, repository: ConfigRepository)
 def test_an_empty_commit_is_applied_once_and_changes_no_generation(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
-    head = repository.commit({"README.md": "words"})
-    assert accord("apply", "--yes").output == f"Applied {head[:12]}: no changes\n"
-    assert accord("apply", "--yes").output == f"Already applied {head[:12]}: no changes\n"
+    head, shown = repository.commit({"README.md": "words"}), accord.environment["ACCORD_DATABASE_URL"]
+    assert accord("apply", "--yes").output == f"Applied {head[:12]} to {shown}: no changes\n"
+    assert accord("apply", "--yes").output == f"Already applied {head[:12]} to {shown}: no changes\n"
     assert [entry["generation"] for entry in accord.json("history")] == [1, 1]
     assert accord("plan", "--detailed-exitcode", code=OK)
 

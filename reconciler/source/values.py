@@ -1,10 +1,12 @@
-"""Checks what a schema cannot: instants outside the calendar, invalid permitted IPs and CA certificates."""
+"""Checks what a schema cannot: instants outside the calendar, invalid AD groups, permitted IPs and CA certificates."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from reconciler.access.ad_groups import check_group, pieces_at
 from reconciler.access.ca_certificates import read_ca_certificate
 from reconciler.access.delegation import folder_key, folder_path
 from reconciler.access.fields import fields_of
@@ -24,7 +26,7 @@ _LINKS = {field.yaml: _instants(field.part) for field in fields_of(Team).values(
 
 
 def check_values(value: Any) -> list[Finding]:
-    """Find what a schema cannot: impossible instants, invalid permitted IPs or CA certificates. Accepts any document."""
+    """Find what a schema cannot: instants, AD groups, permitted IPs and CA certificates that are none. Accepts any document."""
     found: list[Finding] = []
     spec = value.get("spec") if isinstance(value, dict) else None
     if not isinstance(spec, dict):
@@ -40,6 +42,7 @@ def check_values(value: Any) -> list[Finding]:
         if spec.get("permittedIPs") == []:
             message = "an empty list restricts nothing; remove it, or list addresses"
             found.append(Finding("empty-permitted-ips", ("spec", "permittedIPs"), message, severity="warning"))
+        _check_groups(found, _list(spec, "adGroups"))
         for index, text in enumerate(_list(spec, "permittedIPs")):
             _check(found, "invalid-ip", ("spec", "permittedIPs", index), text, parse_rule)
     if kind == "Issuer":
@@ -62,6 +65,25 @@ def _check_delegation(found: list[Finding], entries: Sequence[Any]) -> None:
             message = f"`{path}` is delegated twice; case and slashes at the end make no difference"
             found.append(Finding("delegated-twice", (*place, "path"), message))
         seen |= set() if key is None else {key}
+
+
+def _check_groups(found: list[Finding], groups: Sequence[Any]) -> None:
+    """Find what names no group. The pieces of one name that lacked quotes are one problem, with the whole name to write."""
+    index = 0
+    while index < len(groups):
+        path = ("spec", "adGroups", index)
+        pieces = pieces_at(groups, index)
+        if not pieces:
+            _check(found, "invalid-ad-group", path, groups[index], check_group)
+            index += 1
+            continue
+        written = json.dumps(",".join(pieces), ensure_ascii=False)
+        message = (
+            f"`{groups[index]}` begins a distinguished name in {len(pieces)} pieces: without quotes, a comma ends an item, and "
+            f"`=` is in no sAMAccountName. Write `{written}` in their place"
+        )
+        found.append(Finding("invalid-ad-group", path, message, written))
+        index += len(pieces)
 
 
 def _list(spec: dict[str, Any], field: str) -> Sequence[Any]:

@@ -17,7 +17,7 @@ from reconciler.run.errors import Misconfigured
 from reconciler.settings import DATABASE_URL, BadSettings, read_sources
 
 log = logging.getLogger("accord")
-DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": DATABASE_URL}
+DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": DATABASE_URL, "repository_without_tls": ""}
 
 
 class Deployment(NamedTuple):
@@ -47,7 +47,9 @@ def read_deployment(options: Mapping[str, str | None], environment: Mapping[str,
     if ".." in Path(path).parts or "\0" in path:
         raise Misconfigured(f"the path `{path}` leads out of the config repository")
     branch = sources.text("branch", DEFAULTS["branch"])
-    hosts = frozenset(host.strip().lower() for host in sources.text("repository_without_tls", "").split(","))
+    hosts = frozenset(
+        host.strip().lower() for host in sources.text("repository_without_tls", DEFAULTS["repository_without_tls"]).split(",")
+    )
     return Deployment(repository, branch, "" if path == "." else path, database_url, Path(cache), hosts)
 
 

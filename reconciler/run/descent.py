@@ -31,7 +31,8 @@ def find_detour(source: Source, applied: AppliedRevision | None, revision: Revis
     if relation == "descends":
         return None
     if relation == "absent":
-        return Detour(f"{absence(source, applied)}; if the rewrite was intended, add --allow-rewind", None)
+        hint = "" if source.repository.is_shallow() else "; if the rewrite was intended, add --allow-rewind"
+        return Detour(absence(source, applied) + hint, None)
     does_not = f"{new} does not descend from the applied revision {before[:12]}"
     on_purpose = "to go back on purpose, add --allow-rewind"
     is_current = branch is None or source.repository.holds(branch, before) is not False

@@ -64,6 +64,11 @@ _UNREACHABLE = re.compile(
     r"|authentication failed"
 )
 
+_MISSING = re.compile(
+    r"bad object|missing|unable to read|could not read|could not fetch|promisor|not a tree|not allowed", re.IGNORECASE
+)
+_PROMISORS = ("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$")
+
 
 class GitCommand:
     """The git program in a repository's folder; messages call the repository by the name people know."""
@@ -81,10 +86,27 @@ class GitCommand:
         """
         try:
             return _execute(folder or self.git_dir, self.origin, ("--git-dir", self.git_dir, *arguments), **options)
-        except RepositoryUnreachable:
-            if not self.mend():
+        except SourceError as error:
+            if not isinstance(error, RepositoryUnreachable):
                 raise
+            if not self.mend():
+                raise self.explained(error) from None
             return self.run(*arguments, folder=folder, **options)
+
+    def explained(self, error: RepositoryUnreachable) -> RepositoryUnreachable:
+        """Return the error that an object is missing, with what helps in a clone that left objects out."""
+        if not _MISSING.search(str(error)) or not self._is_partial():
+            return error
+        return RepositoryUnreachable(
+            f"{self.origin} is a partial clone (--filter; sparse-checkout in actions/checkout) and lacks what Accord reads. "
+            "Accord fetches nothing into it: clone without a filter, or complete it with git fetch --refetch --no-filter"
+        )
+
+    def _is_partial(self) -> bool:
+        try:
+            return bool(_execute(self.git_dir, self.origin, ("--git-dir", self.git_dir, *_PROMISORS), with_exceptions=False))
+        except SourceError:
+            return False
 
     def mend(self) -> bool:
         """Make a broken mirror anew, once; tell whether there was one."""

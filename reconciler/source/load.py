@@ -149,7 +149,7 @@ def _read_mended(repository: Repository, blobs: Sequence[str]) -> Iterator[list[
 def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
     """Parse blobs: a few in this process, more in one process per core."""
     if len(blobs) <= _FEW:
-        yield read_share(repository.git_dir, blobs)
+        yield read_share(repository.git_dir, repository.origin(), blobs)
         return
     workers = min(ceil(len(blobs) / _WORTH), os.cpu_count() or 1)
     turns = ceil(len(blobs) / workers / _SHARE)
@@ -158,7 +158,7 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
     waiting, done = deque(shares), SimpleQueue[list[tuple[str, bytes]] | Exception]()
     with _workers(workers) as connections:
         for connection in connections:
-            threading.Thread(target=_hand_out, args=(connection, repository.git_dir, waiting, done), daemon=True).start()
+            threading.Thread(target=_hand_out, args=(connection, repository, waiting, done), daemon=True).start()
         for _ in shares:
             found = done.get()
             if isinstance(found, Exception):
@@ -166,13 +166,13 @@ def _read_all(repository: Repository, blobs: Sequence[str]) -> Iterator[list[tup
             yield found
 
 
-def _hand_out(connection: Connection, git_dir: str, waiting: deque[Sequence[str]], done: SimpleQueue[Any]) -> None:
+def _hand_out(connection: Connection, repository: Repository, waiting: deque[Sequence[str]], done: SimpleQueue[Any]) -> None:
     """Give a worker one share after another."""
     with suppress(IndexError):
         while True:
             share = waiting.popleft()
             try:
-                connection.send((git_dir, share))
+                connection.send((repository.git_dir, repository.origin(), share))
                 done.put(connection.recv())
             except (EOFError, OSError):
                 done.put(SourceError("a process that read the repository was ended, perhaps for want of memory; try again"))
@@ -217,19 +217,19 @@ def _work(connection: Connection) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     while True:
-        git_dir, share = connection.recv()
+        git_dir, named, share = connection.recv()
         try:
-            found: Any = read_share(git_dir, share)
+            found: Any = read_share(git_dir, named, share)
         except Exception as error:  # noqa: BLE001 - the parent process raises it
             found = error
         connection.send(found)
 
 
-def read_share(git_dir: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
+def read_share(git_dir: str, named: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:
     """Read blobs of a repository and return their encoded results."""
     from reconciler.source.repository import Repository
 
-    return [(blob, encode(_read(content))) for blob, content in Repository(git_dir).read(blobs)]
+    return [(blob, encode(_read(content))) for blob, content in Repository(git_dir, named).read(blobs)]
 
 
 def _read(content: bytes | None) -> Blob:

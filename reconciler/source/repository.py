@@ -140,8 +140,7 @@ class Repository:
         return f"there is no {what} `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
 
     def _revision(self, commit: str) -> Revision:
-        raw = self.git.run("cat-file", "commit", commit, stdout_as_string=False).decode("utf-8", "replace")
-        head, _, message = raw.partition("\n\n")
+        head, _, message = _decoded(self.git.run("cat-file", "commit", commit, stdout_as_string=False)).partition("\n\n")
         fields = dict(line.split(" ", 1) for line in reversed(head.split("\n")) if " " in line and not line.startswith(" "))
         author = re.match(r"(.*?) ?<([^>]*)> (-?[0-9]{1,18})", fields.get("author", ""))
         name, seconds = (author[1] or author[2], int(author[3])) if author else ("unknown", 0)
@@ -268,9 +267,9 @@ class Repository:
                 while waiting and content is not None:  # stop git at a blob that is too large, and start it again
                     try:
                         content = _answer(answers, waiting[0], self.origin())
-                    except RepositoryUnreachable:
+                    except RepositoryUnreachable as error:
                         if not self.mend():
-                            raise
+                            raise self.git.explained(error) from None
                         break
                     yield waiting.popleft(), content
 
@@ -302,7 +301,10 @@ class Repository:
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` is or descends from `old`. Raises ShallowRepository if the history is too short to tell."""
-        return self.relation(old, new) == "descends"
+        relation = self.relation(old, new)
+        if relation == "absent" and self.is_shallow():
+            raise self._too_short(old, new)
+        return relation == "descends"
 
     def relation(self, old: str, new: str) -> Relation:
         """Tell how `new`, which exists, stands to `old`. Raises ShallowRepository if the history is too short to tell."""
@@ -314,11 +316,14 @@ class Repository:
         if not self.has(old):
             return "absent"
         if self.is_shallow():
-            raise ShallowRepository(
-                f"{self.origin()} is a shallow clone, too short to tell whether {new[:12]} descends from {old[:12]}; "
-                "fetch the whole history (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
-            )
+            raise self._too_short(old, new)
         return "diverged"
+
+    def _too_short(self, old: str, new: str) -> ShallowRepository:
+        return ShallowRepository(
+            f"{self.origin()} is a shallow clone, too short to tell whether {new[:12]} descends from {old[:12]}; "
+            "fetch the whole history (`git fetch --unshallow`, or fetch-depth: 0 in CI)"
+        )
 
     def is_shallow(self) -> bool:
         """Tell whether the history was cut off."""
@@ -376,6 +381,16 @@ def _is_ignore_file(relative: str) -> bool:
 
 def _regular(mode: str, blob: str) -> str | None:
     return blob if mode in ("100644", "100755") else None
+
+
+def _decoded(raw: bytes) -> str:
+    """Return a commit as text, in the encoding that it names (i18n.commitEncoding), and fit to be stored."""
+    named = re.search(rb"^encoding (\S+)$", raw.partition(b"\n\n")[0], re.MULTILINE)
+    try:
+        text = raw.decode(named[1].decode("ascii") if named else "utf-8", "replace")
+    except (LookupError, UnicodeError):
+        text = raw.decode("utf-8", "replace")
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 def _answer(stream: Any, blob: str, origin: str) -> bytes | None:

@@ -161,10 +161,10 @@ def _twice(declarations: Sequence[Declaration], surroundings: Surroundings) -> I
         kind, resource, _ = declaration
         name, others = resource.name.casefold(), seen[kind]
         if name in others:
-            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other declaration is in {others[name].origin}"
+            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in {others[name].origin}"
             yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
         elif resource.name in surroundings.names.get(kind, ()):
-            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other declaration is in an unchanged file"
+            message = f"{_WORDS[kind]} `{resource.name}` is declared twice; the other one is in an unchanged file"
             yield _Found(declaration, ("metadata", "name"), "duplicate-name", message)
         else:
             others[name] = declaration

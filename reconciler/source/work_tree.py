@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import SourceError
@@ -18,6 +19,7 @@ from reconciler.source.ignoring import IGNORE_FILE
 from reconciler.source.repository import Repository, object_id
 from reconciler.source.scratch import Scratch, borrow
 from reconciler.source.selection import is_candidate
+from reconciler.wording.text import count
 
 
 class Standing(NamedTuple):
@@ -57,6 +59,27 @@ def _uncommitted(repository: Repository, top: Path, path: str) -> int:
 
 def _matters(relative: str) -> bool:
     return is_candidate(relative) or relative.rpartition("/")[2] == IGNORE_FILE
+
+
+def sparse_warning(folder: Path) -> list[Problem]:
+    """Warn if a folder is in a sparse checkout that leaves out files with resources: what refers to them looks wrong."""
+    place = Path(os.path.realpath(folder))
+    top = next((above for above in (place, *place.parents) if (above / ".git").exists()), None)
+    if top is None or not folder.is_dir():
+        return []
+    git_dir = top / ".git"
+    if git_dir.is_file():
+        git_dir = top / git_dir.read_text("utf-8", "surrogateescape").removeprefix("gitdir:").strip()
+    if not (git_dir / "info/sparse-checkout").is_file():
+        return []
+    path = place.relative_to(top).as_posix()
+    missing = _left_out(Repository(str(git_dir), str(folder)), str(top), "" if path == "." else path)
+    number = sum(is_candidate(os.fsdecode(name)) for name in missing)
+    message = (
+        f"this sparse checkout leaves out {count(number, 'file')} with resources; bring them with `git sparse-checkout disable`, "
+        "or check a revision with --rev HEAD"
+    )
+    return [Problem(".", 1, 1, "sparse-checkout", "warning", message)] if number else []
 
 
 def _holds(file: Path, blob: str) -> bool:

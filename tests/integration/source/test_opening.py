@@ -144,7 +144,7 @@ def test_a_partial_clone_fetches_nothing(work: Work, trap: Path, cache: Path, tm
     work.git("-C", str(partial), "cat-file", "-p", f"{head}:alice.yaml", check=False)
     is_live(trap)
     repository = opened(partial, cache)
-    with pytest.raises(RepositoryUnreachable, match="is missing or damaged"):
+    with pytest.raises(RepositoryUnreachable, match=r"is a partial clone .* git fetch --refetch --no-filter"):
         contents(repository, repository.resolve("main").commit)
     assert not repository.has("1" * 40)
     work.git("-C", str(partial), "config", "remote.origin.uploadpack", "git-upload-pack")

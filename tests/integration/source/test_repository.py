@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from work_tree import ALICE, BOB, Work, contents, opened
 
+from reconciler.run.validating import validate_folder
 from reconciler.source.cache import BlobCache
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
 from reconciler.source.folder import list_files
 from reconciler.source.load import load_revision
 from reconciler.source.repository import ChangedFile
+from reconciler.source.work_tree import sparse_warning
 
 # Revisions
 
@@ -110,6 +112,28 @@ def test_a_malformed_commit_is_described_as_well_as_possible(
     commit = work.git("hash-object", "-t", "commit", "--literally", "-w", "--stdin", stdin=raw)
     found = opened(work, cache).resolve(commit)
     assert (found.author, found.time.year, len(found.summary)) == (name, year, 200)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written", "author"),
+    [
+        (b"ISO-8859-1", "Jürgen Müller".encode("latin-1"), "Jürgen Müller"),
+        (b"EUC-JP", "山田".encode("euc-jp"), "山田"),
+        (b"no-such-encoding", "Jürgen".encode(), "Jürgen"),
+        (b"zip", b"Jim", "Jim"),
+        (b"unicode_escape", rb"\ud800\x00Jim", "?\ufffdJim"),
+    ],
+)
+def test_a_commit_is_read_in_the_encoding_that_it_names(
+    encoding: bytes, written: bytes, author: str, work: Work, cache: Path
+) -> None:
+    work.commit({"alice.yaml": ALICE})
+    tree = work.git("rev-parse", "HEAD^{tree}").encode()
+    who = written + b" <a@b> 1 +0000\n"
+    raw = b"tree " + tree + b"\nauthor " + who + b"committer " + who + b"encoding " + encoding + b"\n\n" + written
+    commit = work.git("hash-object", "-t", "commit", "--literally", "-w", "--stdin", stdin=raw)
+    found = opened(work, cache).resolve(commit)
+    assert (found.author, found.summary) == (author, author)
 
 
 # Files
@@ -343,6 +367,32 @@ def test_a_shallow_clone_says_what_it_does_not_know(work: Work, cache: Path, tmp
         repository.blame(head, "alice.yaml", 1)
     assert repository.changed(first, head, "") is None
     assert repository.is_ancestor(head, head)
+
+
+@pytest.mark.parametrize("left_out", ["blob:none", "tree:0"])
+def test_a_partial_clone_is_named_with_what_completes_it(left_out: str, work: Work, cache: Path, tmp_path: Path) -> None:
+    work.git("config", "uploadpack.allowFilter", "true")
+    work.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    head = work.commit({"deep/alice.yaml": ALICE})
+    clone = tmp_path / "partial"
+    work.git("clone", "-q", "--no-checkout", f"--filter={left_out}", f"file://{work.folder}", str(clone))
+    with pytest.raises(RepositoryUnreachable, match=r"partial is a partial clone .* git fetch --refetch --no-filter"):
+        load_revision(opened(clone, cache), head, "", cache=BlobCache(None))
+    work.git("-C", str(clone), "fetch", "-q", "--refetch", "--no-filter")
+    assert load_revision(opened(clone, cache), head, "", cache=BlobCache(None)).files == 1
+
+
+def test_a_sparse_checkout_is_warned_of_if_it_leaves_out_resources(work: Work, cache: Path) -> None:
+    work.commit({"users/alice.yaml": ALICE, "teams/web.yaml": ALICE, "src/main.c": b""})
+    assert sparse_warning(work.folder) == []
+    work.git("sparse-checkout", "set", "users", "teams")
+    assert not (work.folder / "src").exists() and sparse_warning(work.folder) == []
+    work.git("sparse-checkout", "set", "users")
+    [warning] = sparse_warning(work.folder)
+    assert "leaves out 1 file" in warning.message and "git sparse-checkout disable" in warning.message
+    assert sparse_warning(work.folder / "users") == []
+    found = validate_folder(work.folder, cache, now=datetime.now(UTC))
+    assert [problem.rule for problem in found.problems] == ["sparse-checkout"]
 
 
 def test_borrowed_objects_are_read_while_their_repository_exists(work: Work, cache: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_blob_in_two_files_is_parsed_once_and_found_in_both(tmp_path: Path, pa
     ]
     (problem,) = check(loaded.declarations, NOW, locate=loaded.locate)
     assert str(problem) == (
-        "b/a.yaml:3:18: error: user `alice` is declared twice; the other declaration is in a.yaml:1 [duplicate-name]"
+        "b/a.yaml:3:18: error: user `alice` is declared twice; the other one is in a.yaml:1 [duplicate-name]"
     )  # fmt: skip
     parsed.clear()
     folder = load_folder(write(tmp_path / "folder", FILES), cache=NOTHING)

@@ -44,13 +44,8 @@ def returns(row: Resource, declared: Resource, holder: Resource) -> bool:
 
 
 def _something_stays(before: User, after: User) -> bool:
-    """Tell whether the e-mail address or the full name stays; of people without a full name, the mailbox's name."""
-    if _alike(before.email, after.email):
-        return True
-    if before.full_name is None and after.full_name is None:
-        mailboxes = (user.email.rpartition("@")[0] for user in (before, after))
-        return after.type == "application" or _alike(*mailboxes)
-    return _same_name(before, after)
+    """Tell whether the e-mail address or the full name stays; nobody's full name says nothing."""
+    return _alike(before.email, after.email) or _same_name(before, after)
 
 
 def _same_name(before: User, after: User) -> bool:
@@ -128,20 +123,20 @@ def warnings(changes: Sequence[Change]) -> list[Problem]:
         following = after.get((change.kind, change.name.removesuffix(FORMER)))
         if change.name.endswith(FORMER) and following is not None:
             found += _warning(following, _ending(change, following))
-        elif change.action == "rename" and _moves_house(change):
-            message = (
-                f"user `{change.name}` was `{change.previous_name}` and gets another e-mail address; "
-                "the account keeps its password, tokens and memberships"
-            )
-            found += _warning(change, message)
+        elif _moves_house(change):
+            was = "" if change.previous_name is None else f" was `{change.previous_name}` and"
+            keeps = "the account keeps its password, tokens and memberships"
+            found += _warning(change, f"user `{change.name}`{was} gets another e-mail address; {keeps}")
     return found
 
 
 def _moves_house(change: Change) -> bool:
+    """Tell whether an account gets another address, and either another login too or nothing that says whose it is."""
     before, after = change.before, change.after
     if not isinstance(before, User) or not isinstance(after, User) or certainly(before, after):
         return False
-    return same_person(before, after) is True and not _alike(before.email, after.email)
+    vouched = change.action != "rename" and None not in (before.full_name, after.full_name)
+    return same_person(before, after) is True and not _alike(before.email, after.email) and not vouched
 
 
 def _ending(change: Change, following: Change) -> str:

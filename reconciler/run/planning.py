@@ -136,8 +136,7 @@ def find_checkout(deployment: Deployment, planned: Plan) -> Checkout | None:
 
     if is_remote(deployment.repository):
         return None
-    source = open_source(deployment)
-    standing = find_standing(source.repository, planned.revision.commit, source.path)
+    standing = find_standing(deployment.repository, planned.revision.commit, deployment.path)
     if standing is None or (standing.commit == planned.revision.commit and not standing.uncommitted):
         return None
     return Checkout(deployment.branch, *standing)

@@ -38,7 +38,7 @@ def validate_folder(
     """Check a working folder or one file. Raises SourceError if it cannot be read, Misconfigured if the directories cannot."""
     from reconciler.source.cache import open_cache
     from reconciler.source.load import load_folder
-    from reconciler.source.work_tree import sparse_warning
+    from reconciler.source.sparse import sparse_warning
 
     loaded = load_folder(folder, cache=open_cache(cache), progress=progress)
     loaded = loaded._replace(problems=(*sparse_warning(folder), *loaded.problems))

@@ -9,17 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import SourceError
 from reconciler.source.folder import find_ignore_files, ignoring_above, list_files
-from reconciler.source.git_command import find_work_tree
+from reconciler.source.git_command import find_git_dir, find_work_tree
 from reconciler.source.ignoring import IGNORE_FILE
 from reconciler.source.repository import Repository, object_id
 from reconciler.source.scratch import Scratch, borrow
 from reconciler.source.selection import is_candidate
-from reconciler.wording.text import count
 
 
 class Standing(NamedTuple):
@@ -33,10 +31,14 @@ class Standing(NamedTuple):
     uncommitted: int
 
 
-def find_standing(repository: Repository, planned: str, path: str) -> Standing | None:
-    """Tell where the work tree stands to a commit; None without a work tree or without commits."""
-    top, head = find_work_tree(repository.place), _checked_out(repository)
-    if top is None or head is None:
+def find_standing(location: str, planned: str, path: str) -> Standing | None:
+    """Tell where the work tree at a location stands to a commit; None without a work tree or without commits."""
+    top = find_work_tree(location)
+    if top is None:
+        return None
+    repository = Repository(find_git_dir(location), location)
+    head = _checked_out(repository)
+    if head is None:
         return None
     commit, branch = head
     ahead, behind = (0, 0) if commit == planned else _distance(repository, planned, commit)
@@ -59,27 +61,6 @@ def _uncommitted(repository: Repository, top: Path, path: str) -> int:
 
 def _matters(relative: str) -> bool:
     return is_candidate(relative) or relative.rpartition("/")[2] == IGNORE_FILE
-
-
-def sparse_warning(folder: Path) -> list[Problem]:
-    """Warn if a folder is in a sparse checkout that leaves out files with resources: what refers to them looks wrong."""
-    place = Path(os.path.realpath(folder))
-    top = next((above for above in (place, *place.parents) if (above / ".git").exists()), None)
-    if top is None or not folder.is_dir():
-        return []
-    git_dir = top / ".git"
-    if git_dir.is_file():
-        git_dir = top / git_dir.read_text("utf-8", "surrogateescape").removeprefix("gitdir:").strip()
-    if not (git_dir / "info/sparse-checkout").is_file():
-        return []
-    path = place.relative_to(top).as_posix()
-    missing = _left_out(Repository(str(git_dir), str(folder)), str(top), "" if path == "." else path)
-    number = sum(is_candidate(os.fsdecode(name)) for name in missing)
-    message = (
-        f"this sparse checkout leaves out {count(number, 'file')} with resources; bring them with `git sparse-checkout disable`, "
-        "or check a revision with --rev HEAD"
-    )
-    return [Problem(".", 1, 1, "sparse-checkout", "warning", message)] if number else []
 
 
 def _holds(file: Path, blob: str) -> bool:
@@ -131,7 +112,7 @@ def as_commit(repository: Repository, path: str) -> Iterator[tuple[Scratch, Revi
                 if found is not None:
                     scratch.write(found[1], len(head.commit))
         if any(entry is None for _, entry in changed):
-            left_out = _left_out(repository, top, path)  # of a sparse checkout: these are as they are committed
+            left_out = find_left_out(repository, top, path)  # of a sparse checkout: these are as they are committed
             changed = [(name, entry) for name, entry in changed if entry is not None or name not in left_out]
         yield scratch, head, scratch.changed_commit(head.commit, changed)
 
@@ -143,7 +124,7 @@ def _committed(repository: Repository, commit: str, path: str) -> dict[bytes, st
     return {name: f"{meta[:6].decode()} {meta[12:].decode()}" for meta, _, name in parted}
 
 
-def _left_out(repository: Repository, top: str, path: str) -> set[bytes]:
+def find_left_out(repository: Repository, top: str, path: str) -> set[bytes]:
     """Return the files that a sparse checkout leaves out of a folder."""
     listed = _beside(repository, top, "ls-files", "-t", "-z", *_within(path))
     return {row[2:] for row in listed.split(b"\0") if row.startswith(b"S ")}

@@ -20,7 +20,7 @@ from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, S
 from reconciler.source.folder import list_files
 from reconciler.source.load import load_revision
 from reconciler.source.repository import ChangedFile
-from reconciler.source.work_tree import sparse_warning
+from reconciler.source.sparse import sparse_warning
 
 # Revisions
 

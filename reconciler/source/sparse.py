@@ -1,0 +1,34 @@
+"""Sparse checkouts: a warning about folders that lack files with resources. It starts no git unless there is one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reconciler.access.problems import Problem
+from reconciler.source.selection import is_candidate
+from reconciler.wording.text import count
+
+
+def sparse_warning(folder: Path) -> list[Problem]:
+    """Warn if a folder is in a sparse checkout that leaves out files with resources: what refers to them looks wrong."""
+    place = Path(os.path.realpath(folder))
+    top = next((above for above in (place, *place.parents) if (above / ".git").exists()), None)
+    if top is None or not folder.is_dir():
+        return []
+    git_dir = top / ".git"
+    if git_dir.is_file():
+        git_dir = top / git_dir.read_text("utf-8", "surrogateescape").removeprefix("gitdir:").strip()
+    if not (git_dir / "info/sparse-checkout").is_file():
+        return []
+    from reconciler.source.repository import Repository
+    from reconciler.source.work_tree import find_left_out
+
+    path = place.relative_to(top).as_posix()
+    missing = find_left_out(Repository(str(git_dir), str(folder)), str(top), "" if path == "." else path)
+    number = sum(is_candidate(os.fsdecode(name)) for name in missing)
+    message = (
+        f"this sparse checkout leaves out {count(number, 'file')} with resources; bring them with `git sparse-checkout disable`, "
+        "or check a revision with --rev HEAD"
+    )
+    return [Problem(".", 1, 1, "sparse-checkout", "warning", message)] if number else []

@@ -1,0 +1,153 @@
+"""An override that holds until an instant: remembered for what it was given for, shown while it holds, and gone by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, resource, team, user
+
+from reconciler.cli.exits import UNSAFE
+
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+OVERRIDE = ("--override", "separation-of-duties", "--reason", "while Bob is away")
+APART = {"guards": {"separationOfDuties": [[{"administrator": True}, "audit"]], "refuseNewAdministrators": True}}
+DECLARED = {
+    **ADMINISTRATORS,
+    "settings.yaml": resource("Settings", "default", APART),
+    **{f"users/{name}.yaml": user(name, initialPassword="none") for name in ("alice", "bob")},
+    "teams/audit.yaml": team("audit", members=["bob"]),
+}
+BOTH = {"teams/audit.yaml": team("audit", members=["bob", "root"])}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> ConfigRepository:
+    return ConfigRepository(tmp_path / "config.git")
+
+
+@pytest.fixture
+def accord(repository: ConfigRepository, database_url: str, tmp_path: Path) -> Accord:
+    program = Accord(repository.path, database_url, tmp_path / "cache")
+    repository.commit(DECLARED)
+    program("apply", "--yes")
+    return program
+
+
+def guard(accord: Accord, name: str = "separation-of-duties", code: int = 0) -> dict[str, object]:
+    return next(each for each in accord.json("plan", code=code)["guards"] if each["id"] == name)
+
+
+def test_an_override_until_an_instant_covers_the_same_people_again_and_nobody_else(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit(BOTH)
+    assert "root would be an administrator and in audit, which are kept apart" in accord("plan", code=UNSAFE).output
+    accord("apply", "--yes", *OVERRIDE, "--override-until", TOMORROW)
+    assert accord.json("history")[0]["overrides"] == [
+        {"guard": "separation-of-duties", "reason": "while Bob is away", "until": f"{TOMORROW[:-1]}Z"}
+    ]
+    assert "guard separation-of-duties overridden until " in accord("history").output
+    (entry,) = [each for each in accord.json("show", repository.head())["entries"] if each["action"] == "guard.override"]
+    assert {"kind": "User", "name": "root"} in entry["detail"]["about"]
+    accord("audit", "verify")
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    accord("apply", "--yes")
+    repository.commit(BOTH)
+    found = guard(accord)
+    assert found["verdict"] == "overridden"
+    (standing,) = found["standing"]
+    assert standing["override"] == {"until": TOMORROW, "by": "tester", "reason": "while Bob is away", "holds": True}
+    assert "by tester: while Bob is away" in accord("plan", "--format", "markdown").output.replace("&#58;", ":")
+    accord("apply", "--yes")
+    repository.commit({"teams/audit.yaml": team("audit", members=["bob", "root"], description="Reads"), **new_admin("bob")})
+    accord("plan", code=UNSAFE)
+
+
+def new_admin(name: str) -> dict[str, object]:
+    return {"teams/admins.yaml": team("admins", administrator=True, members=["root", name])}
+
+
+def test_an_override_for_one_plan_is_not_remembered_and_what_it_let_pass_stands(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit(BOTH)
+    accord("apply", "--yes", *OVERRIDE)
+    repository.commit({"users/alice.yaml": user("alice", fullName="Alice", initialPassword="none")})
+    found = guard(accord)
+    assert found["verdict"] == "pass"
+    assert found["standing"] == [{"message": "root is an administrator and in audit, which are kept apart", "override": None}]
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    accord("apply", "--yes")
+    repository.commit(BOTH)
+    accord("plan", code=UNSAFE)
+
+
+def test_an_override_that_has_ended_covers_nothing_and_is_forgotten_with_what_it_was_for(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit(BOTH)
+    accord("apply", "--yes", *OVERRIDE, "--override-until", TOMORROW)
+    by_hand(accord, "UPDATE overrides SET until = '2026-01-01T00:00:00.000000Z'")
+    repository.commit({"users/alice.yaml": user("alice", fullName="Alice", initialPassword="none")})
+    assert "no longer covered by the override until" in accord("plan").output
+    accord("apply", "--yes")
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    accord("apply", "--yes")
+    repository.commit(BOTH)
+    assert guard(accord, code=UNSAFE)["verdict"] == "refuse"
+
+
+def test_an_override_ends_with_the_account_that_it_is_about(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit({**new_admin("bob"), "teams/audit.yaml": team("audit", members=["bob"])})
+    both = (*OVERRIDE, "--override", "new-administrator", "--override-until", TOMORROW)
+    accord("apply", "--yes", *both)
+    repository.commit(
+        {"users/bob.yaml": None, "teams/audit.yaml": team("audit"), "teams/admins.yaml": ADMINISTRATORS["teams/admins.yaml"]}
+    )
+    accord("apply", "--yes")
+    repository.commit({**new_admin("bob"), "users/bob.yaml": user("bob", initialPassword="none")})
+    assert guard(accord, "new-administrator", code=UNSAFE)["verdict"] == "refuse"
+
+
+def test_an_override_follows_a_rename(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(BOTH)
+    accord("apply", "--yes", *OVERRIDE, "--override-until", TOMORROW)
+    renamed = team("auditors", members=["bob"])
+    renamed["metadata"]["previously"] = ["audit"]
+    apart = {"guards": {**APART["guards"], "separationOfDuties": [[{"administrator": True}, "auditors"]]}}
+    repository.commit({"teams/audit.yaml": renamed, "settings.yaml": resource("Settings", "default", apart)})
+    accord("apply", "--yes")
+    repository.commit({"teams/audit.yaml": {**renamed, "spec": {"members": ["bob", "root"]}}})
+    assert guard(accord)["verdict"] == "overridden"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--override", "deletions", "--reason", "x", "--override-until", TOMORROW), "judges one plan"),
+        ((*OVERRIDE, "--override-until", "2020-01-01"), "is in the past"),
+        ((*OVERRIDE, "--override-until", "9999-01-01"), "days ahead"),
+        ((*OVERRIDE, "--override-until", "soon"), "--override-until"),
+        (("--override-until", TOMORROW), "needs --override"),
+    ],
+)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_an_end_that_makes_no_sense_is_refused(accord: Accord, options: tuple[str, ...], message: str) -> None:
+    for command in (("apply", "--yes"), ("drift", "--repair", "--yes")):
+        result = accord.run(*command, *options)
+        assert result.exit_code in (1, 2)
+        assert message in result.stderr
+
+
+def test_an_administrator_made_by_hand_does_not_block_the_repair_that_takes_the_rights_away(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    apart = {"guards": {**APART["guards"], "requireAdministratorIPs": True, "maxAdministrators": 1}}
+    repository.commit({"settings.yaml": resource("Settings", "default", apart)})
+    accord("apply", "--yes")
+    by_hand(accord, "UPDATE teams SET administrator = true WHERE name = 'audit'")
+    repository.commit({"users/alice.yaml": user("alice", fullName="Alice", initialPassword="none")})
+    accord("drift", "--repair", "--yes")
+    accord("apply", "--yes")

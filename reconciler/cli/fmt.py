@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.exits import ERROR, OK
+
+if TYPE_CHECKING:
+    from reconciler.run.formatting import Formatted
 
 
 @click.command(
@@ -32,35 +37,50 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     Comments stay: one above an item or a key moves with it, and a blank line ends a group of items. What a file declares never
     changes. A file with anchors, aliases or an unusual layout is left as it is, and named; so is one with errors.
     """
-    from reconciler.cli.output import say, write_files
+    from reconciler.cli.output import write_files
     from reconciler.run.deployment import read_deployment
     from reconciler.run.formatting import format_files, format_text
     from reconciler.run.validating import working_folder
     from reconciler.source.diff import file_diff
     from reconciler.source.rewriting import rewrite
-    from reconciler.wording.text import count, printable
 
     from_input = paths == (Path("-"),)
     if from_input:
         found = [format_text("<stdin>", sys.stdin.buffer.read())]
     else:
-        found = list(format_files(paths, working_folder(read_deployment({}))))
+        instead = "clone it, and run this in the clone"
+        found = list(format_files(paths or (working_folder(read_deployment({}), instead),)))
     changed = [each for each in found if each.edit.before != each.edit.after]
+    _tell_kept(found)
+    if diff:
+        for each in changed:
+            write_files("".join(file_diff(each.file, each.edit.before.decode(), each.edit.after.decode())))
+    elif from_input and not check:
+        write_files(found[0].edit.after.decode("utf-8", "surrogateescape"))
+    else:
+        if not check:
+            rewrite({each.path: each.edit for each in changed})
+        _tell_changed(found, changed, check)
+    return ERROR if any(each.invalid for each in found) or (check and changed) else OK
+
+
+def _tell_kept(found: Sequence[Formatted]) -> None:
+    from reconciler.cli.output import say
+    from reconciler.wording.text import printable
+
     for each in found:
         if each.kept:
             advice = "; run `accord validate` and correct it first" if each.invalid else ""
-            say(f"accord: {each.file}: left as it is: {printable(each.kept)}{advice}", err=True)
-    for each in changed if diff else ():
-        write_files("".join(file_diff(each.file, each.edit.before.decode(), each.edit.after.decode())))
-    if from_input and not check and not diff:
-        write_files(found[0].edit.after.decode("utf-8", "surrogateescape"))
-    elif not diff:
-        if not check:
-            rewrite({each.path: each.edit for each in changed})
-        for each in changed:
-            say(f"{'would format' if check else 'formatted'} {each.file}")
-        kept = sum(bool(each.kept) for each in found)
-        rest = f", {kept:,} left as {'it is' if kept == 1 else 'they are'}" if kept else ""
-        verb = "to format" if check else "formatted"
-        say(f"{count(len(changed), 'file')} {verb}, {len(found) - len(changed) - kept:,} unchanged{rest}")
-    return ERROR if any(each.invalid for each in found) or (check and changed) else OK
+            say(f"accord: {printable(each.file)}: left as it is: {printable(each.kept)}{advice}", err=True)
+
+
+def _tell_changed(found: Sequence[Formatted], changed: Sequence[Formatted], check: bool) -> None:
+    from reconciler.cli.output import say
+    from reconciler.wording.text import count, printable
+
+    for each in changed:
+        say(f"{'would format' if check else 'formatted'} {printable(each.file)}")
+    kept = sum(bool(each.kept) for each in found)
+    rest = f", {kept:,} left as {'it is' if kept == 1 else 'they are'}" if kept else ""
+    verb = "to format" if check else "formatted"
+    say(f"{count(len(changed), 'file')} {verb}, {len(found) - len(changed) - kept:,} unchanged{rest}")

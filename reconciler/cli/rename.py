@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import PurePosixPath
 
 import click
@@ -39,7 +40,7 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     from reconciler.run.renaming import kind_named, rename
     from reconciler.source.diff import file_diff
     from reconciler.source.rewriting import rewrite
-    from reconciler.wording.text import count
+    from reconciler.wording.text import count, printable
 
     which = kind_named(kind)
     deployment = read_deployment({"repository": repository, "path": path})
@@ -52,10 +53,10 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     rewrite(dict(found.edits.values()))
     say(f"Renamed {which} `{old}` to `{new}` in {count(found.places, 'place')}, in {count(len(found.edits), 'file')}:")
     for file in found.edits:
-        say(f"  {file}")
+        say(f"  {printable(file)}")
     for origin in found.left:
-        say(f"`{old}` stays in {origin}: is it the same {which}?")
+        say(f"`{old}` stays in {printable(str(origin))}: is it the same {which}?")
     place = PurePosixPath(found.declared_in)
     if place.stem == old:
-        say(f"The file can get the new name: git mv {place} {place.with_stem(new)}")
+        say(f"The file can get the new name: git mv {shlex.quote(str(place))} {shlex.quote(str(place.with_stem(new)))}")
     return OK

@@ -34,7 +34,7 @@ def command(folder: Path | None, check: bool) -> int:
     from reconciler.source.editors import MAPPING, SCHEMAS, stale_schemas, write_mapping, write_schemas
     from reconciler.wording.text import count
 
-    where = folder if folder is not None else working_folder(read_deployment({}))
+    where = folder if folder is not None else working_folder(read_deployment({}), "name a folder")
     if check:
         stale = stale_schemas(where)
         for place in stale:

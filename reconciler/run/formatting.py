@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,17 +20,14 @@ class Formatted(NamedTuple):
     invalid: bool = False
 
 
-def format_files(paths: Sequence[Path], folder: Path) -> Iterator[Formatted]:
-    """Format files, and the resources in folders (all of a config repository: none given), in memory.
-
-    Raises SourceError if one cannot be read.
-    """
+def format_files(paths: Iterable[Path]) -> Iterator[Formatted]:
+    """Format files, and the resources in folders, in memory. Raises SourceError if one cannot be read."""
     from reconciler.source.errors import SourceError
 
-    for path in paths or (folder,):
+    for path in paths:
         if path.is_symlink():
             raise SourceError(f"`{path}` is a symbolic link, which is not followed; name what it leads to")
-        for file, place in _files(path, folder):
+        for file, place in _files(path):
             try:
                 content = place.read_bytes()
             except OSError as error:
@@ -38,14 +35,18 @@ def format_files(paths: Sequence[Path], folder: Path) -> Iterator[Formatted]:
             yield format_text(file, content, place)
 
 
-def _files(path: Path, folder: Path) -> list[tuple[str, Path]]:
-    """List the files in a path; what the config repository leaves out, its folders do too."""
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """List the files in a path, without those that an ignore file above it hides."""
     from reconciler.source.folder import list_files
+    from reconciler.source.ignoring import IGNORE_FILE
 
-    inside = path.is_dir() and folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
-    if not inside:
+    place = path.resolve()
+    folders = [place, *place.parents]
+    root = next((number for number, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    ignoring = [folder for folder in folders[1 : root + 1] if (folder / IGNORE_FILE).exists()]
+    if not path.is_dir() or not ignoring:
         return list_files(path)[0]
-    return [(file, place) for file, place in list_files(folder)[0] if place.resolve().is_relative_to(path.resolve())]
+    return [(file, found) for file, found in list_files(ignoring[-1])[0] if found.is_relative_to(place)]
 
 
 def format_text(file: str, content: bytes, path: Path = Path()) -> Formatted:

@@ -56,7 +56,7 @@ def rename(deployment: Deployment, kind: Kind, old: str, new: str, *, now: datet
     from reconciler.source.renaming import rename_in
     from reconciler.source.rewriting import Edit
 
-    folder = working_folder(deployment)
+    folder = working_folder(deployment, "clone it, and run this in the clone")
     loaded = load_folder(folder, cache=open_cache(deployment.cache), progress=progress)
     _refuse_errors(loaded, now)
     declared = _check_names(loaded, kind, old, new)

@@ -22,13 +22,13 @@ class Validation(NamedTuple):
     files: int
 
 
-def working_folder(deployment: Deployment) -> Path:
-    """Return the folder that contains the resources. Raises SourceError if the repository is remote."""
+def working_folder(deployment: Deployment, instead: str = "name a revision, such as --rev main") -> Path:
+    """Return the folder that contains the resources. Raises SourceError if the repository is remote, with what to do instead."""
     from reconciler.source.errors import SourceError
     from reconciler.source.location import is_remote
 
     if is_remote(deployment.repository):
-        raise SourceError("a remote repository has no working folder; name a revision, such as --rev main")
+        raise SourceError(f"a remote repository has no working folder; {instead}")
     return Path(deployment.repository) / deployment.path
 
 

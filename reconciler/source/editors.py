@@ -31,7 +31,7 @@ def write_schemas(folder: Path) -> list[Path]:
 def write_mapping(folder: Path) -> tuple[list[Path], str]:
     """Write the mapping if there is none, and return it. Otherwise return what people should add to theirs, if anything."""
     place, text = folder / MAPPING, (starter_folder() / MAPPING).read_text(encoding="utf-8")
-    if not (place.exists() or place.is_symlink()):
+    if not (place.exists() or place.is_symlink() or place.parent.is_symlink()):
         return [_write(place, text)], ""
     try:
         found = place.read_text(encoding="utf-8", errors="replace")

@@ -37,7 +37,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     Comments stay: one above an item or a key moves with it, and a blank line ends a group of items. What a file declares never
     changes. A file with anchors, aliases or an unusual layout is left as it is, and named; so is one with errors.
     """
-    from reconciler.cli.output import write_files
+    from reconciler.cli.output import progress_bar, write_files
     from reconciler.run.deployment import read_deployment
     from reconciler.run.formatting import format_files, format_text
     from reconciler.run.validating import working_folder
@@ -49,7 +49,8 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
         found = [format_text("<stdin>", sys.stdin.buffer.read())]
     else:
         instead = "clone it, and run this in the clone"
-        found = list(format_files(paths or (working_folder(read_deployment({}), instead),)))
+        with progress_bar("Formatting") as progress:
+            found = list(format_files(paths or (working_folder(read_deployment({}), instead),), progress))
     changed = [each for each in found if each.edit.before != each.edit.after]
     _tell_kept(found)
     if diff:

@@ -11,6 +11,12 @@ from reconciler.cli.exits import OK
 from reconciler.cli.options import utc_now
 
 
+def _kinds(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    from reconciler.access.resources import KINDS
+
+    return [kind for kind in KINDS if kind.casefold().startswith(begun.casefold())]
+
+
 @click.command(
     "rename",
     epilog="""\b
@@ -22,7 +28,7 @@ Examples:
 Exit codes: 0 renamed; 1 error; 3 the files have errors, before or after the rename. Unless the code is 0, nothing was written.
 """,
 )
-@click.argument("kind")
+@click.argument("kind", shell_complete=_kinds)
 @click.argument("old")
 @click.argument("new")
 @click.option("--repository", metavar="LOCATION", help="The config repository, a path [default: .].")

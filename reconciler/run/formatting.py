@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from reconciler.run.inputs import Progress
     from reconciler.source.rewriting import Edit
 
 
@@ -20,19 +21,23 @@ class Formatted(NamedTuple):
     invalid: bool = False
 
 
-def format_files(paths: Iterable[Path]) -> Iterator[Formatted]:
+def format_files(paths: Iterable[Path], progress: Progress = None) -> Iterator[Formatted]:
     """Format files, and the resources in folders, in memory. Raises SourceError if one cannot be read."""
     from reconciler.source.errors import SourceError
 
+    files: dict[Path, str] = {}
     for path in paths:
         if path.is_symlink():
             raise SourceError(f"`{path}` is a symbolic link, which is not followed; name what it leads to")
-        for file, place in _files(path):
-            try:
-                content = place.read_bytes()
-            except OSError as error:
-                raise SourceError(f"cannot read `{place}`: {error.strerror or error}") from error
-            yield format_text(file, content, place)
+        files |= {place: file for file, place in _files(path)}
+    for done, (place, file) in enumerate(files.items(), 1):
+        try:
+            content = place.read_bytes()
+        except OSError as error:
+            raise SourceError(f"cannot read `{place}`: {error.strerror or error}") from error
+        yield format_text(file, content, place)
+        if progress is not None:
+            progress(done, len(files))
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:

@@ -16,6 +16,8 @@ from reconciler.source.documents import Unreadable, read
 from reconciler.source.positions import last_line
 
 _MARKER = re.compile(r"(?:---|\.\.\.)(?:\s|$)")
+_OUT = re.compile(r"#\s*-\s")
+"""An item that was taken out of a list by making it a comment."""
 _STEP = 2
 """How many spaces each level is indented."""
 
@@ -141,12 +143,16 @@ class _Layout:
 
     @staticmethod
     def _belonging(gap: Sequence[_Gap], column: int, value: yaml.Node) -> int:
-        """Count the lines of a gap that belong to the part above: comments further in than its own column."""
+        """Count the lines of a gap that belong to the part above: comments further in than its own column.
+
+        So do items in comments (`# - bob`), if the part is a list that is not further in than its key.
+        """
         if isinstance(value, yaml.ScalarNode) and value.style in ("|", ">"):
             return 0  # there, they would become part of the text
+        level = isinstance(value, yaml.SequenceNode) and not value.flow_style and value.start_mark.column == column
         deeper = 0
         for number, line in enumerate(gap, 1):
-            if line.text and line.column <= column:
+            if line.text and line.column <= column and not (level and _OUT.match(line.text)):
                 break
             deeper = number if line.text else deeper
         return deeper

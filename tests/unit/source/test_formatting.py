@@ -176,6 +176,24 @@ def test_comments_at_the_end_stay_with_what_they_are_indented_like() -> None:
         """)
 
 
+def test_an_item_made_a_comment_stays_in_its_list_even_if_the_list_is_not_further_in_than_its_key() -> None:
+    assert spec("""\
+        spec:
+          issuers:
+          - b
+          # - c
+          # of the members
+          members: [a]
+        """) == textwrap.dedent("""\
+        spec:
+          # of the members
+          members: [a]
+          issuers:
+            - b
+            # - c
+        """)
+
+
 _TEXTS = (
     "|\n      one\n\n        two\n",
     "|-\n      one\n",

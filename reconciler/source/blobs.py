@@ -139,7 +139,17 @@ def _identity(value: Any) -> Iterator[tuple[str, str]]:
 
 def _report(places: Places, finding: Finding) -> Report:
     line, column = places.find(finding.path, key=finding.at_key)
-    return line, column, finding.rule, finding.severity, finding.message, finding.suggestion
+    message = finding.message
+    if finding.rule == "wrong-type":
+        message = _as_written(message, places.written(finding.path))
+    return line, column, finding.rule, finding.severity, message, finding.suggestion
+
+
+def _as_written(message: str, written: str | None) -> str:
+    """Show a number as the file has it: `007` is read as 7."""
+    if written is None or not re.fullmatch(r"[-+]?0[0-9]{1,20}|0[xo][0-9a-fA-F]{1,20}", written):
+        return message
+    return re.sub(r"not `-?[0-9]+`", f"not `{written}`", message, count=1)
 
 
 def _refusal(kind: str) -> str:

@@ -86,7 +86,10 @@ _BEYOND = ("access/fields", "access/instants", "access/permitted_ips", "access/r
 def _format_id() -> str:
     """Return an id of everything that decides a blob's result: Accord's version, schemas and reading code, and the parser."""
     digest = hashlib.sha256(f"{__version__} {yaml.__version__}".encode())
-    code = [Path(__file__).parent / f"{name}.py" for name in ("blobs", "documents", "positions", "schema", "secrets", "values")]
+    code = [
+        Path(__file__).parent / f"{name}.py"
+        for name in ("advice", "blobs", "documents", "mistakes", "positions", "schema", "secrets", "values")
+    ]
     beyond = [
         Path(__file__).parents[1] / f"{name}.py"
         for name in (

@@ -18,6 +18,8 @@ import yaml
 from yaml._yaml import CParser
 from yaml.nodes import ScalarNode, SequenceNode
 
+from reconciler.source.mistakes import conflict, explain, foreign, in_quotes
+
 LARGEST_FILE = 16 << 20
 LARGEST_DOCUMENT = 1 << 20
 DEEPEST = 32
@@ -103,7 +105,13 @@ def read(content: bytes) -> Iterator[tuple[Document | Unreadable, yaml.Node]]:
 def compose(content: bytes) -> Iterator[tuple[yaml.Node, str]]:
     """Yield each document's root node, with the file's text. Raises Unreadable."""
     _refuse_large(content)
+    stored = foreign(content)
+    if stored is not None:
+        raise Unreadable(stored[0], 1, 1, stored[1])
     text = _decode(content)
+    unfinished = conflict(text)
+    if unfinished is not None:
+        raise Unreadable(*unfinished)
     tabbed = [number for number, line in enumerate(text.split("\n")) if _TABBED.match(line)] if "\t" in text else []
     composer = _Composer(text)
     try:
@@ -162,6 +170,9 @@ def without_control_characters(content: bytes, most: int) -> tuple[bytes, list[U
 
 
 def _hidden(line: int, column: int, char: str) -> Unreadable:
+    if char == "\r":
+        message = "the file contains a carriage return without a line feed; save it with the line ends of Unix or Windows"
+        return Unreadable("control-character", line, column, message)
     return Unreadable("control-character", line, column, f"the file contains {_named(char)}; remove it")
 
 
@@ -198,6 +209,7 @@ def _named(char: str) -> str:
 def _unreadable(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    begin = (error.context_mark.line + 1, error.context_mark.column + 1) if error.context_mark else (line, column)
     problem = error.problem or "it cannot be read"
     lines = text.rstrip("\r\n").split("\n")
     if line > len(lines):  # the end of the file comes after its last line
@@ -206,8 +218,7 @@ def _unreadable(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
         return _tab(line, text)
     if "maximum nesting depth" in problem:
         return Unreadable("too-deep", line, column, f"it is nested deeper than {DEEPEST} levels")
-    context = f" {error.context}" if error.context else ""
-    return Unreadable("yaml-syntax", line, column, f"this is not valid YAML:{context} {problem}".replace("  ", " "))
+    return Unreadable(*explain(problem, error.context or "", lines, line, column, begin))
 
 
 class _Builder:
@@ -260,18 +271,28 @@ class _Builder:
         for key_node, value_node in node.value:
             key = build(key_node, depth)
             if key.__class__ is not str:
-                raise _at(key_node, "key", "a key must be text; put it in quotes")
+                raise self._no_key(node, key_node)
             if key in found:
-                raise _at(key_node, "duplicate-key", f"the key `{key[:80]}` appears twice")
+                hint = "; put `---` on a line of its own between two resources" if key in ("apiVersion", "kind") else ""
+                raise _at(key_node, "duplicate-key", f"the key `{key[:80]}` appears twice{hint}")
             if key == "<<" and not key_node.style:
                 raise _at(key_node, "merge-key", "merge keys (`<<`) are not supported; write the values out")
             found[key] = build(value_node, depth)
         return found
 
+    def _no_key(self, node: yaml.Node, key_node: yaml.Node) -> Unreadable:
+        """Report a key that is not text, among them `{{ x }}`, which is a mapping as a key."""
+        written = self._text[node.start_mark.index : node.end_mark.index]
+        if written.startswith("{{"):
+            return _at(node, "key", f"a text that begins with `{{{{` must be in quotes: write {in_quotes(written)}")
+        return _at(key_node, "key", "a key must be text; put it in quotes")
+
     def _refuse_hidden(self, node: yaml.ScalarNode) -> None:
         found = _FORBIDDEN.search(node.value)
         if found:
-            raise _at(node, "control-character", f"the text contains {_named(found[0])}; remove it")
+            written = self._text[node.start_mark.index + 1 : node.end_mark.index - 1]
+            hint = f"; if a backslash is meant, write {in_quotes(written)}" if "\n" not in written else ""
+            raise _at(node, "control-character", f"the text contains {_named(found[0])}; remove it{hint}")
 
 
 def _at(node: yaml.Node, rule: str, message: str) -> Unreadable:

@@ -50,6 +50,11 @@ class Places:
             return _within(found, content, *(int(step) for step in rest))
         return mark.line + 1, mark.column + 1
 
+    def written(self, path: Path) -> str | None:
+        """Return the text of the scalar at a path, as the file has it."""
+        *_, (_, node) = ((None, self._node), *self._follow(path))
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else None
+
     def holds(self, path: Path) -> bool:
         """Tell whether the whole path leads to a value."""
         return sum(1 for _ in self._follow(path)) == len(path)

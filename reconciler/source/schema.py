@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from reconciler.access.resources import KINDS
 from reconciler.shipped import schema_folder
+from reconciler.source import advice
 from reconciler.wording.nearest import nearest
 
 FILES = {
@@ -54,7 +56,9 @@ def _fast(kind: str) -> Any:
 def find_problems(value: Any) -> list[Finding]:
     """Return everything that is wrong within one document; empty if it is valid."""
     if not isinstance(value, dict):
-        return [Finding("not-a-resource", (), "a resource must be a mapping with apiVersion, kind, metadata and spec")]
+        listed = isinstance(value, list) and any(isinstance(item, dict) and "kind" in item for item in value[:10])
+        hint = "; this is a list: remove the dashes, and put `---` on a line of its own between resources" if listed else ""
+        return [Finding("not-a-resource", (), f"a resource must be a mapping with apiVersion, kind, metadata and spec{hint}")]
     kind = value.get("kind")
     if value.get("apiVersion") == API_VERSION and isinstance(kind, str) and kind in FILES:
         return [] if _fast(kind).is_valid(value) else _explain(kind, value)
@@ -66,11 +70,12 @@ def _header(value: dict[str, Any]) -> Iterator[Finding]:
         found = value.get(name)
         if name not in value:
             near = nearest(name, value)
-            hint = f"; did you mean `{name}` instead of `{near}`?" if near else ""
+            usual = f"; begin with `apiVersion: {API_VERSION}`" if name == "apiVersion" else f"; valid: {', '.join(KINDS)}"
+            hint = f"; did you mean `{name}` instead of `{near}`?" if near else usual
             yield Finding("missing-property", (), f"`{name}` is missing{hint}", name if near else None)
         elif found not in valid:
             text = found if isinstance(found, str) else ""
-            near = nearest(text, valid) or (valid[0] if len(valid) == 1 else None)
+            near = nearest(text, valid) or (valid[0] if len(valid) == 1 else advice.for_kind(text))
             hint = f"did you mean `{near}`?" if near else f"valid: {', '.join(valid)}"
             rule = "unknown-api-version" if name == "apiVersion" else "unknown-kind"
             message = f"unknown {name} {_shown(found)}" if isinstance(found, str) else f"{name} cannot be {_shown(found)}"
@@ -79,7 +84,8 @@ def _header(value: dict[str, Any]) -> Iterator[Finding]:
 
 def _explain(kind: str, value: Any) -> list[Finding]:
     errors = _slow(kind).iter_errors(value)
-    found = list(islice(_once(finding for error in errors for finding in _findings(error)), MOST_FINDINGS + 1))
+    top = schema_of(kind)
+    found = list(islice(_once(finding for error in errors for finding in _findings(error, top)), MOST_FINDINGS + 1))
     if len(found) > MOST_FINDINGS:
         message = f"this document has more than {MOST_FINDINGS:,} problems; only the first are shown"
         return [*found[:MOST_FINDINGS], Finding("too-many-problems", (), message)]
@@ -135,7 +141,7 @@ def _enough(errors: Iterable[Any]) -> Iterator[Any]:
             return
 
 
-def _findings(error: Any) -> Iterator[Finding]:
+def _findings(error: Any, top: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Finding]:
     path = tuple(error.absolute_path)
     where = f"`{path[-1][:80]}`" if path and isinstance(path[-1], str) else "this"
     rule = str(error.validator)
@@ -146,27 +152,26 @@ def _findings(error: Any) -> Iterator[Finding]:
         )
         yield Finding("wrong-format", (*path, error.instance), message, at_key=True)
     elif rule in ("additionalProperties", "unevaluatedProperties"):
-        yield from _unknown_properties(error, path)
+        yield from _unknown_properties(error, path, top)
     elif rule == "required":
         present = set(error.instance)
         for name in error.validator_value:
             if name not in present:
                 yield Finding("missing-property", path, f"`{name}` is missing")
     elif rule in ("oneOf", "anyOf"):
-        yield from _alternatives(error, path, where)
+        yield from _alternatives(error, path, where, top)
     elif rule == "type":
-        yield Finding(
-            "wrong-type",
-            path,
-            f"{where} must be {_types(error.validator_value)}, not {_shown(error.instance)}{_quote_hint(error)}",
-        )
+        advised = advice.for_type(error.instance, error.validator_value, error.schema, _in_list(path))
+        hint = f"; {advised.hint}" if advised else _quote_hint(error)
+        message = f"{where} must be {_types(error.validator_value)}, not {_shown(error.instance)}{hint}"
+        yield Finding("wrong-type", path, message, advised and advised.suggestion)
     elif rule in ("enum", "const"):
         valid = [str(item) for item in (error.validator_value if rule == "enum" else [error.validator_value])]
         near = nearest(str(error.instance), valid) if isinstance(error.instance, str) else None
         hint = f"; did you mean `{near}`?" if near else f"; valid: {', '.join(f'`{item}`' for item in valid)}"
         yield Finding("unknown-value", path, f"{where} cannot be {_shown(error.instance)}{hint}", near)
     elif rule == "pattern":
-        yield Finding("wrong-format", path, _pattern_message(error, where))
+        yield _wrong_format(error, path, where)
     elif rule == "not":
         yield from _forbidden(error, path, where)
     elif rule == "uniqueItems":
@@ -183,19 +188,22 @@ def _forbidden(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[
         found = re.search(error.validator_value["pattern"], error.instance)
         char = found[0] if found else "\n"
         name = {"\n": "a line break", "\t": "a tab"}.get(char, f"U+{ord(char):04X}, a control character")
-        yield Finding("wrong-format", path, f"{where} contains {name}, which is not allowed here")
+        escape = found and char in "\n\t\r" and error.instance[found.end() : found.end() + 1].isalnum()
+        hint = "; for a backslash, use single quotes" if escape else ""
+        yield Finding("wrong-format", path, f"{where} contains {name}, which is not allowed here{hint}")
 
 
-def _unknown_properties(error: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
+def _unknown_properties(error: Any, path: tuple[str | int, ...], top: Mapping[str, Any]) -> Iterator[Finding]:
     valid = list(error.schema.get("properties", {}))
     for name in error.instance if isinstance(error.instance, dict) else ():
         if name not in valid:
-            near = nearest(name, valid)
-            hint = f"; did you mean `{near}`?" if near else f"; valid: {', '.join(valid)}"
+            advised = advice.for_unknown(name, error.instance[name], path, valid, top)
+            near = advised.suggestion if advised else None
+            hint = f"; {advised.hint}" if advised else f"; valid: {', '.join(valid)}"
             yield Finding("unknown-property", (*path, name), f"unknown property {_shown(name)}{hint}", near, at_key=True)
 
 
-def _alternatives(error: Any, path: tuple[str | int, ...], where: str) -> Iterator[Finding]:
+def _alternatives(error: Any, path: tuple[str | int, ...], where: str, top: Mapping[str, Any]) -> Iterator[Finding]:
     """Report the problems of the form with the right type; if no form has it, report the types."""
     by_form: dict[Any, list[Any]] = {}
     for inner in error.context or ():
@@ -203,7 +211,7 @@ def _alternatives(error: Any, path: tuple[str | int, ...], where: str) -> Iterat
     for inners in by_form.values():
         if not any(inner.validator in ("type", "const") and tuple(inner.absolute_path) == path for inner in inners):
             for inner in inners:
-                yield from _findings(inner)
+                yield from _findings(inner, top)
             return
     inners = [inner for form in by_form.values() for inner in form]
     words = [f"`{inner.validator_value}`" for inner in inners if inner.validator == "const"]
@@ -244,22 +252,36 @@ def _quote_hint(error: Any) -> str:
     return "; put it in quotes" if scalar and text else ""
 
 
-def _pattern_message(error: Any, where: str) -> str:
-    text = str(error.instance)
+def _in_list(path: tuple[str | int, ...]) -> bool:
+    return bool(path) and isinstance(path[-1], int)
+
+
+def _wrong_format(error: Any, path: tuple[str | int, ...], where: str) -> Finding:
+    text, pattern = str(error.instance), str(error.validator_value)
+    if not pattern.startswith("^[a-z0-9]"):
+        tries = (advice.for_instant, advice.for_duration) if "T" in pattern or "smhd" in pattern else (advice.for_address,)
+        advised = next(
+            (found for found in (each(text) for each in tries) if found and re.search(pattern, found.suggestion or "")), None
+        )
+        hint = advised.hint if advised else _purpose(error)
+        return Finding("wrong-format", path, f"{where} cannot be {_shown(text)}: {hint}", advised and advised.suggestion)
+    advised = advice.for_name(text, _in_list(path))
+    end = f"; {advised.hint}" if advised and re.search(pattern, advised.suggestion or "") else ""
+    near = advised.suggestion if advised and end else None
     strange = next((char for char in text if ord(char) > 127), None)
-    if strange is not None and str(error.validator_value).startswith("^[a-z0-9]"):
+    if strange is not None:
         name = unicodedata.name(strange, "unnamed").lower()
         looks = ", which is not an ASCII letter, even if it looks like one" if strange.isalpha() else ""
-        return (
+        message = (
             f"{where} contains `{strange}` (U+{ord(strange):04X}, {name}){looks}; "
-            "names are lower-case ASCII letters, digits, `.`, `_` and `-`"
+            f"names are lower-case ASCII letters, digits, `.`, `_` and `-`{end}"
         )
-    if str(error.validator_value).startswith("^[a-z0-9]"):
-        return (
-            f"{where} cannot be {_shown(text)}: names have at most 64 lower-case letters, digits, `.`, `_` and `-`, "
-            "and start with a letter or digit"
-        )
-    return f"{where} cannot be {_shown(text)}: {_purpose(error)}"
+        return Finding("wrong-format", path, message, near)
+    message = (
+        f"{where} cannot be {_shown(text)}: names have at most 64 lower-case letters, digits, `.`, `_` and `-`, "
+        f"and start with a letter or digit{end}"
+    )
+    return Finding("wrong-format", path, message, near)
 
 
 def _purpose(error: Any) -> str:

@@ -135,7 +135,17 @@ def test_every_rule_is_shown_by_a_case() -> None:
     assert not shown & set(ELSEWHERE)
 
 
-PLACE_OF_RULE = {"Finding": 0, "_check": 1, "Unreadable": 0, "_at": 1, "_found": 1, "_Found": 2, "Problem": 3}
+PLACE_OF_RULE = {
+    "Finding": 0,
+    "Mistake": 0,
+    "_Foreign": 1,
+    "_check": 1,
+    "Unreadable": 0,
+    "_at": 1,
+    "_found": 1,
+    "_Found": 2,
+    "Problem": 3,
+}
 """Which argument of what makes a problem is the rule."""
 
 

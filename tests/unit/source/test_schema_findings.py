@@ -46,10 +46,11 @@ def only(document: Any) -> Finding:
         (("spec", "issuer"), ["tls"], "unknown-property", "unknown property `issuer`; did you mean `issuers`?", "issuers"),
         (("spec", "members", 1, "untill"), "x", "unknown-property", "unknown property `untill`; did you mean `until`?", "until"),
         (("zzz",), 1, "unknown-property", "unknown property `zzz`; valid: apiVersion, kind, metadata, spec", None),
-        (("spec", "administrator"), "yes", "wrong-type", "`administrator` must be true or false, not `yes`", None),
+        (("spec", "administrator"), "yes", "wrong-type", "`administrator` must be true or false, not `yes`; write `true`",
+         "true"),
         (("spec", "description"), 5, "wrong-type", "`description` must be text, not `5`; put it in quotes", None),
         (("spec", "description"), None, "wrong-type", "`description` must be text, not nothing (null)", None),
-        (("spec", "members"), {}, "wrong-type", "`members` must be a list, not a mapping", None),
+        (("spec", "members"), {}, "wrong-type", "`members` must be a list, not a mapping; begin each item with `- `", None),
         (("spec", "members", 0), True, "wrong-type", "this must be text or a mapping, not `true`; put it in quotes", None),
         (("spec", "members", 1), {"until": "2026-12-31"}, "missing-property", "`user` is missing", None),
         (("spec", "mayDecideFor"), "Everyone", "wrong-type",
@@ -57,9 +58,10 @@ def only(document: Any) -> Finding:
         (("spec", "mayDecideFor"), ["web", "web"], "wrong-value", "`web` appears twice", None),
         (("metadata", "name"), "everyone", "wrong-value", "`name` cannot be `everyone`, which has a special meaning here", None),
         (("metadata", "name"), "a\nb", "wrong-format", "`name` cannot be `a\nb`: names have at most 64 lower-case letters, "
-         "digits, `.`, `_` and `-`, and start with a letter or digit", None),
+         "digits, `.`, `_` and `-`, and start with a letter or digit; did you mean `a-b`?", "a-b"),
         (("metadata", "name"), "web\n", "wrong-format", "`name` contains a line break, which is not allowed here", None),
-        (("metadata", "labels", "a"), "x\ty", "wrong-format", "`a` contains a tab, which is not allowed here", None),
+        (("metadata", "labels", "a"), "x\ty", "wrong-format", "`a` contains a tab, which is not allowed here; for a "
+         "backslash, use single quotes", None),
         (("metadata", "labels", "a"), "x\x07", "wrong-format", "`a` contains U+0007, a control character, which is not allowed "
          "here", None),
         (("metadata", "labels", "é"), "x", "wrong-format", "`é` cannot be a label's key: use at most 63 letters, digits, `.`, "

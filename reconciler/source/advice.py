@@ -1,0 +1,258 @@
+"""What to write instead of a value or a property that does not fit its schema: what new users mean by what they type. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from reconciler.source.mistakes import no_blank
+from reconciler.source.secrets import secret_in
+from reconciler.wording.nearest import nearest
+
+_LONGEST = 60
+_SWITCHES = {"disabled": False, "inactive": False, "locked": False, "active": True, "enable": True}
+"""Properties that people expect, and the value of `enabled` that each means when it is true."""
+_MEANT = {
+    "users": "members", "user": "members", "member": "members", "admin": "administrator", "admins": "administrator",
+    "isAdmin": "administrator", "mail": "email", "emailAddress": "email", "displayname": "displayName", "group": "adGroups",
+    "groups": "adGroups", "ips": "permittedIPs", "allowedIPs": "permittedIPs", "ipRanges": "permittedIPs",
+    "permissions": "issuers", "expires": "until", "expiry": "until", "end": "until", "validUntil": "until", "comment": "reason",
+    "body": "text", "aliases": "previously", "previousNames": "previously", "oldName": "previously", "tags": "labels",
+    "title": "displayName", "name": "fullName",
+}  # fmt: skip
+_IN_LISTS = {"name": ("user", "issuer"), "username": ("user",), "login": ("user",), "member": ("user",)}
+_KINDS = {
+    "group": "Team", "role": "Team", "person": "User", "account": "User", "member": "User", "ca": "Issuer", "authority": "Issuer",
+    "template": "EmailTemplate", "mailtemplate": "EmailTemplate", "config": "Settings", "setting": "Settings",
+    "policy": "Settings",
+}  # fmt: skip
+_ELSEWHERE = {
+    "teams": "a team's `members` decide who is in it; add the name there",
+    "memberOf": "a team's `members` decide who is in it; add the name there",
+    "issuers": "only teams may use issuers; put the user in a team that lists it",
+    "password": "no password is ever in Git: Accord mails a generated one, or an administrator sets it; remove this",
+}
+_MONTH_LAST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_ISO = re.compile(
+    r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[Tt ]+(\d{1,2}):(\d{2})(?::(\d{2}))?(\.\d{1,6})?\s*(Z|z|UTC|[+-]\d{2}:?\d{2})?)?"
+)
+_CLOSES = str.maketrans("", "", "\u201c\u201d\u201e\u2018\u2019\u00a0\u200b\ufeff\"'`")
+
+
+class Advice(NamedTuple):
+    """The end of a message, and what can be pasted, if that is one thing."""
+
+    hint: str
+    suggestion: str | None = None
+
+
+def for_unknown(
+    name: str, value: Any, path: tuple[str | int, ...], valid: Collection[str], top: Mapping[str, Any]
+) -> Advice | None:
+    """Advise on a property that is not valid at a path; `top` is the kind's whole schema."""
+    return (
+        _mistyped(name, valid)
+        or _switch(name, value, valid)
+        or _misplaced(name, path, valid, top)
+        or _synonym(name, valid)
+        or _similar(name, valid)
+        or _of_name_as_key(name, value, valid)
+    )
+
+
+def _mistyped(name: str, valid: Collection[str]) -> Advice | None:
+    glued = no_blank(name)
+    plain = name.translate(_CLOSES).strip()
+    if glued is not None:
+        return Advice(glued)
+    if "\u00a0" in name and plain not in valid:
+        return Advice("it contains no-break spaces; write ordinary ones")
+    if plain != name and plain in valid:
+        return Advice(f"it contains blanks or quotes that do not belong there; write `{plain}`", plain)
+    near = next((item for item in valid if item.casefold() == name.casefold()), None)
+    return Advice(f"did you mean `{near}`?", near) if near else None
+
+
+def _switch(name: str, value: Any, valid: Collection[str]) -> Advice | None:
+    """Advise on `disabled: true`, which is `enabled: false`."""
+    if "enabled" not in valid or name not in _SWITCHES:
+        return None
+    meant = f"enabled: {str(_SWITCHES[name] is (value is not False)).lower()}"
+    return Advice(f"write `{meant}`", meant)
+
+
+def _misplaced(name: str, path: tuple[str | int, ...], valid: Collection[str], top: Mapping[str, Any]) -> Advice | None:
+    in_item = bool(path) and isinstance(path[-1], int)
+    for meant in _IN_LISTS.get(name, ()) if in_item else ():
+        if meant in valid:
+            return Advice(f"did you mean `{meant}`?", meant)
+    place = _place_of(name, top)
+    if in_item or place is None or place in path[:1]:
+        return None
+    return Advice(f"it belongs under `{place}`" if place else "it belongs at the top of the document, without indentation")
+
+
+def _synonym(name: str, valid: Collection[str]) -> Advice | None:
+    found = _MEANT.get(name)
+    if found in valid:
+        return Advice(f"did you mean `{found}`?", found)
+    return Advice(_ELSEWHERE[name]) if "email" in valid and name in _ELSEWHERE else None
+
+
+def _similar(name: str, valid: Collection[str]) -> Advice | None:
+    near = nearest(name, valid)
+    return Advice(f"did you mean `{near}`?", near) if near else None
+
+
+def _place_of(name: str, top: Mapping[str, Any]) -> str | None:
+    """Return the part of a document that has a property: `metadata`, `spec`, or nothing for the top; None if no part has it."""
+    properties = top.get("properties", {})
+    if name in properties:
+        return ""
+    return next((part for part in ("spec", "metadata") if name in properties.get(part, {}).get("properties", {})), None)
+
+
+def _of_name_as_key(name: str, value: Any, valid: Collection[str]) -> Advice | None:
+    """Advise on `- alice: 2099-01-01`, a name as the key of an item."""
+    key = next((key for key in ("user", "issuer") if key in valid), None)
+    if key is None or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        return None
+    rest = f", until: {value}" if isinstance(value, str) and re.match(r"[1-9][0-9]{3}-", value) else ""
+    return Advice(f"write `{{{key}: {name}{rest}}}`", f"{{{key}: {name}{rest}}}")
+
+
+def for_type(value: Any, wanted: Any, schema: Mapping[str, Any], in_list: bool) -> Advice | None:
+    """Advise on a value of the wrong type."""
+    types = wanted if isinstance(wanted, list) else [wanted]
+    if "array" in types:
+        return Advice("write a list of lists, such as `[[a, b]]`") if in_list else _for_list(value)
+    if "object" in types and isinstance(value, str):
+        return _for_mapping(value)
+    if "boolean" in types and isinstance(value, str):
+        word = value.strip(" ,;.").casefold()
+        meant = {
+            "yes": "true",
+            "y": "true",
+            "on": "true",
+            "true": "true",
+            "no": "false",
+            "n": "false",
+            "off": "false",
+            "false": "false",
+        }
+        if word in meant:
+            quoted = ", without quotes" if value in ("true", "false") else ""
+            return Advice(f"write `{meant[word]}`{quoted}", meant[word])
+    if "integer" in types and isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.replace(",", "").strip()):
+        number = value.replace(",", "").strip()
+        return Advice(f"write `{number}`, without quotes", number)
+    if "string" in types and isinstance(value, int | float) and not isinstance(value, bool):
+        return _for_number(value, schema)
+    return None
+
+
+def _for_list(value: Any) -> Advice | None:
+    if isinstance(value, str):
+        if _is_secret(value):
+            return Advice("write a list")
+        if re.match(r"-\S", value):
+            return Advice("there is no blank after the dash; write `- ` before each item")
+        parts = re.split(r"[,;\s]+", value.strip(" \t\n,;"))
+        meant = f"[{', '.join(parts)}]"
+        return Advice(f"write `{meant}`", meant)
+    if isinstance(value, dict):
+        return Advice("begin each item with `- `")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Advice(f"write `[{value}]`", f"[{value}]")
+    return None
+
+
+def _for_mapping(value: str) -> Advice | None:
+    glued = no_blank(value)
+    if glued is not None:
+        return Advice(glued)
+    if "\u00a0" in value:
+        return Advice("it contains no-break spaces; write ordinary ones")
+    found = re.match(r"([A-Za-z]\w*)\s*=", value)
+    if found:
+        return Advice(f"write a colon and a blank after `{found[1]}`, not `=`")
+    return Advice("write `key: value`, indented, on the lines below")
+
+
+def _for_number(value: float, schema: Mapping[str, Any]) -> Advice | None:
+    """Advise on a number where text of a form is wanted: quotes help only if the digits alone have that form."""
+    pattern, examples = str(schema.get("pattern", "")), [str(example) for example in schema.get("examples", ())]
+    if not pattern or re.search(pattern, str(value)):
+        return Advice("put it in quotes")
+    if examples and examples[0].endswith("%") and value >= 1:
+        return Advice(f"write `{value:g}%`", f"{value:g}%")
+    if re.fullmatch(r"[0-9]+[smhd]", examples[0] if examples else ""):
+        return Advice(f"write it with a unit: `{value}s`, `{value}m`, `{value}h` or `{value}d`")
+    return Advice(f"write it like {' or '.join(f'`{example}`' for example in examples[:2])}") if examples else None
+
+
+def for_name(text: str, in_list: bool) -> Advice | None:
+    """Return the valid name nearest to a text that is not one. In a list, blanks may be between two."""
+    if _is_secret(text):
+        return None
+    words = [word for word in re.split(r"[^a-z0-9._-]+", text.translate(_CLOSES).casefold()) if word.strip("._-")]
+    if not words or any(ord(char) > 127 and char.isalpha() for char in text):
+        return None
+    meant = "-".join(words).lstrip("._-")[:64]
+    hint = f"did you mean `{meant}`?"
+    if in_list and len(words) > 1 and " " in text and text == text.casefold():
+        hint = f"did you mean `{meant}`, or two names: `{', '.join(words)}`?"
+    return Advice(hint, meant)
+
+
+def for_instant(text: str) -> Advice | None:
+    """Return the instant that a text in another form means; None if it could mean several."""
+    found, swapped, slashed = _ISO.fullmatch(text.strip()), _MONTH_LAST.fullmatch(text), _SLASHED.fullmatch(text)
+    if swapped:
+        return _date(swapped[3], swapped[2], swapped[1])
+    if slashed:
+        first, second = int(slashed[1]), int(slashed[2])
+        if (first > 12) == (second > 12):
+            return None
+        return _date(slashed[3], slashed[2], slashed[1]) if first > 12 else _date(slashed[3], slashed[1], slashed[2])
+    if found is None:
+        return None
+    date = _date(found[1], found[2], found[3])
+    if found[4] is None or date is None:
+        return date
+    offset = found[8] or ""
+    zone = "Z" if offset.upper() in ("", "Z", "UTC") else offset if ":" in offset else f"{offset[:3]}:{offset[3:]}"
+    meant = f"{date.suggestion}T{int(found[4]):02d}:{found[5]}:{found[6] or '00'}{found[7] or ''}{zone}"
+    hint = "" if offset else "; it needs an offset from UTC, such as `Z` or `+01:00`"
+    return Advice(f"write `{meant}`{hint}", meant)
+
+
+def _date(year: str, month: str, day: str) -> Advice | None:
+    meant = f"{year}-{int(month):02d}-{int(day):02d}"
+    return Advice(f"write `{meant}`", meant) if 1 <= int(month) <= 12 and 1 <= int(day) <= 31 else None
+
+
+def for_address(text: str) -> Advice | None:
+    """Return the e-mail address within a text."""
+    found = re.findall(r"[A-Za-z0-9.!#$%&*+/=?^_{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+", text[:400])
+    return Advice(f"write only the address, `{found[0]}`", found[0]) if len(found) == 1 and found[0] != text else None
+
+
+def for_duration(text: str) -> Advice | None:
+    """Return the duration that a number and a word mean."""
+    found = re.fullmatch(r"\s*([1-9]\d{0,5})\s*(s|m|h|d|sec|min|hour|day|week|second|minute|hr)s?\s*", text.casefold())
+    if found is None:
+        return None
+    meant = f"{int(found[1]) * 7}d" if found[2] == "week" else f"{found[1]}{found[2][0]}"
+    return Advice(f"write `{meant}`", meant)
+
+
+def for_kind(text: str) -> str | None:
+    """Return the kind that another word for it means."""
+    return _KINDS.get(text.casefold().rstrip("s"))
+
+
+def _is_secret(text: str) -> bool:
+    return len(text) > _LONGEST or secret_in(text) is not None

@@ -68,5 +68,5 @@ def command(
     else:
         write_lines(problem_lines(found.problems))
         say(f"{count(found.resources, 'resource')} in {count(found.files, 'file')}: {tally(found.problems)}")
-    failed = any(problem.severity == "error" or strict for problem in found.problems)
+    failed = any(problem.severity == "error" or (strict and problem.severity == "warning") for problem in found.problems)
     return ERROR if failed else OK

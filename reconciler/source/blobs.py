@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from itertools import islice
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from reconciler.access.resources import KINDS
 from reconciler.source.documents import Document, Unreadable, read, without_control_characters
 from reconciler.source.positions import Places
 from reconciler.source.schema import MOST_FINDINGS, Finding, find_problems
-from reconciler.source.secrets import may_hold_secret, secret_in
+from reconciler.source.secrets import is_allowed, may_hold_secret, secret_in, secrets_in
 from reconciler.source.values import check_values
 
 Report = tuple[int, int, str, str, str, str | None]
@@ -47,16 +48,19 @@ def read_blob(content: bytes) -> Blob:
     """Parse a blob and check each of its documents. One unreadable document makes all of them invalid."""
     blob, readable = Blob([], [], [], []), True
     texts: list[tuple[int, int]] = []
-    suspicious = may_hold_secret(content.decode("utf-8", "replace"))
+    text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+    suspicious = may_hold_secret(text)
+    marked = suspicious and is_allowed(text)
     try:
         for document, node in read(content):
             if isinstance(document, Unreadable):
                 readable = False
                 blob.reports.append(_unreadable(document))
                 continue
-            _take(blob, document, node, suspicious)
-            if suspicious:
-                texts += _texts(node)
+            inside = _texts(node, text) if suspicious else []
+            allowed = _allowed_lines(text, inside, node) if marked else frozenset()
+            _take(blob, document, node, suspicious, allowed)
+            texts += inside
     except Unreadable as error:
         mended, hidden = without_control_characters(content, MOST_FINDINGS)
         if error.rule == "control-character":
@@ -64,18 +68,20 @@ def read_blob(content: bytes) -> Blob:
         readable = False
         blob.reports.append(_unreadable(error))
     if suspicious and readable:
-        blob.reports.extend(islice(_secrets_beside(content.decode("utf-8-sig"), texts), MOST_FINDINGS))
+        blob.reports.extend(islice(_secrets_beside(text, texts), MOST_FINDINGS))
     return blob if readable else _invalid(blob)._replace(broken=[*blob.broken, *_named_in(content)])
 
 
-def _take(blob: Blob, document: Document, node: yaml.Node, suspicious: bool) -> None:
-    """Check one document and sort it into the blob."""
+def _take(blob: Blob, document: Document, node: yaml.Node, suspicious: bool, allowed: Collection[int]) -> None:
+    """Check one document and sort it into the blob. `allowed` holds the lines that a comment allows as no secrets."""
     line, value = document
     findings = find_problems(value)
     findings += _beside(findings, check_values(value))
     if suspicious:
-        findings += islice(_secrets(value, ()), MOST_FINDINGS)
-    if all(finding.severity == "warning" for finding in findings):
+        places = Places(node)
+        found = islice(_secrets(value, ()), MOST_FINDINGS)
+        findings += [_allowed(finding) if _may_pass(finding, places, allowed) else finding for finding in found]
+    if all(finding.severity != "error" for finding in findings):
         blob.documents.append((line, value))
     else:
         blob.broken.extend(_identity(value))
@@ -153,7 +159,46 @@ def _as_written(message: str, written: str | None) -> str:
 
 
 def _refusal(kind: str) -> str:
-    return f"this looks like {kind}; secrets do not belong in Git. Remove it and change the secret, because the history keeps it"
+    return (
+        f"this looks like {kind}; secrets do not belong in Git. Remove it and change the secret, because the history keeps it. "
+        "If it is none, end the line with `# accord: not-a-secret`"
+    )
+
+
+_ALLOWED = "this looks like a secret, and a comment says that it is none (`accord: not-a-secret`)"
+
+
+def _allowed(finding: Finding) -> Finding:
+    return Finding("allowed-secret", finding.path, _ALLOWED, severity="note")
+
+
+def _may_pass(finding: Finding, places: Places, allowed: Collection[int]) -> bool:
+    """Tell whether a comment beside the finding allows it: one line, even of a text that has many."""
+    if not allowed or places.find(finding.path)[0] not in allowed:
+        return False
+    written = places.written(finding.path) or ""
+    key = f"{finding.path[-1]}: " if isinstance(finding.path[-1], str) else ""
+    signs = list(secrets_in(key + written))
+    whole = any(kind == "a private key" for kind, _ in signs)  # it has many lines
+    return not whole and len({(key + written).count("\n", 0, at) for _, at in signs}) <= 1
+
+
+def _allowed_lines(text: str, inside: Sequence[tuple[int, int]], node: yaml.Node) -> frozenset[int]:
+    """Return the lines of a document that end in a comment that allows them."""
+    lines, known = text.split("\n"), sorted(inside)
+    found, start = set(), text.rfind("\n", 0, node.start_mark.index) + 1
+    for number in range(node.start_mark.line, min(node.end_mark.line + 1, len(lines))):
+        at = lines[number].rfind("#")
+        if at >= 0 and is_allowed(lines[number][at:]) and not _is_within(known, start + at):
+            found.add(number + 1)
+        start += len(lines[number]) + 1
+    return frozenset(found)
+
+
+def _is_within(known: Sequence[tuple[int, int]], place: int) -> bool:
+    """Tell whether a place is within one of the texts, which are sorted by where they begin."""
+    before = bisect_right(known, (place, sys.maxsize))
+    return bool(before) and known[before - 1][1] > place
 
 
 def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
@@ -174,12 +219,13 @@ def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
             yield Finding("secret", path, _refusal(kind))
 
 
-def _texts(node: yaml.Node) -> list[tuple[int, int]]:
-    """Return where each scalar of a document begins and ends."""
+def _texts(node: yaml.Node, text: str) -> list[tuple[int, int]]:
+    """Return where each scalar of a document begins and ends. A comment may follow the `|` of a block."""
     if isinstance(node, yaml.ScalarNode):
-        return [(node.start_mark.index, node.end_mark.index)]
+        start = node.start_mark.index
+        return [(max(text.find("\n", start), start) if node.style in ("|", ">") else start, node.end_mark.index)]
     parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
-    return [text for part in parts for text in _texts(part)]
+    return [inner for part in parts for inner in _texts(part, text)]
 
 
 def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Report]:
@@ -187,10 +233,11 @@ def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Rep
     known = sorted(texts)
     for comment in re.finditer(r"(?<![^\s])#.*", text):
         kind = secret_in(comment[0])
-        before = bisect_right(known, (comment.start(), len(text)))
-        if kind is not None and not (before and known[before - 1][1] > comment.start()):
+        if kind is not None and not _is_within(known, comment.start()):
             line, column = text.count("\n", 0, comment.start()) + 1, comment.start() - text.rfind("\n", 0, comment.start())
-            yield line, column, "secret", "error", _refusal(kind), None
+            finding = Finding("secret", (), _refusal(kind))
+            rule, _, message, _, _, severity = _allowed(finding) if is_allowed(comment[0]) else finding
+            yield line, column, rule, severity, message, None
 
 
 def encode(blob: Blob) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 SIGNS: tuple[tuple[str, str], ...] = (
     ("a private key", r"-----BEGIN [A-Z ]*PRIVATE KEY"),
@@ -15,16 +16,37 @@ SIGNS: tuple[tuple[str, str], ...] = (
     ("a Slack token", r"\bxox[abprs]-[0-9A-Za-z-]{10,}"),
     (
         "a password",
-        r"(?i:\b(?:password|passwd|passphrase|secret|api[_-]?key)\b\s*[:=]\s*(?!generated\b|none\b)[^\s{}<>\[\]\"']{6,})",
+        r"(?i:(?:\b|_)(?:password|passwd|pwd|passphrase|secret|api[_-]?key)(\b\s*[:=]\s*)[\"'`]?([^\s{}<>\[\]\"'`]{6,}))",
     ),
     ("a password in a URL", r"(?i:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^/\s:@{}]*:[^/\s:@{}]+@)"),
 )
 _TRACES = (
     "-----begin", "$argon2", "$2", "$6$", "$5$", "$y$", "eyj", "akia", "asia", "glpat-", "xox", "passw", "passphrase", "secret",
-    "api-key", "apikey", "://",
+    "pwd", "api-key", "apikey", "://",
 )  # fmt: skip
 """Without one of these, in any case, no sign can match; searching for them is thirty times faster."""
+_COMPILED = [(kind, re.compile(pattern)) for kind, pattern in SIGNS]
 _TRACES_WITH_UNDERSCORE = ("accord_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "api_key")
+
+
+_WORD = r"[A-Z]?[a-z\u00df-\u024f]+(?:'[a-z]+)?|[A-Z]+"
+_HARMLESS = re.compile(
+    rf"""
+    (?:[0-9]{{1,3}}-)?(?:{_WORD})(?:[-/,&](?:{_WORD})){{0,2}}   # words: `helpdesk`, `self-service`, `90-day`
+    | (?:[A-Z][a-z]+){{2,3}}|[a-z]+(?:[A-Z][a-z]+){{1,2}}       # names of products, and of properties: `KeePass`
+    | [^\s@:/]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+                     # an address
+    | [a-z][a-z0-9+.-]*://.*                                    # a URL; passwords in one have their own sign
+    | \.{{0,2}}/?[a-z_-]+[0-9]{{0,3}}(?:/[a-z_-]+[0-9]{{0,3}})+/?  # a path, in a vault or on a page
+    | [a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{{2,}}                  # a host
+    | [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}                              # a date
+    | ([*x.\N{{BULLET}}_-])\1+                                    # a mask
+    | [$%][A-Za-z_(].*                                          # a variable
+    """,
+    re.VERBOSE,
+)
+"""What follows the word `password` and a colon in prose. A password has digits, signs or capitals in odd places."""
+_LONGEST_WORD, _SHORTEST = 64, 6
+_ALLOWING = re.compile(r"#\s*accord:\s*not-a-secret\b")
 
 
 def may_hold_secret(text: str) -> bool:
@@ -39,4 +61,26 @@ def may_hold_secret(text: str) -> bool:
 
 def secret_in(text: str) -> str | None:
     """Return the kind of secret that a text seems to contain, or None. Never return the secret itself."""
-    return next((name for name, pattern in SIGNS if re.search(pattern, text)), None)
+    return next((kind for kind, _ in secrets_in(text)), None)
+
+
+def secrets_in(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the kind and the place of each sign of a secret."""
+    for kind, pattern in _COMPILED:
+        for found in pattern.finditer(text):
+            if kind != "a password" or _is_password(found[1], found[2]):
+                yield kind, found.start()
+
+
+def _is_password(between: str, value: str) -> bool:
+    """Tell a password from a word about one. `password=…`, without blanks, is never prose."""
+    word = value.lstrip("(").rstrip(".,;:!?)")
+    if word in ("generated", "none"):
+        return False
+    assigned = between == "="
+    return assigned or len(word) > _LONGEST_WORD or not (len(word) < _SHORTEST or _HARMLESS.fullmatch(word))
+
+
+def is_allowed(comment: str) -> bool:
+    """Tell whether a comment says that its line holds no secret."""
+    return _ALLOWING.search(comment) is not None

@@ -82,7 +82,7 @@ def refusal_markdown(message: str) -> str:
 
 
 def _sign(problem: Problem) -> str:
-    return "⛔" if problem.severity == "error" else "⚠️"
+    return {"error": "⛔", "warning": "⚠️", "note": "ℹ️"}[problem.severity]
 
 
 def _place(problem: Problem) -> str:
@@ -179,7 +179,7 @@ def _difference(change: Change, difference: Mapping[str, object]) -> str:
 
 def _warnings(plan: Plan) -> _Part:
     lines = [f"- ⚠️ **{guard.id}**: {code(sentence)}" for guard in plan.guards for sentence in standing_sentences(guard)]
-    lines += [f"- ⚠️ {code(f'{warning.file}:{warning.line}')} {code(warning.message)}" for warning in plan.warnings]
+    lines += [f"- {_sign(warning)} {code(f'{warning.file}:{warning.line}')} {code(warning.message)}" for warning in plan.warnings]
     return _Part("", lines, "\n\n", ("more warning", "more warnings"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from reconciler.access.problems import Problem
 from reconciler.plan.render.document import problem_document
 from reconciler.plan.render.text import Line
 from reconciler.wording.text import count, printable
+
+_GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
+"""Severities as GitHub calls them."""
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[Line]:
@@ -24,9 +28,10 @@ def problem_lines(problems: Sequence[Problem]) -> list[Line]:
 
 
 def tally(problems: Sequence[Problem]) -> str:
-    """`2 errors, 1 warning`."""
-    errors = sum(problem.severity == "error" for problem in problems)
-    return f"{count(errors, 'error')}, {count(len(problems) - errors, 'warning')}"
+    """`2 errors, 1 warning`, and how many lines a comment allows as no secrets."""
+    found = Counter(problem.severity for problem in problems)
+    allowed = f", {count(found['note'], 'line')} allowed as no secret" if found["note"] else ""
+    return f"{count(found['error'], 'error')}, {count(found['warning'], 'warning')}{allowed}"
 
 
 def problems_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
@@ -43,7 +48,7 @@ def problems_github(problems: Sequence[Problem]) -> list[str]:
         return text
 
     return [
-        f"::{problem.severity} file={escaped(problem.file, ',:')},line={problem.line},col={problem.column},"
+        f"::{_GITHUB[problem.severity]} file={escaped(problem.file, ',:')},line={problem.line},col={problem.column},"
         f"title={escaped(problem.rule, ',:')}::{escaped(printable(problem.message))}"
         for problem in problems
     ]

@@ -93,7 +93,7 @@ def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Lin
     yield from _effects(plan)
     yield from _guards(plan, command)
     for warning in plan.warnings:
-        yield "changed", f"warning: {printable(str(warning))}"
+        yield "changed", f"{warning.severity}: {printable(str(warning))}"
 
 
 def summary(plan: Plan) -> str:

@@ -32,7 +32,13 @@ SECRETS = {
         "password: hunter22",
         "PASSWORD=hunter22",
         "my passwd = hunter22",
-        "Passphrase : correct-horse",
+        "Passphrase : correct-horse-battery-staple",
+        "DB_PASSWORD=hunter22",
+        "pwd=swordfish",
+        "password=swordfish",
+        "password: Summer2026!",
+        "password: qWerTyuIop",
+        "secret: aGVsbG8gd29ybGQK",
         "api-key:0123456",
         "apiKey=0123456",
         "secret: s3cr3t!",
@@ -48,6 +54,22 @@ SECRETS = {
 ALL = [(kind, text) for kind, texts in SECRETS.items() for text in texts]
 ORDINARY = [
     "password policy",
+    "Ask for the password: helpdesk@example.org",
+    "Forgotten password: see https://wiki.example.org/reset",
+    "Certificates for the secret: management service",
+    "API key: rotation is quarterly",
+    "the database password: rotated every quarter",
+    "Passphrase: remember it well",
+    "secret: kv/production/pki",
+    "secret: vault01.example.org",
+    "password: self-service",
+    "password: KeePass",
+    "password: 90-day rotation",
+    "password: $VAULT_PASSWORD",
+    "password: (optional)",
+    "password: ********",
+    "password = fifteen characters",
+    "password-policy: strict",
     "The password: see the wiki",
     "password: generated",
     "initialPassword: none",
@@ -134,12 +156,46 @@ def test_a_secret_in_a_comment_is_found_once_and_text_after_a_hash_is_no_comment
     assert places(HEAD + "  description: '# password: hunter22'\n") == [(5, 16)]
     assert places(HEAD + "  description: |\n    # password: hunter22\n") == [(5, 16)]
     assert places(HEAD + "  description: x#password:hunter22\n") == [(5, 16)]
+    assert places("# password: 'hunter22'\n" + HEAD + "  description: | # password: hunter22\n    x\n") == [(1, 1), (6, 18)]
 
 
 def test_a_message_about_a_secret_never_repeats_it() -> None:
     for _, text in ALL:
         for _, _, rule, _, message, suggestion in read_blob((HEAD + f"  description: {quoted(text)}\n").encode()).reports:
             assert rule == "secret" and text not in message and suggestion is None
+
+
+def allowing(content: str) -> list[tuple[int, str, str]]:
+    return [(line, rule, severity) for line, _, rule, severity, *_ in read_blob(content.encode()).reports]
+
+
+MARK = "# accord: not-a-secret"
+
+
+def test_a_comment_allows_one_line_as_no_secret() -> None:
+    line = f"  description: 'password: hunter22' {MARK}\n"
+    assert allowing(HEAD + line) == [(5, "allowed-secret", "note")]
+    assert read_blob((HEAD + line).encode()).documents
+    assert allowing(f"# password: hunter22 {MARK}\n" + HEAD + "  administrator: true\n") == [(1, "allowed-secret", "note")]
+    both = HEAD + line + "  adGroups: ['password: hunter22']\n"
+    assert allowing(both) == [(5, "allowed-secret", "note"), (6, "secret", "error")]
+    block = HEAD + f"  description: | {MARK}\n    x\n    password: hunter22\n"
+    assert allowing(block) == [(5, "allowed-secret", "note")]
+
+
+def test_a_comment_allows_neither_two_lines_nor_a_private_key_nor_another_line() -> None:
+    two = HEAD + f"  description: | {MARK}\n    password: hunter22\n    password: hunter23\n"
+    key = HEAD + f"  description: | {MARK}\n    -----BEGIN PRIVATE KEY-----\n    AAAA\n"
+    above = HEAD + f"  {MARK}\n  description: 'password: hunter22'\n"
+    within = HEAD + f"  description: 'password: hunter22 {MARK}'\n"
+    for content in (two, key, above, within):
+        assert [rule for _, rule, _ in allowing(content)] == ["secret"]
+
+
+def test_a_message_about_an_allowed_line_does_not_repeat_it() -> None:
+    for _, text in ALL:
+        for _, _, _, _, message, _ in read_blob((HEAD + f"  description: {quoted(text)} {MARK}\n").encode()).reports:
+            assert text not in message
 
 
 TRACES = st.sampled_from([word for _, text in ALL for word in re.findall(r"\w+|\W+", text)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,6 +45,77 @@ def validate_folder(
     loaded = load_folder(folder, cache=open_cache(cache), progress=progress)
     loaded = loaded._replace(problems=(*sparse_warning(folder), *loaded.problems))
     return _validation(loaded, now, check_directory)
+
+
+def validate_files(
+    files: Sequence[Path], deployment: Deployment, *, now: datetime, check_directory: bool = False, progress: Progress = None
+) -> Validation:
+    """Check files against the work tree that each is in: their own problems, and those that they make elsewhere.
+
+    Outside any work tree, a file is checked alone. Raises SourceError or Misconfigured.
+    """
+    from reconciler.source.folder import work_tree_of
+
+    groups: dict[Path | None, list[Path]] = {}
+    for file in files:
+        root = work_tree_of(file)
+        inner = None if root is None else root / deployment.path
+        inside = inner is not None and Path(os.path.realpath(file)).is_relative_to(inner)
+        groups.setdefault(inner if inside else root, []).append(file)
+    found, cache = [], cache_folder(deployment)
+    for folder, group in groups.items():
+        if folder is None:
+            found += [validate_folder(file, cache, now=now, check_directory=check_directory, progress=progress) for file in group]
+        else:
+            found.append(_validate_within(folder, group, cache, now, check_directory, progress))
+    return Validation(
+        sorted(problem for each in found for problem in each.problems),
+        sum(each.resources for each in found),
+        sum(each.files for each in found),
+    )
+
+
+def _validate_within(
+    folder: Path, files: Sequence[Path], cache: Path, now: datetime, check_directory: bool, progress: Progress
+) -> Validation:
+    from reconciler.source.cache import open_cache
+    from reconciler.source.folder import list_files, not_read, work_tree_of
+    from reconciler.source.load import file_content, load_listed
+    from reconciler.source.rules import problems_of
+
+    blobs = open_cache(cache)
+    found, skipped = list_files(folder)
+    names = {name: file for file in files for name, _ in list_files(file)[0]}
+    contents = [(name, file_content(path)) for name, path in found]
+    loaded = load_listed(contents, cache=blobs, progress=progress)
+    whole = _validation(loaded._replace(problems=(*skipped, *loaded.problems)), now, check_directory)
+    own = [problem for problem in whole.problems if problem.file in names]
+    elsewhere = [problem for problem in whole.problems if problem.file not in names]
+    if elsewhere:
+        committed = _committed(work_tree_of(folder) or folder, names, cache)
+        before = [(name, committed.get(name) if name in names else content) for name, content in contents]
+        base = load_listed([(name, content) for name, content in before if name not in names or content is not None], cache=blobs)
+        known = {(problem.file, problem.rule, problem.message) for problem in (*skipped, *problems_of(base, now))}
+        refused = [problem for problem in skipped if problem.severity == "error"]  # nothing was read
+        own += refused or [each for each in elsewhere if (each.file, each.rule, each.message) not in known]
+    told = {problem.file for problem in own}
+    read = {name for name, _ in found}
+    own += [not_read(name) for name in names if name not in read and name not in told] if found else []
+    return Validation(sorted(set(own)), sum(each.origin.file in names for each in loaded.declarations), len(names))
+
+
+def _committed(root: Path, names: Iterable[str], cache: Path) -> dict[str, bytes]:
+    """Return what the last commit has of files; nothing if there is none."""
+    from reconciler.source.errors import SourceError
+    from reconciler.source.repository import Repository
+
+    try:
+        repository = Repository.open(str(root), cache)
+        head = repository.resolve("HEAD").commit
+        contents = ((name, repository.content(head, name)) for name in names)
+        return {name: content for name, content in contents if content is not None}
+    except SourceError:
+        return {}
 
 
 def validate_revision(

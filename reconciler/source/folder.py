@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.access.problems import Problem
 from reconciler.source.errors import SourceError
+from reconciler.source.filters import filtered_files
 from reconciler.source.ignoring import IGNORE_FILE, LARGEST, Ignoring, read_ignore_files
 from reconciler.source.location import without_credentials
 from reconciler.source.overlooked import What, select
-from reconciler.source.selection import is_visible, shown_path
+from reconciler.source.selection import is_candidate, is_visible, shown_path
 
 
 def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
@@ -40,9 +41,11 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
     if refused:
         return [], refused
     found, skipped = select(entries, ignoring, lambda paths: map(_bytes, paths))
+    root = work_tree_of(folder)
+    filtered = filtered_files(root, [((top / name).as_posix(), path) for name, path in found]) if root else []
     return (
         sorted((named(name), path) for name, path in found),
-        sorted(warning._replace(file=named(name)) for name, warning in skipped),
+        sorted([*(warning._replace(file=named(name)) for name, warning in skipped), *filtered]),
     )
 
 
@@ -64,6 +67,17 @@ def ignoring_above(folder: Path, names: Iterable[str]) -> Ignoring:
 def _is_ignore_file(name: str) -> bool:
     above, _, last = name.rpartition("/")
     return last == IGNORE_FILE and is_visible(above)
+
+
+def not_read(name: str) -> Problem:
+    """Return the warning for a file that somebody asks about, and that is not read."""
+    if is_candidate(name):
+        reason = f"{IGNORE_FILE} hides it"
+    elif is_visible(name):
+        reason = "its name does not end in `.yaml` or `.yml`"
+    else:
+        reason = "its name, or that of its folder, begins with a dot"
+    return Problem(name, 1, 1, "not-read", "warning", f"Accord does not read this file: {reason}")
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, What, Path]]:
@@ -99,18 +113,23 @@ def _bytes(path: Path) -> bytes:
 
 def root_of(folder: Path) -> str:
     """Return what the names of files have in front of their path from the root: nothing in a Git work tree."""
-    return "" if _work_tree(folder) is not None or folder == Path() else f"{shown_path(folder.as_posix())}/"
+    return "" if work_tree_of(folder) is not None or folder == Path() else f"{shown_path(folder.as_posix())}/"
 
 
 def _top(folder: Path) -> Path:
     """Return a folder relative to the root of its Git work tree, as GitHub names files; outside one, as given."""
-    root = _work_tree(folder)
-    return folder if root is None else Path(os.path.realpath(folder)).relative_to(root)
+    root = work_tree_of(folder)
+    return folder if root is None else _real(folder).relative_to(root)
 
 
-def _work_tree(folder: Path) -> Path | None:
-    place = Path(os.path.realpath(folder))  # unlike Path.resolve, it accepts a loop of links
-    return next((above for above in (place, *place.parents) if os.path.exists(above / ".git")), None)  # noqa: PTH110 - never raises
+def work_tree_of(place: Path) -> Path | None:
+    """Return the root of the Git work tree that a folder or file is in; None outside of any."""
+    real = _real(place)
+    return next((above for above in (real, *real.parents) if os.path.exists(above / ".git")), None)  # noqa: PTH110 - never raises
+
+
+def _real(place: Path) -> Path:
+    return Path(os.path.realpath(place))  # unlike Path.resolve, it accepts a loop of links
 
 
 def _mode(path: Path) -> int:

@@ -248,14 +248,19 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
     from reconciler.source.folder import list_files, root_of
 
     found, skipped = list_files(folder)
-    paths = dict(found)
-    contents = {name: _file_content(path) for name, path in found}
-    files = [(name, "" if content is None else blob_id(content)) for name, content in contents.items()]
+    loaded = load_listed([(name, file_content(path)) for name, path in found], cache=cache, progress=progress)
+    return loaded._replace(problems=(*skipped, *loaded.problems), root=root_of(folder))
+
+
+def load_listed(contents: Sequence[tuple[str, bytes | None]], *, cache: BlobCache, progress: Progress = None) -> Loaded:
+    """Load files, given as name and bytes; None for one that is too large."""
+    by_name = dict(contents)
+    files = [(name, "" if content is None else blob_id(content)) for name, content in contents]
     known = cache.get({blob for _, blob in files})
     fresh: dict[str, bytes] = {}
     for done, (name, blob) in enumerate(files, 1):
         if blob not in known and blob not in fresh:
-            fresh[blob] = encode(_read(contents[name]))
+            fresh[blob] = encode(_read(by_name[name]))
         if progress is not None:
             progress(done, len(files))
     cache.put((blob, payload) for blob, payload in fresh.items() if blob)
@@ -263,13 +268,12 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
     reading.take([*known.items(), *fresh.items()])
 
     def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
-        return locate(paths[declaration.origin.file].read_bytes(), declaration.origin.line, where, key=key)
+        return locate(by_name[declaration.origin.file] or b"", declaration.origin.line, where, key=key)
 
-    loaded = reading.loaded(files, place)
-    return loaded._replace(problems=(*skipped, *loaded.problems), root=root_of(folder))
+    return reading.loaded(files, place)
 
 
-def _file_content(path: Path) -> bytes | None:
+def file_content(path: Path) -> bytes | None:
     """Return a file's bytes, or None if it is too large."""
     try:
         return None if path.stat().st_size > LARGEST_FILE else path.read_bytes()

@@ -33,6 +33,7 @@ ELSEWHERE = {
     "too-many-problems": "tests/unit/source/test_schema_findings.py: a document with thousands",
     "schema": "a net below jsonschema, for what jsonschema-rs alone refuses",
     "unknown-ad-group": "tests/acceptance/directory/test_commands.py: only a directory knows",
+    "filtered": "tests/integration/source/test_files.py: only Git knows its filters",
     "submodule": "tests/integration/source/test_repository.py: a folder cannot hold one",
 }
 """Rules that no folder of a few lines can show, and where they are shown."""

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -103,12 +103,19 @@ class PostgresqlServer:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             return connection.execute(statement.encode()).fetchall()
 
-    @contextmanager
-    def asking_passwords(self) -> Iterator[None]:
+    def asking_passwords(self) -> AbstractContextManager[None]:
         """The account `guest` must give its password meanwhile; everybody else is trusted."""
+        return self._admitting("host all guest 127.0.0.1/32 scram-sha-256\n")
+
+    def refusing(self, account: str) -> AbstractContextManager[None]:
+        """The account is not let in meanwhile."""
+        return self._admitting(f"host all {account} 127.0.0.1/32 reject\n")
+
+    @contextmanager
+    def _admitting(self, rule: str) -> Iterator[None]:
         access = self._data / "pg_hba.conf"
         trusting = access.read_text()
-        access.write_text("host all guest 127.0.0.1/32 scram-sha-256\n" + trusting)
+        access.write_text(rule + trusting)
         self.execute("SELECT pg_reload_conf()")
         try:
             yield

@@ -187,7 +187,7 @@ _WORDS: tuple[_Signs, ...] = (
 """What errors mean: the first entry with the PostgreSQL code, or a pattern in the driver's text. Only a server that does not let
 somebody in may say so in its own language and without a code; then its words are shown."""
 _CONNECTING = "connection failed"
-_DUPLICATE = re.compile(r'unique constraint "pk_(\w+)"')
+_DUPLICATE = re.compile(r'unique constraint "pk_(\w+)"[\s\S]*\(id\)=')
 
 
 @contextmanager

@@ -137,7 +137,9 @@ def test_reading_does_not_create_a_missing_file(accord: Accord, tmp_path: Path, 
 
 def test_a_missing_folder_is_reported(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
     repository.commit(ADMINISTRATORS)
-    refused(run(at(accord, f"sqlite:///{tmp_path}/nowhere/accord.db"), *APPLY), UNREACHABLE, "nowhere/accord.db")
+    refused(
+        run(at(accord, f"sqlite:///{tmp_path}/nowhere/accord.db"), *APPLY), ERROR, "there is no folder `", "nowhere/accord.db"
+    )
 
 
 @pytest.mark.parametrize("command", [APPLY, ("plan",), ("history",), ("db", "upgrade")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sqlite3
 import threading
@@ -19,11 +20,12 @@ from reconciler.store.errors import (
     DatabaseCorrupt,
     DatabaseLocked,
     DatabaseReadOnly,
+    DatabaseRefuses,
     DatabaseUnreachable,
     StoreError,
     store_error,
 )
-from reconciler.store.schema import upgrade
+from reconciler.store.schema import check, upgrade
 from reconciler.store.urls import shown
 
 SECRET = "hunter2-and-more"
@@ -84,10 +86,101 @@ def test_a_wrong_password_is_reported_and_not_repeated(postgresql_server: Postgr
 
 
 @pytest.mark.postgresql
-def test_a_missing_database_cannot_be_reached(postgresql_server: PostgresqlServer) -> None:
-    error = failing(postgresql_server.url("nowhere"))
-    assert isinstance(error, DatabaseUnreachable)
-    assert "nowhere" in str(error)
+@pytest.mark.parametrize(
+    ("account", "database", "options", "words"),
+    [
+        ("postgres", "nowhere", "", "does not exist on its server"),
+        ("nobody", "postgres", "", "does not know this account"),
+        ("sleeper", "postgres", "", "does not know this account, or does not let it log in"),
+        ("postgres", "postgres", "?sslmode=verify-full", "is on a server without TLS"),
+        ("postgres", "postgres", "?sslmode=verify-full&sslrootcert=/nowhere.pem", "authorities that `sslrootcert`|without TLS"),
+        ("stranger", "postgres", "", r"does not let this account in from this machine"),
+    ],
+)
+def test_what_somebody_must_set_right_is_told_apart_and_not_tried_again(
+    postgresql_server: PostgresqlServer, account: str, database: str, options: str, words: str
+) -> None:
+    for name in ("sleeper NOLOGIN", "stranger LOGIN"):
+        postgresql_server.execute(f"DROP ROLE IF EXISTS {name.split()[0]}")
+        postgresql_server.execute(f"CREATE ROLE {name}")
+    with postgresql_server.refusing("stranger"):
+        error = failing(postgresql_server.url(database, account) + options)
+    assert isinstance(error, DatabaseRefuses)
+    assert re.search(words, str(error))
+    assert not error.again
+
+
+@pytest.mark.postgresql
+def test_a_server_without_a_free_connection_is_tried_again(postgresql_server: PostgresqlServer) -> None:
+    postgresql_server.execute("DROP ROLE IF EXISTS crowd")
+    postgresql_server.execute("CREATE ROLE crowd LOGIN CONNECTION LIMIT 0")
+    error = failing(postgresql_server.url(user="crowd"))
+    assert "too many are open" in str(error)
+    assert error.again
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "again", "words"),
+    [
+        ("deadlock detected", "40P01", True, "somebody else's change to the same rows; try again"),
+        ("could not serialize access", "40001", True, "try again"),
+        ("canceling statement due to statement timeout", "57014", True, "did not finish a statement in time"),
+        ("canceling statement due to lock timeout", "55P03", True, "is in use by another process"),
+        ("connection failed: FATAL:  the database system is starting up", None, True, "is starting or stopping"),
+        ("connection failed: FATAL:  the database system is shutting down", None, True, "is starting or stopping"),
+        ("connection failed: FATAL:  sorry, too many clients already", None, True, "too many are open"),
+        ("connection failed: SSL error: certificate verify failed", None, False, "no known authority vouches for"),
+        ('connection failed: server certificate for "a" does not match host name "b"', None, False, "is for another name"),
+        ('connection failed: FATAL:  no pg_hba.conf entry for host "::1", user "a", no encryption', None, False, "without TLS"),
+        (
+            "connection failed: FATAL:  Passwort falsch \x1b[2J",
+            None,
+            True,
+            "cannot be reached: FATAL:  Passwort falsch \\u001b[2J",
+        ),
+        ("database is locked", None, True, "is in use by another process"),
+        ("unable to open database file", None, False, "check the permissions of the file and its folder"),
+    ],
+)
+def test_each_reason_has_its_own_words_and_says_whether_to_try_again(
+    text: str, code: str | None, again: bool, words: str
+) -> None:
+    error = store_error(text, "postgresql://accord@host/accord", code)
+    assert words in str(error)
+    assert error.again is again
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_is_not_utf_8_is_refused(postgresql_server: PostgresqlServer, encoding: str) -> None:
+    name = f"d_{encoding.lower()}"
+    postgresql_server.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    error = failing(postgresql_server.url(name))
+    assert f"is encoded in {encoding}" in str(error)
+    assert "ENCODING 'UTF8' TEMPLATE template0" in str(error)
+    postgresql_server.drop_database(postgresql_server.url(name))
+
+
+@pytest.mark.postgresql
+def test_the_encoding_of_the_client_is_ours(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with open_database(postgresql_url) as database, database.reading() as connection:
+        assert connection.execute(text("SELECT 'Łukasz'")).scalar() == "Łukasz"
+
+
+@pytest.mark.postgresql
+def test_sequences_that_a_switch_over_left_behind_are_named_and_set_right(postgresql_url: str) -> None:
+    with open_database(postgresql_url) as database:
+        upgrade(database)
+        bring(database, SMALL)
+        assert upgrade(database) == []
+        run_sql(database, "SELECT setval(pg_get_serial_sequence('users', 'id'), 1, false)")
+        with pytest.raises(StoreError, match=r"numbers the rows of `users` .* is behind.*`accord db upgrade` sets it right"):
+            run_sql(database, 'INSERT INTO users SELECT (jsonb_populate_record(u, \'{"name": "new"}\')).* FROM users u LIMIT 1')
+        assert upgrade(database) == ["users"]
+        with database.reading() as connection:
+            next_ = connection.execute(text("SELECT nextval(pg_get_serial_sequence('users', 'id'))"))
+        assert next_.scalar() > held(database).generation
 
 
 def test_a_server_that_does_not_listen_cannot_be_reached() -> None:
@@ -149,9 +242,12 @@ def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     assert isinstance(failing(f"sqlite:///{file}"), DatabaseCorrupt)
 
 
-def test_a_database_in_a_missing_folder_cannot_be_reached(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseUnreachable), open_database(f"sqlite:///{tmp_path}/nowhere/accord.db") as database:
-        upgrade(database)
+def test_a_folder_in_the_files_place_and_a_missing_folder_are_named(tmp_path: Path) -> None:
+    for use in (upgrade, check):
+        with pytest.raises(DatabaseRefuses, match=r"there is no folder `.*/nowhere`"):
+            use(open_database(f"sqlite:///{tmp_path}/nowhere/accord.db"))
+        with pytest.raises(DatabaseRefuses, match=f"is a folder; name a file in it, such as `{tmp_path}/accord.db`"):
+            use(open_database(f"sqlite:///{tmp_path}"))
 
 
 def test_a_database_that_stays_locked_is_reported_as_in_use(database_url: str) -> None:

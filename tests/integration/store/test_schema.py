@@ -313,6 +313,22 @@ def test_tables_without_a_version_are_not_taken_for_an_empty_database(database_u
         assert query(database, "SELECT generation FROM state") == [(1,)]
 
 
+@pytest.mark.parametrize("version", ["bc804d8e7a18", "0003", HEAD, "9999", "0001_init", ""])
+def test_a_version_that_another_program_counts_is_left_alone(database_url: str, version: str) -> None:
+    with open_database(database_url) as database:
+        with database.writing() as connection:
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"))
+            if version:
+                connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": version})
+            connection.execute(text("CREATE TABLE users (id INTEGER)"))
+        for use in (check, current, upgrade):
+            with pytest.raises(DatabaseCorrupt, match="belongs to another program"):
+                use(database)
+        assert query(database, "SELECT version_num FROM alembic_version") == ([(version,)] if version else [])
+        with database.reading() as connection:
+            assert set(inspect(connection).get_table_names()) == {"alembic_version", "users"}
+
+
 def test_tables_are_made_once_in_the_callers_transaction(database_url: str) -> None:
     with open_database(database_url) as database:
         with pytest.raises(ValueError, match="refused"), database.writing() as connection:

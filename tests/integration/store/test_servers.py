@@ -141,15 +141,16 @@ def test_the_primary_is_found_whatever_its_place(pair: Pair) -> None:
             run_sql(database, RAISE)
 
 
-def test_a_standby_is_refused_unless_somebody_who_reads_asks_for_it(pair: Pair) -> None:
+def test_a_standby_is_read_where_there_is_no_primary_and_never_written_to(pair: Pair) -> None:
     pair.catch_up()
-    for read_only in (False, True):
-        with (
-            pytest.raises(NotPrimary, match="standby"),
-            open_database(pair.standby.url(), read_only=read_only) as database,
-            database.reading(),
-        ):
-            pass
+    with pytest.raises(NotPrimary, match="standby"), open_database(pair.standby.url()) as database, database.reading():
+        pass
+    with open_database(pair.standby.url(), read_only=True) as database:
+        assert query(database, "SELECT pg_is_in_recovery()") == [(True,)]
+    for one, other in ((pair.primary, pair.standby), (pair.standby, pair.primary)):
+        both = f"postgresql://postgres@127.0.0.1:{one.port},127.0.0.1:{other.port}/postgres"
+        with open_database(both, read_only=True) as database:
+            assert query(database, "SELECT pg_is_in_recovery()") == [(False,)]
     with open_database(f"{pair.standby.url()}?target_session_attrs=standby", read_only=True) as database:
         assert query(database, "SELECT pg_is_in_recovery()") == [(True,)]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 
-from reconciler.access.resources import DeclaredState, Kind, Resource, User
+from reconciler.access.resources import DeclaredState, Key, Kind, Resource, User
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import renamed
 from reconciler.plan.identity import certainly, returns, same_person
@@ -28,8 +28,8 @@ def find_renames(
             continue
         if kind == "Team" and found:
             held = renamed(actual.declared, found).teams
-        names = _Names(held, wanted, lambda name, kind=kind: adopt or (kind, name) not in actual.unmanaged, repair)  # type: ignore[misc]
-        if moves := names.find():
+        unmanaged = frozenset() if adopt else actual.unmanaged
+        if moves := _Names(kind, held, wanted, unmanaged, repair).find():
             found[kind] = moves
     return found
 
@@ -38,11 +38,17 @@ class _Names:
     """The names of one kind: rows that get another one, and declared names that are a row's already."""
 
     def __init__(
-        self, held: Mapping[str, Resource], wanted: Mapping[str, Resource], managed: Callable[[str], bool], repair: bool
+        self,
+        kind: Kind,
+        held: Mapping[str, Resource],
+        wanted: Mapping[str, Resource],
+        unmanaged: Collection[Key],
+        repair: bool,
     ) -> None:
+        self.kind = kind
         self.held = held
         self.wanted = wanted
-        self.managed = managed
+        self.unmanaged = unmanaged
         self.repair = repair
         self.moves: dict[str, str] = {}
         self.taken: set[str] = set()
@@ -63,6 +69,9 @@ class _Names:
         self.moves[old] = new
         self.taken.add(new)
 
+    def _is_managed(self, name: str) -> bool:
+        return (self.kind, name) not in self.unmanaged
+
     def _is_free(self, name: str) -> bool:
         return name not in self.taken and (name not in self.held or name in self.moves or name in self.strangers)
 
@@ -74,10 +83,10 @@ class _Names:
         rows = {row.identity: name for name, row in self.held.items() if isinstance(row, User)}
         for user in declared:
             row = self.held.get(user.name)
-            if row is not None and (same_person(row, user) or not self.managed(user.name)):
+            if row is not None and (same_person(row, user) or not self._is_managed(user.name)):
                 continue
             old = rows.get(user.identity)
-            if old is not None and self.managed(old):
+            if old is not None and self._is_managed(old):
                 self._move(old, user.name)
             elif row is not None:
                 self.strangers.add(user.name)
@@ -97,7 +106,7 @@ class _Names:
 
     def _was(self, old: str, name: str) -> bool:
         """Tell whether the row of an earlier name is the declared resource's, and not that of the one declared by it now."""
-        if old not in self.held or old in self.moves or not self.managed(old):
+        if old not in self.held or old in self.moves or not self._is_managed(old):
             return False
         if self.repair:
             return old not in self.wanted
@@ -112,7 +121,7 @@ class _Names:
     def _back(self) -> None:
         """Give names back: a row that is no longer declared had the earlier name of one that is, such as after a revert."""
         left = [name for name, row in self.held.items() if row.previously and name not in self.wanted and name not in self.moves]
-        for old in sorted(filter(self.managed, left)):
+        for old in sorted(filter(self._is_managed, left)):
             new = next((name for name in self.held[old].previously if name in self.wanted and self._gets_back(old, name)), None)
             if new is not None:
                 self._move(old, new)
@@ -121,6 +130,6 @@ class _Names:
         row, declared = self.held[old], self.wanted[name]
         if self._is_free(name):
             return self.repair or same_person(row, declared) is True
-        if self.repair or name in self.taken or not self.managed(name):
+        if self.repair or name in self.taken or not self._is_managed(name):
             return False
-        return returns(row, declared, self.held[name])
+        return returns(self.kind, row, declared, self.held[name])

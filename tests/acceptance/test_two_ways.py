@@ -104,6 +104,9 @@ class World:
             metadata["labels"] = labels
             return
         kind = document["kind"]
+        if kind == "User" and self.pick([False, False, True]):
+            metadata["identity"] = self.pick(["emp-1", "emp-2", spec["email"]])
+            return
         if kind == "User":
             field, values = self.pick(
                 [

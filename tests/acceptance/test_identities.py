@@ -1,0 +1,234 @@
+"""Rows are the same people, teams and issuers through any history of names: applied, skipped or reverted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from effort import tries
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from scenario import ConfigRepository, issuer, team, user
+from sqlalchemy import text
+
+from reconciler.plan.guards import GUARDS
+from reconciler.plan.plan import Plan
+from reconciler.run.applying import Order, apply_revision
+from reconciler.run.deployment import Deployment
+from reconciler.run.errors import Unsafe
+from reconciler.run.planning import compare_revisions, plan_revision
+from reconciler.store.engine import open_database
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+EVERY_OTHER = [(guard, "test") for guard in GUARDS if guard != "identity-handed-over"]
+KINDS = ("User", "Team", "Issuer")
+MARKS = {"User": ("users", "full_name"), "Team": ("teams", "description"), "Issuer": ("issuers", "description")}
+
+# explaining traces every line, for minutes
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
+SEARCH = settings(max_examples=tries(20), suppress_health_check=list(HealthCheck), deadline=None, phases=PHASES)
+
+Thing = tuple[str, int]
+"""A kind and a number: somebody or something that stays the same under any name."""
+
+
+class World(NamedTuple):
+    """What is called how, and was called before, most recent first; whether users are declared with their identities."""
+
+    names: dict[Thing, list[str]]
+    identified: bool
+    step: int = 0
+
+    def documents(self) -> dict[str, Any]:
+        people, issuers = (
+            [self.names[thing][0] for thing in sorted(self.names) if thing[0] == kind] for kind in ("User", "Issuer")
+        )
+        found: dict[str, Any] = {"README.md": "names"}
+        for (kind, number), (name, *before) in self.names.items():
+            mark = f"{kind} {number}"
+            if kind == "User":
+                document = user(name, fullName=mark, email=f"{number}@example.org", initialPassword="none")
+                if self.identified:
+                    document["metadata"]["identity"] = f"person {number}"
+            elif kind == "Issuer":
+                document = issuer(name, description=mark)
+            else:
+                document = team(name, description=mark, members=people[number % 2 :], issuers=issuers[number % 2 :])
+            document["metadata"]["previously"] = before
+            found[f"{kind.lower()}s/{name}.yaml"] = document
+        return found
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    return World(
+        {(kind, n): [f"{kind[0].lower()}{n}"] for kind in KINDS for n in range(draw(st.integers(1, 3)))}, draw(st.booleans())
+    )
+
+
+@st.composite
+def later(draw: st.DrawFn, before: World) -> World:
+    """A world in which some have other names, some of these names are others', some have left and some are new."""
+    names = {thing: list(known) for thing, known in before.names.items()}
+    for kind in KINDS:
+        numbers = iter(range(10 * (before.step + 1), 10 * (before.step + 2)))  # no name is chosen twice, and nobody comes back
+        fresh = (f"{kind[0].lower()}{number}" for number in range(10 * (before.step + 1), 10 * (before.step + 2)))
+        vacated = []
+        for thing in [thing for thing in before.names if thing[0] == kind]:
+            change = draw(st.sampled_from(["stay", "stay", "move", "move", "leave"]))
+            takes_over = any(names[thing][0] in known[1:] for known in before.names.values())
+            if change == "move" and not takes_over:
+                vacated.append(names[thing][0])
+                names[thing].insert(0, next(fresh))
+            elif change == "leave" and kind == "User" and len([other for other in names if other[0] == kind]) > 1:
+                left = names.pop(thing)
+                vacated += left[:1] if before.identified else []
+        for name in [*vacated, next(fresh)]:
+            if draw(st.booleans()):
+                names[kind, next(numbers)] = [name]
+    return World(names, before.identified, before.step + 1)
+
+
+class Database:
+    """A database that the revisions of a repository are applied to, and the rows in it."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.repository = ConfigRepository(folder / "config.git")
+        self.deployment = Deployment(str(self.repository.path), "main", "", url, folder / "cache")
+
+    def apply(self, *worlds: World) -> Plan:
+        """Commit these worlds one after the other, and apply only the last one."""
+        for world in worlds:
+            self.repository.commit(world.documents(), whole=True)
+        order = Order(None, overrides=EVERY_OTHER)
+        return apply_revision(self.deployment, order, applied_by="test", clock=lambda: NOW).plan
+
+    def rows(self) -> dict[Thing, tuple[str, int]]:
+        """Who is called how, with the number of the row."""
+        with open_database(self.deployment.database_url) as database, database.reading() as connection:
+            return {
+                (kind, int(mark.split()[1])): (name, number)
+                for kind, (table, column) in MARKS.items()
+                for mark, name, number in connection.execute(text(f"SELECT {column}, name, id FROM {table}"))
+            }
+
+    def passwords(self) -> dict[str, str]:
+        """Whose password everybody has who has one."""
+        with open_database(self.deployment.database_url) as database, database.reading() as connection:
+            query = "SELECT full_name, password_hash FROM users JOIN account_states ON user_id = users.id"
+            return {row[0]: row[1] for row in connection.execute(text(query))}
+
+    def give_passwords(self) -> None:
+        with open_database(self.deployment.database_url) as database, database.writing() as connection:
+            connection.execute(text("INSERT INTO account_states (user_id, password_hash) SELECT id, full_name FROM users"))
+
+
+@contextmanager
+def databases(count: int) -> Iterator[list[Database]]:
+    with tempfile.TemporaryDirectory() as folder:
+        found = []
+        for number in range(count):
+            (Path(folder) / str(number)).mkdir()
+            found.append(Database(Path(folder) / str(number), f"sqlite:///{folder}/{number}/accord.db"))
+        yield found
+
+
+def apply_and_check(database: Database, *worlds: World) -> None:
+    """Everybody gets the name declared; who was there has the row of before, and who was not has a new one."""
+    before, world = database.rows(), worlds[-1]
+    database.apply(*worlds)
+    after = database.rows()
+    assert {thing: name for thing, (name, _) in after.items()} == {thing: names[0] for thing, names in world.names.items()}
+    numbers = {(thing[0], number) for thing, (_, number) in before.items()}
+    for thing, (_, number) in after.items():
+        if thing in before:
+            assert number == before[thing][1], thing
+        else:
+            assert (thing[0], number) not in numbers, thing
+    assert all(owner == password for owner, password in database.passwords().items())
+
+
+@SEARCH
+@given(st.data())
+def test_skipping_a_revision_ends_as_applying_it_does(data: st.DataObject) -> None:
+    first = data.draw(worlds())
+    second = data.draw(later(first))
+    third = data.draw(later(second))
+    with databases(2) as (stepwise, skipping):
+        for database in (stepwise, skipping):
+            database.apply(first)
+            database.give_passwords()
+        apply_and_check(stepwise, second)
+        apply_and_check(stepwise, third)
+        try:
+            apply_and_check(skipping, second, third)
+        except Unsafe:  # somebody was renamed in between, and left: now only an identity could say that the login is another's
+            logins = {known[0]: thing for thing, known in third.names.items() if thing[0] == "User"}
+            left = [known[0] for thing, known in first.names.items() if thing not in third.names]
+            assert not first.identified
+            assert not logins.keys().isdisjoint(left)
+        else:
+            assert stepwise.passwords() == skipping.passwords()
+
+
+@SEARCH
+@given(st.data())
+def test_reverting_a_revision_ends_where_it_began(data: st.DataObject) -> None:
+    first = data.draw(worlds())
+    second = data.draw(later(first))
+    with databases(1) as (database,):
+        database.apply(first)
+        database.give_passwords()
+        at_first, passwords = database.rows(), database.passwords()
+        database.apply(second)
+        stayed = {thing: row for thing, row in at_first.items() if thing in second.names}
+        plan = database.apply(first)
+        after = database.rows()
+        assert {thing: after[thing] for thing in stayed} == stayed
+        assert {thing: name for thing, (name, _) in after.items()} == {thing: name for thing, (name, _) in at_first.items()}
+        kept = {f"{kind} {number}" for kind, number in stayed}
+        assert database.passwords() == {owner: password for owner, password in passwords.items() if owner in kept}
+        assert plan_revision(database.deployment, None, now=NOW).is_empty
+        assert plan.access == compare_revisions(database.deployment, "main", "main~1", now=NOW).access
+
+
+JANE, JOHN = ("User", 0), ("User", 1)
+
+
+def simple(identified: bool, **names: Sequence[str]) -> World:
+    found = {JANE: list(names.get("jane", ())), JOHN: list(names.get("john", ())), ("Team", 0): ["t0"], ("Issuer", 0): ["i0"]}
+    return World({thing: known for thing, known in found.items() if known}, identified)
+
+
+@pytest.mark.parametrize("identified", [False, True])
+def test_a_login_that_passes_to_another_person_on_either_database(database_url: str, tmp_path: Path, identified: bool) -> None:
+    database = Database(tmp_path, database_url)
+    database.apply(simple(identified, jane=["jane"]))
+    database.give_passwords()
+    handed_over = simple(identified, john=["jane"])
+    if not identified:
+        with pytest.raises(Unsafe, match="identity-handed-over"):
+            database.apply(handed_over)
+        assert database.passwords() == {"User 0": "User 0"}
+    else:
+        apply_and_check(database, handed_over)
+        assert database.passwords() == {}
+
+
+@pytest.mark.parametrize("identified", [False, True])
+def test_a_rename_a_new_hire_and_their_revert_on_either_database(database_url: str, tmp_path: Path, identified: bool) -> None:
+    database = Database(tmp_path, database_url)
+    before = simple(identified, jane=["jane"])
+    database.apply(before)
+    database.give_passwords()
+    at_first = database.rows()
+    apply_and_check(database, simple(identified, jane=["doe", "jane"], john=["jane"]))
+    assert database.passwords() == {"User 0": "User 0"}
+    database.apply(before)
+    assert database.rows() == at_first
+    assert database.passwords() == {"User 0": "User 0"}

@@ -1,0 +1,241 @@
+"""Whose account it is: the same person's, another's, or refused until Git says so; and which row a name continues."""
+
+from __future__ import annotations
+
+import pytest
+from test_make_plan import ADMINS, ALICE, PUBLIC, actual, desired, plan
+
+from reconciler.access.resources import Guards, Issuer, Membership, Permission, Settings, Team, User
+from reconciler.access.state import Access
+from reconciler.plan.actual import Runtime
+from reconciler.plan.identity import same_person
+from reconciler.plan.plan import Plan
+
+JANE = User("jane", "jane@example.org", "Jane Doe")
+JOHN = User("jane", "john@example.org", "John Roe")
+
+
+def done(made: Plan) -> list[tuple[str, str, str | None]]:
+    return [(change.action, change.name, change.previous_name) for change in made.changes if change.kind == "User"]
+
+
+def refusals(made: Plan) -> list[str]:
+    return [guard.message for guard in made.refusals if guard.id == "identity-handed-over"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (JANE, JANE._replace(email="jane@example.com"), True),
+        (JANE, JANE._replace(full_name="Jane Roe"), True),
+        (JANE, JANE._replace(email="Jane@Example.org", full_name="Jane Roe"), True),
+        (JANE, JOHN, None),
+        (JANE, JOHN._replace(full_name=None), None),
+        (JANE._replace(full_name=None), JOHN, None),
+        (JANE._replace(full_name=None), JOHN._replace(full_name=None), True),
+        (JANE._replace(full_name=None), JANE._replace(full_name=None, email="jane@example.com"), True),
+        (JANE._replace(full_name=None, type="application"), JOHN._replace(full_name=None, type="application"), True),
+        (JANE._replace(identity="1"), JOHN._replace(identity="1"), True),
+        (JANE._replace(identity="e1"), JOHN._replace(identity="E1"), True),
+        (JANE._replace(identity="1"), JANE._replace(identity="2"), False),
+        (JANE, JANE._replace(identity="1"), True),
+        (JANE._replace(full_name=None), JANE._replace(identity="1"), True),
+        (JANE, JOHN._replace(identity="Jane@example.org"), True),
+        (JANE, JOHN._replace(identity="1"), False),
+        (JANE, JOHN._replace(identity="1", email=JANE.email), False),
+        (JANE, JANE._replace(identity="1", email="jane@example.com"), False),
+        (JANE._replace(identity="1"), JANE, True),
+        (JANE._replace(identity="1"), JOHN, None),
+        (Team("web"), Team("web", "other"), True),
+    ],
+)
+def test_an_identity_decides_and_without_one_something_of_the_person_must_stay(
+    before: User, after: User, verdict: bool | None
+) -> None:
+    assert same_person(before, after) is verdict
+
+
+def test_an_account_that_may_be_another_persons_is_refused_with_what_to_write_for_both_readings() -> None:
+    (message,) = refusals(plan(actual(ALICE, JANE, ADMINS), desired(ALICE, JOHN, ADMINS)))
+    assert "Jane Doe <jane@example.org> to John Roe <john@example.org>" in message
+    same, another = (f"identity: {word}" for word in (JANE.email, JOHN.email))
+    assert f"The same person: declare `{same}`" in message
+    assert f"such as `{another}`" in message
+    for identity, expected in ((JANE.email, "update"), (JOHN.email, "delete")):
+        made = plan(actual(ALICE, JANE, ADMINS), desired(ALICE, JOHN._replace(identity=identity), ADMINS))
+        assert refusals(made) == []
+        assert made.changes[0].action == expected
+
+
+def test_the_account_of_another_person_ends_with_its_sessions_and_the_new_one_is_welcomed() -> None:
+    web = Team("web", members=(Membership("jane"),), permissions=(Permission("public"),))
+    runtime = Runtime(
+        can_set_password=frozenset({"alice", "jane"}), disabled=frozenset(), sessions={"jane": 2}, tokens={"jane": 3, "alice": 9}
+    )
+    made = plan(
+        actual(ALICE, JANE, ADMINS, PUBLIC, web, runtime=runtime),
+        desired(ALICE, JOHN._replace(identity="emp-2"), ADMINS, PUBLIC, web),
+    )
+    assert done(made) == [("delete", "jane (former)", None), ("create", "jane", None)]
+    assert made.changes[0].before == JANE
+    assert made.effects == (1, 2, 3)
+    assert made.access.lost == (Access("jane (former)", "public", ("web",), None),)
+    assert made.access.gained == (Access("jane", "public", ("web",), None),)
+    (warning,) = made.warnings
+    assert warning.message == (
+        "`jane`'s account ends with its password, tokens and sessions: the login becomes another person's (identity `emp-2`)"
+    )
+
+
+def test_what_the_runtime_knows_of_one_person_does_not_pass_to_another() -> None:
+    admins = Team("admins", administrator=True, members=(Membership("jane"),))
+    runtime = Runtime(disabled=frozenset({"jane"}), can_set_password=frozenset({"jane"}))
+    john = JOHN._replace(identity="emp-2", initial_password="none")
+    made = plan(actual(JANE, admins, runtime=runtime), desired(john, admins))
+    assert made.administrators == (("jane",), ())
+    assert [guard.id for guard in made.refusals] == ["last-administrator"]
+    welcomed = plan(actual(JANE, admins, runtime=runtime), desired(john._replace(initial_password="generated"), admins))
+    assert not welcomed.refusals
+
+
+def test_a_replaced_account_counts_as_a_deletion_and_as_a_person_who_gains() -> None:
+    people = [User(f"u{number}", f"u{number}@example.org", identity=f"{number}") for number in range(9)]
+    others = [user._replace(identity=f"{user.identity}b") for user in people]
+    web = Team("web", members=tuple(Membership(user.name) for user in people), permissions=(Permission("public"),))
+    limits = Settings(guards=Guards(max_people_gaining=6))
+    made = plan(actual(ALICE, ADMINS, PUBLIC, web, *people, limits), desired(ALICE, ADMINS, PUBLIC, web, *others, limits))
+    assert {guard.id for guard in made.refusals} == {"deletions", "access-gained"}
+
+
+def test_a_new_account_with_the_address_of_one_that_ends_is_refused_until_git_says_whose_it_is() -> None:
+    before, janet = actual(ALICE, JANE, ADMINS), JANE._replace(name="janet", email="Jane@example.org")
+    (message,) = refusals(plan(before, desired(ALICE, janet, ADMINS)))
+    assert "declare `previously: [jane]`" in message
+    assert "such as `identity: janet`" in message
+    assert refusals(plan(before, desired(ALICE, janet._replace(identity="janet"), ADMINS))) == []
+    assert refusals(plan(before, desired(ALICE, janet._replace(identity=JANE.email), ADMINS))) == [message]
+    same = plan(before, desired(ALICE, janet._replace(previously=("jane",)), ADMINS))
+    assert (done(same), refusals(same)) == ([("rename", "janet", "jane")], [])
+
+
+def test_a_new_account_with_the_address_that_another_gives_up_is_refused() -> None:
+    moved = JANE._replace(email="jane@example.com")
+    made = plan(actual(ALICE, JANE, ADMINS), desired(ALICE, moved, JOHN._replace(name="john", email=JANE.email), ADMINS))
+    assert len(refusals(made)) == 1
+    stays = plan(actual(ALICE, JANE, ADMINS), desired(ALICE, JANE, JOHN._replace(name="john", email=JANE.email), ADMINS))
+    assert refusals(stays) == []
+
+
+def test_a_name_that_is_declared_again_is_renamed_first_and_created_then() -> None:
+    doe, john = JANE._replace(name="doe", previously=("jane",)), JOHN
+    made = plan(actual(ALICE, JANE, ADMINS), desired(ALICE, doe, john, ADMINS))
+    assert done(made) == [("rename", "doe", "jane"), ("create", "jane", None)]
+    assert refusals(made) == []
+    recycled = plan(actual(ALICE, JANE, ADMINS), desired(ALICE, doe, john._replace(email=JANE.email), ADMINS))
+    assert done(recycled) == done(made)
+    assert "remove `previously: [jane]`" in refusals(recycled)[0]
+    numbered = john._replace(email=JANE.email, identity="emp-2")
+    assert refusals(plan(actual(ALICE, JANE, ADMINS), desired(ALICE, doe, numbered, ADMINS))) == []
+
+
+def test_a_chain_of_renames_is_followed_from_its_free_end() -> None:
+    one, two = User("a", "one@example.org", "One"), User("b", "two@example.org", "Two")
+    made = plan(
+        actual(ALICE, ADMINS, one, two),
+        desired(ALICE, ADMINS, one._replace(name="b", previously=("a",)), two._replace(name="c", previously=("b",))),
+    )
+    assert done(made) == [("rename", "b", "a"), ("rename", "c", "b")]
+
+
+def test_an_earlier_name_that_is_another_persons_by_now_renames_nothing() -> None:
+    """Jane became doe and left; John has her old login; then doe is declared again, as after a revert."""
+    doe = JANE._replace(name="doe", previously=("jane",))
+    made = plan(actual(ALICE, ADMINS, JOHN), desired(ALICE, ADMINS, JOHN, doe))
+    assert (done(made), refusals(made)) == ([("create", "doe", None)], [])
+    identified = plan(
+        actual(ALICE, ADMINS, JOHN._replace(identity="2")),
+        desired(ALICE, ADMINS, JOHN._replace(identity="2", email="new@example.org"), doe._replace(identity="1")),
+    )
+    assert done(identified) == [("create", "doe", None), ("update", "jane", None)]
+    nameless = JOHN._replace(full_name=None)
+    unclear = plan(actual(ALICE, ADMINS, nameless), desired(ALICE, ADMINS, nameless, doe._replace(full_name=None)))
+    assert refusals(unclear)
+
+
+def test_a_rename_that_says_the_same_person_and_an_identity_that_says_another_are_refused() -> None:
+    doe = JOHN._replace(name="doe", previously=("jane",), identity="emp-1")
+    (message,) = refusals(plan(actual(ALICE, ADMINS, JANE), desired(ALICE, ADMINS, doe)))
+    assert "remove `jane` from its `previously`" in message
+    assert refusals(plan(actual(ALICE, ADMINS, JANE), desired(ALICE, ADMINS, doe._replace(identity=JANE.email)))) == []
+
+
+def test_one_identity_is_one_person_under_any_name() -> None:
+    jane, john = JANE._replace(identity="1"), JOHN._replace(identity="2")
+    doe = JOHN._replace(name="doe", identity="1", email="doe@example.org")
+    assert done(plan(actual(ALICE, ADMINS, jane), desired(ALICE, ADMINS, doe))) == [("rename", "doe", "jane")]
+    assert done(plan(actual(ALICE, ADMINS, jane), desired(ALICE, ADMINS, doe, john))) == [
+        ("rename", "doe", "jane"),
+        ("create", "jane", None),
+    ]
+    swapped = plan(actual(ALICE, ADMINS, jane, doe._replace(identity="2")), desired(ALICE, ADMINS, john, doe))
+    assert done(swapped) == [("rename", "doe", "jane"), ("rename", "jane", "doe")]
+    assert refusals(swapped) == []
+
+
+@pytest.mark.parametrize("numbers", [(None, None), ("1", "2"), (None, "2"), ("1", None)])
+def test_a_reverted_rename_renames_back_and_ends_who_had_the_name_since(numbers: tuple[str | None, str | None]) -> None:
+    jane, john = JANE._replace(identity=numbers[0]), JOHN._replace(identity=numbers[1])
+    doe = jane._replace(name="doe", previously=("jane",))
+    back = plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, jane))
+    assert (done(back), refusals(back)) == ([("rename", "jane", "doe")], [])
+    both = plan(actual(ALICE, ADMINS, doe, john), desired(ALICE, ADMINS, jane))
+    assert done(both) == [("delete", "jane (former)", None), ("rename", "jane", "doe")]
+    assert both.changes[0].before == john
+    assert refusals(both) == []
+    assert "`doe`, which gets its name back" in both.warnings[0].message
+
+
+def test_a_name_in_the_database_is_given_back_to_the_same_person_only() -> None:
+    doe = JANE._replace(name="doe", previously=("jane",))
+    assert done(plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, JOHN))) == [
+        ("delete", "doe", None),
+        ("create", "jane", None),
+    ]
+    explicit = User("jane", "x@example.org", "Jane Doe", previously=("x",))
+    made = plan(actual(ALICE, ADMINS, doe, explicit._replace(name="x", previously=())), desired(ALICE, ADMINS, explicit))
+    assert done(made) == [("delete", "doe", None), ("rename", "jane", "x")]
+
+
+def test_teams_and_issuers_get_their_names_back_as_well() -> None:
+    """Both in one revert, with another team that had the name since."""
+    tls, web = Issuer("tls"), Team("web", "web", members=(Membership("alice"),), permissions=(Permission("tls"),))
+    old = (Issuer("tls-old", previously=("tls",)), web._replace(name="legacy", permissions=(Permission("tls-old"),)))
+    legacy = old[1]._replace(previously=("web",))
+    since = Team("web", "another", permissions=(Permission("tls-old"),))
+    made = plan(actual(ALICE, ADMINS, old[0], legacy, since), desired(ALICE, ADMINS, tls, web))
+    assert [(change.action, change.kind, change.name, change.previous_name) for change in made.changes] == [
+        ("delete", "Team", "web (former)", None),
+        ("rename", "Team", "web", "legacy"),
+        ("rename", "Issuer", "tls", "tls-old"),
+    ]
+    assert "team `web` ends" in made.warnings[0].message
+
+
+def test_a_team_that_ends_for_another_keeps_the_duties_of_its_name_apart() -> None:
+    guards = Settings(guards=Guards(separation_of_duties=(("web", "audit"),)))
+    audit = Team("audit", members=(Membership("alice"),), permissions=(Permission("public"),))
+    web = Team("web", "web", members=(Membership("alice"),))
+    before = actual(ALICE, ADMINS, PUBLIC, audit, web._replace(name="legacy", previously=("web",)), Team("web", "x"), guards)
+    made = plan(before, desired(ALICE, ADMINS, PUBLIC, audit, web))
+    assert [guard.id for guard in made.refusals] == ["separation-of-duties"]
+
+
+def test_drift_says_nothing_about_whose_an_account_is() -> None:
+    """A hand changed the row since the revision was applied: the repair gives the account back, and ends nothing."""
+    jane = JANE._replace(identity="1")
+    for row in (JOHN._replace(identity="2"), JOHN, JANE):
+        made = plan(actual(ALICE, ADMINS, row), desired(ALICE, ADMINS, jane), repair=True)
+        assert (done(made), refusals(made)) == ([("update", "jane", None)], [])
+    doe = jane._replace(name="doe", previously=("jane",))
+    made = plan(actual(ALICE, ADMINS, JOHN), desired(ALICE, ADMINS, JOHN, doe), repair=True)
+    assert done(made) == [("create", "doe", None)]

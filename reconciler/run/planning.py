@@ -42,6 +42,7 @@ def plan_revision(
     *,
     now: datetime,
     working_tree: bool = False,
+    merging: bool = True,
     adopt: bool = False,
     allow_rewind: bool = False,
     welcome: bool = True,
@@ -49,7 +50,8 @@ def plan_revision(
 ) -> Plan:
     """Plan what applying a revision (by default the configured branch's head), or the files in the folder, would do now.
 
-    A branch that is behind the applied revision is planned as their merge. A database without any tables yet is an empty one.
+    If `merging`, a branch that is behind the applied revision is planned as their merge. A database without any tables yet
+    is an empty one.
     """
     opened = open_source(deployment)
     with (
@@ -64,7 +66,7 @@ def plan_revision(
             now=now,
             in_accord=connection is not None and not drifted(connection),
             branch=deployment.branch,
-            merging=True,
+            merging=merging,
             adopt=adopt,
             allow_rewind=allow_rewind,
             welcome=welcome,
@@ -131,12 +133,16 @@ def plan_against(
 
 def find_checkout(deployment: Deployment, planned: Plan) -> Checkout | None:
     """Tell where the work tree stands beside the branch that was planned; None if the plan is all there is to say."""
+    from reconciler.source.errors import SourceError
     from reconciler.source.location import is_remote
     from reconciler.source.work_tree import find_standing
 
     if is_remote(deployment.repository):
         return None
-    standing = find_standing(deployment.repository, planned.revision.commit, deployment.path)
+    try:
+        standing = find_standing(deployment.repository, planned.revision.commit, deployment.path)
+    except (SourceError, OSError):  # the plan is made, and does not depend on it
+        return None
     if standing is None or (standing.commit == planned.revision.commit and not standing.uncommitted):
         return None
     return Checkout(deployment.branch, *standing)

@@ -139,6 +139,8 @@ def find_work_tree(folder: str) -> str | None:
 
 
 def _execute(folder: str, origin: str, arguments: tuple[str, ...], **options: Any) -> Any:
+    if not os.access(folder, os.X_OK) or not os.path.isdir(folder):  # noqa: PTH112 - GitPython would run git somewhere else
+        raise RepositoryUnreachable(f"there is no repository at `{origin}`, or it may not be entered")
     config = [word for setting in _CONFIG for word in ("-c", setting)]
     options = {"strip_newline_in_stdout": False, **options, "env": {**_ENVIRONMENT, **options.get("env", {})}}
     try:

@@ -16,16 +16,20 @@ def sparse_warning(folder: Path) -> list[Problem]:
     top = next((above for above in (place, *place.parents) if (above / ".git").exists()), None)
     if top is None or not folder.is_dir():
         return []
-    git_dir = top / ".git"
-    if git_dir.is_file():
-        git_dir = top / git_dir.read_text("utf-8", "surrogateescape").removeprefix("gitdir:").strip()
-    if not (git_dir / "info/sparse-checkout").is_file():
+    linked = (top / ".git").is_file()  # a linked work tree, whose Git folder is elsewhere
+    if not linked and not (top / ".git/info/sparse-checkout").is_file():
         return []
+    from reconciler.source.errors import SourceError
+    from reconciler.source.git_command import find_git_dir
     from reconciler.source.repository import Repository
     from reconciler.source.work_tree import find_left_out
 
     path = place.relative_to(top).as_posix()
-    missing = find_left_out(Repository(str(git_dir), str(folder)), str(top), "" if path == "." else path)
+    try:
+        repository = Repository(find_git_dir(str(top)), str(folder))
+        missing = find_left_out(repository, str(top), "" if path == "." else path)
+    except SourceError:  # git does not trust this folder, which is read all the same
+        return []
     number = sum(is_candidate(os.fsdecode(name)) for name in missing)
     message = (
         f"this sparse checkout leaves out {count(number, 'file')} with resources; bring them with `git sparse-checkout disable`, "

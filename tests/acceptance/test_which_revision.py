@@ -187,6 +187,12 @@ def test_a_branch_that_is_behind_is_planned_as_its_merge(
 
 
 @SQLITE
+def test_a_plan_does_not_depend_on_the_state_of_the_work_tree(begun: Desk) -> None:
+    (begun.config / ".git/index").write_bytes(b"damaged")
+    assert "checkout" not in begun.accord.json("plan")
+
+
+@SQLITE
 def test_a_merge_that_conflicts_names_the_files(begun: Desk) -> None:
     begun.git("switch", "-q", "-c", "feature")
     begun.write("users/alice.yaml", user("alice", "a"))

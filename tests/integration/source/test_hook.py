@@ -152,6 +152,15 @@ def test_hooks_that_lead_into_the_work_tree_are_refused(work: Work) -> None:
     assert not list((work.folder / "shared").iterdir())
 
 
+@pytest.mark.parametrize("name", ["nowhere", "alice.yaml"])
+def test_a_folder_that_is_none_does_not_mean_the_current_one(name: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.commit({"alice.yaml": ALICE})
+    monkeypatch.chdir(work.folder)
+    with pytest.raises(SourceError, match="there is no repository at"):
+        install_hook(name)
+    assert not (work.folder / ".git/hooks/pre-commit").exists()
+
+
 def test_a_bare_repository_has_nothing_to_commit_from(work: Work, tmp_path: Path) -> None:
     work.git("clone", "-q", "--bare", str(work.folder), str(tmp_path / "bare.git"))
     with pytest.raises(SourceError, match="no work tree"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fcntl import LOCK_EX, LOCK_UN, flock
@@ -246,6 +247,27 @@ def test_variables_set_by_a_hook_do_not_redirect_reading(
     for name, value in (("GIT_DIR", ".git"), ("GIT_WORK_TREE", "."), ("GIT_INDEX_FILE", "index"), ("GIT_PREFIX", "users/")):
         monkeypatch.setenv(name, str(other.folder / value))
     assert opened(work, cache).resolve("main").commit == head
+
+
+def test_git_inherits_only_what_says_how_to_reach_a_remote_and_how_it_is_configured(
+    work: Work, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.commit({"alice.yaml": ALICE})
+    git = shutil.which("git")
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nenv | grep ^GIT_ > {tmp_path}/inherited\nexec {git} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    kept = {"GIT_SSH_COMMAND": "ssh -4", "GIT_SSL_CAINFO": "/ca.pem", "GIT_CONFIG_COUNT": "0", "GIT_CONFIG_GLOBAL": os.devnull}
+    dropped = ("GIT_SSL_NO_VERIFY", "GIT_EXTERNAL_DIFF", "GIT_TRACE", "GIT_NAMESPACE", "GIT_CONFIG_PARAMETERS", "GIT_ATTR_SOURCE")
+    for name, value in {**kept, **dict.fromkeys(dropped, "/x")}.items():
+        monkeypatch.setenv(name, value)
+    opened(work, cache).resolve("main")
+    inherited = dict(line.split("=", 1) for line in (tmp_path / "inherited").read_text().splitlines())
+    assert inherited.items() >= kept.items()
+    assert not inherited.keys() & set(dropped)
+    assert inherited["GIT_ALLOW_PROTOCOL"] == "none"
 
 
 def test_a_folder_that_is_not_a_repository_is_reported(cache: Path, tmp_path: Path) -> None:

@@ -107,8 +107,15 @@ def _asked(deployment: Deployment, order: Order) -> Order | None:
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; use --yes to apply without asking")
     rev = order.rev if order.saved is None else order.saved["revision"]["commit"]
-    conditions = {"adopt": order.adopt, "allow_rewind": order.allow_rewind, "welcome": order.welcome}
-    plan = plan_revision(deployment, rev, now=utc_now(), merging=False, **conditions)
+    plan = plan_revision(
+        deployment,
+        rev,
+        now=utc_now(),
+        merging=False,
+        adopt=order.adopt,
+        allow_rewind=order.allow_rewind,
+        welcome=order.welcome,
+    )
     write_plan(plan, "text")
     if not plan.is_empty and not click.confirm("Apply this?"):
         return None

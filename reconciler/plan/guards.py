@@ -31,6 +31,8 @@ NEVER_FEWER = 5
 """How many deletions in one scope are always allowed: a percentage of a small team would allow none."""
 APART = timedelta(hours=1)
 """How far clocks may be apart."""
+AUTHORS = timedelta(days=1)
+"""How far the clock of a commit's author may be ahead."""
 IDLE = timedelta(days=30)
 """How long nothing may have happened before a clock that is so far ahead must be confirmed."""
 
@@ -218,6 +220,8 @@ def _clock(judged: Judged, _guards: Guards) -> list[str]:
         return [f"this machine's clock is {_roughly(abs(now - server))} {way} the database server's; set the wrong one"]
     if recorded is not None and now < recorded - APART:
         return [f"this machine's clock is {_roughly(recorded - now)} behind the last entry of the audit log; set it"]
+    if now < (author := judged.committed_at) - AUTHORS:
+        return [f"this machine's clock is {_roughly(author - now)} behind the commit; set it, or its author's was ahead"]
     newest = max((each for each in (recorded, served) if each is not None), default=None)
     if newest is not None and now > (last := max(newest, judged.committed_at)) + IDLE:
         return [f"this machine's clock is {_roughly(now - last)} ahead of everything recorded and of the commit; look at it"]

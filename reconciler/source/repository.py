@@ -6,11 +6,11 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha1, sha256
 from pathlib import Path
-from tempfile import TemporaryFile
+from threading import Thread
 from typing import Any, Literal, NamedTuple
 
 from reconciler.access.problems import Problem
@@ -280,10 +280,13 @@ class Repository:
     @contextmanager
     def _batch(self, blobs: Iterable[str]) -> Iterator[Any]:
         """Yield git's stream of answers for the ids of blobs."""
-        with TemporaryFile() as ids:  # a file, not a pipe, so that nobody has to feed git while it writes
-            ids.write("".join(f"{blob}\n" for blob in blobs).encode())
-            ids.seek(0)
-            process = self.git.run("cat-file", "--batch", "--buffer", as_process=True, istream=ids)
+        reading, writing = os.pipe()  # not a temporary file: there may be no place for one
+        # fed by a thread, because git writes while it reads
+        Thread(target=_feed, args=(writing, "".join(f"{blob}\n" for blob in blobs).encode()), daemon=True).start()
+        try:
+            process = self.git.run("cat-file", "--batch", "--buffer", as_process=True, istream=reading)
+        finally:
+            os.close(reading)
         try:
             yield process.proc.stdout
         finally:
@@ -377,6 +380,11 @@ def leave_quarantine(git_dir: str | None) -> None:
 def _is_ignore_file(relative: str) -> bool:
     folder, _, name = relative.rpartition("/")
     return name == IGNORE_FILE and is_visible(folder)
+
+
+def _feed(writing: int, ids: bytes) -> None:
+    with suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:  # git may have read enough
+        stream.write(ids)
 
 
 def _regular(mode: str, blob: str) -> str | None:

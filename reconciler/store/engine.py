@@ -349,6 +349,7 @@ def _sqlite(url: URL, wait: float, read_only: bool, *, still: bool = False) -> E
         if not read_only:
             _write_ahead(connection, wait)
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")  # there may be no folder for temporary files
         connection.execute("PRAGMA cache_size = -65536")  # KiB; a large apply must not write its pages out repeatedly
         connection.execute("PRAGMA synchronous = FULL")  # an apply that was reported must survive a power failure
 

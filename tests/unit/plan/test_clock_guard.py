@@ -9,7 +9,7 @@ from test_make_plan import ADMINS, ALICE, BOB, NOW, actual, desired, verdicts
 
 from reconciler.access.resources import Revision
 from reconciler.plan.actual import Clocks
-from reconciler.plan.guards import APART, IDLE
+from reconciler.plan.guards import APART, AUTHORS, IDLE
 from reconciler.plan.make import make_plan
 from reconciler.plan.plan import Plan
 
@@ -34,6 +34,12 @@ def test_a_clock_that_agrees_passes(clocks: Clocks) -> None:
 def test_a_clock_behind_the_last_record_is_refused() -> None:
     assert verdict(Clocks(NOW + APART + SECOND)) == "refuse"
     assert "4000 days behind the last entry" in planned(Clocks(NOW + timedelta(days=4_000))).refusals[0].message
+
+
+def test_a_clock_behind_the_commit_is_refused_even_where_nothing_is_recorded() -> None:
+    assert verdict(Clocks(), committed=-AUTHORS) == "pass"
+    assert verdict(Clocks(), committed=-AUTHORS - SECOND) == "refuse"
+    assert "4000 days behind the commit" in planned(Clocks(), committed=timedelta(days=-4_000)).refusals[0].message
 
 
 def test_a_clock_far_ahead_of_everything_is_refused() -> None:

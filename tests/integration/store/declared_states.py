@@ -46,7 +46,7 @@ LATER = datetime(2027, 1, 31, 12, 30, 15, 123456, tzinfo=UTC)
 
 SMALL = DeclaredState(
     users={
-        "alice": User("alice", "alice@example.org", "Alice Jones"),
+        "alice": User("alice", "alice@example.org", "Alice Jones", identity="emp-4711"),
         "bob": User("bob", "bob@example.org", initial_password="none", password_change_required_after=LATER),
         "root": User("root", "root@example.org", labels=(("cost-centre", "42"),)),
         "portal": User("portal", "portal@example.org", type="application", initial_password="none"),
@@ -148,6 +148,7 @@ def users(draw: st.DrawFn, name: str) -> User:
         draw(st.sampled_from(["generated", "none"])),
         draw(INSTANTS),
         draw(LABELS),
+        identity=draw(st.none() | TEXTS.map(lambda text: name + text)),
     )
 
 

@@ -53,8 +53,8 @@ class AccessState(NamedTuple):
     memberships: Mapping[str, Mapping[str, Membership]]
 
 
-ADMINISTRATOR = "administrator"
-"""What stands in an issuer's place for the rights of administrators."""
+ADMINISTRATOR = "(administrator)"
+"""What stands in an issuer's place for the rights of administrators; no issuer has such a name."""
 
 
 def ended(until: datetime | None, now: datetime) -> bool:

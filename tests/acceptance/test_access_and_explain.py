@@ -37,6 +37,9 @@ DECLARED: dict[str, Any] = {
 }
 
 
+OFFICE = ["10.20.0.0/16", "192.168.15.0/24"]
+
+
 @pytest.fixture
 def applied(accord: Accord, repository: ConfigRepository) -> Accord:
     repository.commit(DECLARED, "Who may use what")
@@ -58,8 +61,8 @@ def rows(accord: Accord, *arguments: str) -> list[tuple[str, str]]:
 
 def test_access_is_what_is_open_now(applied: Accord) -> None:
     assert applied.json("access") == [
-        {"user": "alice", "issuer": "tls-public", "through": ["cover", "web"], "until": None},
-        {"user": "dora", "issuer": "tls-public", "through": ["web"], "until": None},
+        {"user": "alice", "issuer": "tls-public", "through": ["cover", "web"], "until": None, "from": OFFICE, "later": []},
+        {"user": "dora", "issuer": "tls-public", "through": ["web"], "until": None, "from": OFFICE, "later": []},
     ]
 
 
@@ -92,8 +95,8 @@ def test_access_at_a_future_instant_leaves_out_what_will_have_ended(applied: Acc
 
 def test_access_as_a_table(applied: Accord) -> None:
     lines = applied("access").output.splitlines()
-    assert lines[0].split() == ["user", "issuer", "through", "until"]
-    assert lines[1] == "alice  tls-public  cover, web"
+    assert lines[0].split() == ["user", "issuer", "through", "until", "from"]
+    assert lines[1] == "alice  tls-public  cover, web         10.20.0.0/16, 192.168.15.0/24"
     assert lines[3].startswith("2 accounts, 2 permissions, as of 2")
     assert "under revision " in lines[4] and '"Who may use what" by Alice Jones' in lines[4]
 
@@ -105,7 +108,7 @@ def test_before_the_first_apply_nothing_was_in_force(applied: Accord, command: t
 
 def test_an_empty_database_has_no_access_and_needs_no_repository(accord: Accord, repository: ConfigRepository) -> None:
     assert accord.json("access") == []
-    assert accord("access", ACCORD_REPOSITORY="/nonexistent").output.splitlines()[0] == "user  issuer  through  until"
+    assert accord("access", ACCORD_REPOSITORY="/nonexistent").output.splitlines()[0] == "user  issuer  through  until  from"
     assert "there is no user `alice`" in accord("access", "--user", "alice", code=ERROR).stderr
 
 

@@ -92,10 +92,10 @@ def test_the_demo_runs_to_its_end_and_leaves_no_server(demo: Path) -> None:
     shown = list(map(masked, lines))
     for wanted in (
         "20 resources in 19 files: 0 errors, 0 warnings",
-        "  + grace gains document-signing through auditors",
+        "  + grace gains document-signing through auditors, from anywhere",
         "8 accounts, 12 permissions, as of MOMENT",
-        "  + 3 people gain vpn through web-platform until 2099-12-31: alice, bob, deploy-bot",
-        "alice       vpn     web-platform  2099-12-31",
+        "  + 2 people and 1 application gain vpn through web-platform until 2099-12-31, from anywhere: alice, bob, deploy-bot",
+        "alice       vpn     web-platform  2099-12-31  anywhere",
         "alice may use vpn from 10.20.1.1 through web-platform, until 2099-12-31",
         "The audit log is intact: 23 entries; the last hash is HASH",
     ):

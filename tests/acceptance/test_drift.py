@@ -114,7 +114,8 @@ def test_drift_names_the_last_audit_entry_of_each_resource(accord: Accord, repos
     assert (since["tls"]["action"], since["tls"]["actor"]) == ("issuer.create", "tester")
     assert since["gang"] is None
     text = accord("drift", code=CHANGES).output
-    assert f"since audit entry #{since['web']['id']}: team.update by carol" in text
+    assert f"changed outside Accord after audit entry #{since['web']['id']} (team.update, " in text
+    assert "carol" not in text  # who wrote last is not who changed it
     assert "no audit entry mentions it" in text
 
 
@@ -144,7 +145,10 @@ def test_an_unmanaged_team_that_gives_anything_is_drift_and_everybody_is_named(
     by_hand(accord, permission("gang", "vpn"))
     both = ["carol", "robot"]
     expected = {
-        "access": [{"user": name, "issuer": "vpn", "through": ["gang"], "until": None} for name in both],
+        "access": [
+            {"user": name, "issuer": "vpn", "through": ["gang"], "until": None, "from": ["0.0.0.0/0"], "later": []}
+            for name in both
+        ],
         "powers": [{"field": f, "team": "gang", "users": both} for f in ("administrator", "permittedIPs", "mayDecideFor")],
     }
 
@@ -154,7 +158,7 @@ def test_an_unmanaged_team_that_gives_anything_is_drift_and_everybody_is_named(
         assert document["foreign"] == [{"kind": "Team", "name": "gang"}]
         text = accord("drift", code=CHANGES).output
         for words in (
-            "2 people use vpn through gang: carol, robot",
+            "2 accounts use vpn through gang, from 0.0.0.0/0: carol, robot",
             "administrators through gang: carol, robot",
             "bound to the permitted IPs of gang: carol, robot",
             "may ask for decisions (applications only) through gang: carol, robot",

@@ -124,8 +124,11 @@ def _also_changed(plan: Plan) -> Iterator[str]:
     if moved:
         words = "administers from other addresses", "administer from other addresses"
         yield count(len(moved), *words)
-    if plan.groups:
-        yield f"members of {count(len(plan.groups), 'AD group')} are affected"
+    gain = sum(bool(change.access.gaining or change.rights.gaining) for change in plan.groups)
+    lose = sum(bool(change.access.losing or change.rights.losing) for change in plan.groups)
+    for groups, verb in ((gain, "gain"), (lose, "lose")):
+        if groups:
+            yield f"members of {count(groups, 'AD group')} {verb} access"
     kept = {change.after.user for change in plan.access.changed} - plan.access.gaining - plan.access.losing
     if kept:
         yield f"{count(len(kept), 'keeps', 'keep')} access on other terms"

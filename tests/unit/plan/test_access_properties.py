@@ -133,7 +133,7 @@ def naive(state: list[Resource], *, groups: bool = False) -> set[Fact]:
 
 def told(access: Mapping[str, Any]) -> Iterator[Fact]:
     """What an entry of the JSON says that holds."""
-    issuer = None if access["issuer"] == "administrator" else access["issuer"]
+    issuer = None if access["issuer"] == "(administrator)" else access["issuer"]
     for moment in MOMENTS:
         if access["until"] is not None and access["until"] <= format_instant(moment):
             continue

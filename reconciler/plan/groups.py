@@ -11,6 +11,8 @@ from reconciler.access.state import AccessState, access_at, rights_at
 from reconciler.plan.access_diff import find_differences
 from reconciler.plan.plan import AccessDiff, Change, GroupChange
 
+REPLACED = "replaced-by-group"
+"""The rule of a warning: declared members make way for an AD group."""
 Names = Mapping[str, str]
 """Folded name of a group → the name to show."""
 
@@ -79,5 +81,5 @@ def replaced_by_groups(changes: Iterable[Change]) -> list[Problem]:
                 f"{', '.join(left)} {'leave' if len(left) > 1 else 'leaves'} team `{new.name}`, which gains "
                 f"{', '.join(f'`{group}`' for group in groups)}: declared users are not members through AD groups"
             )
-            found.append(Problem(source.file, source.line, 1, "replaced-by-group", "warning", message))
+            found.append(Problem(source.file, source.line, 1, REPLACED, "warning", message))
     return found

@@ -57,9 +57,10 @@ class Change(_Change):
 
 
 class Period(NamedTuple):
-    """The addresses that open and close to somebody from an instant on; None: at once."""
+    """The addresses that open and close to somebody between two instants; None: at once, and for good."""
 
     since: datetime | None
+    until: datetime | None
     opened: tuple[str, ...]
     closed: tuple[str, ...]
     before: Addresses
@@ -99,13 +100,14 @@ _Limits: TypeAlias = tuple[Addresses, Later]
 def _periods(was: _Limits, now: _Limits, end: datetime | None) -> tuple[Period, ...]:
     starts = sorted({moment for _, later in (was, now) for moment, _ in later if end is None or moment < end})
     found: list[Period] = []
-    last: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     for start in (None, *starts):
         before, after = _from(was, start), _from(now, start)
-        differs = without(after, before), without(before, after)
-        if differs != last:
-            found.append(Period(start, *differs, before, after))
-        last = differs
+        opened, closed = without(after, before), without(before, after)
+        if found and (opened, closed) == (found[-1].opened, found[-1].closed):
+            continue
+        if found:
+            found[-1] = found[-1]._replace(until=start)
+        found.append(Period(start, None, opened, closed, before, after))
     return tuple(period for period in found if period.opened or period.closed)
 
 

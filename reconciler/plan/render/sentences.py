@@ -91,8 +91,10 @@ def _clauses(change: AccessChange, s: str) -> Iterator[str]:
     for period in change.periods:
         yield _opening(period, _issuer(after))
     words = terms_words(change)
-    if words or not change.periods:
-        yield f"keep{s} {_issuer(after)}{''.join(f', {word}' for word in words)}, {from_words(after)}"
+    if not change.periods or change.before.until != after.until:
+        words.append(from_words(after))
+    if words:
+        yield f"keep{s} {', '.join([_issuer(after), *words])}"
 
 
 def terms_words(change: AccessChange) -> list[str]:
@@ -110,8 +112,14 @@ def _end(until: datetime | None) -> str:
     return "for good" if until is None else f"until {show_instant(until)}"
 
 
+def period_words(period: Period) -> list[str]:
+    """Say when addresses open or close, and until when, unless that is at once and for good."""
+    since = [] if period.since is None else [f"after {show_instant(period.since)}"]
+    return since if period.until is None else [*since, f"until {show_instant(period.until)}"]
+
+
 def _opening(period: Period, issuer: str) -> str:
-    when = "" if period.since is None else f" after {show_instant(period.since)}"
+    when = " ".join(["", *period_words(period)])
     before, after = (addresses_words(addresses, _FEW) for addresses in (period.before, period.after))
     if period.after is None:
         return f"may use {issuer} from anywhere{when} (before: {addresses_words(period.before)})"

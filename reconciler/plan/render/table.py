@@ -9,7 +9,7 @@ from reconciler.access.instants import show_instant
 from reconciler.access.permitted_ips import Addresses
 from reconciler.access.state import ADMINISTRATOR, Access
 from reconciler.plan.plan import AccessChange, AccessDiff, GroupChange, Period, Plan
-from reconciler.plan.render.sentences import grouped, known_words, sign_of
+from reconciler.plan.render.sentences import grouped, known_words, period_words, sign_of
 from reconciler.plan.render.spans import code, spans
 
 HEADER = ("| | who | issuer | through | from | until |", "|---|---|---|---|---|---|")
@@ -93,7 +93,8 @@ def _moved(change: AccessChange) -> str:
 
 
 def _period(period: Period) -> str:
-    when = "" if period.since is None else f"after {show_instant(period.since)}: "
+    words = period_words(period)
+    when = f"{' '.join(words)}: " if words else ""
     before, after = f"before: {_addresses(period.before)}", f"now only: {_addresses(period.after)}"
     if period.after is None:
         return f"{when}**anywhere**, {before}"

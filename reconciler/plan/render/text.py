@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 from typing import Any, Literal
 
+from reconciler.plan.groups import REPLACED
 from reconciler.plan.plan import Change, Checkout, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.render.sentences import group_sentences, signed_sentences
@@ -33,7 +34,7 @@ _SIGNS: dict[str, tuple[str, Style]] = {
 }
 _FIRST = 10
 """How many items of a deleted resource's list are shown."""
-_STYLES: dict[str, Style] = {"+": "added", "-": "removed", "±": "changed", "~": "changed"}
+_STYLES: dict[str, Style] = {"+": "added", "-": "removed", "±": "changed", "~": "changed", "!": "changed"}
 REWIND = "this revision does not descend from the applied one (--allow-rewind)"
 ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
 
@@ -93,7 +94,8 @@ def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Lin
     yield from _effects(plan)
     yield from _guards(plan, command)
     for warning in plan.warnings:
-        yield "changed", f"{warning.severity}: {printable(str(warning))}"
+        if warning.rule != REPLACED:  # said beside the access that it explains
+            yield "changed", f"{warning.severity}: {printable(str(warning))}"
 
 
 def summary(plan: Plan) -> str:
@@ -136,7 +138,8 @@ def _also_changed(plan: Plan) -> Iterator[str]:
 
 def _changes(plan: Plan) -> Iterator[Line]:
     if plan.is_empty:
-        yield "heading", "No changes: the database is in accord with this revision."
+        same = "both revisions declare the same" if plan.against else "the database is in accord with this revision"
+        yield "heading", f"No changes: {same}."
     else:
         yield "heading", f"Changes: {summary(plan)}"
     for change in plan.changes:
@@ -198,6 +201,7 @@ def _text(name: str, old: str, new: str) -> Iterator[Line]:
 def _access(plan: Plan) -> Iterator[Line]:
     lines = [*signed_sentences(plan.access, plan.applications)]
     lines += [line for change in plan.groups for line in group_sentences(change, against=plan.against)]
+    lines += [("!", warning.message) for warning in plan.warnings if warning.rule == REPLACED]
     if not lines:
         if not plan.is_empty:
             yield "heading", "Access: nobody gains or loses access"

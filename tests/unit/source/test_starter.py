@@ -145,6 +145,9 @@ def test_the_examples_files_point_to_their_schemas_which_are_the_shipped_ones() 
     [
         ".github/workflows/accord.yml",
         ".github/workflows/accord-plan.yml",
+        ".github/workflows/accord-override.yml",
+        ".github/workflows/accord-drift.yml",
+        ".accord/requirements.txt",
         ".gitlab-ci.yml",
         ".pre-commit-config.yaml",
         ".vscode/settings.json",
@@ -167,13 +170,18 @@ def workflow(name: str) -> dict[str, dict[str, dict[str, object]]]:
 
 
 def test_the_workflows_hold_the_least_permissions_and_never_run_what_a_pull_request_brings() -> None:
-    for name in ("accord.yml", "accord-plan.yml"):
-        text = (starter_folder() / ".github/workflows" / name).read_text()
-        assert workflow(name)["permissions"] == {}
-        assert all(job["permissions"]["contents"] == "read" for job in workflow(name)["jobs"].values())  # type: ignore[index]
-        assert set(re.findall(r"uses: (\S+)", text)) == {"actions/checkout@v4", "actions/setup-python@v5"}
+    files = sorted((starter_folder() / ".github/workflows").glob("*.yml"))
+    assert len(files) == 4
+    for file in files:
+        text = file.read_text()
+        assert workflow(file.name)["permissions"] == {}
+        assert all(job["permissions"]["contents"] == "read" for job in workflow(file.name)["jobs"].values())  # type: ignore[index]
+        used = re.findall(r"uses: (\S+)", text)
+        assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in used), "of GitHub's own, and by their hash"
+        assert text.count("persist-credentials: false") == text.count("actions/checkout@")
         for script in re.findall(r"run: (?:\|\n((?:          .*\n|\n)+)|(.*))", text):
             assert "${{" not in "".join(script), "an expression in a script is a way in"
+        assert "vars." not in text, "GitHub hands no variables to runs of pull requests from forks"
     plan = (starter_folder() / ".github/workflows/accord-plan.yml").read_text()
     assert "ref:" not in plan, "the pull request itself is never checked out"
     assert "secrets.ACCORD_DATABASE_URL" not in plan, "the account that may write is for apply alone"

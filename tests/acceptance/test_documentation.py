@@ -196,6 +196,7 @@ def test_the_privileges_for_postgresql_are_enough_and_not_more(postgresql_server
             postgresql_server.execute(statement)
         assert run("accord_owner", "db", "upgrade")[0] == 0
         postgresql_server.execute(privileges, "accord")
+        postgresql_server.execute(run("accord_owner", "db", "grants", "accord_plan")[1], "accord")
         assert run("accord_plan", "plan")[0] == 0
         assert run("accord_plan", "apply", "--yes")[0] == 1
         code, said = run("accord_apply", "apply", "--yes")

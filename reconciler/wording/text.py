@@ -44,7 +44,7 @@ def inert(text: str) -> str:
 
 def inert_json(text: str) -> str:
     """Keep JSON equal, as a parser reads it, with escapes for what a terminal or a CI runner would obey."""
-    if not text.isascii() or "\x7f" in text:
+    if not text.replace("\n", "").isprintable():
         text = _HIDDEN_IN_JSON.sub(_escaped, text)
     return _COMMANDS.sub(_disarmed, text) if "##" in text else text  # no line of JSON begins with text
 

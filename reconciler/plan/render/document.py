@@ -81,7 +81,6 @@ def plan_document(plan: Plan) -> Document:
             "mails": plan.effects.mails,
             "sessionsEnded": plan.effects.sessions_ended,
             "tokensEnded": plan.effects.tokens_ended,
-            "mailsWithheld": plan.effects.mails_withheld,
         },
         "foreign": [{"kind": kind, "name": name} for kind, name in plan.unmanaged],
         "moves": [{"kind": kind, "name": name, "source": str(origin)} for (kind, name), origin in plan.moves],

@@ -119,7 +119,7 @@ def _objections(guard: str, judged: Judged, guards: Guards) -> tuple[list[Object
 def _gives(judged: Judged) -> bool:
     """Tell whether a plan gives anybody access, or makes somebody an administrator."""
     before = judged.before
-    return before is None or bool(judged.access.gained) or any(True for _ in new_administrators(before, judged.after))
+    return before is None or bool(judged.access.gaining) or any(True for _ in new_administrators(before, judged.after))
 
 
 def overridden(results: Iterable[GuardResult], guards: Iterable[str]) -> tuple[GuardResult, ...]:

@@ -17,6 +17,7 @@ from scenario import ConfigRepository, issuer, team, user
 from sqlalchemy import text
 
 from reconciler.plan.guards import GUARDS
+from reconciler.plan.objections import Override
 from reconciler.plan.plan import Plan
 from reconciler.run.applying import Order, apply_revision
 from reconciler.run.deployment import Deployment
@@ -25,7 +26,7 @@ from reconciler.run.planning import compare_revisions, plan_revision
 from reconciler.store.engine import open_database
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-EVERY_OTHER = [(guard, "test") for guard in GUARDS if guard != "identity-handed-over"]
+EVERY_OTHER = [Override(guard, "test") for guard in GUARDS if guard != "identity-handed-over"]
 KINDS = ("User", "Team", "Issuer")
 MARKS = {"User": ("users", "full_name"), "Team": ("teams", "description"), "Issuer": ("issuers", "description")}
 

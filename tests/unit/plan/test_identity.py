@@ -9,7 +9,7 @@ from reconciler.access.resources import Guards, Issuer, Membership, Permission, 
 from reconciler.access.state import Access
 from reconciler.plan.actual import Runtime
 from reconciler.plan.identity import same_person
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Effects, Plan
 
 JANE = User("jane", "jane@example.org", "Jane Doe")
 JOHN = User("jane", "john@example.org", "John Roe")
@@ -78,7 +78,7 @@ def test_the_account_of_another_person_ends_with_its_sessions_and_the_new_one_is
     )
     assert done(made) == [("delete", "jane (former)", None), ("create", "jane", None)]
     assert made.changes[0].before == JANE
-    assert made.effects == (1, 2, 3)
+    assert made.effects == Effects(mails=1, sessions_ended=2, tokens_ended=3)
     assert made.access.lost == (Access("jane (former)", "public", ("web",), None),)
     assert made.access.gained == (Access("jane", "public", ("web",), None),)
     (warning,) = made.warnings
@@ -93,6 +93,8 @@ def test_what_the_runtime_knows_of_one_person_does_not_pass_to_another() -> None
     john = JOHN._replace(identity="emp-2", initial_password="none")
     made = plan(actual(JANE, admins, runtime=runtime), desired(john, admins))
     assert made.administrators == (("jane",), ())
+    enabled = runtime._replace(disabled=frozenset())
+    made = plan(actual(JANE, admins, runtime=enabled), desired(john, admins))
     assert [guard.id for guard in made.refusals] == ["last-administrator"]
     welcomed = plan(actual(JANE, admins, runtime=runtime), desired(john._replace(initial_password="generated"), admins))
     assert not welcomed.refusals
@@ -221,12 +223,22 @@ def test_teams_and_issuers_get_their_names_back_as_well() -> None:
     assert "team `web` ends" in made.warnings[0].message
 
 
-def test_a_team_that_ends_for_another_keeps_the_duties_of_its_name_apart() -> None:
+def test_a_team_that_gets_its_name_back_has_the_duties_of_the_name() -> None:
+    """Who had both powers before under other names has them still: that is told, and nothing gets worse."""
     guards = Settings(guards=Guards(separation_of_duties=(("web", "audit"),)))
     audit = Team("audit", members=(Membership("alice"),), permissions=(Permission("public"),))
     web = Team("web", "web", members=(Membership("alice"),))
     before = actual(ALICE, ADMINS, PUBLIC, audit, web._replace(name="legacy", previously=("web",)), Team("web", "x"), guards)
     made = plan(before, desired(ALICE, ADMINS, PUBLIC, audit, web))
+    (duties,) = [guard for guard in made.guards if guard.id == "separation-of-duties"]
+    assert [standing.objection.subjects for standing in duties.standing] == [
+        (("Team", "audit"), ("Team", "web"), ("User", "alice"))
+    ]
+    bob = User("bob", "bob@example.org")
+    joined = web._replace(members=(Membership("alice"), Membership("bob")))
+    made = plan(
+        before, desired(ALICE, bob, ADMINS, PUBLIC, audit._replace(members=(Membership("alice"), Membership("bob"))), joined)
+    )
     assert [guard.id for guard in made.refusals] == ["separation-of-duties"]
 
 

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "unknown-ad-group": "tests/acceptance/directory/test_commands.py: only a directory knows",
     "filtered": "tests/integration/source/test_files.py: only Git knows its filters",
     "submodule": "tests/integration/source/test_repository.py: a folder cannot hold one",
+    "sparse-checkout": "tests/integration/source/test_repository.py: only a clone can be one",
 }
 """Rules that no folder of a few lines can show, and where they are shown."""
 

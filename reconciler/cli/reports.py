@@ -61,7 +61,7 @@ def showing_refused() -> Iterator[None]:
 def write_plan(plan: Plan, format_: str, limit: int | None = None, checkout: Checkout | None = None) -> None:
     """Write a plan as text, JSON or Markdown, of at most so many characters, and where the work tree stands beside it."""
     if format_ == "json":
-        write_json({**plan_document(plan), **({} if checkout is None else {"checkout": checkout_document(checkout)})})
+        write_json({**plan_document(plan), "checkout": None if checkout is None else checkout_document(checkout)})
     elif format_ == "markdown":
         from reconciler.plan.render.markdown import plan_markdown
 

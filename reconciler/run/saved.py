@@ -56,7 +56,7 @@ def refuse_other_plan(saved: Mapping[str, Any], plan: Plan) -> None:
     The saved file never decides what is done: only the plan computed here is applied.
     """
     document = plan_document(plan)
-    saved = {key: value for key, value in saved.items() if key != "checkout"}  # beside the plan, not part of it
+    saved = {**saved, "checkout": None}  # beside the plan, not part of it
     if document != saved:
         parts = [key for key in document if document[key] != saved.get(key)] or ["unknown keys"]
         raise Stale(

@@ -67,7 +67,7 @@ def test_a_plan_of_main_says_what_of_another_branch_is_not_in_it(begun: Desk, tr
         "planned": "main", "branch": "more", "commit": begun.git("rev-parse", "HEAD").strip(),
         "ahead": 1, "behind": 0, "uncommitted": 2,
     }  # fmt: skip
-    assert "checkout" not in begun.accord.json("plan", "--rev", "more"), "who names a revision knows which"
+    assert begun.accord.json("plan", "--rev", "more")["checkout"] is None, "who names a revision knows which"
     assert tree() == before
 
 
@@ -80,7 +80,7 @@ def test_only_files_that_a_plan_would_read_count_as_not_committed(begun: Desk) -
         begun.write(name, user("y"))
     (begun.config / "users/link.yaml").symlink_to("alice.yaml")
     (begun.config / "users/alice.yaml").touch()  # the same content, at another time
-    assert "checkout" not in begun.accord.json("plan", "--rev", "HEAD") and "checkout" not in begun.accord.json("plan")
+    assert begun.accord.json("plan", "--rev", "HEAD")["checkout"] is None and begun.accord.json("plan")["checkout"] is None
     (begun.config / "users/alice.yaml").unlink()
     begun.write("elsewhere/users/x.yaml", user("y"))
     assert begun.accord.json("plan")["checkout"]["uncommitted"] == 2
@@ -160,7 +160,7 @@ def test_a_repository_without_a_work_tree_has_no_folder_to_plan(begun: Desk, tmp
     begun.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
     for location in (str(tmp_path / "bare.git"), f"file://{tmp_path}/bare.git"):
         assert "has no working tree" in begun.accord("plan", "--working-tree", "--repository", location, code=ERROR).stderr
-        assert "checkout" not in begun.accord.json("plan", "--repository", location)
+        assert begun.accord.json("plan", "--repository", location)["checkout"] is None
 
 
 # Older, behind, rewritten
@@ -189,7 +189,7 @@ def test_a_branch_that_is_behind_is_planned_as_its_merge(
 @SQLITE
 def test_a_plan_does_not_depend_on_the_state_of_the_work_tree(begun: Desk) -> None:
     (begun.config / ".git/index").write_bytes(b"damaged")
-    assert "checkout" not in begun.accord.json("plan")
+    assert begun.accord.json("plan")["checkout"] is None
 
 
 @SQLITE

@@ -67,6 +67,7 @@ def plan_document(plan: Plan) -> Document:
         "welcome": plan.welcome,
         "merge": plan.merge,
         "workingTree": plan.working_tree,
+        "checkout": None,
         "changes": [change_document(change) for change in plan.changes],
         "against": plan.against,
         "access": {**_difference(plan.access), "groups": [group_document(change) for change in plan.groups]},

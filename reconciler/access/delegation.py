@@ -10,6 +10,8 @@ from reconciler.access.permitted_ips import covered, parse_rule
 from reconciler.access.resources import Delegation, Kind, Resource, Team
 
 Path = tuple[str, ...]
+_MOST_COMPARED = 20_000
+"""How many pairs of paths to compare (about half a second) for a suggestion; beyond that, none is made."""
 
 
 class Overstep(NamedTuple):
@@ -53,15 +55,15 @@ class Zones:
     def unreached(self, files: Iterable[str]) -> Iterator[tuple[str, set[str]]]:
         """Yield the paths that lead to none of the files, with the folders as deep that do and are not delegated themselves."""
         reached = {""}
-        for file in {_folded(file.removeprefix(self._root)) for file in files}:
-            place = file
+        places = {file if self._names_files else file.rpartition("/")[0] for file in files}
+        for each in places:
+            place = _folded(f"{each}/".removeprefix(self._root)).rstrip("/")
             while place not in reached:
                 reached.add(place)
                 place = place.rpartition("/")[0]
-        folders = reached - self._by_path.keys()
-        for key, each in self._by_path.items():
-            if key not in reached:
-                yield each.path, {folder for folder in folders if folder.count("/") == key.count("/")}
+        folders, without = reached - self._by_path.keys(), self._by_path.keys() - reached
+        for key in sorted(without) if len(folders) * len(without) <= _MOST_COMPARED else ():
+            yield self._by_path[key].path, {folder for folder in folders if folder.count("/") == key.count("/")}
 
 
 def folder_path(text: str) -> str:

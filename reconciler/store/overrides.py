@@ -44,7 +44,9 @@ def write_overrides(connection: Connection, plan: Plan, given: Iterable[Override
     They follow renames, end with an account, team or issuer that they are about, and are forgotten once they have ended and
     nothing of theirs stands any more.
     """
-    known = read_overrides(connection)
+    known, given = read_overrides(connection), [each for each in given if each.until is not None]
+    if not known and not given:
+        return []
     new = [
         Remembered(guard, objection.subjects, objection.weight, until, applied.applied_by, reason)
         for guard, reason, until in given

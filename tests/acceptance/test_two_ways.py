@@ -39,6 +39,19 @@ NAMES = {
 }
 UNTIL = ["2026-05-31", "2026-06-02", "2026-06-04T12:00:00Z", "2027-01-31"]
 FILES = ["a.yaml", "b.yaml", "c/d.yaml", "c/e.yaml", "f.yml", "g.yaml", "h.yaml"]
+DELEGATED: list[dict[str, Any]] = [
+    {
+        "path": "c",
+        "kinds": ["Team", "User", "Issuer", "EmailTemplate"],
+        "names": ["*"],
+        "issuers": ["*"],
+        "adGroups": ["*"],
+        "administrator": True,
+        "mayDecideFor": "everyone",
+        "permittedIPs": ["0.0.0.0/0", "::/0"],
+    }
+]
+"""A folder in which nearly everything may be declared, so that only some plans are refused."""
 IPS = ["10.0.0.0/8", "10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "0.0.0.0-255.255.255.255"]
 
 Document = dict[str, Any]
@@ -221,11 +234,16 @@ class World:
                 ("guards", {"requireAdministratorIPs": True}),
                 ("guards", {"separationOfDuties": [[NAMES["Team"][0], NAMES["Team"][1]]]}),
                 ("guards", {"separationOfDuties": [NAMES["Team"][1:]]}),
+                ("guards", {"separationOfDuties": [[{"administrator": True}, {"issuer": NAMES["Issuer"][0]}, NAMES["Team"][0]]]}),
                 ("guards", {"maxPeopleGaining": 1}),
+                ("guards", {"refuseNewAdministrators": True}),
                 ("passwords", {"minLength": 20}),
+                ("delegation", DELEGATED),
+                ("delegation", [{**DELEGATED[0], "administrator": False, "issuers": ["i0"]}]),
             ]
         )
-        self.pick(found)["spec"].setdefault(section, {}).update(values)
+        spec = self.pick(found)["spec"]
+        spec[section] = values if section == "delegation" else {**spec.get(section, {}), **values}
 
     def _ignore(self) -> None:
         self.ignored = self.pick([None, "c/\n", "*.yml\n", "# nothing\n"])

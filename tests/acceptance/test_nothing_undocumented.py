@@ -31,7 +31,7 @@ from reconciler.source.schema import FILES, schema_of
 
 def rules_in_code() -> set[str]:
     """Every rule id that reading a config repository, or planning it, can report: what stands as a rule where they are made."""
-    makers = {"Problem": 3, "Finding": 0, "_Found": 2, "Unreadable": 0, "_at": 1, "_check": 1}
+    makers = {"Problem": 3, "Finding": 0, "Mistake": 0, "_Foreign": 1, "_Found": 2, "Unreadable": 0, "_at": 1, "_check": 1}
     found: set[str] = set(get_args(Rule))  # what the room of mails says of templates
     for file in [*(TOP / "reconciler" / "source").glob("*.py"), *(TOP / "reconciler" / "plan").glob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):

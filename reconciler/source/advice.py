@@ -89,7 +89,7 @@ def _misplaced(name: str, path: tuple[str | int, ...], valid: Collection[str], t
         if meant in valid:
             return Advice(f"did you mean `{meant}`?", meant)
     place = _place_of(name, top)
-    if in_item or place is None or place in path[:1]:
+    if in_item or place is None or place in path[-1:]:
         return None
     return Advice(f"it belongs under `{place}`" if place else "it belongs at the top of the document, without indentation")
 
@@ -107,11 +107,14 @@ def _similar(name: str, valid: Collection[str]) -> Advice | None:
 
 
 def _place_of(name: str, top: Mapping[str, Any]) -> str | None:
-    """Return the part of a document that has a property: `metadata`, `spec`, or nothing for the top; None if no part has it."""
+    """Return the part of a document that has a property, such as `metadata`, or nothing for the top; None if no part has it."""
     properties = top.get("properties", {})
     if name in properties:
         return ""
-    return next((part for part in ("spec", "metadata") if name in properties.get(part, {}).get("properties", {})), None)
+    spec = properties.get("spec", {}).get("properties", {})
+    places = {part: properties.get(part, {}).get("properties", {}) for part in ("spec", "metadata")}
+    places |= {section: content.get("properties", {}) for section, content in spec.items()}
+    return next((part for part, inside in places.items() if name in inside), None)
 
 
 def _of_name_as_key(name: str, value: Any, valid: Collection[str]) -> Advice | None:

@@ -52,6 +52,7 @@ _FOREIGN = (
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: [^\n]*)?\r?$", re.MULTILINE)
 _GLUED = re.compile(r"(\s*(?:- +)?)([A-Za-z][\w.-]*):([^\s:/][^\n]*)\Z")
 _DASHED = re.compile(r"(\s*)-([A-Za-z0-9][^\s:]*)\s*\Z")
+_BARE = re.compile(r"(\s*)([A-Za-z]\w*)\s*\Z")
 _VALUE = re.compile(r"\s*(?:- +)*(?:(?:[\w.-]+|\"[^\"]*\"|'[^']*'):\s+)?")
 _QUOTED = re.compile(r"[\"']")
 
@@ -85,7 +86,7 @@ def conflict(text: str) -> Mistake | None:
 def explain(problem: str, context: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Mistake:
     """Explain what libyaml says about a place; `begin` is where what it was reading began. Lines and columns are from 1."""
     said = f"{context} {problem}"
-    for find in (_unclosed, _escape, _indicator, _no_blank, _inner_colon, _after_value, _indentation):
+    for find in (_unclosed, _escape, _indicator, _no_blank, _inner_colon, _after_value, _list_beside_key, _indentation):
         found = find(said, lines, line, column, begin)
         if found is not None:
             return Mistake("yaml-syntax", *found)
@@ -170,11 +171,13 @@ def _no_blank(said: str, lines: list[str], line: int, column: int, begin: tuple[
     above = next((number for number in range(line - 1, 0, -1) if lines[number - 1].strip()), 0)
     for number in (line, above) if "could not find" in said else (above,):
         text = lines[number - 1].rstrip("\r") if number else ""
-        glued, dashed = no_blank(text), _DASHED.match(text)
+        glued, dashed, bare = no_blank(text), _DASHED.match(text), _BARE.match(text)
         if glued is not None:
             return number, len(text) - len(text.lstrip()) + 1, glued
         if dashed is not None:
             return number, len(dashed[1]) + 1, f"there is no blank after the dash; write `- {dashed[2][:_LONGEST]}`"
+        if bare is not None:
+            return number, len(bare[1]) + 1, f"there is no colon after `{bare[2][:_LONGEST]}`; write `{bare[2][:_LONGEST]}:`"
     return None
 
 
@@ -207,18 +210,22 @@ def _after_value(said: str, lines: list[str], line: int, column: int, begin: tup
     return line, column, f"nothing can follow the closing bracket; if all of it is text, write {in_quotes(text[at:])}"
 
 
+def _list_beside_key(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+    if "block sequence entries are not allowed" not in said:
+        return None
+    return line, column, "a list begins on the line below its key; on the same line, write it in brackets, such as `[a, b]`"
+
+
 def _indentation(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
     text = lines[line - 1]
     own = len(text) - len(text.lstrip()) + 1
     if "did not find expected" not in said or "block" not in said or own != column:
         return None
     if own == begin[1]:
-        what = (
-            "a list here, whose items begin with `- `"
-            if "sequence" in said
-            else "a mapping here, so this line needs `key: value`"
-        )
-        return line, column, f"there is {what}"
+        if "'-' indicator" in said:
+            message = "there is a list here, whose items begin with `- `; a further property of an item is aligned with its first"
+            return line, column, message
+        return line, column, "there is a mapping here, so this line needs `key: value`"
     dashed = text.lstrip().startswith("-")
     like = [
         number for number in range(1, line) if lines[number - 1].strip() and lines[number - 1].lstrip().startswith("-") == dashed

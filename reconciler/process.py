@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OK, UNREACHABLE, INTERRUPTED = 0, 6, 128 + signal.SIGINT
 _GRACE, _SETTLING = 1.0, 0.5
 """Seconds that a command gets to end by itself after a signal, and on top of that to end a commit: two seconds with the rest."""
-_ENDING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
+_ENDING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class _State:
@@ -79,10 +79,12 @@ def _pass_over_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
 
 def _watch(reading: int) -> None:
     """End the process if a signal came and the main thread does not end it: it may wait in a library that knows no signals."""
-    if not os.read(reading, 1):
+    number = os.read(reading, 1)
+    if not number:
         os.close(reading)
         return
     time.sleep(_GRACE)
+    _State.received = _State.received or number[0]  # a main thread that is stuck has not heard of it
     with settled(_SETTLING) as found:
         code = _State.code
         if code is None and found == "done":

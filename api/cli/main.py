@@ -14,7 +14,7 @@ from reconciler import __version__
 from reconciler.process import decide, finish, heed_signals, is_done, open_streams, say_interrupted, was_interrupted
 from reconciler.store.commit import forget
 
-OK, ERROR, UNREACHABLE, INTERRUPTED = 0, 1, 6, 130
+OK, ERROR, UNREACHABLE = 0, 1, 6
 """The exit codes. Those shared with `accord` mean the same there."""
 COMMANDS = {
     "serve": "Serve the API and deliver mail until SIGTERM or Ctrl-C.",
@@ -32,7 +32,7 @@ Examples:
   accord-api mail status
 
 \b
-Exit codes: 0 done; 1 error; 6 database unreachable; 130 interrupted.
+Exit codes: 0 done; 1 error; 6 database unreachable or busy: try again; 130 interrupted; 143 terminated.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OK, ERROR, CHANGES, INVALID, UNSAFE, STALE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
+OK, ERROR, CHANGES, INVALID, UNSAFE, STALE, UNREACHABLE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 6, 130, 143
 
 
 def exit_code(error: Exception) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import cast
 
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, User
 from reconciler.plan.actual import Actual
@@ -56,7 +57,7 @@ class _Names:
         """Names whose row is another person's than the declared one."""
 
     def find(self) -> dict[str, str]:
-        if not self.repair:
+        if self.kind == "User" and not self.repair:
             self._by_identity()
         self._by_declaration()
         self._back()
@@ -77,12 +78,17 @@ class _Names:
 
     def _by_identity(self) -> None:
         """Find the people who are declared under another name than theirs in the database, and names of other people."""
-        declared = [user for user in self.wanted.values() if isinstance(user, User) and user.identity is not None]
-        if not declared:
+        wanted, held = cast(Mapping[str, User], self.wanted), cast(Mapping[str, User], self.held)
+        others = [
+            user
+            for name, user in wanted.items()
+            if user.identity is not None and (name not in held or held[name].identity != user.identity)
+        ]
+        if not others:
             return
-        rows = {row.identity: name for name, row in self.held.items() if isinstance(row, User)}
-        for user in declared:
-            row = self.held.get(user.name)
+        rows = {row.identity: name for name, row in held.items()}
+        for user in others:
+            row = held.get(user.name)
             if row is not None and (same_person(row, user) or not self._is_managed(user.name)):
                 continue
             old = rows.get(user.identity)

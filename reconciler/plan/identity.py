@@ -54,8 +54,18 @@ def _distance(kind: Kind, row: Resource, declared: Resource) -> int:
 
 
 def _something_stays(before: User, after: User) -> bool:
-    """Tell whether the e-mail address or the full name stays; nobody's full name says nothing."""
-    return _alike(before.email, after.email) or _same_name(before, after)
+    """Tell whether the e-mail address or the full name stays.
+
+    Without full names, an address alone that changes is an edit, and warned of. If the login changes as well, the mailbox must
+    stay, or be called like the login before and after, or `previously` says whose it is.
+    """
+    if _alike(before.email, after.email):
+        return True
+    if before.full_name is None and after.full_name is None and before.name != after.name:
+        was, now = (user.email.rpartition("@")[0] for user in (before, after))
+        follows = _alike(was, before.name) and _alike(now, after.name)
+        return after.type == "application" or _alike(was, now) or follows or before.name in after.previously
+    return _same_name(before, after)
 
 
 def _same_name(before: User, after: User) -> bool:

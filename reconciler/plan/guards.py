@@ -93,26 +93,27 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
 
 def _verdict(guard: str, judged: Judged, guards: Guards, remembered: Sequence[Remembered]) -> GuardResult:
     description, _ = GUARDS[guard]
-    new, old = _objections(guard, judged, guards) if judged.changes else ([], [])
-    known = [looked_up(each, guard, remembered, judged.now) for each in [*new, *old]]
-    refused = [one.objection for one in known[: len(new)] if not one.holds]
-    standing = tuple(one for one in known if one.objection not in refused)
-    if not new:
-        return GuardResult(guard, "pass", "nothing gets worse" if standing else description, standing=standing)
-    messages = dict.fromkeys(each.message for each in refused or new)
-    return GuardResult(guard, "refuse" if refused else "overridden", "; ".join(messages), tuple(refused), standing)
+    found, stood = _objections(guard, judged, guards) if judged.changes else ([], [])
+    repairs = judged.repair and guard != "clock" and (guard in _TAKEN or not _gives(judged)) if found else False
+    known = [looked_up(each, guard, remembered, judged.now) for each in found]
+    refused = [] if repairs else [one.objection for one in known if not one.holds]
+    standing = [
+        one._replace(why="a repair may take it away") if repairs else one for one in known if one.objection not in refused
+    ]
+    standing += [looked_up(each, guard, remembered, judged.now) for each in stood]
+    if not found or repairs:
+        return GuardResult(guard, "pass", "nothing gets worse" if standing else description, standing=tuple(standing))
+    messages = dict.fromkeys(each.message for each in refused or found)
+    return GuardResult(guard, "refuse" if refused else "overridden", "; ".join(messages), tuple(refused), tuple(standing))
 
 
 def _objections(guard: str, judged: Judged, guards: Guards) -> tuple[list[Objection], list[Objection]]:
-    """Return a guard's objections to what a plan makes worse, and to what stands already or is a repair's to take away."""
+    """Return a guard's objections to what a plan makes worse, and to what stands already."""
     find = GUARDS[guard][1]
-    if isinstance(find, OfState):
-        found = find.find(judged.after, guards)
-        new = worse(found, find.find(judged.before, guards)) if found and judged.before is not None else found
-    else:
-        found = new = [each if isinstance(each, Objection) else Objection((), each, each) for each in find(judged, guards)]
-    if judged.repair and guard != "clock" and (guard in _TAKEN or not _gives(judged)):
-        new = []
+    if not isinstance(find, OfState):
+        return [each if isinstance(each, Objection) else Objection((), each, each) for each in find(judged, guards)], []
+    found = find.find(judged.after, guards)
+    new = worse(found, find.find(judged.before, guards)) if found and judged.before is not None else found
     return new, [each for each in found if each not in new]
 
 

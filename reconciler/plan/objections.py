@@ -51,6 +51,8 @@ class Standing(NamedTuple):
     override: Remembered | None = None
     holds: bool = False
     """Whether the override covers the objection: it has not ended, and went as far."""
+    why: str = "stands already"
+    """Why the plan is not refused for it, if no override covers it."""
 
 
 def weight_of(until: datetime | None) -> int:

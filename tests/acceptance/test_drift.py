@@ -284,18 +284,31 @@ def test_guards_judge_a_repair_and_an_override_is_recorded_only_where_it_was_nee
 ) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")
-    by_hand(accord, *(member("web", name) for name in MANY))
+    repository.commit({"settings.yaml": resource("Settings", "default", {"guards": {"maxPeopleGaining": 1}})})
+    accord("apply", "--yes")
+    by_hand(accord, "DELETE FROM permissions")
     before = everything(accord)
     refused = accord("drift", "--repair", "--yes", code=UNSAFE)
-    assert 'if this is intended: accord drift --repair --override deletions --reason "why"' in refused.stdout
-    assert "members of team web: 8 of 10 would be removed" in refused.stderr
-    assert refused.stderr.endswith("accord: refused by deletions; nothing was changed\n")
+    assert 'if this is intended: accord drift --repair --override access-gained --reason "why"' in refused.stdout
+    assert "people would gain access; the limit for one plan is 1" in refused.stderr
+    assert refused.stderr.endswith("accord: refused by access-gained; nothing was changed\n")
     assert everything(accord) == before
-    assert "--override needs --reason" in accord("drift", "--repair", "--yes", "--override", "deletions", code=ERROR).stderr
-    overrides = ("--override", "deletions", "--override", "administrators", "--reason", "CHG-1")
-    assert "guard deletions overridden" in accord("drift", "--repair", "--yes", *overrides).output
-    assert accord.json("history")[0]["overrides"] == [{"guard": "deletions", "reason": "CHG-1"}]
-    assert accord.json("audit", "list", "--limit", "2")[0]["detail"]["overrides"] == [{"guard": "deletions", "reason": "CHG-1"}]
+    assert "--override needs --reason" in accord("drift", "--repair", "--yes", "--override", "access-gained", code=ERROR).stderr
+    overrides = ("--override", "access-gained", "--override", "administrators", "--reason", "CHG-1")
+    assert "guard access-gained overridden" in accord("drift", "--repair", "--yes", *overrides).output
+    assert accord.json("history")[0]["overrides"] == [{"guard": "access-gained", "reason": "CHG-1"}]
+    (entry,) = [each for each in accord.json("audit", "list") if each["action"] == "revision.repair"]
+    assert entry["detail"]["overrides"] == [{"guard": "access-gained", "reason": "CHG-1"}]
+
+
+@SQLITE
+def test_a_repair_that_only_takes_away_is_not_refused_however_much_that_is(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, *(member("web", name) for name in MANY))
+    repaired = accord("drift", "--repair", "--yes").output
+    assert "members of team web: 8 of 10 would be removed" in repaired
+    assert "(a repair may take it away)" in repaired
 
 
 @SQLITE

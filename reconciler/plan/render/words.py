@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.access.instants import parse_instant, show_instant
 from reconciler.access.resources import Revision
-from reconciler.plan.objections import Remembered
+from reconciler.plan.objections import Standing
 from reconciler.plan.plan import Checkout, Effects, GuardResult, Plan
 from reconciler.wording.text import count, printable
 
@@ -98,14 +98,15 @@ def show_item(item: Any) -> str:
 
 def standing_sentences(guard: GuardResult) -> list[str]:
     """Say what a guard lets pass because it stood before, or because somebody overrode it."""
-    return [f"{objection.fact} ({_how(override, holds)})" for objection, override, holds in guard.standing]
+    return [f"{each.objection.fact} ({_how(each)})" for each in guard.standing]
 
 
-def _how(override: Remembered | None, holds: bool) -> str:
+def _how(standing: Standing) -> str:
+    override = standing.override
     if override is None:
-        return "stands already"
+        return standing.why
     given = f"until {show_instant(override.until)} by {override.by}: {override.reason}"
-    return f"overridden {given}" if holds else f"stands already; no longer covered by the override {given}"
+    return f"overridden {given}" if standing.holds else f"{standing.why}; no longer covered by the override {given}"
 
 
 def show_revision(revision: Revision) -> str:

@@ -33,6 +33,7 @@ RUNTIME = {
     "audit",
     "outbox",
     "mail_quotas",
+    "overrides",
     "state",
     "generations",
     "digests",

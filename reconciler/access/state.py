@@ -173,8 +173,9 @@ def limited(access: Access, limits: tuple[Addresses, Later] | None) -> Access:
     """Return access as it holds from these addresses only, as long as it lasts."""
     addresses, later = limits or (None, ())
     until = access.until
-    later = tuple(step for step in later if until is None or step[0] < until)
-    return Access(access.user, access.issuer, access.through, until, addresses, later)
+    if later and until is not None:
+        later = tuple(step for step in later if step[0] < until)
+    return tuple.__new__(Access, (*access[:4], addresses, later))  # as in `_granted`
 
 
 def addresses_at(state: AccessState, now: datetime) -> Callable[[str], tuple[Addresses, Later] | None]:
@@ -202,9 +203,10 @@ def addresses_at(state: AccessState, now: datetime) -> Callable[[str], tuple[Add
 
     def addresses(user: str) -> tuple[Addresses, Later] | None:
         memberships = state.memberships.get(user, {})
-        held = [(team, memberships[team].until) for team in memberships if limits(team)]
-        held = [(team, end) for team, end in held if not ended(end, now)]
-        return over_time(tuple(sorted(held, key=itemgetter(0)))) if held else None
+        held = [(team, end) for team in memberships if limits(team) and not ended(end := memberships[team].until, now)]
+        if len(held) > 1:
+            held.sort(key=itemgetter(0))
+        return over_time(tuple(held)) if held else None
 
     return addresses
 

@@ -67,7 +67,9 @@ def test_from_nothing_to_access(desk: Desk) -> None:
     assert "No changes" in accord("plan", "--detailed-exitcode", code=OK).output
     assert everything(accord) == before
 
-    assert accord.json("access") == [{"user": "alice", "issuer": "tls-internal", "through": ["pki-admins"], "until": None}]
+    assert accord.json("access") == [
+        {"user": "alice", "issuer": "tls-internal", "through": ["pki-admins"], "until": None, "from": None, "later": []}
+    ]
     why = accord("explain", "alice", "tls-internal").output
     assert why.startswith("alice may use tls-internal through pki-admins\n")
     assert f'teams/pki-admins.yaml:10, {first[:12]} "Who may use what" by Alice Jones' in why
@@ -186,7 +188,9 @@ def test_an_existing_installation_is_adopted_only_when_asked(desk: Desk, tmp_pat
         ("adopt", "olga"), ("adopt", "staff"), ("adopt", "tls"), ("delete", "paul"),
     }  # fmt: skip
     assert adopting["effects"]["tokensEnded"] == 1
-    assert adopting["access"]["lost"] == [{"user": "paul", "issuer": "tls", "through": ["staff"], "until": None}]
+    assert adopting["access"]["lost"] == [
+        {"user": "paul", "issuer": "tls", "through": ["staff"], "until": None, "from": None, "later": []}
+    ]
     file = tmp_path / "plan.json"
     accord("plan", "--adopt", "--out", str(file))
     accord("apply", str(file), "--yes", code=STALE)

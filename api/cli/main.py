@@ -11,7 +11,7 @@ import click
 
 from api.cli.groups import Group
 from reconciler import __version__
-from reconciler.process import decide, finish, heed_signals, is_done, open_streams, say_interrupted, was_interrupted
+from reconciler.process import decide, finish, heed_signals, open_streams, say_interrupted, was_interrupted
 from reconciler.store.commit import forget
 
 OK, ERROR, UNREACHABLE = 0, 1, 6
@@ -102,8 +102,6 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for e
     except Exception as error:
         if was_interrupted():
             return say_interrupted()
-        if is_done():  # whatever failed then, it is not what was asked
-            return _say(f"the change is made, but then: {error}", OK)
         if os.environ.get("ACCORD_DEBUG"):
             raise
         return _explain(error)

@@ -7,7 +7,7 @@ from difflib import unified_diff
 from typing import Any, Literal
 
 from reconciler.plan.groups import REPLACED
-from reconciler.plan.plan import Change, Checkout, Plan
+from reconciler.plan.plan import Change, Checkout, GroupChange, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.render.sentences import group_sentences, signed_sentences
 from reconciler.plan.render.words import (
@@ -131,9 +131,17 @@ def _also_changed(plan: Plan) -> Iterator[str]:
     for groups, verb in ((gain, "gain"), (lose, "lose")):
         if groups:
             yield f"members of {count(groups, 'AD group')} {verb} access"
+    terms = sum(_on_other_terms(change) for change in plan.groups)
+    if terms:
+        yield f"members of {count(terms, 'AD group')} keep access on other terms"
     kept = {change.after.user for change in plan.access.changed} - plan.access.gaining - plan.access.losing
     if kept:
         yield f"{count(len(kept), 'keeps', 'keep')} access on other terms"
+
+
+def _on_other_terms(change: GroupChange) -> bool:
+    parts = (change.access, change.rights)
+    return any(each.changed for each in parts) and not any(each.gaining or each.losing for each in parts)
 
 
 def _changes(plan: Plan) -> Iterator[Line]:

@@ -65,10 +65,21 @@ def release_signals() -> None:
         os.close(writing)  # which ends the thread
 
 
-def _heed(number: int, _frame: FrameType | None) -> None:
+def _heed(number: int, frame: FrameType | None) -> None:
     first, _State.received = _State.received is None, _State.received or number
     if first and _State.code is None and standing() == "open":
+        if _is_importing(frame):  # an exception there can crash a compiled module, and nothing needs to be undone
+            decide(say_interrupted())
+            finish()
         raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _pass_over_interrupts(unraisable: sys.UnraisableHookArgs) -> None:

@@ -216,13 +216,14 @@ def _work(connection: Connection) -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    while True:
-        git_dir, named, share = connection.recv()
-        try:
-            found: Any = read_share(git_dir, named, share)
-        except Exception as error:  # noqa: BLE001 - the parent process raises it
-            found = error
-        connection.send(found)
+    with suppress(EOFError, OSError):  # the parent process has ended
+        while True:
+            git_dir, named, share = connection.recv()
+            try:
+                found: Any = read_share(git_dir, named, share)
+            except Exception as error:  # noqa: BLE001 - the parent process raises it
+                found = error
+            connection.send(found)
 
 
 def read_share(git_dir: str, named: str, blobs: Sequence[str]) -> list[tuple[str, bytes]]:

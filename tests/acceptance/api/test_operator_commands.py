@@ -105,10 +105,8 @@ def test_a_database_without_tables_is_one_clear_error_and_gets_none(words: tuple
 def test_an_unreachable_database_is_one_clear_error_with_its_own_exit_code(words: tuple[str, ...]) -> None:
     done = command(*words, url="postgresql://who:sesame@127.0.0.1:1/accord")
     assert done.returncode == 6
-    assert (
-        done.stderr
-        == "accord-api: the database postgresql://who:***@127.0.0.1:1/accord cannot be reached: nothing listens on that host and port\n"
-    )
+    said = "the database postgresql://who:***@127.0.0.1:1/accord cannot be reached: nothing listens on that host and port"
+    assert done.stderr == f"accord-api: {said}\n"
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -186,9 +186,20 @@ def _joined(rules: list[Rule]) -> tuple[int, int] | None:
 
 
 def joined(texts: Iterable[str]) -> Addresses:
-    """Return the addresses that rules cover together; without any rule there is no restriction."""
-    ranges = _merged(parse_rule(text)[:3] for text in texts)
-    return None if not ranges or ranges == _EVERYWHERE else tuple(map(_shown, ranges))
+    """Return the addresses that rules cover together; without any rule there is no restriction.
+
+    An invalid rule, which somebody wrote into the database by hand, permits nothing.
+    """
+    rules = [_range_of(text) for text in texts]
+    ranges = _merged(each for each in rules if each is not None)
+    return None if not rules or ranges == _EVERYWHERE else tuple(map(_shown, ranges))
+
+
+def _range_of(text: str) -> _Range | None:
+    try:
+        return parse_rule(text)[:3]
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=4_096)  # the same for all members of a team

@@ -47,7 +47,7 @@ def _files(path: Path) -> list[tuple[str, Path]]:
 
     place = path.resolve()
     folders = [place, *place.parents]
-    root = next((number for number, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    root = next((number for number, folder in enumerate(folders) if (folder / ".git").exists()), len(folders))
     ignoring = [folder for folder in folders[1 : root + 1] if (folder / IGNORE_FILE).exists()]
     if not path.is_dir() or not ignoring:
         return list_files(path)[0]

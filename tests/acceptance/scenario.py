@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from reconciler.shipped import schema_folder
+from reconciler.store.commit import forget
 from reconciler.store.engine import open_database
 from reconciler.store.tables import metadata
 
@@ -148,6 +149,7 @@ def by_hand(accord: Accord, *statements: str) -> None:
     with open_database(accord.environment["ACCORD_DATABASE_URL"]) as database, database.writing() as connection:
         for statement in statements:
             connection.execute(text(statement))
+    forget()  # the program under test, in this very process, did not commit that
 
 
 def everything(accord: Accord) -> dict[str, list[Any]]:

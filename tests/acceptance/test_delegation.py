@@ -76,7 +76,6 @@ def appended(*documents: dict[str, Any]) -> str:
         {EVIL: appended(renamed(team("web-admins", members=["alice"], issuers=["tls"]), "old-admins"))},
         {"teams/web/deep/er/a.yaml": team("admins2", members=["alice"], issuers=["tls"])},
         {"Teams/Web/a.yaml": team("admins2", members=["alice"], issuers=["tls"])},
-        {"teams/web/.accordignore": "*\n", "teams/web/b.yml": team("b", members=["alice"], issuers=["tls"])},
         {"teams/web/\u202e.yaml": team("b", members=["alice"], issuers=["tls"])},
         {EVIL: "a: &x {apiVersion: accord/v1}\n---\n" + json.dumps(team("web-x", administrator=True))},
         {EVIL: json.dumps(team("web-x", issuers=["tls"])).replace('"issuers"', 'administrator: &t true, "issuers"')},

@@ -290,7 +290,7 @@ def test_guards_judge_a_repair_and_an_override_is_recorded_only_where_it_was_nee
     before = everything(accord)
     refused = accord("drift", "--repair", "--yes", code=UNSAFE)
     assert 'if this is intended: accord drift --repair --override access-gained --reason "why"' in refused.stdout
-    assert "people would gain access; the limit for one plan is 1" in refused.stderr
+    assert "accounts would gain access; the limit for one plan is 1" in refused.stderr
     assert refused.stderr.endswith("accord: refused by access-gained; nothing was changed\n")
     assert everything(accord) == before
     assert "--override needs --reason" in accord("drift", "--repair", "--yes", "--override", "access-gained", code=ERROR).stderr

@@ -195,7 +195,7 @@ def test_files_with_errors_are_not_touched(config: Path) -> None:
 
 
 def test_a_rename_that_would_leave_errors_is_not_written(config: Path) -> None:
-    (config / "users/alice.yaml").write_text(ALICE.replace("{name: alice}", "{name: alice, previously: [robert]}"))
+    (config / "users/alice.yaml").write_text(ALICE.replace("{name: alice}", "{name: alice, previously: [bob]}"))
     before = contents(config)
     found = rename(config, "user", "bob", "robert")
     assert "users/alice.yaml" in found.stderr

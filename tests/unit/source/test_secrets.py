@@ -177,7 +177,7 @@ def test_a_comment_allows_one_line_as_no_secret() -> None:
     assert allowing(HEAD + line) == [(5, "allowed-secret", "note")]
     assert read_blob((HEAD + line).encode()).documents
     assert allowing(f"# password: hunter22 {MARK}\n" + HEAD + "  administrator: true\n") == [(1, "allowed-secret", "note")]
-    both = HEAD + line + "  adGroups: ['password: hunter22']\n"
+    both = HEAD + line + "  # password: hunter22\n"
     assert allowing(both) == [(5, "allowed-secret", "note"), (6, "secret", "error")]
     block = HEAD + f"  description: | {MARK}\n    x\n    password: hunter22\n"
     assert allowing(block) == [(5, "allowed-secret", "note")]

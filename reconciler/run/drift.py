@@ -20,6 +20,7 @@ from reconciler.plan.unmanaged import Given, given_by
 from reconciler.run.applying import Outcome, permitted
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidConfiguration, RunError, Stale
+from reconciler.run.gather import read_alike
 from reconciler.run.inputs import Progress, Source, open_source, read_declarations, reading, refuse_absent, state_of
 from reconciler.store.apply import apply_plan
 from reconciler.store.audit import AuditEntry, last_entry_for
@@ -122,11 +123,13 @@ def _repair_plan(
 ) -> tuple[Plan, bool]:
     """Return the plan that repairs the chosen resources (None means all), and whether nothing else differs."""
     refuse_absent(source, applied)
-    declarations, _ = read_declarations(source._replace(path=applied.path), applied.revision.commit, now, progress)
+    source = source._replace(path=applied.path)
+    declarations, _ = read_declarations(source, applied.revision.commit, now, progress)
     actual, desired = read_actual(connection, now=now), state_of(declarations)
     # Git owns what the revision declares, even if somebody marked the row as unmanaged; otherwise it would be left alone
     actual = actual._replace(unmanaged=actual.unmanaged - desired.origins.keys())
-    renames = find_renames(actual, desired.declared, repair=True)
+    alike = read_alike(applied, source)  # otherwise what differs may come of another version's rules
+    renames = find_renames(actual, desired.declared, repair=alike)
     differing = {(change.kind, change.name): change for change in find_changes(actual, desired, renames)}
     if chosen is not None:
         desired = _only(actual, desired, chosen, differing)
@@ -134,7 +137,7 @@ def _repair_plan(
     if found:
         raise InvalidConfiguration(found)
     clocks = read_clocks(connection)
-    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks, repair=True)
+    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks, repair=alike)
     return plan, len(plan.changes) == len(differing)
 
 

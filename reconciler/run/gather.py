@@ -61,7 +61,7 @@ def gather(
         and changed is not None
         and in_accord
         and not adopt
-        and _comparable(applied, source)
+        and read_alike(applied, source)
     ):
         gathered = _gather_changed(connection, source, changed, now)
     if gathered is None:
@@ -80,8 +80,8 @@ def _changed_files(source: Source, revision: Revision, applied: AppliedRevision 
     return source.repository.changed(applied.revision.commit, revision.commit, source.path)
 
 
-def _comparable(applied: AppliedRevision, source: Source) -> bool:
-    """Tell whether the applied revision was checked by the same rules: another version of Accord may have others."""
+def read_alike(applied: AppliedRevision, source: Source) -> bool:
+    """Tell whether the applied revision was read and checked as now: another version of Accord may have other rules."""
     return applied.accord_version == __version__ and applied.path == source.path
 
 

@@ -14,7 +14,7 @@ from reconciler.run.delegated import refuse_undelegated
 from reconciler.run.deployment import Deployment
 from reconciler.run.descent import find_detour, merged
 from reconciler.run.errors import Rewind
-from reconciler.run.gather import gather
+from reconciler.run.gather import gather, read_alike
 from reconciler.run.inputs import Progress, Source, desired_revision, is_new, open_source, read_declarations, state_of
 from reconciler.store.digests import drifted
 from reconciler.store.engine import Connection, open_database
@@ -124,7 +124,7 @@ def plan_against(
             rewind=detour is not None and merge is None,
             merge=merge,
             clocks=Clocks() if connection is None else read_clocks(connection),
-            repair=applied is not None and (applied.revision.commit, applied.path) == (revision.commit, source.path),
+            repair=applied is not None and applied.revision.commit == revision.commit and read_alike(applied, source),
             welcome=welcome,
         )
         refuse_undelegated(plan, gathered.actual, gathered.desired, place, commit)

@@ -21,14 +21,20 @@ def filtered_files(root: Path, files: Sequence[tuple[str, Path]]) -> list[Proble
     """
     if not _mention_filters(root, files):
         return []
-    from reconciler.source.git_command import GitCommand
+    from reconciler.source.git_command import GitCommand, find_git_dir
 
-    git = GitCommand(str(root), str(root))
+    place = str(root)
     try:
+        git = GitCommand(find_git_dir(place), place)
         with TemporaryFile() as names:
             names.write("".join(f"{name}\0" for name, _ in files).encode("utf-8", "surrogateescape"))
             names.seek(0)
-            told = git.run("check-attr", "-z", "--stdin", "filter", istream=names, stdout_as_string=False)
+            told = git.run(
+                *("--work-tree", place, "check-attr", "-z", "--stdin", "filter"),
+                folder=place,
+                istream=names,
+                stdout_as_string=False,
+            )
         parts = told.decode("utf-8", "surrogateescape").split("\0")
         filters = {name: value for name, value in zip(parts[::3], parts[2::3], strict=False) if value not in _NO_FILTER}
         if not filters:

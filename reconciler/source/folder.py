@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 
 from reconciler.access.problems import Problem
 from reconciler.source.errors import SourceError
@@ -54,14 +54,11 @@ def find_ignore_files(folder: Path) -> list[Path]:
     return [path for name, _, path in _walk(folder) if _is_ignore_file(name)]
 
 
-def ignoring_above(folder: Path, names: Iterable[str]) -> Ignoring:
-    """Return what ignore files hide of the names in a folder, reading only those that can concern them."""
-    folders = {parent for name in names for parent in PurePosixPath(name).parents}
-    places = {parent.as_posix().removeprefix("."): folder / parent / IGNORE_FILE for parent in folders}
-    present = ((name, place) for name, place in places.items() if place.is_symlink() or place.exists())
-    return read_ignore_files(
-        (name, str(place), _bytes(place) if place.is_file() and not place.is_symlink() else None) for name, place in present
-    )[0]
+def ignoring_in(folder: Path) -> Ignoring:
+    """Return what the ignore file of a folder hides."""
+    place = folder / IGNORE_FILE
+    present = [("", str(place), None if place.is_symlink() else _bytes(place))] if place.is_symlink() or place.is_file() else []
+    return read_ignore_files(present)[0]
 
 
 def _is_ignore_file(name: str) -> bool:

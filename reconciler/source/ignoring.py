@@ -7,7 +7,7 @@ groups). A file that cannot be read as meant is refused, since what it was to hi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ IGNORE_FILE = ".accordignore"
 MOST_PATTERNS = 1_000
 LARGEST = 32 << 10
 DEEPEST = 64
-"""The most patterns and bytes of all ignore files together, and folders above a path: each is compared with each pattern."""
+"""The most patterns and bytes of an ignore file, and folders above a path: each is compared with each pattern."""
 
 _CLASSES = {
     "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "blank": " \\t", "cntrl": "\\x00-\\x1f\\x7f", "digit": "0-9",
@@ -49,7 +49,7 @@ class _Pattern(NamedTuple):
 
 
 class IgnoreFile:
-    """The patterns of one ignore file, which hold for the folder that contains it."""
+    """The patterns of an ignore file."""
 
     def __init__(self, file: str, text: str) -> None:
         self.file, self._lines = file, list(_lines(text))
@@ -73,10 +73,10 @@ class IgnoreFile:
 
 
 class Ignoring:
-    """All ignore files below a folder; paths are relative to it."""
+    """What an ignore file hides in its folder; paths are relative to it."""
 
-    def __init__(self, files: Mapping[str, IgnoreFile]) -> None:
-        self._files = files
+    def __init__(self, file: IgnoreFile | None) -> None:
+        self._file = file
         self._folders: dict[str, Hit | None] = {"": None}
 
     def __call__(self, path: str, *, is_folder: bool = False) -> bool:
@@ -85,7 +85,7 @@ class Ignoring:
 
     def hit(self, path: str, *, is_folder: bool = False) -> Hit | None:
         """Return the pattern that hides a path, or None. What is in a hidden folder cannot be shown again."""
-        if not self._files:
+        if self._file is None:
             return None
         return self._hidden_folder(path.rpartition("/")[0]) or self._hides(path, is_folder)
 
@@ -105,41 +105,35 @@ class Ignoring:
         return found
 
     def _hides(self, path: str, is_folder: bool) -> Hit | None:
-        folder = path
-        while folder:
-            folder = folder.rpartition("/")[0]
-            file = self._files.get(folder)
-            if file is not None:
-                relative = path[len(folder) + 1 :] if folder else path
-                found = file.decide(relative, is_folder)
-                if found is not None:
-                    return found if found.hides else None
-        return None
+        found = None if self._file is None else self._file.decide(path, is_folder)
+        return found if found is not None and found.hides else None
 
 
-NOTHING_IGNORED = Ignoring({})
+NOTHING_IGNORED = Ignoring(None)
 
 
 def read_ignore_files(found: Iterable[tuple[str, str, bytes | None]]) -> tuple[Ignoring, list[Problem]]:
     """Read ignore files, each given as its folder, the name to show, and its bytes; None if it is not a regular file.
 
-    A file that cannot be read as it was meant is a problem, and nothing may be read then.
+    A file that cannot be read as it was meant is a problem, and nothing may be read then. So is one below the folder of all
+    resources: the owners of a sub-folder could hide what others declare in it.
     """
-    files: dict[str, IgnoreFile] = {}
+    file: IgnoreFile | None = None
     problems: list[Problem] = []
-    size = 0
     for folder, shown, content in found:
         flaw, text = _text(content)
+        if folder:
+            flaw = (
+                1,
+                f"only the `{IGNORE_FILE}` in the folder of all resources counts; write them there, as `/{folder}/…`",
+            )
+        if flaw is None:
+            file = IgnoreFile(shown, text)
+            if len(text) > LARGEST or len(file) > MOST_PATTERNS:
+                flaw = (1, f"the file has more than {MOST_PATTERNS:,} patterns or {LARGEST:,} bytes; name folders instead")
         if flaw is not None:
             problems.append(_refused(shown, flaw))
-        else:
-            files[folder] = IgnoreFile(shown, text)
-            size += len(text)
-            if size > LARGEST or sum(map(len, files.values())) > MOST_PATTERNS:
-                message = f"the ignore files have more than {MOST_PATTERNS:,} patterns or {LARGEST:,} bytes; name folders instead"
-                problems.append(_refused(shown, (1, message)))
-                break
-    return (NOTHING_IGNORED if problems else Ignoring(files)), problems
+    return (NOTHING_IGNORED if problems else Ignoring(file)), problems
 
 
 def _refused(file: str, flaw: tuple[int, str]) -> Problem:

@@ -26,7 +26,6 @@ from reconciler.source.selection import is_candidate, is_visible, shown_path
 from reconciler.wording.nearest import did_you_mean
 
 _LONGEST_REV = 1_000
-_MOST_ARGUMENTS = 500
 _WHAT: dict[bytes, What] = {b"160000": "repository", b"120000": "link"}
 
 
@@ -199,7 +198,7 @@ class Repository:
         names = [part.decode("utf-8", "surrogateescape") for part in parts[1::2]]
         if any(_is_ignore_file(name[len(prefix) :]) for name in names if name.endswith(IGNORE_FILE)):
             return None
-        ignoring, refused = self._ignoring(self._ignore_files_above(new, names, prefix), len(prefix))
+        ignoring, refused = self._ignoring(self._ignore_file(new, prefix), len(prefix))
         if refused:
             return None
         doubtful: list[tuple[str, str]] = []
@@ -225,25 +224,11 @@ class Repository:
         ]
         return found
 
-    def _ignore_files_above(self, commit: str, names: Sequence[str], prefix: str) -> list[tuple[str, str, str]]:
-        """Find the ignore files that can concern the named files: path, mode and blob of each."""
-        folders = {""}
-        for name in names:
-            folder = name[len(prefix) :].rpartition("/")[0]
-            while folder not in folders:
-                folders.add(folder)
-                folder = folder.rpartition("/")[0]
-        places = [
-            f":(literal){prefix}{folder}/{IGNORE_FILE}" if folder else f":(literal){prefix}{IGNORE_FILE}" for folder in folders
-        ]
-        found = []
-        for start in range(0, len(places), _MOST_ARGUMENTS):
-            some = places[start : start + _MOST_ARGUMENTS]
-            listing = self.git.run("ls-tree", "-z", commit, "--", *some, stdout_as_string=False)
-            for row in listing.split(b"\0")[:-1]:
-                meta, _, raw = row.partition(b"\t")
-                found.append((raw.decode("utf-8", "surrogateescape"), meta[:6].decode(), meta[12:].decode()))
-        return found
+    def _ignore_file(self, commit: str, prefix: str) -> list[tuple[str, str, str]]:
+        """Find the ignore file of a folder: path, mode and blob."""
+        listing = self.git.run("ls-tree", "-z", commit, "--", f":(literal){prefix}{IGNORE_FILE}", stdout_as_string=False)
+        rows = (row.partition(b"\t") for row in listing.split(b"\0")[:-1])
+        return [(raw.decode("utf-8", "surrogateescape"), meta[:6].decode(), meta[12:].decode()) for meta, _, raw in rows]
 
     def content(self, commit: str, name: str) -> bytes | None:
         """Return a file's bytes in a commit; None if it is missing, not a regular file, or too large."""

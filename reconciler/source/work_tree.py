@@ -12,7 +12,7 @@ from typing import NamedTuple
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import SourceError
-from reconciler.source.folder import find_ignore_files, ignoring_above, list_files
+from reconciler.source.folder import find_ignore_files, ignoring_in, list_files
 from reconciler.source.git_command import find_git_dir, find_work_tree
 from reconciler.source.ignoring import IGNORE_FILE
 from reconciler.source.repository import Repository, object_id
@@ -52,7 +52,7 @@ def _uncommitted(repository: Repository, top: Path, path: str) -> int:
     """
     prefix = len(f"{path}/") if path else 0
     suspects = [(name, old) for name, old in _suspects(repository, str(top), path) if _matters(name[prefix:])]
-    ignored = ignoring_above(top / path, (name[prefix:] for name, _ in suspects))
+    ignored = ignoring_in(top / path)
     return sum(
         not ignored(name[prefix:]) and not (top / name).is_symlink() and (old is None or not _holds(top / name, old))
         for name, old in suspects

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 _WHOLE = (
     *("alembic_version", "audit", "digests", "directory_memberships", "email_templates", "issuers", "memberships", "permissions"),
-    *("previous_names", "revisions", "settings", "state", "teams", "users"),
+    *("overrides", "previous_names", "revisions", "settings", "state", "teams", "users"),
 )
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "account_states": (

@@ -168,8 +168,10 @@ def test_a_patch_with_commands_for_a_runner_reaches_files_alone(hostile: Accord,
     by_hand(hostile, "UPDATE users SET full_name = '##vso[task.complete]' WHERE name = 'alice'")
     hostile("apply", "--yes", code=0)
     by_hand(hostile, "UPDATE users SET full_name = 'Alice', email = 'a@example.org' WHERE name = 'alice'")
-    logged = hostile.process("drift", "--patch")
-    assert logged.communicate()[0]
+    for runner in ("CI", "TF_BUILD", "TEAMCITY_VERSION"):
+        hostile.environment[runner] = ""  # the tests themselves may run in one
+    piped = hostile.process("drift", "--patch")
+    assert piped.communicate()[0]
     environment = {**hostile.environment, "CI": "true", "PATH": "/usr/bin:/bin"}
     hostile.environment.update(environment)
     refused = hostile.process("drift", "--patch")

@@ -69,8 +69,11 @@ def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
         (("user", "unlokc"), "there is no command `unlokc`; did you mean `unlock`?\nTry `accord-api user --help`."),
         (("xyz",), "there is no command `xyz`; there are serve, user, token, mail, directory, completion\nTry `accord-api"),
         (("serve", "--thread", "1"), "No such option"),
-        (("serve", "--listen", "8080"), "cannot listen on `8080`; write `127.0.0.1:8080` or `[::1]:8080`"),
-        (("serve", "--threads", "0"), "ACCORD_THREADS must be a number from 4 to 512, not `0`"),
+        (
+            ("serve", "--database", "sqlite:///x.db", "--listen", "8080"),
+            "cannot listen on `8080`; write `127.0.0.1:8080` or `[::1]:8080`",
+        ),
+        (("serve", "--database", "sqlite:///x.db", "--threads", "0"), "ACCORD_THREADS must be a number from 4 to 512, not `0`"),
         (("token", "revoke", "alice"), "name the IDs to revoke (`accord-api token list` shows them), or use --all"),
         (("completion", "tcsh"), "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
     ],

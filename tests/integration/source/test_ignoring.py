@@ -28,21 +28,20 @@ NAMES = st.text("abc*[]! #-.\N{LATIN SMALL LETTER E WITH ACUTE}", min_size=1, ma
 PATHS = st.lists(NAMES, min_size=1, max_size=4)
 
 
-def reading(files: dict[str, str]) -> Ignoring:
-    ignoring, problems = read_ignore_files((folder, folder, text.encode()) for folder, text in files.items())
+def reading(text: str) -> Ignoring:
+    ignoring, problems = read_ignore_files([("", ".accordignore", text.encode())])
     assert not problems
     return ignoring
 
 
-def hidden_by_git(folder: Path, files: dict[str, str], paths: list[str]) -> list[str]:
-    """Ask the real Git, in a work tree with these files."""
+def hidden_by_git(folder: Path, text: str, paths: list[str]) -> list[str]:
+    """Ask the real Git, in a work tree with this ignore file."""
     subprocess.run(["git", "init", "-q", folder], check=True)
     for path in paths:
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
-    for inner, text in files.items():
-        (folder / inner / ".gitignore").write_bytes(text.encode())
+    (folder / ".gitignore").write_bytes(text.encode())
     command = ["git", "-C", str(folder), "check-ignore", "--no-index", "-z", "--stdin"]
     found = subprocess.run(command, input="\0".join(paths).encode(), capture_output=True, check=False)
     assert found.returncode in (0, 1), found.stderr
@@ -50,16 +49,13 @@ def hidden_by_git(folder: Path, files: dict[str, str], paths: list[str]) -> list
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(paths=st.lists(PATHS, min_size=1, max_size=12), top=FILES, inner=FILES, where=st.integers(0, 11))
-def test_it_hides_exactly_what_git_hides(
-    tmp_path_factory: pytest.TempPathFactory, paths: list[list[str]], top: str, inner: str, where: int
-) -> None:
+@given(paths=st.lists(PATHS, min_size=1, max_size=12), text=FILES)
+def test_it_hides_exactly_what_git_hides(tmp_path_factory: pytest.TempPathFactory, paths: list[list[str]], text: str) -> None:
     files = ["/".join(path) for path in paths]
     folders = {"/".join(path[:end]) for path in paths for end in range(1, len(path))}
     distinct = sorted({file for file in files if file not in folders})
-    texts = {"": top, "/".join(paths[where % len(paths)][:-1]): inner}
-    hidden = hidden_by_git(tmp_path_factory.mktemp("git"), texts, distinct)
-    ours = reading(texts)
+    hidden = hidden_by_git(tmp_path_factory.mktemp("git"), text, distinct)
+    ours = reading(text)
     assert [path for path in distinct if ours(path)] == hidden
 
 
@@ -69,7 +65,7 @@ def test_it_hides_exactly_what_git_hides(
 )
 def test_a_path_is_matched_in_time_linear_in_its_length(pattern: str, path: str) -> None:
     def matching(length: int) -> Callable[[], object]:
-        ignoring = reading({"": pattern * 20 + "*z\n"})
+        ignoring = reading(pattern * 20 + "*z\n")
         name = path * (length // len(path)) + ".yaml"
         return lambda: ignoring(name)
 
@@ -77,10 +73,18 @@ def test_a_path_is_matched_in_time_linear_in_its_length(pattern: str, path: str)
 
 
 def test_patterns_of_many_stars_end_at_once() -> None:
-    assert not reading({"": "*a" * 5_000 + "*b\n"})("a" * 120 + ".yaml")
+    assert not reading("*a" * 5_000 + "*b\n")("a" * 120 + ".yaml")
 
 
 def test_endless_folders_and_patterns_are_refused() -> None:
     with pytest.raises(SourceError, match="more than 64 folders"):
-        reading({"": "x\n"})("a/" * 70 + "x.yaml")
+        reading("x\n")("a/" * 70 + "x.yaml")
     assert read_ignore_files([("", "x", b"*a\n" * (MOST_PATTERNS + 1))])[1]
+
+
+def test_an_ignore_file_below_the_folder_of_all_resources_is_refused() -> None:
+    """The owners of a folder could hide what others declare in folders inside of it."""
+    ignoring, (problem,) = read_ignore_files([("", "a", b"x\n"), ("teams/web", "teams/web/.accordignore", b"internal/\n")])
+    assert (problem.file, problem.rule, problem.severity) == ("teams/web/.accordignore", "ignore-file", "error")
+    assert "as `/teams/web/…`" in problem.message
+    assert not ignoring("x")

@@ -221,32 +221,33 @@ def test_an_ignore_file_counts_as_committed(work: Work, cache: Path) -> None:
     assert repository.changed(second, third, "") is None
 
 
-def test_ignore_files_in_folders_hold_there_and_are_found_for_changed_files_too(work: Work, cache: Path) -> None:
-    first = work.commit({"alice.yaml": ALICE, "a/b/.accordignore": b"\xef\xbb\xbf/c/\r\n"})
-    second = work.commit({"a/b/c/x.yaml": BOB, "a/c/x.yaml": BOB})
-    repository = opened(work, cache)
-    assert list(contents(repository, second)) == ["a/c/x.yaml", "alice.yaml"]
-    assert [name for name, _ in list_files(work.folder)[0]] == ["a/c/x.yaml", "alice.yaml"]
-    assert [file.path for file in repository.changed(first, second, "") or ()] == ["a/c/x.yaml"]
+def test_an_ignore_file_in_a_sub_folder_is_refused_however_it_comes(work: Work, cache: Path) -> None:
+    first = work.commit({"alice.yaml": ALICE, "a/b/c/x.yaml": BOB})
+    second = work.commit({"a/b/.accordignore": b"\xef\xbb\xbf/c/\r\n"})
+    tree = opened(work, cache).entries(second, "")
+    assert tree.files == [] and [(one.file, one.rule) for one in tree.skipped] == [("a/b/.accordignore", "ignore-file")]
+    assert list_files(work.folder) == ([], tree.skipped)
+    assert opened(work, cache).changed(first, second, "") is None
 
 
-@pytest.mark.parametrize("folder", ["", "users/"])
-def test_an_ignore_file_that_is_no_readable_text_is_refused_and_nothing_is_read(folder: str, work: Work, cache: Path) -> None:
+def test_an_ignore_file_that_is_no_readable_text_is_refused_and_nothing_is_read(work: Work, cache: Path) -> None:
     work.commit({"alice.yaml": ALICE, "users/bob.yaml": BOB, "patterns": b"users/\n"})
-    place = work.folder / folder / ".accordignore"
+    place = work.folder / ".accordignore"
     for content in (b"d\xe9p\xf4t/\n", "users/\n".encode("utf-16"), b"*x\n" * 1_001, b"x" * 40_000):
         place.write_bytes(content)
-        assert_refused(work, cache, f"{folder}.accordignore")
+        assert_refused(work, cache)
     place.unlink()
     place.symlink_to("patterns")
-    assert_refused(work, cache, f"{folder}.accordignore")
+    assert_refused(work, cache)
 
 
-def assert_refused(work: Work, cache: Path, file: str) -> None:
+def assert_refused(work: Work, cache: Path) -> None:
     before = work.git("rev-parse", "HEAD")
     head = work.commit({})
     tree = opened(work, cache).entries(head, "")
-    assert tree.files == [] and [(one.file, one.rule, one.severity) for one in tree.skipped] == [(file, "ignore-file", "error")]
+    assert tree.files == [] and [(one.file, one.rule, one.severity) for one in tree.skipped] == [
+        (".accordignore", "ignore-file", "error")
+    ]
     assert list_files(work.folder) == ([], tree.skipped)
     assert opened(work, cache).changed(before, head, "") is None
 

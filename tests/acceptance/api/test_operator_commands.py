@@ -62,6 +62,9 @@ def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
     assert f"  accord-api {' '.join(words)}" in shown.stdout
 
 
+SERVE = ("serve", "--database", "sqlite:///x.db")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -73,7 +76,7 @@ def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
             ("serve", "--database", "sqlite:///x.db", "--listen", "8080"),
             "cannot listen on `8080`; write `127.0.0.1:8080` or `[::1]:8080`",
         ),
-        (("serve", "--database", "sqlite:///x.db", "--threads", "0"), "ACCORD_THREADS must be a number from 4 to 512, not `0`"),
+        ((*SERVE, "--threads", "0"), "ACCORD_THREADS must be a number from 4 to 512, not `0`"),
         (("token", "revoke", "alice"), "name the IDs to revoke (`accord-api token list` shows them), or use --all"),
         (("completion", "tcsh"), "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
     ],

@@ -169,7 +169,13 @@ def _claims(connection: Connection, delta: Delta, kind: Kind, names: set[str]) -
 
 
 def _identities(delta: Delta) -> set[str]:
-    return {user.identity for user in delta.new.values() if isinstance(user, User) and user.identity is not None}
+    """Return the casefolded identities that a user did not have before."""
+    return {
+        after.identity.casefold()
+        for _, before, after in delta.changed()
+        if isinstance(after, User) and after.identity is not None
+        if not isinstance(before, User) or before.identity != after.identity
+    }
 
 
 def _mentioned(declarations: Iterable[Declaration]) -> Names:

@@ -56,7 +56,7 @@ class Surroundings(NamedTuple):
     previous_names: Mapping[tuple[Kind, str], str] = {}
     """Kind and earlier name → the resource that claims it."""
     identities: Mapping[str, str] = {}
-    """Identity → the user who has it."""
+    """Casefolded identity → the user who has it."""
     granted_issuers: frozenset[str] = frozenset()
     """Issuers that at least one team may use."""
     broken: frozenset[tuple[Kind, str]] = frozenset()
@@ -220,9 +220,12 @@ def _identities(users: Sequence[Declaration], surroundings: Surroundings) -> Ite
     seen: dict[str, str] = dict(surroundings.identities)
     for declaration in users:
         user = declaration.resource
-        if isinstance(user, User) and user.identity is not None and seen.setdefault(user.identity, user.name) != user.name:
+        if not isinstance(user, User) or user.identity is None:
+            continue
+        holder = seen.setdefault(user.identity.casefold(), user.name)
+        if holder != user.name:
             message = (
-                f"user `{seen[user.identity]}` has the same identity; give each person one of their own, and a second account of "
+                f"user `{holder}` has the same identity; give each person one of their own, and a second account of "
                 "the same person none"
             )
             yield _Found(declaration, ("metadata", "identity"), "duplicate-identity", message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import collate, func, or_, select
 
 from reconciler.access.references import references
 from reconciler.access.resources import Kind, Settings
@@ -93,10 +93,17 @@ def previous_names(connection: Connection, kind: Kind, names: Collection[str]) -
 
 
 def identities(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
-    """Map each of the identities to the user who has it."""
-    columns = tables.users.c
-    query = select(columns.identity, columns.name)
-    return {row[0]: row[1] for chunk in in_chunks(wanted) for row in connection.execute(query.where(columns.identity.in_(chunk)))}
+    """Map each of the casefolded identities to the user who has it.
+
+    Databases fold only the letters of ASCII alike: identities with others are read, and folded here.
+    """
+    name, identity = tables.users.c.name, tables.users.c.identity
+    sqlite = connection.dialect.name == "sqlite"
+    folded = func.lower(identity if sqlite else collate(identity, "C"))
+    beyond = identity.op("GLOB")("*[^ -~]*") if sqlite else identity.op("~")("[^ -~]")
+    query = select(identity, name).where(identity.is_not(None))
+    rows = [row for chunk in in_chunks(wanted) for row in connection.execute(query.where(or_(folded.in_(chunk), beyond)))]
+    return {row[0].casefold(): row[1] for row in rows if row[0].casefold() in wanted}
 
 
 def granted_issuers(connection: Connection, names: Collection[str], excluding_teams: Collection[str]) -> frozenset[str]:

@@ -152,7 +152,7 @@ def test_a_delta_knows_its_surroundings() -> None:
     circle = Surroundings(names={"User": frozenset({"bob"})}, previous_names={("User", "alice"): "bob"})
     assert found(ALICE._replace(previously=("bob",)), around=circle) == [("0", "previously")]
     known = Surroundings(identities={"emp-1": "bob"})
-    assert found(ALICE._replace(identity="emp-1"), around=known) == [("0", "duplicate-identity")]
+    assert found(ALICE._replace(identity="Emp-1"), around=known) == [("0", "duplicate-identity")]
     assert found(ALICE._replace(identity="emp-2"), around=known) == []
     assert found(User("bob", "b@example.org", previously=("alice",)), around=claimed) == [("0", "previously")]
 

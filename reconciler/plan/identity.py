@@ -14,7 +14,8 @@ def same_person(before: Resource, after: Resource) -> bool | None:
     """Tell whether an account in force and its declaration are one person's; None: nothing says so, and nothing denies it.
 
     An identity decides. The first one that is declared must not take an account from its owner, so it changes nothing if the
-    e-mail address and the name stay, or if it is the address in force, which names the person who had it.
+    e-mail address and the name stay, or if it is the address in force, which names the person who had it. With one other change
+    it could be either person's, unless it is the new name and address, which name the person who has the login now.
     """
     if not isinstance(before, User) or not isinstance(after, User):
         return True
@@ -22,9 +23,11 @@ def same_person(before: Resource, after: Resource) -> bool | None:
         return True if _something_stays(before, after) else None
     if before.identity is not None:
         return _alike(before.identity, after.identity)
-    if _alike(before.email, after.identity):
+    stays = _alike(before.email, after.email) and (None in (before.full_name, after.full_name) or _same_name(before, after))
+    if stays or _alike(before.email, after.identity):
         return True
-    return _alike(before.email, after.email) and (None in (before.full_name, after.full_name) or _same_name(before, after))
+    half = before.name == after.name and _something_stays(before, after)
+    return None if half and not _alike(_who(after), after.identity) else False
 
 
 def certainly(before: Resource, after: Resource) -> bool:
@@ -64,12 +67,25 @@ def _something_stays(before: User, after: User) -> bool:
     if before.full_name is None and after.full_name is None and before.name != after.name:
         was, now = (user.email.rpartition("@")[0] for user in (before, after))
         follows = _alike(was, before.name) and _alike(now, after.name)
-        return after.type == "application" or _alike(was, now) or follows or before.name in after.previously
+        applications = before.type == after.type == "application"
+        return applications or _alike(was, now) or follows or before.name in after.previously
     return _same_name(before, after)
 
 
 def _same_name(before: User, after: User) -> bool:
     return _alike(before.full_name or "", after.full_name or "")
+
+
+def is_vouched(row: Resource, declared: Resource) -> bool:
+    """Tell whether a declaration vouches for an account whose earlier login it has, without saying in `previously` that it does.
+
+    That is so in a revert. A mailbox may be shared, and a namesake of the login may be new: the full name tells more.
+    """
+    if not isinstance(row, User) or not isinstance(declared, User):
+        return True
+    if declared.identity is not None and _alike(row.identity or row.email, declared.identity):
+        return True
+    return _same_name(row, declared) if row.full_name is not None else _alike(row.email, declared.email)
 
 
 def _alike(one: str, other: str) -> bool:
@@ -84,16 +100,26 @@ def handed_over(changes: Sequence[Change]) -> list[str]:
 def _changed(changes: Sequence[Change]) -> Iterator[str]:
     for change in changes:
         before, after = change.before, change.after
-        if isinstance(before, User) and isinstance(after, User) and not same_person(before, after):
+        if not isinstance(before, User) or not isinstance(after, User):
+            continue
+        goes_back = before.name != after.name and before.name not in after.previously
+        if not same_person(before, after) or (goes_back and not is_vouched(before, after)):
             was = "" if change.previous_name is None else f" (was `{before.name}`)"
-            another = f"declare another identity there, such as `identity: {after.email}`"
-            if after.identity is not None:  # it says another person, and `previously` the same one
-                another = f"remove `{before.name}` from its `previously`"
             yield (
                 f"`{after.name}`{was} changes from {_who(before)} to {_who(after)}, and would keep its password, tokens and "
                 f"sessions. The same person: declare `identity: {before.identity or before.email}` in its metadata. "
-                f"Another person: {another}; the old account then ends"
+                f"Another person: {_another(before, after)}; the old account then ends"
             )
+
+
+def _another(before: User, after: User) -> str:
+    if after.identity is not None and before.name in after.previously:  # they contradict each other
+        return f"remove `{before.name}` from its `previously`"
+    if after.identity is not None:  # it is the first one, and could be either person's
+        return f"declare `identity: {_who(after)}` instead"
+    names = (after.email, _who(after), after.name)
+    new = next((name for name in names if not _alike(name, before.identity or before.email)), f"{after.name}-2")
+    return f"declare another identity there, such as `identity: {new}`"
 
 
 def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
@@ -123,6 +149,8 @@ def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
 def _readings(new: User, row: User) -> str:
     own = new.name if not _alike(new.name, row.identity or row.email) else f"{new.name}-2"
     same = f"declare `previously: [{row.name}]` in its metadata"
+    if row.identity is not None and row.name in new.previously:
+        same = f"declare `identity: {row.identity}` there, and not on `{row.name}`"
     if new.name == row.name:
         same = f"remove `previously: [{row.name}]` from the other user who has it"
     return (

@@ -8,7 +8,7 @@ from typing import cast
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, User
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import renamed
-from reconciler.plan.identity import certainly, returns, same_person
+from reconciler.plan.identity import certainly, is_vouched, returns, same_person
 from reconciler.plan.plan import FORMER
 
 _ORDER: tuple[Kind, ...] = ("User", "Issuer", "EmailTemplate", "Settings", "Team")
@@ -86,15 +86,16 @@ class _Names:
         ]
         if not others:
             return
-        rows = {row.identity: name for name, row in held.items()}
+        rows = {row.identity.casefold(): name for name, row in held.items() if row.identity is not None}
         for user in others:
             row = held.get(user.name)
-            if row is not None and (same_person(row, user) or not self._is_managed(user.name)):
+            verdict = None if row is None else same_person(row, user)
+            if row is not None and (verdict is True or not self._is_managed(user.name)):
                 continue
-            old = rows.get(user.identity)
+            old = None if user.identity is None else rows.get(user.identity.casefold())
             if old is not None and self._is_managed(old):
                 self._move(old, user.name)
-            elif row is not None:
+            elif verdict is False:
                 self.strangers.add(user.name)
 
     def _by_declaration(self) -> None:
@@ -122,7 +123,9 @@ class _Names:
         another = self.wanted.get(old)
         if another is None or not certainly(row, another):
             return True
-        return mine is True if isinstance(row, User) else certainly(row, self.wanted[name])
+        if not isinstance(row, User) or not isinstance(another, User):
+            return certainly(row, self.wanted[name])
+        return mine is True and None in (row.identity, another.identity)  # an identity in force says whose it is: `another`'s
 
     def _back(self) -> None:
         """Give names back: a row that is no longer declared had the earlier name of one that is, such as after a revert."""
@@ -134,6 +137,8 @@ class _Names:
 
     def _gets_back(self, old: str, name: str) -> bool:
         row, declared = self.held[old], self.wanted[name]
+        if not self.repair and isinstance(declared, User) and declared.identity is not None and not is_vouched(row, declared):
+            return False
         if self._is_free(name):
             return self.repair or same_person(row, declared) is True
         if self.repair or name in self.taken or not self._is_managed(name):

@@ -46,8 +46,15 @@ def refusals(made: Plan) -> list[str]:
         (JANE._replace(full_name=None), JANE._replace(identity="1"), True),
         (JANE, JOHN._replace(identity="Jane@example.org"), True),
         (JANE, JOHN._replace(identity="1"), False),
-        (JANE, JOHN._replace(identity="1", email=JANE.email), False),
-        (JANE, JANE._replace(identity="1", email="jane@example.com"), False),
+        (JANE, JOHN._replace(identity="1", email=JANE.email), None),
+        (JANE, JANE._replace(identity="1", email="jane@example.com"), None),
+        (JANE, JANE._replace(identity="jane@example.com", email="jane@example.com"), None),
+        (JANE, JANE._replace(identity="Jane Doe <jane@example.com>", email="jane@example.com"), False),
+        (JANE, JANE._replace(identity="Jane Doe <jane@example.org>"), True),
+        (JANE._replace(full_name=None), JOHN._replace(identity="1", full_name=None), None),
+        (JANE, JANE._replace(identity="1", name="doe", email="jane@example.com"), False),
+        (User("jane", "a@example.org"), User("doe", "b@example.org", type="application"), None),
+        (User("jane", "a@example.org", type="application"), User("doe", "b@example.org", type="application"), True),
         (JANE._replace(identity="1"), JANE, True),
         (JANE._replace(identity="1"), JOHN, None),
         (Team("web"), Team("web", "other"), True),
@@ -89,6 +96,21 @@ def test_the_account_of_another_person_ends_with_its_sessions_and_the_new_one_is
     assert warning.message == (
         "`jane`'s account ends with its password, tokens and sessions: the login becomes another person's (identity `emp-2`)"
     )
+
+
+@pytest.mark.parametrize("change", [{"email": "jane@example.com"}, {"full_name": "Jane Roe"}])
+def test_the_first_identity_with_one_other_change_is_refused_until_git_says_whose_it_is(change: dict[str, str]) -> None:
+    """Of three revisions, the second brings the identity and the third the change: the second may be skipped."""
+    before, changed = actual(ALICE, JANE, ADMINS), JANE._replace(**change, identity="emp-1")
+    made = plan(before, desired(ALICE, changed, ADMINS))
+    (message,) = refusals(made)
+    assert done(made) == [("update", "jane", None)]
+    another = f"{changed.full_name} <{changed.email}>"
+    assert f"The same person: declare `identity: {JANE.email}`" in message
+    assert f"Another person: declare `identity: {another}` instead" in message
+    same, other = (plan(before, desired(ALICE, changed._replace(identity=word), ADMINS)) for word in (JANE.email, another))
+    assert (done(same), refusals(same)) == ([("update", "jane", None)], [])
+    assert (done(other), refusals(other)) == ([("delete", "jane (former)", None), ("create", "jane", None)], [])
 
 
 def test_what_the_runtime_knows_of_one_person_does_not_pass_to_another() -> None:
@@ -183,9 +205,27 @@ def test_one_identity_is_one_person_under_any_name() -> None:
         ("rename", "doe", "jane"),
         ("create", "jane", None),
     ]
+    written = doe._replace(identity="E-ß")
+    capitals = plan(actual(ALICE, ADMINS, jane._replace(identity="e-SS")), desired(ALICE, ADMINS, written))
+    assert done(capitals) == [("rename", "doe", "jane")]
     swapped = plan(actual(ALICE, ADMINS, jane, doe._replace(identity="2")), desired(ALICE, ADMINS, john, doe))
     assert done(swapped) == [("rename", "doe", "jane"), ("rename", "jane", "doe")]
     assert refusals(swapped) == []
+
+
+def test_an_identity_in_force_says_whose_an_account_is_and_previously_does_not() -> None:
+    ceo = User("ceo", "ceo@example.org", "C Eo", identity="K")
+    moved = ceo._replace(email="chief@example.org")
+    mallory = User("mallory", ceo.email, "M", previously=("ceo",))
+    for claimant in (mallory, mallory._replace(full_name=None), mallory._replace(email="m@example.org", full_name=None)):
+        made = plan(actual(ALICE, ADMINS, ceo), desired(ALICE, ADMINS, moved, claimant))
+        assert done(made) == [("update", "ceo", None), ("create", "mallory", None)]
+    (message,) = refusals(plan(actual(ALICE, ADMINS, ceo), desired(ALICE, ADMINS, moved, mallory)))
+    assert "The same person: declare `identity: K` there, and not on `ceo`" in message
+    handed = plan(
+        actual(ALICE, ADMINS, ceo), desired(ALICE, ADMINS, moved._replace(identity="2"), mallory._replace(identity="k"))
+    )
+    assert (done(handed), refusals(handed)) == ([("create", "ceo", None), ("rename", "mallory", "ceo")], [])
 
 
 @pytest.mark.parametrize("numbers", [(None, None), ("1", "2"), (None, "2"), ("1", None)])
@@ -210,6 +250,45 @@ def test_a_name_in_the_database_is_given_back_to_the_same_person_only() -> None:
     explicit = User("jane", "x@example.org", "Jane Doe", previously=("x",))
     made = plan(actual(ALICE, ADMINS, doe, explicit._replace(name="x", previously=())), desired(ALICE, ADMINS, explicit))
     assert done(made) == [("delete", "doe", None), ("rename", "jane", "x")]
+
+
+@pytest.mark.parametrize(
+    ("row", "declared"),
+    [
+        (User("jane.smith", "jane.smith@example.org"), User("jane", "jane@example.org")),
+        (User("kim", "desk@example.org", "Kim A"), User("desk", "desk@example.org", "Lee B")),
+        (User("kim", "desk@example.org", "Kim A"), User("desk", "desk@example.org")),
+        (
+            User("bot2", "b@example.org", type="application"),
+            User("bot", "a@example.org", type="application"),
+        ),
+    ],
+)
+def test_a_name_goes_back_with_the_account_only_if_something_vouches_for_it(row: User, declared: User) -> None:
+    before = actual(ALICE, ADMINS, row._replace(previously=(declared.name,)))
+    back = [("rename", declared.name, row.name)]
+    made = plan(before, desired(ALICE, ADMINS, declared))
+    (message,) = refusals(made)
+    assert done(made) == back
+    assert f"The same person: declare `identity: {row.email}`" in message
+    same = (declared._replace(identity=row.email), declared._replace(previously=(row.name,)))
+    for made in (plan(before, desired(ALICE, ADMINS, each)) for each in same):
+        assert (done(made), refusals(made)) == (back, [])
+    another = message.split("another identity there, such as `identity: ")[1].split("`")[0]
+    made = plan(before, desired(ALICE, ADMINS, declared._replace(identity=another)))
+    assert {action for action, _, _ in done(made)} == {"create", "delete"}
+    assert refusals(made) == []
+
+
+def test_a_revert_restores_the_full_name_or_the_address_of_who_has_none() -> None:
+    jane, bot = JANE._replace(email="jane.doe@example.org"), User("bot", "bot@example.org", type="application")
+    held = (
+        jane._replace(name="doe", email="doe@example.org", previously=("jane",)),
+        bot._replace(name="bot2", previously=("bot",)),
+    )
+    made = plan(actual(ALICE, ADMINS, *held), desired(ALICE, ADMINS, jane, bot))
+    assert (done(made), refusals(made)) == ([("rename", "bot", "bot2"), ("rename", "jane", "doe")], [])
+    assert "another e-mail address" in made.warnings[0].message
 
 
 def test_teams_and_issuers_get_their_names_back_as_well() -> None:

@@ -21,7 +21,7 @@ from reconciler.plan.objections import Override
 from reconciler.plan.plan import Plan
 from reconciler.run.applying import Order, apply_revision
 from reconciler.run.deployment import Deployment
-from reconciler.run.errors import Unsafe
+from reconciler.run.errors import InvalidConfiguration, Unsafe
 from reconciler.run.planning import compare_revisions, plan_revision
 from reconciler.store.engine import open_database
 
@@ -233,3 +233,41 @@ def test_a_rename_a_new_hire_and_their_revert_on_either_database(database_url: s
     database.apply(before)
     assert database.rows() == at_first
     assert database.passwords() == {"User 0": "User 0"}
+
+
+@pytest.mark.parametrize("change", [{"email": "new@example.org"}, {"fullName": "User 9"}])
+def test_skipping_the_revision_that_brings_an_identity_ends_no_account(tmp_path: Path, change: dict[str, str]) -> None:
+    plain, identified = (simple(known, jane=["jane"]).documents() for known in (False, True))
+    identified["users/jane.yaml"]["spec"].update(change)
+    with databases(2) as (stepwise, skipping):
+        for database in (stepwise, skipping):
+            database.repository.commit(plain, whole=True)
+            database.apply()
+        stepwise.apply(simple(True, jane=["jane"]))
+        before = {number for _, number in stepwise.rows().values()}
+        for database in (stepwise, skipping):
+            database.repository.commit(identified, whole=True)
+        stepwise.apply()
+        assert {number for _, number in stepwise.rows().values()} == before
+        with pytest.raises(Unsafe, match="identity-handed-over"):
+            skipping.apply()
+
+
+@pytest.mark.parametrize("held", ["E-SS", "e-\u00df"])
+def test_an_identity_in_other_letters_is_the_same_one_on_either_database(database_url: str, tmp_path: Path, held: str) -> None:
+    """The second revision does not touch the file of who has it: only the database knows."""
+    database = Database(tmp_path, database_url)
+    documents = simple(True, jane=["jane"]).documents()
+    documents["users/jane.yaml"]["metadata"]["identity"] = held
+    database.repository.commit(documents, whole=True)
+    database.apply()
+    for identity in ("e-ss", "E-\u1e9e"):
+        another = simple(True, john=["john"]).documents()["users/john.yaml"]
+        another["metadata"]["identity"] = identity
+        database.repository.commit({"users/john.yaml": another})
+        with pytest.raises(InvalidConfiguration) as refused:
+            database.apply()
+        assert [problem.rule for problem in refused.value.problems] == ["duplicate-identity"]
+    another["metadata"]["identity"] = "e-s"
+    database.repository.commit({"users/john.yaml": another})
+    assert [change.name for change in database.apply().changes] == ["john"]

@@ -70,12 +70,15 @@ def _kept(plan: Plan, known: Sequence[Remembered], applied: AppliedRevision) -> 
     for change in plan.changes:
         if change.previous_name is not None:
             renames.setdefault(change.kind, {})[change.previous_name] = change.name
-        if change.action == "delete" or ends_account(change):
-            gone.add((change.kind, change.name))
+        if change.before is not None and (change.action == "delete" or ends_account(change)):
+            gone.add((change.kind, change.before.name))
     standing = {(result.id, each.objection.subjects) for result in plan.guards for each in result.standing}
-    for each in (override_renamed(remembered, renames) for remembered in known):
+    for remembered in known:
+        if not gone.isdisjoint(remembered.subjects):  # by its old name, which another one may get in the same plan
+            continue
+        each = override_renamed(remembered, renames)
         over = each.until <= applied.applied_at and not plan.is_empty and (each.guard, each.subjects) not in standing
-        if not over and gone.isdisjoint(each.subjects):
+        if not over:
             yield each
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, resource, team, user
@@ -109,6 +110,45 @@ def test_an_override_ends_with_the_account_that_it_is_about(accord: Accord, repo
     accord("apply", "--yes")
     repository.commit({**new_admin("bob"), "users/bob.yaml": user("bob", initialPassword="none")})
     assert guard(accord, "new-administrator", code=UNSAFE)["verdict"] == "refuse"
+
+
+@pytest.mark.parametrize("heir", ["new", "renamed"])
+def test_an_override_does_not_pass_to_the_next_person_with_the_login(
+    accord: Accord, repository: ConfigRepository, heir: str
+) -> None:
+    repository.commit({**new_admin("bob"), "teams/audit.yaml": team("audit", members=["bob"])})
+    both = (*OVERRIDE, "--override", "new-administrator", "--override-until", TOMORROW)
+    accord("apply", "--yes", *both)
+    leaves = {"teams/audit.yaml": team("audit"), "teams/admins.yaml": ADMINISTRATORS["teams/admins.yaml"]}
+    other = user("bob", email="other@example.org", initialPassword="none")
+    other["metadata"]["identity"] = "emp-2"
+    if heir == "renamed":
+        repository.commit({"users/alice.yaml": identified("alice", "emp-2")})
+        accord("apply", "--yes")
+        other = identified("bob", "emp-2", email="alice@example.org")
+        leaves = {**leaves, "users/alice.yaml": None}
+    repository.commit({**leaves, "users/bob.yaml": other})
+    accord("apply", "--yes")
+    repository.commit({**new_admin("bob"), "teams/audit.yaml": team("audit", members=["bob"])})
+    for name in ("separation-of-duties", "new-administrator"):
+        assert guard(accord, name, code=UNSAFE)["verdict"] == "refuse"
+
+
+def identified(name: str, identity: str, **spec: object) -> dict[str, Any]:
+    declared: dict[str, Any] = user(name, initialPassword="none", **spec)
+    declared["metadata"]["identity"] = identity
+    return declared
+
+
+def test_an_override_does_not_pass_to_the_next_team_with_the_name(accord: Accord, repository: ConfigRepository) -> None:
+    renamed = team("auditors", members=["bob"])
+    renamed["metadata"]["previously"] = ["audit"]
+    repository.commit({"teams/auditors.yaml": renamed, "teams/audit.yaml": team("audit", members=["root"])})
+    accord("apply", "--yes", *OVERRIDE, "--override-until", TOMORROW)
+    repository.commit({"teams/auditors.yaml": None, "teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    assert "team `audit` ends: the name becomes that of `auditors`" in accord("apply", "--yes").output
+    repository.commit(BOTH)
+    assert guard(accord, code=UNSAFE)["verdict"] == "refuse"
 
 
 def test_an_override_follows_a_rename(accord: Accord, repository: ConfigRepository) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reconciler.access.duties import ADMINISTRATOR, issuer_of, show_duty, team_of
 from reconciler.access.resources import Guards, User
 from reconciler.access.state import AccessState, earlier, ended, teams_of
-from reconciler.plan.objections import Objection, weight_of
+from reconciler.plan.objections import FOREVER, Objection, weight_of
 
 
 class State(NamedTuple):
@@ -32,15 +32,22 @@ def administrators(state: AccessState, now: datetime, *, for_good: bool = False)
 
 def in_administrator_teams(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
     """Return everyone in administrator teams, even if the account is disabled."""
+    return {user for user, end in _administration(state, now).items() if not for_good or end == FOREVER}
+
+
+def _administration(state: AccessState, now: datetime) -> dict[str, int]:
+    """Return everyone in administrator teams, and how much it weighs: until the latest end of these memberships."""
     teams = {name for name, team in state.teams.items() if team.administrator}
     return {
-        user
+        user: max(ends)
         for user, memberships in state.memberships.items()
         if not teams.isdisjoint(memberships)
-        and any(
-            membership.until is None or (not for_good and not ended(membership.until, now))
-            for team, membership in memberships.items()
-            if team in teams
+        and (
+            ends := [
+                weight_of(membership.until)
+                for team, membership in memberships.items()
+                if team in teams and not ended(membership.until, now)
+            ]
         )
     }
 
@@ -55,13 +62,14 @@ def too_many_administrators(state: State, guards: Guards) -> list[Objection]:
 
 
 def unrestricted_administrators(state: State, guards: Guards) -> list[Objection]:
-    """Object to each administrator without permitted IPs, if they are required."""
+    """Object to each administrator without permitted IPs, if they are required. It weighs as long as the rights last."""
     if not guards.administrators_need_permitted_ips:
         return []
     return [
-        Objection((("User", user),), *(f"administrator without permitted IPs: {user}",) * 2)
-        for user in sorted(administrators(state.access, state.now))
-        if not any(team.permitted_ips for team in teams_of(state.access, user, state.now))
+        Objection((("User", user),), *(f"administrator without permitted IPs: {user}",) * 2, weight=end)
+        for user, end in sorted(_administration(state.access, state.now).items())
+        if state.access.accounts.get(user, False)
+        and not any(team.permitted_ips for team in teams_of(state.access, user, state.now))
     ]
 
 
@@ -137,20 +145,23 @@ def _is_person(state: State, user: str) -> bool:
 
 
 def new_administrators(before: State, after: State) -> Iterator[Objection]:
-    """Object to each account that becomes an administrator, and to each AD group whose members do.
+    """Object to each account that becomes an administrator or is one for longer, and to each AD group whose members become some.
 
     An account that its administrator or directory has disabled counts: they enable it again without a plan.
     """
-    for user in sorted(_could_administer(after) - _could_administer(before)):
-        yield Objection((("User", user),), f"{user} would become an administrator", f"{user} is an administrator")
+    were = _could_administer(before)
+    for user, end in sorted(_could_administer(after).items()):
+        if end > were.get(user, 0):
+            message = f"{user} would {'be an administrator for longer' if user in were else 'become an administrator'}"
+            yield Objection((("User", user),), message, f"{user} is an administrator", weight=end)
     for team, group in sorted(_administrator_groups(after) - _administrator_groups(before)):
         message = f"whoever is in the AD group {group} would become an administrator, through {team}"
         yield Objection((("AD group", group), ("Team", team)), message, message)
 
 
-def _could_administer(state: State) -> set[str]:
-    everyone = in_administrator_teams(state.access, state.now)
-    return {user for user in everyone if user not in state.users or state.users[user].enabled}
+def _could_administer(state: State) -> dict[str, int]:
+    everyone = _administration(state.access, state.now).items()
+    return {user: end for user, end in everyone if user not in state.users or state.users[user].enabled}
 
 
 def _administrator_groups(state: State) -> set[tuple[str, str]]:

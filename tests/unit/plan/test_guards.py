@@ -314,8 +314,45 @@ def test_an_administrator_who_is_switched_on_again_is_new_and_so_is_one_who_is_o
     runtime = Runtime(disabled=frozenset({"bob"}), can_set_password=frozenset({"alice"}))
     made = plan(actual(ALICE, BOB, ADMINS, NO_NEW, runtime=runtime), desired(ALICE, BOB, two, NO_NEW))
     assert verdicts(made)["new-administrator"] == "refuse"
-    longer = ADMINS._replace(members=(Membership("alice"), Membership("bob", LATER)))
-    assert plan(actual(ALICE, BOB, longer, NO_NEW), desired(ALICE, BOB, two, NO_NEW)).refusals == ()
+
+
+def until(*ends: datetime | None) -> list[Team]:
+    """Administrator teams that Bob is in, each until an instant."""
+    return [
+        ADMINS,
+        *(Team(f"t{number}", administrator=True, members=(Membership("bob", end),)) for number, end in enumerate(ends)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ([LATER], [None], True),
+        ([LATER], [LATER + timedelta(days=1)], True),
+        ([LATER], [LATER, None], True),
+        ([LATER], [LATER - timedelta(days=1)], False),
+        ([None], [LATER], False),
+        ([None, LATER], [None, None], False),
+    ],
+)
+def test_an_administrator_until_an_instant_may_not_be_one_for_longer(
+    before: list[datetime | None], after: list[datetime | None], refused: bool
+) -> None:
+    strict = Settings(guards=Guards(refuse_new_administrators=True, administrators_need_permitted_ips=True))
+    made = plan(actual(ALICE, BOB, *until(*before), strict), desired(ALICE, BOB, *until(*after), strict))
+    assert [(guard.id, guard.message) for guard in made.refusals] == [
+        ("administrators-permitted-ips", "administrator without permitted IPs: bob"),
+        ("new-administrator", "bob would be an administrator for longer"),
+    ] * refused
+
+
+@pytest.mark.parametrize("guard", ["new-administrator", "administrators-permitted-ips"])
+def test_an_override_for_an_administrator_until_an_instant_does_not_cover_one_for_good(guard: str) -> None:
+    strict = Settings(guards=Guards(refuse_new_administrators=True, administrators_need_permitted_ips=True))
+    override = Remembered(guard, (("User", "bob"),), weight_of(LATER), LATER, "carol", "for a month")
+    before = actual(ALICE, BOB, ADMINS, strict)._replace(overrides=(override,))
+    assert verdicts(plan(before, desired(ALICE, BOB, *until(LATER), strict)))[guard] == "overridden"
+    assert verdicts(plan(before, desired(ALICE, BOB, *until(None), strict)))[guard] == "refuse"
 
 
 def test_an_ad_group_that_makes_administrators_is_refused_like_an_account() -> None:

@@ -9,6 +9,7 @@ from reconciler.access.problems import Problem
 from reconciler.access.resources import Issuer, Membership, Team
 from reconciler.access.state import AccessState, access_at, rights_at
 from reconciler.plan.access_diff import find_differences
+from reconciler.plan.actual import Runtime
 from reconciler.plan.plan import AccessDiff, Change, GroupChange
 
 REPLACED = "replaced-by-group"
@@ -65,6 +66,18 @@ def _as_accounts(state: AccessState, names: Names) -> AccessState:
             group = names[folded]
             memberships.setdefault(group, {})[team.name] = Membership(group)
     return state._replace(accounts=dict.fromkeys(names.values(), True), memberships=memberships)
+
+
+def with_known_members(state: AccessState, runtime: Runtime) -> AccessState:
+    """Add whoever is known to be in an AD group to every team that lists it: the next look into the directory will."""
+    known, held = runtime.directory_groups, state.memberships
+    joined: dict[str, dict[str, Membership]] = {}
+    for team in state.teams.values() if known else ():
+        for group in team.ad_groups:
+            for name in known.get(group.casefold(), ()):
+                if name in runtime.directory_accounts and team.name not in held.get(name, {}):
+                    joined.setdefault(name, dict(held.get(name, {})))[team.name] = Membership(name)
+    return state._replace(memberships={**held, **joined}) if joined else state
 
 
 def replaced_by_groups(changes: Iterable[Change]) -> list[Problem]:

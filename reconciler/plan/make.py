@@ -14,7 +14,7 @@ from reconciler.plan.access_diff import affected_accounts, find_differences
 from reconciler.plan.actual import Actual, Clocks, Runtime, access_state
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, renamed, resulting
 from reconciler.plan.effects import find_effects, gets_welcome_mail, loses_ad_group
-from reconciler.plan.groups import group_changes, replaced_by_groups
+from reconciler.plan.groups import group_changes, replaced_by_groups, with_known_members
 from reconciler.plan.guards import Judged, judge
 from reconciler.plan.identity import warnings as identity_warnings
 from reconciler.plan.objections import override_renamed
@@ -60,8 +60,10 @@ def make_plan(
     judged = Judged(
         changes=changes,
         totals=actual.totals,
-        before=None if actual.applied is None else State(before, held.users, runtime.can_set_password, now),
-        after=State(after, leads_to.users, can_log_in, now, welcome),
+        before=None
+        if actual.applied is None
+        else State(with_known_members(before, runtime), held.users, runtime.can_set_password, now),
+        after=State(with_known_members(after, runtime), leads_to.users, can_log_in, now, welcome),
         access=access,
         groups=groups,
         now=now,

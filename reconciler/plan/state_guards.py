@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 from reconciler.access.duties import ADMINISTRATOR, issuer_of, show_duty, team_of
-from reconciler.access.resources import Guards, User
+from reconciler.access.resources import Guards, Membership, User
 from reconciler.access.state import AccessState, earlier, ended, teams_of
-from reconciler.plan.objections import FOREVER, Objection, weight_of
+from reconciler.plan.objections import FOREVER, Objection, Subject, weight_of
 
 
 class State(NamedTuple):
@@ -74,21 +74,43 @@ def unrestricted_administrators(state: State, guards: Guards) -> list[Objection]
 
 
 def shared_duties(state: State, guards: Guards) -> list[Objection]:
-    """Object to each two duties that are kept apart and that one account has. It weighs as long as both last."""
-    found: dict[tuple[tuple[str, str], ...], Objection] = {}
+    """Object to each two duties that are kept apart and that one account or AD group has. It weighs as long as both last.
+
+    A group counts although nobody may be known to be in it: whoever is has both duties.
+    """
+    found: dict[tuple[Subject, ...], Objection] = {}
+    groups = _groups(state.access) if guards.separation_of_duties else {}
     for duties in guards.separation_of_duties:
         given = _given_by_teams(state, duties)
-        for user, memberships in state.access.memberships.items():
-            if given.keys().isdisjoint(memberships) or user not in state.access.accounts:
-                continue
-            ends: dict[str, int] = {}
-            for team, membership in memberships.items():
-                for duty, until in given.get(team, ()) if not ended(membership.until, state.now) else ():
-                    ends[duty] = max(ends.get(duty, 0), weight_of(earlier(membership.until, until)))
-            for pair in combinations([duty for duty in duties if duty in ends], 2):
-                objection = _shared(user, pair, min(ends[duty] for duty in pair))
-                found[objection.subjects] = objection
+        for kind, holders in (("User", state.access.memberships), ("AD group", groups)):
+            for name, memberships in holders.items():
+                if given.keys().isdisjoint(memberships) or (kind == "User" and name not in state.access.accounts):
+                    continue
+                ends = _ends(memberships, given, state.now)
+                for pair in combinations([duty for duty in duties if duty in ends], 2):
+                    objection = _shared((kind, name), pair, min(ends[duty] for duty in pair))
+                    found[objection.subjects] = objection
     return [found[subjects] for subjects in sorted(found)]
+
+
+def _groups(state: AccessState) -> dict[str, dict[str, Membership]]:
+    """Return the teams that list each AD group, by its folded name, like the memberships of an account."""
+    found: dict[str, dict[str, Membership]] = {}
+    for team in state.teams.values():
+        for group in map(str.casefold, team.ad_groups):
+            found.setdefault(group, {})[team.name] = Membership(group)
+    return found
+
+
+def _ends(
+    memberships: Mapping[str, Membership], given: Mapping[str, list[tuple[str, datetime | None]]], now: datetime
+) -> dict[str, int]:
+    """Return the duties that memberships give, and how much each weighs: until the latest end."""
+    ends: dict[str, int] = {}
+    for team, membership in memberships.items():
+        for duty, until in given.get(team, ()) if not ended(membership.until, now) else ():
+            ends[duty] = max(ends.get(duty, 0), weight_of(earlier(membership.until, until)))
+    return ends
 
 
 def _given_by_teams(state: State, duties: tuple[str, ...]) -> dict[str, list[tuple[str, datetime | None]]]:
@@ -105,14 +127,15 @@ def _given_by_teams(state: State, duties: tuple[str, ...]) -> dict[str, list[tup
     return given
 
 
-def _shared(user: str, duties: tuple[str, str], weight: int) -> Objection:
+def _shared(holder: Subject, duties: tuple[str, str], weight: int) -> Objection:
     both = " and ".join(map(show_duty, duties))
     why = "which may not share members" if all(map(team_of, duties)) else "which are kept apart"
-    subjects = [("User", user), *(_subject(duty) for duty in duties)]
-    return Objection(tuple(sorted(subjects)), f"{user} would be {both}, {why}", f"{user} is {both}, {why}", weight)
+    subjects = [holder, *(_subject(duty) for duty in duties)]
+    who = holder[1] if holder[0] == "User" else f"whoever is in the AD group {holder[1]}"
+    return Objection(tuple(sorted(subjects)), f"{who} would be {both}, {why}", f"{who} is {both}, {why}", weight)
 
 
-def _subject(duty: str) -> tuple[str, str]:
+def _subject(duty: str) -> Subject:
     issuer = issuer_of(duty)
     return ("Issuer", issuer) if issuer is not None else ("Team" if team_of(duty) else "", duty)
 

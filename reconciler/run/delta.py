@@ -86,24 +86,30 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
                 whole_teams |= names
                 users.update(member.user for team in (before, after) if isinstance(team, Team) for member in team.members)
     judging = [resource for resource in delta.new.values() if isinstance(resource, Settings)] + read.settings_in_force(connection)
+    bound, bound_groups = set[str](), set[str]()
     if any(settings.guards.administrators_need_permitted_ips for settings in judging):
-        whole_teams |= _administrator_teams(connection, delta, now)  # an administrator's other teams may have permitted IPs
+        bound, bound_groups = _administrator_teams(connection, delta, now)  # their members' other teams may have permitted IPs
     return read.Scope(
         users=frozenset(users),
         teams=frozenset(teams),
         issuers=frozenset(issuers),
-        whole_teams=frozenset(whole_teams),
+        whole_teams=frozenset(whole_teams | bound),
         guarded_teams=frozenset().union(*(teams_in(found.guards.separation_of_duties) for found in judging)),
         guarded_issuers=frozenset().union(*(issuers_in(found.guards.separation_of_duties) for found in judging)),
         granted_issuers=frozenset(granted),
         groups=frozenset(groups),
+        bound_teams=frozenset(bound),
+        bound_groups=frozenset(bound_groups),
     )
 
 
-def _administrator_teams(connection: Connection, delta: Delta, now: datetime) -> set[str]:
+def _administrator_teams(connection: Connection, delta: Delta, now: datetime) -> tuple[set[str], set[str]]:
+    """Return the names of administrator teams, also of those to come, and the AD groups that they list."""
     held = read.read_actual(connection, read.Scope(), now=now).declared.teams.values()
     coming = (after for _, _, after in delta.changed() if isinstance(after, Team))
-    return {name for team in (*held, *coming) if team.administrator for name in (team.name, *team.previously)}
+    teams = [team for team in (*held, *coming) if team.administrator]
+    names = {name for team in teams for name in (team.name, *team.previously)}
+    return names, {group.casefold() for team in teams for group in team.ad_groups}
 
 
 def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
@@ -77,6 +77,10 @@ class Scope(NamedTuple):
     """Issuers that an affected team gains; other users of these issuers do not matter."""
     groups: frozenset[str] = frozenset()
     """AD groups whose teams are all needed, with their cases folded."""
+    bound_teams: frozenset[str] = frozenset()
+    """Administrator teams, if it matters in which other teams their members are."""
+    bound_groups: frozenset[str] = frozenset()
+    """The AD groups that these teams list or will list, with their cases folded."""
 
 
 def read_generation(connection: Connection) -> int:
@@ -137,7 +141,8 @@ def _everything() -> _Part:
 
 
 def _part(connection: Connection, scope: Scope) -> _Part:
-    asked = ids_named(connection, tables.users, scope.users)
+    bound, their_groups = _bound(connection, scope)
+    asked = ids_named(connection, tables.users, scope.users) | bound
     issuers = ids_named(connection, tables.issuers, scope.issuers)
     whole = ids_named(connection, tables.teams, scope.whole_teams) | select_column(
         connection, "permissions", "team_id", "issuer_id", issuers
@@ -148,7 +153,7 @@ def _part(connection: Connection, scope: Scope) -> _Part:
     guarded = ids_named(connection, tables.issuers, scope.guarded_issuers)
     guarding |= select_column(connection, "permissions", "team_id", "issuer_id", guarded)
     full = whole | guarding | ids_named(connection, tables.teams, scope.teams | scope.guarded_teams)
-    grouped = _grouped(connection, scope.groups, whole)
+    grouped = _grouped(connection, scope.groups | their_groups, full)
     teams = full | grouped
     users = asked.copy()
     for table in ("memberships", "directory_memberships"):
@@ -159,10 +164,22 @@ def _part(connection: Connection, scope: Scope) -> _Part:
     return _Part(users, teams, issuers, full, asked, grouped)
 
 
-def _grouped(connection: Connection, groups: frozenset[str], whole: set[int]) -> set[int]:
-    """Return the teams that list one of these groups, or one that an affected team lists."""
-    found = [(row[0], _folded(row[1])) for row in select_rows(connection, "id, ad_groups", "teams", "id", whole)]
-    wanted = groups.union(*(names for _, names in found))
+def _bound(connection: Connection, scope: Scope) -> tuple[set[int], set[str]]:
+    """Return the directory accounts that are in the bound teams or their groups, and all groups that these are known to be in."""
+    ids = ids_named(connection, tables.teams, scope.bound_teams)
+    users = select_column(connection, "directory_memberships", "user_id", "team_id", ids)
+    if scope.bound_groups:
+        listing = _grouped(connection, scope.bound_groups, set())
+        rows = select_rows(connection, "user_id, ad_group", "directory_memberships", "team_id", listing)
+        users.update(user for user, group in rows if group is not None and group.casefold() in scope.bound_groups)
+    known = select_rows(connection, "DISTINCT ad_group", "directory_memberships", "user_id", users, "ad_group IS NOT NULL")
+    return users, {row[0].casefold() for row in known}
+
+
+def _grouped(connection: Connection, groups: Set[str], guarded: set[int]) -> set[int]:
+    """Return the teams that list one of these groups, or one that an affected or guarded team lists."""
+    found = [(row[0], _folded(row[1])) for row in select_rows(connection, "id, ad_groups", "teams", "id", guarded)]
+    wanted = set(groups).union(*(names for _, names in found))
     if not wanted:
         return set()
     columns = tables.teams.c

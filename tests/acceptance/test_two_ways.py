@@ -137,7 +137,7 @@ class World:
                 [
                     ("description", ["", "new"]),
                     ("administrator", [True, False]),
-                    ("adGroups", [[], ["PKI-Web"]]),
+                    ("adGroups", [[], ["PKI-Web"], ["pki-web", "Audit"], ["Audit"]]),
                     ("permittedIPs", [IPS[:1], IPS[1:3], IPS[:2], IPS[4:]]),
                     ("mayDecideFor", [[], "everyone", [NAMES["Team"][0]], [NAMES["Team"][-1]]]),
                     ("suppressIssuedEmails", [True, False]),
@@ -264,6 +264,11 @@ RUNTIME = (
     "INSERT INTO users (name, source, email) VALUES ('u4', 'directory', 'u4@example.org')",
     "INSERT INTO directory_memberships (team_id, user_id)"
     " SELECT teams.id, users.id FROM teams, users WHERE users.source = 'directory' AND teams.name IN ('t0', 't1')",
+    *(
+        "INSERT INTO directory_memberships (team_id, user_id, ad_group) SELECT teams.id, users.id, 'PKI-Web' FROM teams, users"
+        f" WHERE users.name = 'd0' AND teams.ad_groups LIKE '%pki-web%' AND teams.name = 't{number}'"
+        for number in (1, 2)
+    ),
     "INSERT INTO account_states (user_id, disabled_by_administrator) SELECT id, 1 FROM users WHERE name = 'u0'",
     "INSERT INTO account_states (user_id, disabled_by_directory) SELECT id, 1 FROM users WHERE name = 'd0'",
     "INSERT INTO account_states (user_id, password_hash) SELECT id, '$argon2id$x' FROM users WHERE name = 'u1'",
@@ -445,4 +450,44 @@ def test_both_ways_know_a_team_that_becomes_an_administrators(tmp_path: Path, sq
     then = {"teams/crew.yaml": team("crew", members=["a"], administrator=True)}
     (_, plan), short = both_ways(tmp_path, sqlite_template, first, [], then)
     assert {guard.id: guard.verdict for guard in plan.guards}["administrators-permitted-ips"] == "pass"
+    assert short
+
+
+IN_GROUPS = [
+    "INSERT INTO users (name, source, email) VALUES ('ada', 'directory', 'ada@example.org')",
+    "INSERT INTO directory_memberships (team_id, user_id, ad_group)"
+    " SELECT teams.id, users.id, 'G' FROM teams, users WHERE users.name = 'ada' AND teams.name = 'web'",
+    "INSERT INTO directory_memberships (team_id, user_id, ad_group)"
+    " SELECT teams.id, users.id, 'H' FROM teams, users WHERE users.name = 'ada' AND teams.name = 'lab'",
+]
+GROUPED = {
+    "users/a.yaml": user("a", initialPassword="none"),
+    "teams/web.yaml": team("web", adGroups=["g"]),
+    "teams/lab.yaml": team("lab", adGroups=["H"]),
+    "teams/audit.yaml": team("audit", adGroups=["G"]),
+    "teams/office.yaml": team("office", members=["a"], adGroups=["h"], permittedIPs=["10.0.0.0/8"]),
+}
+ADMINS = team("admins", administrator=True, members=["a"], adGroups=["G"])
+
+
+@pytest.mark.parametrize(
+    ("limits", "guard", "verdict"),
+    [
+        ({"maxAdministrators": 1}, "administrators", "refuse"),
+        ({"requireAdministratorIPs": True}, "administrators-permitted-ips", "pass"),
+        ({"separationOfDuties": [[{"administrator": True}, "audit"]]}, "separation-of-duties", "refuse"),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["the group is new", "the directory was not read since"])
+def test_both_ways_know_who_comes_through_an_ad_group(
+    tmp_path: Path, sqlite_template: Path, limits: dict[str, Any], guard: str, verdict: str, late: bool
+) -> None:
+    first = {**GROUPED, "settings.yaml": resource("Settings", "default", {"guards": limits})}
+    then = {"teams/admins.yaml": ADMINS}
+    if late:
+        first, then = {**first, **then}, {"users/a.yaml": user("a", initialPassword="none", fullName="A")}
+    (_, plan), short = both_ways(tmp_path, sqlite_template, first, IN_GROUPS, then)
+    result = {guard.id: guard for guard in plan.guards}[guard]
+    assert result.verdict == ("pass" if late else verdict)
+    assert bool(result.standing) == (late and verdict == "refuse")
     assert short

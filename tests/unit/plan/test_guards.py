@@ -362,6 +362,60 @@ def test_an_ad_group_that_makes_administrators_is_refused_like_an_account() -> N
     assert plan(actual(ALICE, grouped, NO_NEW), desired(ALICE, ADMINS, NO_NEW)).refusals == ()
 
 
+IN_GROUP = Runtime(
+    can_set_password=frozenset({"alice"}),
+    directory_accounts=frozenset({"ada"}),
+    directory_members={"web": ("ada",)},
+    directory_groups={"pki-web": ("ada",)},
+)
+WEB = Team("web", ad_groups=("PKI-Web",))
+
+
+@pytest.mark.parametrize(
+    ("guard", "limits", "message"),
+    [
+        ("administrators", Guards(max_administrators=1), "there would be 2 administrators; the limit is 1"),
+        ("administrators-permitted-ips", Guards(administrators_need_permitted_ips=True), "without permitted IPs: ada"),
+        ("separation-of-duties", Guards(separation_of_duties=(("admins", "web"),)), "ada would be in admins and in web"),
+    ],
+)
+def test_members_who_are_known_to_come_through_a_new_ad_group_count(guard: str, limits: Guards, message: str) -> None:
+    grouped, settings = ADMINS._replace(ad_groups=("pki-web",)), Settings(guards=limits)
+    before = actual(ALICE, ADMINS, WEB, settings, runtime=IN_GROUP)
+    made = plan(before, desired(ALICE, grouped, WEB, settings))
+    assert [guard.id for guard in made.refusals] == [guard]
+    assert message in made.refusals[0].message
+    late = actual(ALICE, grouped, WEB, settings, runtime=IN_GROUP)  # the directory was not read since
+    assert plan(late, desired(ALICE, grouped, WEB, settings, PUBLIC)).refusals == ()
+    assert plan(late, desired(ALICE, ADMINS, WEB, settings)).refusals == ()
+
+
+def test_an_ad_group_that_is_exchanged_does_not_free_from_a_guard_who_comes_through_another() -> None:
+    both = WEB._replace(ad_groups=("Other", "PKI-Web"))
+    limit = Settings(guards=Guards(max_administrators=1))
+    before = actual(ALICE, ADMINS, both, limit, runtime=IN_GROUP)
+    made = plan(before, desired(ALICE, ADMINS, WEB._replace(administrator=True), limit))
+    assert [guard.id for guard in made.refusals] == ["administrators"]
+
+
+def test_an_ad_group_counts_for_duties_that_are_kept_apart_even_if_nobody_is_known_to_be_in_it() -> None:
+    apart = Settings(guards=Guards(separation_of_duties=(("administrator: true", "issuer: public"),)))
+    signing = Team("signing", ad_groups=("pki-web",), permissions=(Permission("public", LATER),))
+    admins = ADMINS._replace(ad_groups=("PKI-Web",))
+    (refusal,) = plan(actual(ALICE, ADMINS, signing, PUBLIC, apart), desired(ALICE, admins, signing, PUBLIC, apart)).refusals
+    said = "an administrator and able to use public, which are kept apart"
+    assert (refusal.id, refusal.message) == ("separation-of-duties", f"whoever is in the AD group pki-web would be {said}")
+    assert refusal.refused[0].subjects == (("", "administrator: true"), ("AD group", "pki-web"), ("Issuer", "public"))
+    before = actual(ALICE, admins, signing, PUBLIC, apart)
+    assert facts(plan(before, desired(ALICE, admins, signing, PUBLIC, INTERNAL, apart))) == [
+        f"whoever is in the AD group pki-web is {said}"
+    ]
+    longer = signing._replace(permissions=(Permission("public"),))
+    assert verdicts(plan(before, desired(ALICE, admins, longer, PUBLIC, apart)))["separation-of-duties"] == "refuse"
+    other = admins._replace(ad_groups=("PKI-Admins",))
+    assert plan(before, desired(ALICE, other, signing, PUBLIC, apart)).refusals == ()
+
+
 def test_the_first_apply_may_make_administrators() -> None:
     assert plan(actual()._replace(applied=None), desired(ALICE, ADMINS, NO_NEW)).refusals == ()
 

@@ -166,7 +166,7 @@ def jobs(file: Path) -> dict[str, Any]:
 
 
 def gitlab_job(file: Path, name: str) -> tuple[dict[str, Any], str]:
-    """A job of a GitLab pipeline, and its whole script."""
+    """A job of a GitLab pipeline, with the variables of all jobs, and its whole script."""
     pipeline = yaml.safe_load(file.read_text())
-    job = pipeline[name]
+    job = {**pipeline[name], "variables": {**pipeline["variables"], **pipeline[name].get("variables", {})}}
     return job, "\n".join([*pipeline["default"]["before_script"], *job["script"]])

@@ -84,8 +84,8 @@ class World:
         """Run a job of GitLab's; its jobs get all variables of the project."""
         declared, script = gitlab_job(PIPELINE, job)
         given = {"ACCORD_PLAN_DATABASE_URL": self.url, "CI_DEFAULT_BRANCH": "main", "GITLAB_USER_LOGIN": "alice", **variables}
-        names = {"GITLAB_USER_NAME": "Alice", "GITLAB_USER_EMAIL": "alice@example.org"}
-        own = {name: names.get(str(value).lstrip("$"), str(value)) for name, value in declared.get("variables", {}).items()}
+        names = {"GITLAB_USER_NAME": "Alice", "GITLAB_USER_EMAIL": "alice@example.org", **given}
+        own = {name: names.get(str(value).lstrip("$"), str(value)) for name, value in declared["variables"].items()}
         return self.runner.bash(job, script, {**given, **own})
 
 
@@ -281,6 +281,26 @@ def test_gitlab_applies_what_was_planned(world: World) -> None:
         step = world.gitlab(job, CI_COMMIT_SHA=head, ACCORD_DATABASE_URL=world.url)
         assert step.code == 0, step.log
     assert "1 created" in step.log
+
+
+def test_gitlab_follows_a_default_branch_of_any_name(world: World) -> None:
+    world.git("push", "-q", "origin", "main:trunk")
+    world.git("symbolic-ref", "HEAD", "refs/heads/trunk", at=world.folder / "origin.git")
+    world.git("push", "-q", "origin", ":main")
+    world.git("branch", "-q", "-m", "trunk")
+    refuse(world)
+    world.runner.check_out("trunk")
+    given = {"CI_COMMIT_SHA": world.git("rev-parse", "trunk"), "CI_DEFAULT_BRANCH": "trunk", "ACCORD_DATABASE_URL": world.url}
+    assert [world.gitlab(job, **given).code for job in ("plan-merged", "apply")] == [4, 4]
+    step = world.gitlab("override", **given, GUARDS="last-administrator emptying", REASON="CHG-1")
+    assert step.code == 0, step.log
+    step = world.gitlab("drift", CI_DEFAULT_BRANCH="trunk")
+    assert step.code == 0, step.log
+    given["CI_COMMIT_SHA"] = world.commit("Bob joins", bob="{email: bob@example.org}")
+    world.runner.check_out("trunk")
+    for job in ("plan-merged", "apply"):
+        step = world.gitlab(job, **given)
+        assert step.code == 0, step.log
 
 
 def test_gitlab_keeps_a_refused_plan_for_whoever_overrides_it(world: World) -> None:

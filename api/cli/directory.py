@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.cli.groups import Group
+from api.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from api.directory.domains import Domains
@@ -59,20 +60,18 @@ def doctor(form: str) -> int:
     """Check each controller: reachability, certificate, clock, service account, read permissions, latency; and say what to do."""
     from datetime import UTC, datetime
 
-    import orjson
-
     from api.directory.doctor import examine
 
     with _domains() as domains:
         found = [finding for domain in domains.all for finding in examine(domain, datetime.now(UTC))]
     if form == "json":
-        click.echo(orjson.dumps([each._asdict() for each in found], option=orjson.OPT_INDENT_2).decode())
+        say_json([each._asdict() for each in found])
     else:
         for controller, check, ok, detail, advice in found:
-            mark = click.style("ok  ", fg="green") if ok else click.style("FAIL", fg="red")
-            click.echo(f"{mark}  {controller}  {check}: {detail}")
+            mark, colour = ("ok  ", "green") if ok else ("FAIL", "red")
+            say(f"  {controller}  {check}: {detail}", mark=mark, colour=colour)
             if not ok and advice:
-                click.echo(f"      → {advice}")
+                say(f"      → {advice}")
     return 0 if all(each.ok for each in found) else 1
 
 
@@ -88,8 +87,6 @@ Examples:
 @_format
 def groups(text: str, form: str) -> None:
     """Find groups by part of their name, for a team's `adGroups`."""
-    import orjson
-
     from api.directory.doctor import find_groups
 
     with _domains() as domains:
@@ -100,12 +97,12 @@ def groups(text: str, form: str) -> None:
             for name, dn in find_groups(domain, text)
         ]
     if form == "json":
-        click.echo(orjson.dumps([{"name": name, "dn": dn} for name, dn in found], option=orjson.OPT_INDENT_2).decode())
+        say_json([{"name": name, "dn": dn} for name, dn in found])
         return
     for name, dn in found:
-        click.echo(f"{name}  {dn}")
+        say(f"{name}  {dn}")
     if not found:
-        click.echo(f"No group has `{text}` in its name.")
+        say(f"No group has `{text}` in its name.")
 
 
 @command.command(
@@ -125,14 +122,12 @@ def resolve(names: tuple[str, ...], form: str) -> int:
     """Find the SIDs of groups by the names that teams use, given as arguments or on standard input, one per line."""
     import sys
 
-    import orjson
-
     with _domains() as domains:
         asked = names or [line for line in sys.stdin.read().split("\n") if line]
         found = {name: domains.group_sid(name) for name in asked}
     if form == "json":
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        say_json(found)
     else:
         for name, sid in found.items():
-            click.echo(f"{name}  {sid or 'not found'}")
+            say(f"{name}  {sid or 'not found'}")
     return 0 if None not in found.values() else 1

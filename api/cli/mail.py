@@ -8,6 +8,7 @@ import click
 
 from api.cli.groups import Group
 from api.cli.operator import at_work, database_option
+from api.cli.output import say, say_json
 
 _SHOWN = 50
 _NUMBER = click.IntRange(1, 2**31 - 1)
@@ -45,8 +46,6 @@ Exit codes: 0 nothing was given up; 1 something was.
 @database_option
 def status(form: str, **options: str | None) -> int:
     """Show how many messages wait and since when, which failed and why, and which were given up."""
-    import orjson
-
     from api.outbox import status as outbox
     from reconciler.access.instants import format_instant
 
@@ -75,20 +74,20 @@ def status(form: str, **options: str | None) -> int:
                 for each in trouble
             ],
         }
-        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+        say_json(shown)
     else:
-        click.echo(f"Mail goes to {settings.mail.shown}.")
+        say(f"Mail goes to {settings.mail.shown}.")
         since = f", the oldest since {_second(waiting.oldest)}" if waiting.oldest else ""
         held = f"; of them {waiting.held_back} until their accounts are enabled" if waiting.held_back else ""
-        click.echo(f"{waiting.messages} {_of(waiting.messages, 'waits', 'wait')}{since}{held}.")
+        say(f"{waiting.messages} {_of(waiting.messages, 'waits', 'wait')}{since}{held}.")
         given_up, unwanted = _of(found.given_up, "was", "were"), _of(found.unwanted, "was", "were")
-        click.echo(f"{found.given_up} {given_up} given up, {found.unwanted} {unwanted} no longer wanted.")
+        say(f"{found.given_up} {given_up} given up, {found.unwanted} {unwanted} no longer wanted.")
         for template, number in found.sent.items():
-            click.echo(f"{number} sent: {template}")
+            say(f"{number} sent: {template}")
         for each in trouble:
             after = f"next try {_second(each.next_attempt_at)}" if each.next_attempt_at else "never again"
             tries = f"{each.attempts} {_of(each.attempts, 'try', 'tries')}"
-            click.echo(f"#{each.id}  {each.template} to {each.recipient}, {tries}, {after}\n      {each.why}")
+            say(f"#{each.id}  {each.template} to {each.recipient}, {tries}, {after}\n      {each.why}")
     return 1 if found.given_up else 0
 
 
@@ -135,7 +134,7 @@ def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None
             for number, template, name in found
         ]
         act.record(*events)
-    click.echo(f"{len(found)} {_of(len(found), 'message', 'messages')} will be tried again at once.")
+    say(f"{len(found)} {_of(len(found), 'message', 'messages')} will be tried again at once.")
 
 
 @command.command(
@@ -179,10 +178,10 @@ def test(address: str) -> None:
     transport = open_transport(settings)
     try:
         if isinstance(transport, Smtp):
-            click.echo(f"Connected to {settings.shown}: {transport.connect()}.")
+            say(f"Connected to {settings.shown}: {transport.connect()}.")
         transport.send(Recipient(recipient).envelope, content, f"test {secrets.token_hex(16)}", secret=False)
     except Undelivered as failure:
         raise click.ClickException(f"nothing was sent: {failure}") from None
     finally:
         transport.close()
-    click.echo(f"A test message to {address} went to {settings.shown}.")
+    say(f"A test message to {address} went to {settings.shown}.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
 
 from api.cli.groups import Group
+from api.cli.output import say
 from reconciler import __version__
 from reconciler.process import decide, finish, heed_signals, open_streams, say_interrupted, was_interrupted
 from reconciler.store.commit import forget
@@ -75,6 +77,7 @@ def accord_api() -> None:
 
 def main() -> NoReturn:
     """Run the program. Users see no traceback unless ACCORD_DEBUG is set."""
+    sys.excepthook = _show_traceback
     try:
         open_streams()
         heed_signals("accord-api")
@@ -95,7 +98,7 @@ def run(command: Callable[..., Any]) -> int:  # noqa: PLR0911 - one return for e
         return say_interrupted()
     except click.ClickException as error:
         if error.format_message().startswith("Usage:"):  # a group without a command: its help is the message
-            click.echo(error.format_message(), err=True)
+            say(error.format_message(), err=True)
             return ERROR
         context = error.ctx if isinstance(error, click.UsageError) else None
         return _say(error.format_message() + (f"\nTry `{context.command_path} --help`." if context else ""), ERROR)
@@ -123,5 +126,11 @@ def _explain(error: Exception) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"accord-api: {message}", err=True)
+    say(f"accord-api: {message}", err=True)
     return code
+
+
+def _show_traceback(*error: Any) -> None:
+    import traceback
+
+    say("".join(traceback.format_exception(*error)).rstrip(), err=True)

@@ -8,6 +8,7 @@ import click
 
 from api.cli.groups import Group
 from api.cli.operator import at_work, database_option
+from api.cli.output import say, say_json
 
 
 @click.group(
@@ -37,8 +38,6 @@ Examples:
 @database_option
 def list_tokens(name: str, form: str, **options: str | None) -> None:
     """List an account's live API tokens and sessions, without their secrets."""
-    import orjson
-
     from api.authentication import credentials
     from api.state import accounts
     from api.state.reader import Reader
@@ -54,13 +53,13 @@ def list_tokens(name: str, form: str, **options: str | None) -> None:
         ]
         reader.close()
     if form == "json":
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        say_json(found)
         return
     for each in found:
         used = f"last used {each['lastUsedAt']} from {each['lastUsedAddress']}" if each["lastUsedAt"] else "never used"
-        click.echo(f"{each['id']}  {each['kind']:<7}  until {each['expiresAt']}  {used}  {each['name']}".rstrip())
+        say(f"{each['id']}  {each['kind']:<7}  until {each['expiresAt']}  {used}  {each['name']}".rstrip())
     if not found:
-        click.echo(f"{name} has no live tokens or sessions.")
+        say(f"{name} has no live tokens or sessions.")
 
 
 @command.command(
@@ -78,8 +77,6 @@ def list_expiring(within: str, form: str, **options: str | None) -> None:
     """List the API tokens of all accounts that expire soon and have no successor."""
     from datetime import UTC, datetime
 
-    import orjson
-
     from api import token_reminders
     from reconciler.access.instants import format_instant, parse_duration
 
@@ -93,13 +90,13 @@ def list_expiring(within: str, form: str, **options: str | None) -> None:
         for name in ("expiresAt", "lastUsedAt"):
             each[name] = each[name] and format_instant(each[name])
     if form == "json":
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        say_json(found)
         return
     for each in found:
         used = f"last used {each['lastUsedAt']}" if each["lastUsedAt"] else "never used"
-        click.echo(f"{each['expiresAt']}  {each['account']}  {each['id']}  {used}  {each['name']}".rstrip())
+        say(f"{each['expiresAt']}  {each['account']}  {each['id']}  {used}  {each['name']}".rstrip())
     if not found:
-        click.echo(f"No token expires within {within}.")
+        say(f"No token expires within {within}.")
 
 
 @command.command(
@@ -122,4 +119,4 @@ def revoke_tokens(name: str, ids: tuple[str, ...], everything: bool, **options: 
         raise click.UsageError("name the IDs to revoke (`accord-api token list` shows them), or use --all")
     with at_work(options) as (_, __, authority):
         ended = administration.revoke_credentials(authority, name, None if everything else ids)
-    click.echo(f"Revoked {ended}.")
+    say(f"Revoked {ended}.")

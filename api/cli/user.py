@@ -10,6 +10,7 @@ import click
 
 from api.cli.groups import Group
 from api.cli.operator import Operator, at_work, database_option
+from api.cli.output import say
 
 
 @click.group(
@@ -57,7 +58,7 @@ def set_password(name: str, change_required: bool, revoke_tokens: bool, **option
         administration.set_password(
             authority, hasher, policy, name, new, change_required=change_required, revoke_tokens=revoke_tokens
         )
-    click.echo(f"Set the password of {name}." + (" It must be changed at the next login." if change_required else ""))
+    say(f"Set the password of {name}." + (" It must be changed at the next login." if change_required else ""))
 
 
 def _read_password() -> str:
@@ -78,7 +79,7 @@ def _simple(name: str, summary: str, said: str) -> Callable[[Callable[[Operator,
         def run_it(name: str, **options: str | None) -> None:
             with at_work(options) as operator:
                 act_on(operator, name)
-            click.echo(said.format(name=name))
+            say(said.format(name=name))
 
     return decorate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from client import PASSWORD, World
 from served import TOP, command
 from terminals import on_a_terminal
+from test_inert_output import HOSTILE, obeyed
 from test_sessions import login
 from waiting import LONG
 
@@ -212,3 +214,36 @@ def test_tokens_and_sessions_are_listed_without_their_secrets_and_revoked(world:
     assert command("token", "revoke", "alice", "--all", url=world.url).stdout == "Revoked 1.\n"
     world.with_secret(second.secret)("GET", "/me", 401)
     assert command("token", "list", "alice", url=world.url).stdout == "alice has no live tokens or sessions.\n"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_no_name_of_a_token_is_obeyed(world: World) -> None:
+    names = [name.replace("\n", " ") for name in HOSTILE]
+    for name in names:
+        world.mint("alice", name=name)
+    for words in (("list", "alice"), ("expiring",)):
+        shown = command("token", *words, url=world.url).stdout
+        assert [*obeyed(shown)] == []
+        assert all(text in shown for text in ("add-mask", "vso[task.complete]", "\\u001b"))
+        listed = command("token", *words, "--format", "json", url=world.url).stdout
+        assert [*obeyed(listed)] == []
+        assert sorted(each["name"] for each in json.loads(listed)) == sorted(names)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_no_error_is_obeyed(world: World) -> None:
+    for hostile in HOSTILE:
+        for words in (
+            ("user", "unlock", hostile),
+            ("token", hostile),
+            ("token", "expiring", "--within", hostile),
+            ("mail", "test", hostile),
+        ):
+            done = command(*words, url=world.url, ACCORD_MAILDIR="/nowhere")
+            assert (done.returncode, done.stdout, [*obeyed(done.stderr)]) == (1, "", [])
+
+
+def test_only_the_edge_writes(request: pytest.FixtureRequest) -> None:
+    writing = re.compile(r"click\.(secho|echo)\(|\bprint\(|sys\.stdout\.(write|buffer)")
+    found = [path.name for path in (request.config.rootpath / "api").rglob("*.py") if writing.search(path.read_text())]
+    assert sorted(found) == ["completion.py", "output.py"]

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from reconciler.run.errors import Misconfigured
@@ -43,8 +43,8 @@ def read_deployment(options: Mapping[str, str | None], environment: Mapping[str,
         cache = sources.place("cache", "") or _usual_cache(sources.environment)
     except BadSettings as error:
         raise Misconfigured(str(error)) from None
-    path = sources.text("path", DEFAULTS["path"]).strip("/")
-    if ".." in Path(path).parts or "\0" in path:
+    path = PurePosixPath(sources.text("path", DEFAULTS["path"]).strip("/")).as_posix()  # as git names it: without `./` and `//`
+    if ".." in PurePosixPath(path).parts or "\0" in path:
         raise Misconfigured(f"the path `{path}` leads out of the config repository")
     branch = sources.text("branch", DEFAULTS["branch"])
     hosts = frozenset(

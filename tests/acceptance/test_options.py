@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from scenario import ADMINISTRATORS, Accord, ConfigRepository
+from scenario import ADMINISTRATORS, Accord, ConfigRepository, user
 
 from reconciler.cli.exits import ERROR
 
@@ -40,3 +40,24 @@ def test_a_reason_that_is_not_utf_8_is_refused(accord: Accord, repository: Confi
     said = accord("apply", "--yes", "--override", "emptying", "--reason", "gr\udcfcn", code=ERROR).stderr
     assert "--reason must be UTF-8" in said
     assert accord.json("history") == []
+
+
+@pytest.mark.parametrize("path", ["./c", "c/.", ".//c/", "c/./d/", "c//d"])
+def test_a_folder_is_the_same_however_its_path_is_written(accord: Accord, repository: ConfigRepository, path: str) -> None:
+    plain = "c/d" if "d" in path else "c"
+    folder = f"{plain}/drafts"
+    repository.commit({f"{plain}/{name}": text for name, text in ADMINISTRATORS.items()} | {f"{folder}/x.yaml": "x"})
+    repository.commit({f"{plain}/.accordignore": "drafts/\n"})
+    accord("apply", "--yes", "--path", plain)
+    assert accord.json("plan", "--path", path)["changes"] == []
+    repository.commit({f"{plain}/users/new.yaml": user("new")})
+    for again in (path, plain):  # a delta and a full reading
+        found = [(change["action"], change["name"]) for change in accord.json("plan", "--path", again)["changes"]]
+        assert found == [("create", "new")]
+
+
+def test_the_root_may_be_written_as_a_dot_and_a_slash(accord: Accord, repository: ConfigRepository) -> None:
+    repository.commit(ADMINISTRATORS)
+    accord("apply", "--yes")
+    for root in ("./", "./.", "/"):
+        assert accord.json("plan", "--path", root)["changes"] == []

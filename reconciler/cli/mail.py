@@ -63,7 +63,7 @@ def preview(
     HTML part.
     """
     from reconciler.cli.output import progress_bar, write_html, write_json, write_lines, write_problems
-    from reconciler.run.deployment import read_deployment
+    from reconciler.run.deployment import cache_folder, read_deployment
     from reconciler.run.errors import InvalidConfiguration
     from reconciler.run.previewing import preview_folder, preview_revision
     from reconciler.run.validating import working_folder
@@ -77,7 +77,7 @@ def preview(
                 shown = preview_revision(deployment, rev, name, now=utc_now(), progress=progress)
             else:
                 where = folder if folder is not None else working_folder(deployment)
-                shown = preview_folder(where, deployment.cache, name, now=utc_now(), progress=progress)
+                shown = preview_folder(where, cache_folder(deployment), name, now=utc_now(), progress=progress)
     except InvalidConfiguration as error:
         write_problems(error.problems)
         return ERROR

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import EmailTemplate, Origin
-from reconciler.run.deployment import Deployment
+from reconciler.run.deployment import Deployment, cache_folder
 from reconciler.run.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
@@ -43,10 +43,9 @@ def preview_revision(deployment: Deployment, rev: str, name: str, *, now: dateti
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository
 
-    repository = Repository.open(deployment.repository, deployment.cache, deployment.without_tls)
-    loaded = load_revision(
-        repository, repository.tree(rev), deployment.path, cache=open_cache(deployment.cache), progress=progress
-    )
+    cache = cache_folder(deployment)
+    repository = Repository.open(deployment.repository, cache, deployment.without_tls)
+    loaded = load_revision(repository, repository.tree(rev), deployment.path, cache=open_cache(cache), progress=progress)
     return _preview(loaded, name, now)
 
 

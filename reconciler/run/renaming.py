@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.access.problems import Problem
 from reconciler.access.references import references
 from reconciler.access.resources import KINDS, Declaration, Kind, Origin
-from reconciler.run.deployment import Deployment
+from reconciler.run.deployment import Deployment, cache_folder
 from reconciler.run.errors import InvalidConfiguration, RunError
 from reconciler.wording.nearest import did_you_mean
 from reconciler.wording.text import printable
@@ -57,7 +57,7 @@ def rename(deployment: Deployment, kind: Kind, old: str, new: str, *, now: datet
     from reconciler.source.rewriting import Edit
 
     folder = working_folder(deployment, "clone it, and run this in the clone")
-    loaded = load_folder(folder, cache=open_cache(deployment.cache), progress=progress)
+    loaded = load_folder(folder, cache=open_cache(cache_folder(deployment)), progress=progress)
     _refuse_errors(loaded, now)
     declared = _check_names(loaded, kind, old, new)
     paths = dict(list_files(folder)[0])

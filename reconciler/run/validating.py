@@ -146,8 +146,9 @@ def validate_staged(deployment: Deployment, location: str, index: str | None, *,
     from reconciler.source.load import load_revision
     from reconciler.source.repository import Repository
 
-    repository = Repository.open(location, deployment.cache)
-    loaded = load_revision(repository, repository.staged(index), deployment.path, cache=open_cache(deployment.cache))
+    cache = cache_folder(deployment)
+    repository = Repository.open(location, cache)
+    loaded = load_revision(repository, repository.staged(index), deployment.path, cache=open_cache(cache))
     return _validation(loaded, now, check_directory=False)
 
 

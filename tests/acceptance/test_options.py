@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
+from desk import Desk
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, user
 
 from reconciler.cli.exits import ERROR
+
+ADA = "apiVersion: accord/v1\nkind: User\nmetadata: {name: ada}\nspec: {email: ada@example.org}\n"
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -61,3 +65,37 @@ def test_the_root_may_be_written_as_a_dot_and_a_slash(accord: Accord, repository
     accord("apply", "--yes")
     for root in ("./", "./.", "/"):
         assert accord.json("plan", "--path", root)["changes"] == []
+
+
+@pytest.mark.parametrize("flaw", ["others may write to it", "HOME is not set"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("hook", "run"), ("rename", "user", "ada", "eve", "--dry-run"), ("mail", "preview", "welcome"),
+        ("mail", "preview", "welcome", "--rev", "HEAD"), ("validate",), ("validate", "--rev", "HEAD"), ("plan",),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_command_uses_a_cache_that_cannot_be_used(
+    begun: Desk,
+    command: tuple[str, ...],
+    flaw: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun.write("users/ada.yaml", ADA)
+    begun.commit("Ada")
+    cache: str | None = str(tmp_path / "open")
+    if flaw == "HOME is not set":
+        cache = None
+        monkeypatch.setattr("os.getuid", lambda: 987_654_321)
+        monkeypatch.delenv("HOME")
+    else:
+        (tmp_path / "open").mkdir()
+        (tmp_path / "open").chmod(0o777)
+    monkeypatch.chdir(begun.config)
+    begun.accord(*command, ACCORD_CACHE=cache, XDG_CACHE_HOME=None)
+    assert flaw in caplog.text
+    assert begun.git("status", "--porcelain", "--ignored") == ""
+    assert cache is None or list((tmp_path / "open").iterdir()) == []

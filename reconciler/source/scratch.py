@@ -30,10 +30,14 @@ class Scratch(Repository):
 
     def initialise(self, form: int, objects: Iterable[str]) -> None:
         """Make the repository, whose ids have the given length, and let it read objects in other folders."""
-        name = "sha256" if form == _SHA256 else "sha1"
-        self.git.run("init", "--bare", "--quiet", "--template=", f"--object-format={name}")
+        root = Path(self.git_dir)
+        for folder in ("objects/info", "refs"):
+            (root / folder).mkdir(parents=True)
+        (root / "HEAD").write_text("ref: refs/heads/main\n")
+        version = "1\n[extensions]\n\tobjectFormat = sha256\n" if form == _SHA256 else "0\n"
+        (root / "config").write_text(f"[core]\n\tbare = true\n\trepositoryFormatVersion = {version}")
         quoted = ('"' + place.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' for place in objects)
-        Path(self.git_dir, "objects/info/alternates").write_bytes(b"".join(os.fsencode(place) + b"\n" for place in quoted))
+        (root / "objects/info/alternates").write_bytes(b"".join(os.fsencode(place) + b"\n" for place in quoted))
 
     def merge(self, ours: str, theirs: str) -> str:
         """Return the tree of the merge of two commits. Raises MergeConflict, which names the files, or SourceError."""
@@ -52,6 +56,18 @@ class Scratch(Repository):
         if "usage:" in errors:
             raise MergeConflict("git before 2.38 cannot merge without a work tree")
         raise SourceError(f"git cannot merge {theirs[:12]} with {ours[:12]} in {self.origin()}: {errors.strip()[-300:]}")
+
+    def differing(self, git_dir: Path, commit: str, top: str, where: Iterable[str]) -> bytes:
+        """Return what `git diff-index` says of a work tree, whose index is in its Git folder, beside a commit.
+
+        Where time and size cannot tell, git compares contents as filters make them, and here there are none.
+        """
+        found: bytes = self.git.run(
+            "-c", "core.sparseCheckout=true", "--work-tree", top,
+            "diff-index", "-z", "--no-renames", "--ignore-submodules=all", commit, *where,
+            folder=top, env={**_ISOLATED, "GIT_INDEX_FILE": str(git_dir / "index")}, stdout_as_string=False,
+        )  # fmt: skip
+        return found
 
     def write(self, content: bytes, form: int) -> str:
         """Keep bytes as a blob and return its id; `form` is the length of ids in this repository."""

@@ -42,16 +42,13 @@ def find_standing(location: str, planned: str, path: str) -> Standing | None:
         return None
     commit, branch = head
     ahead, behind = (0, 0) if commit == planned else _distance(repository, planned, commit)
-    return Standing(branch, commit, ahead, behind, _uncommitted(repository, Path(top), path))
+    return Standing(branch, commit, ahead, behind, _uncommitted(repository, commit, Path(top), path))
 
 
-def _uncommitted(repository: Repository, top: Path, path: str) -> int:
-    """Count the files with resources in a folder that are not as in the commit that is checked out.
-
-    Git compares only what it knows of a file's time and size: comparing contents could run a filter.
-    """
+def _uncommitted(repository: Repository, commit: str, top: Path, path: str) -> int:
+    """Count the files with resources in a folder that are not as in the commit that is checked out."""
     prefix = len(f"{path}/") if path else 0
-    suspects = [(name, old) for name, old in _suspects(repository, str(top), path) if _matters(name[prefix:])]
+    suspects = [(name, old) for name, old in _suspects(repository, commit, str(top), path) if _matters(name[prefix:])]
     ignored = ignoring_in(top / path)
     return sum(
         not ignored(name[prefix:]) and not (top / name).is_symlink() and (old is None or not _holds(top / name, old))
@@ -144,9 +141,10 @@ def _distance(repository: Repository, planned: str, commit: str) -> tuple[int, i
     return int(ahead), int(behind)
 
 
-def _suspects(repository: Repository, top: str, path: str) -> Iterator[tuple[str, str | None]]:
+def _suspects(repository: Repository, commit: str, top: str, path: str) -> Iterator[tuple[str, str | None]]:
     """Yield each file that may differ from the commit that is checked out, and its blob there, if only its content can tell."""
-    raw = _beside(repository, top, "diff-index", "-z", "--no-renames", "--ignore-submodules=all", "HEAD", *_within(path))
+    with borrow(repository, len(commit)) as scratch:
+        raw = scratch.differing(Path(repository.git_dir), commit, top, _within(path))
     parts = raw.split(b"\0")[:-1]
     for meta, name in zip(parts[::2], parts[1::2], strict=True):
         _, _, old, new, letter = meta.decode().split(" ")

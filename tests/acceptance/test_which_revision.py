@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,41 @@ def test_a_filter_of_the_repository_is_not_run_to_find_what_is_not_committed(beg
     assert begun.accord.json("plan")["checkout"]["uncommitted"] == 1
     assert ("create", "eve") in changes(begun, "--working-tree")
     assert not (tmp_path / "sprung").exists()
+
+
+@SQLITE
+def test_no_filter_tells_whether_a_file_as_old_as_the_index_is_committed(begun: Desk, tmp_path: Path) -> None:
+    begun.write("users/carol.yaml", user("carol"))
+    begun.commit("Carol")
+    begun.git("config", "filter.evil.clean", f"touch {tmp_path}/sprung; cat")
+    (begun.config / ".git/info/attributes").write_text("* filter=evil\n")
+    begun.write("users/carol.yaml", user("carla"))
+    os.utime(begun.config / ".git/index", (1, 1))
+    begun.git("diff-index", "HEAD")
+    (tmp_path / "sprung").unlink()  # plain git ran it
+    assert begun.accord.json("plan")["checkout"]["uncommitted"] == 1
+    assert not (tmp_path / "sprung").exists()
+
+
+@SQLITE
+@pytest.mark.parametrize("index", ["plain", "split", "sparse", "linked"])
+def test_files_are_counted_whatever_the_index_is_like(begun: Desk, index: str, tmp_path: Path) -> None:
+    begun.write("users/carol.yaml", user("carol"))
+    begun.commit("Carol")
+    place = begun.config
+    if index == "split":
+        begun.git("update-index", "--split-index")
+        assert list((begun.config / ".git").glob("sharedindex.*"))
+    elif index == "sparse":
+        begun.git("sparse-checkout", "set", "--cone", "--sparse-index", "teams")
+        place.joinpath("users").mkdir()
+    elif index == "linked":
+        place = tmp_path / "linked"
+        begun.git("worktree", "add", "-q", "-b", "linked", str(place))
+    assert begun.accord.json("plan", "--repository", str(place))["checkout"] is None
+    (place / "users/carol.yaml").write_text(user("carol", "c"))
+    (place / "users/eve.yaml").write_text(user("eve"))
+    assert begun.accord.json("plan", "--repository", str(place))["checkout"]["uncommitted"] == 2
 
 
 # The files in the folder

@@ -11,7 +11,7 @@ from reconciler.access.problems import Problem
 from reconciler.source.errors import SourceError
 from reconciler.source.filters import filtered_files
 from reconciler.source.ignoring import IGNORE_FILE, LARGEST, Ignoring, read_ignore_files
-from reconciler.source.location import without_credentials
+from reconciler.source.location import shown_location
 from reconciler.source.overlooked import What, select
 from reconciler.source.selection import is_candidate, is_visible, shown_path
 
@@ -26,7 +26,7 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
     if folder.is_file():
         return [(shown_path(top.as_posix()), folder)], []
     if not folder.is_dir():
-        raise SourceError(f"there is no folder `{without_credentials(str(folder))}`")
+        raise SourceError(f"there is no folder `{shown_location(str(folder))}`")
 
     def named(relative: str) -> str:
         return shown_path((top / relative).as_posix())

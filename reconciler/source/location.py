@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -40,6 +41,13 @@ def without_credentials(text: str) -> str:
     return _PARAMETER.sub(r"\1=***", _CREDENTIALS.sub("", text))
 
 
+def shown_location(location: str) -> str:
+    """Return what messages may say of a location: of one that leads nowhere and may be a mistyped URL, what follows its last `@`."""
+    if is_remote(location) or os.path.lexists(location):
+        return without_credentials(location)
+    return without_credentials(location.rpartition("@")[2])
+
+
 def parse_remote(location: str, without_tls: Collection[str] = ()) -> Remote:
     """Take the location of a remote repository apart; `without_tls` names hosts that may be reached unprotected.
 
@@ -49,9 +57,9 @@ def parse_remote(location: str, without_tls: Collection[str] = ()) -> Remote:
     if scp is not None:
         return Remote(location, "ssh", scp[1])
     try:
-        if not location.isprintable():
-            raise ValueError
         parts = urlsplit(location)
+        if not location.isprintable() or " " in parts.netloc:
+            raise ValueError
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise RepositoryUnreachable(
@@ -64,7 +72,7 @@ def parse_remote(location: str, without_tls: Collection[str] = ()) -> Remote:
         raise RepositoryUnreachable(f"`{protocol}://` is a transport that Accord does not use; use https:// or ssh://")
     if host.startswith("-") or (host not in ("", "localhost") if protocol == "file" else not host):
         form = "file:///PATH" if protocol == "file" else f"{protocol}://HOST/PATH"
-        raise RepositoryUnreachable(f"`{shown}` is not the location of a repository; write {form}")
+        raise RepositoryUnreachable(f"`{shown.rpartition('@')[2]}` is not the location of a repository; write {form}")
     if protocol in _WITHOUT_TLS and not _is_loopback(host) and host not in without_tls:
         raise RepositoryUnreachable(
             f"`{shown}` is not protected by TLS, so anybody on the way could decide who gets access; use https:// or ssh://. "

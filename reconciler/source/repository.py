@@ -19,7 +19,7 @@ from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
 from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
-from reconciler.source.location import is_remote, parse_remote, without_credentials
+from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
 from reconciler.source.overlooked import What, is_doubtful, is_misnamed, looks_like_resource, select
 from reconciler.source.selection import is_candidate, is_visible, shown_path
@@ -65,9 +65,9 @@ class Repository:
         Raises RepositoryUnreachable if there is no repository.
         """
         if "\0" in location or location.startswith("-"):
-            raise RepositoryUnreachable(f"`{without_credentials(location)!r}` is not the location of a repository")
+            raise RepositoryUnreachable(f"`{shown_location(location)!r}` is not the location of a repository")
         if "::" in location.split("/", 1)[0]:
-            transport = without_credentials(location.split("::", maxsplit=1)[0])
+            transport = shown_location(location.split("::", maxsplit=1)[0])
             raise RepositoryUnreachable(f"`{transport}::` is a transport that can run programs; Accord does not use it")
         if is_remote(location):
             remote = parse_remote(location, without_tls)
@@ -79,7 +79,7 @@ class Repository:
         except OSError:  # for example, the name is too long
             found = False
         if not found:
-            named = without_credentials(location)[:200]
+            named = shown_location(location)[:200]
             raise RepositoryUnreachable(f"there is no repository at `{named}`; give its path or URL with --repository")
         git_dir = find_git_dir(location)
         leave_quarantine(git_dir)

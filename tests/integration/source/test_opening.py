@@ -369,6 +369,30 @@ def test_the_label_of_a_url_shows_no_credentials(text: str, shown: str, cache: P
         assert shown in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https:/alice:hunter2@host/x", "https:/hunter2@host/x", "https//alice:hunter2@host/x", "//alice:hunter2@host/x",
+        "alice:hunt/hunter2@host/x", "hunter2@host/x", "alice:hunter2@b@host/x", "https:///alice:hunter2@host/x",
+        "https:///hunter2@host/x", "https:// hunter2@host/x", "alice:hunter2@host::/x", "-alice:hunt/hunter2@host/x",
+        "https;//alice:hunter2@host/x", "htps:alice:hunter2@host/x", "https://alice:hunt/hunter2@host/x",
+    ],
+)  # fmt: skip
+def test_a_mistyped_url_shows_no_credentials(location: str, cache: Path) -> None:
+    with pytest.raises(RepositoryUnreachable) as caught:
+        opened(location, cache)
+    assert "hunt" not in str(caught.value)
+    with pytest.raises(SourceError) as caught_too:
+        list_files(Path(location))
+    assert "hunt" not in str(caught_too.value)
+
+
+def test_a_folder_that_is_there_is_named_whole(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "alice@host").mkdir()
+    with pytest.raises(RepositoryUnreachable, match="alice@host` is not a Git repository"):
+        opened(tmp_path / "alice@host", cache)
+
+
 def test_gits_message_is_shown_whole_without_its_advice(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(RepositoryUnreachable) as caught:
         opened(f"file://{tmp_path}/none", cache)

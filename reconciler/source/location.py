@@ -42,7 +42,7 @@ def without_credentials(text: str) -> str:
 
 
 def shown_location(location: str) -> str:
-    """Return what messages may say of a location: of one that leads nowhere and may be a mistyped URL, what follows its last `@`."""
+    """Return what messages may say of a location. One that leads nowhere may be a mistyped URL: what follows its last `@`."""
     if is_remote(location) or os.path.lexists(location):
         return without_credentials(location)
     return without_credentials(location.rpartition("@")[2])

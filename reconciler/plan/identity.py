@@ -102,14 +102,19 @@ def _changed(changes: Sequence[Change]) -> Iterator[str]:
         before, after = change.before, change.after
         if not isinstance(before, User) or not isinstance(after, User):
             continue
-        goes_back = before.name != after.name and before.name not in after.previously
-        if not same_person(before, after) or (goes_back and not is_vouched(before, after)):
+        verdict, goes_back = same_person(before, after), before.name != after.name and not _claims(after, before)
+        if verdict is False or (verdict is None and not _claims(after, before)) or (goes_back and not is_vouched(before, after)):
             was = "" if change.previous_name is None else f" (was `{before.name}`)"
             yield (
                 f"`{after.name}`{was} changes from {_who(before)} to {_who(after)}, and would keep its password, tokens and "
                 f"sessions. The same person: declare `identity: {before.identity or before.email}` in its metadata. "
                 f"Another person: {_another(before, after)}; the old account then ends"
             )
+
+
+def _claims(after: User, before: User) -> bool:
+    """Tell whether a declaration says that it is the account of another login, under which nothing else of it need stay."""
+    return before.name != after.name and before.name in after.previously
 
 
 def _another(before: User, after: User) -> str:
@@ -184,7 +189,8 @@ def _moves_house(change: Change) -> bool:
     if not isinstance(before, User) or not isinstance(after, User) or certainly(before, after):
         return False
     vouched = change.action != "rename" and None not in (before.full_name, after.full_name)
-    return same_person(before, after) is True and not _alike(before.email, after.email) and not vouched
+    same = same_person(before, after) is True or _claims(after, before)
+    return same and not _alike(before.email, after.email) and not vouched
 
 
 def _ending(change: Change, following: Change) -> str:

@@ -453,19 +453,27 @@ def test_both_ways_know_a_team_that_becomes_an_administrators(tmp_path: Path, sq
     assert short
 
 
+def through(account: str, where: str, group: str) -> str:
+    """A statement that puts a directory account into a team through a group."""
+    return (
+        f"INSERT INTO directory_memberships (team_id, user_id, ad_group) SELECT teams.id, users.id, {group}"
+        f" FROM teams, users WHERE users.name = '{account}' AND teams.name = '{where}'"
+    )
+
+
 IN_GROUPS = [
-    "INSERT INTO users (name, source, email) VALUES ('ada', 'directory', 'ada@example.org')",
-    "INSERT INTO directory_memberships (team_id, user_id, ad_group)"
-    " SELECT teams.id, users.id, 'G' FROM teams, users WHERE users.name = 'ada' AND teams.name = 'web'",
-    "INSERT INTO directory_memberships (team_id, user_id, ad_group)"
-    " SELECT teams.id, users.id, 'H' FROM teams, users WHERE users.name = 'ada' AND teams.name = 'lab'",
+    "INSERT INTO users (name, source, email) VALUES ('ada', 'directory', 'a@x.org'), ('ben', 'directory', 'b@x.org')",
+    *(through("ada", where, group) for where, group in (("web", "'G'"), ("lab", "'H'"))),
+    *(through("ben", where, group) for where, group in (("web", "'G'"), ("site", "NULL"))),  # not known through which
 ]
 GROUPED = {
     "users/a.yaml": user("a", initialPassword="none"),
     "teams/web.yaml": team("web", adGroups=["g"]),
     "teams/lab.yaml": team("lab", adGroups=["H"]),
     "teams/audit.yaml": team("audit", adGroups=["G"]),
-    "teams/office.yaml": team("office", members=["a"], adGroups=["h"], permittedIPs=["10.0.0.0/8"]),
+    "teams/office.yaml": team("office", adGroups=["h"], permittedIPs=["10.0.0.0/8"]),
+    "teams/site.yaml": team("site", adGroups=["K"], permittedIPs=["10.0.0.0/8"]),
+    "teams/desk.yaml": team("desk", members=["a"], permittedIPs=["10.0.0.0/8"]),
 }
 ADMINS = team("admins", administrator=True, members=["a"], adGroups=["G"])
 

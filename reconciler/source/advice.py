@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+from reconciler.source.lookalikes import bullet, ending, wide_colon
 from reconciler.source.mistakes import no_blank
 from reconciler.source.secrets import secret_in
 from reconciler.wording.nearest import nearest
@@ -55,6 +56,7 @@ def for_unknown(
     return (
         _mistyped(name, valid)
         or _switch(name, value, valid)
+        or _ending_as_key(name, value, valid)
         or _misplaced(name, path, valid, top)
         or _synonym(name, valid)
         or _similar(name, valid)
@@ -126,6 +128,22 @@ def _of_name_as_key(name: str, value: Any, valid: Collection[str]) -> Advice | N
     return Advice(f"write `{{{key}: {name}{rest}}}`", f"{{{key}: {name}{rest}}}")
 
 
+def _ending_as_key(name: str, value: Any, valid: Collection[str]) -> Advice | None:
+    """Advise on `- alice until: 2099-01-01`."""
+    key = next((key for key in ("user", "issuer") if key in valid), None)
+    return for_ending(f"{name}: {value}", key) if key and isinstance(value, str) else None
+
+
+def for_ending(text: str, key: str) -> Advice | None:
+    """Advise on `alice until 2099-01-01` in a list of users or issuers, by the key that an item with an end has."""
+    found = ending(text)
+    if found is None:
+        return None
+    until = for_instant(found[2])
+    meant = f"{{{key}: {found[1]}, until: {until.suggestion if until else found[2]}}}"
+    return Advice(f"write `{meant}`", meant)
+
+
 def for_type(value: Any, wanted: Any, schema: Mapping[str, Any], in_list: bool) -> Advice | None:
     """Advise on a value of the wrong type."""
     types = wanted if isinstance(wanted, list) else [wanted]
@@ -158,13 +176,7 @@ def for_type(value: Any, wanted: Any, schema: Mapping[str, Any], in_list: bool) 
 
 def _for_list(value: Any) -> Advice | None:
     if isinstance(value, str):
-        if _is_secret(value):
-            return Advice("write a list")
-        if re.match(r"-\S", value):
-            return Advice("there is no blank after the dash; write `- ` before each item")
-        parts = re.split(r"[,;\s]+", value.strip(" \t\n,;"))
-        meant = f"[{', '.join(parts)}]"
-        return Advice(f"write `{meant}`", meant)
+        return _for_list_as_text(value)
     if isinstance(value, dict):
         return Advice("begin each item with `- `")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -172,10 +184,26 @@ def _for_list(value: Any) -> Advice | None:
     return None
 
 
+def _for_list_as_text(value: str) -> Advice:
+    if _is_secret(value):
+        return Advice("write a list")
+    if re.match(r"-\S", value):
+        return Advice("there is no blank after the dash; write `- ` before each item")
+    if bullet(value):
+        return Advice(f"an item of a list begins with `-` and a blank, not with `{value[0]}`; write `- ` before each item")
+    quoted = re.fullmatch(r"\s*\[(.*)\]\s*", value, re.DOTALL)
+    parts = re.split(r"[,;\s]+", re.sub(r"[\"']", "", quoted[1]) if quoted else value)
+    meant = f"[{', '.join(part for part in parts if part)}]"
+    return Advice(f"write `{meant}`{', without quotes' if quoted else ''}", meant)
+
+
 def _for_mapping(value: str) -> Advice | None:
     glued = no_blank(value)
     if glued is not None:
         return Advice(glued)
+    wide = wide_colon(value)
+    if wide is not None:
+        return Advice(wide[1])
     if "\u00a0" in value:
         return Advice("it contains no-break spaces; write ordinary ones")
     found = re.match(r"([A-Za-z]\w*)\s*=", value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from reconciler.source.lookalikes import Found, ending, in_lines
 from reconciler.source.secrets import secret_in
 
 _LONGEST = 60
@@ -86,14 +87,12 @@ def conflict(text: str) -> Mistake | None:
 def explain(problem: str, context: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Mistake:
     """Explain what libyaml says about a place; `begin` is where what it was reading began. Lines and columns are from 1."""
     said = f"{context} {problem}"
-    for find in (_unclosed, _escape, _indicator, _no_blank, _inner_colon, _after_value, _list_beside_key, _indentation):
+    finders = (_lookalike, _unclosed, _escape, _indicator, _no_blank, _inner_colon, _after_value, _list_beside_key, _indentation)
+    for find in finders:
         found = find(said, lines, line, column, begin)
         if found is not None:
             return Mistake("yaml-syntax", *found)
     return Mistake("yaml-syntax", line, column, f"this is not valid YAML: {said}".replace("  ", " ").strip())
-
-
-_Found = tuple[int, int, str] | None
 
 
 def in_quotes(text: str) -> str:
@@ -109,7 +108,14 @@ def _rest(line: str, at: int) -> str:
     return re.split(r"[,\]}]" if opened and not rest.startswith("{{") else r" #", rest, maxsplit=1)[0]
 
 
-def _unclosed(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _lookalike(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
+    if "quoted scalar" in said:
+        return None
+    opened = lines[begin[0] - 1 : begin[0]]  # none if that is the end of the file
+    return in_lines(lines, line, bool(opened) and opened[0][begin[1] - 1 : begin[1]] in ("[", "{"))
+
+
+def _unclosed(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     if "quoted scalar" in said and ("end of stream" in said or "document indicator" in said):
         return (*begin, "the quote that begins here is not closed")
     if "did not find expected ',' or" in said:
@@ -122,7 +128,7 @@ def _unclosed(said: str, lines: list[str], line: int, column: int, begin: tuple[
     return None
 
 
-def _escape(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _escape(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     if "quoted scalar" not in said or not ("hexdecimal" in said or "escape" in said or "Unicode" in said):
         return None
     written = re.match(r'"([^"]*)"', lines[begin[0] - 1][begin[1] - 1 :])
@@ -130,7 +136,7 @@ def _escape(said: str, lines: list[str], line: int, column: int, begin: tuple[in
     return (*begin, f"a backslash in double quotes begins an escape; if you mean a backslash, write {hint}")
 
 
-def _indicator(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _indicator(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     """Find a text that begins with a character that means something to YAML."""
     text = lines[line - 1]
     if "scanning an alias" in said or "scanning an anchor" in said or "undefined alias" in said:
@@ -163,7 +169,7 @@ def no_blank(text: str) -> str | None:
     return f"there is no blank after the colon; write `{found[2]}: {value.strip()}`"
 
 
-def _no_blank(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _no_blank(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     """Find `key:value` or `-item` in the line, or in the one above that it then continues."""
     first_colon = ":" not in lines[line - 1][: column - 1]
     if "could not find expected ':'" not in said and not ("mapping values are not allowed" in said and first_colon):
@@ -181,13 +187,18 @@ def _no_blank(said: str, lines: list[str], line: int, column: int, begin: tuple[
     return None
 
 
-def _inner_colon(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _inner_colon(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     if "mapping values are not allowed" not in said:
         return None
     text = lines[line - 1].rstrip("\r")
     start = _VALUE.match(text)
     at = start.end() if start else 0
     if at < column - 1:
+        item = text.lstrip().lstrip("- ")
+        end = ending(item) if text.lstrip().startswith("- ") else None
+        if end is not None and end[0]:
+            message = f"several properties on one line must be in braces: write `{{{end[0]}: {end[1]}, until: {end[2]}}}`"
+            return line, text.index(item) + 1, message
         return line, at + 1, f"a text that contains a colon and a blank must be in quotes: write {in_quotes(_rest(text, at))}"
     return (
         line,
@@ -197,7 +208,7 @@ def _inner_colon(said: str, lines: list[str], line: int, column: int, begin: tup
     )
 
 
-def _after_value(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _after_value(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     """Find what follows a closed quote or bracket on the same line."""
     text = lines[line - 1].rstrip("\r")
     start = _VALUE.match(text)
@@ -210,13 +221,13 @@ def _after_value(said: str, lines: list[str], line: int, column: int, begin: tup
     return line, column, f"nothing can follow the closing bracket; if all of it is text, write {in_quotes(text[at:])}"
 
 
-def _list_beside_key(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _list_beside_key(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     if "block sequence entries are not allowed" not in said:
         return None
     return line, column, "a list begins on the line below its key; on the same line, write it in brackets, such as `[a, b]`"
 
 
-def _indentation(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> _Found:
+def _indentation(said: str, lines: list[str], line: int, column: int, begin: tuple[int, int]) -> Found:
     text = lines[line - 1]
     own = len(text) - len(text.lstrip()) + 1
     if "did not find expected" not in said or "block" not in said or own != column:

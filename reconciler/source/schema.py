@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from reconciler.access.resources import KINDS
 from reconciler.shipped import schema_folder
 from reconciler.source import advice
+from reconciler.source.lookalikes import wide_colon
 from reconciler.wording.nearest import nearest
 
 FILES = {
@@ -57,7 +58,10 @@ def find_problems(value: Any) -> list[Finding]:
     """Return everything that is wrong within one document; empty if it is valid."""
     if not isinstance(value, dict):
         listed = isinstance(value, list) and any(isinstance(item, dict) and "kind" in item for item in value[:10])
-        hint = "; this is a list: remove the dashes, and put `---` on a line of its own between resources" if listed else ""
+        wide = wide_colon(value) if isinstance(value, str) else None
+        hint = f"; {wide[1]}" if wide else ""
+        if listed:
+            hint = "; this is a list: remove the dashes, and put `---` on a line of its own between resources"
         return [Finding("not-a-resource", (), f"a resource must be a mapping with apiVersion, kind, metadata and spec{hint}")]
     kind = value.get("kind")
     if value.get("apiVersion") == API_VERSION and isinstance(kind, str) and kind in FILES:
@@ -265,6 +269,10 @@ def _wrong_format(error: Any, path: tuple[str | int, ...], where: str) -> Findin
         )
         hint = advised.hint if advised else _purpose(error)
         return Finding("wrong-format", path, f"{where} cannot be {_shown(text)}: {hint}", advised and advised.suggestion)
+    key = {"members": "user", "issuers": "issuer"}.get(str(path[-2])) if len(path) == 3 and _in_list(path) else None
+    ended = advice.for_ending(text, key) if key else None
+    if ended is not None:
+        return Finding("wrong-format", path, f"{where} cannot be {_shown(text)}: {ended.hint}", ended.suggestion)
     advised = advice.for_name(text, _in_list(path))
     end = f"; {advised.hint}" if advised and re.search(pattern, advised.suggestion or "") else ""
     near = advised.suggestion if advised and end else None

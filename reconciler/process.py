@@ -11,9 +11,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from reconciler.descendants import end_descendants
 from reconciler.store.commit import settled, standing
 
 if TYPE_CHECKING:
@@ -152,17 +152,8 @@ def finish() -> NoReturn:
 
 def _end(code: int) -> NoReturn:
     if _State.received is not None:
-        for child in _children():
-            with suppress(OSError):
-                os.kill(child, signal.SIGTERM)
+        end_descendants(os.getpid(), signal.SIGTERM)
     os._exit(code)
-
-
-def _children() -> list[int]:
-    """The processes that this one started; those of theirs notice it themselves."""
-    with suppress(OSError):  # only Linux has this folder
-        return [int(child) for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
-    return []
 
 
 class OutputFailed(OSError):

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from signal import SIGKILL
+from subprocess import TimeoutExpired
 from typing import Any
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # report a missing git only when it is needed
 from git import Git
 from git.exc import CommandError, GitCommandNotFound
 
+from reconciler.descendants import end_descendants
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, SourceError
 from reconciler.source.location import without_credentials
@@ -93,6 +96,23 @@ class GitCommand:
                 raise self.explained(error) from None
             return self.run(*arguments, folder=folder, **options)
 
+    def run_within(self, seconds: float, *arguments: str, **options: Any) -> None:
+        """Run git, which ends with all that it started if it takes longer, or if this process is asked to end.
+
+        Raises RepositoryUnreachable or SourceError.
+        """
+        process = self.run(*arguments, as_process=True, **options)
+        try:
+            _, errors = process.communicate(timeout=seconds)
+        except BaseException as error:
+            end_descendants(process.pid, SIGKILL)
+            process.proc.kill()
+            if not isinstance(error, TimeoutExpired):
+                raise
+            raise RepositoryUnreachable(f"cannot read the repository {self.origin}: it did not answer in time") from None
+        if process.returncode:
+            raise _git_error(errors.decode("utf-8", "surrogateescape").strip(), self.origin)
+
     def explained(self, error: RepositoryUnreachable) -> RepositoryUnreachable:
         """Return the error that an object is missing, with what helps in a clone that left objects out."""
         if not _MISSING.search(str(error)) or not self._is_partial():
@@ -168,8 +188,6 @@ def _git_error(said: str, origin: str) -> SourceError:
         return RepositoryUnreachable(
             f"`{origin}` belongs to another user; if you trust it: git config --global --add safe.directory {place}"
         )
-    if lower.startswith("timeout: the command"):  # GitPython's words, with the whole command
-        return RepositoryUnreachable(f"cannot read the repository {origin}: it did not answer in time")
     if _UNREACHABLE.search(lower):
         return RepositoryUnreachable(f"cannot read the repository {origin}: {_reason(said)}")
     return SourceError(f"git failed in {origin}: {_reason(said)}")

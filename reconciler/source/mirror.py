@@ -93,9 +93,9 @@ def _fetch(remote: Remote, folder: Path) -> None:
     config, environment = _credentials(remote)
     allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
     options = ("--quiet", "--prune", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head")
-    GitCommand(str(folder), remote.url).run(
-        *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
-        env={**environment, "GIT_ALLOW_PROTOCOL": allowed}, kill_after_timeout=_REMOTE_TIMEOUT,
+    GitCommand(str(folder), remote.url).run_within(
+        _REMOTE_TIMEOUT, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
+        env={**environment, "GIT_ALLOW_PROTOCOL": allowed},
     )  # fmt: skip
 
 

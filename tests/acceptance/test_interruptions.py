@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,20 @@ def test_a_run_that_only_reads_ends_soon(
     codes = {interrupting.once(number).code for _ in range(tries(5))}
     assert codes != {OK}
     assert interrupting.run(None).code == OK
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("number", WORDS, ids=lambda number: number.name)
+def test_a_fetch_that_waits_for_a_silent_server_ends_as_a_whole(accord: Accord, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        accord.environment["ACCORD_REPOSITORY"] = f"http://127.0.0.1:{silent.getsockname()[1]}/pki.git"
+        process = accord.process("plan", start_new_session=True)
+        with silent.accept()[0] as connection:
+            connection.recv(1)  # the end of a chain of processes waits for an answer
+            os.kill(process.pid, number)
+            errors = process.communicate()[1].decode()
+            assert (process.returncode, errors) == (128 + number, f"accord: {WORDS[number]}; unfinished work was undone\n")
+            until(lambda: not session(process.pid), "the end of all processes")
 
 
 @pytest.mark.slow

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from waiting import until
 from work_tree import ALICE, BOB, Work, contents, opened
 
+import reconciler.source.mirror
 from reconciler.source.cache import BlobCache
 from reconciler.source.errors import RepositoryUnreachable, SourceError
 from reconciler.source.load import load_revision
@@ -126,6 +130,31 @@ def test_a_mirror_is_kept_if_its_remote_is_at_fault(work: Work, cache: Path, tmp
     with pytest.raises(RepositoryUnreachable, match="does not appear to be a git repository"):
         opened(url, cache)
     assert Repository(mirror).resolve("main").commit == head
+
+
+def test_a_remote_that_never_answers_ends_with_all_that_git_started(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"  # as in an image without ps and pgrep
+    programs.mkdir()
+    (programs / "git").symlink_to(str(shutil.which("git")))
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr(reconciler.source.mirror, "_REMOTE_TIMEOUT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/pki.git"
+        with pytest.raises(RepositoryUnreachable, match="did not answer in time"):
+            opened(url, cache)
+        with silent.accept()[0]:  # so git has asked, and still would
+            until(lambda: not using(url), "the end of all processes")
+
+
+def using(text: str) -> list[Path]:
+    """The processes with a text in their arguments."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            found += [file] if text.encode() in file.read_bytes() else []
+    return found
 
 
 # Credentials

@@ -43,6 +43,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     from reconciler.run.validating import working_folder
     from reconciler.source.diff import file_diff
     from reconciler.source.rewriting import rewrite
+    from reconciler.store.commit import committing
 
     from_input = paths == (Path("-"),)
     if from_input:
@@ -60,7 +61,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
         write_files(found[0].edit.after.decode("utf-8", "surrogateescape"))
     else:
         if not check:
-            rewrite({each.path: each.edit for each in changed})
+            rewrite({each.path: each.edit for each in changed}, committing)
         _tell_changed(found, changed, check)
     return ERROR if any(each.invalid for each in found) or (check and changed) else OK
 

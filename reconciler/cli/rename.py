@@ -46,6 +46,7 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     from reconciler.run.renaming import kind_named, rename
     from reconciler.source.diff import file_diff
     from reconciler.source.rewriting import rewrite
+    from reconciler.store.commit import committing
     from reconciler.wording.text import count, printable
 
     which = kind_named(kind)
@@ -56,7 +57,7 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
         for file, (_, edit) in found.edits.items():
             write_files("".join(file_diff(file, edit.before.decode(), edit.after.decode())))
         return OK
-    rewrite(dict(found.edits.values()))
+    rewrite(dict(found.edits.values()), committing)
     say(f"Renamed {which} `{old}` to `{new}` in {count(found.places, 'place')}, in {count(len(found.edits), 'file')}:")
     for file in found.edits:
         say(f"  {printable(file)}")

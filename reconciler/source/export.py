@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +32,43 @@ def export_state(state: DeclaredState, folder: Path) -> list[Path]:
     Reading them gives exactly the same state. The bytes depend on nothing but the state. Raises SourceError where the folder
     holds anything, cannot be written, or where a name cannot be a file's.
     """
-    claim_folder(folder)
-    written: list[Path] = []
-    try:
+    with claimed(folder) as written:
         for kind in KINDS:
             resources = state.of_kind(kind)
             for name in sorted(resources):
                 path = folder / resource_path(kind, name, sharded=len(resources) > MOST_IN_A_FOLDER)
-                _write(path, resource_document(kind, resources[name]))
-                written.append(path)
-    except OSError as error:
-        raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
+                write_new(path, resource_document(kind, resources[name]), written)
     return written
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[list[Path]]:
+    """Claim an empty or new folder, and yield a list for the files written there. Whatever ends this early, they are removed.
+
+    Raises SourceError if the folder holds anything or cannot be written.
+    """
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    claim_folder(folder)
+    written: list[Path] = []
+    try:
+        yield written
+    except BaseException as error:
+        _remove(folder, written, new)
+        if isinstance(error, OSError):
+            raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
+        raise
+
+
+def _remove(folder: Path, files: Iterable[Path], new: Iterable[Path]) -> None:
+    """Remove files, empty folders beside `.git`, and folders that are new, as far as somebody else put nothing there."""
+    for file in files:
+        with suppress(OSError):
+            file.unlink()
+    inner = [place for place in folder.iterdir() if place.name != ".git"]
+    below = [Path(place) for top in inner for place, _, _ in os.walk(top, topdown=False)]
+    for place in (*below, *new):
+        with suppress(OSError):
+            place.rmdir()
 
 
 def claim_folder(folder: Path) -> None:
@@ -71,12 +98,14 @@ def resource_path(kind: Kind, name: str, *, sharded: bool = False) -> str:
     return f"{FOLDERS[kind]}/{name[0]}/{name}.yaml" if sharded else f"{FOLDERS[kind]}/{name}.yaml"
 
 
-def _write(path: Path, text: str) -> None:
+def write_new(path: Path, text: str, written: list[Path]) -> None:
+    """Write a file that is not there yet, in a folder that need not be there, and note it."""
     try:
         file = path.open("x", encoding="utf-8", newline="\n")
     except FileNotFoundError:
         path.parent.mkdir(parents=True)
         file = path.open("x", encoding="utf-8", newline="\n")
+    written.append(path)
     with file:
         file.write(text)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +19,10 @@ class Edit(NamedTuple):
     after: bytes
 
 
-def rewrite(edits: Mapping[Path, Edit]) -> None:
+def rewrite(edits: Mapping[Path, Edit], committing: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
     """Replace each file, keeping its permissions. Every new file is complete before the first one takes its place.
 
+    While files take their places, `committing` keeps an interrupt from coming between two of them.
     Raises SourceError if a file is a link, changed meanwhile or cannot be written; then no file was replaced, or it says which.
     """
     ready: dict[Path, Path] = {}
@@ -29,10 +30,11 @@ def rewrite(edits: Mapping[Path, Edit]) -> None:
     try:
         for path, edit in edits.items():
             ready[path] = _beside(path, edit)
-        for path in list(ready):
-            ready[path].replace(path)
-            del ready[path]
-            replaced.append(str(path))
+        with committing():
+            for path in list(ready):
+                ready[path].replace(path)
+                del ready[path]
+                replaced.append(str(path))
     except OSError as error:
         state = f"; already written: {', '.join(replaced)}" if replaced else "; nothing was written"
         raise SourceError(f"cannot write {error.filename or 'the files'}: {error.strerror or error}{state}") from error

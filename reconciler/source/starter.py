@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from reconciler.shipped import schema_folder, starter_folder
-from reconciler.source.editors import write_schemas
+from reconciler.source.editors import stale_schemas, write_schemas
 from reconciler.source.errors import SourceError
-from reconciler.source.export import claim_folder
+from reconciler.source.export import claimed, write_new
 from reconciler.source.yaml_text import scalar
 
 _PLACEHOLDER = re.compile(r"@(ADMINISTRATOR|EMAIL|FULL_NAME)@")
@@ -23,24 +23,15 @@ def write_starter(folder: Path, administrator: str, email: str, full_name: str |
     written, or if the administrator's name, e-mail address or full name is invalid.
     """
     _refuse_unfit(administrator, email, full_name)
-    claim_folder(folder)
     values = {"ADMINISTRATOR": administrator, "EMAIL": email, "FULL_NAME": full_name}
     source = starter_folder()
-    written: list[Path] = []
-    try:
+    with claimed(folder) as written:
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
             place = folder / str(path.relative_to(source)).replace("users/administrator.yaml", f"users/{administrator}.yaml")
-            _write(place, _filled(path, values))
-            written.append(place)
-    except OSError as error:
-        raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return written + write_schemas(folder)
-
-
-def _write(place: Path, text: str) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+            write_new(place, _filled(path, values), written)
+        written.extend(stale_schemas(folder))
+        write_schemas(folder)
+    return written
 
 
 def _filled(path: Path, values: dict[str, str | None]) -> str:

@@ -156,6 +156,7 @@ def test_a_full_disk_ends_in_one_clear_error(tmp_path: Path) -> None:
             export_state(DeclaredState(issuers={"tls": Issuer("tls")}), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "A", "", ".git", "a/b", "a\n", "a" * 65, "ä"])

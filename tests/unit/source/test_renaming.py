@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from reconciler import process
 from reconciler.cli.main import accord
 from reconciler.source import rewriting
 from reconciler.source.errors import SourceError
 from reconciler.source.renaming import rename_in
 from reconciler.source.rewriting import Edit, rewrite
+from reconciler.store.commit import forget
 
 HEAD = "apiVersion: accord/v1\nkind: {kind}\n"
 ALICE = HEAD.format(kind="User") + "metadata: {name: alice}\nspec: {email: alice@example.org}\n"
@@ -229,6 +232,30 @@ def test_no_file_is_written_unless_all_can_be(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(SourceError, match=r"No space left on device; nothing was written"):
         rewrite(edits)
     assert contents(tmp_path) == dict.fromkeys("abc", "old")
+
+
+@pytest.mark.parametrize("command", [["rename", "user", "bob", "robert"], ["fmt"]], ids=["rename", "fmt"])
+def test_an_interrupt_between_two_files_does_not_leave_half(
+    config: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(path: Path, other: Path) -> Path:
+        process._heed(signal.SIGINT, None)
+        places.append(other.name)
+        return real(path, other)
+
+    for name in ("users/alice.yaml", "users/bob.yaml"):
+        (config / name).write_text(FILES[name] + "\n\n")
+    places: list[str] = []
+    real = Path.replace
+    forget()
+    monkeypatch.setattr(process._State, "received", None)
+    monkeypatch.setattr(Path, "replace", replaced)
+    monkeypatch.chdir(config)
+    found = CliRunner().invoke(accord, command, standalone_mode=False)
+    assert found.return_value == 0, found.output
+    assert len(places) > 1 and "bob.yaml" in places
+    assert process.is_done(), "from here on the command has succeeded"
+    forget()
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

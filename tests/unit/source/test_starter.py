@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -44,6 +48,34 @@ def test_the_starter_is_valid_and_has_one_of_each_kind(tmp_path: Path) -> None:
     on_disk = {path for path in (tmp_path / "config").rglob("*") if path.is_file()}
     assert set(written) == on_disk
     assert not any(re.search(r"@[A-Z_]+@", path.read_text()) for path in on_disk)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")], ids=["interrupt", "disk"])
+@pytest.mark.parametrize("place", ["reconciler.source.starter._filled", "reconciler.source.editors._write"])
+def test_a_starter_that_is_not_completed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException
+) -> None:
+    (tmp_path / "there/.git/refs").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    for folder in (tmp_path / "there", tmp_path / "new/config"):
+        monkeypatch.setattr(place, third_time(error, pkgutil.resolve_name(place), folder))
+        with pytest.raises((KeyboardInterrupt, SourceError, OSError)):
+            write_starter(folder, "alice", "alice@example.org", None)
+        monkeypatch.undo()
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def third_time(error: BaseException, function: Callable[..., Any], folder: Path) -> Callable[..., Any]:
+    """The function, which an error ends the third time, when there are files already."""
+    calls = count(1)
+
+    def called(*arguments: Any) -> Any:
+        if next(calls) == 3:
+            assert any(path.is_file() for path in folder.rglob("*"))
+            raise error
+        return function(*arguments)
+
+    return called
 
 
 @settings(max_examples=30)

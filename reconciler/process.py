@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import io
+import logging
 import os
 import select
 import signal
@@ -68,6 +69,7 @@ def release_signals() -> None:
 def _heed(number: int, frame: FrameType | None) -> None:
     first, _State.received = _State.received is None, _State.received or number
     if first and _State.code is None and standing() == "open":
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL + 1)  # it is told of this already
         if _is_importing(frame):  # an exception there can crash a compiled module, and nothing needs to be undone
             decide(say_interrupted())
             finish()

@@ -150,6 +150,7 @@ def _granted(state: AccessState, now: datetime, of_team: Callable[[str], list[Pe
         if not state.accounts.get(user, False):
             return found
         memberships = state.memberships.get(user, {})
+        where, later = addresses(user) or (None, ())
         for team in sorted(memberships):
             end = memberships[team].until
             if end is not None and ended(end, now):
@@ -161,9 +162,9 @@ def _granted(state: AccessState, now: datetime, of_team: Callable[[str], list[Pe
                 if known is not None:
                     teams = known.through + through
                     until = None if known.until is None or until is None else max(known.until, until)
-                found[issuer] = new(Access, (user, issuer, teams, until, None, ()))
-        if found and (limits := addresses(user)) is not None:
-            found = {issuer: limited(access, limits) for issuer, access in found.items()}
+                found[issuer] = new(Access, (user, issuer, teams, until, where, later))
+        if later:
+            found = {issuer: limited(access, (where, later)) for issuer, access in found.items()}
         return found
 
     return access

@@ -429,7 +429,7 @@ def test_resources_in_a_folder_are_named_from_the_root(accord: Accord, repositor
     people.commit("anna", {f"live/{name}": content for name, content in BASIS.items()})
     accord.environment["ACCORD_PATH"] = "live"
     accord("apply", "--yes")
-    accord.environment["ACCORD_PATH"] = ""
+    del accord.environment["ACCORD_PATH"]
     assert links(accord, "bob")["membership"] == ("live/teams/web.yaml:7", "anna")
     assert rows(accord, "--revision", repository.head()) == [("bob", "tls")]
 

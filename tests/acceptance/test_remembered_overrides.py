@@ -120,7 +120,7 @@ def test_an_override_does_not_pass_to_the_next_person_with_the_login(
     both = (*OVERRIDE, "--override", "new-administrator", "--override-until", TOMORROW)
     accord("apply", "--yes", *both)
     leaves = {"teams/audit.yaml": team("audit"), "teams/admins.yaml": ADMINISTRATORS["teams/admins.yaml"]}
-    other = user("bob", email="other@example.org", initialPassword="none")
+    other = user("bob", email="other@example.org", fullName="Another Bob", initialPassword="none")
     other["metadata"]["identity"] = "emp-2"
     if heir == "renamed":
         repository.commit({"users/alice.yaml": identified("alice", "emp-2")})

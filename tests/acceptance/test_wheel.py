@@ -50,7 +50,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outside(installed: Path, folder: Path) -> dict[str, str]:
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CI")
+    }
     return {**environment, "ACCORD_CACHE": str(folder / "cache"), "PATH": f"{installed / 'bin'}:{environment['PATH']}"}
 
 

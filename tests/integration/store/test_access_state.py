@@ -208,8 +208,10 @@ class Organisation:
             for table in reversed(tables.metadata.sorted_tables):
                 connection.execute(table.delete())
             for table in tables.metadata.sorted_tables:
-                columns = [column.name for column in table.columns]
-                rows = [dict(zip(columns, row, strict=True)) for row in self.backup[table.name]]
+                rows = [
+                    {column.name: value for column, value in zip(table.columns, row, strict=True) if column.computed is None}
+                    for row in self.backup[table.name]
+                ]
                 if rows:
                     connection.execute(table.insert(), rows)
         self.declared = self.backed_up

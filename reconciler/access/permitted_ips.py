@@ -190,6 +190,11 @@ def joined(texts: Iterable[str]) -> Addresses:
 
     An invalid rule, which somebody wrote into the database by hand, permits nothing.
     """
+    return _joined_list(frozenset(texts))
+
+
+@lru_cache(maxsize=65_536)  # accounts in different teams often have the same rules
+def _joined_list(texts: frozenset[str]) -> Addresses:
     rules = [_range_of(text) for text in texts]
     ranges = _merged(each for each in rules if each is not None)
     return None if not rules or ranges == _EVERYWHERE else tuple(map(_shown, ranges))
@@ -247,6 +252,7 @@ def _merged(ranges: Iterable[_Range]) -> list[_Range]:
     return found
 
 
+@lru_cache(maxsize=65_536)  # teams share ranges, and accounts teams
 def _shown(of: _Range) -> str:
     """Write a range as the shortest rule that means it."""
     version, first, last = of

@@ -28,16 +28,10 @@ SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> ConfigRepository:
-    return ConfigRepository(tmp_path / "config.git")
-
-
-@pytest.fixture
-def accord(repository: ConfigRepository, database_url: str, tmp_path: Path) -> Accord:
-    program = Accord(repository.path, database_url, tmp_path / "cache")
+def accord(accord: Accord, repository: ConfigRepository) -> Accord:
     repository.commit(DECLARED)
-    program("apply", "--yes")
-    return program
+    accord("apply", "--yes")
+    return accord
 
 
 def may(accord: Accord, name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,16 +23,10 @@ BOTH = {"teams/audit.yaml": team("audit", members=["bob", "root"])}
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> ConfigRepository:
-    return ConfigRepository(tmp_path / "config.git")
-
-
-@pytest.fixture
-def accord(repository: ConfigRepository, database_url: str, tmp_path: Path) -> Accord:
-    program = Accord(repository.path, database_url, tmp_path / "cache")
+def accord(accord: Accord, repository: ConfigRepository) -> Accord:
     repository.commit(DECLARED)
-    program("apply", "--yes")
-    return program
+    accord("apply", "--yes")
+    return accord
 
 
 def guard(accord: Accord, name: str = "separation-of-duties", code: int = 0) -> dict[str, object]:

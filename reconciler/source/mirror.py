@@ -23,6 +23,8 @@ from reconciler.source.location import Remote
 _REMOTE_TIMEOUT = 300
 """How many seconds a remote may take."""
 _REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_REPACKED = ("-c", "gc.autoDetach=false")
+"""Git repacks a mirror that has grown after a fetch, not in a process that would outlive this one."""
 _MARKER = "accord-mirror"
 _REMOTE_AT_FAULT = re.compile(
     r"from remote repository|unable to access|could not resolve|authentication failed|could not read (username|password)"
@@ -92,9 +94,9 @@ def _fetch(remote: Remote, folder: Path) -> None:
     _refuse_foreign(folder)
     config, environment = _credentials(remote)
     allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
-    options = ("--quiet", "--prune", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head")
+    options = ("--quiet", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
     GitCommand(str(folder), remote.url).run_within(
-        _REMOTE_TIMEOUT, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
+        _REMOTE_TIMEOUT, *_REPACKED, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
         env={**environment, "GIT_ALLOW_PROTOCOL": allowed},
     )  # fmt: skip
 

@@ -82,6 +82,20 @@ def test_a_mirror_is_read_where_bare_repositories_must_be_named(work: Work, cach
     assert contents(opened(repository.git_dir, cache), head) == {"alice.yaml": ALICE}
 
 
+def test_a_mirror_that_has_grown_is_repacked(work: Work, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, (key, value) in enumerate({"gc.autoPackLimit": "3", "fetch.unpackLimit": "1"}.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
+    most = 0
+    for number in range(8):
+        head = work.commit({"alice.yaml": ALICE + b"#" * (number + 1)})
+        repository = opened(f"file://{work.folder}", cache)
+        most = max(most, len(list(Path(repository.git_dir).glob("objects/pack/*.pack"))))
+    assert 1 < most <= 4
+    assert contents(repository, head) == {"alice.yaml": ALICE + b"#" * 8}
+
+
 # Broken mirrors
 
 

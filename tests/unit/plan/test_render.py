@@ -327,6 +327,8 @@ def test_problems_are_annotations_that_cannot_be_broken_out_of() -> None:
 def test_problems_are_sarif_with_each_rule_once() -> None:
     run = problems_sarif(PROBLEMS, "1.0")["runs"][0]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["no-issuers", "unknown-reference"]
+    asked_by_github = {"id", "shortDescription", "fullDescription", "help"}
+    assert {frozenset(rule) for rule in run["tool"]["driver"]["rules"]} == {frozenset(asked_by_github)}
     assert [result["ruleIndex"] for result in run["results"]] == [1, 0]
     place = run["results"][1]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "b%20%C3%BC.yaml"

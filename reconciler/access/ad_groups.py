@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _SID = re.compile(r"S-1-[0-9]+(-[0-9]+){1,15}", re.IGNORECASE)
 _PART = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)*)\s*=\s*\S.*", re.DOTALL)
@@ -11,6 +11,18 @@ _PART = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)*)\s*=\s*\S.*", r
 _PARTS = re.compile(r"(?<!\\),")
 _NEVER = '"/\\[]:;|=,+*?<>'
 """What no sAMAccountName has."""
+
+
+def folded(groups: Iterable[str]) -> frozenset[str]:
+    """Return AD groups as they are compared: a directory does not tell names apart by case."""
+    return frozenset(map(str.casefold, groups))
+
+
+def form(text: str) -> str:
+    """Tell which form a name, or a pattern for names, has; the same group has another name in each."""
+    if text.upper().startswith("S-1-"):
+        return "SID"
+    return "distinguished name" if "=" in text else "DOMAIN\\name" if "\\" in text else "name"
 
 
 def check_group(text: str) -> None:

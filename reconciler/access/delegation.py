@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from reconciler.access.ad_groups import form
 from reconciler.access.permitted_ips import covered, parse_rule
 from reconciler.access.resources import Delegation, Kind, Resource, Team
 
@@ -118,7 +119,8 @@ def _of_team(zone: Delegation, place: str, team: Team) -> Iterator[Overstep]:
             message = f"{place} may not grant `{permission.issuer}`: its delegation has {issuers}"
             yield Overstep(("spec", "issuers", permission.issuer), message)
     for group in team.ad_groups:
-        if not _matches([each.casefold() for each in zone.ad_groups], group.casefold()):
+        patterns = [each.casefold() for each in zone.ad_groups if each == "*" or form(each) == form(group)]
+        if not _matches(patterns, group.casefold()):
             groups = _listed(zone.ad_groups, "no AD groups")
             yield Overstep(
                 ("spec", "adGroups", group), f"{place} may not name the AD group `{group}`: its delegation has {groups}"

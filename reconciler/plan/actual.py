@@ -18,8 +18,8 @@ class Runtime(NamedTuple):
     """Accounts disabled by an administrator or by their directory; Git cannot enable them."""
     directory_accounts: frozenset[str] = frozenset()
     """Directory accounts; they cannot be declared."""
-    directory_members: Mapping[str, tuple[str, ...]] = {}
-    """Team name → directory accounts that are its members through AD groups."""
+    directory_members: Mapping[str, Mapping[str, str | None]] = {}
+    """Team name → directory account that is its member → the AD group that made it one, with its case folded, if it is known."""
     can_set_password: frozenset[str] = frozenset()
     """Declared users who have a password or a welcome mail waiting to be sent."""
     sessions: Mapping[str, int] = {}

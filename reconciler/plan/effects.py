@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.access.ad_groups import folded
 from reconciler.access.resources import Resource, Team, User
 from reconciler.plan.actual import Runtime
 from reconciler.plan.plan import Change, Effects
@@ -26,12 +27,11 @@ def ends_account(change: Change) -> bool:
 
 
 def loses_ad_group(before: Resource | None, after: Resource | None) -> bool:
-    """Tell whether a team loses an AD group.
+    """Tell whether a team loses an AD group. Who is known to be a member through one that remains stays.
 
-    It is unknown which directory member came through which group, so all of them leave; members of the remaining groups come
-    back when the directory is next read.
+    Whoever is in a remaining group as well, which is recorded of one group only, comes back when the directory is next read.
     """
-    return isinstance(before, Team) and isinstance(after, Team) and not set(before.ad_groups) <= set(after.ad_groups)
+    return isinstance(before, Team) and isinstance(after, Team) and not folded(before.ad_groups) <= folded(after.ad_groups)
 
 
 def concerns_every_member(before: Team, after: Team) -> bool:

@@ -53,6 +53,8 @@ class Judged(NamedTuple):
     committed_at: datetime
     repair: bool = False
     """Whether the plan leads back to the applied revision, so that the changes only undo what was written by hand."""
+    partial: bool = False
+    """Whether a repair leaves something that was written by hand."""
 
 
 class OfState(NamedTuple):
@@ -94,7 +96,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
 def _verdict(guard: str, judged: Judged, guards: Guards, remembered: Sequence[Remembered]) -> GuardResult:
     description, _ = GUARDS[guard]
     found, stood = _objections(guard, judged, guards) if judged.changes else ([], [])
-    repairs = judged.repair and guard != "clock" and (guard in _TAKEN or not _gives(judged)) if found else False
+    repairs = bool(found) and _only_takes_back(guard, judged)
     known = [looked_up(each, guard, remembered, judged.now) for each in found]
     refused = [] if repairs else [one.objection for one in known if not one.holds]
     standing = [
@@ -115,6 +117,15 @@ def _objections(guard: str, judged: Judged, guards: Guards) -> tuple[list[Object
     found = find.find(judged.after, guards)
     new = worse(found, find.find(judged.before, guards)) if found and judged.before is not None else found
     return new, [each for each in found if each not in new]
+
+
+def _only_takes_back(guard: str, judged: Judged) -> bool:
+    """Tell whether a guard objects to no more than that a repair takes away what nobody declared."""
+    if not judged.repair or guard == "clock":
+        return False
+    if guard in ("emptying", "last-administrator"):
+        return not judged.partial  # otherwise what is left was applied before
+    return guard == "deletions" or not _gives(judged)
 
 
 def _gives(judged: Judged) -> bool:
@@ -192,10 +203,12 @@ def _many_gain(judged: Judged, guards: Guards) -> list[str]:
     """Count accounts, people and applications alike; of AD groups, those of their members that are known."""
     if guards.max_people_gaining is None:
         return []
-    accounts = judged.access.gaining.union(*(change.known for change in judged.groups if change.access.gaining))
-    if len(accounts) <= guards.max_people_gaining:
+    gaining = judged.access.gaining.union(*(each.known for each in judged.groups if each.access.gaining))
+    longer = judged.access.prolonged.union(*(each.known for each in judged.groups if each.access.prolonged)) - gaining
+    if len(gaining | longer) <= guards.max_people_gaining:
         return []
-    return [f"{len(accounts)} accounts would gain access; the limit for one plan is {guards.max_people_gaining}"]
+    gain = "gain access or keep it for longer" if longer else "gain access"
+    return [f"{len(gaining | longer)} accounts would {gain}; the limit for one plan is {guards.max_people_gaining}"]
 
 
 def _emptying(judged: Judged, _guards: Guards) -> list[str]:
@@ -256,5 +269,3 @@ GUARDS: dict[str, tuple[str, Judge]] = {
 """Stable id → the message if the guard passes, and its judge."""
 LASTING = tuple(guard for guard, (_, find) in GUARDS.items() if isinstance(find, OfState) or guard == "new-administrator")
 """The guards whose objections are about accounts and teams, so that an override can be remembered for just these."""
-_TAKEN = ("deletions", "emptying", "last-administrator")
-"""The guards that warn of what a repair takes away: nobody declared it, and what is left was applied before."""

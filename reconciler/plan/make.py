@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
+from reconciler.access.ad_groups import folded
 from reconciler.access.duties import duty_renamed
 from reconciler.access.problems import Problem
-from reconciler.access.resources import DeclaredState, Guards, Revision, Settings, User
+from reconciler.access.resources import DeclaredState, Guards, Revision, Settings, Team, User
 from reconciler.access.state import access_at, rights_at
 from reconciler.plan.access_diff import affected_accounts, find_differences
 from reconciler.plan.actual import Actual, Clocks, Runtime, access_state
 from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, renamed, resulting
+from reconciler.plan.disabled import Enabled, gains_once_enabled
 from reconciler.plan.effects import find_effects, gets_welcome_mail, loses_ad_group
 from reconciler.plan.groups import group_changes, replaced_by_groups, with_known_members
 from reconciler.plan.guards import Judged, judge
@@ -38,13 +40,14 @@ def make_plan(
     working_tree: bool = False,
     clocks: Clocks | None = None,
     repair: bool = False,
+    partial: bool = False,
     welcome: bool = True,
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
     Both states may be restricted to the part that the change can touch, as long as it is the same part. The desired state must
     have no errors and no conflicts (`changes.conflicts`). A `repair` leads back to the revision that was applied last:
-    what differs was written by hand, and says nothing about whose an account is.
+    what differs was written by hand, and says nothing about whose an account is. A `partial` one leaves some of it.
     """
     renames = find_renames(actual, desired.declared, adopt=adopt, repair=repair)
     changes = find_changes(actual, desired, renames, adopt=adopt)
@@ -70,7 +73,11 @@ def make_plan(
         clocks=clocks or Clocks(),
         committed_at=revision.time,
         repair=repair and not adopt,
+        partial=partial,
     )
+    disabled = sorted(runtime.disabled.intersection(affected))
+    enabled = [Enabled(state, of.users, disabled, now) for state, of in ((before, held), (after, leads_to))]
+    once_enabled = gains_once_enabled(disabled, *enabled, origins=desired.origins, changes=changes)
     remembered = [override_renamed(each, renames) for each in actual.overrides]
     were, are = administrators(before, now), administrators(after, now)
     brought = _guards(leads_to.settings)
@@ -87,7 +94,7 @@ def make_plan(
         rights=find_differences(sorted((were | are).intersection(affected)), rights_at(before, now), rights_at(after, now)),
         groups=groups,
         applications=_applications(held, leads_to),
-        warnings=(*warnings, *identity_warnings(changes), *replaced_by_groups(changes)),
+        warnings=(*warnings, *identity_warnings(changes), *replaced_by_groups(changes), *once_enabled),
         unmanaged=() if adopt else tuple(sorted(actual.unmanaged - desired.origins.keys())),
         moves=find_moves(actual, desired, changes),
         path=path,
@@ -120,9 +127,12 @@ def _lasting(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _without_ad_members(runtime: Runtime, changes: Iterable[Change]) -> Runtime:
-    left = {change.name for change in changes if change.before is not None and loses_ad_group(change.before, change.after)}
-    members = {team: names for team, names in runtime.directory_members.items() if team not in left}
-    return runtime._replace(directory_members=members) if left else runtime
+    members = dict(runtime.directory_members)
+    for change in changes:
+        if isinstance(change.after, Team) and change.name in members and loses_ad_group(change.before, change.after):
+            listed = folded(change.after.ad_groups)
+            members[change.name] = {name: group for name, group in members[change.name].items() if group in listed}
+    return runtime._replace(directory_members=members)
 
 
 def _runtime_renamed(runtime: Runtime, renames: Renames) -> Runtime:

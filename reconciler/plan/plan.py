@@ -88,6 +88,12 @@ class AccessChange(NamedTuple):
         return any(period.opened for period in self.periods)
 
     @property
+    def lasts_longer(self) -> bool:
+        """Whether it ends later, or no more."""
+        before, after = self.before.until, self.after.until
+        return before is not None and (after is None or after > before)
+
+    @property
     def closes(self) -> bool:
         """Whether there are addresses from which it cannot be used any more: that is a loss."""
         return any(period.closed for period in self.periods)
@@ -137,6 +143,11 @@ class AccessDiff(NamedTuple):
     def gaining(self) -> set[str]:
         """Who gains access, also from more addresses."""
         return {access.user for access in self.gained} | {change.after.user for change in self.opening}
+
+    @property
+    def prolonged(self) -> set[str]:
+        """Who keeps access for longer."""
+        return {change.after.user for change in self.changed if change.lasts_longer}
 
     @property
     def losing(self) -> set[str]:

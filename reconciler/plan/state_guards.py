@@ -7,9 +7,11 @@ from datetime import datetime
 from itertools import combinations
 from typing import NamedTuple
 
+from reconciler.access.ad_groups import folded
 from reconciler.access.duties import ADMINISTRATOR, issuer_of, show_duty, team_of
+from reconciler.access.instants import format_instant
 from reconciler.access.resources import Guards, Membership, User
-from reconciler.access.state import AccessState, earlier, ended, teams_of
+from reconciler.access.state import AccessState, earlier, ended, rights_at
 from reconciler.plan.objections import FOREVER, Objection, Subject, weight_of
 
 
@@ -25,14 +27,9 @@ class State(NamedTuple):
     """Whether people who are created are mailed a password."""
 
 
-def administrators(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
-    """Return the enabled accounts in administrator teams; with `for_good`, only those whose membership never ends."""
-    return {user for user in in_administrator_teams(state, now, for_good=for_good) if state.accounts.get(user, False)}
-
-
-def in_administrator_teams(state: AccessState, now: datetime, *, for_good: bool = False) -> set[str]:
-    """Return everyone in administrator teams, even if the account is disabled."""
-    return {user for user, end in _administration(state, now).items() if not for_good or end == FOREVER}
+def administrators(state: AccessState, now: datetime) -> set[str]:
+    """Return the enabled accounts in administrator teams."""
+    return {user for user in _administration(state, now) if state.accounts.get(user, False)}
 
 
 def _administration(state: AccessState, now: datetime) -> dict[str, int]:
@@ -54,7 +51,7 @@ def _administration(state: AccessState, now: datetime) -> dict[str, int]:
 
 def too_many_administrators(state: State, guards: Guards) -> list[Objection]:
     """Object to more administrators than the limit."""
-    count = len(administrators(state.access, state.now))
+    count = len(_could_administer(state))
     if guards.max_administrators is None or count <= guards.max_administrators:
         return []
     said = f"{count} administrators; the limit is {guards.max_administrators}"
@@ -62,15 +59,32 @@ def too_many_administrators(state: State, guards: Guards) -> list[Objection]:
 
 
 def unrestricted_administrators(state: State, guards: Guards) -> list[Objection]:
-    """Object to each administrator without permitted IPs, if they are required. It weighs as long as the rights last."""
+    """Object to whoever may administer from anywhere, now or once a team ends, if permitted IPs are required.
+
+    An AD group counts although nobody may be known to be in it. It weighs as long as the rights last.
+    """
     if not guards.administrators_need_permitted_ips:
         return []
-    return [
-        Objection((("User", user),), *(f"administrator without permitted IPs: {user}",) * 2, weight=end)
-        for user, end in sorted(_administration(state.access, state.now).items())
-        if state.access.accounts.get(user, False)
-        and not any(team.permitted_ips for team in teams_of(state.access, user, state.now))
-    ]
+    groups = _groups(state.access)
+    as_accounts = state.access._replace(accounts=dict.fromkeys(groups, True), memberships=groups)
+    accounts = state.access._replace(accounts=dict.fromkeys(_could_administer(state), True))
+    return [*_unrestricted("User", accounts, state.now), *_unrestricted("AD group", as_accounts, state.now)]
+
+
+def _unrestricted(kind: str, state: AccessState, now: datetime) -> Iterator[Objection]:
+    rights = rights_at(state, now)
+    for name in sorted(state.accounts):
+        for right in rights(name).values():
+            opens = next((moment for moment, addresses in right.later if addresses is None), None)
+            if right.addresses is not None and opens is None:
+                continue
+            who = name if kind == "User" else f"whoever is in the AD group {name}"
+            said = f"administrator without permitted IPs: {who}"
+            subjects: list[Subject] = [(kind, name)]
+            if right.addresses is not None and opens is not None:
+                said += f", from {format_instant(opens)} on"
+                subjects.insert(0, ("", format_instant(opens)))
+            yield Objection(tuple(subjects), said, said, weight_of(right.until))
 
 
 def shared_duties(state: State, guards: Guards) -> list[Objection]:
@@ -97,7 +111,7 @@ def _groups(state: AccessState) -> dict[str, dict[str, Membership]]:
     """Return the teams that list each AD group, by its folded name, like the memberships of an account."""
     found: dict[str, dict[str, Membership]] = {}
     for team in state.teams.values():
-        for group in map(str.casefold, team.ad_groups):
+        for group in folded(team.ad_groups):
             found.setdefault(group, {})[team.name] = Membership(group)
     return found
 
@@ -145,7 +159,8 @@ def no_administrator(state: State, _guards: Guards) -> list[Objection]:
 
     If nobody can log in already, it is worse to lose somebody who could again, after an operator's help.
     """
-    persons = {user for user in in_administrator_teams(state.access, state.now, for_good=True) if _is_person(state, user)}
+    for_good = (user for user, end in _administration(state.access, state.now).items() if end == FOREVER)
+    persons = {user for user in for_good if _is_person(state, user)}
     enabled = {user for user in persons if state.access.accounts.get(user, False)}
     if not enabled.isdisjoint(state.can_log_in):
         return []
@@ -183,6 +198,7 @@ def new_administrators(before: State, after: State) -> Iterator[Objection]:
 
 
 def _could_administer(state: State) -> dict[str, int]:
+    """Return who administers, or would as soon as an administrator or directory enables the account, and how much it weighs."""
     everyone = _administration(state.access, state.now).items()
     return {user: end for user, end in everyone if user not in state.users or state.users[user].enabled}
 

@@ -136,9 +136,11 @@ def _repair_plan(
     found = conflicts(actual, desired)
     if found:
         raise InvalidConfiguration(found)
-    clocks = read_clocks(connection)
-    plan = make_plan(actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks, repair=alike)
-    return plan, len(plan.changes) == len(differing)
+    clocks, partial = read_clocks(connection), chosen is not None and not differing.keys() <= set(chosen)
+    plan = make_plan(
+        actual, desired, revision=applied.revision, now=now, path=applied.path, clocks=clocks, repair=alike, partial=partial
+    )
+    return plan, not partial
 
 
 def _only(actual: Actual, desired: Desired, chosen: Collection[Key], differing: Mapping[Key, Change]) -> Desired:

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import func, select
 
 from reconciler import __version__
+from reconciler.access.ad_groups import folded
 from reconciler.access.mails import WELCOME
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
 from reconciler.access.touched import EVERYTHING, Touched
@@ -317,14 +318,22 @@ class _Writer:
         for change in changes:
             assert change.after is not None
             table, row_id = TABLES[change.kind], self._ids[change.kind][change.name]
-            if loses_ad_group(change.before, change.after):
-                members = tables.directory_memberships
-                self.connection.execute(members.delete().where(members.c.team_id == row_id))
+            if isinstance(change.after, Team) and loses_ad_group(change.before, change.after):
+                self._end_memberships(row_id, folded(change.after.ad_groups))
             values = {**column_values(change.kind, change.after), **self._bookkeeping(change.source)}
             self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
             insert_rows(self.connection, tables.previous_names, _previous_names([change]))
             self._touch(table.name, row_id)
         self._tell(len(changes))
+
+    def _end_memberships(self, team_id: int, listed: Collection[str]) -> None:
+        """End what a team's AD groups gave, except to whom a group that it still lists gave it."""
+        members = tables.directory_memberships
+        mine = members.c.team_id == team_id
+        groups = self.connection.execute(select(members.c.ad_group).where(mine).distinct()).scalars()
+        kept = [group for group in groups if group is not None and group.casefold() in listed]
+        gone = mine & (members.c.ad_group.is_(None) | members.c.ad_group.not_in(kept))
+        self.connection.execute(members.delete().where(gone))
 
     def _bookkeeping(self, source: Origin | None) -> dict[str, Any]:
         found: dict[str, Any] = {"revision_id": self.revision_id}

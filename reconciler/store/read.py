@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 from sqlalchemy import Table, func, select
 
+from reconciler.access.ad_groups import folded
 from reconciler.access.mails import PASSWORD_MAILS
 from reconciler.access.resources import DeclaredState, Key, Kind, Membership, Permission, Team
 from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
@@ -187,8 +188,8 @@ def _grouped(connection: Connection, groups: Set[str], guarded: set[int]) -> set
     return {row[0] for row in rows if not wanted.isdisjoint(_folded(row[1]))}
 
 
-def _folded(text: str) -> set[str]:
-    return {group.casefold() for group in orjson.loads(text)}
+def _folded(text: str) -> frozenset[str]:
+    return folded(orjson.loads(text))
 
 
 def _rows(connection: Connection, table: Table, ids: Collection[int] | None) -> list[Any]:
@@ -245,18 +246,19 @@ def _runtime(
     states = [row for row in select_rows(connection, columns, "account_states", "user_id", part.users) if row[0] in user_names]
     mailed = f"{tables.WAITING} AND template IN {PASSWORD_MAILS}"
     waiting = select_rows(connection, "DISTINCT user_id", "outbox", "user_id", part.users, mailed)
-    directory_members: dict[str, list[str]] = {}
+    directory_members: dict[str, dict[str, str | None]] = {}
     directory_groups: dict[str, set[str]] = {}
     for team, user, group in _membership_rows(connection, part, "directory_memberships", "team_id, user_id, ad_group"):
         if user in user_names and team in team_names:
-            directory_members.setdefault(team_names[team], []).append(user_names[user])
-            if group is not None:
-                directory_groups.setdefault(group.casefold(), set()).add(user_names[user])
+            known = None if group is None else group.casefold()
+            directory_members.setdefault(team_names[team], {})[user_names[user]] = known
+            if known is not None:
+                directory_groups.setdefault(known, set()).add(user_names[user])
     sessions, tokens = _live_tokens(connection, part, user_names, now)
     return Runtime(
         disabled=frozenset(user_names[row[0]] for row in states if any(row[2:])),
         directory_accounts=directory,
-        directory_members={team: tuple(sorted(names)) for team, names in directory_members.items()},
+        directory_members=directory_members,
         can_set_password=frozenset(user_names[row[0]] for row in states if row[1])
         | frozenset(user_names[row[0]] for row in waiting if row[0] in user_names),
         sessions=sessions,

@@ -89,7 +89,10 @@ def _from(access: Access) -> str:
 
 
 def _moved(change: AccessChange) -> str:
-    return "; ".join(map(_period, change.periods)) or _from(change.after)
+    periods = "; ".join(map(_period, change.periods))
+    if periods and change.before.until == change.after.until:
+        return periods
+    return f"{periods}; in all from {_from(change.after)}" if periods else _from(change.after)
 
 
 def _period(period: Period) -> str:

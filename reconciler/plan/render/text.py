@@ -126,17 +126,20 @@ def _also_changed(plan: Plan) -> Iterator[str]:
     if moved:
         words = "administers from other addresses", "administer from other addresses"
         yield count(len(moved), *words)
+    terms = {change.after.user for change in plan.rights.changed} - moved
+    if terms:
+        yield f"{count(len(terms), 'keeps', 'keep')} administrators' rights on other terms"
     gain = sum(bool(change.access.gaining or change.rights.gaining) for change in plan.groups)
     lose = sum(bool(change.access.losing or change.rights.losing) for change in plan.groups)
     for groups, verb in ((gain, "gain"), (lose, "lose")):
         if groups:
             yield f"members of {count(groups, 'AD group')} {verb} access"
-    terms = sum(_on_other_terms(change) for change in plan.groups)
-    if terms:
-        yield f"members of {count(terms, 'AD group')} keep access on other terms"
-    kept = {change.after.user for change in plan.access.changed} - plan.access.gaining - plan.access.losing
+    kept = sum(_on_other_terms(change) for change in plan.groups)
     if kept:
-        yield f"{count(len(kept), 'keeps', 'keep')} access on other terms"
+        yield f"members of {count(kept, 'AD group')} keep access on other terms"
+    people = {change.after.user for change in plan.access.changed} - plan.access.gaining - plan.access.losing
+    if people:
+        yield f"{count(len(people), 'keeps', 'keep')} access on other terms"
 
 
 def _on_other_terms(change: GroupChange) -> bool:

@@ -97,6 +97,24 @@ def test_what_a_delegation_has_may_be_declared() -> None:
     assert says(WEB, team) == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "group", "expected"),
+    [
+        ("Web-*", "web-ops", True),
+        ("Web-*", "WEB-PROD\\Domain Admins", False),
+        ("C*", "CN=Domain Admins,DC=corp", False),
+        ("S*", "S-1-5-21-1-2-3-512", False),
+        ("S-1-5-21-1-2-3-*", "S-1-5-21-1-2-3-512", True),
+        ("CORP\\Web-*", "corp\\web-ops", True),
+        ("CN=Web-*,OU=Groups,DC=corp", "cn=web-a,ou=groups,dc=corp", True),
+        ("*", "CORP\\Domain Admins", True),
+    ],
+)
+def test_a_pattern_for_ad_groups_is_for_names_of_its_own_form(pattern: str, group: str, expected: bool) -> None:
+    zone = Delegation("teams/web", kinds=("Team",), names=("*",), ad_groups=(pattern,))
+    assert (not list(oversteps(zone, "Team", Team("web", ad_groups=(group,))))) is expected
+
+
 def test_everyone_is_only_for_who_may_decide_for_everyone() -> None:
     team = Team("web-a", may_decide_for="everyone")
     assert says(WEB._replace(may_decide_for=("*",)), team) == ["spec/mayDecideFor"]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, NOW, PUBLIC, actual, desired, plan, verdicts
 
+from reconciler.access.instants import format_instant
 from reconciler.access.resources import Guards, Issuer, Membership, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
 from reconciler.plan.guards import GUARDS, overridden, stricter
@@ -144,7 +145,7 @@ def test_an_administrator_who_can_log_in_must_be_left(admin: User, membership: M
     runtime = Runtime(
         can_set_password=frozenset({"alice"}),
         directory_accounts=frozenset({"ada"}),
-        directory_members={"admins": ("ada",)},
+        directory_members={"admins": {"ada": "pki-admins"}},
     )
     before = actual(ALICE, BOB._replace(enabled=False), ADMINS, runtime=runtime)
     admins = ADMINS._replace(members=(membership,))
@@ -365,7 +366,7 @@ def test_an_ad_group_that_makes_administrators_is_refused_like_an_account() -> N
 IN_GROUP = Runtime(
     can_set_password=frozenset({"alice"}),
     directory_accounts=frozenset({"ada"}),
-    directory_members={"web": ("ada",)},
+    directory_members={"web": {"ada": "pki-web"}},
     directory_groups={"pki-web": ("ada",)},
 )
 WEB = Team("web", ad_groups=("PKI-Web",))
@@ -472,3 +473,64 @@ def test_a_remembered_override_follows_renames() -> None:
         alicia, ADMINS._replace(members=(Membership("alicia"),)), BOTH._replace(members=(Membership("alicia"),)), APART
     )
     assert verdicts(plan(before, after))["separation-of-duties"] == "overridden"
+
+
+BOUND = Settings(guards=Guards(administrators_need_permitted_ips=True))
+ROOM = Team("room", permitted_ips=("10.0.0.0/8",))
+SOON = NOW + timedelta(minutes=5)
+
+
+def test_permitted_ips_that_end_before_the_rights_do_not_bind_an_administrator() -> None:
+    bound = ADMINS._replace(permitted_ips=("10.0.0.0/8",))
+    for_now, for_good = (ROOM._replace(members=(Membership("alice", until),)) for until in (SOON, None))
+    before = actual(ALICE, bound, ROOM, BOUND)
+    (refusal,) = plan(before, desired(ALICE, ADMINS, for_now, BOUND)).refusals
+    assert refusal.message == f"administrator without permitted IPs: alice, from {format_instant(SOON)} on"
+    assert plan(before, desired(ALICE, ADMINS, for_good, BOUND)).refusals == ()
+    opens_now = plan(actual(ALICE, ADMINS, for_now, BOUND), desired(ALICE, ADMINS, ROOM, BOUND))
+    assert [refusal.message for refusal in opens_now.refusals] == ["administrator without permitted IPs: alice"]
+    as_long = ADMINS._replace(members=(Membership("alice", SOON),))
+    assert verdicts(plan(before, desired(ALICE, as_long, for_now, BOUND)))["administrators-permitted-ips"] == "pass"
+
+
+@pytest.mark.parametrize("ips", [(), ("0.0.0.0/0", "::/0")])
+def test_an_ad_group_of_administrators_needs_permitted_ips_too(ips: tuple[str, ...]) -> None:
+    bound = ADMINS._replace(permitted_ips=("10.0.0.0/8",))
+    helpers = Team("helpers", administrator=True, ad_groups=("PKI-Helpers",), permitted_ips=ips)
+    (refusal,) = plan(actual(ALICE, bound, BOUND), desired(ALICE, bound, helpers, BOUND)).refusals
+    assert refusal.message == "administrator without permitted IPs: whoever is in the AD group pki-helpers"
+    listed = helpers._replace(permitted_ips=("10.1.0.0/16",))
+    assert plan(actual(ALICE, bound, BOUND), desired(ALICE, bound, listed, BOUND)).refusals == ()
+
+
+@pytest.mark.parametrize("limits", [Guards(administrators_need_permitted_ips=True), Guards(max_administrators=1)])
+def test_an_administrator_who_is_disabled_only_here_counts(limits: Guards) -> None:
+    settings, bound = Settings(guards=limits), ADMINS._replace(permitted_ips=("10.0.0.0/8",))
+    other = Team("other", administrator=True, members=(Membership("bob"),))
+    here = Runtime(disabled=frozenset({"bob"}), can_set_password=frozenset({"alice"}))
+    before = actual(ALICE, BOB, bound, settings, runtime=here)
+    assert len(plan(before, desired(ALICE, BOB, bound, other, settings)).refusals) == 1
+    assert plan(before, desired(ALICE, BOB._replace(enabled=False), bound, other, settings)).refusals == ()
+
+
+def test_access_for_longer_counts_as_gained() -> None:
+    limit, names = Settings(guards=Guards(max_people_gaining=1)), [user.name for user in users(3)]
+
+    def web(until: datetime | None) -> Team:
+        return Team("web", members=tuple(Membership(name, until) for name in names), permissions=(Permission("public"),))
+
+    def refusals(was: datetime | None, becomes: datetime | None) -> list[str]:
+        before = actual(ALICE, ADMINS, PUBLIC, limit, *users(3), web(was))
+        return [each.message for each in plan(before, desired(ALICE, ADMINS, PUBLIC, limit, *users(3), web(becomes))).refusals]
+
+    said = ["3 accounts would gain access or keep it for longer; the limit for one plan is 1"]
+    assert refusals(SOON, None) == refusals(SOON, LATER) == said
+    assert refusals(LATER, SOON) == refusals(None, LATER) == []
+
+
+@pytest.mark.parametrize(("partial", "verdict"), [(False, "pass"), (True, "refuse")])
+def test_a_repair_of_only_a_part_may_not_take_the_last_administrator(partial: bool, verdict: str) -> None:
+    bobs = ADMINS._replace(members=(Membership("bob"),))
+    before = actual(ALICE._replace(enabled=False), BOB, bobs)
+    made = plan(before, desired(ALICE._replace(enabled=False), BOB, ADMINS), repair=True, partial=partial)
+    assert verdicts(made)["last-administrator"] == verdict

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from reconciler.access.instants import format_instant
 from reconciler.access.resources import (
     DeclaredState,
@@ -244,3 +246,33 @@ def test_a_renamed_administrator_stays_one() -> None:
     bob, admins = User("bob", "alice@example.org", previously=("alice",)), ADMINS._replace(members=(Membership("bob"),))
     made = plan(actual(ALICE, ADMINS), desired(bob, admins))
     assert (made.changes[0].action, made.administrators) == ("rename", ((), ()))
+
+
+def test_what_somebody_gains_who_is_disabled_only_here_is_told() -> None:
+    web = Team("web", members=(Membership("bob"),), permissions=(Permission("public"),))
+    admins = ADMINS._replace(members=(Membership("alice"), Membership("bob")))
+    before = actual(
+        ALICE, BOB, ADMINS, PUBLIC, runtime=Runtime(disabled=frozenset({"bob"}), can_set_password=frozenset({"alice"}))
+    )
+    made = plan(before, desired(ALICE, BOB, admins, web, PUBLIC))
+    assert made.access.gained == ()
+    assert [(warning.file, warning.message) for warning in made.warnings] == [
+        ("bob.yaml", "`bob` is disabled here, not in Git, and gains `public` and administrators' rights once it is enabled again")
+    ]
+    assert plan(before, desired(ALICE, BOB._replace(enabled=False), admins, web, PUBLIC)).warnings == ()
+    had = actual(ALICE, BOB, ADMINS, web, PUBLIC, runtime=before.runtime)
+    assert plan(had, desired(ALICE, BOB, ADMINS, web, PUBLIC, INTERNAL)).warnings == ()
+
+
+@pytest.mark.parametrize(("groups", "stay"), [(("PKI-Web",), ["ada"]), (("pki-web", "pki-ops"), ["ada", "olga"]), (("New",), [])])
+def test_who_came_through_an_ad_group_that_remains_stays(groups: tuple[str, ...], stay: list[str]) -> None:
+    web = Team("web", ad_groups=("PKI-Web", "PKI-Ops"), permissions=(Permission("public"),))
+    runtime = Runtime(
+        can_set_password=frozenset({"alice"}),
+        directory_accounts=frozenset({"ada", "olga", "paul"}),
+        directory_members={"web": {"ada": "pki-web", "olga": "pki-ops"}},
+    )
+    made = plan(
+        actual(ALICE, ADMINS, web, PUBLIC, runtime=runtime), desired(ALICE, ADMINS, web._replace(ad_groups=groups), PUBLIC)
+    )
+    assert sorted({"ada", "olga"} - {access.user for access in made.access.lost}) == stay

@@ -208,8 +208,8 @@ def test_removing_an_ad_group_removes_whoever_is_not_known_to_come_through_anoth
         by_hand(
             accord,
             f"INSERT INTO users (name, email, source) VALUES ('{name}', '{name}@corp.example.org', 'directory')",
-            f"INSERT INTO directory_memberships (team_id, user_id, ad_group) SELECT teams.id, users.id, {group} FROM teams, users "
-            f"WHERE teams.name = 'corp' AND users.name = '{name}'",
+            "INSERT INTO directory_memberships (team_id, user_id, ad_group) "
+            f"SELECT teams.id, users.id, {group} FROM teams, users WHERE teams.name = 'corp' AND users.name = '{name}'",
         )
     assert all(may(accord, name) for name in came)
     corp("pki-net", "PKI-Web")  # case tells no groups apart

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, PUBLIC, actual, desired, plan
+from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, NOW, PUBLIC, actual, desired, plan
 
 from reconciler.access.resources import Guards, Membership, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
@@ -15,6 +17,7 @@ from reconciler.plan.render.text import plan_lines, summary
 WEB = Team("web", members=(Membership("bob"),), permissions=(Permission("public"),))
 OFFICE = Team("office", members=(Membership("bob"),), permitted_ips=("10.20.0.0/16",))
 FOUR = ("10.0.0.0/8", "192.0.2.7", "192.168.15.*", "2001:db8::/32")
+SOON = NOW + timedelta(days=1)
 BASE = (ALICE, BOB, ADMINS, PUBLIC, INTERNAL)
 
 
@@ -122,6 +125,20 @@ def test_an_administrator_without_any_issuer_still_has_addresses() -> None:
     assert "  + alice may use administrators' rights from anywhere (before: 10.20.99.0/24)" in shown
     assert summary(made) == "1 updated; 1 administers from other addresses"
     assert plan_document(made)["administrators"]["access"]["changed"][0]["after"]["from"] is None
+
+
+def test_rights_that_last_longer_are_in_the_summary() -> None:
+    root = Team("root", administrator=True, members=(Membership("bob", LATER),))
+    made = change([root], [root._replace(members=(Membership("bob"),))])
+    assert summary(made) == "1 updated; 1 keeps administrators' rights on other terms"
+
+
+def test_a_later_opening_of_access_that_lasts_longer_is_in_the_table() -> None:
+    web, until = WEB._replace(members=(Membership("bob", SOON),)), Membership("bob", LATER)
+    office = OFFICE._replace(members=(until,))
+    made = change([web, office], [WEB, office._replace(permitted_ips=("10.0.0.0/8",))])
+    (row,) = [line for line in plan_markdown(made).splitlines() if "`bob`" in line and "`public`" in line]
+    assert "in all from `10.0.0.0/8`; after 2026-06-30: anywhere" in row
 
 
 def test_people_are_not_applications() -> None:

@@ -10,6 +10,7 @@ from reconciler.access.resources import Key, Origin, User
 from reconciler.access.state import AccessState, access_at, rights_at
 from reconciler.plan.access_diff import find_differences
 from reconciler.plan.plan import Change
+from reconciler.wording.text import listed
 
 
 class Enabled:
@@ -34,6 +35,5 @@ def gains_once_enabled(
             what.append("administrators' rights")
         source = origins.get(("User", name)) or next(iter(sources), None)
         if what and source is not None:
-            words = " and ".join(filter(None, (", ".join(what[:-1]), what[-1])))
-            message = f"`{name}` is disabled here, not in Git, and gains {words} once it is enabled again"
+            message = f"`{name}` is disabled here, not in Git, and gains {listed(what)} once it is enabled again"
             yield Problem(source.file, source.line, 1, "gains-once-enabled", "warning", message)

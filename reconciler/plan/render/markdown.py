@@ -21,6 +21,7 @@ from reconciler.plan.render.text import (
     change_lines,
     direction,
     left_alone,
+    nothing,
     override_command,
     summary,
 )
@@ -29,6 +30,8 @@ from reconciler.wording.text import count
 
 LIMITS: Mapping[str, int] = {"github": 65_000, "gitlab": 990_000}
 """Characters. GitHub refuses a comment of more than 65,536, GitLab of more than 1,000,000; a pipeline may add a few words."""
+_MOST_ENDS = 200
+"""How many deleted resources of a kind stand open; the details have all."""
 _POWERS = ("administrator", "permittedIPs", "adGroups", "mayDecideFor")
 """What a team gives its members, or takes, besides issuers."""
 
@@ -49,7 +52,7 @@ def plan_markdown(plan: Plan, limit: int = LIMITS["github"], checkout: Checkout 
     head, foot = "\n".join([*_heading(plan), *notes]), _footer(plan)
     guards, guards_cut = _fitting_guards(plan, limit // 2)
     beside = [*_rows_besides(plan)]
-    parts = [_powers(plan), _warnings(plan), _details(plan), *beside]
+    parts = [_ends(plan), _powers(plan), _warnings(plan), _details(plan), *beside]
     room = limit - len(head) - len(foot) - len(guards) - 300 - sum(_frame(part) for part in parts)
     rows = access_rows(plan)
     table, table_cut = fitting_table(rows, room - sum(map(len, HEADER)) - 4)
@@ -59,9 +62,9 @@ def plan_markdown(plan: Plan, limit: int = LIMITS["github"], checkout: Checkout 
     for part in parts:  # the most important first, as long as there is room
         written.append(_written(part, min(room, limit // 10) if part in beside else room, plan))
         room -= max(0, len(written[-1]) - _frame(part))
-    powers, *rest = written
+    ends, powers, *rest = written
     cut = _left_out(plan, [what for what in (guards_cut, table_cut and f"{table_cut} of the access table") if what])
-    return "".join([head, "\n", cut, guards, powers, access, *rest, foot])
+    return "".join([head, "\n", cut, guards, ends, powers, access, *rest, foot])
 
 
 def problems_markdown(problems: Sequence[Problem], limit: int = LIMITS["github"]) -> str:
@@ -94,7 +97,7 @@ def _heading(plan: Plan) -> Iterator[str]:
     if refused:
         yield f"### ⛔ Accord plan: refused by {', '.join(guard.id for guard in refused)}"
     elif plan.is_empty:
-        yield "### Accord plan: no changes"
+        yield f"### Accord plan: {nothing(plan)[:1].lower()}{nothing(plan)[1:].rstrip('.')}"
     else:
         yield "### Accord plan"
     yield ""
@@ -152,6 +155,17 @@ def _see(plan: Plan) -> str:
     """Return the command that shows everything."""
     base = f" --against {plan.applied.commit[:12]}" if plan.against and plan.applied else ""
     return code(f"accord plan --rev {plan.revision.commit[:12]}{base}{' --adopt' if plan.adopt else ''}")
+
+
+def _ends(plan: Plan) -> _Part:
+    """Name the accounts, teams and issuers that are deleted."""
+    lines = []
+    for kind, plural in (("User", "users"), ("Team", "teams"), ("Issuer", "issuers")):
+        names = [change.name for change in plan.changes if change.kind == kind and change.action == "delete"]
+        more = f" and {len(names) - _MOST_ENDS:,} more" if len(names) > _MOST_ENDS else ""
+        if names:
+            lines.append(f"- ➖ delete **{count(len(names), kind.lower(), plural)}**: {spans(names[:_MOST_ENDS])}{more}")
+    return _Part("", lines, "\n\n", ("more kind of deleted resources", "more kinds of deleted resources"))
 
 
 def _powers(plan: Plan) -> _Part:
@@ -235,4 +249,5 @@ def _first(lines: Sequence[str], room: int) -> Sequence[str]:
 
 def _diff_line(style: str, line: str) -> str:
     sign = {"added": "+", "removed": "-", "changed": "!"}.get(style, " ")
-    return sign + line.replace("````", "\\u0060" * 4)[1:]
+    line = line.replace("````", "\\u0060" * 4)
+    return sign + line.removeprefix(f"  {sign}") if line.startswith(f"  {sign} ") else sign + line[1:]

@@ -10,7 +10,7 @@ from reconciler.access.instants import show_instant
 from reconciler.access.permitted_ips import Addresses
 from reconciler.access.state import ADMINISTRATOR, Access
 from reconciler.plan.plan import AccessChange, AccessDiff, GroupChange, Period
-from reconciler.wording.text import count
+from reconciler.wording.text import count, listed
 
 Applications = Collection[str] | None
 """Which accounts are applications; None if that is not known."""
@@ -44,13 +44,16 @@ def from_words(access: Access, most: int | None = None) -> str:
 
 
 def access_sentences(accesses: Iterable[Access], verb: str, applications: Applications = None) -> list[str]:
-    """Group accounts with the same access: `alice gains tls-public through web-platform until 2099-12-31, from anywhere`."""
-    return [_sentence(users, applications, f"{verb}{_s(users)} {_what(access)}") for access, users in grouped(accesses)]
+    """Group accounts and issuers of the same access: `alice gains tls, vpn through web until 2099-12-31, from anywhere`."""
+    return [
+        _sentence(users, applications, f"{verb}{_s(users)} {_what(access, issuers)}")
+        for access, issuers, users in _alike(grouped(accesses))
+    ]
 
 
-def _what(access: Access, issuers: Sequence[str] = ()) -> str:
+def _what(access: Access, issuers: str) -> str:
     until = "" if access.until is None else f" until {show_instant(access.until)}"
-    return f"{', '.join(issuers) or _issuer(access)} through {' and '.join(access.through)}{until}, {from_words(access)}"
+    return f"{issuers} through {listed(access.through)}{until}, {from_words(access)}"
 
 
 def _issuer(access: Access) -> str:
@@ -80,21 +83,36 @@ def _access(item: Access | AccessChange) -> Access:
     return item if isinstance(item, Access) else item.after
 
 
+def _terms(item: Access | AccessChange) -> tuple[Hashable, ...]:
+    """Return everything about access but the account and the issuer."""
+    return item[2:] if isinstance(item, Access) else (item.before[2:], item.after[2:])
+
+
+def _alike(groups: Iterable[tuple[_T, list[str]]]) -> Iterator[tuple[_T, str, list[str]]]:
+    """Join groups that differ only in the issuer; yield one of the items, the names of the issuers, and the accounts."""
+    found: dict[Hashable, list[tuple[_T, list[str]]]] = {}
+    for group in groups:
+        found.setdefault((_terms(group[0]), *group[1]), []).append(group)
+    for alike in found.values():
+        yield alike[0][0], ", ".join(_issuer(_access(each)) for each, _ in alike), alike[0][1]
+
+
 def change_sentences(changes: Iterable[AccessChange], applications: Applications = None) -> list[str]:
-    """Say how access that stays changes, for accounts with the same change at once."""
-    return [_sentence(users, applications, "; ".join(_clauses(change, _s(users)))) for change, users in grouped(changes)]
+    """Say how access that stays changes, for accounts and issuers with the same change at once."""
+    alike = list(_alike(grouped(changes)))
+    return [_sentence(who, applications, "; ".join(_clauses(change, issuers, _s(who)))) for change, issuers, who in alike]
 
 
-def _clauses(change: AccessChange, s: str) -> Iterator[str]:
+def _clauses(change: AccessChange, issuers: str, s: str) -> Iterator[str]:
     """Yield which addresses open and close, then when it ends and the teams it comes through, if those change."""
     after = change.after
     for period in change.periods:
-        yield _opening(period, _issuer(after))
+        yield _opening(period, issuers)
     words = terms_words(change)
     if not change.periods or change.before.until != after.until:
         words.append(from_words(after))
     if words:
-        yield f"keep{s} {', '.join([_issuer(after), *words])}"
+        yield f"keep{s} {', '.join([issuers, *words])}"
 
 
 def terms_words(change: AccessChange) -> list[str]:
@@ -104,7 +122,7 @@ def terms_words(change: AccessChange) -> list[str]:
     if before.until != after.until:
         words.append(f"{_end(after.until)} (was {_end(before.until)})")
     if before.through != after.through:
-        words.append(f"through {' and '.join(after.through)} (was {' and '.join(before.through)})")
+        words.append(f"through {listed(after.through)} (was {listed(before.through)})")
     return words
 
 
@@ -133,27 +151,19 @@ def _opening(period: Period, issuer: str) -> str:
     return f"may {also}, and no longer from {', '.join(period.closed)}{when} (now: {after})"
 
 
-def group_sentences(change: GroupChange, *, against: bool = False) -> list[tuple[str, str]]:
+def group_sentences(of: GroupChange, *, against: bool = False) -> list[tuple[str, str]]:
     """Say what whoever is in an AD group gains and loses; each sentence with its sign."""
-    who, known = f"whoever is in {change.group}", f" ({known_words(change, against)})"
+    who, known = f"whoever is in {of.group}", f" ({known_words(of, against)})"
     found: list[tuple[str, str]] = []
-    for diff in (change.access, change.rights):
-        found += [("+", f"{who} gains {what}{known}") for what in _alike(diff.gained)]
-        found += [("-", f"{who} loses {what}{known}") for what in _alike(diff.lost)]
-        for each in diff.changed:
-            found.append((sign_of(each), f"{who} {'; '.join(_clauses(each, 's'))}{known}"))
+    for diff in (of.access, of.rights):
+        for sign, verb, accesses in (("+", "gains", diff.gained), ("-", "loses", diff.lost)):
+            found += [(sign, f"{who} {verb} {_what(each, issuers)}{known}") for each, issuers, _ in _alike(grouped(accesses))]
+        for change, issuers, _ in _alike(grouped(diff.changed)):
+            found.append((sign_of(change), f"{who} {'; '.join(_clauses(change, issuers, 's'))}{known}"))
     if not found:
-        found += [("~", f"{who} joins {team}, which changes nothing else{known}") for team in change.joins]
-        found += [("~", f"{who} leaves {team}, which changes nothing else{known}") for team in change.leaves]
+        found += [("~", f"{who} joins {team}, which changes nothing else{known}") for team in of.joins]
+        found += [("~", f"{who} leaves {team}, which changes nothing else{known}") for team in of.leaves]
     return found
-
-
-def _alike(accesses: Sequence[Access]) -> list[str]:
-    """Name the issuers of one group's access together if all else is equal."""
-    groups: dict[Hashable, list[Access]] = {}
-    for access in accesses:
-        groups.setdefault(access[2:], []).append(access)
-    return [_what(alike[0], list(map(_issuer, alike))) for alike in groups.values()]
 
 
 def known_words(change: GroupChange, against: bool) -> str:

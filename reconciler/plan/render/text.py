@@ -89,8 +89,8 @@ def adoption(taken: Sequence[str], gone: Sequence[str]) -> str:
 
 def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Line]:
     """Render what follows from the changes; `command` is what the hint for an override shows."""
-    yield from _access(plan)
     yield from _administrators(plan)
+    yield from _access(plan)
     yield from _effects(plan)
     yield from _guards(plan, command)
     for warning in plan.warnings:
@@ -134,12 +134,15 @@ def _also_changed(plan: Plan) -> Iterator[str]:
     for groups, verb in ((gain, "gain"), (lose, "lose")):
         if groups:
             yield f"members of {count(groups, 'AD group')} {verb} access"
-    kept = sum(_on_other_terms(change) for change in plan.groups)
-    if kept:
-        yield f"members of {count(kept, 'AD group')} keep access on other terms"
-    people = {change.after.user for change in plan.access.changed} - plan.access.gaining - plan.access.losing
-    if people:
-        yield f"{count(len(people), 'keeps', 'keep')} access on other terms"
+    groups_kept = sum(_on_other_terms(change) for change in plan.groups)
+    if groups_kept:
+        yield f"members of {count(groups_kept, 'AD group')} keep access on other terms"
+    kept = [change for change in plan.access.changed if change.after.user not in plan.access.gaining | plan.access.losing]
+    terms = {change.after.user for change in kept if change.before.until != change.after.until}
+    teams = {change.after.user for change in kept} - terms
+    for people, how in ((terms, "on other terms"), (teams, "through other teams")):
+        if people:
+            yield f"{count(len(people), 'keeps', 'keep')} access {how}"
 
 
 def _on_other_terms(change: GroupChange) -> bool:
@@ -149,8 +152,7 @@ def _on_other_terms(change: GroupChange) -> bool:
 
 def _changes(plan: Plan) -> Iterator[Line]:
     if plan.is_empty:
-        same = "both revisions declare the same" if plan.against else "the database is in accord with this revision"
-        yield "heading", f"No changes: {same}."
+        yield "heading", nothing(plan)
     else:
         yield "heading", f"Changes: {summary(plan)}"
     for change in plan.changes:
@@ -158,6 +160,14 @@ def _changes(plan: Plan) -> Iterator[Line]:
     for (kind, name), origin in plan.moves:
         yield "dim", f"  {kind} {name} is now declared in {printable(str(origin))}"
     yield "plain", ""
+
+
+def nothing(plan: Plan) -> str:
+    """Say why a plan has no changes."""
+    if plan.merge == "older":
+        return "Nothing to apply: this revision is older than the applied one."
+    same = "both revisions declare the same" if plan.against else "the database is in accord with this revision"
+    return f"No changes: {same}."
 
 
 def change_lines(change: Change) -> Iterator[Line]:

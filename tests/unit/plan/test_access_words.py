@@ -166,12 +166,12 @@ GROUPED = Team("web", ad_groups=("PKI-Web",), permissions=(Permission("internal"
         (
             [GROUPED._replace(permitted_ips=("10.20.0.0/16",))],
             [GROUPED],
-            "  + whoever is in PKI-Web may use internal from anywhere (before: 10.20.0.0/16)",
+            "  + whoever is in PKI-Web may use internal, public from anywhere (before: 10.20.0.0/16)",
         ),
         (
             [GROUPED],
             [GROUPED, Team("office", ad_groups=("pki-web",), permitted_ips=("10.20.0.0/16",))],
-            "  - whoever is in pki-web may use internal only from 10.20.0.0/16 (before: anywhere)",
+            "  - whoever is in pki-web may use internal, public only from 10.20.0.0/16 (before: anywhere)",
         ),
         (
             [],
@@ -212,3 +212,31 @@ def test_a_comparison_of_revisions_names_both() -> None:
     assert shown[0] == "Plan: Git → Git, between two revisions, without a database"
     assert shown[2].startswith("  against   bbbbbbbbbbbb ")
     assert "· revision `cccccccccccc` against `bbbbbbbbbbbb` ·" in plan_markdown(made)
+
+
+def test_issuers_with_the_same_change_share_a_line() -> None:
+    both = WEB._replace(
+        permissions=(Permission("internal"), Permission("public")), members=(Membership("alice"), Membership("bob"))
+    )
+    assert access(change([], [both])) == [
+        "Access: 4 gained, 0 lost, 0 changed",
+        "  + 2 people gain internal, public through web, from anywhere: alice, bob",
+    ]
+    more = [both, *(Team(name, members=both.members, permissions=both.permissions) for name in ("x", "y"))]
+    made = change([both], more)
+    assert access(made)[1:] == [
+        "  ~ 2 people keep internal, public, through web, x and y (was web), from anywhere: alice, bob",
+    ]
+    assert summary(made) == "2 created; 2 keep access through other teams"
+
+
+def test_what_is_deleted_stands_open_in_a_comment() -> None:
+    shown = plan_markdown(plan(actual(*BASE, WEB), desired(ALICE, ADMINS, PUBLIC)))
+    open_part = shown.partition("<details>")[0]
+    assert "- ➖ delete **1 user**: `bob`\n- ➖ delete **1 team**: `web`\n- ➖ delete **1 issuer**: `internal`\n" in open_part
+
+
+def test_an_older_revision_is_not_called_in_accord() -> None:
+    made = plan(actual(*BASE), desired(*BASE), merge="older")
+    assert "Nothing to apply: this revision is older than the applied one." in [line for _, line in plan_lines(made)]
+    assert "in accord" not in plan_markdown(made)

@@ -16,7 +16,7 @@ Applications = Collection[str] | None
 """Which accounts are applications; None if that is not known."""
 _FEW = 6
 """How many addresses of those that stay as they are a sentence lists."""
-_T = TypeVar("_T", Access, AccessChange)
+_T = TypeVar("_T", bound=Access | AccessChange)
 
 
 def accounts_words(users: Collection[str], applications: Applications) -> str:

@@ -12,8 +12,14 @@ from reconciler.source.secrets import secret_in
 from reconciler.wording.nearest import nearest
 
 _LONGEST = 60
-_SWITCHES = {"disabled": False, "inactive": False, "locked": False, "active": True, "enable": True}
+_SWITCHES = {
+    **dict.fromkeys(("disabled", "disable", "inactive", "deactivated", "locked", "blocked", "suspended"), False),
+    **dict.fromkeys(("active", "enable"), True),
+}
 """Properties that people expect, and the value of `enabled` that each means when it is true."""
+_NEGATIONS = ("dis", "un", "in", "no", "de", "isnot")
+_TRUTHS = {**dict.fromkeys(("true", "yes", "y", "on"), True), **dict.fromkeys(("false", "no", "n", "off"), False)}
+"""Words that are true or false to YAML 1.1 and to people, and text to YAML 1.2."""
 _MEANT = {
     "users": "members", "user": "members", "member": "members", "admin": "administrator", "admins": "administrator",
     "isAdmin": "administrator", "mail": "email", "emailAddress": "email", "displayname": "displayName", "group": "adGroups",
@@ -78,11 +84,21 @@ def _mistyped(name: str, valid: Collection[str]) -> Advice | None:
 
 
 def _switch(name: str, value: Any, valid: Collection[str]) -> Advice | None:
-    """Advise on `disabled: true`, which is `enabled: false`."""
-    if "enabled" not in valid or name not in _SWITCHES:
+    """Advise on `disabled: true`, which is `enabled: false`. What may mean either is never decided here."""
+    word = name.casefold()
+    negated = word.startswith(_NEGATIONS) and nearest(word, valid) == "enabled"
+    if "enabled" not in valid or not (word in _SWITCHES or negated):
         return None
-    meant = f"enabled: {str(_SWITCHES[name] is (value is not False)).lower()}"
+    truth = _truth(value) if word in _SWITCHES else None
+    if truth is None:
+        return Advice("write `enabled: true` or `enabled: false`")
+    meant = f"enabled: {str(_SWITCHES[word] is truth).lower()}"
     return Advice(f"write `{meant}`", meant)
+
+
+def _truth(value: Any) -> bool | None:
+    """Read a switch as its author meant it, or None."""
+    return value if isinstance(value, bool) else _TRUTHS.get(value.strip(" ,;.").casefold()) if isinstance(value, str) else None
 
 
 def _misplaced(name: str, path: tuple[str | int, ...], valid: Collection[str], top: Mapping[str, Any]) -> Advice | None:
@@ -151,21 +167,10 @@ def for_type(value: Any, wanted: Any, schema: Mapping[str, Any], in_list: bool) 
         return Advice("write a list of lists, such as `[[a, b]]`") if in_list else _for_list(value)
     if "object" in types and isinstance(value, str):
         return _for_mapping(value)
-    if "boolean" in types and isinstance(value, str):
-        word = value.strip(" ,;.").casefold()
-        meant = {
-            "yes": "true",
-            "y": "true",
-            "on": "true",
-            "true": "true",
-            "no": "false",
-            "n": "false",
-            "off": "false",
-            "false": "false",
-        }
-        if word in meant:
-            quoted = ", without quotes" if value in ("true", "false") else ""
-            return Advice(f"write `{meant[word]}`{quoted}", meant[word])
+    truth = _truth(value) if "boolean" in types else None
+    if truth is not None:
+        meant = str(truth).lower()
+        return Advice(f"write `{meant}`{', without quotes' if value in ('true', 'false') else ''}", meant)
     if "integer" in types and isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.replace(",", "").strip()):
         number = value.replace(",", "").strip()
         return Advice(f"write `{number}`, without quotes", number)

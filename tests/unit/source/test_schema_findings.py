@@ -82,6 +82,27 @@ def test_problems_are_described_in_plain_words(
     assert found.at_key == (rule == "unknown-property" or "cannot be a label's key" in message)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        *(("active", word, "enabled: true") for word in (True, "yes", "on", "true", "Y", " Yes ", "true,")),
+        *(("active", word, "enabled: false") for word in (False, "no", "off", "false", "N", "No.")),
+        *(("disabled", word, "enabled: true") for word in (False, "no", "off", "false")),
+        *(("Disable", word, "enabled: false") for word in (True, "yes", "on", "true")),
+        *((word, "no", "enabled: true") for word in ("locked", "suspended", "inactive")),
+        *((word, value, None) for word in ("disabled", "inactive", "active") for value in (None, 0, 1, "", "maybe", [], "nö")),
+        *((word, True, None) for word in ("notEnabled", "un-enabled", "unabled", "isNotEnabled", "nonenabled")),
+        ("enabeld", False, "enabled"),
+    ],
+)
+def test_a_switch_by_another_name_is_never_turned_round(name: str, value: Any, meant: str | None) -> None:
+    user = {**TEAM, "kind": "User", "metadata": {"name": "bob"}, "spec": {"email": "bob@example.org", name: value}}
+    found = only(user)
+    assert found.suggestion == meant
+    assert "did you mean" not in found.message or meant == "enabled"
+    assert meant is not None or "`enabled: true` or `enabled: false`" in found.message
+
+
 def test_a_document_is_judged_by_its_kind_first() -> None:
     assert only([]).rule == only("text").rule == only(5).rule == only(False).rule == "not-a-resource"
     assert [found.rule for found in find_problems({})] == ["missing-property", "missing-property"]

@@ -45,6 +45,9 @@ _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _ISO = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[Tt ]+(\d{1,2}):(\d{2})(?::(\d{2}))?(\.\d{1,6})?\s*(Z|z|UTC|[+-]\d{2}:?\d{2})?)?"
 )
+_ADDRESS = r"(?:mailto:\s*)?([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+)"
+_ONLY_ADDRESS = re.compile(rf'(?:[^<>@]*<|[\s<()\[\],;:"]*){_ADDRESS}[\s<>()\[\],;:"]*')
+"""An address in brackets after a name, or with nothing beside it but signs and blanks."""
 _CLOSES = str.maketrans("", "", "\u201c\u201d\u201e\u2018\u2019\u00a0\u200b\ufeff\"'`")
 
 
@@ -271,9 +274,9 @@ def _date(year: str, month: str, day: str) -> Advice | None:
 
 
 def for_address(text: str) -> Advice | None:
-    """Return the e-mail address within a text."""
-    found = re.findall(r"[A-Za-z0-9.!#$%&*+/=?^_{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+", text[:400])
-    return Advice(f"write only the address, `{found[0]}`", found[0]) if len(found) == 1 and found[0] != text else None
+    """Return the one e-mail address that a text shows whole. A guess could be somebody else's, who then gets the mails."""
+    found = _ONLY_ADDRESS.fullmatch(text) if len(text) <= 400 and text.isascii() else None
+    return Advice(f"write only the address, `{found[1]}`", found[1]) if found and found[1] != text else None
 
 
 def for_duration(text: str) -> Advice | None:

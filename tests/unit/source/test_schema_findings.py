@@ -103,6 +103,30 @@ def test_a_switch_by_another_name_is_never_turned_round(name: str, value: Any, m
     assert meant is not None or "`enabled: true` or `enabled: false`" in found.message
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Pat O'Brien <o'brien@example.org>", "o'brien@example.org"),
+        ('"Jones, Alice" <alice@example.org>;', "alice@example.org"),
+        ("mailto:alice@example.org", "alice@example.org"),
+        (" alice@example.org,", "alice@example.org"),
+        ("<alice@example.org>", "alice@example.org"),
+        *(
+            (text, None)
+            for text in (
+                "müller@example.org", "o\u2019brien@example.org", "alice@pki.exämple.org", "john doe@example.org",
+                "John <john doe@example.org>", "alice,bob@example.org", "alice@example.org/bob", "a@example.org b@example.org",
+                "A <a@example.org> <b@example.org>", "bob <bob> alice@example.org", "alice@bob@example.org",
+                "alice@example.org\u200b",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_an_address_is_suggested_only_if_it_stands_whole_in_the_text(text: str, address: str | None) -> None:
+    found = only({**TEAM, "kind": "User", "metadata": {"name": "bob"}, "spec": {"email": text}})
+    assert (found.rule, found.suggestion) == ("wrong-format", address)
+
+
 def test_a_document_is_judged_by_its_kind_first() -> None:
     assert only([]).rule == only("text").rule == only(5).rule == only(False).rule == "not-a-resource"
     assert [found.rule for found in find_problems({})] == ["missing-property", "missing-property"]

@@ -29,23 +29,32 @@ _COMPILED = [(kind, re.compile(pattern)) for kind, pattern in SIGNS]
 _TRACES_WITH_UNDERSCORE = ("accord_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "api_key")
 
 
-_WORD = r"[A-Z]?[a-z\u00df-\u024f]+(?:'[a-z]+)?|[A-Z]+"
-_HARMLESS = re.compile(
+_WORD = r"(?:[A-Z]?[a-z\u00df-\u024f]+(?:'[a-z]+)?|[A-Z]+|U2F|2FA|FIDO2|1Password)"
+_LABEL = r"[a-z]+(?:-[a-z]+)*"
+_HOST = rf"(?:{_LABEL}(?:-?[0-9]{{1,3}})?\.)*{_LABEL}\.[a-z]{{2,}}"
+_REFERENCE = re.compile(
+    r"""
+    generated|none
+    | ([*x.\N{BULLET}_-])\1+                          # a mask
+    | \$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%|\$\([a-z._/-]+  # a variable, a command; `${…}` never gets here
+    | [a-z][a-z0-9+.-]*://.*                          # a URL; passwords in one have their own sign
+    | \.{0,2}/?[a-z_-]+(?:/[a-z_-]+[0-9]{0,3}){2,}/?  # a path, in a vault or on a page
+    """,
+    re.VERBOSE,
+)
+"""What is never a secret itself, also after `=`."""
+_PROSE = re.compile(
     rf"""
-    (?:[0-9]{{1,3}}-)?(?:{_WORD})(?:[-/,&](?:{_WORD})){{0,2}}   # words: `helpdesk`, `self-service`, `90-day`
-    | (?:[A-Z][a-z]+){{2,3}}|[a-z]+(?:[A-Z][a-z]+){{1,2}}       # names of products, and of properties: `KeePass`
-    | [^\s@:/]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+                     # an address
-    | [a-z][a-z0-9+.-]*://.*                                    # a URL; passwords in one have their own sign
-    | \.{{0,2}}/?[a-z_-]+[0-9]{{0,3}}(?:/[a-z_-]+[0-9]{{0,3}})+/?  # a path, in a vault or on a page
-    | [a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{{2,}}                  # a host
-    | [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}                              # a date
-    | ([*x.\N{{BULLET}}_-])\1+                                    # a mask
-    | [$%][A-Za-z_(].*                                          # a variable
+    (?:[0-9]{{1,3}}-)?{_WORD}(?:[-/,&]{_WORD}){{0,2}}                    # words: `helpdesk`, `self-service`, `90-day`
+    | (?:[A-Z][a-z]+){{2,3}}[A-Z]{{0,2}}|[a-z]+(?:[A-Z][a-z]+){{1,2}}  # names of products, and of properties: `KeePass`
+    | (?:{_WORD}(?:[._+-]{_WORD})*@)?{_HOST}                         # a host, an address
+    | \.{{0,2}}/?[a-z_-]+/[a-z_-]+[0-9]{{0,3}}/?                       # a short path
+    | [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}                                   # a date
     """,
     re.VERBOSE,
 )
 """What follows the word `password` and a colon in prose. A password has digits, signs or capitals in odd places."""
-_LONGEST_WORD, _SHORTEST = 64, 6
+_LONGEST_WORD = 64
 _ALLOWING = re.compile(r"#\s*accord:\s*not-a-secret\b")
 
 
@@ -74,11 +83,11 @@ def secrets_in(text: str) -> Iterator[tuple[str, int]]:
 
 def _is_password(between: str, value: str) -> bool:
     """Tell a password from a word about one. `password=…`, without blanks, is never prose."""
-    word = value.lstrip("(").rstrip(".,;:!?)")
-    if word in ("generated", "none"):
+    if len(value) > _LONGEST_WORD:
+        return True
+    if any(_REFERENCE.fullmatch(text) for text in (value, value.strip("().,;:"))):
         return False
-    assigned = between == "="
-    return assigned or len(word) > _LONGEST_WORD or not (len(word) < _SHORTEST or _HARMLESS.fullmatch(word))
+    return between == "=" or not _PROSE.fullmatch(value.lstrip("(").rstrip(".,;:!?)"))
 
 
 def is_allowed(comment: str) -> bool:

@@ -43,7 +43,9 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _HIDDEN = re.compile(f"{_FORBIDDEN.pattern}|{_LONE_RETURN.pattern}")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_TAG = re.compile(r"(?:&\S+\s+)?!")
+ANCHOR = r"&[0-9A-Za-z_-]+(?:\s|#[^\n]*\n)*"
+"""An anchor as libyaml reads it, up to what it names."""
+_TAG = re.compile(rf"(?:{ANCHOR})?!")
 """A node's own tag. libyaml does not report `!`, which turns what follows into text."""
 _TABBED = re.compile(r" *\t[ \t]*[^\s]")
 _MARKER = re.compile(rb"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)

@@ -25,6 +25,7 @@ from reconciler.source.documents import (
     Document,
     Unreadable,
     parse,
+    read,
 )
 
 
@@ -134,6 +135,7 @@ def test_a_byte_order_mark_and_windows_line_ends_change_neither_values_nor_place
         ("a: ! 1\n", ("tag", 1, 4)),
         ('\ufeffé: ! "1"\n', ("tag", 1, 4)),
         ("a: &x ! [1]\n", ("tag", 1, 4)),
+        ("a: &x # why\n  ! 1\n", ("tag", 1, 4)),
         ("%TAG ! tag:example.org:\n---\n!x a\n", ("tag", 3, 1)),
         ("a: &x [*x]\n", ("alias", 1, 4)),
         ("a: &x {b: {c: *x}}\n", ("alias", 1, 4)),
@@ -272,6 +274,15 @@ def test_endless_nesting_is_refused_in_linear_time(text: str) -> None:
     for count in (900, 1_100, 100_000):
         refusing(count)
     assert_linear(refusing, 1_000, 16_000)
+
+
+@pytest.mark.parametrize("item", ["&{} ,", "&{},", "&{}\n# x\n,", "&{} # x # y\n,"])
+def test_many_anchors_are_read_in_linear_time(item: str) -> None:
+    def reading(count: int) -> Callable[[], object]:
+        text = f"# !\n[{''.join(item.format(number) for number in range(count))}]\n".encode()
+        return lambda: list(read(text))
+
+    assert_linear(reading, 250, 4_000)
 
 
 @pytest.mark.parametrize("mapping", [False, True])

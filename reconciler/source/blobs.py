@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
-from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from itertools import islice
@@ -16,7 +14,7 @@ import yaml
 
 from reconciler.access.resources import KINDS
 from reconciler.source.documents import Document, Unreadable, read, without_control_characters
-from reconciler.source.positions import Places
+from reconciler.source.positions import Places, Span, comments, texts
 from reconciler.source.schema import MOST_FINDINGS, Finding, find_problems
 from reconciler.source.secrets import is_allowed, may_hold_secret, secret_in, secrets_in
 from reconciler.source.values import check_values
@@ -47,7 +45,7 @@ _NAME = re.compile(r"\bname[\"']?\s*:\s*[\"']?([a-z0-9][a-z0-9._-]{0,63})")
 def read_blob(content: bytes) -> Blob:
     """Parse a blob and check each of its documents. One unreadable document makes all of them invalid."""
     blob, readable = Blob([], [], [], []), True
-    texts: list[tuple[int, int]] = []
+    known: list[Span] = []
     text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     suspicious = may_hold_secret(text)
     marked = suspicious and is_allowed(text)
@@ -57,10 +55,10 @@ def read_blob(content: bytes) -> Blob:
                 readable = False
                 blob.reports.append(_unreadable(document))
                 continue
-            inside = _texts(node, text) if suspicious else []
+            inside = texts(node, text) if suspicious else []
             allowed = _allowed_lines(text, inside, node) if marked else frozenset()
             _take(blob, document, node, suspicious, allowed)
-            texts += inside
+            known += inside
     except Unreadable as error:
         mended, hidden = without_control_characters(content, MOST_FINDINGS)
         if error.rule == "control-character":
@@ -68,7 +66,7 @@ def read_blob(content: bytes) -> Blob:
         readable = False
         blob.reports.append(_unreadable(error))
     if suspicious and readable:
-        blob.reports.extend(islice(_secrets_beside(text, texts), MOST_FINDINGS))
+        blob.reports.extend(islice(_secrets_beside(text, known), MOST_FINDINGS))
     return blob if readable else _invalid(blob)._replace(broken=[*blob.broken, *_named_in(content)])
 
 
@@ -183,22 +181,15 @@ def _may_pass(finding: Finding, places: Places, allowed: Collection[int]) -> boo
     return not whole and len({(key + written).count("\n", 0, at) for _, at in signs}) <= 1
 
 
-def _allowed_lines(text: str, inside: Sequence[tuple[int, int]], node: yaml.Node) -> frozenset[int]:
+def _allowed_lines(text: str, inside: Sequence[Span], node: yaml.Node) -> frozenset[int]:
     """Return the lines of a document that end in a comment that allows them."""
-    lines, known = text.split("\n"), sorted(inside)
-    found, start = set(), text.rfind("\n", 0, node.start_mark.index) + 1
-    for number in range(node.start_mark.line, min(node.end_mark.line + 1, len(lines))):
-        at = lines[number].rfind("#")
-        if at >= 0 and is_allowed(lines[number][at:]) and not _is_within(known, start + at):
-            found.add(number + 1)
-        start += len(lines[number]) + 1
+    found, line, at = set(), node.start_mark.line + 1, node.start_mark.index
+    end = text.find("\n", node.end_mark.index)
+    for place, comment in comments(text, inside, at, len(text) if end < 0 else end):
+        if is_allowed(comment):
+            line, at = line + text.count("\n", at, place), place
+            found.add(line)
     return frozenset(found)
-
-
-def _is_within(known: Sequence[tuple[int, int]], place: int) -> bool:
-    """Tell whether a place is within one of the texts, which are sorted by where they begin."""
-    before = bisect_right(known, (place, sys.maxsize))
-    return bool(before) and known[before - 1][1] > place
 
 
 def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
@@ -219,25 +210,14 @@ def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[Finding]:
             yield Finding("secret", path, _refusal(kind))
 
 
-def _texts(node: yaml.Node, text: str) -> list[tuple[int, int]]:
-    """Return where each scalar of a document begins and ends. A comment may follow the `|` of a block."""
-    if isinstance(node, yaml.ScalarNode):
-        start = node.start_mark.index
-        return [(max(text.find("\n", start), start) if node.style in ("|", ">") else start, node.end_mark.index)]
-    parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
-    return [inner for part in parts for inner in _texts(part, text)]
-
-
-def _secrets_beside(text: str, texts: Sequence[tuple[int, int]]) -> Iterator[Report]:
-    """Find secrets in comments, that is, after a `#` outside all texts."""
-    known = sorted(texts)
-    for comment in re.finditer(r"(?<![^\s])#.*", text):
-        kind = secret_in(comment[0])
-        if kind is not None and not _is_within(known, comment.start()):
-            line, column = text.count("\n", 0, comment.start()) + 1, comment.start() - text.rfind("\n", 0, comment.start())
+def _secrets_beside(text: str, inside: Sequence[Span]) -> Iterator[Report]:
+    """Find secrets in comments."""
+    for place, comment in comments(text, inside):
+        kind = secret_in(comment)
+        if kind is not None:
             finding = Finding("secret", (), _refusal(kind))
-            rule, _, message, _, _, severity = _allowed(finding) if is_allowed(comment[0]) else finding
-            yield line, column, rule, severity, message, None
+            rule, _, message, _, _, severity = _allowed(finding) if is_allowed(comment) else finding
+            yield text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place), rule, severity, message, None
 
 
 def encode(blob: Blob) -> bytes:

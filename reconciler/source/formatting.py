@@ -15,9 +15,9 @@ from reconciler.source.build import build
 from reconciler.source.documents import compose
 from reconciler.source.flow import arranged_flows
 from reconciler.source.layout import NotFormatted, laid_out
+from reconciler.source.positions import comments, texts
 
 _BOM = "\ufeff"
-_COMMENT = re.compile(r"(?<![^\s])#.*")
 
 
 def formatted(content: bytes) -> bytes:
@@ -70,13 +70,5 @@ def _nodes(node: yaml.Node) -> Iterator[yaml.Node]:
 
 def _comments(text: str) -> Counter[str]:
     """Count a text's comments, wherever they are."""
-    spans = [
-        (node.start_mark.index, node.end_mark.index)
-        for root, _ in compose(text.encode())
-        for node in _nodes(root)
-        if isinstance(node, yaml.ScalarNode)
-    ]
-    hidden = bytearray(len(text))
-    for start, end in spans:
-        hidden[start:end] = b"\1" * (end - start)
-    return Counter(found[0].rstrip() for found in _COMMENT.finditer(text) if not hidden[found.start()])
+    known = [span for root, _ in compose(text.encode()) for span in texts(root, text)]
+    return Counter(comment.rstrip() for _, comment in comments(text, known))

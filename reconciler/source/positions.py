@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import yaml
 
 from reconciler.access.resources import LINK_KEYS
-from reconciler.source.documents import Unreadable, compose
+from reconciler.source.documents import ANCHOR, Unreadable, compose
 
+_ANCHOR, _COMMENT = re.compile(ANCHOR), re.compile("#.*")
 Path = Sequence[str | int]
 """Keys and indexes from the top of a document; a list item can also be given by its name: ("spec", "members", "alice").
 
@@ -109,6 +111,27 @@ def last_line(node: yaml.Node) -> int:
         return int(node.end_mark.line)
     last = node.value[-1]
     return last_line(last[1] if isinstance(last, tuple) else last)
+
+
+Span = tuple[int, int]
+
+
+def texts(node: yaml.Node, text: str) -> list[Span]:
+    """Return where each scalar of a document begins and ends. A comment may follow an anchor, or the `|` of a block."""
+    if isinstance(node, yaml.ScalarNode):
+        anchor = _ANCHOR.match(text, node.start_mark.index)
+        start = anchor.end() if anchor else node.start_mark.index
+        return [(max(text.find("\n", start), start) if node.style in ("|", ">") else start, node.end_mark.index)]
+    parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    return [inner for part in parts for inner in texts(part, text)]
+
+
+def comments(text: str, known: Sequence[Span], start: int = 0, end: int | None = None) -> Iterator[tuple[int, str]]:
+    """Yield the place of each comment with its text: libyaml begins one at every `#` outside the scalars, which are `known`."""
+    last = len(text) if end is None else end
+    for before, after in (*sorted(known), (last, last)):
+        yield from ((found.start(), found[0]) for found in _COMMENT.finditer(text, start, before))
+        start = max(start, before, after)
 
 
 @lru_cache(maxsize=1)

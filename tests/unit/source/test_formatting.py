@@ -13,7 +13,7 @@ from reconciler.cli.main import accord
 from reconciler.source.arrangement import Shape, shape_of
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
-from reconciler.source.formatting import formatted
+from reconciler.source.formatting import _resources, _says_the_same, formatted
 from reconciler.source.layout import NotFormatted
 
 TEAM = "apiVersion: accord/v1\nkind: Team\nmetadata: {name: web}\n"
@@ -102,6 +102,13 @@ def test_lists_whose_order_means_nothing_are_sorted_and_comments_move_with_their
           adGroups: [C, "a", 'b']
           mayDecideFor: [a, b]
         """)
+
+
+def test_a_comment_after_a_text_with_a_hash_counts_as_one() -> None:
+    before = TEAM + "spec:\n  description: 'a # b' # why\n"
+    for lost in (before.replace(" # why", ""), before.replace("# why", "#")):
+        assert not _says_the_same(lost, before, _resources(before.encode()))
+    assert _says_the_same(before, before, _resources(before.encode()))
 
 
 def test_a_blank_line_ends_a_group_and_a_comment_before_it_heads_the_group() -> None:

@@ -210,6 +210,32 @@ def test_a_secret_in_a_comment_is_found_once_and_text_after_a_hash_is_no_comment
     assert places("# password: 'hunter22'\n" + HEAD + "  description: | # password: hunter22\n    x\n") == [(1, 1), (6, 18)]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "description: 'x # y' {}", "description: 'x # y'{}", "description: a#b {}", "description: &x {}\n    'y # z'",
+        "description: &x 'y # z' {}", "description: &x # y\n    | {}\n    z # z", "description: |{}\n    x # y\n    z",
+        "adGroups: ['x # y',{}\n    z]", "adGroups: [x{}\n    ]", "adGroups: {}\n    - 'x # y'", "'description': 'x #' {}",
+        "description: 'x #\n\n    # y' {}", 'description: "\\" # y" {}',
+    ],
+)  # fmt: skip
+def test_a_secret_is_found_in_every_comment_that_libyaml_reads_as_one(line: str) -> None:
+    blank = "" if "x{}" not in line else " "
+    for comment in ("# password: Tr0ub4dor&3x", "#password: Tr0ub4dor&3x"):
+        content = HEAD + f"  {line.format(blank + comment)}\n"
+        column = content.rpartition(comment)[0].rpartition("\n")[2]
+        assert places(content) == [(content.partition(comment)[0].count("\n") + 1, len(column) + 1)]
+        assert allowing(content.replace("&3x", f"&3x {MARK} (see #12)"))[0][1:] == ("allowed-secret", "note")
+
+
+def test_comments_take_time_linear_in_the_text() -> None:
+    def reading(count: int) -> Callable[[], object]:
+        lines = "".join(f"    - &a{number} 'password: hunter22' # accord: not-a-secret\n" for number in range(count))
+        return lambda: read_blob((HEAD + "  adGroups:\n" + lines).encode())
+
+    assert_linear(reading, 60, 960)
+
+
 def test_a_message_about_a_secret_never_repeats_it() -> None:
     for _, text in ALL:
         for _, _, rule, _, message, suggestion in read_blob((HEAD + f"  description: {quoted(text)}\n").encode()).reports:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+from reconciler.access.ad_groups import check_group
+from reconciler.access.permitted_ips import parse_rule
 from reconciler.source.lookalikes import bullet, ending, wide_colon
 from reconciler.source.mistakes import no_blank
 from reconciler.source.secrets import secret_in
+from reconciler.source.yaml_text import in_flow
 from reconciler.wording.nearest import nearest
 
 _LONGEST = 60
@@ -40,6 +43,29 @@ _ELSEWHERE = {
     "issuers": "only teams may use issuers; put the user in a team that lists it",
     "password": "no password is ever in Git: Accord mails a generated one, or an administrator sets it; remove this",
 }
+_CHECKS: Mapping[str, Callable[[str], object]] = {"permittedIPs": parse_rule, "adGroups": check_group}
+"""Checks of items whose form no schema knows."""
+_JOINING = frozenset(
+    (
+        "and",
+        "or",
+        "und",
+        "oder",
+        "until",
+        "till",
+        "bis",
+        "from",
+        "to",
+        "by",
+        "with",
+        "without",
+        "except",
+        "not",
+        "but",
+        "plus",
+        "as",
+    )
+)
 _MONTH_LAST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _ISO = re.compile(
@@ -163,11 +189,11 @@ def for_ending(text: str, key: str) -> Advice | None:
     return Advice(f"write `{meant}`", meant)
 
 
-def for_type(value: Any, wanted: Any, schema: Mapping[str, Any], in_list: bool) -> Advice | None:
-    """Advise on a value of the wrong type."""
+def for_type(value: Any, wanted: Any, schema: Mapping[str, Any], name: str | int, fits: Callable[[Any], bool]) -> Advice | None:
+    """Advise on a value of the wrong type; `fits` tells whether a value could be an item, if a list is wanted."""
     types = wanted if isinstance(wanted, list) else [wanted]
     if "array" in types:
-        return Advice("write a list of lists, such as `[[a, b]]`") if in_list else _for_list(value)
+        return Advice("write a list of lists, such as `[[a, b]]`") if isinstance(name, int) else _for_list(value, name, fits)
     if "object" in types and isinstance(value, str):
         return _for_mapping(value)
     truth = _truth(value) if "boolean" in types else None
@@ -182,27 +208,43 @@ def for_type(value: Any, wanted: Any, schema: Mapping[str, Any], in_list: bool) 
     return None
 
 
-def _for_list(value: Any) -> Advice | None:
+def _for_list(value: Any, name: str, fits: Callable[[Any], bool]) -> Advice | None:
     if isinstance(value, str):
-        return _for_list_as_text(value)
+        return _for_list_as_text(value, name, fits)
     if isinstance(value, dict):
         return Advice("begin each item with `- `")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Advice(f"write `[{value}]`", f"[{value}]")
-    return None
+    return Advice(f"write `[{value}]`", f"[{value}]") if value is not None and fits(value) else None
 
 
-def _for_list_as_text(value: str) -> Advice:
-    if _is_secret(value):
-        return Advice("write a list")
-    if re.match(r"-\S", value):
+def _for_list_as_text(value: str, name: str, fits: Callable[[Any], bool]) -> Advice:
+    """Advise on `alice, bob`. A text is one item where items may have blanks; what is no list of valid ones is not cut."""
+    if not _is_secret(value) and re.match(r"-\S", value):
         return Advice("there is no blank after the dash; write `- ` before each item")
-    if bullet(value):
+    if not _is_secret(value) and bullet(value):
         return Advice(f"an item of a list begins with `-` and a blank, not with `{value[0]}`; write `- ` before each item")
-    quoted = re.fullmatch(r"\s*\[(.*)\]\s*", value, re.DOTALL)
-    parts = re.split(r"[,;\s]+", re.sub(r"[\"']", "", quoted[1]) if quoted else value)
-    meant = f"[{', '.join(part for part in parts if part)}]"
-    return Advice(f"write `{meant}`{', without quotes' if quoted else ''}", meant)
+    listed = re.fullmatch(r"\[(.*)\]", value.strip(), re.DOTALL)
+    if listed:
+        parts = re.split(r"\s*,\s*", re.sub(r"[\"']", "", listed[1]).strip(" ,"))
+    elif fits("a b"):
+        parts = [value.strip()] if name in _CHECKS or not re.search("[,;]", value) else []
+    else:
+        parts = re.split(r"[,;\s]+", value.strip(" ,;\n"))
+    items = [_item(part, name, fits) for part in parts if not (len(parts) > 1 and part.casefold() in _JOINING)]
+    if _is_secret(value) or not items or None in items or len(items) < len(parts):
+        return Advice("write a list, each item on a line of its own after `- `")
+    meant = f"[{', '.join(map(str, items))}]"
+    return Advice(f"write `{meant}`{', without quotes' if listed else ''}", meant)
+
+
+def _item(text: str, name: str, fits: Callable[[Any], bool]) -> str | None:
+    """Write a text as an item of a list; None if it cannot be one."""
+    if re.fullmatch("[0-9]{1,9}", text) and fits(int(text)):
+        return text
+    try:
+        _CHECKS.get(name, str)(text)
+    except ValueError:
+        return None
+    return in_flow(text) if fits(text) else None
 
 
 def _for_mapping(value: str) -> Advice | None:

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -165,7 +165,8 @@ def _findings(error: Any, top: Mapping[str, Any] = MappingProxyType({})) -> Iter
     elif rule in ("oneOf", "anyOf"):
         yield from _alternatives(error, path, where, top)
     elif rule == "type":
-        advised = advice.for_type(error.instance, error.validator_value, error.schema, _in_list(path))
+        fits = partial(_could_be_item, error.schema, top)
+        advised = advice.for_type(error.instance, error.validator_value, error.schema, path[-1] if path else "", fits)
         hint = f"; {advised.hint}" if advised else _quote_hint(error)
         message = f"{where} must be {_types(error.validator_value)}, not {_shown(error.instance)}{hint}"
         yield Finding("wrong-type", path, message, advised and advised.suggestion)
@@ -205,6 +206,22 @@ def _unknown_properties(error: Any, path: tuple[str | int, ...], top: Mapping[st
             near = advised.suggestion if advised else None
             hint = f"; {advised.hint}" if advised else f"; valid: {', '.join(valid)}"
             yield Finding("unknown-property", (*path, name), f"unknown property {_shown(name)}{hint}", near, at_key=True)
+
+
+def _could_be_item(schema: Mapping[str, Any], top: Mapping[str, Any], value: Any) -> bool:
+    """Tell whether a value could be an item of the list that a schema describes."""
+    return (
+        bool(top)
+        and "items" in schema
+        and bool(_items(top["properties"]["kind"]["const"], json.dumps(schema["items"])).is_valid(value))
+    )
+
+
+@cache
+def _items(kind: str, items: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for({"$defs": schema_of(kind)["$defs"], **json.loads(items)})
 
 
 def _alternatives(error: Any, path: tuple[str | int, ...], where: str, top: Mapping[str, Any]) -> Iterator[Finding]:

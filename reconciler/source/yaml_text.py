@@ -78,14 +78,15 @@ def _sequence(value: Sequence[Value], indent: str, lines: list[str]) -> None:
         elif isinstance(item, Mapping) and item:
             _mapping(item, f"{indent}- ", f"{indent}  ", lines)
         elif isinstance(item, Sequence) and item:
-            lines.append(f"{indent}- [{', '.join(map(_in_flow, item))}]\n")
+            lines.append(f"{indent}- [{', '.join(map(in_flow, item))}]\n")
         else:
             lines.append(f"{indent}- {_atom(item)}\n")
 
 
-def _in_flow(value: Value) -> str:
+def in_flow(value: Value) -> str:
+    """Write a value on one line, as it can stand within brackets."""
     if isinstance(value, Mapping) and value:
-        return "{" + ", ".join(f"{key}: {_in_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {in_flow(item)}" for key, item in value.items()) + "}"
     if not isinstance(value, str):
         return _atom(value)
     return scalar(value) if _NAME.fullmatch(value) else quoted(value)

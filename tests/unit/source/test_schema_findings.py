@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import ValidationError
 
 import reconciler.source.schema
+from reconciler.source.documents import parse
 from reconciler.source.schema import FILES, Finding, _explain, _fast, find_problems, schema_of
 
 TEAM = {
@@ -125,6 +126,61 @@ def test_a_switch_by_another_name_is_never_turned_round(name: str, value: Any, m
 def test_an_address_is_suggested_only_if_it_stands_whole_in_the_text(text: str, address: str | None) -> None:
     found = only({**TEAM, "kind": "User", "metadata": {"name": "bob"}, "spec": {"email": text}})
     assert (found.rule, found.suggestion) == ("wrong-format", address)
+
+
+LISTS = [
+    *(
+        ("members", text, f"[{items}]")
+        for text, items in (
+            ("alice, bob", "alice, bob"), ("alice bob", "alice, bob"), ("alice;bob;", "alice, bob"), ("and", "and"),
+            ("[alice, 'bob']", "alice, bob"), ('["null"]', '"null"'),
+        )
+    ),
+    ("issuers", "tls", "[tls]"),
+    ("adGroups", "PKI Web", '["PKI Web"]'),
+    ("adGroups", "CN=PKI Web,OU=Groups,DC=corp", '["CN=PKI Web,OU=Groups,DC=corp"]'),
+    ("adGroups", "[PKI-Web, 'PKI Db']", '[PKI-Web, "PKI Db"]'),
+    ("permittedIPs", "10.0.0.1 - 10.0.0.9", '["10.0.0.1 - 10.0.0.9"]'),
+    ("permittedIPs", "2001:db8::/32", '["2001:db8::/32"]'),
+    ("permittedIPs", "[10.0.0.0/8]", '["10.0.0.0/8"]'),
+    *(
+        ("members", text, None)
+        for text in (
+            "alice until 2099-01-01", "alice and bob", "Alice Jones", "alice & bob", "alice - bob", "[alice bob]", "[]", ",", 42,
+            "[{user: alice}]", "alice or Bob", "password: hunter22",
+        )
+    ),
+    *(("adGroups", text, None) for text in ("PKI Web, Ops", "OU=Groups", "[CN=PKI Web,OU=Groups]", "a;b")),
+    *(("permittedIPs", text, None) for text in ("10.0.0.0 255.0.0.0", "10.0.0.0/8 or so", "10.0.0.1, 10.0.0.2", "vpn")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "meant"), LISTS)
+def test_a_text_in_place_of_a_list_is_cut_only_into_valid_items(name: str, text: Any, meant: str | None) -> None:
+    found = only({**TEAM, "spec": {name: text}})
+    assert (found.rule, found.suggestion) == ("wrong-type", meant)
+    assert meant is not None or "write `[" not in found.message
+    if meant is not None:
+        (document,) = parse(f"x: {meant}\n".encode())
+        assert not find_problems({**TEAM, "spec": {name: document.value["x"]}})
+
+
+@pytest.mark.parametrize(
+    ("spec", "meant"),
+    [
+        ({"mail": {"daysBeforeExpiry": "30, 7"}}, "[30, 7]"),
+        ({"mail": {"daysBeforeExpiry": 30}}, "[30]"),
+        ({"mail": {"daysBeforeExpiry": 99999}}, None),
+        ({"delegation": [{"path": "x", "kinds": "Team, User"}]}, "[Team, User]"),
+        ({"delegation": [{"path": "x", "kinds": "Team, Users"}]}, None),
+        ({"delegation": "teams/web"}, None),
+        ({"delegation": [{"path": "x", "names": "web-*"}]}, '["web-*"]'),
+        ({"guards": {"separationOfDuties": "a b"}}, None),
+    ],
+)
+def test_items_that_are_suggested_are_those_of_the_field(spec: dict[str, Any], meant: str | None) -> None:
+    found = only({**TEAM, "kind": "Settings", "metadata": {"name": "default"}, "spec": spec})
+    assert (found.rule, found.suggestion) == ("wrong-type", meant)
 
 
 def test_a_document_is_judged_by_its_kind_first() -> None:

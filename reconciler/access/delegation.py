@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from reconciler.access.ad_groups import form
 from reconciler.access.permitted_ips import covered, parse_rule
@@ -103,7 +103,7 @@ def oversteps(zone: Delegation, kind: Kind, resource: Resource) -> Iterator[Over
         (("metadata", "name"), resource.name),
         *((("metadata", "previously", old), old) for old in resource.previously),
     ]:
-        if not _matches(zone.names, name):
+        if not matches(zone.names, name):
             what = "declare" if path[-1] == "name" else "rename"
             yield Overstep(path, f"{place} may not {what} `{name}`: its delegation has {_listed(zone.names, 'no names')}")
     if isinstance(resource, Team):
@@ -114,13 +114,13 @@ def _of_team(zone: Delegation, place: str, team: Team) -> Iterator[Overstep]:
     if team.administrator and not zone.administrator:
         yield Overstep(("spec", "administrator"), f"{place} may not declare administrators")
     for permission in team.permissions:
-        if not _matches(zone.issuers, permission.issuer):
+        if not matches(zone.issuers, permission.issuer):
             issuers = _listed(zone.issuers, "no issuers")
             message = f"{place} may not grant `{permission.issuer}`: its delegation has {issuers}"
             yield Overstep(("spec", "issuers", permission.issuer), message)
     for group in team.ad_groups:
         patterns = [each.casefold() for each in zone.ad_groups if each == "*" or form(each) == form(group)]
-        if not _matches(patterns, group.casefold()):
+        if not matches(patterns, group.casefold()):
             groups = _listed(zone.ad_groups, "no AD groups")
             yield Overstep(
                 ("spec", "adGroups", group), f"{place} may not name the AD group `{group}`: its delegation has {groups}"
@@ -136,7 +136,7 @@ def _of_team(zone: Delegation, place: str, team: Team) -> Iterator[Overstep]:
     if zone.may_decide_for == "everyone":
         return
     for name in ("everyone",) if team.may_decide_for == "everyone" else team.may_decide_for:
-        if name == "everyone" or not _matches(zone.may_decide_for, name):
+        if name == "everyone" or not matches(zone.may_decide_for, name):
             teams = _listed(zone.may_decide_for, "no teams to decide for")
             path = ("spec", "mayDecideFor") if name == "everyone" else ("spec", "mayDecideFor", name)
             yield Overstep(path, f"{place} may not ask for decisions about `{name}`: its delegation has {teams}")
@@ -146,7 +146,8 @@ def _listed(patterns: Sequence[str], nothing: str) -> str:
     return ", ".join(f"`{pattern}`" for pattern in patterns) or nothing
 
 
-def _matches(patterns: Sequence[str], name: str) -> bool:
+def matches(patterns: Sequence[str], name: str) -> bool:
+    """Tell whether a name fits one of the patterns."""
     return "*" in patterns or name in patterns or any(_fits(pattern, name) for pattern in patterns)
 
 
@@ -167,17 +168,23 @@ def _fits(pattern: str, name: str) -> bool:
     return not pattern[of:].strip("*")
 
 
+def fields_about(kinds: Collection[str], kind: Kind) -> tuple[str, ...]:
+    """Return the fields of a delegation of some kinds whose patterns are about resources of a kind."""
+    about = {"names": kind in kinds, "issuers": kind == "Issuer", "may_decide_for": kind == "Team"}
+    return tuple(field for field, is_about in about.items() if is_about)
+
+
+def patterns_about(zone: Delegation, kind: Kind) -> dict[str, tuple[str, ...]]:
+    """Return the patterns for resources of a kind, by field."""
+    found = {field: getattr(zone, field) for field in fields_about(zone.kinds, kind)}
+    return {field: patterns for field, patterns in found.items() if patterns != "everyone"}
+
+
 def renamed_in(zone: Delegation, renames: Mapping[Kind, Mapping[str, str]]) -> Delegation:
     """Let the names in a delegation follow renames: what may declare or grant something may do so under its new name too."""
-
-    def also(kinds: Sequence[str], patterns: tuple[str, ...]) -> tuple[str, ...]:
-        names = (names for kind, names in renames.items() if kind in kinds)
-        new = (of_kind[each] for of_kind in names for each in patterns if each in of_kind)
-        return tuple(sorted({*patterns, *new}))
-
-    decides = zone.may_decide_for
-    return zone._replace(
-        names=also(zone.kinds, zone.names),
-        issuers=also(("Issuer",), zone.issuers),
-        may_decide_for=decides if decides == "everyone" else also(("Team",), decides),
-    )
+    grown: dict[str, Any] = {}
+    for kind, names in renames.items():
+        for field, patterns in patterns_about(zone, kind).items():
+            new = {names[each] for each in patterns if each in names}
+            grown[field] = tuple(sorted({*grown.get(field, patterns), *new}))
+    return zone._replace(**grown)

@@ -61,8 +61,9 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     say(f"Renamed {which} `{old}` to `{new}` in {count(found.places, 'place')}, in {count(len(found.edits), 'file')}:")
     for file in found.edits:
         say(f"  {printable(file)}")
-    for origin in found.left:
-        say(f"`{old}` stays in {printable(str(origin))}: is it the same {which}?")
+    for origin, text in found.left:
+        means = f"is it the same {which}?" if text == old else f"it fits `{old}`, and not `{new}`"
+        say(f"`{text}` stays in {printable(str(origin))}: {means}")
     place = PurePosixPath(found.declared_in)
     if place.stem == old:
         say(f"The file can get the new name: git mv {shlex.quote(str(place))} {shlex.quote(str(place.with_stem(new)))}")

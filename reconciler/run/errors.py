@@ -19,8 +19,8 @@ class Misconfigured(RunError):
 class InvalidConfiguration(RunError):
     """The revision's resources have errors."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("the config repository has errors")
+    def __init__(self, problems: Sequence[Problem], message: str | None = None) -> None:
+        super().__init__(message or "the config repository has errors")
         self.problems = list(problems)
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.access.delegation import matches, patterns_about
 from reconciler.access.problems import Problem
 from reconciler.access.references import references
-from reconciler.access.resources import KINDS, Declaration, Kind, Origin
+from reconciler.access.resources import KINDS, Declaration, Kind, Origin, Settings
 from reconciler.run.deployment import Deployment, cache_folder
 from reconciler.run.errors import InvalidConfiguration, RunError
 from reconciler.wording.nearest import did_you_mean
@@ -30,8 +31,8 @@ class Renaming(NamedTuple):
     edits: Mapping[str, tuple[Path, Edit]]
     places: int
     declared_in: str
-    left: list[Origin]
-    """Lines where the old name stays, since it means something else or people must decide."""
+    left: list[tuple[Origin, str]]
+    """Lines where the old name stays, since it means something else or people must decide, or a pattern that fits only it."""
 
 
 def kind_named(text: str) -> Kind:
@@ -69,19 +70,22 @@ def rename(deployment: Deployment, kind: Kind, old: str, new: str, *, now: datet
             renamed = rename_in(before, kind, old, new)
         except SourceError as error:
             raise SourceError(f"{file}: {error}") from None
-        edits[file] = paths[file], Edit(before, renamed.content)
+        if renamed.places:
+            edits[file] = paths[file], Edit(before, renamed.content)
         places += renamed.places
-        left += [Origin(file, line) for line in renamed.left]
-    _refuse_errors(_with_edits(loaded, edits), now)
+        left += [(Origin(file, line), text) for line, text in renamed.left]
+    _refuse_errors(
+        _with_edits(loaded, edits), now, "after the rename, the config repository would have errors; nothing was written"
+    )
     return Renaming(edits, places, declared.origin.file, left)
 
 
-def _refuse_errors(loaded: Loaded, now: datetime) -> None:
+def _refuse_errors(loaded: Loaded, now: datetime, message: str | None = None) -> None:
     from reconciler.source.rules import problems_of
 
     problems = [problem for problem in problems_of(loaded, now) if problem.severity == "error"]
     if problems:
-        raise InvalidConfiguration(problems)
+        raise InvalidConfiguration(problems, message)
 
 
 def _check_names(loaded: Loaded, kind: Kind, old: str, new: str) -> Declaration:
@@ -104,8 +108,11 @@ def _check_names(loaded: Loaded, kind: Kind, old: str, new: str) -> Declaration:
 
 
 def _mentions(declaration: Declaration, kind: Kind, name: str) -> bool:
-    """Tell whether a declaration is about a resource, or refers to it."""
+    """Tell whether a declaration is about a resource, refers to it, or delegates it."""
     if declaration.kind == kind and declaration.resource.name == name:
+        return True
+    zones = declaration.resource.delegation if isinstance(declaration.resource, Settings) else ()
+    if any(matches(patterns, name) for zone in zones for patterns in patterns_about(zone, kind).values()):
         return True
     return any(found.kind == kind and name in found.names for found in references(declaration.resource))
 
@@ -132,13 +139,13 @@ def _with_edits(loaded: Loaded, edits: Mapping[str, tuple[Path, Edit]]) -> Loade
     return loaded._replace(declarations=tuple(declarations), problems=tuple(problems), locate=place)
 
 
-def _owned(root: Path, name: str) -> list[Origin]:
+def _owned(root: Path, name: str) -> list[tuple[Origin, str]]:
     """Return the lines of CODEOWNERS files that name the resource, or a team or person called like it."""
     word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
 
-    def found(file: str) -> Iterator[Origin]:
+    def found(file: str) -> Iterator[tuple[Origin, str]]:
         place = root / file
-        text = place.read_text("utf-8", "replace") if place.is_file() else ""
-        return (Origin(file, number) for number, line in enumerate(text.splitlines(), 1) if word.search(line.partition("#")[0]))
+        lines = place.read_text("utf-8", "replace").splitlines() if place.is_file() else []
+        return ((Origin(file, number), name) for number, line in enumerate(lines, 1) if word.search(line.partition("#")[0]))
 
     return [origin for file in _OWNERS for origin in found(file)]

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from reconciler.access.delegation import fields_about, matches
+from reconciler.access.fields import fields_of
 from reconciler.access.references import references
-from reconciler.access.resources import Kind
+from reconciler.access.resources import Delegation, Kind
 from reconciler.source.build import build
 from reconciler.source.documents import Document, Unreadable, parse, read
 from reconciler.source.errors import SourceError
@@ -28,11 +30,11 @@ _Path = tuple[str | int, ...]
 
 class Renamed(NamedTuple):
     """A file with the new name: its bytes, how many names were replaced, and the lines (from 1) where the old name means
-    something else."""
+    something else, or where a pattern fits it and not the new one."""
 
     content: bytes
     places: int
-    left: list[int]
+    left: list[tuple[int, str]]
 
 
 class _Name(NamedTuple):
@@ -52,17 +54,24 @@ def rename_in(content: bytes, kind: Kind, old: str, new: str) -> Renamed:
     text = plain.removeprefix(_BOM)
     splices: list[Splice] = []
     expected: list[Any] = []
-    places, left = 0, []
+    places = 0
+    left: list[tuple[int, str]] = []
     for document, node in read(content):
         assert not isinstance(document, Unreadable)
         value = deepcopy(document.value)
+        delegated = dict(_delegated(node, document.value, name))
+        for path, listed in delegated.items():
+            found_here, stays = _in_patterns(text, listed, _at(value, path), name, keeps=path[-1] == "names")
+            splices += found_here
+            places += len(found_here)
+            left += stays
         for path, found in _occurrences(node, document.value, old):
             if _is_name(document, path, name) or _refers(document.value, path, name):
                 splices.append(_respelt(text, found, new))
                 _set(value, path, new)
                 places += 1
-            elif path[:2] != ("metadata", "previously"):
-                left.append(found.start_mark.line + 1)
+            elif path[:2] != ("metadata", "previously") and path[:-1] not in delegated:
+                left.append((found.start_mark.line + 1, old))
         if _declares(document, name):
             splices.append(_remembered(text, node, value["metadata"], name))
         expected.append(value)
@@ -107,10 +116,44 @@ def _refers(value: Any, path: _Path, name: _Name) -> bool:
     return any(found.kind == name.kind and name.new in found.names for found in references(build(changed)))
 
 
+def _delegated(root: yaml.Node, value: Any, name: _Name) -> Iterator[tuple[_Path, yaml.SequenceNode]]:
+    """Yield the lists of patterns, in the delegation of Settings, that are about resources of the name's kind."""
+    zones = value.get("spec", {}).get("delegation", ()) if value["kind"] == "Settings" else ()
+    for index, zone in enumerate(zones):
+        for field in fields_about(zone.get("kinds", ()), name.kind):
+            key = fields_of(Delegation)[field].yaml
+            entries = _child(_child(root, "spec"), "delegation")
+            listed = _child(entries.value[index], key) if isinstance(entries, yaml.SequenceNode) else None
+            if isinstance(listed, yaml.SequenceNode):
+                yield ("spec", "delegation", index, key), listed
+
+
+def _in_patterns(
+    text: str, node: yaml.SequenceNode, patterns: list[str], name: _Name, *, keeps: bool
+) -> tuple[list[Splice], list[tuple[int, str]]]:
+    """Let an exact entry follow the rename, as plans do. What may declare the resource needs its earlier name too (`keeps`)."""
+    splices, stays = [], []
+    for index, item in enumerate(node.value):
+        exact = item.value == name.old
+        if exact and keeps and not matches(patterns, name.new):
+            splices.append(_appended(text, node, name.new))
+            patterns.append(name.new)
+        elif exact and not keeps and name.new not in patterns:
+            splices.append(_respelt(text, item, name.new))
+            patterns[index] = name.new
+        elif matches([item.value], name.old) and (not keeps if exact else not matches([item.value], name.new)):
+            stays.append((item.start_mark.line + 1, item.value))
+    return splices, stays
+
+
 def _set(value: Any, path: _Path, text: str) -> None:
-    for step in path[:-1]:
+    _at(value, path[:-1])[path[-1]] = text
+
+
+def _at(value: Any, path: _Path) -> Any:
+    for step in path:
         value = value[step]
-    value[path[-1]] = text
+    return value
 
 
 def _respelt(text: str, node: yaml.ScalarNode, new: str) -> Splice:

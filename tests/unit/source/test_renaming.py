@@ -99,6 +99,76 @@ def test_an_issuer_s_name_changes_in_lists_of_both_forms(config: Path) -> None:
     assert contents(config)["issuers.yaml"].count("previously: [") == 2
 
 
+ZONES = SETTINGS + (
+    "  delegation:\n"
+    "    - path: teams\n"
+    "      kinds: [Team]\n"
+    "      names: [web, portal] # both\n"
+    "      issuers:\n"
+    "        - 'tls' # inside\n"
+    "        - v*\n"
+    "      mayDecideFor: [web]\n"
+    "    - {path: other, kinds: [User], names: [web, tls], issuers: [tls, tls-new], mayDecideFor: everyone}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "zones", "left"),
+    [
+        (
+            ("issuer", "tls", "tls-corp"),
+            ZONES.replace("- 'tls'", "- 'tls-corp'").replace("[tls, tls-new]", "[tls-corp, tls-new]"),
+            ["`tls` stays in settings.yaml:17: is it the same Issuer?"],
+        ),
+        (
+            ("team", "web", "tier"),
+            ZONES.replace("- web\n", "- tier\n")
+            .replace("[web, portal]", "[web, portal, tier]")
+            .replace("For: [web]", "For: [tier]"),
+            [f"`web` stays in {place}: is it the same Team?" for place in ("CODEOWNERS:1", "settings.yaml:17")],
+        ),
+        (("user", "bob", "robert"), ZONES, ["`bob` stays in users/bob.yaml:5: is it the same User?"]),
+    ],
+)
+def test_names_in_the_delegation_follow_and_keep_what_may_be_declared(
+    config: Path, arguments: tuple[str, str, str], zones: str, left: list[str]
+) -> None:
+    (config / "settings.yaml").write_text(ZONES)
+    (config / "teams/web.yaml").write_text(WEB.replace("[tls, {issuer: vpn}]", "[tls]"))
+    found = rename(config, *arguments)
+    assert found.return_value == 0, found.output
+    assert contents(config)["settings.yaml"] == zones
+    assert [line for line in found.output.splitlines() if "stays in" in line] == left
+
+
+def test_a_name_that_only_the_delegation_uses_follows_too(config: Path) -> None:
+    (config / "settings.yaml").write_text(ZONES)
+    (config / "issuers.yaml").write_text(ISSUERS + f"---\n{HEAD.format(kind='Issuer')}metadata: {{name: tls-new}}\n")
+    assert rename(config, "issuer", "tls-new", "tls-newer").return_value == 0
+    assert "[tls, tls-newer]" in contents(config)["settings.yaml"]
+
+
+def test_a_pattern_that_fits_only_the_old_name_is_named_and_what_it_then_refuses_is_an_error(config: Path) -> None:
+    (config / "settings.yaml").write_text(ZONES)
+    before = contents(config)
+    found = rename(config, "issuer", "vpn", "remote")
+    assert str(found.exception) == "after the rename, the config repository would have errors; nothing was written"
+    assert "`teams` may not grant `remote`" in found.stderr
+    assert contents(config) == before
+    (config / "teams/web.yaml").write_text(WEB.replace("[tls, {issuer: vpn}]", "[tls]"))
+    assert rename(config, "issuer", "vpn", "vpn-corp").return_value == 0
+    found = rename(config, "issuer", "vpn-corp", "remote")
+    assert found.return_value == 0, found.output
+    assert "`v*` stays in settings.yaml:15: it fits `vpn-corp`, and not `remote`" in found.output
+
+
+def test_a_new_name_that_the_delegation_has_already_is_not_listed_twice() -> None:
+    before = ZONES.replace("[tls, tls-new]", "[tls, tls-corp]")
+    found = rename_in(before.encode(), "Issuer", "tls", "tls-corp")
+    assert "issuers: [tls, tls-corp]" in found.content.decode()
+    assert (found.places, found.left) == (1, [(17, "tls"), (17, "tls")])
+
+
 def test_a_dry_run_shows_a_diff_and_writes_nothing(config: Path) -> None:
     found = rename(config, "user", "bob", "robert", "--dry-run")
     assert found.return_value == 0

@@ -48,7 +48,8 @@ ANCHOR = r"&[0-9A-Za-z_-]+(?:\s|#[^\n]*\n)*"
 _TAG = re.compile(rf"(?:{ANCHOR})?!")
 """A node's own tag. libyaml does not report `!`, which turns what follows into text."""
 _TABBED = re.compile(r" *\t[ \t]*[^\s]")
-_MARKER = re.compile(rb"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
+MARKER = re.compile(rb"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
+"""What ends a document wherever it is: at the margin, no text can contain it."""
 
 
 class Document(NamedTuple):
@@ -136,7 +137,7 @@ def _refuse_large(content: bytes) -> None:
     if len(content) > LARGEST_FILE:
         raise Unreadable("too-large", 1, 1, f"the file has {len(content):,} bytes; the limit is {LARGEST_FILE:,}")
     if len(content) > LARGEST_DOCUMENT:
-        starts = [0, *(found.start() for found in _MARKER.finditer(content)), len(content)]
+        starts = [0, *(found.start() for found in MARKER.finditer(content)), len(content)]
         for start, end in pairwise(starts):
             if end - start > LARGEST_DOCUMENT:
                 line = content.count(b"\n", 0, start) + 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import yaml
 
 from reconciler.access.resources import LINK_KEYS
-from reconciler.source.documents import ANCHOR, Unreadable, compose
+from reconciler.source.documents import ANCHOR, MARKER, Unreadable, compose
 
 _ANCHOR, _COMMENT = re.compile(ANCHOR), re.compile("#.*")
 Path = Sequence[str | int]
@@ -25,7 +26,7 @@ def locate(content: bytes, document_line: int, path: Path, *, key: bool = False)
     If the path does not exist, return the place of its deepest part that does.
     """
     places = _places(content, document_line)
-    return (document_line, 1) if places is None else places.find(path, key=key, content=content)
+    return (document_line, 1) if places is None else places.find(path, key=key)
 
 
 def stands_at(content: bytes, document_line: int, path: Path) -> bool:
@@ -35,22 +36,25 @@ def stands_at(content: bytes, document_line: int, path: Path) -> bool:
 
 
 class Places:
-    """The places in one document. Lookups are remembered: a list of 50,000 names may have as many problems."""
+    """The places in one document. Lookups are remembered: a list of 50,000 names may have as many problems.
 
-    def __init__(self, node: yaml.Node) -> None:
-        self._node = node
+    `content` is the text of the node, for places within texts, and begins after some lines of the file.
+    """
+
+    def __init__(self, node: yaml.Node, content: bytes = b"", lines_before: int = 0) -> None:
+        self._node, self._content, self._before = node, content, lines_before
         self._children: dict[int, dict[str | int, tuple[yaml.Node | None, yaml.Node]]] = {}
 
-    def find(self, path: Path, *, key: bool = False, content: bytes = b"") -> tuple[int, int]:
-        """Return the line and column (from 1) of a path's value or key. Places within texts need the file's `content`."""
+    def find(self, path: Path, *, key: bool = False) -> tuple[int, int]:
+        """Return the line and column (from 1) of a path's value or key."""
         found, steps = self._node, 0
         for key_node, node in self._follow(path):
             found = key_node if key and key_node is not None else node
             steps += 1
-        mark, rest = found.start_mark, path[steps:]
-        if content and isinstance(found, yaml.ScalarNode) and len(rest) == 2:
-            return _within(found, content, *(int(step) for step in rest))
-        return mark.line + 1, mark.column + 1
+        rest, (line, column) = path[steps:], (found.start_mark.line + 1, found.start_mark.column + 1)
+        if self._content and isinstance(found, yaml.ScalarNode) and len(rest) == 2:
+            line, column = _within(found, self._content, *(int(step) for step in rest))
+        return self._before + line, column
 
     def written(self, path: Path) -> str | None:
         """Return the text of the scalar at a path, as the file has it."""
@@ -136,10 +140,27 @@ def comments(text: str, known: Sequence[Span], start: int = 0, end: int | None =
 
 @lru_cache(maxsize=1)
 def _places(content: bytes, line: int) -> Places | None:
+    starts, lines = _parts(content)
+    part = bisect_right(lines, line - 1) - 1
+    text = content[starts[part] : starts[part + 1]]
     try:
-        return next((Places(node) for node, _ in compose(content) if node.start_mark.line + 1 == line), None)
+        found = (node for node, _ in compose(text) if lines[part] + node.start_mark.line + 1 == line)
+        return next((Places(node, text, lines[part]) for node in found), None)
     except Unreadable:
         return None
+
+
+@lru_cache(maxsize=1)
+def _parts(content: bytes) -> tuple[list[int], list[int]]:
+    """Return where each document of a file begins and the last one ends, and how many lines are before each.
+
+    Each is composed alone, so that a file of many documents with a problem in each is not composed as often.
+    """
+    starts, lines = [0], [0]
+    for marker in MARKER.finditer(content):
+        lines.append(lines[-1] + content.count(b"\n", starts[-1], marker.start()))
+        starts.append(marker.start())
+    return [*starts, len(content)], lines
 
 
 def _names(item: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:

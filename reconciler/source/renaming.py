@@ -59,6 +59,7 @@ def rename_in(content: bytes, kind: Kind, old: str, new: str) -> Renamed:
     for document, node in read(content):
         assert not isinstance(document, Unreadable)
         value = deepcopy(document.value)
+        known: dict[_Path, bool] = {}
         delegated = dict(_delegated(node, document.value, name))
         for path, listed in delegated.items():
             found_here, stays = _in_patterns(text, listed, _at(value, path), name, keeps=path[-1] == "names")
@@ -66,7 +67,10 @@ def rename_in(content: bytes, kind: Kind, old: str, new: str) -> Renamed:
             places += len(found_here)
             left += stays
         for path, found in _occurrences(node, document.value, old):
-            if _is_name(document, path, name) or _refers(document.value, path, name):
+            form = tuple("*" if isinstance(step, int) else step for step in path)  # an index decides nothing
+            if form not in known:
+                known[form] = _is_name(document, path, name) or _refers(document.value, path, name)
+            if known[form]:
                 splices.append(_respelt(text, found, new))
                 _set(value, path, new)
                 places += 1

@@ -116,6 +116,29 @@ def test_a_list_of_many_names_may_have_as_many_problems() -> None:
     assert_linear(locating, 100, 1_600)
 
 
+def test_a_file_of_many_documents_may_have_a_problem_in_each() -> None:
+    def locating(count: int) -> Callable[[], object]:
+        content = b"".join(b"---\n# %d\na: |\n  x\n" % number for number in range(count))
+
+        def lines() -> list[tuple[int, int]]:
+            reconciler.source.positions._places.cache_clear()
+            return [locate(content, 4 * number + 3, ("a", 1, 1)) for number in range(count)]
+
+        assert lines() == [(4 * number + 4, 3) for number in range(count)]
+        return lines
+
+    assert_linear(locating, 100, 1_600)
+
+
+@pytest.mark.parametrize(
+    "content", ["%YAML 1.2\n---\n{}", "{}", "a: 1\n...\n{}", "--- # c\n{}...\n# d\n%YAML 1.2\n---\nb: 2\n", "a: 1\n{}"]
+)
+def test_documents_that_begin_in_any_way_are_found(content: str) -> None:
+    text = content.format("---\nx:\n  y: z\n")
+    line = text[: text.index("x:")].count("\n") + 1
+    assert locate(text.encode(), line, ("x", "y")) == (line + 1, 6)
+
+
 TEXTS = b"""# a comment
 a: |
 

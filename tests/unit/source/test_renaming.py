@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from growth import assert_linear
 
 from reconciler import process
 from reconciler.cli.main import accord
@@ -202,6 +204,18 @@ def test_earlier_names_keep_their_form(before: str, after: str) -> None:
     text = f"{HEAD.format(kind='User')}metadata:\n  name: bob\n{before}spec: {{email: a@b}}\n"
     changed = rename_in(text.encode(), "User", "bob", "robert").content.decode()
     assert changed == text.replace("name: bob", "name: robert").replace(before, after)
+
+
+@pytest.mark.parametrize("item", ["- {{user: user-{}, reason: bob}}", "- {{user: user-{}, until: 2099-01-31, reason: bob}}"])
+def test_a_name_that_occurs_often_is_renamed_in_linear_time(item: str) -> None:
+    def renaming(count: int) -> Callable[[], object]:
+        lines = "".join(f"    {item.format(number)}\n" for number in range(count))
+        text = f"{HEAD.format(kind='Team')}metadata: {{name: web}}\nspec:\n  members:\n    - bob\n{lines}".encode()
+        found = rename_in(text, "User", "bob", "robert")
+        assert (found.places, len(found.left)) == (1, count)
+        return lambda: rename_in(text, "User", "bob", "robert")
+
+    assert_linear(renaming, 25, 400)
 
 
 def test_json_stays_json() -> None:

@@ -255,18 +255,18 @@ def load_folder(folder: Path, *, cache: BlobCache, progress: Progress = None) ->
 
 def load_listed(contents: Sequence[tuple[str, bytes | None]], *, cache: BlobCache, progress: Progress = None) -> Loaded:
     """Load files, given as name and bytes; None for one that is too large."""
-    by_name = dict(contents)
     files = [(name, "" if content is None else blob_id(content)) for name, content in contents]
     known = cache.get({blob for _, blob in files})
     fresh: dict[str, bytes] = {}
-    for done, (name, blob) in enumerate(files, 1):
+    for done, ((_, content), (_, blob)) in enumerate(zip(contents, files, strict=True), 1):
         if blob not in known and blob not in fresh:
-            fresh[blob] = encode(_read(by_name[name]))
+            fresh[blob] = encode(_read(content))
         if progress is not None:
             progress(done, len(files))
     cache.put((blob, payload) for blob, payload in fresh.items() if blob)
     reading = _Reading()
     reading.take([*known.items(), *fresh.items()])
+    by_name = dict(contents)
 
     def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
         return locate(by_name[declaration.origin.file] or b"", declaration.origin.line, where, key=key)

@@ -22,7 +22,7 @@ from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
 from reconciler.source.overlooked import What, is_doubtful, is_misnamed, looks_like_resource, select
-from reconciler.source.selection import is_candidate, is_visible, shown_path
+from reconciler.source.selection import is_candidate, is_visible, path_shown_as, shown_path
 from reconciler.wording.nearest import did_you_mean
 
 _LONGEST_REV = 1_000
@@ -231,8 +231,8 @@ class Repository:
         return [(raw.decode("utf-8", "surrogateescape"), meta[:6].decode(), meta[12:].decode()) for meta, _, raw in rows]
 
     def content(self, commit: str, name: str) -> bytes | None:
-        """Return a file's bytes in a commit; None if it is missing, not a regular file, or too large."""
-        blob = self._blob_at(commit, name)
+        """Return a file's bytes in a commit, by its shown name; None if it is missing, not a regular file, or too large."""
+        blob = self._blob_at(commit, path_shown_as(name))
         return None if blob is None else next(self.read([blob]))[1]
 
     def _blob_at(self, commit: str, name: str) -> str | None:
@@ -332,7 +332,10 @@ class Repository:
         return [objects, *(place for place in borrowed if place)], Path(shallow)
 
     def blame(self, commit: str, file: str, line: int) -> Revision:
-        """Return the commit that last wrote a line. Raises ShallowRepository if the history is too short to tell."""
+        """Return the commit that last wrote a line of a file, given by its shown name.
+
+        Raises ShallowRepository if the history is too short to tell.
+        """
         raw = self.git.run(
             "blame",
             "--porcelain",
@@ -342,7 +345,7 @@ class Repository:
             f"{line},{line}",
             commit,
             "--",
-            file,
+            path_shown_as(file),
             stdout_as_string=False,
         )
         brought = raw[:64].split(b" ")[0].decode()

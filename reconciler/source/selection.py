@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_SPELT = re.compile(r"\\x[0-9a-f]{2}")
+_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
+
 
 def is_candidate(path: str) -> bool:
     """Tell whether a path, relative to the resources' folder, may contain resources."""
@@ -14,8 +19,20 @@ def is_visible(path: str) -> bool:
 
 
 def shown_path(path: str) -> str:
-    """Return a path as text that can be shown and stored; bytes that are not UTF-8 are spelt out."""
+    """Return a path as text that can be shown, stored, and used as its name: no other path has the same.
+
+    Bytes that are not UTF-8 are spelt out, and so is a backslash that could be taken for one of them.
+    """
+    if "\\" in path:
+        path = _SPELT.sub(lambda found: rf"\x5c{found[0][1:]}", path)
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def path_shown_as(shown: str) -> str:
+    """Return the path that `shown_path` shows like this."""
+    if "\\" not in shown:
+        return shown
+    return _BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), shown.encode()).decode("utf-8", "surrogateescape")
 
 
 def is_link_of_interest(path: str) -> bool:

@@ -160,7 +160,8 @@ def test_names_of_any_kind_are_read(work: Work, cache: Path) -> None:
     changed = repository.changed(work.git("commit-tree", "-m", "x", work.git("mktree")), head, "")
     assert {file.path for file in changed or ()} == set(found)
     assert {name for name, _ in list_files(work.folder)[0]} == set(found)
-    assert repository.blame(head, "new\nline.yaml", 1).commit == head
+    assert repository.content(head, "latin-\\xe4.yaml") == b"odd"
+    assert {repository.blame(head, name, 1).commit for name in ("new\nline.yaml", "latin-\\xe4.yaml")} == {head}
 
 
 @pytest.mark.parametrize("path", ["a b", "[x]*", "ä", ":(glob)x", "-o", "new\nline", "deep/er"])

@@ -14,7 +14,7 @@ import reconciler.source.load
 from reconciler.source.blobs import Blob, blob_id, read_blob
 from reconciler.source.cache import BlobCache, open_cache
 from reconciler.source.errors import SourceError
-from reconciler.source.load import Loaded, load_folder, load_revision
+from reconciler.source.load import Loaded, load_folder, load_listed, load_revision
 from reconciler.source.repository import Repository
 from reconciler.source.rules import check, problems_of
 
@@ -41,7 +41,8 @@ def committed(folder: Path, files: Mapping[str, bytes]) -> tuple[Repository, str
     folder.mkdir()
     subprocess.run([*git, "init", "-q", "--bare", "-b", "main"], check=True)
     script = b"commit refs/heads/main\ncommitter A <a@example.org> 1770000000 +0000\ndata 0\n"
-    script += b"".join(b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data) for name, data in files.items())
+    named = ((os.fsencode(name), len(data), data) for name, data in files.items())
+    script += b"".join(b"M 100644 inline %s\ndata %d\n%s\n" % each for each in named)
     subprocess.run([*git, "fast-import", "--quiet"], input=script, check=True)
     repository = Repository.open(str(folder), folder / "cache")
     return repository, repository.resolve("main").commit
@@ -113,6 +114,25 @@ def test_cached_files_are_not_parsed_and_give_the_same_result(tmp_path: Path, pa
     write(folder, {"c.yaml": user("carol")})
     load_folder(folder, cache=open_cache(tmp_path / "cache"))
     assert parsed == [user("carol")]
+
+
+@pytest.mark.parametrize("first", [b"q\\xff.yaml", b"q\xff.yaml"])
+def test_the_result_of_one_file_is_never_kept_for_another(first: bytes, tmp_path: Path) -> None:
+    """Both names would be shown alike if a backslash were shown as it is."""
+    names = [os.fsdecode(name) for name in (b"q\\xff.yaml", b"q\xff.yaml")]
+    folder = write(tmp_path / "folder", {names[0]: user("alice"), names[1]: b"\n\n" + user("bob")})
+    loaded = load_folder(folder, cache=open_cache(tmp_path / "cache"))
+    places = {each.resource.name: loaded.locate(each, ["spec", "email"]) for each in loaded.declarations}
+    assert places == {"alice": (4, 15), "bob": (6, 15)}
+    repository, head = committed(tmp_path / "config.git", {os.fsdecode(first): user("alice")})
+    again = load_revision(repository, head, "", cache=open_cache(tmp_path / "cache"))
+    assert [each.resource.name for each in again.declarations] == ["alice"]
+
+
+def test_files_of_one_name_are_read_each_by_itself(tmp_path: Path) -> None:
+    load_listed([("a.yaml", user("alice")), ("a.yaml", user("bob"))], cache=open_cache(tmp_path))
+    loaded = load_listed([("b.yaml", user("alice"))], cache=open_cache(tmp_path))
+    assert [each.resource.name for each in loaded.declarations] == ["alice"]
 
 
 def test_progress_goes_to_the_number_of_blobs_and_files(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import sqlite3
 import stat
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -79,31 +80,16 @@ def open_cache(folder: Path) -> BlobCache:
     return BlobCache(connection)
 
 
-_BEYOND = ("access/fields", "access/instants", "access/permitted_ips", "access/resources", "wording/nearest")
-
-
 @cache
 def _format_id() -> str:
-    """Return an id of everything that decides a blob's result: Accord's version, schemas and reading code, and the parser."""
-    digest = hashlib.sha256(f"{__version__} {yaml.__version__}".encode())
-    code = [
-        Path(__file__).parent / f"{name}.py"
-        for name in ("advice", "blobs", "documents", "mistakes", "positions", "schema", "secrets", "values")
-    ]
-    beyond = [
-        Path(__file__).parents[1] / f"{name}.py"
-        for name in (
-            *(
-                "access/ca_certificates",
-                "access/delegation",
-                "access/fields",
-                "access/instants",
-                "access/permitted_ips",
-                "access/resources",
-            ),
-            "wording/nearest",
-        )
-    ]
-    for file in (*sorted(schema_folder().glob("*.json")), *code, *beyond):
+    """Return an id of everything that decides a blob's result: Accord's version, schemas and reading code, Python, the parser."""
+    digest = hashlib.sha256(f"{__version__} {yaml.__version__} {sys.version}".encode())
+    for file in (*sorted(schema_folder().glob("*.json")), *reading_code()):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def reading_code() -> list[Path]:
+    """Return the modules of the rooms that reading a blob knows, so that none can be forgotten."""
+    package = Path(__file__).parents[1]
+    return [file for room in ("access", "source", "wording") for file in sorted((package / room).glob("*.py"))]

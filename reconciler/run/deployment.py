@@ -63,12 +63,17 @@ def _usual_cache(environment: Mapping[str, str]) -> str:
 def cache_folder(deployment: Deployment) -> Path:
     """Return the cache's folder, or a temporary one for this run, with a line about it, if that cannot be used.
 
-    A cache that others may write to could grant access that Git does not.
+    A cache that others may write to, or that a branch brought, could grant access that Git does not.
     """
+    from reconciler.source.brought import why_not_trusted
+
     folder = deployment.cache
     if folder.parts[0] == "~":
         return _without(folder, "HOME is not set")
     try:
+        trouble = why_not_trusted(folder)
+        if trouble is not None:
+            return _without(folder, trouble)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except OSError as error:
@@ -83,7 +88,9 @@ def _without(folder: Path, trouble: str) -> Path:
     try:
         temporary = Path(tempfile.mkdtemp(prefix="accord-"))
     except OSError:
-        return folder  # nothing is remembered, and a mirror of a remote repository says that it needs a folder
+        return Path(
+            os.devnull, "accord"
+        )  # nothing is remembered, and a mirror of a remote repository says that it needs a folder
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     return temporary
 

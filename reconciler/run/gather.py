@@ -106,7 +106,7 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     if source.path and changed and all(file.new_blob is None for file in changed):
         return None  # the folder itself may be gone, which must be an error and not delete everything
     if any(file.old_blob is None and file.new_blob is None for file in changed):
-        return None  # a link: the long way warns about it
+        return None  # not read: the long way warns about it
     delta = read_delta(source, changed)
     if delta is None or delta.delegates():
         return None  # with other delegations, files that did not change may be wrong

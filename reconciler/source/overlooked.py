@@ -12,6 +12,8 @@ from reconciler.source.selection import is_candidate, is_link_of_interest, is_vi
 
 T = TypeVar("T")
 What = Literal["file", "link", "repository"]
+Fate = Literal["read", "doubtful", "refused", "unseen"]
+"""Whether a path is read, warned of if its content looks meant, warned of, or neither."""
 
 MOST_OPENED = 1_000
 """How many files, of which only the content tells, are opened in one reading; those beside resources come first."""
@@ -41,23 +43,27 @@ def select(
     warnings: list[tuple[str, Problem]] = []
     doubts: list[tuple[_Doubt, T]] = []
     for path, what, handle in entries:
-        if what == "file":
-            if is_candidate(path):
-                hit = ignoring.hit(path)
-                if hit is None:
-                    files.append((path, handle))
-                elif not hit.whole_folder:
-                    doubts.append((_Doubt(path, hit), handle))
-            elif is_doubtful(path) and not ignoring(path):
-                doubts.append((_Doubt(path, None), handle))
-        elif what == "link":
-            if is_link_of_interest(path) and not ignoring(path):
-                warnings.append((path, link_warning(path)))
-        elif is_visible(path) and not ignoring(path, is_folder=True):
-            warnings.append((path, submodule_warning(path)))
+        fate, hit = judge(path, what, ignoring)
+        if fate == "read":
+            files.append((path, handle))
+        elif fate == "doubtful":
+            doubts.append((_Doubt(path, hit), handle))
+        elif fate == "refused":
+            warnings.append((path, link_warning(path) if what == "link" else submodule_warning(path)))
     if doubts:
         warnings += _overlooked({path for path, _ in files}, doubts, contents)
     return files, warnings
+
+
+def judge(path: str, what: What, ignoring: Ignoring) -> tuple[Fate, Hit | None]:
+    """Tell what becomes of a path by its name alone, and which pattern hides it from a folder that is not hidden."""
+    if what == "file":
+        if is_candidate(path):
+            hit = ignoring.hit(path)
+            return ("read" if hit is None else "unseen" if hit.whole_folder else "doubtful"), hit
+        return ("doubtful" if is_doubtful(path) and not ignoring(path) else "unseen"), None
+    meant = is_link_of_interest(path) if what == "link" else is_visible(path)
+    return ("refused" if meant and not ignoring(path, is_folder=what == "repository") else "unseen"), None
 
 
 def _overlooked(

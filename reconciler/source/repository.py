@@ -21,12 +21,12 @@ from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCo
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
-from reconciler.source.overlooked import What, is_doubtful, is_misnamed, looks_like_resource, select
-from reconciler.source.selection import is_candidate, is_visible, path_shown_as, shown_path
+from reconciler.source.overlooked import What, is_misnamed, judge, looks_like_resource, select
+from reconciler.source.selection import is_visible, path_shown_as, shown_path
 from reconciler.wording.nearest import did_you_mean
 
 _LONGEST_REV = 1_000
-_WHAT: dict[bytes, What] = {b"160000": "repository", b"120000": "link"}
+_WHAT: dict[str, What] = {"160000": "repository", "120000": "link"}
 
 
 Relation = Literal["descends", "older", "diverged", "absent"]
@@ -42,7 +42,10 @@ class Tree(NamedTuple):
 
 
 class ChangedFile(NamedTuple):
-    """A file that differs between two commits; its blob is None in a commit without the file."""
+    """A file that differs between two commits; its blob is None in a commit without the file.
+
+    Without either blob, a reading of the new commit warns about what is there.
+    """
 
     path: str
     old_blob: str | None
@@ -160,10 +163,10 @@ class Repository:
         ignore_files = []
         for row in listing.split(b"\0")[:-1]:
             meta, _, raw = row.partition(b"\t")
-            name = raw.decode("utf-8", "surrogateescape")
-            entries.append((name[cut:], _WHAT.get(meta[:6], "file"), meta[12:].decode()))
+            name, mode, blob = raw.decode("utf-8", "surrogateescape"), meta[:6].decode(), meta[12:].decode()
+            entries.append((name[cut:], _WHAT.get(mode, "file"), blob))
             if name.endswith(IGNORE_FILE):
-                ignore_files.append((name, meta[:6].decode(), meta[12:].decode()))
+                ignore_files.append((name, mode, blob))
         ignoring, refused = self._ignoring(ignore_files, cut)
         if refused:
             return Tree([], refused)
@@ -189,9 +192,8 @@ class Repository:
         if not self.has(old):
             return None
         where = ["--", f":(literal){path}/"] if path else []
-        raw = self.git.run(
-            "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-ext-diff", old, new, *where, stdout_as_string=False
-        )
+        options = ("-r", "--raw", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=none")
+        raw = self.git.run("diff-tree", *options, old, new, *where, stdout_as_string=False)
         prefix = f"{path}/" if path else ""
         parts = raw.split(b"\0")[:-1]
         found = []
@@ -206,19 +208,17 @@ class Repository:
             old_mode, new_mode, old_blob, new_blob, _ = meta.decode()[1:].split(" ")
             relative = name[len(prefix) :]
             old_file, new_file = _regular(old_mode, old_blob), _regular(new_mode, new_blob)
-            if new_mode in ("120000", "160000") and old_file:
-                return None  # a full reading warns about whatever replaced the file
-            if is_candidate(relative):
-                hit = ignoring.hit(relative)
-                if hit is None:
-                    found.append(ChangedFile(shown_path(name), old_file, new_file))
-                elif new_file and not hit.whole_folder:
-                    doubtful.append((name, new_file))
-            elif new_file and is_doubtful(relative) and not ignoring(relative):
+            before = judge(relative, "file", ignoring)[0] if old_file else "unseen"
+            after = judge(relative, _WHAT.get(new_mode, "file"), ignoring)[0] if new_blob.strip("0") else "unseen"
+            if after == "doubtful" and new_file:
                 doubtful.append((name, new_file))
+            elif after == "refused":
+                found.append(ChangedFile(shown_path(name), None, None))  # a full reading warns about it
+            elif "read" in (before, after):
+                found.append(ChangedFile(shown_path(name), old_file, new_file))
         contents = self._contents([blob for _, blob in doubtful])
         found += [
-            ChangedFile(shown_path(name), None, None)  # a full reading warns about it
+            ChangedFile(shown_path(name), None, None)
             for (name, _), content in zip(doubtful, contents, strict=True)
             if looks_like_resource(content) or is_misnamed(name)
         ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from desk import Desk
 from scenario import ADMINISTRATORS, Accord, Clone, ConfigRepository, by_hand, everything, issuer, resource, team, user
 
 from reconciler.cli.exits import CHANGES, ERROR, INVALID, UNREACHABLE, UNSAFE
@@ -313,3 +314,27 @@ def test_a_change_that_tightens_a_guard_is_judged_by_it(accord: Accord, reposito
     both = team("admins", administrator=True, members=["root", "alice"])
     repository.commit({"settings.yaml": resource("Settings", "default", duties), "teams/admins.yaml": both})
     assert "alice would be in admins and in web" in accord("plan", code=UNSAFE).output
+
+
+# What is not read
+
+
+@SQLITE
+def test_a_link_or_a_repository_in_the_place_of_files_is_warned_of_in_every_plan(begun: Desk) -> None:
+    for name in ("bob", "carol"):
+        begun.write(f"users/{name}.yaml", json.dumps(user(name, initialPassword="none")))
+    begun.commit("Bob and Carol")
+    begun.accord("apply", "--yes")
+    for name in ("bob", "carol"):
+        (begun.config / f"users/{name}.yaml").unlink()
+    (begun.config / "users/elsewhere").symlink_to("/tmp/users")
+    begun.git("clone", "-q", ".", "sub")
+    begun.commit("Elsewhere")
+    expected = [("sub", "submodule"), ("users/elsewhere", "symlink")]
+    for options in ((), ("--against", "HEAD~1"), ("--adopt",)):
+        found = begun.accord.json("plan", *options)
+        assert [(each["file"], each["rule"]) for each in found["warnings"]] == expected
+    begun.accord("apply", "--yes")
+    begun.write("users/carol.yaml", json.dumps(user("carol")))
+    begun.commit("Carol again")
+    assert begun.accord.json("plan")["warnings"] == []

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from work_tree import ALICE, BOB, Work, contents, opened
 
 from reconciler.run.validating import validate_folder
@@ -207,7 +209,7 @@ def test_links_and_nested_repositories_are_skipped_with_a_warning(work: Work, ca
     assert [name for name, _ in tree.files] == ["alice.yaml"]
     assert [(problem.file, problem.rule) for problem in sorted(tree.skipped)] == skipped
     assert list_files(work.folder) == ([("alice.yaml", work.folder / "alice.yaml")], sorted(tree.skipped))
-    assert [file.path for file in opened(work, cache).changed(first, head, "") or ()] == ["link.yaml"]
+    assert opened(work, cache).changed(first, head, "") == [ChangedFile(name, None, None) for name, _ in skipped]
 
 
 def test_an_ignore_file_counts_as_committed(work: Work, cache: Path) -> None:
@@ -341,7 +343,53 @@ def test_changes_are_told_with_what_was_there_before(work: Work, cache: Path) ->
         ChangedFile("to.yaml", None, b),
     ]
     assert repository.changed(new, new, "") == []
+    (work.folder / "edit.yaml").unlink()
+    (work.folder / "edit.yaml").symlink_to("to.yaml")
+    assert repository.changed(new, work.commit({}), "") == [ChangedFile("edit.yaml", None, None)]
     assert repository.changed("1" * 40, new, "") is None
+
+
+PLACES = st.sampled_from(
+    [
+        *("a.yaml", "b.yaml.txt", "notes", "teams/a.yaml", "teams/a.YAML", "teams/more", "teams/c.md"),
+        *(".hidden/a.yaml", "drafts/a.yaml", "quiet", "quiet.yaml"),
+    ]
+)
+ENTRIES = st.sampled_from(["100644", "100755", "120000", "160000"])
+TREES = st.dictionaries(PLACES, st.tuples(ENTRIES, st.sampled_from([ALICE, BOB, b"x"])), max_size=6)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=TREES, after=TREES)
+def test_all_that_is_warned_of_and_new_is_among_the_changes(
+    tmp_path_factory: pytest.TempPathFactory, before: dict[str, tuple[str, bytes]], after: dict[str, tuple[str, bytes]]
+) -> None:
+    """A plan shows the warnings about what the revision changes, and no others."""
+    work = Work(tmp_path_factory.mktemp("any") / "config")
+    work.git("config", "diff.ignoreSubmodules", "all")
+    old, new = (commit_of(work, {**tree, ".accordignore": ("100644", b"/drafts/\n/quiet*\n")}) for tree in (before, after))
+    repository = opened(work, work.folder.parent / "cache")
+    changed = repository.changed(old, new, "") or []
+    told = {file for file, *_ in repository.entries(new, "").skipped}
+    differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert {file.path for file in changed if file.old_blob is None and file.new_blob is None} >= told & differing
+    assert {file.path for file in changed} <= differing
+    read = [dict(repository.entries(commit, "").files) for commit in (old, new)]
+    for file in changed:
+        if file.path not in told:
+            assert (file.old_blob, file.new_blob) == tuple(files.get(file.path) for files in read)
+    assert {name for name in differing if name in read[0] or name in read[1]} <= {file.path for file in changed}
+
+
+def commit_of(work: Work, tree: dict[str, tuple[str, bytes]]) -> str:
+    """A commit with these entries, by mode and content; a submodule's content is whatever Git calls it."""
+    work.git("read-tree", "--empty")
+    lines = []
+    for name, (mode, content) in tree.items():
+        blob = work.git("hash-object", "-w", "--stdin", stdin=content)
+        lines.append(f"{mode} {blob}\t{name}")
+    work.git("update-index", "--index-info", stdin="\n".join([*lines, ""]).encode())
+    return work.git("commit-tree", "-m", "x", work.git("write-tree"))
 
 
 def test_a_line_is_blamed_on_the_commit_that_wrote_it(work: Work, cache: Path) -> None:

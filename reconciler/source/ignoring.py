@@ -20,6 +20,8 @@ LARGEST = 32 << 10
 DEEPEST = 64
 """The most patterns and bytes of an ignore file, and folders above a path: each is compared with each pattern."""
 
+_TOO_LARGE = f"the file has more than {MOST_PATTERNS:,} patterns or {LARGEST:,} bytes; name folders instead"
+
 _CLASSES = {
     "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "blank": " \\t", "cntrl": "\\x00-\\x1f\\x7f", "digit": "0-9",
     "graph": "\\x21-\\x7e", "lower": "a-z", "print": "\\x20-\\x7e", "punct": "\\x21-\\x2f\\x3a-\\x40\\x5b-\\x60\\x7b-\\x7e",
@@ -129,8 +131,8 @@ def read_ignore_files(found: Iterable[tuple[str, str, bytes | None]]) -> tuple[I
             )
         if flaw is None:
             file = IgnoreFile(shown, text)
-            if len(text) > LARGEST or len(file) > MOST_PATTERNS:
-                flaw = (1, f"the file has more than {MOST_PATTERNS:,} patterns or {LARGEST:,} bytes; name folders instead")
+            if len(file) > MOST_PATTERNS:
+                flaw = (1, _TOO_LARGE)
         if flaw is not None:
             problems.append(_refused(shown, flaw))
     return (NOTHING_IGNORED if problems else Ignoring(file)), problems
@@ -144,6 +146,8 @@ def _text(content: bytes | None) -> tuple[tuple[int, str] | None, str]:
     """Return what is wrong with an ignore file's bytes and where, and their text."""
     if content is None:
         return (1, "this is not a regular file, so its patterns would not count; put a file with the patterns here"), ""
+    if len(content) > LARGEST:  # whoever reads files may have cut it off there
+        return (1, _TOO_LARGE), ""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

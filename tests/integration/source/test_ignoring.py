@@ -10,9 +10,11 @@ import pytest
 from growth import assert_linear
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from work_tree import ALICE, Work, opened
 
 from reconciler.source.errors import SourceError
-from reconciler.source.ignoring import MOST_PATTERNS, Ignoring, read_ignore_files
+from reconciler.source.folder import list_files
+from reconciler.source.ignoring import LARGEST, MOST_PATTERNS, Ignoring, read_ignore_files
 
 PIECES = (
     *("a", "b", "c", "*", "**", "?", "/", "[ab]", "[!a]", "[^b]", "[a-c]", "[c-a]", "[]a]", "[\\]a]", "[[:alpha:]]", "[a"),
@@ -80,6 +82,18 @@ def test_endless_folders_and_patterns_are_refused() -> None:
     with pytest.raises(SourceError, match="more than 64 folders"):
         reading("x\n")("a/" * 70 + "x.yaml")
     assert read_ignore_files([("", "x", b"*a\n" * (MOST_PATTERNS + 1))])[1]
+
+
+@pytest.mark.parametrize("filler", ["x", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+@pytest.mark.parametrize(("beyond", "said"), [(0, []), (1, ["the file has more than 1,000 patterns or 32,768 bytes"])])
+def test_an_ignore_file_is_read_whole_or_refused(filler: str, beyond: int, said: list[str], work: Work, cache: Path) -> None:
+    ending = b"\n/drafts/\n"
+    comment = b"#" * (2 + beyond) + filler.encode() * LARGEST
+    head = work.commit({".accordignore": comment[: LARGEST + beyond - len(ending)] + ending, "drafts/z.yaml": ALICE})
+    in_folder, in_commit = list_files(work.folder), opened(work, cache).entries(head, "")
+    assert in_folder[0] == in_commit.files == []
+    assert in_folder[1] == in_commit.skipped
+    assert [problem.message.partition(";")[0] for problem in in_commit.skipped] == said
 
 
 def test_an_ignore_file_below_the_folder_of_all_resources_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections import deque
@@ -26,6 +27,8 @@ from reconciler.source.selection import is_visible, path_shown_as, shown_path
 from reconciler.wording.nearest import did_you_mean
 
 _LONGEST_REV = 1_000
+_QUADRATIC = ("punycode", "idna")
+"""Encodings of domain names, which Git does not know, and which take time that grows with the square of a commit's size."""
 _WHAT: dict[str, What] = {"160000": "repository", "120000": "link"}
 
 
@@ -383,8 +386,9 @@ def _decoded(raw: bytes) -> str:
     """Return a commit as text, in the encoding that it names (i18n.commitEncoding), and fit to be stored."""
     named = re.search(rb"^encoding (\S+)$", raw.partition(b"\n\n")[0], re.MULTILINE)
     try:
-        text = raw.decode(named[1].decode("ascii") if named else "utf-8", "replace")
-    except (LookupError, UnicodeError):
+        encoding = codecs.lookup(named[1].decode("ascii")).name if named else "utf-8"
+        text = raw.decode("utf-8" if encoding in _QUADRATIC else encoding, "replace")
+    except (LookupError, ValueError):  # a name with a NUL is no UnicodeError
         text = raw.decode("utf-8", "replace")
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 

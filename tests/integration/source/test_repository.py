@@ -123,6 +123,8 @@ def test_a_malformed_commit_is_described_as_well_as_possible(
         (b"EUC-JP", "山田".encode("euc-jp"), "山田"),
         (b"no-such-encoding", "Jürgen".encode(), "Jürgen"),
         (b"zip", b"Jim", "Jim"),
+        (b"utf-8\0", b"Jim", "Jim"),
+        (b"Punycode", b"Jim-", "Jim-"),
         (b"unicode_escape", rb"\ud800\x00Jim", "?\ufffdJim"),
     ],
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from signal import SIGKILL
 from subprocess import TimeoutExpired
 from typing import Any
@@ -49,7 +50,6 @@ _ENVIRONMENT = {
     "LC_ALL": "C",
 }
 _CONFIG = (
-    "safe.bareRepository=all",  # a mirror is bare; what was found some other way was named by the user
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.attributesFile=/dev/null",
@@ -142,20 +142,50 @@ def forget_variables() -> None:
         del os.environ[name]
 
 
-def find_git_dir(folder: str) -> str:
-    """Return the absolute path of the Git folder of the repository that contains a folder. Raises RepositoryUnreachable."""
-    forget_variables()
-    found: str = _execute(folder, shown_path(without_credentials(folder)), ("rev-parse", "--absolute-git-dir"))
-    return found.removesuffix("\n")
+def find_repository(folder: str) -> tuple[str, str | None]:
+    """Return the Git folder of the repository that contains a folder, and the top of its work tree, if that contains it too.
 
-
-def find_work_tree(folder: str) -> str | None:
-    """Return the top of the work tree that contains a folder; None in a bare repository or inside a Git folder."""
+    Raises RepositoryUnreachable.
+    """
     forget_variables()
     origin = shown_path(without_credentials(folder))
-    found = _execute(folder, origin, ("rev-parse", "--is-inside-work-tree", "--show-toplevel"), with_exceptions=False)
-    inside, _, top = found.partition("\n")
-    return top.removesuffix("\n") if inside == "true" else None
+    is_named = os.path.normpath(folder) != os.curdir and os.path.isfile(os.path.join(folder, "HEAD"))  # noqa: PTH113, PTH118
+    by_name = ("-c", "safe.bareRepository=all") if is_named else ()  # to find one, the user's own setting decides
+    arguments = (*by_name, "rev-parse", "--absolute-git-dir", "--is-inside-work-tree", "--show-toplevel")
+    _, said, errors = _execute(folder, origin, arguments, with_exceptions=False, with_extended_output=True)
+    git_dir, is_inside, top = said.partition("\ntrue\n")
+    if not is_inside:
+        git_dir, is_told, _ = said.rpartition("\nfalse\n")
+        if not is_told:
+            raise _git_error(errors, origin)
+    _refuse_brought(folder, git_dir, origin)
+    return git_dir, top.removesuffix("\n") if is_inside else None
+
+
+def _refuse_brought(folder: str, git_dir: str, origin: str) -> None:
+    """Raise RepositoryUnreachable for a bare repository in a work tree: a branch can bring one, but nothing called `.git`."""
+    if not Path(os.path.realpath(folder)).is_relative_to(git_dir):
+        return  # a `.git` led to it
+    top = next((above for above in Path(git_dir).parents if os.path.lexists(above / ".git")), None)
+    if top is not None and not _leads_to(top, git_dir):
+        raise RepositoryUnreachable(
+            f"`{origin}` is in a bare repository in the work tree `{shown_path(str(top))}`, where any branch can bring one; "
+            "give the work tree with --repository, or, if you mean the bare repository, "
+            f"its URL: {shown_path(Path(git_dir).as_uri())}"
+        )
+
+
+def _leads_to(top: Path, git_dir: str) -> bool:
+    """Tell whether a Git folder is, or is in, the one of a work tree, as those of linked work trees and submodules are."""
+    try:
+        return Path(git_dir).is_relative_to(find_git_dir(str(top)))
+    except SourceError:
+        return False
+
+
+def find_git_dir(folder: str) -> str:
+    """Return the absolute path of the Git folder of the repository that contains a folder. Raises RepositoryUnreachable."""
+    return find_repository(folder)[0]
 
 
 def _execute(folder: str, origin: str, arguments: tuple[str, ...], **options: Any) -> Any:
@@ -182,6 +212,11 @@ def _git_error(said: str, origin: str) -> SourceError:
     lower = said.lower()
     if "not a git repository" in lower:
         return RepositoryUnreachable(f"`{origin}` is not a Git repository; give the config repository with --repository")
+    if "cannot use bare repository" in lower:
+        return RepositoryUnreachable(
+            f"`{origin}` is in a bare repository, which your Git uses only by its name (safe.bareRepository); "
+            "give its path with --repository"
+        )
     if "dubious ownership" in lower:
         found = re.search(r"safe\.directory (.+)", said)
         place = printable(found[1]) if found else "PATH"

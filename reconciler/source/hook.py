@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from reconciler.source.errors import SourceError
-from reconciler.source.git_command import GitCommand, find_git_dir, find_work_tree
+from reconciler.source.git_command import GitCommand, find_git_dir, find_repository
 from reconciler.wording.text import printable
 
 _MARKER = "Written by `accord hook install`"
@@ -64,8 +64,7 @@ def uninstall_hook(folder: str) -> Path | None:
 
 def _hook_file(folder: str) -> tuple[Path, Path]:
     """Return where a repository keeps its pre-commit hook, and the top of its work tree."""
-    git_dir = find_git_dir(folder)
-    top = find_work_tree(folder)
+    git_dir, top = find_repository(folder)
     if top is None:
         raise SourceError(f"`{folder}` has no work tree to commit from; name the folder of a clone")
     said = GitCommand(git_dir, folder).run("rev-parse", "--git-common-dir").removesuffix("\n")

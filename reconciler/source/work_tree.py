@@ -13,7 +13,7 @@ from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import SourceError
 from reconciler.source.folder import find_ignore_files, ignoring_in, list_files
-from reconciler.source.git_command import find_git_dir, find_work_tree
+from reconciler.source.git_command import find_repository
 from reconciler.source.ignoring import IGNORE_FILE
 from reconciler.source.repository import Repository, object_id
 from reconciler.source.scratch import Scratch, borrow
@@ -33,10 +33,10 @@ class Standing(NamedTuple):
 
 def find_standing(location: str, planned: str, path: str) -> Standing | None:
     """Tell where the work tree at a location stands to a commit; None without a work tree or without commits."""
-    top = find_work_tree(location)
+    git_dir, top = find_repository(location)
     if top is None:
         return None
-    repository = Repository(find_git_dir(location), location)
+    repository = Repository(git_dir, location)
     head = _checked_out(repository)
     if head is None:
         return None
@@ -88,7 +88,7 @@ def as_commit(repository: Repository, path: str) -> Iterator[tuple[Scratch, Revi
 
     Yields the temporary repository that has it, the revision that is checked out, and the commit. Raises SourceError.
     """
-    top = find_work_tree(repository.place)
+    top = None if repository.place == repository.git_dir else find_repository(repository.place)[1]
     if top is None:
         raise SourceError(f"{repository.origin()} has no working tree; name a revision, such as --rev main")
     head = repository.resolve("HEAD")

@@ -19,9 +19,11 @@ import reconciler.source.mirror
 from reconciler.source.cache import BlobCache
 from reconciler.source.errors import RepositoryUnreachable, SourceError, UnknownRevision
 from reconciler.source.folder import list_files
+from reconciler.source.hook import install_hook
 from reconciler.source.load import load_revision
 from reconciler.source.location import without_credentials
 from reconciler.source.repository import Repository
+from reconciler.source.work_tree import find_standing
 
 # What a repository brings is never run
 
@@ -236,6 +238,73 @@ def test_a_linked_working_tree_is_its_repository(work: Work, cache: Path, tmp_pa
     head = work.commit({"alice.yaml": ALICE})
     work.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     assert contents(opened(tmp_path / "side", cache), head) == {"alice.yaml": ALICE}
+
+
+def bring_bare(work: Work, place: str, tmp_path: Path) -> tuple[Path, str]:
+    """Commit a bare repository of a stranger's in a folder, as a branch can."""
+    stranger = Work(tmp_path / "stranger")
+    hostile = stranger.commit({"bob.yaml": BOB}, "Hostile")
+    folder = work.folder / place
+    work.git("clone", "-q", "--bare", str(stranger.folder), str(folder))
+    (folder / "refs/keep").write_text("")
+    (folder / "objects/keep").write_text("")
+    return folder, hostile
+
+
+@pytest.mark.parametrize("inside", ["", "refs", "objects/pack", "link"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_bare_repository_that_a_branch_brings_is_never_the_config_repository(
+    inside: str, named: bool, work: Work, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.commit({"alice.yaml": ALICE})
+    folder, _ = bring_bare(work, "docs", tmp_path)
+    (work.folder / "link").symlink_to("docs")
+    work.commit({})
+    assert work.git("ls-files", "docs/HEAD"), "nothing was brought, so the test shows nothing"
+    place = work.folder / "link" if inside == "link" else folder / inside
+    assert place.is_dir()
+    monkeypatch.chdir(place)
+    location = str(place) if named else "."
+    for use in (lambda: opened(location, cache), lambda: install_hook(location), lambda: find_standing(location, "0" * 40, "")):
+        with pytest.raises(RepositoryUnreachable, match=r"is in a bare repository in the work tree `[^`]*/config`, .*file:///"):
+            use()
+
+
+def test_a_bare_repository_in_a_work_tree_is_read_by_its_url(work: Work, cache: Path, tmp_path: Path) -> None:
+    work.commit({"alice.yaml": ALICE})
+    folder, head = bring_bare(work, "docs", tmp_path)
+    with pytest.raises(RepositoryUnreachable) as caught:
+        opened(folder, cache)
+    assert opened(str(caught.value).rpartition(" ")[2], cache).resolve("main").commit == head
+
+
+@pytest.mark.parametrize(
+    "where", ["super/sub", "super/.git/modules/sub", "side", "config/.git/worktrees/side", "apart", "apart/.bare"]
+)
+def test_a_git_folder_that_a_work_tree_leads_to_is_the_repository(where: str, work: Work, cache: Path, tmp_path: Path) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    work.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    outer = Work(tmp_path / "super")
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(work.folder), "sub")
+    work.git("clone", "-q", "--bare", str(work.folder), str(tmp_path / "apart/.bare"))
+    (tmp_path / "apart/.git").write_text("gitdir: ./.bare\n")
+    assert opened(tmp_path / where, cache).resolve("main").commit == head
+
+
+def test_to_find_a_bare_repository_the_users_own_setting_decides(
+    work: Work, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    bare = tmp_path / "bare.git"
+    work.git("clone", "-q", "--bare", str(work.folder), str(bare))
+    monkeypatch.chdir(bare)
+    assert opened(".", cache).resolve("main").commit == head
+    work.git("config", "--file", str(tmp_path / "mine"), "safe.bareRepository", "explicit")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "mine"))
+    for found in (".", str(bare / "refs")):
+        with pytest.raises(RepositoryUnreachable, match=r"uses only by its name \(safe.bareRepository\)"):
+            opened(found, cache)
+    assert opened(bare, cache).resolve("main").commit == head
 
 
 def test_variables_set_by_a_hook_do_not_redirect_reading(

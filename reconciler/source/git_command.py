@@ -76,19 +76,22 @@ _PROMISORS = ("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\
 class GitCommand:
     """The git program in a repository's folder; messages call the repository by the name people know."""
 
-    def __init__(self, git_dir: str, named: str, *, mend: Callable[[], object] | None = None) -> None:
+    def __init__(self, git_dir: str, named: str, *, bare: bool = False, mend: Callable[[], object] | None = None) -> None:
+        """Use a repository, which git treats as a bare one if it writes to it and there is no work tree."""
         forget_variables()
         self.origin = shown_path(without_credentials(named))
         self.git_dir = git_dir
+        # else core.worktree counts: git reads only a part of each commit if that is a folder that contains the Git folder
+        self._where = ("--git-dir", git_dir, *(() if bare else ("--work-tree", git_dir)))
         self._mend = mend
 
     def run(self, *arguments: str, folder: str | None = None, **options: Any) -> Any:
-        """Run git, in the Git folder or in another one.
+        """Run git, in the Git folder or in another one; of several `--work-tree`, the last one counts.
 
         Raises RepositoryUnreachable if git cannot use the repository, and SourceError for everything else.
         """
         try:
-            return _execute(folder or self.git_dir, self.origin, ("--git-dir", self.git_dir, *arguments), **options)
+            return _execute(folder or self.git_dir, self.origin, (*self._where, *arguments), **options)
         except SourceError as error:
             if not isinstance(error, RepositoryUnreachable):
                 raise
@@ -124,7 +127,7 @@ class GitCommand:
 
     def _is_partial(self) -> bool:
         try:
-            return bool(_execute(self.git_dir, self.origin, ("--git-dir", self.git_dir, *_PROMISORS), with_exceptions=False))
+            return bool(_execute(self.git_dir, self.origin, (*self._where, *_PROMISORS), with_exceptions=False))
         except SourceError:
             return False
 

@@ -77,7 +77,7 @@ def _make_anew(remote: Remote, folder: Path) -> None:
         _remove(place)
     fresh.mkdir(mode=0o700)
     (fresh / _MARKER).write_text(f"Accord's mirror of {remote.url}; it may be deleted\n", encoding="utf-8", errors="replace")
-    GitCommand(str(fresh), remote.url).run("init", "--bare", "--quiet", "--template=")
+    GitCommand(str(fresh), remote.url, bare=True).run("init", "--bare", "--quiet", "--template=")
     try:
         _fetch(remote, fresh)
     except SourceError:
@@ -95,7 +95,7 @@ def _fetch(remote: Remote, folder: Path) -> None:
     config, environment = _credentials(remote)
     allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
     options = ("--quiet", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
-    GitCommand(str(folder), remote.url).run_within(
+    GitCommand(str(folder), remote.url, bare=True).run_within(
         _REMOTE_TIMEOUT, *_REPACKED, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
         env={**environment, "GIT_ALLOW_PROTOCOL": allowed},
     )  # fmt: skip

@@ -39,8 +39,11 @@ def commits(folder: Path, *options: str) -> bool:
 
 
 @pytest.mark.usefixtures("program")
-def test_the_hook_checks_what_is_committed_and_not_the_folder(work: Work) -> None:
+@pytest.mark.parametrize("top", ["", ".."], ids=["the usual work tree", "a work tree that is configured"])
+def test_the_hook_checks_what_is_committed_and_not_the_folder(top: str, work: Work) -> None:
     work.commit({"alice.yaml": ALICE, "bob.yaml": BOB})
+    if top:
+        work.git("config", "core.worktree", top)
     install_hook(str(work.folder))
     file = work.folder / "alice.yaml"
 

@@ -23,7 +23,7 @@ from reconciler.source.hook import install_hook
 from reconciler.source.load import load_revision
 from reconciler.source.location import without_credentials
 from reconciler.source.repository import Repository
-from reconciler.source.work_tree import find_standing
+from reconciler.source.work_tree import as_commit, find_standing
 
 # What a repository brings is never run
 
@@ -215,6 +215,32 @@ def test_git_configuration_cannot_change_or_break_reading(work: Work, cache: Pat
     assert [name for name, _ in repository.entries(second, "").files] == ["a.yaml", "b.yaml", "c.yaml"]
     assert [file.path for file in repository.changed(first, second, "") or ()] == ["a.yaml", "c.yaml"]
     assert repository.blame(second, "b.yaml", 2).summary == "First"
+
+
+@pytest.mark.parametrize("top", ["..", "../..", ".", "WORK"])
+def test_commits_are_read_whole_wherever_git_is_told_that_the_work_tree_is(
+    top: str, work: Work, cache: Path, tmp_path: Path
+) -> None:
+    first = work.commit({"users/alice.yaml": ALICE, "users/bob.yaml": BOB}, "First")
+    second = work.commit({"users/bob.yaml": BOB + b"#\n"}, "Second")
+    work.git("config", "core.worktree", str(work.folder) if top == "WORK" else top)
+    repository = opened(work.folder / ".git", cache)
+    for path in ("", "users"):
+        assert contents(repository, second, path) == {"users/alice.yaml": ALICE, "users/bob.yaml": BOB + b"#\n"}
+        assert [file.path for file in repository.changed(first, second, path) or ()] == ["users/bob.yaml"]
+    assert repository.content(second, "users/alice.yaml") == ALICE
+    assert repository.blame(second, "users/bob.yaml", 1).summary == "First"
+    assert repository.tree(second) == repository.staged(None), "as the hook reads what is staged"
+
+
+def test_a_work_tree_that_is_configured_is_the_one_that_is_read(work: Work, cache: Path) -> None:
+    head = work.commit({"users/alice.yaml": ALICE, "users/bob.yaml": BOB})
+    work.git("config", "core.worktree", str(work.folder))
+    (work.folder / "users/alice.yaml").unlink()
+    (work.folder / "users/bob.yaml").write_bytes(BOB + b"#\n")
+    assert find_standing(str(work.folder), head, "users") == ("main", head, 0, 0, 2)
+    with as_commit(opened(work, cache), "users") as (repository, _, commit):
+        assert contents(repository, commit) == {"users/bob.yaml": BOB + b"#\n"}
 
 
 # Which repository

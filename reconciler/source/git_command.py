@@ -99,6 +99,11 @@ class GitCommand:
                 raise self.explained(error) from None
             return self.run(*arguments, folder=folder, **options)
 
+    def find(self, *arguments: str) -> str:
+        """Run git, and return the line that it finds; empty if its exit status, 1, and nothing else says that there is none."""
+        found: str = self.run(*arguments, may_find_none=True)
+        return found.removesuffix("\n")
+
     def run_within(self, seconds: float, *arguments: str, **options: Any) -> None:
         """Run git, which ends with all that it started if it takes longer, or if this process is asked to end.
 
@@ -191,7 +196,7 @@ def find_git_dir(folder: str) -> str:
     return find_repository(folder)[0]
 
 
-def _execute(folder: str, origin: str, arguments: tuple[str, ...], **options: Any) -> Any:
+def _execute(folder: str, origin: str, arguments: tuple[str, ...], *, may_find_none: bool = False, **options: Any) -> Any:
     if not os.access(folder, os.X_OK) or not os.path.isdir(folder):  # noqa: PTH112 - GitPython would run git somewhere else
         raise RepositoryUnreachable(f"there is no repository at `{origin}`, or it may not be entered")
     config = [word for setting in _CONFIG for word in ("-c", setting)]
@@ -203,6 +208,8 @@ def _execute(folder: str, origin: str, arguments: tuple[str, ...], **options: An
     except GitCommandNotFound:
         raise SourceError("git is not installed; Accord needs it to read the config repository") from None
     except CommandError as error:
+        if may_find_none and error.status == 1 and not _said(error):
+            return ""
         raise _git_error(_said(error), origin) from None
 
 

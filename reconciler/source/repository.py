@@ -286,6 +286,8 @@ class Repository:
         """Tell whether the repository has the commit."""
         try:
             self.git.run("cat-file", "-e", f"{commit}^{{commit}}")
+        except RepositoryUnreachable:
+            raise
         except SourceError:
             return False
         return True
@@ -299,13 +301,16 @@ class Repository:
 
     def relation(self, old: str, new: str) -> Relation:
         """Tell how `new`, which exists, stands to `old`. Raises ShallowRepository if the history is too short to tell."""
-        base = self.git.run("merge-base", old, new, with_exceptions=False).strip()
+        if not self.has(old):
+            # a damaged history lacks commits as well: walking it finds the damage, and mends a mirror
+            self.git.run("-c", "core.commitGraph=false", "rev-list", "--quiet", new)
+            if not self.has(old):
+                return "absent"
+        base = self.git.find("merge-base", old, new)
         if base == old:
             return "descends"
         if base == new:
             return "older"
-        if not self.has(old):
-            return "absent"
         if self.is_shallow():
             raise self._too_short(old, new)
         return "diverged"

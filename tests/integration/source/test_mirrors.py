@@ -136,6 +136,24 @@ def test_a_damaged_object_of_a_mirror_is_fetched_again(which: str, work: Work, c
     assert contents(Repository(repository.git_dir), head) == {"alice.yaml": ALICE}
 
 
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "empty"])
+@pytest.mark.parametrize("which", ["old", "between"])
+def test_a_damaged_history_is_never_taken_for_a_rewritten_one(which: str, lost: bool, work: Work, cache: Path) -> None:
+    old, between, new = (work.commit({"alice.yaml": ALICE + b"#" * number}) for number in range(3))
+    file = work.object_file(old if which == "old" else between).relative_to(work.folder / ".git")
+    url = f"file://{work.folder}"
+    mirror = opened(url, cache)
+    damaged = work.folder.with_name("damaged")
+    shutil.copytree(work.folder, damaged)
+    for broken in (Path(mirror.git_dir) / file, damaged / ".git" / file):
+        broken.chmod(0o644)
+        broken.unlink() if lost else broken.write_bytes(b"")
+    with pytest.raises(RepositoryUnreachable):
+        opened(damaged, cache).relation(old, new)
+    assert mirror.relation(old, new) == "descends"
+    assert Repository(mirror.git_dir).relation(old, new) == "descends", "the mirror was made anew"
+
+
 def test_a_mirror_is_kept_if_its_remote_is_at_fault(work: Work, cache: Path, tmp_path: Path) -> None:
     head = work.commit({"alice.yaml": ALICE})
     url = f"file://{work.folder}"

@@ -17,16 +17,15 @@ from typing import Any, Literal, NamedTuple
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
-from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
+from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError
 from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
 from reconciler.source.overlooked import What, is_misnamed, judge, looks_like_resource, select
+from reconciler.source.references import find_branch, refuse_doubtful, unknown
 from reconciler.source.selection import is_visible, path_shown_as, shown_path
-from reconciler.wording.nearest import did_you_mean
 
-_LONGEST_REV = 1_000
 _QUADRATIC = ("punycode", "idna")
 """Encodings of domain names, which Git does not know, and which take time that grows with the square of a commit's size."""
 _WHAT: dict[str, What] = {"160000": "repository", "120000": "link"}
@@ -112,14 +111,16 @@ class Repository:
         return tree
 
     def _id(self, rev: str, kind: str) -> str:
-        if not rev or rev[0] in "-^" or ".." in rev or not rev.isprintable() or len(rev) > _LONGEST_REV:
-            raise UnknownRevision(f"`{rev[:_LONGEST_REV]!r}` is not a revision")
+        refuse_doubtful(self.git, rev)
+        return self._peeled(rev, kind, rev)
+
+    def _peeled(self, rev: str, kind: str, named: str) -> str:
         try:
             found: str = self.git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{{kind}}}").strip()
         except SourceError as error:
             if isinstance(error, RepositoryUnreachable):
                 raise
-            raise UnknownRevision(self._unknown(rev)) from None
+            raise unknown(self.git, named) from None
         return found
 
     def head(self, branch: str) -> Revision:
@@ -129,20 +130,7 @@ class Repository:
         """
         if branch == "HEAD":
             return self.resolve(branch)
-        for namespace in ("refs/heads", "refs/remotes/origin", "refs/remotes"):
-            try:
-                return self.resolve(f"{namespace}/{branch}")
-            except UnknownRevision:
-                continue
-        raise UnknownRevision(self._unknown(branch, "branch"))
-
-    def _unknown(self, rev: str, what: str = "revision") -> str:
-        names = self.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes").split()
-        if not names:
-            return f"there is no {what} `{rev}`: {self.origin()} has no commits yet"
-        if rev in names and what == "revision":
-            return f"`{rev}` in {self.origin()} refers to a missing commit; fetch the repository again"
-        return f"there is no {what} `{rev}` in {self.origin()}{did_you_mean(rev, names)}"
+        return self._revision(self._peeled(find_branch(self.git, branch), "commit", branch))
 
     def _revision(self, commit: str) -> Revision:
         head, _, message = _decoded(self.git.run("cat-file", "commit", commit, stdout_as_string=False)).partition("\n\n")

@@ -15,6 +15,7 @@ from reconciler.source.errors import SourceError
 from reconciler.source.folder import find_ignore_files, ignoring_in, list_files
 from reconciler.source.git_command import find_repository
 from reconciler.source.ignoring import IGNORE_FILE
+from reconciler.source.references import checked_out
 from reconciler.source.repository import Repository, object_id
 from reconciler.source.scratch import Scratch, borrow
 from reconciler.source.selection import is_candidate
@@ -129,10 +130,11 @@ def find_left_out(repository: Repository, top: str, path: str) -> set[bytes]:
 
 def _checked_out(repository: Repository) -> tuple[str, str | None] | None:
     """Return the commit and the branch that are checked out; None before the first commit."""
-    said = repository.git.run("rev-parse", "HEAD", "--symbolic-full-name", "HEAD", with_exceptions=False).splitlines()
-    if len(said) != 2 or said[0] == "HEAD":
+    commit = checked_out(repository.git)
+    if commit is None:
         return None
-    return said[0], said[1].removeprefix("refs/heads/") if said[1].startswith("refs/heads/") else None
+    reference = repository.git.find("symbolic-ref", "--quiet", "HEAD")
+    return commit, reference.removeprefix("refs/heads/") if reference.startswith("refs/heads/") else None
 
 
 def _distance(repository: Repository, planned: str, commit: str) -> tuple[int, int]:

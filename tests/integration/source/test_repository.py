@@ -23,6 +23,7 @@ from reconciler.source.folder import list_files
 from reconciler.source.load import load_revision
 from reconciler.source.repository import ChangedFile
 from reconciler.source.sparse import sparse_warning
+from reconciler.source.work_tree import find_standing
 
 # Revisions
 
@@ -40,6 +41,66 @@ def test_a_branch_a_tag_and_a_short_id_name_a_commit_too(work: Work, cache: Path
     repository = opened(work, cache)
     for rev in ("main", "v1", "HEAD", head, head[:10], "refs/heads/main", "refs/heads/--upload-pack=x", "heads/main", "v1^{}"):
         assert repository.resolve(rev).commit == head, rev
+
+
+def lead(work: Work, reference: str, commit: str) -> None:
+    """Make a reference as a push can: `git tag` and `git branch` refuse some names."""
+    work.git("update-ref", reference, commit)
+
+
+@pytest.mark.parametrize("tag", ["main", "heads/main", "origin/main", "refs/heads/main", "refs/remotes/origin/main"])
+def test_a_branch_is_never_a_tag_of_the_same_name(tag: str, work: Work, cache: Path) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    evil = work.commit({"bob.yaml": BOB}, "Evil")
+    lead(work, "refs/remotes/origin/main", head)
+    work.git("checkout", "-q", "--detach")
+    work.git("branch", "-D", "main")
+    lead(work, f"refs/tags/{tag}", evil)
+    assert work.git("rev-parse", tag) == evil or tag == "refs/remotes/origin/main"
+    assert opened(work, cache).head("main").commit == head
+    assert opened(work, cache).resolve("refs/remotes/origin/main").commit == head
+    with pytest.raises(UnknownRevision):
+        opened(work, cache).resolve("refs/heads/main")
+    lead(work, "refs/heads/main", head)
+    assert opened(work, cache).head("main").commit == head
+    assert opened(work, cache).resolve("refs/heads/main").commit == head
+
+
+def test_a_name_that_means_several_revisions_is_refused_and_they_are_named(work: Work, cache: Path) -> None:
+    first, second = work.commit({"alice.yaml": ALICE}), work.commit({"bob.yaml": BOB})
+    lead(work, "refs/remotes/origin/main", second)
+    for tag in ("main", "origin/main", "heads/main", first[:8], second):
+        lead(work, f"refs/tags/{tag}", first)
+    repository = opened(work, cache)
+    for name, also in (
+        ("main", "refs/heads/main"),
+        ("main~1", "refs/heads/main"),
+        ("main@{0}", "refs/heads/main"),
+        ("heads/main^{commit}", "refs/heads/main"),
+        ("origin/main", "refs/remotes/origin/main"),
+        (first[:8], first),
+    ):
+        with pytest.raises(SourceError, match=rf"ambiguous .*: .*\b{also}\b.*; name one of them in full"):
+            repository.resolve(name)
+    assert repository.resolve("refs/heads/main").commit == repository.resolve("refs/heads/main@{0}").commit == second
+    assert repository.resolve("refs/tags/main").commit == repository.resolve(first).commit == first
+    assert repository.resolve(second).commit == second
+    lead(work, "refs/tags/2030", first)
+    assert repository.resolve("2030").commit == first, "no id begins so"
+
+
+def test_head_is_never_a_tag_of_this_name(work: Work, cache: Path) -> None:
+    first = work.commit({"alice.yaml": ALICE})
+    lead(work, "refs/tags/HEAD", work.commit({"bob.yaml": BOB}))
+    work.git("checkout", "-q", first)
+    for rev in ("HEAD", "@", "HEAD~0"):
+        assert opened(work, cache).resolve(rev).commit == first
+    assert find_standing(str(work.folder), first, "") == (None, first, 0, 0, 0)
+    work.git("checkout", "-q", "--orphan", "empty")
+    for rev in ("HEAD", "@", "HEAD~0"):
+        with pytest.raises(UnknownRevision, match="has no HEAD to go by; name the branch"):
+            opened(work, cache).resolve(rev)
+    assert find_standing(str(work.folder), first, "") is None
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ def same_person(before: Resource, after: Resource) -> bool | None:
 
     An identity decides. The first one that is declared must not take an account from its owner, so it changes nothing if the
     e-mail address and the name stay, or if it is the address in force, which names the person who had it. With one other change
-    it could be either person's, unless it is the new name and address, which name the person who has the login now.
+    it could be either person's, unless it is the new name and address, which name the person who has the login now. One that is
+    left out leaves the account to whoever has the address, or the full name.
     """
     if not isinstance(before, User) or not isinstance(after, User):
         return True
     if after.identity is None:
-        return True if _something_stays(before, after) else None
+        known = before.identity is None or before.full_name is not None
+        return True if _alike(before.email, after.email) or (known and _something_stays(before, after)) else None
     if before.identity is not None:
         return _alike(before.identity, after.identity)
     stays = _alike(before.email, after.email) and (None in (before.full_name, after.full_name) or _same_name(before, after))
@@ -102,14 +104,22 @@ def _changed(changes: Sequence[Change]) -> Iterator[str]:
         before, after = change.before, change.after
         if not isinstance(before, User) or not isinstance(after, User):
             continue
-        verdict, goes_back = same_person(before, after), before.name != after.name and not _claims(after, before)
-        if verdict is False or (verdict is None and not _claims(after, before)) or (goes_back and not is_vouched(before, after)):
+        if _may_be_anothers(before, after):
             was = "" if change.previous_name is None else f" (was `{before.name}`)"
             yield (
                 f"`{after.name}`{was} changes from {_who(before)} to {_who(after)}, and would keep its password, tokens and "
                 f"sessions. The same person: declare `identity: {before.identity or before.email}` in its metadata. "
                 f"Another person: {_another(before, after)}; the old account then ends"
             )
+
+
+def _may_be_anothers(before: User, after: User) -> bool:
+    """Tell whether an account and its declaration may be two people's; an identity in force says more than `previously`."""
+    verdict, claims = same_person(before, after), _claims(after, before)
+    left_out = before.identity is not None and after.identity is None
+    unclear = verdict is None and (left_out or not claims)
+    goes_back = before.name != after.name and not claims
+    return verdict is False or unclear or (goes_back and not is_vouched(before, after))
 
 
 def _claims(after: User, before: User) -> bool:

@@ -57,6 +57,10 @@ def refusals(made: Plan) -> list[str]:
         (User("jane", "a@example.org", type="application"), User("doe", "b@example.org", type="application"), True),
         (JANE._replace(identity="1"), JANE, True),
         (JANE._replace(identity="1"), JOHN, None),
+        (JANE._replace(identity="1"), JANE._replace(email="jane@example.com"), True),
+        (JANE._replace(identity="1", full_name=None), JOHN._replace(full_name=None), None),
+        (JANE._replace(identity="1", full_name=None), JANE._replace(full_name=None, name="doe"), True),
+        (JANE._replace(identity="1", full_name=None), User("doe", "doe@example.org", previously=("jane",)), None),
         (Team("web"), Team("web", "other"), True),
     ],
 )
@@ -64,6 +68,19 @@ def test_an_identity_decides_and_without_one_something_of_the_person_must_stay(
     before: User, after: User, verdict: bool | None
 ) -> None:
     assert same_person(before, after) is verdict
+
+
+def test_leaving_out_an_identity_that_is_in_force_does_not_pass_the_account_on() -> None:
+    """Without a full name, another address leaves nothing of the person; an earlier name does not outweigh the identity."""
+    jane = User("jane", "jane@example.org", identity="emp-1")
+    for heir in (User("jane", "john@example.org"), User("doe", "john@example.org", previously=("jane",))):
+        (message,) = refusals(plan(actual(ALICE, jane, ADMINS), desired(ALICE, heir, ADMINS)))
+        assert "The same person: declare `identity: emp-1`" in message
+        kept = plan(actual(ALICE, jane, ADMINS), desired(ALICE, heir._replace(identity="emp-1"), ADMINS))
+        assert ([action for action, _, _ in done(kept)], refusals(kept)) == (
+            ["update" if heir.name == "jane" else "rename"],
+            [],
+        )
 
 
 def test_an_account_that_may_be_another_persons_is_refused_with_what_to_write_for_both_readings() -> None:

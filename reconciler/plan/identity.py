@@ -85,7 +85,7 @@ def is_vouched(row: Resource, declared: Resource) -> bool:
     """
     if not isinstance(row, User) or not isinstance(declared, User):
         return True
-    if declared.identity is not None and _alike(row.identity or row.email, declared.identity):
+    if _has_identity(declared, row):
         return True
     return _same_name(row, declared) if row.full_name is not None else _alike(row.email, declared.email)
 
@@ -138,39 +138,61 @@ def _another(before: User, after: User) -> str:
 
 
 def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
-    """Find new accounts with the e-mail address of one that ends, gets another address, or had their name until now."""
+    """Find new accounts with the e-mail address of one that ends or gets another address, or that continue one renamed away."""
     left: dict[str, list[User]] = {}
-    named: dict[str, User] = {}
+    heirs: dict[str, tuple[User, User]] = {}
     for change in changes:
         before, after = change.before, change.after
         if not isinstance(before, User):
             continue
-        if change.previous_name is not None:
-            named[before.name] = before
+        if isinstance(after, User) and before.name != after.name:
+            heirs[before.name] = before, after
         if not isinstance(after, User) or not _alike(before.email, after.email):
             left.setdefault(before.email.casefold(), []).append(before)
     for change in changes:
         new = change.after
         if change.before is not None or not isinstance(new, User):
             continue
-        namesake = named.get(new.name)
-        rows = [*left.get(new.email.casefold(), ()), *([namesake] if namesake and _alike(namesake.email, new.email) else [])]
-        for row in rows:
-            if new.identity is None or _alike(new.identity, row.identity or row.email):
+        if new.name in heirs and _continues(new, *heirs[new.name]):
+            yield _readings(new, *heirs[new.name])
+            continue
+        for row in left.get(new.email.casefold(), ()):
+            known = row.name == new.name and row.name in heirs
+            if not known and (new.identity is None or _has_identity(new, row)):
                 yield _readings(new, row)
                 break
 
 
-def _readings(new: User, row: User) -> str:
+def _continues(new: User, row: User, heir: User) -> bool:
+    """Tell whether a new user could be the owner of the account that had the login, which an heir took along under another.
+
+    An identity decides. Otherwise that is whoever has the address, and a namesake if nothing of the heir stays.
+    """
+    if _has_identity(heir, row) or (new.identity is not None and same_person(row, new) is not True):
+        return False
+    namesake = row.full_name is not None and _same_name(row, new)
+    return _alike(row.email, new.email) or (namesake and not _alike(row.email, heir.email) and not _same_name(row, heir))
+
+
+def _has_identity(declared: User, row: User) -> bool:
+    """Tell whether a declaration says by its identity that it is a row's owner: the one in force, or else the address."""
+    return declared.identity is not None and _alike(declared.identity, row.identity or row.email)
+
+
+def _readings(new: User, row: User, heir: User | None = None) -> str:
     own = new.name if not _alike(new.name, row.identity or row.email) else f"{new.name}-2"
     same = f"declare `previously: [{row.name}]` in its metadata"
+    another = f"declare an identity in the metadata of `{new.name}`, such as `identity: {own}`"
     if row.identity is not None and row.name in new.previously:
         same = f"declare `identity: {row.identity}` there, and not on `{row.name}`"
-    if new.name == row.name:
-        same = f"remove `previously: [{row.name}]` from the other user who has it"
+    if heir is not None:
+        same = f"remove `previously: [{row.name}]` from `{heir.name}`"
+        if same_person(row, new._replace(identity=own)) is True:
+            another += f", and `identity: {row.identity or row.email}` in that of `{heir.name}`"
+    has = "e-mail address" if _alike(row.email, new.email) else "login and full name"
     return (
-        f"`{new.name}` is new and has the e-mail address of {_who(row)}, whose account was `{row.name}`. "
-        f"The same person: {same}. Another person: declare an identity in the metadata of `{new.name}`, such as `identity: {own}`"
+        f"`{new.name}` is new and has the {has} of {_who(row)}, whose account was `{row.name}`. "
+        f"The same person: {same}. Another person: {another}"
     )
 
 

@@ -183,6 +183,29 @@ def test_a_name_that_is_declared_again_is_renamed_first_and_created_then() -> No
     assert refusals(plan(actual(ALICE, JANE, ADMINS), desired(ALICE, doe, numbered, ADMINS))) == []
 
 
+@pytest.mark.parametrize(
+    ("row", "stays", "claimant"),
+    [
+        (User("bob", "bob@x.org"), {"identity": "emp-9"}, User("mallory", "mallory@x.org", "Mallory")),
+        (User("bob", "bob@x.org"), {"identity": "emp-9", "full_name": "Bob B"}, User("mallory", "mallory@x.org")),
+        (User("bob", "bob@x.org", "Bob B"), {"identity": "emp-9"}, User("mallory", "bob@x.org", "Mallory")),
+        (User("bob", "bob@x.org", "Bob B"), {"email": "bob@y.org"}, User("mallory", "mallory@x.org", "Mallory")),
+    ],
+)
+def test_an_earlier_name_takes_no_account_from_who_continues_it(row: User, stays: dict[str, str], claimant: User) -> None:
+    """Either may be meant: the claimant was called so, and the login is a new colleague's, or the claim is wrong."""
+    before, bob, mallory = actual(ALICE, row, ADMINS), row._replace(**stays), claimant._replace(previously=("bob",))
+    (message,) = refusals(plan(before, desired(ALICE, bob, mallory, ADMINS)))
+    assert "The same person: remove `previously: [bob]` from `mallory`" in message
+    kept = plan(before, desired(ALICE, bob, claimant, ADMINS))
+    assert (done(kept), refusals(kept)) == ([("update", "bob", None), ("create", "mallory", None)], [])
+    assert "declare an identity in the metadata of `bob`, such as `identity: bob`" in message
+    says = "and `identity: bob@x.org` in that of `mallory`" in message
+    new, heir = bob._replace(identity="bob"), mallory._replace(identity="bob@x.org" if says else None)
+    handed = plan(before, desired(ALICE, new, heir, ADMINS))
+    assert (done(handed), refusals(handed)) == ([("create", "bob", None), ("rename", "mallory", "bob")], [])
+
+
 def test_a_chain_of_renames_is_followed_from_its_free_end() -> None:
     one, two = User("a", "one@example.org", "One"), User("b", "two@example.org", "Two")
     made = plan(

@@ -96,7 +96,7 @@ def _alike(one: str, other: str) -> bool:
 
 def handed_over(changes: Sequence[Change]) -> list[str]:
     """Return, in sentences, which accounts may pass to another person, and what to write for each of the two readings."""
-    return [*_changed(changes), *_taken_up(changes)]
+    return [*_changed(changes), *_taken_up(changes), *_contradicted(changes)]
 
 
 def _changed(changes: Sequence[Change]) -> Iterator[str]:
@@ -161,6 +161,21 @@ def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
             if not known and (new.identity is None or _has_identity(new, row)):
                 yield _readings(new, row)
                 break
+
+
+def _contradicted(changes: Sequence[Change]) -> Iterator[str]:
+    """Find accounts that end although `previously` of a new user claims them, since the identity says another person."""
+    ending = {change.before.name: change.before for change in changes if isinstance(change.before, User) and change.after is None}
+    for change in changes:
+        new = change.after
+        if change.before is not None or not isinstance(new, User):
+            continue
+        for row in [ending[old] for old in new.previously if old in ending]:
+            yield (
+                f"`{new.name}` has `{row.name}` in its `previously`, but not the identity of {_who(row)}, whose account ends. "
+                f"The same person: declare `identity: {row.identity or row.email}` in its metadata. "
+                f"Another person: remove `{row.name}` from its `previously`"
+            )
 
 
 def _continues(new: User, row: User, heir: User) -> bool:

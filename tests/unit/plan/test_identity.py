@@ -237,6 +237,27 @@ def test_a_rename_that_says_the_same_person_and_an_identity_that_says_another_ar
     assert refusals(plan(actual(ALICE, ADMINS, JANE), desired(ALICE, ADMINS, doe._replace(identity=JANE.email)))) == []
 
 
+@pytest.mark.parametrize(
+    "heir",
+    [
+        User("smith", "jane.smith@example.org", "Jane Smith", identity="jane.smith@example.org"),
+        User("smith", JANE.email, JANE.full_name, identity="emp-1"),
+    ],
+)
+def test_an_account_does_not_end_while_an_earlier_name_and_an_identity_contradict_each_other(heir: User) -> None:
+    """Who takes the address for the identity changes both after a marriage."""
+    jane, claimed = JANE._replace(identity=JANE.email), heir._replace(previously=("jane",))
+    (message,) = refusals(plan(actual(ALICE, ADMINS, jane), desired(ALICE, ADMINS, claimed)))
+    assert "The same person: declare `identity: jane@example.org` in its metadata" in message
+    assert "Another person: remove `jane` from its `previously`" in message
+    same = plan(actual(ALICE, ADMINS, jane), desired(ALICE, ADMINS, claimed._replace(identity=JANE.email)))
+    assert (done(same), refusals(same)) == ([("rename", "smith", "jane")], [])
+    another = plan(actual(ALICE, ADMINS, jane), desired(ALICE, ADMINS, heir))
+    assert (done(another), refusals(another)) == ([("delete", "jane", None), ("create", "smith", None)], [])
+    replaced = plan(actual(ALICE, ADMINS, jane), desired(ALICE, ADMINS, claimed, JOHN._replace(identity="emp-2")))
+    assert len(refusals(replaced)) == 1
+
+
 def test_one_identity_is_one_person_under_any_name() -> None:
     jane, john = JANE._replace(identity="1"), JOHN._replace(identity="2")
     doe = JOHN._replace(name="doe", identity="1", email="doe@example.org")

@@ -26,10 +26,7 @@ def undelegated(plan: Plan, in_force: Settings | None, desired: DeclaredState, f
     held, brought = (Zones(settings.delegation if settings else ()) for settings in (in_force, desired.settings))
     if not held and not brought:
         return
-    renames: dict[Kind, dict[str, str]] = {}
-    for change in plan.changes:
-        if change.previous_name is not None:
-            renames.setdefault(change.kind, {})[change.previous_name] = change.name
+    renames = plan.renames
     for (kind, resource), origin in _declared(plan, desired):
         zone = held.of(origin.file)
         for path, message in oversteps(renamed_in(zone, renames), kind, resource) if zone is not None else ():

@@ -253,6 +253,15 @@ class Plan(NamedTuple):
         return not self.changes
 
     @property
+    def renames(self) -> dict[Kind, dict[str, str]]:
+        """Old name → new name of what is renamed, by kind."""
+        found: dict[Kind, dict[str, str]] = {}
+        for change in self.changes:
+            if change.previous_name is not None:
+                found.setdefault(change.kind, {})[change.previous_name] = change.name
+        return found
+
+    @property
     def refusals(self) -> tuple[GuardResult, ...]:
         """The guards that refuse this plan and are not overridden."""
         return tuple(result for result in self.guards if result.verdict == "refuse")

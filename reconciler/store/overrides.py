@@ -9,7 +9,6 @@ import orjson
 from sqlalchemy import select
 
 from reconciler.access.instants import format_instant
-from reconciler.access.resources import Kind
 from reconciler.plan.effects import ends_account
 from reconciler.plan.objections import Override, Remembered, override_renamed
 from reconciler.plan.plan import Plan
@@ -65,13 +64,12 @@ def write_overrides(connection: Connection, plan: Plan, given: Iterable[Override
 
 
 def _kept(plan: Plan, known: Sequence[Remembered], applied: AppliedRevision) -> Iterator[Remembered]:
-    renames: dict[Kind, dict[str, str]] = {}
-    gone: set[tuple[str, str]] = set()
-    for change in plan.changes:
-        if change.previous_name is not None:
-            renames.setdefault(change.kind, {})[change.previous_name] = change.name
-        if change.before is not None and (change.action == "delete" or ends_account(change)):
-            gone.add((change.kind, change.before.name))
+    renames = plan.renames
+    gone: set[tuple[str, str]] = {
+        (change.kind, change.before.name)
+        for change in plan.changes
+        if change.before is not None and (change.action == "delete" or ends_account(change))
+    }
     standing = {(result.id, each.objection.subjects) for result in plan.guards for each in result.standing}
     for remembered in known:
         if not gone.isdisjoint(remembered.subjects):  # by its old name, which another one may get in the same plan

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler.access.resources import DeclaredState, Key, Revision
+from reconciler.access.resources import DeclaredState, Key, Revision, User
 from reconciler.access.state import AccessState, build
 from reconciler.plan.objections import Remembered
 
@@ -53,7 +53,7 @@ class Actual(NamedTuple):
     """The database as a plan sees it: all of it, or the part that a change can touch.
 
     `declared` holds all rows of the declared tables, including those in `unmanaged`, which Git never declared. `files` holds the
-    file of each declared resource.
+    file of each declared resource. `earlier` holds what users were before, most recent first: those who are in doubt.
     """
 
     declared: DeclaredState = DeclaredState()
@@ -64,6 +64,7 @@ class Actual(NamedTuple):
     generation: int = 0
     applied: Revision | None = None
     overrides: tuple[Remembered, ...] = ()
+    earlier: Mapping[str, tuple[User, ...]] = {}
 
 
 def access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:

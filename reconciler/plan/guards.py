@@ -55,6 +55,7 @@ class Judged(NamedTuple):
     """Whether the plan leads back to the applied revision, so that the changes only undo what was written by hand."""
     partial: bool = False
     """Whether a repair leaves something that was written by hand."""
+    earlier: Mapping[str, Sequence[User]] = {}
 
 
 class OfState(NamedTuple):
@@ -244,7 +245,7 @@ def _clock(judged: Judged, _guards: Guards) -> list[str]:
 
 def _handed_over(judged: Judged, _guards: Guards) -> list[str]:
     """Require that Git says whose an account is, where the changes can be read in two ways."""
-    return [] if judged.repair else handed_over(judged.changes)
+    return [] if judged.repair else handed_over(judged.changes, judged.earlier)
 
 
 def _roughly(apart: timedelta) -> str:

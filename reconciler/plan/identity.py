@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Kind, Resource, User
 from reconciler.plan.fields import differences
 from reconciler.plan.plan import FORMER, Change
 
+Earlier = Mapping[str, Sequence[User]]
+"""What users in force were before, by name (see `Actual.earlier`)."""
 
-def same_person(before: Resource, after: Resource) -> bool | None:
+
+def same_person(before: Resource, after: Resource, earlier: Iterable[User] = ()) -> bool | None:
     """Tell whether an account in force and its declaration are one person's; None: nothing says so, and nothing denies it.
 
     An identity decides. The first one that is declared must not take an account from its owner, so it changes nothing if the
     e-mail address and the name stay, or if it is the address in force, which names the person who had it. With one other change
     it could be either person's, unless it is the new name and address, which name the person who has the login now. One that is
-    left out leaves the account to whoever has the address, or the full name.
+    left out leaves the account to whoever has the address, or the full name. What the account was `earlier` it may be again.
     """
     if not isinstance(before, User) or not isinstance(after, User):
+        return True
+    if before.identity is not None and after.identity is not None:
+        return _alike(before.identity, after.identity)
+    if _was(earlier, after):
         return True
     if after.identity is None:
         known = before.identity is None or before.full_name is not None
         return True if _alike(before.email, after.email) or (known and _something_stays(before, after)) else None
-    if before.identity is not None:
-        return _alike(before.identity, after.identity)
     stays = _alike(before.email, after.email) and (None in (before.full_name, after.full_name) or _same_name(before, after))
     if stays or _alike(before.email, after.identity):
         return True
     half = before.name == after.name and _something_stays(before, after)
     return None if half and not _alike(_who(after), after.identity) else False
+
+
+def _was(earlier: Iterable[User], declared: User) -> bool:
+    """Tell whether an account had just this login, address, full name and identity before, as a revert declares them."""
+    return any(
+        (each.name, each.full_name) == (declared.name, declared.full_name)
+        and _alike(each.email, declared.email)
+        and _alike(each.identity or "", declared.identity or "")
+        for each in earlier
+    )
+
+
+def in_doubt(held: Mapping[str, User], wanted: Mapping[str, User]) -> list[User]:
+    """Return the users in force of whom it matters what they were earlier: else nothing says that they stay who they are."""
+    found = []
+    for name, row in held.items():
+        declared = wanted.get(name)
+        if declared is None:
+            if any(old in wanted for old in row.previously):
+                found.append(row)
+        elif declared is not row and declared != row and same_person(row, declared) is not True:
+            found.append(row)
+    return found
 
 
 def certainly(before: Resource, after: Resource) -> bool:
@@ -41,14 +69,14 @@ def certainly(before: Resource, after: Resource) -> bool:
     return before._replace(name=after.name, previously=after.previously) == after
 
 
-def returns(kind: Kind, row: Resource, declared: Resource, holder: Resource) -> bool:
+def returns(kind: Kind, row: Resource, declared: Resource, holder: Resource, earlier: Iterable[User]) -> bool:
     """Tell whether a row is one that gets an earlier name back, although another row, the holder, has that name now.
 
     Nothing but their content tells teams and issuers apart: the row that needs fewer changes is the one.
     """
     if isinstance(row, User) and isinstance(declared, User):
-        known = _alike(row.email, declared.email) or certainly(row, declared)
-        return known and same_person(row, declared) is True and same_person(holder, declared) is not True
+        known = _alike(row.email, declared.email) or certainly(row, declared) or _was(earlier, declared)
+        return known and same_person(row, declared, earlier) is True and same_person(holder, declared) is not True
     return _distance(kind, row, declared) < _distance(kind, holder, declared)
 
 
@@ -78,33 +106,33 @@ def _same_name(before: User, after: User) -> bool:
     return _alike(before.full_name or "", after.full_name or "")
 
 
-def is_vouched(row: Resource, declared: Resource) -> bool:
+def is_vouched(row: Resource, declared: Resource, earlier: Iterable[User]) -> bool:
     """Tell whether a declaration vouches for an account whose earlier login it has, without saying in `previously` that it does.
 
-    That is so in a revert. A mailbox may be shared, and a namesake of the login may be new: the full name tells more.
+    That is so in a revert, which leaves the address and the full name, or brings back all that was. A mailbox may be shared, and
+    who has the full name alone may be a namesake, hired under the login.
     """
     if not isinstance(row, User) or not isinstance(declared, User):
         return True
-    if _has_identity(declared, row):
-        return True
-    return _same_name(row, declared) if row.full_name is not None else _alike(row.email, declared.email)
+    stays = _alike(row.email, declared.email) and (row.full_name is None or _same_name(row, declared))
+    return stays or _has_identity(declared, row) or _was(earlier, declared)
 
 
 def _alike(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
 
 
-def handed_over(changes: Sequence[Change]) -> list[str]:
+def handed_over(changes: Sequence[Change], earlier: Earlier) -> list[str]:
     """Return, in sentences, which accounts may pass to another person, and what to write for each of the two readings."""
-    return [*_changed(changes), *_taken_up(changes), *_contradicted(changes)]
+    return [*_changed(changes, earlier), *_taken_up(changes), *_contradicted(changes)]
 
 
-def _changed(changes: Sequence[Change]) -> Iterator[str]:
+def _changed(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
     for change in changes:
         before, after = change.before, change.after
         if not isinstance(before, User) or not isinstance(after, User):
             continue
-        if _may_be_anothers(before, after):
+        if _may_be_anothers(before, after, earlier.get(before.name, ())):
             was = "" if change.previous_name is None else f" (was `{before.name}`)"
             yield (
                 f"`{after.name}`{was} changes from {_who(before)} to {_who(after)}, and would keep its password, tokens and "
@@ -113,13 +141,13 @@ def _changed(changes: Sequence[Change]) -> Iterator[str]:
             )
 
 
-def _may_be_anothers(before: User, after: User) -> bool:
+def _may_be_anothers(before: User, after: User, earlier: Sequence[User]) -> bool:
     """Tell whether an account and its declaration may be two people's; an identity in force says more than `previously`."""
-    verdict, claims = same_person(before, after), _claims(after, before)
+    verdict, claims = same_person(before, after, earlier), _claims(after, before)
     left_out = before.identity is not None and after.identity is None
     unclear = verdict is None and (left_out or not claims)
     goes_back = before.name != after.name and not claims
-    return verdict is False or unclear or (goes_back and not is_vouched(before, after))
+    return verdict is False or unclear or (goes_back and not is_vouched(before, after, earlier))
 
 
 def _claims(after: User, before: User) -> bool:
@@ -215,7 +243,7 @@ def _who(user: User) -> str:
     return user.email if user.full_name is None else f"{user.full_name} <{user.email}>"
 
 
-def warnings(changes: Sequence[Change]) -> list[Problem]:
+def warnings(changes: Sequence[Change], earlier: Earlier) -> list[Problem]:
     """Warn about each resource that ends because another gets its name, and about accounts renamed with another address."""
     after = {(change.kind, change.name): change for change in changes if change.after is not None}
     found = []
@@ -223,21 +251,22 @@ def warnings(changes: Sequence[Change]) -> list[Problem]:
         following = after.get((change.kind, change.name.removesuffix(FORMER)))
         if change.name.endswith(FORMER) and following is not None:
             found += _warning(following, _ending(change, following))
-        elif _moves_house(change):
+        elif _moves_house(change, earlier):
             was = "" if change.previous_name is None else f" was `{change.previous_name}` and"
             keeps = "the account keeps its password, tokens and memberships"
             found += _warning(change, f"user `{change.name}`{was} gets another e-mail address; {keeps}")
     return found
 
 
-def _moves_house(change: Change) -> bool:
+def _moves_house(change: Change, earlier: Earlier) -> bool:
     """Tell whether an account gets another address, and either another login too or nothing that says whose it is."""
     before, after = change.before, change.after
     if not isinstance(before, User) or not isinstance(after, User) or certainly(before, after):
         return False
-    vouched = change.action != "rename" and None not in (before.full_name, after.full_name)
-    same = same_person(before, after) is True or _claims(after, before)
-    return same and not _alike(before.email, after.email) and not vouched
+    same = same_person(before, after) is True
+    vouched = same and change.action != "rename" and None not in (before.full_name, after.full_name)
+    stays = same or _claims(after, before) or same_person(before, after, earlier.get(before.name, ())) is True
+    return stays and not _alike(before.email, after.email) and not vouched
 
 
 def _ending(change: Change, following: Change) -> str:

@@ -74,6 +74,7 @@ def make_plan(
         committed_at=revision.time,
         repair=repair and not adopt,
         partial=partial,
+        earlier=actual.earlier,
     )
     disabled = sorted(runtime.disabled.intersection(affected))
     enabled = [Enabled(state, of.users, disabled, now) for state, of in ((before, held), (after, leads_to))]
@@ -94,7 +95,7 @@ def make_plan(
         rights=find_differences(sorted((were | are).intersection(affected)), rights_at(before, now), rights_at(after, now)),
         groups=groups,
         applications=_applications(held, leads_to),
-        warnings=(*warnings, *identity_warnings(changes), *replaced_by_groups(changes), *once_enabled),
+        warnings=(*warnings, *identity_warnings(changes, actual.earlier), *replaced_by_groups(changes), *once_enabled),
         unmanaged=() if adopt else tuple(sorted(actual.unmanaged - desired.origins.keys())),
         moves=find_moves(actual, desired, changes),
         path=path,

@@ -8,7 +8,7 @@ from typing import cast
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, User
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import renamed
-from reconciler.plan.identity import certainly, is_vouched, returns, same_person
+from reconciler.plan.identity import Earlier, certainly, is_vouched, returns, same_person
 from reconciler.plan.plan import FORMER
 
 _ORDER: tuple[Kind, ...] = ("User", "Issuer", "EmailTemplate", "Settings", "Team")
@@ -30,7 +30,7 @@ def find_renames(
         if kind == "Team" and found:
             held = renamed(actual.declared, found).teams
         unmanaged = frozenset() if adopt else actual.unmanaged
-        if moves := _Names(kind, held, wanted, unmanaged, repair).find():
+        if moves := _Names(kind, held, wanted, unmanaged, repair, actual.earlier).find():
             found[kind] = moves
     return found
 
@@ -45,12 +45,14 @@ class _Names:
         wanted: Mapping[str, Resource],
         unmanaged: Collection[Key],
         repair: bool,
+        earlier: Earlier,
     ) -> None:
         self.kind = kind
         self.held = held
         self.wanted = wanted
         self.unmanaged = unmanaged
         self.repair = repair
+        self.earlier = earlier
         self.moves: dict[str, str] = {}
         self.taken: set[str] = set()
         self.strangers: set[str] = set()
@@ -89,7 +91,7 @@ class _Names:
         rows = {row.identity.casefold(): name for name, row in held.items() if row.identity is not None}
         for user in others:
             row = held.get(user.name)
-            verdict = None if row is None else same_person(row, user)
+            verdict = None if row is None else same_person(row, user, self.earlier.get(user.name, ()))
             if row is not None and (verdict is True or not self._is_managed(user.name)):
                 continue
             old = None if user.identity is None else rows.get(user.identity.casefold())
@@ -131,16 +133,20 @@ class _Names:
         """Give names back: a row that is no longer declared had the earlier name of one that is, such as after a revert."""
         left = [name for name, row in self.held.items() if row.previously and name not in self.wanted and name not in self.moves]
         for old in sorted(filter(self._is_managed, left)):
-            new = next((name for name in self.held[old].previously if name in self.wanted and self._gets_back(old, name)), None)
-            if new is not None:
-                self._move(old, new)
+            names = [name for name in self.held[old].previously if name in self.wanted and self._gets_back(old, name)]
+            if names:
+                self._move(old, next((name for name in names if self._is_same(old, name)), names[0]))
+
+    def _is_same(self, old: str, name: str) -> bool:
+        return same_person(self.held[old], self.wanted[name], self.earlier.get(old, ())) is True
 
     def _gets_back(self, old: str, name: str) -> bool:
-        row, declared = self.held[old], self.wanted[name]
-        if not self.repair and isinstance(declared, User) and declared.identity is not None and not is_vouched(row, declared):
+        row, declared, earlier = self.held[old], self.wanted[name], self.earlier.get(old, ())
+        identified = isinstance(declared, User) and declared.identity is not None
+        if not self.repair and identified and not is_vouched(row, declared, earlier):
             return False
-        if self._is_free(name):
-            return self.repair or same_person(row, declared) is True
+        if self._is_free(name):  # a guard asks if nothing tells whether it is the same person
+            return self.repair or same_person(row, declared, earlier) is not False
         if self.repair or name in self.taken or not self._is_managed(name):
             return False
-        return returns(self.kind, row, declared, self.held[name])
+        return returns(self.kind, row, declared, self.held[name], earlier)

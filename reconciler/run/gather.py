@@ -17,10 +17,12 @@ from reconciler.access.references import references
 from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import Desired, conflicts
+from reconciler.plan.identity import in_doubt
 from reconciler.plan.renames import find_renames
 from reconciler.run.delta import check_delta, read_delta, scope_of
 from reconciler.run.errors import InvalidConfiguration
 from reconciler.run.inputs import Progress, Source, read_declarations, state_of
+from reconciler.store.earlier import read_earlier
 from reconciler.store.engine import Connection
 from reconciler.store.read import AppliedRevision, read_actual
 
@@ -97,8 +99,14 @@ def _gather_all(
     if changed is not None:
         files = {file.path for file in changed}
         warnings = [warning for warning in warnings if warning.file in files]
-    actual = Actual() if connection is None else read_actual(connection, now=now)
-    return Gathered(actual, state_of(declarations), tuple(warnings))
+    desired = state_of(declarations)
+    actual = Actual() if connection is None else _with_earlier(connection, read_actual(connection, now=now), desired)
+    return Gathered(actual, desired, tuple(warnings))
+
+
+def _with_earlier(connection: Connection, actual: Actual, desired: Desired) -> Actual:
+    """Add what the audit log knows of users of whom nothing else says whether they stay who they are."""
+    return actual._replace(earlier=read_earlier(connection, in_doubt(actual.declared.users, desired.declared.users)))
 
 
 def _gather_changed(connection: Connection, source: Source, changed: Sequence[ChangedFile], now: datetime) -> Gathered | None:
@@ -117,6 +125,7 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
     desired = state_of(delta.loaded.declarations, actual.declared, gone=delta.old)
+    actual = _with_earlier(connection, actual, desired)
     return Gathered(actual, desired, tuple(warnings)) if _is_closed(actual, desired) else None
 
 

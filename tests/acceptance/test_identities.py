@@ -168,11 +168,13 @@ def test_skipping_a_revision_ends_as_applying_it_does(data: st.DataObject) -> No
         apply_and_check(stepwise, third)
         try:
             apply_and_check(skipping, second, third)
-        except Unsafe:  # somebody was renamed in between, and left: now only an identity could say that the login is another's
-            logins = {known[0]: thing for thing, known in third.names.items() if thing[0] == "User"}
+        except (
+            Unsafe
+        ):  # somebody left, and in between the login was another's: only an identity could say so, and no earlier name
+            users = [known for thing, known in third.names.items() if thing[0] == "User"]
             left = [known[0] for thing, known in first.names.items() if thing not in third.names]
-            assert not first.identified
-            assert not logins.keys().isdisjoint(left)
+            names = {old for known in users for old in known[1:]} if first.identified else {known[0] for known in users}
+            assert not names.isdisjoint(left)
         else:
             assert stepwise.passwords() == skipping.passwords()
 
@@ -233,6 +235,51 @@ def test_a_rename_a_new_hire_and_their_revert_on_either_database(database_url: s
     database.apply(before)
     assert database.rows() == at_first
     assert database.passwords() == {"User 0": "User 0"}
+
+
+def account(name: str, email: str, full_name: str, previously: Sequence[str] = (), identity: str | None = None) -> dict[str, Any]:
+    document = user(name, email=email, fullName=full_name, initialPassword="none")
+    document["metadata"].update({"previously": list(previously)} if previously else {})
+    document["metadata"].update({"identity": identity} if identity else {})
+    return document
+
+
+DOE = account("jane", "jane.doe@example.org", "Jane Doe")
+SMITH = account("smith", "smith@example.org", "Jane Smith", ["jane"])
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [SMITH],
+        [SMITH, account("jsmith", "jsmith@example.org", "J. Smith", ["smith", "jane"])],
+        [SMITH, account("smith", "smith@example.org", "Jane Smith-Doe", ["jane"])],
+        [account("smith", "smith@example.org", "Jane Smith", ["jane"], "jane.doe@example.org")],
+        [account("jane", "smith@example.org", "Jane Smith", identity="jane.doe@example.org")],
+    ],
+)
+def test_a_person_with_another_login_address_and_name_is_given_back_by_a_revert(
+    database_url: str, tmp_path: Path, later: list[dict[str, Any]]
+) -> None:
+    database = Database(tmp_path, database_url)
+
+    def apply(document: dict[str, Any]) -> Plan:
+        database.repository.commit({"jane.yaml": document}, whole=True)
+        return database.apply()
+
+    apply(DOE)
+    database.give_passwords()
+    query = "SELECT users.id, name, email, full_name, password_hash FROM users JOIN account_states ON user_id = users.id"
+    with open_database(database.deployment.database_url) as opened, opened.reading() as connection:
+        at_first = connection.execute(text(query)).all()
+    for document in later:
+        apply(document)
+    with pytest.raises(Unsafe, match="identity-handed-over"):
+        apply(account("jane", "jane.2@example.org", "Jane Doe"))
+    plan = apply(DOE)
+    assert [warning.rule for warning in plan.warnings] == ["identity-handed-over"]
+    with open_database(database.deployment.database_url) as opened, opened.reading() as connection:
+        assert connection.execute(text(query)).all() == at_first
 
 
 @pytest.mark.parametrize("change", [{"email": "new@example.org"}, {"fullName": "User 9"}])

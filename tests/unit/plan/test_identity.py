@@ -304,10 +304,10 @@ def test_a_reverted_rename_renames_back_and_ends_who_had_the_name_since(numbers:
 
 def test_a_name_in_the_database_is_given_back_to_the_same_person_only() -> None:
     doe = JANE._replace(name="doe", previously=("jane",))
-    assert done(plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, JOHN))) == [
-        ("delete", "doe", None),
-        ("create", "jane", None),
-    ]
+    made = plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, JOHN))
+    assert (done(made), len(refusals(made))) == ([("rename", "jane", "doe")], 1)
+    other = plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, JOHN._replace(identity=JOHN.email)))
+    assert (done(other), refusals(other)) == ([("delete", "doe", None), ("create", "jane", None)], [])
     explicit = User("jane", "x@example.org", "Jane Doe", previously=("x",))
     made = plan(actual(ALICE, ADMINS, doe, explicit._replace(name="x", previously=())), desired(ALICE, ADMINS, explicit))
     assert done(made) == [("delete", "doe", None), ("rename", "jane", "x")]
@@ -341,15 +341,45 @@ def test_a_name_goes_back_with_the_account_only_if_something_vouches_for_it(row:
     assert refusals(made) == []
 
 
-def test_a_revert_restores_the_full_name_or_the_address_of_who_has_none() -> None:
-    jane, bot = JANE._replace(email="jane.doe@example.org"), User("bot", "bot@example.org", type="application")
-    held = (
-        jane._replace(name="doe", email="doe@example.org", previously=("jane",)),
-        bot._replace(name="bot2", previously=("bot",)),
-    )
-    made = plan(actual(ALICE, ADMINS, *held), desired(ALICE, ADMINS, jane, bot))
-    assert (done(made), refusals(made)) == ([("rename", "bot", "bot2"), ("rename", "jane", "doe")], [])
-    assert "another e-mail address" in made.warnings[0].message
+@pytest.mark.parametrize("identities", [(None, None), (None, "emp-1"), ("emp-1", None)])
+def test_a_revert_gives_back_all_that_an_account_was(identities: tuple[str | None, str | None]) -> None:
+    """Nothing stays of who married and got another login; what the account was before tells a revert from a new hire."""
+    jane = JANE._replace(identity=identities[0])
+    smith = User("smith", "smith@example.org", "Jane Smith", previously=("jane",), identity=identities[1])
+    nothing, known = actual(ALICE, ADMINS, smith), actual(ALICE, ADMINS, smith)._replace(earlier={"smith": (smith, jane)})
+    made = plan(known, desired(ALICE, ADMINS, jane))
+    assert (done(made), refusals(made)) == ([("rename", "jane", "smith")], [])
+    assert "gets another e-mail address" in made.warnings[0].message
+    for before, heir in ((nothing, jane), (known, jane._replace(email="jane.doe@example.org")), (known, JOHN)):
+        if heir.identity is None:
+            assert refusals(plan(before, desired(ALICE, ADMINS, heir)))
+    since = known._replace(declared=actual(ALICE, ADMINS, smith, JOHN).declared)
+    made = plan(since, desired(ALICE, ADMINS, jane))
+    assert (done(made), refusals(made)) == ([("delete", "jane (former)", None), ("rename", "jane", "smith")], [])
+
+
+@pytest.mark.parametrize("identities", [(None, "jane@example.org"), ("emp-1", None)])
+def test_a_revert_of_an_update_gives_back_all_that_an_account_was(identities: tuple[str | None, str | None]) -> None:
+    jane, smith = JANE._replace(identity=identities[0]), User("jane", "s@example.org", "Jane Smith", identity=identities[1])
+    known = actual(ALICE, ADMINS, smith)._replace(earlier={"jane": (jane,)})
+    made = plan(known, desired(ALICE, ADMINS, jane))
+    assert (done(made), refusals(made)) == ([("update", "jane", None)], [])
+    assert "gets another e-mail address" in made.warnings[0].message
+    unclear = plan(known._replace(earlier={}), desired(ALICE, ADMINS, jane))
+    assert refusals(unclear) or done(unclear)[0][0] == "delete"
+
+
+def test_an_account_with_two_earlier_logins_gets_back_the_one_that_is_its_owners() -> None:
+    doe = JANE._replace(name="doe", previously=("jd", "jane"))
+    made = plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, JANE, JOHN._replace(name="jd")))
+    assert (done(made), refusals(made)) == ([("rename", "jane", "doe"), ("create", "jd", None)], [])
+
+
+def test_a_namesake_does_not_get_the_account_with_its_earlier_login() -> None:
+    """With the full name alone, it may be somebody who was hired under the login."""
+    doe = JANE._replace(name="doe", email="doe@example.org", previously=("jane",))
+    for namesake in (JANE, JANE._replace(email="jane.2@example.org")):
+        assert refusals(plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, namesake)))
 
 
 def test_teams_and_issuers_get_their_names_back_as_well() -> None:

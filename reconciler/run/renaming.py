@@ -19,7 +19,7 @@ from reconciler.wording.text import printable
 
 if TYPE_CHECKING:
     from reconciler.run.inputs import Progress
-    from reconciler.source.load import Loaded
+    from reconciler.source.load import Loaded, Spot
     from reconciler.source.rewriting import Edit
 
 _OWNERS = ("CODEOWNERS", ".github/CODEOWNERS", ".gitlab/CODEOWNERS", "docs/CODEOWNERS")
@@ -130,11 +130,9 @@ def _with_edits(loaded: Loaded, edits: Mapping[str, tuple[Path, Edit]]) -> Loade
         declarations += [Declaration(value["kind"], build(value), Origin(file, line)) for line, value in blob.documents]
         problems += [Problem(file, *report) for report in blob.reports]  # type: ignore[arg-type]  # a blob knows no Severity
 
-    def place(declaration: Declaration, path: Sequence[str | int], key: bool = False) -> tuple[int, int]:
-        file, line = declaration.origin
-        if file in edits:
-            return locate(edits[file][1].after, line, path, key=key)
-        return loaded.locate(declaration, path, key)
+    def place(spots: Sequence[Spot]) -> list[tuple[int, int]]:
+        rest = iter(loaded.locate([spot for spot in spots if spot[0].origin.file not in edits]))
+        return [locate(edits[file][1].after, line, path) if file in edits else next(rest) for (_, _, (file, line)), path in spots]
 
     return loaded._replace(declarations=tuple(declarations), problems=tuple(problems), locate=place)
 

@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from math import ceil
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
@@ -39,14 +38,16 @@ _WORTH = 1_000
 _SHARE = 14_000
 """The most blobs a worker takes at a time. Each share starts git anew, without what the last one had unpacked."""
 
-Place = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
+Spot = tuple[Declaration, Sequence[str | int]]
+"""A declaration, and a path in its document."""
+Place = Callable[[Sequence[Spot]], list[tuple[int, int]]]
 
 
 class Loaded(NamedTuple):
     """Every declaration from a valid document, all problems within documents, and the number of files read.
 
     `broken` names what documents with errors would declare, `partial` holds the parts of them that can be checked, and `locate`
-    finds the line and column of a path in a declaration's document.
+    finds lines and columns in declarations' documents, all at once: each call may start git.
     """
 
     declarations: tuple[Declaration, ...]
@@ -83,14 +84,23 @@ def load_files(
     cache.put(fresh)
     by_file = dict(files)
 
-    @lru_cache(maxsize=8)  # problems come file by file
-    def content(file: str) -> bytes:
-        return next(repository.read([by_file[file]]))[1] or b""
+    def contents(of: Sequence[str]) -> Iterator[bytes | None]:
+        return (content for _, content in repository.read([by_file[file] for file in of]))
 
-    def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
-        return locate(content(declaration.origin.file), declaration.origin.line, where, key=key)
+    return reading.loaded(files, lambda spots: locate_all(spots, contents))
 
-    return reading.loaded(files, place)
+
+def locate_all(spots: Sequence[Spot], contents: Callable[[Sequence[str]], Iterable[bytes | None]]) -> list[tuple[int, int]]:
+    """Return the line and column of each spot; `contents` is asked once, for every file that has one."""
+    by_file: dict[str, list[int]] = {}
+    for number, (declaration, _) in enumerate(spots):
+        by_file.setdefault(declaration.origin.file, []).append(number)
+    places = [(1, 1)] * len(spots)
+    for numbers, content in zip(by_file.values(), contents([*by_file]) if by_file else (), strict=True):
+        for number in numbers:
+            declaration, path = spots[number]
+            places[number] = locate(content or b"", declaration.origin.line, path)
+    return places
 
 
 class _Reading:
@@ -268,10 +278,7 @@ def load_listed(contents: Sequence[tuple[str, bytes | None]], *, cache: BlobCach
     reading.take([*known.items(), *fresh.items()])
     by_name = dict(contents)
 
-    def place(declaration: Declaration, where: Sequence[str | int], key: bool = False) -> tuple[int, int]:
-        return locate(by_name[declaration.origin.file] or b"", declaration.origin.line, where, key=key)
-
-    return reading.loaded(files, place)
+    return reading.loaded(files, lambda spots: locate_all(spots, lambda of: map(by_name.__getitem__, of)))
 
 
 def file_content(path: Path) -> bytes | None:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from reconciler.source.load import Loaded
 
 Path = tuple[str | int, ...]
-Locate = Callable[[Declaration, Sequence[str | int], bool], tuple[int, int]]
-"""Returns line and column of a path in a declaration's document, or of its key if the last argument is true."""
+Locate = Callable[[Sequence[tuple[Declaration, Sequence[str | int]]]], list[tuple[int, int]]]
+"""Returns line and column of each path in a declaration's document."""
 
 _WORDS: dict[Kind, str] = {
     "User": "user",
@@ -117,7 +117,7 @@ def check(
         found += _expired_certificates(declaration, now)
     for declaration in of_kind["EmailTemplate"]:
         found += _template(declaration)
-    problems = [_problem(item, locate) for item in found]
+    problems = _problems(found, locate)
     if not declarations and not surroundings.names and not surroundings.broken:
         problems.append(Problem(".", 1, 1, "nothing-declared", "warning", "no resources were found; is the path right?"))
     return [*problems, *_left_behind(surroundings)]
@@ -125,14 +125,15 @@ def check(
 
 def unknown_groups(loaded: Loaded, missing: Collection[str]) -> list[Problem]:
     """Warn about each group that a team names but no directory has."""
-    return [
-        _problem(_Found(declaration, ("spec", "adGroups", name), "unknown-ad-group", message, None, "warning"), loaded.locate)
+    found = [
+        _Found(declaration, ("spec", "adGroups", name), "unknown-ad-group", message, None, "warning")
         for declaration in [*loaded.declarations, *loaded.partial]
         if isinstance(declaration.resource, Team)
         for name in declaration.resource.ad_groups
         if name in missing
         for message in (f"no directory has a group `{name}`; find existing names with `accord-api directory groups --search`",)
     ]
+    return _problems(found, loaded.locate)
 
 
 def groups_named(loaded: Loaded) -> set[str]:
@@ -141,10 +142,12 @@ def groups_named(loaded: Loaded) -> set[str]:
     return {name for team in teams for name in team.ad_groups}
 
 
-def _problem(found: _Found, locate: Locate) -> Problem:
-    declaration, path, rule, message, suggestion, severity = found
-    line, column = locate(declaration, path, False)
-    return Problem(declaration.origin.file, line, column, rule, severity, message, suggestion)
+def _problems(found: Sequence[_Found], locate: Locate) -> list[Problem]:
+    places = locate([(each.declaration, each.path) for each in found])
+    return [
+        Problem(each.declaration.origin.file, line, column, each.rule, each.severity, each.message, each.suggestion)
+        for each, (line, column) in zip(found, places, strict=True)
+    ]
 
 
 def _left_behind(surroundings: Surroundings) -> Iterator[Problem]:

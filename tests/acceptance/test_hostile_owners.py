@@ -223,7 +223,7 @@ def applied(before: World | None, files: Files) -> tuple[World, Plan] | str:
             if severity == "error":
                 return rule
         declarations += [Declaration(value["kind"], build(value), Origin(name, line)) for line, value in blob.documents]
-    for problem in check(declarations, NOW, locate=lambda *_: (1, 1)):
+    for problem in check(declarations, NOW, locate=lambda spots: [(1, 1)] * len(spots)):
         if problem.severity == "error":
             return problem.rule
     desired = state_of(declarations)

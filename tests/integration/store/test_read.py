@@ -172,7 +172,7 @@ def plan_origin(key: Key) -> Origin:
     return Origin(f"{key[0]}/{key[1]}.yaml", 1)
 
 
-def no_place(*_: Any) -> tuple[int, int]:
+def no_place(_: Any) -> list[tuple[int, int]]:
     raise AssertionError("nothing is located here")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -187,3 +187,25 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_the_id_of_a_blob_is_the_one_git_gives_it(tmp_path: Path) -> None:
     file = write(tmp_path, {"a": user("alice")}) / "a"
     assert blob_id(user("alice")) == subprocess.check_output(["git", "hash-object", "--no-filters", file], text=True).strip()
+
+
+def test_the_places_of_problems_in_many_files_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"{number}.yaml": user("alice") for number in range(3)} | {"other.yaml": user("alice", ", fullName: A")}
+    repository, head = committed(tmp_path / "config.git", files)
+    loaded = load_revision(repository, head, "", cache=NOTHING)
+    asked: list[int] = []
+    read = Repository.read
+
+    def counted(self: Repository, blobs: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        asked.append(len(wanted := list(blobs)))
+        return read(self, wanted)
+
+    monkeypatch.setattr(Repository, "read", counted)
+    assert [str(problem).split(" ")[0] for problem in check(loaded.declarations, NOW, locate=loaded.locate)] == [
+        "1.yaml:3:18:",
+        "2.yaml:3:18:",
+        "other.yaml:3:18:",
+    ]
+    assert asked == [3]
+    assert check([], NOW, locate=loaded.locate)[0].file == "."
+    assert asked == [3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,10 +42,7 @@ def declared(*resources: Resource) -> list[Declaration]:
 
 
 def problems(*resources: Resource, around: Surroundings | None = None) -> list[Problem]:
-    def locate(_declaration: Declaration, _path: Sequence[str | int], _key: bool) -> tuple[int, int]:
-        return 1, 1
-
-    return check(declared(*resources), NOW, around or Surroundings(), locate=locate)
+    return check(declared(*resources), NOW, around or Surroundings(), locate=lambda spots: [(1, 1)] * len(spots))
 
 
 def found(*resources: Resource, around: Surroundings | None = None) -> list[tuple[str, str]]:

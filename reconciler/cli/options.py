@@ -82,7 +82,8 @@ def override_options(function: F) -> F:
             "--override-until",
             metavar="INSTANT",
             type=Instant(),
-            help="Remember the override until this instant, or the end of this day in UTC, for what the guard refuses now.",
+            help="Remember the override until this instant, or the end of this day in UTC, for the people and teams that the "
+            "guard refuses now.",
         ),
         click.option("--reason", help="Why guards are overridden; recorded in the audit log."),
         click.option(
@@ -113,8 +114,8 @@ def read_overrides(guards: tuple[str, ...], reason: str | None, until: datetime 
             )
         if until is not None and guard not in LASTING:
             raise click.UsageError(
-                f"`{guard}` judges one plan, so there is nothing to remember; leave out --override-until. "
-                f"It is for {', '.join(LASTING)}"
+                f"`{guard}` does not name people, so there is nobody to remember it for: leave out --override-until, "
+                f"and override it for this plan. It is for {', '.join(LASTING)}"
             )
     if guards and not (reason and reason.strip()):
         raise click.UsageError("--override needs --reason, which is recorded in the audit log")

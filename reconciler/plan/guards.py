@@ -268,5 +268,8 @@ GUARDS: dict[str, tuple[str, Judge]] = {
     "clock": ("the clock agrees with what the database recorded", _clock),
 }
 """Stable id → the message if the guard passes, and its judge."""
-LASTING = tuple(guard for guard, (_, find) in GUARDS.items() if isinstance(find, OfState) or guard == "new-administrator")
-"""The guards whose objections are about accounts and teams, so that an override can be remembered for just these."""
+LASTING = ("administrators-permitted-ips", "new-administrator", "separation-of-duties")
+"""The guards whose objections name accounts and teams, so that an override can be remembered for just these.
+
+The others count, or judge what one plan does: an override that was remembered for these would cover other people.
+"""

@@ -74,6 +74,7 @@ def override_renamed(remembered: Remembered, renames: Mapping[Kind, Mapping[str,
 
 
 def looked_up(objection: Objection, guard: str, overrides: Sequence[Remembered], now: datetime) -> Standing:
-    """Return an objection with the override that is about it, if there is one."""
-    override = next((each for each in overrides if (each.guard, each.subjects) == (guard, objection.subjects)), None)
+    """Return an objection with the override that is about it, if there is one. One that is about nobody covers nobody."""
+    about = (guard, objection.subjects)
+    override = next((each for each in overrides if each.subjects and (each.guard, each.subjects) == about), None)
     return Standing(objection, override, override is not None and override.until > now and objection.weight <= override.weight)

@@ -9,6 +9,7 @@ import pytest
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, resource, team, user
 
 from reconciler.cli.exits import UNSAFE
+from reconciler.plan.guards import GUARDS, LASTING
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 OVERRIDE = ("--override", "separation-of-duties", "--reason", "while Bob is away")
@@ -159,7 +160,10 @@ def test_an_override_follows_a_rename(accord: Accord, repository: ConfigReposito
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--override", "deletions", "--reason", "x", "--override-until", TOMORROW), "judges one plan"),
+        *(
+            (("--override", name, "--reason", "x", "--override-until", TOMORROW), "does not name people")
+            for name in sorted(GUARDS.keys() - set(LASTING))
+        ),
         ((*OVERRIDE, "--override-until", "2020-01-01"), "is in the past"),
         ((*OVERRIDE, "--override-until", "9999-01-01"), "days ahead"),
         ((*OVERRIDE, "--override-until", "soon"), "--override-until"),

@@ -10,7 +10,7 @@ from test_make_plan import ADMINS, ALICE, BOB, INTERNAL, LATER, NOW, PUBLIC, act
 from reconciler.access.instants import format_instant
 from reconciler.access.resources import Guards, Issuer, Membership, Permission, Settings, Team, User
 from reconciler.plan.actual import Runtime
-from reconciler.plan.guards import GUARDS, overridden, stricter
+from reconciler.plan.guards import GUARDS, LASTING, overridden, stricter
 from reconciler.plan.objections import FOREVER, Remembered, weight_of
 from reconciler.plan.plan import Plan
 from reconciler.plan.render.text import plan_lines
@@ -464,6 +464,25 @@ def test_a_remembered_override_covers_just_what_was_overridden(override: Remembe
     assert verdicts(made)["separation-of-duties"] == verdict
     shown = "\n".join(line for _, line in plan_lines(made))
     assert ("overridden until 2026-06-30 by carol: while Bob is away" in shown) == (verdict == "overridden")
+
+
+def test_an_override_that_names_nobody_covers_no_other_person_later() -> None:
+    limit = Settings(guards=Guards(max_administrators=1))
+    of_bob = Remembered("administrators", (), FOREVER, LATER, "carol", "while Alice is away")
+    before = actual(ALICE, BOB, ADMINS, limit)._replace(overrides=(of_bob,))
+    two = ADMINS._replace(members=(Membership("alice"), Membership("bob")))
+    assert verdicts(plan(before, desired(ALICE, BOB, two, limit)))["administrators"] == "refuse"
+
+
+def test_each_guard_whose_override_can_be_remembered_names_an_account_or_a_team() -> None:
+    strict = Settings(guards=Guards(0.0, 1, True, (("admins", "auditors"),), 0, True))
+    both = ADMINS._replace(members=(Membership("alice"), Membership("bob")), permissions=(Permission("public"),))
+    before = actual(ALICE, BOB, ADMINS, BOTH._replace(members=(Membership("bob"),)), PUBLIC, strict)
+    made = plan(before, desired(ALICE, BOB, both, BOTH._replace(members=(Membership("bob"),)), PUBLIC, strict))
+    naming = {guard.id for guard in made.refusals if any(objection.subjects for objection in guard.refused)}
+    assert naming == set(LASTING)
+    assert all(objection.subjects for guard in made.refusals if guard.id in LASTING for objection in guard.refused)
+    assert {guard.id for guard in made.refusals} - naming == {"administrators", "access-gained"}
 
 
 def test_a_remembered_override_follows_renames() -> None:

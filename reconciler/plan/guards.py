@@ -97,7 +97,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
 def _verdict(guard: str, judged: Judged, guards: Guards, remembered: Sequence[Remembered]) -> GuardResult:
     description, _ = GUARDS[guard]
     found, stood = _objections(guard, judged, guards) if judged.changes else ([], [])
-    repairs = bool(found) and _only_takes_back(guard, judged)
+    repairs = bool(found) and judged.repair and guard in (_TAKEN_IN_PART if judged.partial else _TAKEN)
     known = [looked_up(each, guard, remembered, judged.now) for each in found]
     refused = [] if repairs else [one.objection for one in known if not one.holds]
     standing = [
@@ -118,21 +118,6 @@ def _objections(guard: str, judged: Judged, guards: Guards) -> tuple[list[Object
     found = find.find(judged.after, guards)
     new = worse(found, find.find(judged.before, guards)) if found and judged.before is not None else found
     return new, [each for each in found if each not in new]
-
-
-def _only_takes_back(guard: str, judged: Judged) -> bool:
-    """Tell whether a guard objects to no more than that a repair takes away what nobody declared."""
-    if not judged.repair or guard == "clock":
-        return False
-    if guard in ("emptying", "last-administrator"):
-        return not judged.partial  # otherwise what is left was applied before
-    return guard == "deletions" or not _gives(judged)
-
-
-def _gives(judged: Judged) -> bool:
-    """Tell whether a plan gives anybody access, or makes somebody an administrator."""
-    before = judged.before
-    return before is None or bool(judged.access.gaining) or any(True for _ in new_administrators(before, judged.after))
 
 
 def overridden(results: Iterable[GuardResult], guards: Iterable[str]) -> tuple[GuardResult, ...]:
@@ -273,3 +258,10 @@ LASTING = ("administrators-permitted-ips", "new-administrator", "separation-of-d
 
 The others count, or judge what one plan does: an override that was remembered for these would cover other people.
 """
+_TAKEN = ("deletions", "emptying", "last-administrator")
+"""The guards that object to what a plan takes away: in a repair, nobody declared it, and what is left was applied before.
+
+All others object to what a plan gives, an account or an AD group, and judge a repair as any plan.
+"""
+_TAKEN_IN_PART = ("deletions",)
+"""Those of them that a repair passes which leaves something that was written by hand."""

@@ -312,6 +312,19 @@ def test_a_repair_that_only_takes_away_is_not_refused_however_much_that_is(accor
 
 
 @SQLITE
+def test_neither_a_repair_nor_an_apply_gives_duties_through_an_ad_group_unjudged(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    apart = {"guards": {"separationOfDuties": [["web", "many"]]}}
+    groups = {f"teams/{name}.yaml": team(name, adGroups=["PKI-Web"]) for name in ("web", "many")}
+    repository.commit({**DECLARED, **groups, "settings.yaml": resource("Settings", "default", apart)})
+    accord("apply", "--yes", "--override", "separation-of-duties", "--reason", "CHG-1")
+    by_hand(accord, "UPDATE teams SET ad_groups = '[]' WHERE name = 'web'")
+    for command in (("drift", "--repair", "--yes"), ("apply", "--yes")):
+        assert "whoever is in the AD group pki-web would be in many and in web" in accord(*command, code=UNSAFE).stderr
+
+
+@SQLITE
 def test_repair_asks_on_a_terminal_and_goes_nowhere_without_one(accord: Accord, repository: ConfigRepository) -> None:
     repository.commit(DECLARED)
     accord("apply", "--yes")

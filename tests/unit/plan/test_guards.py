@@ -442,6 +442,41 @@ def test_a_repair_that_makes_an_administrator_is_judged() -> None:
     assert [guard.id for guard in made.refusals] == ["new-administrator"]
 
 
+@pytest.mark.parametrize(
+    ("guard", "limits"),
+    [
+        ("access-gained", Guards(max_people_gaining=0)),
+        ("administrators", Guards(max_administrators=1)),
+        ("separation-of-duties", Guards(separation_of_duties=(("admins", "issuer: public"),))),
+    ],
+)
+def test_a_repair_that_gives_through_an_ad_group_is_judged_as_any_plan(guard: str, limits: Guards) -> None:
+    settings = Settings(guards=limits)
+    declared = WEB._replace(administrator=guard == "administrators", permissions=(Permission("public"),))
+    admins = ADMINS._replace(ad_groups=("PKI-Web",) if guard == "separation-of-duties" else ())
+    runtime = IN_GROUP._replace(directory_members={})
+    before = actual(ALICE, admins, declared._replace(ad_groups=()), PUBLIC, settings, runtime=runtime)
+    after = desired(ALICE, admins, declared, PUBLIC, settings)
+    for repair in (False, True):
+        assert [each.id for each in plan(before, after, repair=repair).refusals] == [guard]
+
+
+def test_a_repair_that_gives_a_duty_without_any_access_is_judged_as_any_plan() -> None:
+    before = actual(ALICE, ADMINS, BOTH._replace(members=()), APART)
+    for repair in (False, True):
+        made = plan(before, desired(ALICE, ADMINS, BOTH, APART), repair=repair)
+        assert [guard.id for guard in made.refusals] == ["separation-of-duties"]
+
+
+def test_a_repair_that_takes_much_and_gives_little_is_refused_only_for_what_it_gives() -> None:
+    many = users(60)
+    limit = Settings(guards=Guards(max_people_gaining=0))
+    web = Team("web", permissions=(Permission("public"),), members=tuple(Membership(user.name) for user in many))
+    before = actual(ALICE, BOB, ADMINS, *many, web, PUBLIC, limit)
+    after = desired(ALICE, BOB, ADMINS, *many, web._replace(members=(Membership("bob"),)), PUBLIC, limit)
+    assert [guard.id for guard in plan(before, after, repair=True).refusals] == ["access-gained"]
+
+
 def remembered(until: datetime, weight: int = FOREVER) -> Remembered:
     about = (("Team", "admins"), ("Team", "auditors"), ("User", "alice"))
     return Remembered("separation-of-duties", about, weight, until, "carol", "while Bob is away")

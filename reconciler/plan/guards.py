@@ -106,8 +106,9 @@ def _verdict(guard: str, judged: Judged, guards: Guards, remembered: Sequence[Re
     standing += [looked_up(each, guard, remembered, judged.now) for each in stood]
     if not found or repairs:
         return GuardResult(guard, "pass", "nothing gets worse" if standing else description, standing=tuple(standing))
-    messages = dict.fromkeys(each.message for each in refused or found)
-    return GuardResult(guard, "refuse" if refused else "overridden", "; ".join(messages), tuple(refused), tuple(standing))
+    message = "; ".join(dict.fromkeys(each.message for each in refused or found))
+    covered = tuple(one.objection for one in known if one.holds)
+    return GuardResult(guard, "refuse" if refused else "overridden", message, tuple(refused), tuple(standing), covered)
 
 
 def _objections(guard: str, judged: Judged, guards: Guards) -> tuple[list[Objection], list[Objection]]:

@@ -185,6 +185,8 @@ class GuardResult(NamedTuple):
     """What refuses the plan, unless somebody overrides it now."""
     standing: tuple[Standing, ...] = ()
     """What would be refused if it had not stood before, or if nobody had overridden it until an instant."""
+    covered: tuple[Objection, ...] = ()
+    """What the plan would be refused for, if nobody had overridden it until an instant."""
 
 
 class Effects(NamedTuple):

@@ -140,9 +140,10 @@ def _linked(connection: Connection, changes: Iterable[Change]) -> Touched:
 
 
 def _needed(plan: Plan, overrides: Iterable[Override]) -> tuple[Override, ...]:
-    """Drop overrides of guards that did not refuse."""
-    needed = {guard.id for guard in plan.guards if guard.verdict == "overridden"}
-    return tuple(override for override in overrides if override.guard in needed)
+    """Drop overrides that do nothing: that of a guard that did not refuse, unless it changes until when another one holds."""
+    refusing = {guard.id for guard in plan.guards if guard.refused}
+    covered = {guard.id for guard in plan.guards if guard.covered}
+    return tuple(each for each in overrides if each.guard in refusing or (each.until is not None and each.guard in covered))
 
 
 def _counts(plan: Plan) -> dict[str, int]:

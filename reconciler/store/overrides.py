@@ -40,6 +40,7 @@ def _subjects(text: str) -> tuple[tuple[str, str], ...]:
 def write_overrides(connection: Connection, plan: Plan, given: Iterable[Override], applied: AppliedRevision) -> list[Event]:
     """Bring the remembered overrides up to date with a plan that is being applied, and return the audit entries of new ones.
 
+    One that is given again takes the place of the one before, with another end and reason.
     They follow renames, end with an account, team or issuer that they are about, and are forgotten once they have ended and
     nothing of theirs stands any more.
     """
@@ -52,7 +53,7 @@ def write_overrides(connection: Connection, plan: Plan, given: Iterable[Override
         if until is not None
         for result in plan.guards
         if result.id == guard
-        for objection in result.refused
+        for objection in (*result.refused, *result.covered)
     ]
     kept = {(each.guard, each.subjects): each for each in _kept(plan, known, applied)}
     kept.update({(each.guard, each.subjects): each for each in new})

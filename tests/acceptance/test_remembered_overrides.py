@@ -60,6 +60,35 @@ def test_an_override_until_an_instant_covers_the_same_people_again_and_nobody_el
     accord("plan", code=UNSAFE)
 
 
+NEXT_WEEK = (datetime.now(UTC) + timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(("first", "second"), [(TOMORROW, NEXT_WEEK), (NEXT_WEEK, TOMORROW)], ids=["later", "earlier"])
+def test_an_override_that_is_given_again_ends_as_the_history_says(
+    accord: Accord, repository: ConfigRepository, first: str, second: str
+) -> None:
+    repository.commit(BOTH)
+    accord("apply", "--yes", *OVERRIDE, "--override-until", first)
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    accord("apply", "--yes", *OVERRIDE, "--override-until", second)
+    assert accord.json("history")[0]["overrides"] == [], "nothing to override"
+    repository.commit(BOTH)
+    accord("apply", "--yes", *OVERRIDE)
+    assert accord.json("history")[0]["overrides"] == [], "covered already"
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    accord("apply", "--yes")
+    repository.commit(BOTH)
+    again = ("--override", "separation-of-duties", "--reason", "once more", "--override-until", second)
+    accord("apply", "--yes", *again)
+    assert accord.json("history")[0]["overrides"] == [{"guard": "separation-of-duties", "reason": "once more", "until": second}]
+    (entry,) = [each for each in accord.json("show", repository.head())["entries"] if each["action"] == "guard.override"]
+    assert entry["detail"]["until"] == second
+    accord("audit", "verify")
+    repository.commit({"users/alice.yaml": user("alice", fullName="Alice", initialPassword="none")})
+    (standing,) = guard(accord)["standing"]
+    assert standing["override"] == {"until": second, "by": "tester", "reason": "once more", "holds": True}
+
+
 def new_admin(name: str) -> dict[str, object]:
     return {"teams/admins.yaml": team("admins", administrator=True, members=["root", name])}
 

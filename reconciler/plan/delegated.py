@@ -15,6 +15,8 @@ class Undelegated(NamedTuple):
 
     origin: Origin
     overstep: Overstep
+    in_force: bool = False
+    """Whether only the settings in force object, and not those in the plan."""
 
 
 def undelegated(plan: Plan, in_force: Settings | None, desired: DeclaredState, files: Mapping[Key, str]) -> Iterator[Undelegated]:
@@ -29,11 +31,11 @@ def undelegated(plan: Plan, in_force: Settings | None, desired: DeclaredState, f
     renames = plan.renames
     for (kind, resource), origin in _declared(plan, desired):
         zone = held.of(origin.file)
-        for path, message in oversteps(renamed_in(zone, renames), kind, resource) if zone is not None else ():
-            hint = "the settings in force decide as well; apply the settings that permit it first"
-            yield Undelegated(origin, Overstep(path, f"{message} ({hint})"))
+        for overstep in oversteps(renamed_in(zone, renames), kind, resource) if zone is not None else ():
+            yield Undelegated(origin, overstep, in_force=True)
     for change in plan.changes:
-        yield from _taken(change, held, files) or _taken(change, brought, files)
+        taken = _taken(change, brought, files)
+        yield from taken or (each._replace(in_force=True) for each in _taken(change, held, files))
 
 
 def _declared(plan: Plan, desired: DeclaredState) -> Iterator[tuple[tuple[Kind, Resource], Origin]]:

@@ -94,6 +94,7 @@ def plan_against(
     Raises Rewind unless the revision descends from the applied one, or, if `merging`, can be planned as their merge.
     """
     applied = None if connection is None else read_applied(connection)
+    repair = applied is not None and applied.revision.commit == revision.commit and read_alike(applied, source)
     detour = find_detour(source, applied, revision, branch)
     merge = detour.merge if detour is not None and merging and not allow_rewind else None
     if detour is not None and merge is None and not allow_rewind:
@@ -124,10 +125,12 @@ def plan_against(
             rewind=detour is not None and merge is None,
             merge=merge,
             clocks=Clocks() if connection is None else read_clocks(connection),
-            repair=applied is not None and applied.revision.commit == revision.commit and read_alike(applied, source),
+            repair=repair,
             welcome=welcome,
         )
-        refuse_undelegated(plan, gathered.actual, gathered.desired, place, commit)
+        if adopt or not repair:  # otherwise nobody declares anything new, and what is in force may be what was written by hand
+            by_hand = connection is not None and not in_accord and bool(drifted(connection, ("settings",)))
+            refuse_undelegated(plan, gathered.actual, gathered.desired, place, commit, by_hand=by_hand)
     return plan
 
 

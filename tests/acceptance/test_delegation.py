@@ -171,6 +171,20 @@ def test_an_issuer_can_be_renamed_with_all_that_grants_it(accord: Accord, reposi
     accord("apply", "--yes")
 
 
+def test_a_delegation_written_by_hand_is_undone_by_an_apply_and_hinders_others_only_with_the_way_out(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    everywhere = "UPDATE settings SET delegation = replace(delegation, '\"teams/web\"', '\"\"')"
+    by_hand(accord, everywhere, "UPDATE teams SET description = 'x'")
+    assert "update Team/network" in [f"{each['action']} {each['kind']}/{each['name']}" for each in accord.json("plan")["changes"]]
+    repository.commit({EVIL: team("web-platform", description="Web", members=["alice"], issuers=["tls"])})
+    refused = accord("apply", "--yes", code=INVALID).stderr
+    assert "changed by hand in the database; undo that first: accord drift --repair" in refused
+    assert "apply the settings" not in refused
+    accord("apply", "--yes", "--rev", "main~1")
+    accord("apply", "--yes")
+
+
 def test_drift_in_a_delegated_team_is_repaired(accord: Accord) -> None:
     by_hand(accord, "UPDATE teams SET administrator = 1 WHERE name = 'web-platform'")
     accord("drift", "--repair", "--yes")

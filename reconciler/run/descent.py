@@ -35,16 +35,13 @@ def find_detour(source: Source, applied: AppliedRevision | None, revision: Revis
         return Detour(absence(source, applied) + hint, None)
     does_not = f"{new} does not descend from the applied revision {before[:12]}"
     on_purpose = "to go back on purpose, add --allow-rewind"
-    is_current = branch is None or source.repository.holds(branch, before) is not False
+    if branch is not None and source.repository.holds(branch, before) is False:
+        lacks = f"{does_not}, which `{branch}` no longer contains: a force-push, or an old clone"
+        return Detour(f"{lacks}. Fetch the branch's head, or push {before[:12]} or a descendant of it; {on_purpose}", None)
     if relation == "older":
         message = f"{does_not}, which already contains it: it is older, and there is nothing to apply; {on_purpose}"
-        return Detour(message, "older" if is_current else None)
-    if is_current:
-        return Detour(f"{does_not}: its branch is behind. Merge `{branch or 'the main branch'}` into it, or rebase it", "behind")
-    return Detour(
-        f"{does_not}, which `{branch}` no longer contains: a force-push, or an old clone. Fetch the branch's head; {on_purpose}",
-        None,
-    )
+        return Detour(message, "older")
+    return Detour(f"{does_not}: its branch is behind. Merge `{branch or 'the main branch'}` into it, or rebase it", "behind")
 
 
 @contextmanager

@@ -314,11 +314,12 @@ class Repository:
         return str(self.git.run("rev-parse", "--is-shallow-repository")).strip() == "true"
 
     def holds(self, branch: str, commit: str) -> bool | None:
-        """Tell whether a branch, local or of a remote, contains a commit; None if there is no such branch."""
-        places = (f"refs/heads/{branch}", f"refs/remotes/*/{branch}")
-        if self.git.run("for-each-ref", "--count=1", f"--contains={commit}", "--format=%(refname)", *places):
-            return True
-        return False if self.git.run("for-each-ref", "--count=1", "--format=%(refname)", *places) else None
+        """Tell whether a branch, as `head` finds it, contains a commit that exists; None if there is no such branch."""
+        try:
+            head = self.head(branch)
+        except UnknownRevision:
+            return None
+        return self.is_ancestor(commit, head.commit)
 
     def object_folders(self) -> tuple[list[str], Path]:
         """Return the folders with this repository's objects, and the file that says where its history was cut off."""

@@ -26,7 +26,15 @@ _REMOVED = "0 " + "0" * 40
 
 
 class Scratch(Repository):
-    """The temporary repository."""
+    """The temporary repository. It has no branches: those of the one it borrows from, the lender, count."""
+
+    def __init__(self, git_dir: str, lender: Repository) -> None:
+        super().__init__(git_dir, lender.origin())
+        self._lender = lender
+
+    def holds(self, branch: str, commit: str) -> bool | None:
+        """Tell whether a branch of the lender contains a commit."""
+        return self._lender.holds(branch, commit)
 
     def initialise(self, form: int, objects: Iterable[str]) -> None:
         """Make the repository, whose ids have the given length, and let it read objects in other folders."""
@@ -95,7 +103,7 @@ def borrow(repository: Repository, form: int) -> Iterator[Scratch]:
     """Make a temporary repository that reads another one's objects, whose ids have the given length."""
     with TemporaryDirectory(prefix="accord-", ignore_cleanup_errors=True) as folder:
         objects, shallow = repository.object_folders()
-        scratch = Scratch(folder, repository.origin())
+        scratch = Scratch(folder, repository)
         leave_quarantine(None)  # what is made here belongs to nobody's push
         scratch.initialise(form, objects)
         if shallow.is_file():

@@ -272,12 +272,46 @@ def test_a_job_of_an_older_commit_has_nothing_to_apply_and_is_told_so(begun: Des
 def test_a_branch_that_was_rewritten_is_a_force_push_and_never_merged(begun: Desk) -> None:
     diverge(begun)
     begun.git("reset", "-q", "--hard", "HEAD~1")
-    for command in (("plan",), ("apply", "--yes")):
-        assert "it is older" in begun.accord(*command, code=UNSAFE).stderr
     begun.write("users/frank.yaml", user("frank"))
     begun.commit("Another history")
-    for command in (("plan",), ("apply", "--yes"), ("plan", "--rev", "feature")):
+    for command in (("plan",), ("plan", "--working-tree"), ("apply", "--yes"), ("plan", "--rev", "feature")):
         assert "which `main` no longer contains: a force-push" in begun.accord(*command, code=UNSAFE).stderr
+
+
+@SQLITE
+def test_a_branch_that_was_moved_back_is_a_force_push_and_not_only_older(begun: Desk) -> None:
+    diverge(begun)
+    applied = begun.git("rev-parse", "HEAD").strip()[:12]
+    begun.git("reset", "-q", "--hard", "HEAD~1")
+    for command in (("plan",), ("plan", "--working-tree"), ("plan", "--rev", "main"), ("apply", "--yes")):
+        said = begun.accord(*command, code=UNSAFE).stderr
+        assert "which `main` no longer contains: a force-push" in said and "nothing to apply" not in said
+        assert f"push {applied} or" in said and "--allow-rewind" in said
+    assert begun.accord.json("plan", "--allow-rewind")["rewind"]
+
+
+@SQLITE
+@pytest.mark.parametrize("branch", ["main", "origin/main"])
+def test_the_branch_that_is_planned_tells_whether_history_was_rewritten(begun: Desk, tmp_path: Path, branch: str) -> None:
+    clone = begun.config.rename(tmp_path / "server")
+    subprocess.run(["git", "clone", "-q", str(clone), str(begun.config)], check=True)
+    begun.git("switch", "-q", "-c", "feature")
+    begun.write("users/carol.yaml", user("carol"))
+    begun.commit("Carol")
+    begun.git("switch", "-q", "main")
+    begun.write("users/dave.yaml", user("dave"))
+    begun.commit("Dave")
+    begun.git("update-ref", "refs/remotes/origin/main", "main")
+    begun.git("update-ref", "refs/remotes/other/main", "main")
+    begun.accord("apply", "--yes", "--branch", branch)
+    assert begun.accord.json("plan", "--branch", branch, "--rev", "feature")["merge"] == "behind"
+    begun.git("reset", "-q", "--hard", "HEAD~1")
+    begun.write("users/frank.yaml", user("frank"))
+    begun.commit("Another history")
+    begun.git("update-ref", "refs/remotes/origin/main", "main")
+    for command in (("plan",), ("plan", "--working-tree"), ("plan", "--rev", "feature")):
+        said = begun.accord(*command, "--branch", branch, code=UNSAFE).stderr
+        assert f"which `{branch}` no longer contains: a force-push" in said
 
 
 @SQLITE

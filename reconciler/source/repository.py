@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
-from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError
+from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
 from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from reconciler.wording.text import count, listed
 
 Applications = Collection[str] | None
 """Which accounts are applications; None if that is not known."""
-_FEW = 6
+FEW = 6
 """How many addresses of those that stay as they are a sentence lists."""
 _T = TypeVar("_T", bound=Access | AccessChange)
 
@@ -29,12 +29,12 @@ def accounts_words(users: Collection[str], applications: Applications) -> str:
     return " and ".join([*parts, count(programs, "application")] if programs else parts)
 
 
-def addresses_words(addresses: Addresses, most: int | None = None) -> str:
+def addresses_words(addresses: Addresses, most: int | None = None, quoted: Callable[[str], str] = str) -> str:
     """List addresses, at most so many: `anywhere`, or `10.20.0.0/16, 192.0.2.7 and 3 more ranges`."""
     if addresses is None:
         return "anywhere"
     rest = 0 if most is None else len(addresses) - most
-    return ", ".join(addresses[:most]) + (f" and {count(rest, 'more range')}" if rest > 0 else "")
+    return quoted(", ".join(addresses[:most])) + (f" and {count(rest, 'more range')}" if rest > 0 else "")
 
 
 def from_words(access: Access, most: int | None = None) -> str:
@@ -138,7 +138,7 @@ def period_words(period: Period) -> list[str]:
 
 def _opening(period: Period, issuer: str) -> str:
     when = " ".join(["", *period_words(period)])
-    before, after = (addresses_words(addresses, _FEW) for addresses in (period.before, period.after))
+    before, after = (addresses_words(addresses, FEW) for addresses in (period.before, period.after))
     if period.after is None:
         return f"may use {issuer} from anywhere{when} (before: {addresses_words(period.before)})"
     if period.before is None:

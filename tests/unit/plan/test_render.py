@@ -20,6 +20,7 @@ from reconciler.plan.render.document import plan_digest, plan_document
 from reconciler.plan.render.markdown import LIMITS, plan_markdown
 from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
 from reconciler.plan.render.spans import code
+from reconciler.plan.render.table import Row, fitting_table
 from reconciler.plan.render.text import change_lines, plan_lines, summary
 from reconciler.plan.render.words import show_both, show_value
 from reconciler.wording.text import printable
@@ -243,6 +244,53 @@ def test_rows_are_left_out_only_in_the_end_and_the_comment_says_how_many() -> No
     told = re.search(r"Left out: ([0-9,]+) of 3,000 rows of the access table. Before you approve", shown)
     assert told is not None
     assert 3_000 - int(told[1].replace(",", "")) == shown.count("| ➕ gain | `user-with-a-long-name-") > 500
+
+
+NETS = tuple(f"10.{number // 200}.{number % 200}.0/24" for number in range(0, 600, 2))
+
+
+def net_of(users: list[User], ranges: tuple[str, ...]) -> list[Team]:
+    """A team with addresses, whose members have an issuer through a team each."""
+    each = [Team(f"t{user.name[-2:]}", members=(Membership(user.name),), permissions=(Permission("public"),)) for user in users]
+    return [Team("net", members=tuple(Membership(user.name) for user in users), permitted_ips=ranges), *each]
+
+
+def test_long_lists_of_addresses_are_cut_before_any_row_or_name() -> None:
+    users = crowd(30)
+    pki = Team("pki", ad_groups=("PKI-Web",), permissions=(Permission("public"),))
+    before = actual(ALICE, ADMINS, PUBLIC, pki._replace(ad_groups=()), *users, *net_of(users, NETS))
+    made = plan(before, desired(ALICE, ADMINS, PUBLIC, pki, *users, *net_of(users, ("192.0.2.7", *NETS))))
+    shown = plan_markdown(made)
+    assert len(shown) < LIMITS["github"]
+    table = [line for line in shown.splitlines() if line.startswith("| ➕")]
+    assert len(table) == 31 and "whoever is in `PKI-Web`" in table[0], "a gain stands before what opens"
+    assert all("also `192.0.2.7`, before: `10.0.0.0/24, " in line and "` and 294 more ranges |" in line for line in table[1:])
+    assert "Left out: the ends of long lists of addresses of the access table." in shown
+    whole = plan_markdown(made, LIMITS["gitlab"])
+    assert "Too long" not in whole and whole.count(NETS[-1]) == 30
+
+
+def test_a_row_that_does_not_fit_hides_no_other_one() -> None:
+    few = ("`10.0.0.1`", "`10.0.0.1`", "`10.0.0.1`")
+    small = [Row("➕ gain", (f"user{number}",), ("public",), few, few, "") for number in range(2)]
+    long = Row("➕ gain", ("alice",), ("public",), ("`x`" * 9_999,) * 3, few, "")
+    lines, gone = fitting_table([long, *small], 500)
+    assert [line.split("`")[1] for line in lines] == ["user0", "user1"] and gone == "1 of 3 rows"
+
+
+def test_all_that_is_gained_is_cut_rather_than_left_out() -> None:
+    many = tuple(f"2001:db8:{number:x}::/48" for number in range(1, 4_000, 2))
+    web = Team("web", members=(Membership("alice"),), permissions=(Permission("public"),), permitted_ips=many)
+    granted = [Permission(f"an-issuer-with-a-long-name-{number:04}") for number in range(2_500)]
+    rich = Team("rich", administrator=True, members=(Membership("bob"),), permissions=tuple(granted))
+    issuers = [Issuer(permission.issuer) for permission in granted]
+    made = plan(actual(ALICE, ADMINS, PUBLIC), desired(ALICE, BOB, ADMINS, PUBLIC, web, rich, *issuers))
+    shown = plan_markdown(made)
+    bob, alice = (line for line in shown.splitlines() if line.startswith("| ➕"))
+    assert "| `alice` | `public` | `web` | `2001:db8:1::/48, " in alice and "` and 1,994 more ranges |" in alice
+    assert re.search(r"\| `bob` \| \*\*administrator\*\*, `an-issuer-.*` and [0-9,]+ more \|", bob)
+    told = "the ends of long lists of addresses and teams, "
+    assert re.search(f"Left out: {told}[0-9,]+ names of long rows of the access table", shown)
 
 
 def test_a_refused_plan_says_so_in_its_headline() -> None:

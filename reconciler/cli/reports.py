@@ -37,7 +37,7 @@ def reporting_problems(format_: str = "text", limit: int | None = None) -> Itera
         if format_ == "markdown":
             from reconciler.plan.render.markdown import refusal_markdown
 
-            write_markdown(refusal_markdown(str(error)))
+            write_markdown(refusal_markdown(str(error), limit or comment_limit()))
         raise
 
 

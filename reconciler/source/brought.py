@@ -42,10 +42,10 @@ def _places(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _is_tracked(root: Path, place: Path) -> bool:
     """Tell whether Git tracks a path in a work tree, or anything in it, in capitals or not."""
-    from reconciler.source.git_command import GitCommand, find_git_dir, find_work_tree
+    from reconciler.source.git_command import GitCommand, find_repository
 
-    top = find_work_tree(str(root))
-    git = GitCommand(find_git_dir(str(root)), str(root))
+    git_dir, top = find_repository(str(root))
+    git = GitCommand(git_dir, str(root))
     if top is None:
         raise SourceError(f"`{git.origin}` has no working tree")
     relative = place.relative_to(os.path.realpath(top)).as_posix()

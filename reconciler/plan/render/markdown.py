@@ -6,13 +6,17 @@ whole as long as they fit in any way, and whatever is left out is counted. Text 
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.access.problems import Problem
-from reconciler.plan.plan import Change, Checkout, Plan
+from reconciler.access.resources import Kind
+from reconciler.plan.plan import Checkout, Plan
 from reconciler.plan.render.document import plan_digest
-from reconciler.plan.render.spans import code, spans
+from reconciler.plan.render.sentences import FEW
+from reconciler.plan.render.spans import code, cut_code, rest_words, spans
 from reconciler.plan.render.table import HEADER, access_rows, fitting_table
 from reconciler.plan.render.text import (
     REWIND,
@@ -26,38 +30,45 @@ from reconciler.plan.render.text import (
     summary,
 )
 from reconciler.plan.render.words import effects_words, origin_notes, show_item, show_value, standing_sentences
-from reconciler.wording.text import count
+from reconciler.wording.text import count, inert
 
 LIMITS: Mapping[str, int] = {"github": 65_000, "gitlab": 990_000}
 """Characters. GitHub refuses a comment of more than 65,536, GitLab of more than 1,000,000; a pipeline may add a few words."""
-_MOST_ENDS = 200
-"""How many deleted resources of a kind stand open; the details have all."""
+_MOST_ENDS, _FEW_ENDS = 200, 3
+"""How many deleted resources of a kind stand open, and if there is little room; the details have all."""
+_NOTICE = 500
+"""Characters for what had to be left out."""
+_LONGEST_NOTE = 400
+"""Characters of a commit's subject, or of a note."""
 _POWERS = ("administrator", "permittedIPs", "adGroups", "mayDecideFor")
 """What a team gives its members, or takes, besides issuers."""
 
 
 class _Part(NamedTuple):
-    """Lines that may be cut, what stands around them, and what one is called."""
+    """Lines that may be left out, what stands around them, and what one is called."""
 
     before: str
     lines: Sequence[str]
     after: str
     rest: tuple[str, str]
     """What is left out, if it is one and if it is more."""
+    shorter: Sequence[str] = ()
+    """The lines without the ends of long lists, for when there is no room for the whole ones."""
 
 
 def plan_markdown(plan: Plan, limit: int = LIMITS["github"], checkout: Checkout | None = None) -> str:
     """Render the plan in at most so many characters; `checkout` is a work tree beside it."""
-    notes = (f"⚠️ {code(note)}\n" for note in origin_notes(plan, checkout))
+    notes = (f"⚠️ {cut_code(note, _LONGEST_NOTE)}\n" for note in origin_notes(plan, checkout))
     head, foot = "\n".join([*_heading(plan), *notes]), _footer(plan)
-    guards, guards_cut = _fitting_guards(plan, limit // 2)
     beside = [*_rows_besides(plan)]
     parts = [_ends(plan), _powers(plan), _warnings(plan), _details(plan), *beside]
-    room = limit - len(head) - len(foot) - len(guards) - 300 - sum(_frame(part) for part in parts)
-    rows = access_rows(plan)
-    table, table_cut = fitting_table(rows, room - sum(map(len, HEADER)) - 4)
+    rows, header = access_rows(plan), sum(map(len, HEADER)) + 4
+    room = limit - len(head) - len(foot) - _NOTICE - sum(map(_frame, parts)) - (header if rows else 0)
+    guards, guards_cut = _fitting_guards(plan, room)
+    room -= len(guards)
+    table, table_cut = fitting_table(rows, room)
     access = "\n".join([*HEADER, *table, "", ""]) if rows else ""
-    room -= len(access)
+    room -= sum(len(line) + 1 for line in table)
     written = []
     for part in parts:  # the most important first, as long as there is room
         written.append(_written(part, min(room, limit // 10) if part in beside else room, plan))
@@ -72,24 +83,25 @@ def problems_markdown(problems: Sequence[Problem], limit: int = LIMITS["github"]
     errors = sum(problem.severity == "error" for problem in problems)
     head = f"### ⛔ Accord plan: this revision is invalid\n\n**{count(errors, 'error')}** to correct first:\n\n"
     ordered = sorted(problems, key=lambda problem: problem.severity != "error")
-    lines = [f"- {_sign(problem)} {_place(problem)} {code(problem.message)}" for problem in ordered]
-    shown = _first(lines, limit - len(head) - 200)
+    long = limit // 4
+    lines = [f"- {_sign(problem)} {_place(problem, long)} {cut_code(problem.message, long)}" for problem in ordered]
+    shown = _fitting(lines, limit - len(head) - 200)
     rest = len(lines) - len(shown)
     more = f"\nand {count(rest, 'more problem')}: see {code('accord validate')}\n" if rest else ""
     return head + "\n".join(shown) + "\n" + more
 
 
-def refusal_markdown(message: str) -> str:
+def refusal_markdown(message: str, limit: int = LIMITS["github"]) -> str:
     """Render why there is no plan of a valid revision."""
-    return f"### ⛔ Accord plan: refused\n\n{code(message)}\n"
+    return f"### ⛔ Accord plan: refused\n\n{cut_code(message, limit - 100)}\n"
 
 
 def _sign(problem: Problem) -> str:
     return {"error": "⛔", "warning": "⚠️", "note": "ℹ️"}[problem.severity]
 
 
-def _place(problem: Problem) -> str:
-    return code(f"{problem.file}:{problem.line}:{problem.column}")
+def _place(problem: Problem, room: int) -> str:
+    return cut_code(f"{problem.file}:{problem.line}:{problem.column}", room)
 
 
 def _heading(plan: Plan) -> Iterator[str]:
@@ -108,7 +120,7 @@ def _heading(plan: Plan) -> Iterator[str]:
         yield f"**{summary(plan)}**"
         yield ""
     if plan.revision.summary:
-        yield f"{code(plan.revision.summary[:200])} by {code(plan.revision.author[:100])}"
+        yield f"{cut_code(plan.revision.summary, _LONGEST_NOTE)} by {cut_code(plan.revision.author, _LONGEST_NOTE // 2)}"
         yield ""
     also = effects_words(plan.effects)
     if also:
@@ -121,28 +133,30 @@ def _footer(plan: Plan) -> str:
     return f"<sub>{direction(plan)} · revision {code(plan.revision.commit[:12])}{base} · {plan_digest(plan)}</sub>\n"
 
 
-def _fitting_guards(plan: Plan, limit: int) -> tuple[str, str]:
+def _fitting_guards(plan: Plan, room: int) -> tuple[str, str]:
     """Render the guards that do not pass, then who becomes or stops being an administrator; say what had to be left out."""
     found = [guard for guard in plan.guards if guard.verdict != "pass"]
-    lines = [f"- {'⛔' if guard.verdict == 'refuse' else '⚠️ overridden:'} **{guard.id}**: " for guard in found]
+    signs = {"refuse": "⛔", "overridden": "⚠️ overridden:"}
+    told = [(f"- {signs[guard.verdict]} **{guard.id}**: ", code(guard.message), guard.message) for guard in found]
     directions = zip(("➕ become", "➖ stop being"), plan.administrators, strict=True)
-    named = [f"- {verb} **administrator**: {spans(names)}" for verb, names in directions if names]
+    named = [(f"- {verb} **administrator**: ", spans(names), ", ".join(names)) for verb, names in directions if names]
     command = [f"- if this is intended: {code(override_command(plan))}"] if plan.refusals else []
 
-    def render(most: int | None) -> str:
-        told = [line + code(guard.message[:most]) + _more(guard.message, most) for line, guard in zip(lines, found, strict=True)]
-        blocks = [[*told, *command], [line[:most] + _more(line, most) if most is not None else line for line in named]]
-        return "".join("\n".join([*block, "", ""]) for block in blocks if block)
+    def render(most: int) -> str:
+        """Render with at most so many characters of each list."""
+        messages, people = (
+            [line + (whole if len(whole) <= most else cut_code(plain, most)) for line, whole, plain in lines]
+            for lines in (told, named)
+        )
+        return "".join("\n".join([*block, "", ""]) for block in ([*messages, *command], people) if block)
 
-    whole = render(None)
-    if len(whole) <= limit:
+    whole = render(sys.maxsize)
+    if len(whole) <= room:
         return whole, ""
-    most = max(200, limit // (len(found) + len(named)) - 300)
+    lengths = [len(whole) for _, whole, _ in (*told, *named)]
+    left = room - len(whole) + sum(lengths)
+    most = bisect_right(range(max(0, room)), left, key=lambda most: sum(min(length, most) for length in lengths)) - 1
     return render(most), "the ends of long lists of names"
-
-
-def _more(text: str, most: int | None) -> str:
-    return "" if most is None or len(text) <= most else f" … ({len(text) - most:,} more characters)"
 
 
 def _left_out(plan: Plan, what: Sequence[str]) -> str:
@@ -159,35 +173,43 @@ def _see(plan: Plan) -> str:
 
 def _ends(plan: Plan) -> _Part:
     """Name the accounts, teams and issuers that are deleted."""
-    lines = []
-    for kind, plural in (("User", "users"), ("Team", "teams"), ("Issuer", "issuers")):
-        names = [change.name for change in plan.changes if change.kind == kind and change.action == "delete"]
-        more = f" and {len(names) - _MOST_ENDS:,} more" if len(names) > _MOST_ENDS else ""
-        if names:
-            lines.append(f"- ➖ delete **{count(len(names), kind.lower(), plural)}**: {spans(names[:_MOST_ENDS])}{more}")
-    return _Part("", lines, "\n\n", ("more kind of deleted resources", "more kinds of deleted resources"))
+
+    def lines(most: int) -> list[str]:
+        return [
+            f"- ➖ delete **{count(len(names), kind.lower())}**: {spans(names[:most])}{rest_words(names, most)}"
+            for kind, names in gone.items()
+            if names
+        ]
+
+    gone: dict[Kind, list[str]] = {"User": [], "Team": [], "Issuer": []}
+    for change in plan.changes:
+        if change.action == "delete" and change.kind in gone:
+            gone[change.kind].append(change.name)
+    of = ("more kind of deleted resources", "more kinds of deleted resources")
+    return _Part("", lines(_MOST_ENDS), "\n\n", of, lines(_FEW_ENDS))
 
 
 def _powers(plan: Plan) -> _Part:
     """List what changes in the fields that give teams power, which nobody should have to unfold."""
-    lines = [
-        f"- {code(change.name)} {field}: {_difference(change, difference)}"
+    changed = [
+        (f"- {code(change.name)} {field}: ", difference)
         for change in plan.changes
         if change.kind == "Team"
         for field, difference in change.fields.items()
         if field in _POWERS
     ]
-    return _Part("", lines, "\n\n", ("more power of a team", "more powers of teams"))
+    lines, shorter = ([before + _difference(difference, most) for before, difference in changed] for most in (None, FEW))
+    return _Part("", lines, "\n\n", ("more power of a team", "more powers of teams"), shorter)
 
 
-def _difference(change: Change, difference: Mapping[str, object]) -> str:
+def _difference(difference: Mapping[str, object], most: int | None) -> str:
     if "from" in difference:
         return code(f"{show_value(difference['from'])} → {show_value(difference['to'])}")
     parts = []
     for sign, key in (("➕", "added"), ("➖", "removed")):
         items = difference[key]
         assert isinstance(items, list)
-        parts += [f"{sign} {code(', '.join(map(show_item, items)))}"] if items else []
+        parts += [f"{sign} {code(', '.join(map(show_item, items[:most])))}{rest_words(items, most)}"] if items else []
     return " ".join(parts)
 
 
@@ -228,7 +250,9 @@ def _frame(part: _Part) -> int:
 def _written(part: _Part, room: int, plan: Plan) -> str:
     if not part.lines:
         return ""
-    shown = _first(part.lines, room)
+    shown = _fitting(part.lines, room)
+    if part.shorter and len(shown) < len(part.lines):
+        shown = _fitting(part.shorter, room)
     rest = len(part.lines) - len(shown)
     after = part.after
     if rest:
@@ -237,17 +261,17 @@ def _written(part: _Part, room: int, plan: Plan) -> str:
     return part.before + "\n".join(shown) + after
 
 
-def _first(lines: Sequence[str], room: int) -> Sequence[str]:
-    """Return the first lines that fit."""
-    size = 0
-    for number, line in enumerate(lines):
-        size += len(line) + 1
-        if size > room:
-            return lines[:number]
-    return lines
+def _fitting(lines: Sequence[str], room: int) -> Sequence[str]:
+    """Return the lines that fit, the first ones first; one that is too long hides no other one."""
+    shown, size = [], 0
+    for line in lines:
+        if size + len(line) < room:
+            size += len(line) + 1
+            shown.append(line)
+    return shown
 
 
 def _diff_line(style: str, line: str) -> str:
     sign = {"added": "+", "removed": "-", "changed": "!"}.get(style, " ")
     line = line.replace("````", "\\u0060" * 4)
-    return sign + line.removeprefix(f"  {sign}") if line.startswith(f"  {sign} ") else sign + line[1:]
+    return inert(sign + line.removeprefix(f"  {sign}") if line.startswith(f"  {sign} ") else sign + line[1:])

@@ -10,7 +10,7 @@ from reconciler.access.permitted_ips import Addresses
 from reconciler.access.state import ADMINISTRATOR, Access
 from reconciler.plan.plan import AccessChange, AccessDiff, GroupChange, Period, Plan
 from reconciler.plan.render.sentences import FEW, addresses_words, grouped, known_words, period_words, sign_of
-from reconciler.plan.render.spans import code, spans
+from reconciler.plan.render.spans import code, rest_words, spans
 
 HEADER = ("| | who | issuer | through | from | until |", "|---|---|---|---|---|---|")
 _VERBS = {"+": "➕ open", "±": "± move", "-": "➖ close", "~": "keep"}
@@ -36,10 +36,10 @@ class Row(NamedTuple):
 
     def shown(self, most: int | None = None, *, packed: bool = False, cut: int = 0) -> str:
         """Render the row; with at most so many names, all in one code span if `packed`, and cells of the given length."""
-        who = self.who or f"{_packed(self.users[:most]) if packed else spans(self.users[:most])}{_rest(self.users, most)}"
+        who = self.who or f"{_packed(self.users[:most]) if packed else spans(self.users[:most])}{rest_words(self.users, most)}"
         known = self.issuers if most is None else sorted(self.issuers, key=lambda name: name != ADMINISTRATOR)[:most]
         issuers = ", ".join("**administrator**" if name == ADMINISTRATOR else code(name) for name in known)
-        issuers += _rest(self.issuers, most)
+        issuers += rest_words(self.issuers, most)
         return f"| {self.verb} | {who} | {issuers} | {self.through[cut]} | {self.addresses[cut]} | {self.until} |"
 
     def rest(self, most: int) -> int:
@@ -49,10 +49,6 @@ class Row(NamedTuple):
 
 def _packed(names: Sequence[str]) -> str:
     return code(", ".join(names)) if names else ""
-
-
-def _rest(names: Sequence[object], most: int | None) -> str:
-    return f" and {len(names) - most:,} more" if most is not None and len(names) > most else ""
 
 
 def access_rows(plan: Plan) -> list[Row]:
@@ -102,7 +98,7 @@ def _cell(render: Callable[[int | None, int | None], str]) -> Cell:
 
 
 def _teams(teams: Sequence[str]) -> Cell:
-    return _cell(lambda _, most: f"{spans(teams[:most])}{_rest(teams, most)}")
+    return _cell(lambda _, most: f"{spans(teams[:most])}{rest_words(teams, most)}")
 
 
 def _addresses(addresses: Addresses, most: int | None) -> str:
@@ -115,7 +111,7 @@ def _from(access: Access) -> Cell:
 
 def _steps(access: Access, most: int | None) -> str:
     steps = [f"after {show_instant(moment)}: {_addresses(addresses, most)}" for moment, addresses in access.later[:most]]
-    return "; ".join([_addresses(access.addresses, most), *steps]) + _rest(access.later, most)
+    return "; ".join([_addresses(access.addresses, most), *steps]) + rest_words(access.later, most)
 
 
 def _moved(change: AccessChange) -> Cell:
@@ -124,7 +120,7 @@ def _moved(change: AccessChange) -> Cell:
         return _from(change.after)
 
     def render(held: int | None, most: int | None) -> str:
-        told = "; ".join(_period(period, held, most) for period in periods[:most]) + _rest(periods, most)
+        told = "; ".join(_period(period, held, most) for period in periods[:most]) + rest_words(periods, most)
         lasts_otherwise = change.before.until != change.after.until
         return f"{told}; in all from {_steps(change.after, most)}" if lasts_otherwise else told
 

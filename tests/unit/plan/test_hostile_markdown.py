@@ -13,10 +13,14 @@ from test_make_plan import ADMINS, ALICE, PUBLIC, REVISION, actual, desired, pla
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Guards, Issuer, Membership, Origin, Permission, Settings, Team, User
+from reconciler.access.state import Access
 from reconciler.plan.actual import Runtime
-from reconciler.plan.plan import Plan
-from reconciler.plan.render.markdown import plan_markdown, problems_markdown, refusal_markdown
+from reconciler.plan.guards import GUARDS
+from reconciler.plan.plan import AccessChange, AccessDiff, AdministratorDiff, Checkout, GuardResult, Plan
+from reconciler.plan.render.markdown import LIMITS, plan_markdown, problems_markdown, refusal_markdown
 from reconciler.plan.render.spans import code
+from reconciler.plan.render.text import override_command
+from reconciler.wording.text import inert
 
 PIECES = ["`", "``", "````", "|", "\\", "\n", "\r", "@everyone", "<b>", "</details>", "<!--", "![i](http://x)", "[l](http://x)"]
 PIECES += ["https://evil.example", "www.evil.example", "a@evil.example", "#123", "*", "_", "\u202e", "\x1b[31m", "x", " "]
@@ -73,6 +77,69 @@ def test_hostile_text_is_inert_in_a_comment(hostile: str) -> None:
     check(refusal_markdown(hostile))
     (span,) = [token for token in flat(MARKUP.parse(f"- {code(hostile)} x")) if token.type == "code_inline"]
     assert "\n" not in span.content
+
+
+def crammed(text: str, size: int) -> Plan:
+    """A plan in which every guard refuses, and everything that a comment lists is this long, with this text in it."""
+    made = comment(text * 3)
+    names = tuple(f"{number}{text}" for number in range(size))
+    ranges = tuple(f"2001:db8:{number:x}::/48" for number in range(1, 2 * size, 2))
+    gained = tuple(
+        Access(names[number % 9 % size], name, names[: size // 50 + 1], None, ranges) for number, name in enumerate(names[:30])
+    )
+    moved = AccessChange(gained[0]._replace(addresses=ranges), gained[0]._replace(addresses=("192.0.2.7", *ranges)))
+    (change,) = made.groups
+    guards = tuple(GuardResult(guard, "refuse", f"{text}, " * size) for guard in GUARDS)
+    return made._replace(
+        guards=guards,
+        administrators=AdministratorDiff(names, names),
+        access=AccessDiff(gained, gained, (moved,) * 30),
+        groups=(change,) * (size // 50 + 1),
+        warnings=tuple(Problem(name, 1, 1, "rule", "warning", text * (size // 20 + 1)) for name in names),
+        unmanaged=tuple(("Team", name) for name in names),
+        applied=REVISION._replace(commit="a" * 40),
+        revision=REVISION._replace(summary=text * 200, author=text * 200),
+        changes=tuple(made.changes) * (size // 50 + 1),
+        rewind=True, adopt=True, welcome=False, working_tree=True,
+    )  # fmt: skip
+
+
+@settings(max_examples=tries(10), deadline=None)
+@given(texts | st.just("##a["), st.sampled_from([1, 60, 400]), st.sampled_from([5_000, 9_000, LIMITS["github"]]))
+@example("|" * 100, 60, LIMITS["github"])
+@example("|" * 100, 60, 5_000)
+@example("\u202e" * 50, 400, 5_000)
+def test_a_comment_is_never_too_long_and_names_each_guard_that_refuses(text: str, size: int, limit: int) -> None:
+    made = crammed(text, size)
+    checkout = Checkout("main", text * 30, "d" * 40, 10_000, 10_000, 10_000)
+    markdown = plan_markdown(made, limit, checkout)
+    assert len(inert(markdown)) <= limit
+    if limit == 5_000:
+        check(markdown)
+    for guard in made.guards:
+        assert f"- ⛔ **{guard.id}**: `" in markdown
+    assert code(override_command(made)) in markdown
+    problems = [warning._replace(severity="error", file=text * 500) for warning in made.warnings]
+    assert len(inert(problems_markdown(problems, limit))) <= limit
+    assert len(inert(refusal_markdown(text * size * 10, limit))) <= limit
+
+
+def test_guards_take_the_room_of_everything_that_can_shrink() -> None:
+    text = "x" * 100
+    made = crammed(text, 60)
+    made = made._replace(guards=(GuardResult("deletions", "refuse", text * 400),))
+    markdown = plan_markdown(made)
+    assert text * 400 in markdown and len(markdown) <= LIMITS["github"]
+    assert "more changes: see" in markdown
+
+
+def test_a_long_power_of_a_team_is_cut_and_hides_no_other_one() -> None:
+    many = tuple(f"10.{number // 200}.{number % 200}.0/24" for number in range(9_000))
+    open_ = Team("z", members=(Membership("alice"),), permitted_ips=("0.0.0.0/0",))
+    made = plan(actual(ALICE, ADMINS), desired(ALICE, ADMINS, Team("a", permitted_ips=many), open_))
+    markdown = plan_markdown(made)
+    assert "- `a` permittedIPs: ➕ `10.0.0.0/24, " in markdown and "` and 8,994 more" in markdown
+    assert "- `z` permittedIPs: ➕ `0.0.0.0/0`" in markdown
 
 
 def test_a_group_of_a_hostile_name_is_inert_too() -> None:

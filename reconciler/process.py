@@ -20,7 +20,8 @@ from reconciler.store.commit import settled, standing
 if TYPE_CHECKING:
     from types import FrameType
 
-OK, UNREACHABLE, INTERRUPTED = 0, 6, 128 + signal.SIGINT
+OK, ERROR, UNREACHABLE = 0, 1, 6
+"""Exit codes of both programs. After a signal it is 128 and the signal's number."""
 _GRACE, _SETTLING = 1.0, 0.5
 """Seconds that a command gets to end by itself after a signal, and on top of that to end a commit: two seconds with the rest."""
 _ENDING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -102,7 +103,7 @@ def _watch(reading: int) -> None:
         code = _State.code
         if code is None and found == "done":
             code = OK
-        elif code is None and found == "committing":
+        elif code is None and found != "open":
             _say("interrupted while the database committed; whether the change was made is unknown: look, and try again")
             code = UNREACHABLE
         _end(say_interrupted() if code is None else code)
@@ -114,7 +115,7 @@ def is_done() -> bool:
 
 
 def was_interrupted() -> bool:
-    """Tell whether a signal asked the process to end, and it has not committed anything."""
+    """Tell whether a signal asked the process to end, and it has not begun to commit anything."""
     return _State.received is not None and standing() == "open"
 
 

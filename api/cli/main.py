@@ -13,11 +13,19 @@ import click
 from api.cli.groups import Group
 from api.cli.output import say
 from reconciler import __version__
-from reconciler.process import decide, finish, heed_signals, open_streams, say_interrupted, was_interrupted
+from reconciler.process import (
+    ERROR,
+    OK,
+    UNREACHABLE,
+    decide,
+    finish,
+    heed_signals,
+    open_streams,
+    say_interrupted,
+    was_interrupted,
+)
 from reconciler.store.commit import forget
 
-OK, ERROR, UNREACHABLE = 0, 1, 6
-"""The exit codes. Those shared with `accord` mean the same there."""
 COMMANDS = {
     "serve": "Serve the API and deliver mail until SIGTERM or Ctrl-C.",
     "user": "Act on an account: its password, its failed logins, disabling it.",

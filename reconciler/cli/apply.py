@@ -39,7 +39,7 @@ Examples:
 \b
 Exit codes: 0 applied, or nothing to do; 1 error; 3 invalid configuration; 4 refused by
 a guard, or a rewind; 5 stale plan; 6 repository or database unreachable. Unless the
-code is 0, nothing was changed.
+code is 0, nothing was changed, or the message says that it is unknown (6).
 """,
 )
 @click.argument("planfile", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-OK, ERROR, CHANGES, INVALID, UNSAFE, STALE, UNREACHABLE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 6, 130, 143
+from reconciler.process import ERROR, OK, UNREACHABLE
+
+__all__ = ["CHANGES", "ERROR", "INVALID", "OK", "STALE", "UNREACHABLE", "UNSAFE", "exit_code"]
+
+CHANGES, INVALID, UNSAFE, STALE = 2, 3, 4, 5
 
 
 def exit_code(error: Exception) -> tuple[int, str]:

@@ -7,25 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-Standing = Literal["open", "committing", "done"]
+Standing = Literal["open", "committing", "failed", "done"]
 
 _changed = threading.Condition()
 _standing: Standing = "open"
 
 
 def standing() -> Standing:
-    """Tell whether a transaction of this process was committed, is being committed, or neither."""
+    """Tell whether a transaction of this process was committed, is being committed, failed while it was, or neither."""
     return _standing
 
 
 @contextmanager
 def committing() -> Iterator[None]:
-    """Commit: between its beginning and its end nobody may say that nothing was changed."""
+    """Commit: from its beginning on nobody may say that nothing was changed; if it fails, only its own error says what was."""
     _become("committing")
     try:
         yield
     except BaseException:
-        _become("open")
+        _become("failed")
         raise
     _become("done")
 
@@ -44,7 +44,10 @@ def _become(next_: Standing) -> None:
 
 @contextmanager
 def settled(within: float) -> Iterator[Standing]:
-    """Yield what has become of a commit, waiting for its end for so many seconds; none begins or ends meanwhile."""
+    """Yield what has become of a commit, waiting for its end for so many seconds; none begins or ends meanwhile.
+
+    One that failed has no end yet: that is the process's, once it has said what happened.
+    """
     with _changed:
-        _changed.wait_for(lambda: _standing != "committing", within)
+        _changed.wait_for(lambda: _standing in ("open", "done"), within)
         yield _standing

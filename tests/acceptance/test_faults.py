@@ -25,17 +25,22 @@ from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, user
 from sqlalchemy import text
 from waiting import LONG, until
 
+from api.cli.main import run as run_api
+from reconciler import process
 from reconciler.access.resources import DeclaredState
-from reconciler.cli.exits import CHANGES, ERROR, INTERRUPTED, OK, UNREACHABLE, UNSAFE
+from reconciler.cli.exits import CHANGES, ERROR, OK, UNREACHABLE, UNSAFE
 from reconciler.cli.main import run as edge
 from reconciler.store.audit import chain_head, raw_entries, verify
+from reconciler.store.commit import committing, forget
 from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
+from reconciler.store.errors import OutcomeUnknown
 from reconciler.store.read import read_actual, read_history
 
 APPLY = ("apply", "--yes")
 OVERRIDE = ("--override", "deletions", "--reason", "test")
 NOBODY = 65534
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def organisation(people: int, flavour: str, *, without: int = 0) -> dict[str, Any]:
@@ -437,6 +442,41 @@ def test_an_interrupt_that_trips_up_a_library_is_an_interrupt(capsys: pytest.Cap
 
     assert edge(command) == INTERRUPTED
     assert capsys.readouterr().err == "accord: interrupted; unfinished work was undone\n"
+
+
+@pytest.mark.parametrize("program", [edge, run_api], ids=["accord", "accord-api"])
+def test_what_a_commit_ended_in_is_said_although_somebody_interrupted_it(
+    program: Callable[[Callable[..., Any]], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(**_: Any) -> None:
+        with committing():
+            process._heed(signal.SIGINT, None)
+            raise OutcomeUnknown("whether the change was made is unknown")
+
+    monkeypatch.setattr(process._State, "received", None)
+    assert program(command) == UNREACHABLE
+    assert capsys.readouterr().err.endswith("whether the change was made is unknown\n")
+    forget()
+
+
+def test_a_program_that_cannot_say_what_a_commit_ended_in_ends_as_unknown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ends: list[int] = []
+    monkeypatch.setattr(process, "_end", ends.append)
+    monkeypatch.setattr(process, "_GRACE", 0)
+    monkeypatch.setattr(process, "_SETTLING", 0)
+    monkeypatch.setattr(process._State, "received", signal.SIGINT)
+    reading, writing = os.pipe()
+    os.write(writing, bytes([signal.SIGINT]))
+    with pytest.raises(OSError, match="lost"), committing():
+        raise OSError("lost")
+    process._watch(reading)
+    forget()
+    os.close(reading)
+    os.close(writing)
+    assert ends == [UNREACHABLE]
+    assert "whether the change was made is unknown" in capfd.readouterr().err
 
 
 # Whether others apply at the same time

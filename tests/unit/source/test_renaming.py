@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from click.testing import CliRunner, Result
 from growth import assert_linear
 
 from reconciler import process
-from reconciler.cli.main import accord
+from reconciler.cli.exits import ERROR
+from reconciler.cli.main import accord, run
 from reconciler.source import rewriting
 from reconciler.source.errors import SourceError
 from reconciler.source.renaming import rename_in
@@ -339,6 +341,26 @@ def test_an_interrupt_between_two_files_does_not_leave_half(
     assert found.return_value == 0, found.output
     assert len(places) > 1 and "bob.yaml" in places
     assert process.is_done(), "from here on the command has succeeded"
+    forget()
+
+
+def test_what_a_failing_write_left_is_said_although_somebody_interrupted_it(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def replaced(path: Path, other: Path) -> Path:
+        if places:
+            process._heed(signal.SIGINT, None)
+            raise OSError(28, os.strerror(28), str(other))
+        places.append(other.name)
+        return real(path, other)
+
+    places: list[str] = []
+    real = Path.replace
+    monkeypatch.setattr(process._State, "received", None)
+    monkeypatch.setattr(Path, "replace", replaced)
+    monkeypatch.chdir(config)
+    assert run(lambda **options: accord.main(["rename", "user", "bob", "robert"], **options)) == ERROR
+    assert re.search(f"already written: .*{places[0]}", capsys.readouterr().err)
     forget()
 
 

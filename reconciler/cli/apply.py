@@ -12,6 +12,7 @@ import click
 from reconciler.cli.exits import ERROR, OK
 from reconciler.cli.options import (
     database_option,
+    end_override_option,
     override_options,
     read_overrides,
     repository_options,
@@ -35,6 +36,7 @@ Examples:
   accord apply --yes --override deletions --reason "team was dissolved, CHG-1234"
   accord apply --yes --override separation-of-duties --override-until 2099-01-31 \\
       --reason "while Grace is away"              # remembered, for the same people
+  accord apply --yes --end-override separation-of-duties --reason "Grace is back"
 
 \b
 Exit codes: 0 applied, or nothing to do; 1 error; 3 invalid configuration; 4 refused by
@@ -48,6 +50,7 @@ code is 0, nothing was changed, or the message says that it is unknown (6).
 @click.option("--rev", metavar="REV", help="The revision to apply [default: the branch's head].")
 @click.option("--yes", is_flag=True, help="Apply without asking.")
 @override_options
+@end_override_option
 @click.option("--digest", metavar="DIGEST", help="Apply the plan only if it has this digest.")
 @click.option(
     "--adopt", is_flag=True, help="Take over rows that Git never declared, and delete those this revision does not declare."
@@ -65,6 +68,7 @@ def command(
     overrides: tuple[str, ...],
     reason: str | None,
     override_until: datetime | None,
+    ending: tuple[str, ...],
     digest: str | None,
     adopt: bool,
     allow_rewind: bool,
@@ -72,17 +76,17 @@ def command(
 ) -> int:
     """Bring the database into accord with a revision, in one transaction: all of it or nothing.
 
-    Applying the same revision again changes nothing.
+    Applying the same revision again changes nothing, except that --end-override ends overrides.
     """
     from reconciler.cli.output import keep, progress_bar, say
     from reconciler.cli.reports import load_plan, reporting_problems, showing_refused, write_outcome
     from reconciler.run.applying import Order, apply_revision
     from reconciler.run.deployment import current_user, read_deployment, shown_database
 
-    given = read_overrides(overrides, reason, override_until)
+    given = read_overrides(overrides, reason, override_until, ending)
     deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
     saved = None if planfile is None else load_plan(planfile)
-    order = Order(rev, adopt, allow_rewind, given, digest, saved, not no_welcome)
+    order = Order(rev, adopt, allow_rewind, given, digest, saved, not no_welcome, ending, reason or "")
     with reporting_problems():
         agreed = order if yes else _asked(deployment, order)
         if agreed is None:
@@ -115,9 +119,10 @@ def _asked(deployment: Deployment, order: Order) -> Order | None:
         adopt=order.adopt,
         allow_rewind=order.allow_rewind,
         welcome=order.welcome,
+        ending=order.ending,
     )
     write_plan(plan, "text")
-    if not plan.is_empty and not click.confirm("Apply this?"):
+    if (plan.changes or plan.ended) and not click.confirm("Apply this?"):
         return None
     shown = order._replace(expected=order.expected or plan_digest(plan))
     return shown if order.saved is not None else shown._replace(rev=plan.revision.commit)

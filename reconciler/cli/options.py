@@ -85,7 +85,7 @@ def override_options(function: F) -> F:
             help="Remember the override until this instant, or the end of this day in UTC, for the people and teams that the "
             "guard refuses now.",
         ),
-        click.option("--reason", help="Why guards are overridden; recorded in the audit log."),
+        click.option("--reason", help="Why; recorded in the audit log."),
         click.option(
             "--override",
             "overrides",
@@ -98,10 +98,25 @@ def override_options(function: F) -> F:
     return function
 
 
-def read_overrides(guards: tuple[str, ...], reason: str | None, until: datetime | None) -> list[Override]:
+def end_override_option(function: F) -> F:
+    """Add the option that ends remembered overrides."""
+    return click.option(
+        "--end-override",
+        "ending",
+        multiple=True,
+        metavar="GUARD",
+        help="Forget all remembered overrides of this guard; the plan is judged without them. May be repeated. Give it to both "
+        "the plan and its apply.",
+    )(function)
+
+
+def read_overrides(
+    guards: tuple[str, ...], reason: str | None, until: datetime | None, ending: tuple[str, ...] = ()
+) -> list[Override]:
     """Return the overrides that the options give.
 
-    Raises UsageError unless each guard exists, overriding comes with a reason that can be recorded, and an end can be kept.
+    Raises UsageError unless each guard exists, overriding and `ending` an override come with a reason that can be recorded, and
+    an end can be kept.
     """
     from reconciler.plan.guards import GUARDS, LASTING
     from reconciler.plan.objections import Override
@@ -117,8 +132,10 @@ def read_overrides(guards: tuple[str, ...], reason: str | None, until: datetime 
                 f"`{guard}` does not name people, so there is nobody to remember it for: leave out --override-until, "
                 f"and override it for this plan. It is for {', '.join(LASTING)}"
             )
-    if guards and not (reason and reason.strip()):
-        raise click.UsageError("--override needs --reason, which is recorded in the audit log")
+    if (guards or ending) and not (reason and reason.strip()):
+        raise click.UsageError(
+            f"{'--override' if guards else '--end-override'} needs --reason, which is recorded in the audit log"
+        )
     if reason and any("\ud800" <= char <= "\udfff" for char in reason):  # bytes that Python could not decode
         raise click.UsageError("--reason must be UTF-8, because it is recorded in the audit log")
     if until is not None:

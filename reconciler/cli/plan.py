@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from reconciler.cli.exits import CHANGES, OK, UNSAFE
-from reconciler.cli.options import database_option, format_option, repository_options, utc_now, welcome_option
+from reconciler.cli.options import (
+    database_option,
+    end_override_option,
+    format_option,
+    repository_options,
+    utc_now,
+    welcome_option,
+)
 
 
 @click.command(
@@ -40,6 +47,7 @@ Exit codes: 0 planned; 1 error; 2 changes, with --detailed-exitcode; 3 invalid c
 )
 @click.option("--allow-rewind", is_flag=True, help="Accept a revision that does not descend from the applied one.")
 @welcome_option
+@end_override_option
 @format_option("text", "markdown", "json")
 @click.option(
     "--max-length",
@@ -61,6 +69,7 @@ def command(
     adopt: bool,
     allow_rewind: bool,
     no_welcome: bool,
+    ending: tuple[str, ...],
     format_: str,
     max_length: int | None,
 ) -> int:
@@ -73,8 +82,9 @@ def command(
     from reconciler.run.deployment import read_deployment
     from reconciler.run.planning import compare_revisions, find_checkout, plan_revision
 
-    if against is not None and (out is not None or adopt or allow_rewind or no_welcome):
-        raise click.UsageError("--out, --adopt, --allow-rewind and --no-welcome need a database, but --against does not use one")
+    if against is not None and (out is not None or adopt or allow_rewind or no_welcome or ending):
+        needing = "--out, --adopt, --allow-rewind, --no-welcome and --end-override"
+        raise click.UsageError(f"{needing} need a database, but --against does not use one")
     if working_tree and (rev is not None or out is not None):
         raise click.UsageError("--working-tree plans files that are not committed; leave out --rev and --out")
     where = {"repository": repository, "branch": branch, "path": path}
@@ -91,6 +101,7 @@ def command(
                 adopt=adopt,
                 allow_rewind=allow_rewind,
                 welcome=not no_welcome,
+                ending=ending,
                 progress=progress,
             )
     if out is not None:

@@ -15,8 +15,9 @@ from reconciler.cli.output import json_text, write_json, write_lines, write_mark
 from reconciler.plan.plan import Checkout, Plan
 from reconciler.plan.render.document import checkout_document, plan_document
 from reconciler.plan.render.text import plan_lines, summary
+from reconciler.plan.render.words import override_words
 from reconciler.run.errors import InvalidConfiguration, Misconfigured, Rewind, Unsafe
-from reconciler.wording.text import count
+from reconciler.wording.text import count, printable
 
 _LARGEST_PLAN = 1 << 30
 
@@ -71,11 +72,12 @@ def write_plan(plan: Plan, format_: str, limit: int | None = None, checkout: Che
 
 
 def write_outcome(plan: Plan, done: str) -> None:
-    """Write warnings, overridden guards and, in one line, what a run did."""
+    """Write warnings, guards overridden, overrides ended and, in one line, what a run did."""
     write_problems(plan.warnings)
     for guard in plan.guards:
         if guard.verdict == "overridden":
             write_lines([("changed", f"guard {guard.id} overridden: {guard.message}")])
+    write_lines([("changed", f"ended {printable(override_words(each))}") for each in plan.ended])
     if plan.effects.mails_withheld:
         people = count(plan.effects.mails_withheld, "person has", "people have")
         write_lines([("changed", f"{people} no password: an administrator's reset mails one")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -42,12 +42,14 @@ def make_plan(
     repair: bool = False,
     partial: bool = False,
     welcome: bool = True,
+    ending: Collection[str] = (),
 ) -> Plan:
     """Work out everything that applying a revision would do.
 
     Both states may be restricted to the part that the change can touch, as long as it is the same part. The desired state must
     have no errors and no conflicts (`changes.conflicts`). A `repair` leads back to the revision that was applied last:
-    what differs was written by hand, and says nothing about whose an account is. A `partial` one leaves some of it.
+    what differs was written by hand, and says nothing about whose an account is. A `partial` one leaves some of it. The overrides
+    of the guards in `ending` count no more.
     """
     renames = find_renames(actual, desired.declared, adopt=adopt, repair=repair)
     changes = find_changes(actual, desired, renames, adopt=adopt)
@@ -79,7 +81,7 @@ def make_plan(
     disabled = sorted(runtime.disabled.intersection(affected))
     enabled = [Enabled(state, of.users, disabled, now) for state, of in ((before, held), (after, leads_to))]
     once_enabled = gains_once_enabled(disabled, *enabled, origins=desired.origins, changes=changes)
-    remembered = [override_renamed(each, renames) for each in actual.overrides]
+    remembered = [override_renamed(each, renames) for each in actual.overrides if each.guard not in ending]
     were, are = administrators(before, now), administrators(after, now)
     brought = _guards(leads_to.settings)
     in_force = brought if actual.applied is None else guards_renamed(_guards(actual.declared.settings), renames)
@@ -105,6 +107,7 @@ def make_plan(
         welcome=welcome,
         merge=merge,
         working_tree=working_tree,
+        ended=tuple(each for each in actual.overrides if each.guard in ending),
     )
 
 

@@ -13,7 +13,7 @@ from reconciler.access.problems import Problem
 from reconciler.access.resources import Key, Kind, Origin, Resource, Revision
 from reconciler.access.state import Access, Later, earlier
 from reconciler.plan.fields import differences
-from reconciler.plan.objections import Objection, Standing
+from reconciler.plan.objections import Objection, Remembered, Standing
 
 Action = Literal["create", "update", "rename", "delete", "adopt"]
 FORMER = " (former)"
@@ -248,6 +248,8 @@ class Plan(NamedTuple):
     """How a revision stands that was planned as its merge with the applied one; such a plan cannot be applied."""
     working_tree: bool = False
     """Whether the plan is of files in a folder; such a plan cannot be applied either."""
+    ended: tuple[Remembered, ...] = ()
+    """The overrides that somebody ends: the guards are judged without them, and applying the plan forgets them."""
 
     @property
     def is_empty(self) -> bool:

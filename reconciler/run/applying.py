@@ -25,7 +25,8 @@ from reconciler.store.schema import create
 class Order(NamedTuple):
     """What to apply: a revision (None means the branch's head), and the conditions.
 
-    `expected` is a plan's digest, `saved` a saved plan's document.
+    `expected` is a plan's digest, `saved` a saved plan's document. The remembered overrides of the guards in `ending` end, and
+    `why_ended` says why.
     """
 
     rev: str | None
@@ -35,6 +36,8 @@ class Order(NamedTuple):
     expected: str | None = None
     saved: Mapping[str, Any] | None = None
     welcome: bool = True
+    ending: Sequence[str] = ()
+    why_ended: str = ""
 
 
 class Outcome(NamedTuple):
@@ -80,6 +83,7 @@ def apply_revision(
                 now=clock(),
                 progress=progress,
                 known=known,
+                why_ended=order.why_ended,
             )
             return Outcome(plan, revision_id)
 
@@ -110,6 +114,7 @@ def _planned(
         adopt=order.adopt,
         allow_rewind=order.allow_rewind,
         welcome=order.welcome,
+        ending=order.ending,
         progress=progress,
     )
     if order.saved is not None:

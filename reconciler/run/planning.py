@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
 from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.plan.make import make_plan
+from reconciler.plan.objections import Remembered
 from reconciler.plan.plan import Checkout, Plan
 from reconciler.run.delegated import refuse_undelegated
 from reconciler.run.deployment import Deployment
 from reconciler.run.descent import find_detour, merged
-from reconciler.run.errors import Rewind
+from reconciler.run.errors import Misconfigured, Rewind
 from reconciler.run.gather import gather, read_alike
 from reconciler.run.inputs import Progress, Source, desired_revision, is_new, open_source, read_declarations, state_of
 from reconciler.store.digests import drifted
@@ -46,6 +47,7 @@ def plan_revision(
     adopt: bool = False,
     allow_rewind: bool = False,
     welcome: bool = True,
+    ending: Sequence[str] = (),
     progress: Progress = None,
 ) -> Plan:
     """Plan what applying a revision (by default the configured branch's head), or the files in the folder, would do now.
@@ -70,6 +72,7 @@ def plan_revision(
             adopt=adopt,
             allow_rewind=allow_rewind,
             welcome=welcome,
+            ending=ending,
             progress=progress,
         )
         return plan._replace(revision=shown, working_tree=working_tree)
@@ -87,6 +90,7 @@ def plan_against(
     adopt: bool = False,
     allow_rewind: bool = False,
     welcome: bool = True,
+    ending: Sequence[str] = (),
     progress: Progress = None,
 ) -> Plan:
     """Plan against the database on this connection; without one, for a database that has no tables yet.
@@ -114,6 +118,7 @@ def plan_against(
             adopt=adopt,
             progress=progress,
         )
+        _refuse_unremembered(ending, gathered.actual.overrides)
         plan = make_plan(
             gathered.actual,
             gathered.desired,
@@ -127,11 +132,21 @@ def plan_against(
             clocks=Clocks() if connection is None else read_clocks(connection),
             repair=repair,
             welcome=welcome,
+            ending=ending,
         )
         if adopt or not repair:  # otherwise nobody declares anything new, and what is in force may be what was written by hand
             by_hand = connection is not None and not in_accord and bool(drifted(connection, ("settings",)))
             refuse_undelegated(plan, gathered.actual, gathered.desired, place, commit, by_hand=by_hand)
     return plan
+
+
+def _refuse_unremembered(ending: Sequence[str], overrides: Sequence[Remembered]) -> None:
+    """Raise Misconfigured unless an override of each of these guards is remembered, so that there is something to end."""
+    known = sorted({each.guard for each in overrides})
+    for guard in ending:
+        if guard not in known:
+            others = f"only of {', '.join(known)}" if known else "nor of any other guard"
+            raise Misconfigured(f"no override of `{guard}` is remembered, {others}")
 
 
 def find_checkout(deployment: Deployment, planned: Plan) -> Checkout | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Literal, TypeVar
 
@@ -21,7 +22,7 @@ from reconciler.plan.plan import Change, Plan
 from reconciler.plan.render.document import plan_digest
 from reconciler.plan.touched import find_touched
 from reconciler.store import tables
-from reconciler.store.audit import Chain, Event
+from reconciler.store.audit import Chain, Event, append
 from reconciler.store.bulk import BackgroundWriter, insert_rows, new_ids
 from reconciler.store.chunks import names_linked
 from reconciler.store.digests import GROUPINGS, Bucket, buckets_of, drifted, refresh
@@ -54,17 +55,21 @@ def apply_plan(
     whole: bool = True,
     known: Collection[Bucket] | None = None,
     action: Literal["apply", "repair"] = "apply",
+    why_ended: str = "",
 ) -> int | None:
     """Execute a plan and return the id of its history entry.
 
-    If the revision is already applied and the plan changes nothing, write nothing and return None. A plan that is not `whole`
-    leaves other drift alone, and the digests keep showing it. `known` are the buckets that had drifted in this transaction, when
-    the plan was made.
+    If the revision is already applied and the plan changes nothing, write nothing but the end of overrides, and return None. A
+    plan that is not `whole` leaves other drift alone, and the digests keep showing it. `known` are the buckets that had drifted
+    in this transaction, when the plan was made. `why_ended` says why the plan ends overrides.
     Raises ChangedMeanwhile if others have drifted since, because their changes would count as applied.
     """
     applied = read_applied(connection)
     same = applied is not None and (applied.revision.commit, applied.path) == (plan.revision.commit, plan.path)
+    remember = partial(write_overrides, connection, plan, by=applied_by, now=now, why_ended=why_ended)
     if same and plan.is_empty and not plan.moves:
+        if plan.ended:
+            append(connection, remember(()), at=now, actor=applied_by)
         return None
     stale = _drifted_by_now(connection, known)
     by_hand = bool(stale)
@@ -88,7 +93,7 @@ def apply_plan(
         accord_version=__version__,
     )
     write_revision(connection, entry)
-    remembered = write_overrides(connection, plan, entry.overrides, entry)
+    remembered = remember(entry.overrides)
     writer.change(plan)
     log = Chain(connection, at=now, actor=applied_by, revision_id=revision_id)
     with BackgroundWriter() as background:

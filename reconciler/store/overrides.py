@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -12,11 +13,11 @@ from reconciler.access.instants import format_instant
 from reconciler.plan.effects import ends_account
 from reconciler.plan.objections import Override, Remembered, override_renamed
 from reconciler.plan.plan import Plan
+from reconciler.plan.render.document import about_document
 from reconciler.store import tables
 from reconciler.store.audit import Event
 from reconciler.store.engine import Connection
 from reconciler.store.errors import DatabaseCorrupt
-from reconciler.store.revisions import AppliedRevision
 from reconciler.store.rows import read_json
 
 
@@ -37,34 +38,37 @@ def _subjects(text: str) -> tuple[tuple[str, str], ...]:
         ) from None
 
 
-def write_overrides(connection: Connection, plan: Plan, given: Iterable[Override], applied: AppliedRevision) -> list[Event]:
-    """Bring the remembered overrides up to date with a plan that is being applied, and return the audit entries of new ones.
+def write_overrides(
+    connection: Connection, plan: Plan, given: Iterable[Override], *, by: str, now: datetime, why_ended: str
+) -> list[Event]:
+    """Bring the remembered overrides up to date with a plan that is being applied.
 
     One that is given again takes the place of the one before, with another end and reason.
     They follow renames, end with an account, team or issuer that they are about, and are forgotten once they have ended and
-    nothing of theirs stands any more.
+    nothing of theirs stands any more, or if the plan ends them. Return the audit entries of those that it ends, and of new ones.
     """
     known, given = read_overrides(connection), [each for each in given if each.until is not None]
     if not known and not given:
         return []
     new = [
-        Remembered(guard, objection.subjects, objection.weight, until, applied.applied_by, reason)
+        Remembered(guard, objection.subjects, objection.weight, until, by, reason)
         for guard, reason, until in given
         if until is not None
         for result in plan.guards
         if result.id == guard
         for objection in (*result.refused, *result.covered)
     ]
-    kept = {(each.guard, each.subjects): each for each in _kept(plan, known, applied)}
+    kept = {(each.guard, each.subjects): each for each in _kept(plan, known, now)}
     kept.update({(each.guard, each.subjects): each for each in new})
     if list(kept.values()) != list(known):
         connection.execute(tables.overrides.delete())
         if kept:
             connection.execute(tables.overrides.insert(), list(map(_row, kept.values())))
-    return [_event(each) for each in new]
+    ended = [_event("guard.override-ended", each, why_ended) for each in plan.ended]
+    return ended + [_event("guard.override", each, each.reason) for each in new]
 
 
-def _kept(plan: Plan, known: Sequence[Remembered], applied: AppliedRevision) -> Iterator[Remembered]:
+def _kept(plan: Plan, known: Sequence[Remembered], now: datetime) -> Iterator[Remembered]:
     renames = plan.renames
     gone: set[tuple[str, str]] = {
         (change.kind, change.before.name)
@@ -73,10 +77,12 @@ def _kept(plan: Plan, known: Sequence[Remembered], applied: AppliedRevision) -> 
     }
     standing = {(result.id, each.objection.subjects) for result in plan.guards for each in result.standing}
     for remembered in known:
+        if remembered in plan.ended:
+            continue
         if not gone.isdisjoint(remembered.subjects):  # by its old name, which another one may get in the same plan
             continue
         each = override_renamed(remembered, renames)
-        over = each.until <= applied.applied_at and not plan.is_empty and (each.guard, each.subjects) not in standing
+        over = each.until <= now and not plan.is_empty and (each.guard, each.subjects) not in standing
         if not over:
             yield each
 
@@ -92,6 +98,5 @@ def _row(each: Remembered) -> dict[str, Any]:
     }
 
 
-def _event(each: Remembered) -> Event:
-    about = [{"kind": kind, "name": name} for kind, name in each.subjects]
-    return Event("guard.override", "", each.guard, {"about": about, "until": format_instant(each.until), "reason": each.reason})
+def _event(action: str, each: Remembered, reason: str) -> Event:
+    return Event(action, "", each.guard, {"about": about_document(each), "until": format_instant(each.until), "reason": reason})

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, resource, team, user
 
-from reconciler.cli.exits import UNSAFE
+from reconciler.cli.apply import _asked
+from reconciler.cli.exits import ERROR, STALE, UNSAFE
 from reconciler.plan.guards import GUARDS, LASTING
+from reconciler.run.applying import Order
+from reconciler.run.deployment import read_deployment
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 OVERRIDE = ("--override", "separation-of-duties", "--reason", "while Bob is away")
@@ -217,3 +221,146 @@ def test_an_administrator_made_by_hand_does_not_block_the_repair_that_takes_the_
     repository.commit({"users/alice.yaml": user("alice", fullName="Alice", initialPassword="none")})
     accord("drift", "--repair", "--yes")
     accord("apply", "--yes")
+
+
+@pytest.fixture
+def overridden(accord: Accord, repository: ConfigRepository) -> Accord:
+    """Root has both duties, by an override that is remembered."""
+    repository.commit(BOTH)
+    accord("apply", "--yes", *OVERRIDE, "--override-until", TOMORROW)
+    return accord
+
+
+END = ("--end-override", "separation-of-duties", "--reason", "it was a mistake")
+
+
+def end_entries(accord: Accord) -> list[dict[str, Any]]:
+    return [each for each in accord.json("audit", "list") if each["action"] == "guard.override-ended"]
+
+
+def test_an_override_can_be_ended_by_the_apply_of_the_revert_and_no_longer_covers_the_same_people(
+    overridden: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    about = "the override of separation-of-duties (administrator: true, Team audit, User root) until "
+    assert f"note      ends {about}" in overridden("plan", *END[:2]).output
+    assert f"ends {about}" in overridden("plan", "--format", "markdown", *END[:2]).output.replace("&#58;", ":")
+    applied = overridden("apply", "--yes", *END).output
+    assert f"ended {about}" in applied
+    assert "1 updated" in applied
+    (entry,) = end_entries(overridden)
+    assert (entry["actor"], entry["name"]) == ("tester", "separation-of-duties")
+    assert entry["detail"]["reason"] == "it was a mistake"
+    assert entry["detail"]["until"] == TOMORROW
+    assert {"kind": "User", "name": "root"} in entry["detail"]["about"]
+    assert entry in overridden.json("show", repository.head())["entries"]
+    overridden("audit", "verify")
+    repository.commit(BOTH)
+    assert guard(overridden, code=UNSAFE)["verdict"] == "refuse"
+
+
+def test_an_override_can_be_ended_when_there_is_nothing_to_apply_and_what_it_let_pass_stands(
+    overridden: Accord, repository: ConfigRepository
+) -> None:
+    history = overridden.json("history")
+    assert [each["guard"] for each in overridden.json("plan", *END[:2])["endedOverrides"]] == ["separation-of-duties"]
+    assert "Already applied" in overridden("apply", "--yes", *END).output
+    (entry,) = end_entries(overridden)
+    assert entry["detail"]["reason"] == "it was a mistake"
+    overridden("audit", "verify")
+    assert overridden.json("history") == history
+    repository.commit({"users/alice.yaml": user("alice", fullName="Alice", initialPassword="none")})
+    found = guard(overridden)
+    assert found["verdict"] == "pass"
+    assert found["standing"] == [{"message": "root is an administrator and in audit, which are kept apart", "override": None}]
+    overridden("apply", "--yes")
+
+
+def test_what_a_plan_makes_worse_is_refused_although_the_override_that_it_ends_covered_it(
+    overridden: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    reverted = repository.head()
+    overridden("apply", "--yes")
+    repository.commit(BOTH)
+    assert guard(overridden)["verdict"] == "overridden"
+    refused = overridden("apply", "--yes", *END, code=UNSAFE).stderr
+    assert "root would be an administrator and in audit" in refused
+    assert "accord apply --override separation-of-duties --end-override separation-of-duties --reason" in refused
+    assert not end_entries(overridden)
+    assert guard(overridden)["verdict"] == "overridden"
+    overridden("apply", "--yes", "--rev", reverted, *END)
+    assert guard(overridden, code=UNSAFE)["verdict"] == "refuse"
+
+
+def test_ending_an_override_and_giving_it_anew_replaces_it(overridden: Accord, repository: ConfigRepository) -> None:
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    overridden("apply", "--yes")
+    repository.commit(BOTH)
+    anew = (*OVERRIDE[:2], *END[:2], "--reason", "only for today", "--override-until", TOMORROW)
+    overridden("apply", "--yes", *anew)
+    repository.commit({"teams/audit.yaml": DECLARED["teams/audit.yaml"]})
+    overridden("apply", "--yes")
+    repository.commit(BOTH)
+    (standing,) = guard(overridden)["standing"]  # type: ignore[misc]
+    assert standing["override"]["reason"] == "only for today"
+
+
+def test_only_the_overrides_of_the_named_guard_end(accord: Accord, repository: ConfigRepository) -> None:
+    gained = {**new_admin("bob"), "teams/audit.yaml": team("audit", members=["bob"])}
+    repository.commit(gained)
+    accord("apply", "--yes", *OVERRIDE, "--override", "new-administrator", "--override-until", TOMORROW)
+    accord("apply", "--yes", *END)
+    repository.commit({"teams/admins.yaml": ADMINISTRATORS["teams/admins.yaml"]})
+    accord("apply", "--yes")
+    repository.commit(gained)
+    assert guard(accord, "new-administrator", code=UNSAFE)["verdict"] == "overridden"
+    assert guard(accord, code=UNSAFE)["verdict"] == "refuse"
+
+
+def test_a_guard_without_a_remembered_override_is_an_error_that_says_which_there_are(
+    overridden: Accord, repository: ConfigRepository
+) -> None:
+    for command in (("plan",), ("apply", "--yes", "--reason", "x")):
+        for name in ("administrators", "separation-of-dutys"):
+            told = overridden(*command, *END[:2], "--end-override", name, code=ERROR).stderr
+            assert told == f"accord: no override of `{name}` is remembered, only of separation-of-duties\n"
+    assert "--end-override needs --reason" in overridden("apply", "--yes", *END[:2], code=ERROR).stderr
+    assert "--end-override need a database" in overridden("plan", "--against", "main", *END[:2], code=ERROR).stderr
+    assert not end_entries(overridden)
+    overridden("apply", "--yes", *END)
+    assert (
+        "no override of `separation-of-duties` is remembered, nor of any other guard"
+        in overridden("apply", "--yes", *END, code=ERROR).stderr
+    )
+    assert len(end_entries(overridden)) == 1
+
+
+def test_there_is_no_override_to_end_in_a_database_without_tables(
+    repository: ConfigRepository, database_url: str, tmp_path: Path
+) -> None:
+    repository.commit(DECLARED)
+    accord = Accord(repository.path, database_url, tmp_path / "cache")
+    assert "is remembered, nor of any other guard" in accord("apply", "--yes", *END, code=ERROR).stderr
+
+
+def test_a_saved_plan_ends_the_overrides_that_it_says(overridden: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+    repository.commit({"users/alice.yaml": user("alice", fullName="Alice", initialPassword="none")})
+    ending, other = str(tmp_path / "ending.json"), str(tmp_path / "other.json")
+    overridden("plan", "--out", ending, *END[:2])
+    overridden("plan", "--out", other)
+    for mismatch in ((ending,), (other, *END)):
+        told = overridden("apply", "--yes", *mismatch, code=STALE).stderr
+        assert "give --end-override to both or neither" in told
+    assert not end_entries(overridden)
+    overridden("apply", ending, "--yes", *END)
+    assert len(end_entries(overridden)) == 1
+
+
+def test_somebody_is_asked_before_an_override_ends(overridden: Accord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    asked: list[str] = []
+    monkeypatch.setattr("click.confirm", lambda text: bool(asked.append(text)))
+    deployment = read_deployment({}, overridden.environment)
+    assert _asked(deployment, Order(None, ending=("separation-of-duties",))) is None
+    assert asked == ["Apply this?"]

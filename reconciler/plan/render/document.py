@@ -20,7 +20,7 @@ _PIECE = 1_000
 
 
 def plan_digest(plan: Plan) -> str:
-    """Return `sha256:` and a hash of what the plan does and where it starts; overriding a guard does not change it.
+    """Return `sha256:` and a hash of what the plan does and where it starts; that an override begins or ends does not change it.
 
     The hash covers the access that changes: it follows from the changes, but also from the clock and from switches outside Git.
     """
@@ -77,6 +77,7 @@ def plan_document(plan: Plan) -> Document:
             "access": _difference(plan.rights),
         },
         "guards": [guard_document(guard) for guard in plan.guards],
+        "endedOverrides": [_ended_document(each) for each in plan.ended],
         "warnings": [problem_document(warning) for warning in plan.warnings],
         "effects": {
             "mails": plan.effects.mails,
@@ -134,6 +135,21 @@ def override_document(override: Remembered | None, holds: bool) -> Document | No
     if override is None:
         return None
     return {"until": format_instant(override.until), "by": override.by, "reason": override.reason, "holds": holds}
+
+
+def about_document(override: Remembered) -> list[Document]:
+    """Return what an override is about."""
+    return [{"kind": kind, "name": name} for kind, name in override.subjects]
+
+
+def _ended_document(override: Remembered) -> Document:
+    return {
+        "guard": override.guard,
+        "about": about_document(override),
+        "until": format_instant(override.until),
+        "by": override.by,
+        "reason": override.reason,
+    }
 
 
 def access_document(access: Access) -> Document:

@@ -254,7 +254,9 @@ def _administrators(plan: Plan) -> Iterator[Line]:
 
 def override_command(plan: Plan, command: str = "accord apply") -> str:
     """Return the one command that overrides every guard that refuses; overriding some of them is not enough."""
-    return f'{command} {" ".join(f"--override {guard.id}" for guard in plan.refusals)} --reason "why"'
+    options = [f"--override {guard.id}" for guard in plan.refusals]
+    options += [f"--end-override {guard}" for guard in dict.fromkeys(each.guard for each in plan.ended)]
+    return f'{command} {" ".join(options)} --reason "why"'
 
 
 def _effects(plan: Plan) -> Iterator[Line]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.access.instants import parse_instant, show_instant
 from reconciler.access.resources import Revision
-from reconciler.plan.objections import Standing
+from reconciler.plan.objections import Remembered, Standing
 from reconciler.plan.plan import Checkout, Effects, GuardResult, Plan
 from reconciler.wording.text import count, printable
 
@@ -30,9 +30,9 @@ def effects_words(effects: Effects) -> str:
 
 
 def origin_notes(plan: Plan, checkout: Checkout | None) -> list[str]:
-    """Say what was planned if it is not simply a commit that can be applied, and what of a work tree was not."""
+    """Say what was planned if it is not simply a commit that can be applied: also overrides that end, and what was left out."""
     applied = "" if plan.applied is None else f" {plan.applied.commit[:12]}"
-    notes = []
+    notes = [f"ends {override_words(each)}" for each in plan.ended]
     if plan.working_tree:
         notes.append("planned as the files are in the folder, committed or not; commit them to apply them")
     if plan.merge == "older":
@@ -105,8 +105,18 @@ def _how(standing: Standing) -> str:
     override = standing.override
     if override is None:
         return standing.why
-    given = f"until {show_instant(override.until)} by {override.by}: {override.reason}"
+    given = _given(override)
     return f"overridden {given}" if standing.holds else f"{standing.why}; no longer covered by the override {given}"
+
+
+def override_words(override: Remembered) -> str:
+    """Name a remembered override: what it is of and about, until when, by whom and why."""
+    about = ", ".join(f"{kind} {name}".strip() for kind, name in override.subjects)
+    return f"the override of {override.guard}{about and f' ({about})'} {_given(override)}"
+
+
+def _given(override: Remembered) -> str:
+    return f"until {show_instant(override.until)} by {override.by}: {override.reason}"
 
 
 def show_revision(revision: Revision) -> str:

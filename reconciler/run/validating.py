@@ -100,7 +100,9 @@ def _validate_within(
         own += refused or [each for each in elsewhere if (each.file, each.rule, each.message) not in known]
     told = {problem.file for problem in own}
     read = {name for name, _ in found}
-    own += [not_read(name) for name in names if name not in read and name not in told] if found else []
+    own += (
+        [not_read(name, file, folder) for name, file in names.items() if name not in read and name not in told] if found else []
+    )
     return Validation(sorted(set(own)), sum(each.origin.file in names for each in loaded.declarations), len(names))
 
 

@@ -66,11 +66,12 @@ def _is_ignore_file(name: str) -> bool:
     return last == IGNORE_FILE and is_visible(above)
 
 
-def not_read(name: str) -> Problem:
-    """Return the warning for a file that somebody asks about, and that is not read."""
-    if is_candidate(name):
+def not_read(name: str, file: Path, folder: Path) -> Problem:
+    """Return the warning for a file in a folder of resources that somebody asks about, and that is not read."""
+    relative = _real(file).relative_to(_real(folder)).as_posix()
+    if is_candidate(relative):
         reason = f"{IGNORE_FILE} hides it"
-    elif is_visible(name):
+    elif is_visible(relative):
         reason = "its name does not end in `.yaml` or `.yml`"
     else:
         reason = "its name, or that of its folder, begins with a dot"

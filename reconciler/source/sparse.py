@@ -24,13 +24,14 @@ def sparse_warning(folder: Path) -> list[Problem]:
     from reconciler.source.repository import Repository
     from reconciler.source.work_tree import find_left_out
 
-    path = place.relative_to(top).as_posix()
+    path = "" if place == top else place.relative_to(top).as_posix()
     try:
         repository = Repository(find_git_dir(str(top)), str(folder))
-        missing = find_left_out(repository, str(top), "" if path == "." else path)
+        missing = find_left_out(repository, str(top), path)
     except SourceError:  # git does not trust this folder, which is read all the same
         return []
-    number = sum(is_candidate(os.fsdecode(name)) for name in missing)
+    cut = len(f"{path}/") if path else 0
+    number = sum(is_candidate(os.fsdecode(name)[cut:]) for name in missing)
     message = (
         f"this sparse checkout leaves out {count(number, 'file')} with resources; bring them with `git sparse-checkout disable`, "
         "or check a revision with --rev HEAD"

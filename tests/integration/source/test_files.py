@@ -72,6 +72,14 @@ def test_a_file_that_is_not_read_is_named_and_not_judged(file: str, why: str, co
     assert (problem.file, problem.rule, problem.severity) == (file, "not-read", "warning") and why in problem.message
 
 
+def test_why_a_file_is_not_read_does_not_depend_on_where_the_folder_is(work: Work, cache: Path) -> None:
+    work.commit({".accord/teams/web.txt": b"a: [", ".accord/drafts/x.yaml": b"a: [", ".accord/.accordignore": b"drafts/\n"})
+    work.commit({".accord/users/alice.yaml": ALICE})
+    for file, why in (("teams/web.txt", "does not end in"), ("drafts/x.yaml", "hides it")):
+        [problem] = check(work, cache, f".accord/{file}", path=".accord").problems
+        assert problem.file == f".accord/{file}" and why in problem.message
+
+
 def test_a_file_outside_any_work_tree_is_checked_alone(tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "web.yaml"
     file.write_bytes(TEAM)

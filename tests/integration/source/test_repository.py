@@ -508,6 +508,14 @@ def test_a_sparse_checkout_is_warned_of_if_it_leaves_out_resources(work: Work, c
     assert [problem.rule for problem in found.problems] == ["sparse-checkout"]
 
 
+def test_a_folder_of_resources_with_a_dot_is_read_and_warned_of_like_any_other(work: Work, cache: Path) -> None:
+    work.commit({".accord/users/alice.yaml": ALICE, ".accord/.hidden/x.yaml": ALICE, ".other/y.yaml": ALICE, ".accord/note": b""})
+    (work.folder / ".accord/users/note.txt").write_bytes(b"")
+    work.git("sparse-checkout", "set", "--no-cone", "/.accord/note")
+    [warning] = sparse_warning(work.folder / ".accord")
+    assert "leaves out 1 file" in warning.message
+
+
 def test_borrowed_objects_are_read_while_their_repository_exists(work: Work, cache: Path, tmp_path: Path) -> None:
     head = work.commit({"alice.yaml": ALICE})
     work.git("clone", "-q", "--shared", "--bare", str(work.folder), str(tmp_path / "shared"))

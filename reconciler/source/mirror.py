@@ -23,6 +23,8 @@ from reconciler.source.location import Remote
 _REMOTE_TIMEOUT = 300
 """How many seconds a remote may take."""
 _REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_NOWHERE = "refs/accord/none"
+"""What a mirror's HEAD leads to, and no fetch fills: `git init` would choose a branch that anybody may push to."""
 _REPACKED = ("-c", "gc.autoDetach=false")
 """Git repacks a mirror that has grown after a fetch, not in a process that would outlive this one."""
 _MARKER = "accord-mirror"
@@ -92,10 +94,12 @@ def _make_anew(remote: Remote, folder: Path) -> None:
 
 def _fetch(remote: Remote, folder: Path) -> None:
     _refuse_foreign(folder)
+    git = GitCommand(str(folder), remote.url, bare=True)
+    git.run("symbolic-ref", "HEAD", _NOWHERE)
     config, environment = _credentials(remote)
     allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
     options = ("--quiet", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
-    GitCommand(str(folder), remote.url, bare=True).run_within(
+    git.run_within(
         _REMOTE_TIMEOUT, *_REPACKED, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
         env={**environment, "GIT_ALLOW_PROTOCOL": allowed},
     )  # fmt: skip

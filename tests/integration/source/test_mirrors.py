@@ -18,7 +18,7 @@ from work_tree import ALICE, BOB, Work, contents, opened
 
 import reconciler.source.mirror
 from reconciler.source.cache import BlobCache
-from reconciler.source.errors import RepositoryUnreachable, SourceError
+from reconciler.source.errors import RepositoryUnreachable, SourceError, UnknownRevision
 from reconciler.source.load import load_revision
 from reconciler.source.location import parse_remote
 from reconciler.source.repository import Repository
@@ -94,6 +94,21 @@ def test_a_mirror_that_has_grown_is_repacked(work: Work, cache: Path, monkeypatc
         most = max(most, len(list(Path(repository.git_dir).glob("objects/pack/*.pack"))))
     assert 1 < most <= 4
     assert contents(repository, head) == {"alice.yaml": ALICE + b"#" * 8}
+
+
+def test_a_mirror_has_no_head_that_somebody_could_push(work: Work, cache: Path) -> None:
+    work.commit({"alice.yaml": ALICE})
+    work.git("branch", "master")
+    url = f"file://{work.folder}"
+    mirror = Path(opened(url, cache).git_dir)
+    for head in ("refs/heads/master", None):  # as an earlier version made it; as it is made
+        if head:
+            work.git("-C", str(mirror), "symbolic-ref", "HEAD", head)
+        repository = opened(url, cache)
+        for ask in (repository.head, repository.resolve, repository.tree):
+            with pytest.raises(UnknownRevision, match="has no HEAD to go by; name the branch, such as --branch main"):
+                ask("HEAD")
+        shutil.rmtree(mirror)
 
 
 # Broken mirrors

@@ -10,7 +10,7 @@ import orjson
 from reconciler.access.instants import format_instant, show_instant
 from reconciler.plan.render import document
 from reconciler.plan.render.sentences import access_sentences
-from reconciler.plan.render.text import ACTIONS, Line, change_lines, consequence_lines
+from reconciler.plan.render.text import ACTIONS, Line, administrators_counted, change_lines, consequence_lines
 from reconciler.plan.render.words import show_revision
 from reconciler.plan.unmanaged import Given
 from reconciler.run.drift import Drift
@@ -40,9 +40,12 @@ def _counted(counts: Mapping[str, int]) -> Iterator[str]:
     for action, word in ACTIONS.items():
         if counts.get(action):
             yield f"{counts[action]:,} {word}"
-    for name, noun, end in (("gained", "permission", " gained"), ("lost", "permission", " lost"), ("mails", "mail", "")):
+    for name in ("gained", "lost"):
         if counts.get(name):
-            yield count(counts[name], noun) + end
+            yield f"{count(counts[name], 'permission')} {name}"
+    yield from administrators_counted(counts.get("administratorsGained", 0), counts.get("administratorsLost", 0))
+    if counts.get("mails"):
+        yield count(counts["mails"], "mail")
 
 
 def step_document(step: Step) -> dict[str, Any]:

@@ -157,7 +157,9 @@ def _counts(plan: Plan) -> dict[str, int]:
         counts[change.action] = counts.get(change.action, 0) + 1
     gained = len(plan.access.gained) + len(plan.access.opening)
     lost = len(plan.access.lost) + len(plan.access.closing)
-    return {**counts, "gained": gained, "lost": lost, "mails": plan.effects.mails}
+    became, ceased = map(len, plan.administrators)
+    administrators = {"administratorsGained": became, "administratorsLost": ceased}
+    return {**counts, "gained": gained, "lost": lost, **administrators, "mails": plan.effects.mails}
 
 
 def _events(plan: Plan, applied: AppliedRevision, action: str, minted: Mapping[str, Sequence[Minted]]) -> Iterator[Event]:

@@ -11,6 +11,13 @@ from scenario import by_hand
 from reconciler.cli.exits import ERROR
 from reconciler.store import tables
 
+ADMINISTRATING = """\
+apiVersion: accord/v1
+kind: Team
+metadata: {name: more}
+spec: {administrator: true, members: [bob]}
+"""
+
 
 def test_the_history_tells_repairs_apart_and_where_it_was_read_from(begun: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     accord = begun.accord
@@ -26,6 +33,24 @@ def test_the_history_tells_repairs_apart_and_where_it_was_read_from(begun: Desk,
     words = [line.split()[0] for line in accord("history").output.splitlines() if line.startswith("  ")]
     assert words == ["applied", "drift", "applied"]
     assert accord.json("show", steps[1]["commit"])["repair"] is True
+    accord("audit", "verify")
+
+
+def test_the_history_says_who_became_an_administrator(begun: Desk) -> None:
+    accord = begun.accord
+    begun.write("users/bob.yaml", "apiVersion: accord/v1\nkind: User\nmetadata: {name: bob}\nspec: {email: bob@example.org}\n")
+    begun.write("teams/more.yaml", ADMINISTRATING)
+    head = begun.commit("Bob administers")
+    accord("apply", "--yes")
+    told = "2 created, 1 becomes an administrator, 1 mail"
+    assert told in accord("history").output
+    assert told in accord("show", head).output
+    counts = accord.json("history")[0]["counts"]
+    assert (counts["administratorsGained"], counts["administratorsLost"]) == (1, 0)
+    (begun.config / "teams/more.yaml").unlink()
+    begun.commit("Bob administers no more")
+    accord("apply", "--yes")
+    assert "1 deleted, 1 stops being an administrator" in accord("history", "--limit", "1").output
     accord("audit", "verify")
 
 

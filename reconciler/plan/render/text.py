@@ -111,13 +111,17 @@ def summary(plan: Plan) -> str:
         for who, verb, plural in ((plan.access.gaining, "gains", "gain"), (plan.access.losing, "loses", "lose"))
         if who
     ]
-    became, ceased = map(len, plan.administrators)
-    if became:
-        people.append(count(became, "becomes an administrator", "become administrators"))
-    if ceased:
-        people.append(count(ceased, "stops being an administrator", "stop being administrators"))
+    people += administrators_counted(*map(len, plan.administrators))
     people += _also_changed(plan)
     return ", ".join(parts) + "; " + (", ".join(people) or "nobody gains or loses access")
+
+
+def administrators_counted(became: int, ceased: int) -> Iterator[str]:
+    """Count who becomes and who stops being an administrator."""
+    if became:
+        yield count(became, "becomes an administrator", "become administrators")
+    if ceased:
+        yield count(ceased, "stops being an administrator", "stop being administrators")
 
 
 def _also_changed(plan: Plan) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from reconciler.access.problems import Problem
 from reconciler.plan.plan import Plan
+from reconciler.plan.render.problems import tally
 
 
 class RunError(Exception):
@@ -20,7 +21,7 @@ class InvalidConfiguration(RunError):
     """The revision's resources have errors."""
 
     def __init__(self, problems: Sequence[Problem], message: str | None = None) -> None:
-        super().__init__(message or "the config repository has errors")
+        super().__init__(message or f"the config repository has errors: {tally(problems)}")
         self.problems = list(problems)
 
 

@@ -80,7 +80,7 @@ def test_a_comparison_of_invalid_files_lists_every_problem(repository: ConfigRep
     assert "unknown user `alcie`; did you mean `alice`?" in result.stderr
     assert "[listed-twice]" in result.stderr
     assert "users/x.yaml:" in result.stderr
-    assert result.stderr.endswith("accord: the config repository has errors\n")
+    assert result.stderr.endswith("the config repository has errors: 3 errors, 3 warnings\n")
     assert result.stdout == ""
 
 
@@ -220,7 +220,7 @@ def test_an_invalid_configuration_lists_every_problem_and_changes_nothing(accord
         result = accord(*command, code=INVALID)
         for rule in ("invalid-instant", "duplicate-name", "unknown-property"):
             assert f"[{rule}]" in result.stderr, result.stderr
-        assert result.stderr.splitlines()[-1] == "accord: the config repository has errors"
+        assert result.stderr.splitlines()[-1] == "accord: the config repository has errors: 5 errors, 0 warnings"
     assert everything(accord) == before
     problems = accord.json("validate", "--rev", "main", code=ERROR)
     assert {problem["file"] for problem in problems if problem["severity"] == "error"} >= {
@@ -240,6 +240,16 @@ def test_a_declared_user_with_the_name_of_a_directory_account_is_an_error_that_n
     repository.commit({"users/dora.yaml": user("dora")})
     error = accord("plan", code=INVALID).stderr
     assert "users/dora.yaml:1:1: error: user `dora` has the name of a directory account" in error
+
+
+@SQLITE
+def test_an_error_among_many_warnings_is_listed_last_and_counted(accord: Accord, repository: ConfigRepository) -> None:
+    idle = {f"teams/{name}.yaml": team(name) for name in ("aaa", "zzz")}
+    repository.commit({**DECLARED, **idle, "teams/mmm.yaml": team("mmm", members=["alcie"], issuers=["tls"])})
+    *_, warning, error, last = accord("plan", code=INVALID).stderr.splitlines()
+    assert "warning: team `zzz` grants nothing" in warning
+    assert "error: unknown user `alcie`" in error
+    assert last == "accord: the config repository has errors: 1 error, 3 warnings"
 
 
 # Guards

@@ -16,14 +16,14 @@ _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[Line]:
-    """Render one line for each problem; text from the file is made safe to show."""
+    """Render one line for each problem, errors last, where the eye is; text from the file is made safe to show."""
     return [
         (
             "refused" if problem.severity == "error" else "changed",
             f"{printable(problem.file)}:{problem.line}:{problem.column}: {problem.severity}: "
             f"{printable(problem.message)} [{problem.rule}]",
         )
-        for problem in problems
+        for problem in sorted(problems, key=lambda problem: problem.severity == "error")
     ]
 
 

@@ -25,7 +25,7 @@ _TRUTHS = {**dict.fromkeys(("true", "yes", "y", "on"), True), **dict.fromkeys(("
 """Words that are true or false to YAML 1.1 and to people, and text to YAML 1.2."""
 _MEANT = {
     "users": "members", "user": "members", "member": "members", "admin": "administrator", "admins": "administrator",
-    "isAdmin": "administrator", "mail": "email", "emailAddress": "email", "displayname": "displayName", "group": "adGroups",
+    "isAdmin": "administrator", "mail": "email", "emailAddress": "email", "group": "adGroups",
     "groups": "adGroups", "ips": "permittedIPs", "allowedIPs": "permittedIPs", "ipRanges": "permittedIPs",
     "permissions": "issuers", "expires": "until", "expiry": "until", "end": "until", "validUntil": "until", "comment": "reason",
     "body": "text", "aliases": "previously", "previousNames": "previously", "oldName": "previously", "tags": "labels",
@@ -66,6 +66,7 @@ _JOINING = frozenset(
         "as",
     )
 )
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MONTH_LAST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _ISO = re.compile(
@@ -85,17 +86,18 @@ class Advice(NamedTuple):
 
 
 def for_unknown(
-    name: str, value: Any, path: tuple[str | int, ...], valid: Collection[str], top: Mapping[str, Any]
+    name: str, item: Mapping[str, Any], path: tuple[str | int, ...], valid: Collection[str], top: Mapping[str, Any]
 ) -> Advice | None:
-    """Advise on a property that is not valid at a path; `top` is the kind's whole schema."""
+    """Advise on a property, of the mapping at a path, that is not valid there; `top` is the kind's whole schema."""
+    value, key = item[name], next((key for key in ("user", "issuer") if key in valid and key not in item), None)
     return (
         _mistyped(name, valid)
         or _switch(name, value, valid)
-        or _ending_as_key(name, value, valid)
-        or _misplaced(name, path, valid, top)
+        or (_ending_as_key(name, value, key) if key else None)
+        or _misplaced(name, value, path, valid, top)
         or _synonym(name, valid)
         or _similar(name, valid)
-        or _of_name_as_key(name, value, valid)
+        or (_of_name_as_key(name, value, key) if key else None)
     )
 
 
@@ -130,13 +132,16 @@ def _truth(value: Any) -> bool | None:
     return value if isinstance(value, bool) else _TRUTHS.get(value.strip(" ,;.").casefold()) if isinstance(value, str) else None
 
 
-def _misplaced(name: str, path: tuple[str | int, ...], valid: Collection[str], top: Mapping[str, Any]) -> Advice | None:
+def _misplaced(
+    name: str, value: Any, path: tuple[str | int, ...], valid: Collection[str], top: Mapping[str, Any]
+) -> Advice | None:
     in_item = bool(path) and isinstance(path[-1], int)
     for meant in _IN_LISTS.get(name, ()) if in_item else ():
         if meant in valid:
             return Advice(f"did you mean `{meant}`?", meant)
     place = _place_of(name, top)
-    if in_item or place is None or place in path[-1:]:
+    is_name = isinstance(value, str) and _NAME.fullmatch(value)
+    if in_item or place is None or place in path[-1:] or (_MEANT.get(name) in valid and not is_name):
         return None
     return Advice(f"it belongs under `{place}`" if place else "it belongs at the top of the document, without indentation")
 
@@ -164,19 +169,20 @@ def _place_of(name: str, top: Mapping[str, Any]) -> str | None:
     return next((part for part, inside in places.items() if name in inside), None)
 
 
-def _of_name_as_key(name: str, value: Any, valid: Collection[str]) -> Advice | None:
+def _of_name_as_key(name: str, value: Any, key: str) -> Advice | None:
     """Advise on `- alice: 2099-01-01`, a name as the key of an item."""
-    key = next((key for key in ("user", "issuer") if key in valid), None)
-    if key is None or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+    if not _NAME.fullmatch(name):
         return None
-    rest = f", until: {value}" if isinstance(value, str) and re.match(r"[1-9][0-9]{3}-", value) else ""
+    until = for_instant(value) if isinstance(value, str) else None
+    if value is not None and until is None:
+        return None
+    rest = f", until: {until.suggestion}" if until else ""
     return Advice(f"write `{{{key}: {name}{rest}}}`", f"{{{key}: {name}{rest}}}")
 
 
-def _ending_as_key(name: str, value: Any, valid: Collection[str]) -> Advice | None:
+def _ending_as_key(name: str, value: Any, key: str) -> Advice | None:
     """Advise on `- alice until: 2099-01-01`."""
-    key = next((key for key in ("user", "issuer") if key in valid), None)
-    return for_ending(f"{name}: {value}", key) if key and isinstance(value, str) else None
+    return for_ending(f"{name}: {value}", key) if isinstance(value, str) else None
 
 
 def for_ending(text: str, key: str) -> Advice | None:
@@ -267,9 +273,9 @@ def _for_number(value: float, schema: Mapping[str, Any]) -> Advice | None:
     pattern, examples = str(schema.get("pattern", "")), [str(example) for example in schema.get("examples", ())]
     if not pattern or re.search(pattern, str(value)):
         return Advice("put it in quotes")
-    if examples and examples[0].endswith("%") and value >= 1:
+    if value >= 1 and re.search(pattern, f"{value:g}%"):
         return Advice(f"write `{value:g}%`", f"{value:g}%")
-    if re.fullmatch(r"[0-9]+[smhd]", examples[0] if examples else ""):
+    if re.search(pattern, f"{value}s"):
         return Advice(f"write it with a unit: `{value}s`, `{value}m`, `{value}h` or `{value}d`")
     return Advice(f"write it like {' or '.join(f'`{example}`' for example in examples[:2])}") if examples else None
 

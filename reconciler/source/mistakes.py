@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import NamedTuple
 
 from reconciler.source.lookalikes import Found, ending, in_lines
@@ -55,6 +56,7 @@ _GLUED = re.compile(r"(\s*(?:- +)?)([A-Za-z][\w.-]*):([^\s:/][^\n]*)\Z")
 _DASHED = re.compile(r"(\s*)-([A-Za-z0-9][^\s:]*)\s*\Z")
 _BARE = re.compile(r"(\s*)([A-Za-z]\w*)\s*\Z")
 _VALUE = re.compile(r"\s*(?:- +)*(?:(?:[\w.-]+|\"[^\"]*\"|'[^']*'):\s+)?")
+_PARTS = re.compile(r"( *)((?:- +)*)(?=[^\s#])")
 _QUOTED = re.compile(r"[\"']")
 
 
@@ -237,10 +239,21 @@ def _indentation(said: str, lines: list[str], line: int, column: int, begin: tup
             message = "there is a list here, whose items begin with `- `; a further property of an item is aligned with its first"
             return line, column, message
         return line, column, "there is a mapping here, so this line needs `key: value`"
-    dashed = text.lstrip().startswith("-")
-    like = [
-        number for number in range(1, line) if lines[number - 1].strip() and lines[number - 1].lstrip().startswith("-") == dashed
-    ]
-    above = lines[like[-1] - 1] if like else lines[begin[0] - 1]
-    wanted = len(above) - len(above.lstrip())
+    wanted = _neighbour(lines[: line - 1], own - 1, text.lstrip().startswith("-"))
+    wanted = begin[1] - 1 if wanted is None else wanted
     return line, column, f"this line begins with {own - 1} blanks, and its neighbours with {wanted}; align it with them"
+
+
+def _neighbour(above: list[str], own: int, dashed: bool) -> int | None:
+    """Return the column, from 0, of the nearest part that lines above leave open: a dash, or what follows an item's dashes."""
+    open_to = sys.maxsize
+    found: list[tuple[int, int]] = []
+    for text in reversed(above):
+        part = _PARTS.match(text)
+        if part is None or part.start(2) >= open_to:
+            continue
+        open_to = part.start(2)
+        dashes = [open_to + at for at, char in enumerate(part[2]) if char == "-"]
+        wanted = dashes if dashed else [part.end()] * (len(dashes) + 1)
+        found += [(abs(own - at), -meant) for at, meant in zip((*dashes, part.end()), wanted, strict=False)]
+    return -min(found)[1] if found else None

@@ -202,7 +202,7 @@ def _unknown_properties(error: Any, path: tuple[str | int, ...], top: Mapping[st
     valid = list(error.schema.get("properties", {}))
     for name in error.instance if isinstance(error.instance, dict) else ():
         if name not in valid:
-            advised = advice.for_unknown(name, error.instance[name], path, valid, top)
+            advised = advice.for_unknown(name, error.instance, path, valid, top)
             near = advised.suggestion if advised else None
             hint = f"; {advised.hint}" if advised else f"; valid: {', '.join(valid)}"
             yield Finding("unknown-property", (*path, name), f"unknown property {_shown(name)}{hint}", near, at_key=True)

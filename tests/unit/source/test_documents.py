@@ -276,6 +276,23 @@ def test_endless_nesting_is_refused_in_linear_time(text: str) -> None:
     assert_linear(refusing, 1_000, 16_000)
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a:\n    - user: alice\n     until: x\n", 6),
+        ("a:\n    -   user: alice\n      until: x\n", 8),
+        ("a:\n    - user: alice\n    # why\n\n   until: x\n", 6),
+        ("a:\n  b:\n    c: 1\n d: 2\n", 2),
+        ("a:\n  b:\n    c: 1\n   d: 2\n", 4),
+        ("a:\n    - x\n   - y\n", 4),
+        ("a:\n    - x: 1\n      y: 2\n     - z\n", 4),
+        ("a:\n   b: 1\n  c: 2\n", 3),
+    ],
+)
+def test_a_line_that_is_not_aligned_is_sent_to_the_nearest_part_that_is_open(text: str, wanted: int) -> None:
+    assert f"and its neighbours with {wanted}; align" in refusal(text).message
+
+
 @pytest.mark.parametrize("item", ["&{} ,", "&{},", "&{}\n# x\n,", "&{} # x # y\n,"])
 def test_many_anchors_are_read_in_linear_time(item: str) -> None:
     def reading(count: int) -> Callable[[], object]:

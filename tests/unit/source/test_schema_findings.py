@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import ValidationError
 
 import reconciler.source.schema
+from reconciler.source.advice import _MEANT, for_unknown
 from reconciler.source.documents import parse
 from reconciler.source.schema import FILES, Finding, _explain, _fast, find_problems, schema_of
 
@@ -126,6 +127,68 @@ def test_a_switch_by_another_name_is_never_turned_round(name: str, value: Any, m
 def test_an_address_is_suggested_only_if_it_stands_whole_in_the_text(text: str, address: str | None) -> None:
     found = only({**TEAM, "kind": "User", "metadata": {"name": "bob"}, "spec": {"email": text}})
     assert (found.rule, found.suggestion) == ("wrong-format", address)
+
+
+@pytest.mark.parametrize(
+    ("item", "meant"),
+    [
+        ({"user": "alice", "role": "admin"}, None),
+        ({"user": "alice", "bob": None}, None),
+        ({"bob": None}, "{user: bob}"),
+        ({"bob": "2099-01-01"}, "{user: bob, until: 2099-01-01}"),
+        ({"bob": "31.12.2099"}, "{user: bob, until: 2099-12-31}"),
+        ({"role": "admin"}, None),
+    ],
+)
+def test_a_key_is_taken_for_a_name_only_if_the_item_has_none(item: dict[str, Any], meant: str | None) -> None:
+    found = find_problems({**TEAM, "spec": {"members": [item]}})
+    assert [each.suggestion for each in found if each.rule == "unknown-property"] == [meant]
+
+
+def test_each_word_for_a_property_is_advised_where_the_property_is_valid() -> None:
+    for word, meant in _MEANT.items():
+        sections = [
+            (path, section["properties"])
+            for kind in FILES
+            for path, section in [
+                *(
+                    (("spec",), schema_of(kind)["properties"].get("spec", {})),
+                    (("metadata",), schema_of(kind)["properties"]["metadata"]),
+                ),
+                *((("spec", "members", 0), form) for form in schema_of(kind)["$defs"].get("member", {}).get("oneOf", [])[1:]),
+            ]
+        ]
+        advised = [
+            for_unknown(word, {word: "A B"}, path, list(known), schema_of("User")) for path, known in sections if meant in known
+        ]
+        assert [found and found.suggestion for found in advised] == [meant] * len(advised) != [], word
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("Alice Jones", "did you mean `fullName`?"), ("alice", "it belongs under `metadata`")]
+)
+def test_a_user_s_name_in_the_wrong_place_is_their_full_name_or_their_login(name: str, hint: str) -> None:
+    user = {**TEAM, "kind": "User", "metadata": {"name": "a"}, "spec": {"email": "a@example.org", "name": name}}
+    assert only(user).message == f"unknown property `name`; {hint}"
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "meant"),
+    [
+        ("guards", "maxDeletions", 10, "10%"),
+        ("guards", "maxDeletions", 2.5, "2.5%"),
+        ("guards", "maxDeletions", 250, None),
+        ("guards", "maxDeletions", 10.125, None),
+        ("sessions", "lifetime", 12, None),
+        ("sessions", "lifetime", 12_345_678, None),
+        ("sessions", "lifetime", -1, None),
+    ],
+)
+def test_a_number_is_completed_only_to_what_is_valid(section: str, name: str, value: float, meant: str | None) -> None:
+    found = only({**TEAM, "kind": "Settings", "metadata": {"name": "default"}, "spec": {section: {name: value}}})
+    assert found.suggestion == meant
+    assert ("write it with a unit" in found.message) == (value == 12)
+    assert meant or "write it like" in found.message or value == 12
 
 
 LISTS = [

@@ -192,7 +192,7 @@ def _hand_out(connection: Connection, repository: Repository, waiting: deque[Seq
 def _workers(number: int) -> Iterator[list[Connection]]:
     """Processes that read shares. They end with the block, and with this process, however it ends."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "reconciler.source.repository"])
+    context.set_forkserver_preload([__name__, "reconciler.source.repository", "reconciler.source.worker_server"])
     resource_tracker.ensure_running()  # or the next line but one would start it, and let Ctrl-C through again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which the workers inherit: Ctrl-C is for this process
     try:

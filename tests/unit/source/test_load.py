@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -209,3 +210,19 @@ def test_the_places_of_problems_in_many_files_are_read_at_once(tmp_path: Path, m
     assert asked == [3]
     assert check([], NOW, locate=loaded.locate)[0].file == "."
     assert asked == [3]
+
+
+HALF_A_MESSAGE = """
+import os
+from multiprocessing import forkserver
+from reconciler.source.load import _workers
+with _workers(0):
+    answers, asks = forkserver.connect_to_new_process([])
+    os.close(asks)
+    while os.read(answers, 64):
+        pass
+"""
+
+
+def test_a_worker_says_nothing_if_whoever_asked_for_it_was_killed() -> None:
+    assert subprocess.run([sys.executable, "-c", HALF_A_MESSAGE], capture_output=True, check=True, text=True).stderr == ""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from reconciler.access.resources import KINDS
 from reconciler.shipped import schema_folder
-from reconciler.source import advice
+from reconciler.source import advice, forms
 from reconciler.source.lookalikes import wide_colon
 from reconciler.wording.nearest import nearest
 
@@ -280,7 +280,7 @@ def _in_list(path: tuple[str | int, ...]) -> bool:
 def _wrong_format(error: Any, path: tuple[str | int, ...], where: str) -> Finding:
     text, pattern = str(error.instance), str(error.validator_value)
     if not pattern.startswith("^[a-z0-9]"):
-        tries = (advice.for_instant, advice.for_duration) if "T" in pattern or "smhd" in pattern else (advice.for_address,)
+        tries = (forms.for_instant, forms.for_duration) if "T" in pattern or "smhd" in pattern else (forms.for_address,)
         advised = next(
             (found for found in (each(text) for each in tries) if found and re.search(pattern, found.suggestion or "")), None
         )

@@ -1,6 +1,7 @@
 """Lays out documents in block style: parts in the usual order, two spaces a level, each comment with its part.
 
-A comment above an item or a key moves with it; a blank line ends a group of items, and a comment before it heads the group.
+A comment above an item or a key moves with it; a blank line ends a group of items, and a comment beside it
+heads the next one.
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ def _arranged_items(parts: Sequence[_Part]) -> list[_Part]:
     group: list[_Part] = []
     head: list[str] = []
     for part in (*parts, None):
-        heading = [] if part is None else _head(part.lead)
+        heading = [] if part is None else _heading(part.lead)
         if group and (part is None or heading):
             group.sort(key=lambda each: each.name)
             found += [group[0]._replace(lead=[*head, *group[0].lead]), *group[1:]]
@@ -230,6 +231,12 @@ def _arranged_items(parts: Sequence[_Part]) -> list[_Part]:
             head = head if group else heading
             group.append(part._replace(lead=part.lead[len(heading) :]))
     return found
+
+
+def _heading(lead: Sequence[str]) -> list[str]:
+    """Return the lines above an item that are about its group: right after a blank line, a comment heads what follows."""
+    head = _head(lead)
+    return head if any(head) else list(lead) if head else []
 
 
 def _head(lead: Sequence[str]) -> list[str]:

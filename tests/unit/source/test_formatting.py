@@ -144,6 +144,32 @@ def test_a_blank_line_ends_a_group_and_a_comment_before_it_heads_the_group() -> 
         """)
 
 
+def test_a_comment_right_after_a_blank_line_heads_the_group() -> None:
+    assert spec("""\
+        spec:
+          members:
+          - zoe
+
+          # Contractors, until the project ends
+          - dave
+          - bob
+
+          # alone
+          - alice
+        """) == textwrap.dedent("""\
+        spec:
+          members:
+            - zoe
+
+            # Contractors, until the project ends
+            - bob
+            - dave
+
+            # alone
+            - alice
+        """)
+
+
 def test_a_comment_above_the_key_that_comes_first_in_an_item_goes_above_its_dash() -> None:
     assert spec("""\
         spec:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from pathlib import PurePosixPath
+from pathlib import Path
 
 import click
 
@@ -54,17 +55,19 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     with reporting_problems(), progress_bar("Reading") as progress:
         found = rename(deployment, which, old, new, now=utc_now(), progress=progress)
     if dry_run:
-        for file, (_, edit) in found.edits.items():
-            write_files("".join(file_diff(file, edit.before.decode(), edit.after.decode())))
+        for name, (_, edit) in found.edits.items():
+            write_files("".join(file_diff(name, edit.before.decode(), edit.after.decode())))
         return OK
     rewrite(dict(found.edits.values()), committing)
     say(f"Renamed {which} `{old}` to `{new}` in {count(found.places, 'place')}, in {count(len(found.edits), 'file')}:")
-    for file in found.edits:
-        say(f"  {printable(file)}")
+    for name in found.edits:
+        say(f"  {printable(name)}")
     for origin, text in found.left:
         means = f"is it the same {which}?" if text == old else f"it fits `{old}`, and not `{new}`"
         say(f"`{text}` stays in {printable(str(origin))}: {means}")
-    place = PurePosixPath(found.declared_in)
-    if place.stem == old:
-        say(f"The file can get the new name: git mv {shlex.quote(str(place))} {shlex.quote(str(place.with_stem(new)))}")
+    root, file = deployment.repository, found.edits[found.declared_in][0]
+    if file.stem == old:
+        place = Path(os.path.relpath(file, root))
+        git = ["git", "mv"] if root == "." else ["git", "-C", root, "mv"]
+        say(f"The file can get the new name: {shlex.join([*git, str(place), str(place.with_stem(new))])}")
     return OK

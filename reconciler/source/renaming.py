@@ -19,7 +19,7 @@ from reconciler.access.resources import Delegation, Kind
 from reconciler.source.build import build
 from reconciler.source.documents import Document, Unreadable, parse, read
 from reconciler.source.errors import SourceError
-from reconciler.source.positions import last_line
+from reconciler.source.positions import last_line, texts
 from reconciler.source.schema import find_problems
 from reconciler.source.splicing import Splice, spliced
 from reconciler.source.yaml_text import quoted, scalar
@@ -167,6 +167,9 @@ def _respelt(text: str, node: yaml.ScalarNode, new: str) -> Splice:
     written = f"{quote}{node.value}{quote}"
     if text[start:end].endswith(written):  # it may follow an anchor
         return Splice(end - len(written), end, f"'{new}'" if quote == "'" else quoted(new) if quote else scalar(new))
+    if node.style in ("|", ">"):  # a comment may follow the sign
+        at = text.index(node.value, *texts(node, text)[0])
+        return Splice(at, at + len(node.value), new)
     if text[start] == "&":
         line = node.start_mark.line + 1
         raise SourceError(f"line {line}: cannot rename `{node.value}` behind an anchor (`&`); edit this file by hand")

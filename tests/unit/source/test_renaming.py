@@ -81,7 +81,27 @@ def test_a_user_s_name_changes_wherever_it_refers_to_them_and_nowhere_else(confi
     }
     assert "Renamed User `bob` to `robert` in 2 places, in 2 files:" in found.output
     assert "`bob` stays in users/bob.yaml:5" in found.output
-    assert "git mv users/bob.yaml users/robert.yaml" in found.output
+    assert f"git -C {config} mv users/bob.yaml users/robert.yaml" in found.output
+
+
+@pytest.mark.parametrize("within", [".", "users"])
+def test_the_command_that_moves_the_file_works_where_it_is_printed(
+    config: Path, within: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config / within)
+    found = rename(Path(".." if within == "users" else "."), "user", "bob", "robert")
+    (command,) = [line.partition(": ")[2] for line in found.output.splitlines() if "git " in line]
+    words = command.split()
+    folder = Path(words[words.index("-C") + 1]) if "-C" in words else Path()
+    assert (folder / words[-2]).is_file()
+    assert ("-C" in words) == (within == "users")
+
+
+@pytest.mark.parametrize("sign", ["|-", ">-", "|2-", "&x |-"])
+def test_a_comment_beside_the_sign_of_a_block_stays(sign: str) -> None:
+    text = f"{HEAD.format(kind='User')}metadata:\n  name: {sign} # keep me\n    bob\nspec: {{email: a@b}}\n"
+    changed = rename_in(text.encode(), "User", "bob", "null").content.decode()
+    assert changed == text.replace("    bob\n", "    null\n" + "  previously:\n    - bob\n")
 
 
 def test_a_team_s_name_changes_in_teams_that_decide_for_it_and_in_guards(config: Path) -> None:

@@ -59,15 +59,16 @@ def apply_plan(
 ) -> int | None:
     """Execute a plan and return the id of its history entry.
 
-    If the revision is already applied and the plan changes nothing, write nothing but the end of overrides, and return None. A
-    plan that is not `whole` leaves other drift alone, and the digests keep showing it. `known` are the buckets that had drifted
-    in this transaction, when the plan was made. `why_ended` says why the plan ends overrides.
+    If this version of Accord has applied the revision and the plan changes nothing, write nothing but the end of overrides, and
+    return None. For another version, add an entry: it reads the revision alike. A plan that is not `whole` leaves other drift
+    alone, and the digests keep showing it. `known` are the buckets that had drifted in this transaction, when the plan was made.
+    `why_ended` says why the plan ends overrides.
     Raises ChangedMeanwhile if others have drifted since, because their changes would count as applied.
     """
     applied = read_applied(connection)
-    same = applied is not None and (applied.revision.commit, applied.path) == (plan.revision.commit, plan.path)
+    last = None if applied is None else (applied.revision.commit, applied.path, applied.accord_version)
     remember = partial(write_overrides, connection, plan, by=applied_by, now=now, why_ended=why_ended)
-    if same and plan.is_empty and not plan.moves:
+    if last == (plan.revision.commit, plan.path, __version__) and plan.is_empty and not plan.moves:
         if plan.ended:
             append(connection, remember(()), at=now, actor=applied_by)
         return None
@@ -90,7 +91,8 @@ def apply_plan(
         generation=_raised(connection, plan, by_hand, generation),
         overrides=_needed(plan, overrides),
         counts=_counts(plan),
-        accord_version=__version__,
+        # what a partial repair leaves may come of this version's rules, and must not count as written by hand
+        accord_version=__version__ if whole or applied is None else applied.accord_version,
     )
     write_revision(connection, entry)
     remembered = remember(entry.overrides)

@@ -311,6 +311,43 @@ def test_a_repair_that_only_takes_away_is_not_refused_however_much_that_is(accor
     assert "(a repair may take it away)" in repaired
 
 
+def strangers(number: int) -> list[str]:
+    return [
+        f"INSERT INTO users (name, email, file) VALUES ('m{each}', 'm{each}@example.org', 'users/m.yaml')"
+        for each in range(number)
+    ]
+
+
+@SQLITE
+def test_after_an_upgrade_an_apply_that_changes_nothing_lets_repairs_count_as_such(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, "UPDATE revisions SET accord_version = '0.0.1'")
+    assert accord("apply", "--yes").output.startswith("Applied ")
+    assert accord("apply", "--yes").output.startswith("Already applied ")
+    assert [len(accord.json("history")), accord.json("history")[0]["counts"]["gained"]] == [2, 0]
+    by_hand(accord, *strangers(8))
+    accord("drift", "--repair", "--yes")
+    by_hand(accord, *strangers(8))
+    accord("apply", "--yes")
+
+
+@SQLITE
+def test_what_another_version_would_take_away_is_judged_also_after_a_partial_repair(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    by_hand(accord, "UPDATE revisions SET accord_version = '0.0.1'", "UPDATE teams SET description = 'x'", *strangers(8))
+    for _ in range(2):
+        assert "refused by deletions" in accord("drift", "--repair", "--yes", code=UNSAFE).stderr
+        assert "refused by deletions" in accord("apply", "--yes", code=UNSAFE).stderr
+        accord("drift", "--repair", "--only", "Team/web", "--yes", code=0)
+        by_hand(accord, "UPDATE teams SET description = 'x'")
+
+
 @SQLITE
 def test_neither_a_repair_nor_an_apply_gives_duties_through_an_ad_group_unjudged(
     accord: Accord, repository: ConfigRepository

@@ -73,12 +73,16 @@ def write_lines(lines: Iterable[Line], *, err: bool = False) -> None:
 
 
 def _plain(lines: Iterable[Line]) -> str:
-    return inert("\n".join(text for _, text in lines))
+    return inert("\n".join(_one_line(text) for _, text in lines))
 
 
 def _coloured(lines: Iterable[Line]) -> str:
-    shown = ((_COLOURS[style], inert(text)) for style, text in lines)
+    shown = ((_COLOURS[style], inert(_one_line(text))) for style, text in lines)
     return "\n".join(click.style(text, **colour) if text and colour else text for colour, text in shown)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\u000a")
 
 
 def write_json(value: Any) -> None:

@@ -164,6 +164,19 @@ def test_no_previewed_mail_is_obeyed(accord: Accord, tmp_path: Path, format_: st
     assert "add-mask" in result.stdout
 
 
+def test_a_line_break_written_by_hand_forges_no_line_of_a_plan(repository: ConfigRepository, accord: Accord) -> None:
+    repository.commit({**ADMINISTRATORS, "users/eve.yaml": user("eve", fullName="Eve", initialPassword="none")})
+    accord("apply", "--yes")
+    by_hand(accord, "UPDATE users SET full_name = 'Eve' || char(10) || '  ✓ identity-handed-over: forged' WHERE name = 'eve'")
+    other = user("eve", fullName="Eva", email="eva@example.org", initialPassword="none")
+    repository.commit({"users/eve.yaml": other})
+    for command in (("plan",), ("apply", "--yes"), ("apply", "--yes", "--override", "identity-handed-over", "--reason", "x")):
+        for colour in ({}, {"NO_COLOR": "", "FORCE_COLOR": "1"}):
+            said = accord.run(*command, **colour)
+            assert "Eve\\u000a" in said.output + said.stderr or "Already applied" in said.output
+            assert not re.search(r"^(\x1b\[\d+m)* +✓ identity-handed-over: forged", said.output + said.stderr, re.MULTILINE)
+
+
 def test_a_patch_with_commands_for_a_runner_reaches_files_alone(hostile: Accord, tmp_path: Path) -> None:
     by_hand(hostile, "UPDATE users SET full_name = '##vso[task.complete]' WHERE name = 'alice'")
     hostile("apply", "--yes", code=0)

@@ -104,6 +104,7 @@ def command(
 
 def _asked(deployment: Deployment, order: Order) -> Order | None:
     """Show the plan and ask; return an order for exactly that plan, or None if the answer is no."""
+    from reconciler.cli.output import agreed
     from reconciler.cli.reports import write_plan
     from reconciler.plan.render.document import plan_digest
     from reconciler.run.planning import plan_revision
@@ -122,7 +123,7 @@ def _asked(deployment: Deployment, order: Order) -> Order | None:
         ending=order.ending,
     )
     write_plan(plan, "text")
-    if (plan.changes or plan.ended) and not click.confirm("Apply this?"):
+    if (plan.changes or plan.ended) and not agreed("Apply this?"):
         return None
     shown = order._replace(expected=order.expected or plan_digest(plan))
     return shown if order.saved is not None else shown._replace(rev=plan.revision.commit)

@@ -109,14 +109,14 @@ def _key(text: str) -> Key:
 
 def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[Override]) -> int:
     """Repair exactly what was shown."""
-    from reconciler.cli.output import say
+    from reconciler.cli.output import agreed, say
     from reconciler.cli.reports import showing_refused, write_outcome
     from reconciler.run.deployment import current_user, shown_database
     from reconciler.run.drift import repair
 
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; use --yes to repair without asking")
-    if not yes and not click.confirm("Repair this?"):
+    if not yes and not agreed("Repair this?"):
         say("Nothing was changed.")
         return ERROR
     with showing_refused():

@@ -54,13 +54,24 @@ def colour_wanted() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def agreed(question: str) -> bool:
+    """Ask for a yes or no; the end of the input (Ctrl-D) is a no, unlike an interrupt."""
+    try:
+        return click.confirm(question)
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):
+            raise
+        click.echo()  # the question has no line break yet
+        return False
+
+
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Write lines for people."""
     click.echo(inert(text), err=err, nl=nl)
 
 
 def write_lines(lines: Iterable[Line], *, err: bool = False) -> None:
-    """Write styled lines, many at a time."""
+    """Write styled lines, many at a time. A line break in one is text of somebody's, and would forge another line."""
     shown = _coloured if colour_wanted() else _plain
     piece: list[Line] = []
     for line in lines:

@@ -161,7 +161,7 @@ class Ended:
         self.code, self.text = code, text
 
 
-CTRL_C = "\x03"
+CTRL_C, CTRL_D = "\x03", "\x04"
 
 
 def terminal(accord: Accord, *arguments: str, answer: str = "", patience: float | None = None, **variables: str) -> Ended:
@@ -182,7 +182,7 @@ def terminal(accord: Accord, *arguments: str, answer: str = "", patience: float 
         if answers and text.endswith(b": "):
             typed = answers.pop(0)
             os.write(leader, typed.encode())
-        elif typed == CTRL_C and not piece:  # readline loses one that comes while it begins to read
+        elif typed in (CTRL_C, CTRL_D) and not piece:  # readline loses one that comes while it begins to read
             os.write(leader, typed.encode())
     os.close(leader)
     _, status = os.waitpid(child, 0)
@@ -214,7 +214,7 @@ def applied(accord: Accord) -> list[str]:
 @pytest.mark.slow
 def test_apply_shows_the_plan_and_asks(accord: Accord, repository: ConfigRepository) -> None:
     head = repository.commit(ADMINISTRATORS)
-    for answer in ("n\n", "\n", "x\nn\n"):
+    for answer in ("n\n", "\n", "x\nn\n", CTRL_D):
         ended = terminal(accord, "apply", answer=answer)
         assert ended.code == ERROR
         assert "Plan: Git → database" in ended.text
@@ -246,6 +246,8 @@ def test_repair_shows_the_drift_and_asks(accord: Accord, repository: ConfigRepos
     repository.commit({**ADMINISTRATORS, "issuers/tls.yaml": issuer("tls")})
     accord("apply", "--yes")
     by_hand(accord, "UPDATE issuers SET enabled = false", "UPDATE teams SET administrator = false")
+    ended = terminal(accord, "drift", "--repair", answer=CTRL_D)
+    assert (ended.code, ended.text.endswith("Nothing was changed.\r\n")) == (ERROR, True)
     kept = terminal(accord, "drift", "--repair", answer="n\n")
     assert kept.code == ERROR
     assert "Issuer tls" in kept.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from sqlalchemy import exc
 
@@ -89,90 +90,136 @@ class UnreadableLog(StoreError):
 
 SILENT = "no answer in time"
 """What Accord says in the driver's place if a server was silent for too long."""
-_Signs = tuple[type[StoreError], tuple[str, ...], str]
-_WORDS: tuple[_Signs, ...] = (
-    (
+
+
+class _Meaning(NamedTuple):
+    """What an error means that has one of these PostgreSQL codes, or one of these patterns in the driver's text."""
+
+    kind: type[StoreError]
+    codes: tuple[str, ...]
+    patterns: tuple[str, ...]
+    words: str
+
+
+_WORDS = (
+    _Meaning(
         DatabaseLocked,
-        ("55P03", "database is locked", "database table is locked", "database schema is locked"),
+        ("55P03",),
+        ("database is locked", "database table is locked", "database schema is locked"),
         "is in use by another process, which did not finish in time; try again",
     ),
-    (DatabaseReadOnly, ("readonly database",), "cannot be written to; check its permissions"),
-    (
+    _Meaning(DatabaseReadOnly, (), ("readonly database",), "cannot be written to; check its permissions"),
+    _Meaning(
         NotPrimary,
-        ("25006", "session is read-only", "server is in hot standby mode"),
+        ("25006",),
+        ("session is read-only", "server is in hot standby mode"),
         "cannot be written to now: the server is a standby, or was made read-only; Accord needs the primary",
     ),
-    (DatabaseReadOnly, ("42501",), "does not allow this account to do that; check its permissions"),
-    (DatabaseFull, ("53100", "disk is full"), "has no disk space left"),
-    (DatabaseFull, ("disk i/o error",), "cannot be written: its disk is full or broken"),
-    (DatabaseCorrupt, ("XX001", "file is not a database", "malformed"), "is not a database, or is damaged; restore a backup"),
-    (DatabaseRefuses, ("unable to open database file",), "cannot be opened; check the permissions of the file and its folder"),
-    (
+    _Meaning(DatabaseReadOnly, ("42501",), (), "does not allow this account to do that; check its permissions"),
+    _Meaning(DatabaseFull, ("53100",), ("disk is full",), "has no disk space left"),
+    _Meaning(DatabaseFull, (), ("disk i/o error",), "cannot be written: its disk is full or broken"),
+    _Meaning(
+        DatabaseCorrupt,
+        ("XX001",),
+        ("file is not a database", "disk image is malformed", "malformed database schema"),
+        "is not a database, or is damaged; restore a backup",
+    ),
+    _Meaning(
         DatabaseRefuses,
-        ("3D000", 'database ".*" does not exist', "no such database"),
+        (),
+        ("unable to open database file",),
+        "cannot be opened; check the permissions of the file and its folder",
+    ),
+    _Meaning(
+        DatabaseRefuses,
+        ("3D000",),
+        ('database ".*" does not exist', "no such database"),
         "does not exist on its server; create it, or correct its name in the URL",
     ),
-    (
+    _Meaning(
         DatabaseRefuses,
+        (),
         ('role ".*" does not exist', 'role ".*" is not permitted to log in', "no such user"),
         "does not know this account, or does not let it log in; create the role, or correct its name in the URL",
     ),
-    (
+    _Meaning(
         DatabaseRefuses,
-        ("28P01", "password authentication failed", "no password supplied"),
+        ("28P01",),
+        ("password authentication failed", "no password supplied"),
         "does not accept this account or its password",
     ),
-    (
+    _Meaning(
         DatabaseRefuses,
+        (),
         ("no pg_hba.conf entry.*(no encryption|ssl off)",),
         "does not let this account in from this machine without TLS (pg_hba.conf); ask for it with `sslmode=verify-full`",
     ),
-    (
+    _Meaning(
         DatabaseRefuses,
-        ("28000", "no pg_hba.conf entry", "pg_hba.conf rejects", 'permission denied for database ".*"'),
+        ("28000",),
+        ("no pg_hba.conf entry", "pg_hba.conf rejects", 'permission denied for database ".*"'),
         "does not let this account in from this machine (pg_hba.conf)",
     ),
-    (DatabaseRefuses, ("server does not support ssl",), "is on a server without TLS, which `sslmode` in the URL asks for"),
-    (
+    _Meaning(
+        DatabaseRefuses, (), ("server does not support ssl",), "is on a server without TLS, which `sslmode` in the URL asks for"
+    ),
+    _Meaning(
         DatabaseRefuses,
+        (),
         ("root certificate file", "could not read root certificate"),
         "cannot be trusted: the file of authorities that `sslrootcert` in the URL names cannot be read",
     ),
-    (DatabaseRefuses, ("does not match host name",), "is on a server whose TLS certificate is for another name"),
-    (
+    _Meaning(DatabaseRefuses, (), ("does not match host name",), "is on a server whose TLS certificate is for another name"),
+    _Meaning(
         DatabaseRefuses,
+        (),
         ("certificate verify failed", "certificate has expired", "self.signed certificate"),
         "is on a server whose TLS certificate no known authority vouches for; name the authorities with `sslrootcert` in the URL",
     ),
-    (
+    _Meaning(
         DatabaseRefuses,
+        (),
         ("certificate file", "private key file", "client certificate", "certificate required", "unknown ca"),
         "cannot be reached: the TLS certificate or key of this account, `sslcert` and `sslkey` in the URL, cannot be used",
     ),
-    (DatabaseSilent, (SILENT, "connection timeout", "timeout expired", "connection timed out"), "does not answer in time"),
-    (DatabaseBusy, ("57014",), "did not finish a statement in time; try again"),
-    (DatabaseBusy, ("40P01", "40001", "deadlock detected"), "was busy with somebody else's change to the same rows; try again"),
-    (DatabaseUnreachable, ("25P03", "57P05"), "ended a transaction in which nothing happened for too long; try again"),
-    (
+    _Meaning(
+        DatabaseSilent, (), (SILENT, "connection timeout", "timeout expired", "connection timed out"), "does not answer in time"
+    ),
+    _Meaning(DatabaseBusy, ("57014",), (), "did not finish a statement in time; try again"),
+    _Meaning(
+        DatabaseBusy,
+        ("40P01", "40001"),
+        ("deadlock detected",),
+        "was busy with somebody else's change to the same rows; try again",
+    ),
+    _Meaning(
+        DatabaseUnreachable, ("25P03", "57P05"), (), "ended a transaction in which nothing happened for too long; try again"
+    ),
+    _Meaning(
         DatabaseUnreachable,
-        ("53300", "too many (clients|conn)", "remaining connection slots", "no more connections allowed", "query_wait_timeout"),
+        ("53300",),
+        ("too many (clients|conn)", "remaining connection slots", "no more connections allowed", "query_wait_timeout"),
         "accepts no more connections now: too many are open; try again",
     ),
-    (
+    _Meaning(
         DatabaseUnreachable,
-        ("57P03", "database system is (starting up|shutting down|in recovery)", "not (yet )?accepting connections"),
+        ("57P03",),
+        ("database system is (starting up|shutting down|in recovery)", "not (yet )?accepting connections"),
         "is on a server that is starting or stopping; try again",
     ),
-    (DatabaseUnreachable, ("failed to resolve host", "could not translate host name"), "cannot be reached: no such host"),
-    (
+    _Meaning(
+        DatabaseUnreachable, (), ("failed to resolve host", "could not translate host name"), "cannot be reached: no such host"
+    ),
+    _Meaning(
         DatabaseUnreachable,
+        (),
         ("connection refused", 'connection to server on socket ".*" failed: no such file'),
         "cannot be reached: nothing listens on that host and port",
     ),
-    (
+    _Meaning(
         DatabaseUnreachable,
+        ("57P01", "57P02", "08000", "08003", "08006"),
         (
-            "57P01", "57P02", "08000", "08003", "08006",
             "connection is closed",
             "server closed the connection",
             "consuming input failed",
@@ -183,9 +230,11 @@ _WORDS: tuple[_Signs, ...] = (
         ),
         "cannot be reached",
     ),
-)  # fmt: skip
-"""What errors mean: the first entry with the PostgreSQL code, or a pattern in the driver's text. Only a server that does not let
+)
+"""What errors mean: the first entry that fits. Only a server that does not let
 somebody in may say so in its own language and without a code; then its words are shown."""
+_NAMES = re.compile('"[^"]*"')
+"""Names of hosts, roles, databases and files in the driver's text: what they are called means nothing."""
 _CONNECTING = "connection failed"
 _DUPLICATE = re.compile(r'unique constraint "pk_(\w+)"[\s\S]*\(id\)=')
 
@@ -210,9 +259,9 @@ def translated(url: str, driver_error: type[Exception]) -> Iterator[None]:
 
 def store_error(text: str, url: str, code: str | None = None) -> StoreError:
     """Return the error that a driver's text or a PostgreSQL code means."""
-    lower = text.lower()
-    for kind, signs, words in _WORDS:
-        if code in signs or any(re.search(sign, lower) for sign in signs):
+    lower = _NAMES.sub('""', text.lower())
+    for kind, codes, patterns, words in _WORDS:
+        if code in codes or any(re.search(pattern, lower) for pattern in patterns):
             return kind(f"the database {shown(url)} {words}")
     first = printable(masked(next(iter(text.splitlines()), "it gave no reason"), url))[-200:]
     if _CONNECTING in lower:

@@ -17,6 +17,7 @@ from reconciler.store import tables
 from reconciler.store.bulk import insert_rows
 from reconciler.store.engine import Database, open_database
 from reconciler.store.errors import (
+    _WORDS,
     DatabaseCorrupt,
     DatabaseLocked,
     DatabaseReadOnly,
@@ -148,6 +149,27 @@ def test_each_reason_has_its_own_words_and_says_whether_to_try_again(
     error = store_error(text, "postgresql://accord@host/accord", code)
     assert words in str(error)
     assert error.again is again
+
+
+CODES = [code for meaning in _WORDS for code in meaning.codes]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_is_the_errors_own_and_never_digits_in_its_text(code: str) -> None:
+    assert re.fullmatch("[0-9A-Z]{5}", code)
+    text = f'connection failed: connection to server at "h{code.lower()}", port {code} failed: Connection refused'
+    error = store_error(text, f"postgresql://u{code}@h{code}/d{code}")
+    assert error.again and "nothing listens" in str(error)
+    assert "nothing listens" not in str(store_error("ein Fehler", "postgresql://accord@host/accord", code))
+    assert not any(re.fullmatch("[0-9A-Z]{5}", pattern) for meaning in _WORDS for pattern in meaning.patterns)
+
+
+@pytest.mark.parametrize(
+    "name", ["disk is full", "malformed", "timeout expired", "deadlock detected", "unknown ca", "no such user"]
+)
+def test_the_name_of_a_host_or_a_file_means_nothing(name: str) -> None:
+    refused = f'connection failed: connection to server at "{name}", port 1 failed: Connection refused'
+    assert "nothing listens" in str(store_error(refused, "postgresql://accord@host/accord"))
 
 
 @pytest.mark.postgresql

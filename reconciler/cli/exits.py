@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from reconciler.process import ERROR, OK, UNREACHABLE
 
-__all__ = ["CHANGES", "ERROR", "INVALID", "OK", "STALE", "UNREACHABLE", "UNSAFE", "exit_code"]
+__all__ = ["CHANGES", "ERROR", "INVALID", "NO_BASE", "OK", "STALE", "UNREACHABLE", "UNSAFE", "exit_code"]
 
-CHANGES, INVALID, UNSAFE, STALE = 2, 3, 4, 5
+CHANGES, INVALID, UNSAFE, STALE, NO_BASE = 2, 3, 4, 5, 7
 
 
 def exit_code(error: Exception) -> tuple[int, str]:
     """Return the exit code and the message for an error that nothing else caught."""
-    from reconciler.run.errors import InvalidConfiguration, Rewind, RunError, Stale, Unsafe
+    from reconciler.run.errors import InvalidBase, InvalidConfiguration, Rewind, RunError, Stale, Unsafe
     from reconciler.source.errors import RepositoryUnreachable, SourceError
     from reconciler.store.errors import ChangedMeanwhile, StoreError
 
     codes: tuple[tuple[type[Exception], int], ...] = (
         (InvalidConfiguration, INVALID),
+        (InvalidBase, NO_BASE),
         (Unsafe, UNSAFE),
         (Rewind, UNSAFE),
         (Stale, STALE),

@@ -49,8 +49,8 @@ Examples:
 \b
 Exit codes: 0 done, or nothing to do; 1 error; 2 changes (plan --detailed-exitcode)
 or drift; 3 invalid configuration; 4 unsafe: refused by a guard, or a rewind;
-5 stale plan; 6 repository or database unreachable or busy: try again;
-130 interrupted; 143 terminated.
+5 stale plan; 6 repository or database unreachable or busy: try again; 7 the base that
+a plan is compared with is invalid; 130 interrupted; 143 terminated.
 """
 
 

@@ -30,7 +30,8 @@ Examples:
 
 \b
 Exit codes: 0 planned; 1 error; 2 changes, with --detailed-exitcode; 3 invalid configuration;
-4 refused by a guard, or a rewind; 6 repository or database unreachable.
+4 refused by a guard, or a rewind; 6 repository or database unreachable; 7 nothing to
+compare with: the revision that --against names is invalid, this one is not.
 """,
 )
 @repository_options

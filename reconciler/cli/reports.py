@@ -16,7 +16,7 @@ from reconciler.plan.plan import Checkout, Plan
 from reconciler.plan.render.document import checkout_document, plan_document
 from reconciler.plan.render.text import plan_lines, summary
 from reconciler.plan.render.words import override_words
-from reconciler.run.errors import InvalidConfiguration, Misconfigured, Rewind, Unsafe
+from reconciler.run.errors import InvalidBase, InvalidConfiguration, Misconfigured, Rewind, Unsafe
 from reconciler.wording.text import count, printable
 
 _LARGEST_PLAN = 1 << 30
@@ -27,12 +27,13 @@ def reporting_problems(format_: str = "text", limit: int | None = None) -> Itera
     """List the problems of an invalid configuration, then let its error pass; as Markdown, also why a plan is refused."""
     try:
         yield
-    except InvalidConfiguration as error:
+    except (InvalidConfiguration, InvalidBase) as error:
         write_problems(error.problems)
         if format_ == "markdown":
             from reconciler.plan.render.markdown import problems_markdown
 
-            write_markdown(problems_markdown(error.problems, limit or comment_limit()))
+            base = error.base if isinstance(error, InvalidBase) else None
+            write_markdown(problems_markdown(error.problems, limit or comment_limit(), base))
         raise
     except Rewind as error:
         if format_ == "markdown":

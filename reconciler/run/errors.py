@@ -25,6 +25,16 @@ class InvalidConfiguration(RunError):
         self.problems = list(problems)
 
 
+class InvalidBase(RunError):
+    """The revision to compare with has errors, but the one to plan has none. Its problems name the files as Git does."""
+
+    def __init__(self, commit: str, problems: Sequence[Problem]) -> None:
+        self.base = commit[:12]
+        super().__init__(f"the base {self.base} is invalid, so there is nothing to compare with; this revision has no errors")
+        errors = [problem for problem in problems if problem.severity == "error"]
+        self.problems = [problem._replace(file=f"{self.base}:{problem.file}") for problem in errors]
+
+
 class Unsafe(RunError):
     """Guards refuse the plan."""
 

@@ -14,7 +14,7 @@ from reconciler.plan.plan import Checkout, Plan
 from reconciler.run.delegated import refuse_undelegated
 from reconciler.run.deployment import Deployment
 from reconciler.run.descent import find_detour, merged
-from reconciler.run.errors import Misconfigured, Rewind
+from reconciler.run.errors import InvalidBase, InvalidConfiguration, Misconfigured, Rewind
 from reconciler.run.gather import gather, read_alike
 from reconciler.run.inputs import Progress, Source, desired_revision, is_new, open_source, read_declarations, state_of
 from reconciler.store.digests import drifted
@@ -178,12 +178,16 @@ def compare_revisions(
     """Plan what a revision changes compared with another, from Git alone: without a database and without secrets.
 
     It assumes that what only a database knows is harmless: everyone has a password, and nobody is disabled elsewhere.
+    Raises InvalidConfiguration, or InvalidBase if only the other revision has errors.
     """
     opened = open_source(deployment)
     base = opened.repository.resolve(against)
-    before, _ = read_declarations(opened, base.commit, now, progress)
     with _desired(deployment, opened, rev, working_tree=working_tree) as (source, revision, shown):
         after, warnings = read_declarations(source, revision.commit, now, progress)
+        try:
+            before, _ = read_declarations(opened, base.commit, now, progress)
+        except InvalidConfiguration as error:
+            raise InvalidBase(base.commit, error.problems) from None
         changed = source.repository.changed(base.commit, revision.commit, source.path)
         files = None if changed is None else {file.path for file in changed}  # None: an ignore file may concern any file
         held, desired = state_of(before), state_of(after)

@@ -11,7 +11,7 @@ import pytest
 from desk import Desk
 from scenario import ADMINISTRATORS, Accord, Clone, ConfigRepository, by_hand, everything, issuer, resource, team, user
 
-from reconciler.cli.exits import CHANGES, ERROR, INVALID, UNREACHABLE, UNSAFE
+from reconciler.cli.exits import CHANGES, ERROR, INVALID, NO_BASE, UNREACHABLE, UNSAFE
 from reconciler.plan.guards import GUARDS
 
 SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -71,6 +71,24 @@ def test_guards_judge_a_comparison_too(repository: ConfigRepository, no_database
     result = no_database("plan", "--against", first, code=UNSAFE)
     assert "✗ last-administrator" in result.output
     assert "until-past" in result.output
+
+
+def test_a_base_that_is_invalid_is_told_apart_from_the_revision_that_repairs_it(
+    repository: ConfigRepository, no_database: Accord
+) -> None:
+    repository.commit(DECLARED)
+    base = repository.commit({"teams/broken.yaml": team("broken", members=["nobody"])})
+    repair = repository.commit({"teams/broken.yaml": None})
+    no_database("validate", "--rev", repair)
+    result = no_database("plan", "--against", base, "--rev", repair, "--format", "markdown", code=NO_BASE)
+    assert result.stdout.startswith("### ⚠️ Accord plan: nothing to compare with\n") and "revision is invalid" not in result.stdout
+    assert f"The base `{base[:12]}` is invalid. This revision has no errors" in result.stdout
+    for output in (result.stdout, result.stderr):
+        assert f"{base[:12]}:teams/broken.yaml:" in output and "unknown user `nobody`" in output.replace("``", "`")
+    assert f"the base {base[:12]} is invalid, so there is nothing to compare with" in result.stderr
+    worse = repository.commit({"teams/other.yaml": team("other", members=["alcie"])})
+    result = no_database("plan", "--against", base, "--rev", worse, "--format", "markdown", code=INVALID)
+    assert "this revision is invalid" in result.stdout and "broken.yaml" not in result.stderr
 
 
 def test_a_comparison_of_invalid_files_lists_every_problem(repository: ConfigRepository, no_database: Accord) -> None:

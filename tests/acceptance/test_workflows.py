@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from runner import GitHub, Runner, Step, gitlab_job, jobs
 
+from reconciler.cli.exits import INVALID, NO_BASE
 from reconciler.shipped import starter_folder
 from reconciler.store.engine import open_database
 
@@ -165,6 +166,23 @@ def test_a_refused_plan_is_commented_and_fails(world: World) -> None:
     steps = GitHub(world.runner, context, environment).run(jobs(WORKFLOWS / "accord-plan.yml")["plan"])
     assert [step.code for step in steps] == [0, 0, 4, 0, 0]
     assert "refused by last-administrator" in world.runner.asked("gh")[-1][1][0]
+
+
+def test_a_repair_of_an_invalid_base_passes_and_the_comment_says_that_it_was_not_compared(world: World) -> None:
+    world.commit("Broken", eve="{email: nonsense}")
+    context, environment = world.pull_request(fork=True, eve=None)
+    steps = GitHub(world.runner, context, environment).run(jobs(WORKFLOWS / "accord-plan.yml")["plan"])
+    assert [step.code for step in steps] == [0, 0, 0, 0, 0], steps
+    assert "nothing to compare with" in world.runner.asked("gh")[-1][1][0]
+    given = {"CI_COMMIT_SHA": world.git("rev-parse", "feature"), "CI_MERGE_REQUEST_DIFF_BASE_SHA": world.git("rev-parse", "main")}
+    assert world.gitlab("plan", **given).code == NO_BASE == gitlab_job(PIPELINE, "plan")[0]["allow_failure"]["exit_codes"]
+
+
+def test_an_invalid_pull_request_of_a_fork_is_commented_and_fails(world: World) -> None:
+    context, environment = world.pull_request(fork=True, eve="{email: nonsense}")
+    steps = GitHub(world.runner, context, environment).run(jobs(WORKFLOWS / "accord-plan.yml")["plan"])
+    assert [step.code for step in steps] == [0, 0, INVALID, 0, 0], steps
+    assert "this revision is invalid" in world.runner.asked("gh")[-1][1][0]
 
 
 def test_a_merge_that_is_not_of_this_commit_is_not_planned(world: World) -> None:

@@ -78,16 +78,23 @@ def plan_markdown(plan: Plan, limit: int = LIMITS["github"], checkout: Checkout 
     return "".join([head, "\n", cut, guards, ends, powers, access, *rest, foot])
 
 
-def problems_markdown(problems: Sequence[Problem], limit: int = LIMITS["github"]) -> str:
-    """Render why a revision cannot be planned."""
-    errors = sum(problem.severity == "error" for problem in problems)
-    head = f"### ⛔ Accord plan: this revision is invalid\n\n**{count(errors, 'error')}** to correct first:\n\n"
+def problems_markdown(problems: Sequence[Problem], limit: int = LIMITS["github"], base: str | None = None) -> str:
+    """Render why a revision cannot be planned: it has problems, or the base has them that it was to be compared with."""
+    errors = count(sum(problem.severity == "error" for problem in problems), "error")
+    head = f"### ⛔ Accord plan: this revision is invalid\n\n**{errors}** to correct first:\n\n"
+    if base is not None:
+        head = (
+            "### ⚠️ Accord plan: nothing to compare with\n\n"
+            f"The base {code(base)} is invalid. This revision has no errors, but who gains or loses access by it cannot be said. "
+            f"**{errors}** of the base:\n\n"
+        )
     ordered = sorted(problems, key=lambda problem: problem.severity != "error")
     long = limit // 4
     lines = [f"- {_sign(problem)} {_place(problem, long)} {cut_code(problem.message, long)}" for problem in ordered]
     shown = _fitting(lines, limit - len(head) - 200)
     rest = len(lines) - len(shown)
-    more = f"\nand {count(rest, 'more problem')}: see {code('accord validate')}\n" if rest else ""
+    see = code(f"accord validate{'' if base is None else f' --rev {base}'}")
+    more = f"\nand {count(rest, 'more problem')}: see {see}\n" if rest else ""
     return head + "\n".join(shown) + "\n" + more
 
 

@@ -6,6 +6,7 @@ whole as long as they fit in any way, and whatever is left out is counted. Text 
 
 from __future__ import annotations
 
+import shlex
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,8 +37,8 @@ LIMITS: Mapping[str, int] = {"github": 65_000, "gitlab": 990_000}
 """Characters. GitHub refuses a comment of more than 65,536, GitLab of more than 1,000,000; a pipeline may add a few words."""
 _MOST_ENDS, _FEW_ENDS = 200, 3
 """How many deleted resources of a kind stand open, and if there is little room; the details have all."""
-_NOTICE = 500
-"""Characters for what had to be left out."""
+_NOTICE = 300
+"""Characters for what had to be left out, besides the command that shows it."""
 _LONGEST_NOTE = 400
 """Characters of a commit's subject, or of a note."""
 _POWERS = ("administrator", "permittedIPs", "adGroups", "mayDecideFor")
@@ -63,7 +64,8 @@ def plan_markdown(plan: Plan, limit: int = LIMITS["github"], checkout: Checkout 
     beside = [*_rows_besides(plan)]
     parts = [_ends(plan), _powers(plan), _warnings(plan), _details(plan), *beside]
     rows, header = access_rows(plan), sum(map(len, HEADER)) + 4
-    room = limit - len(head) - len(foot) - _NOTICE - sum(map(_frame, parts)) - (header if rows else 0)
+    frames = sum(_frame(part, plan) for part in parts) + (header if rows else 0)
+    room = limit - len(head) - len(foot) - _NOTICE - len(_see(plan)) - frames
     guards, guards_cut = _fitting_guards(plan, room)
     room -= len(guards)
     table, table_cut = fitting_table(rows, room)
@@ -72,7 +74,7 @@ def plan_markdown(plan: Plan, limit: int = LIMITS["github"], checkout: Checkout 
     written = []
     for part in parts:  # the most important first, as long as there is room
         written.append(_written(part, min(room, limit // 10) if part in beside else room, plan))
-        room -= max(0, len(written[-1]) - _frame(part))
+        room -= max(0, len(written[-1]) - _frame(part, plan))
     ends, powers, *rest = written
     cut = _left_out(plan, [what for what in (guards_cut, table_cut and f"{table_cut} of the access table") if what])
     return "".join([head, "\n", cut, guards, ends, powers, access, *rest, foot])
@@ -173,9 +175,16 @@ def _left_out(plan: Plan, what: Sequence[str]) -> str:
 
 
 def _see(plan: Plan) -> str:
-    """Return the command that shows everything."""
-    base = f" --against {plan.applied.commit[:12]}" if plan.against and plan.applied else ""
-    return code(f"accord plan --rev {plan.revision.commit[:12]}{base}{' --adopt' if plan.adopt else ''}")
+    """Return the command that shows this plan, whole."""
+    options = [
+        ("--working-tree" if plan.working_tree else f"--rev {plan.revision.commit[:12]}", True),
+        (f"--against {plan.applied.commit[:12]}" if plan.applied else "", plan.against),
+        (f"--path {shlex.quote(plan.path)}", plan.path),
+        ("--adopt", plan.adopt),
+        ("--allow-rewind", plan.rewind),
+        ("--no-welcome", not plan.welcome),
+    ]
+    return code(" ".join(["accord plan", *(option for option, is_given in options if is_given and option)]))
 
 
 def _ends(plan: Plan) -> _Part:
@@ -249,9 +258,9 @@ def _folded(title: str, items: Sequence[str]) -> _Part:
     return _Part(before, [f"- {code(item)}" for item in items], "\n\n</details>\n\n", ("more", "more"))
 
 
-def _frame(part: _Part) -> int:
+def _frame(part: _Part, plan: Plan) -> int:
     """Return what a part needs in any case: what stands around it, and how many lines are left out."""
-    return len(part.before) + len(part.after) + 200 if part.lines else 0
+    return len(part.before) + len(part.after) + len(_see(plan)) + 80 if part.lines else 0
 
 
 def _written(part: _Part, room: int, plan: Plan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -291,6 +292,22 @@ def test_all_that_is_gained_is_cut_rather_than_left_out() -> None:
     assert re.search(r"\| `bob` \| \*\*administrator\*\*, `an-issuer-.*` and [0-9,]+ more \|", bob)
     told = "the ends of long lists of addresses and teams, "
     assert re.search(f"Left out: {told}[0-9,]+ names of long rows of the access table", shown)
+
+
+@pytest.mark.parametrize(
+    ("more", "command"),
+    [
+        ({}, "accord plan --rev cccccccccccc"),
+        ({"working_tree": True}, "accord plan --working-tree"),
+        ({"working_tree": True, "against": True}, "accord plan --working-tree --against bbbbbbbbbbbb"),
+        ({"adopt": True, "rewind": True}, "accord plan --rev cccccccccccc --adopt --allow-rewind"),
+        ({"welcome": False, "path": "a b"}, "accord plan --rev cccccccccccc --path 'a b' --no-welcome"),
+    ],
+)
+def test_what_is_left_out_is_shown_by_the_command_that_makes_this_very_plan(more: dict[str, Any], command: str) -> None:
+    made = crowded(crowd(5_000), "public")._replace(**more)
+    shown = plan_markdown(made._replace(applied=made.revision._replace(commit="b" * 40)))
+    assert f"Before you approve, read it all: `{command}`\n" in shown and f"more changes: see `{command}`\n" in shown
 
 
 def test_a_refused_plan_says_so_in_its_headline() -> None:

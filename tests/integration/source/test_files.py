@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,3 +101,59 @@ def test_a_file_that_a_commit_would_hold_otherwise_is_refused(committed: Work) -
     ]
     assert "`users/bob.yaml -filter`" in found[0].message
     assert [problem.file for problem in list_files(committed.folder / "teams")[1]] == []
+
+
+def filtered(folder: Path) -> list[str]:
+    return [problem.file for problem in list_files(folder)[1] if problem.rule == "filtered"]
+
+
+def of_the_user(work: Work, home: Path, line: str) -> None:
+    (home / "attributes").write_text(line)
+    (home / "gitconfig").write_text("[core]\n\tattributesFile = ~/attributes\n")
+    os.environ["GIT_CONFIG_GLOBAL"] = str(home / "gitconfig")
+
+
+def of_the_user_where_git_looks(work: Work, home: Path, line: str) -> None:
+    (home / ".config/git").mkdir(parents=True)
+    (home / ".config/git/attributes").write_text(line)
+
+
+def of_the_repository(work: Work, home: Path, line: str) -> None:
+    work.git("config", "core.attributesFile", "~/attributes")
+    (home / "attributes").write_text(line)
+
+
+def in_the_git_folder(work: Work, home: Path, line: str) -> None:
+    (work.folder / ".git/info/attributes").write_text(line)
+
+
+@pytest.mark.parametrize("place", [of_the_user, of_the_user_where_git_looks, of_the_repository, in_the_git_folder])
+@pytest.mark.parametrize("line", ["users/*.yaml filter=rot\n", "users/*.yaml working-tree-encoding=UTF-7\n"])
+def test_a_filter_is_noticed_wherever_it_is_named(
+    place: Callable[[Work, Path, str], None], line: str, committed: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # and restored
+    committed.git("worktree", "add", "-q", str(tmp_path / "linked"))
+    place(committed, tmp_path, line)
+    for folder in (committed.folder, tmp_path / "linked"):
+        assert filtered(folder) == []
+        (folder / "users/bob.yaml").write_bytes(BOB + b"#\n")
+        assert filtered(folder) == ["users/bob.yaml"]
+        assert filtered(folder / "teams") == []
+
+
+def test_what_a_filter_hides_is_noticed(committed: Work) -> None:
+    """The commit has Bob, the folder Alice: what is checked would not be what is applied."""
+    committed.git("config", "filter.rot.clean", "sed s/carol/bob/g")
+    (committed.folder / ".git/info/attributes").write_text("*.yaml filter=rot\n")
+    committed.commit({"users/carol.yaml": BOB.replace(b"bob", b"carol")})
+    assert filtered(committed.folder) == ["users/carol.yaml"]
+
+
+def test_ids_of_either_length_tell_whether_a_filter_does_anything(tmp_path: Path) -> None:
+    work = Work(tmp_path / "long", "--object-format=sha256")
+    work.commit({".gitattributes": b"*.yaml filter=rot\n", "users/bob.yaml": BOB})
+    assert filtered(work.folder) == []
+    (work.folder / "users/bob.yaml").write_bytes(ALICE)
+    assert filtered(work.folder) == ["users/bob.yaml"]

@@ -17,7 +17,7 @@ from reconciler.source.selection import is_candidate, is_visible, shown_path
 
 
 def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
-    """Return the name (see `_top`) and path of each file, sorted, and warnings about links and files that are not read.
+    """Return the name (see `_top`) and path of each file, in Git's order, and warnings about links and files that are not read.
 
     If an ignore file cannot be used, there are no files and it is the problem. Raises SourceError if the folder does not exist
     or cannot be read.
@@ -44,7 +44,7 @@ def list_files(folder: Path) -> tuple[list[tuple[str, Path]], list[Problem]]:
     root = work_tree_of(folder)
     filtered = filtered_files(root, [((top / name).as_posix(), path) for name, path in found]) if root else []
     return (
-        sorted((named(name), path) for name, path in found),
+        [(named(name), path) for name, path in sorted(found, key=lambda each: os.fsencode(each[0]))],
         sorted([*(warning._replace(file=named(name)) for name, warning in skipped), *filtered]),
     )
 

@@ -127,6 +127,12 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
+    """Delete a mirror, its marker last: if that is interrupted, the next run must know the rest."""
     if os.path.lexists(folder):
         _refuse_foreign(folder)
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != _MARKER:
+                entry.unlink()
         shutil.rmtree(folder)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -133,6 +134,42 @@ def test_a_broken_mirror_is_made_anew(damage: str, work: Work, cache: Path) -> N
     assert repository.resolve("main").commit == head
     assert contents(repository, head) == {"alice.yaml": ALICE, "bob.yaml": BOB}
     assert [file.name for file in cache.iterdir() if file.suffix in (".new", ".old")] == []
+
+
+@pytest.mark.parametrize("left", [".new", ".old"])
+def test_what_an_interrupted_run_left_is_removed_wherever_it_was_interrupted(
+    left: str, work: Work, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def limited(act: Callable[..., None]) -> Callable[..., None]:
+        def remove(path: str, **options: object) -> None:
+            nonlocal steps
+            steps -= 1
+            if steps < 0:
+                raise Killed
+            act(path, **options)
+
+        return remove
+
+    head = work.commit({"alice.yaml": ALICE})
+    url = f"file://{work.folder}"
+    mirror = Path(opened(url, cache).git_dir)
+    for number in range(6):  # as many as there are to remove
+        (mirror / "HEAD").write_bytes(b"")  # broken, so it is made anew
+        remains = mirror.with_suffix(left)
+        (remains / "refs/heads").mkdir(parents=True)
+        for name in ("HEAD", "accord-mirror", "refs/heads/main"):
+            (remains / name).write_text("")
+        steps = number
+        with monkeypatch.context() as patch:
+            for name in ("unlink", "rmdir"):
+                patch.setattr(os, name, limited(getattr(os, name)))
+            with pytest.raises(Killed):
+                opened(url, cache)
+        assert contents(opened(url, cache), head) == {"alice.yaml": ALICE}
+        assert not list(cache.glob("*.new")) + list(cache.glob("*.old"))
 
 
 @pytest.mark.parametrize("which", ["commit", "tree", "blob"])

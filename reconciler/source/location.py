@@ -14,11 +14,15 @@ from reconciler.source.errors import RepositoryUnreachable
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SCP = re.compile(r"[A-Za-z0-9._-]+@([A-Za-z0-9._-]+):[^-]")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@|(?<![^\s'\"`])[^/\s:@'\"`]+:[^/\s'\"`]+@")
-"""`alice:secret@`, or `secret@` in a URL; not the user in `git@host:path`."""
+_CREDENTIALS = re.compile(r"(?<=://)(?!(?<=file://)/)\S*@|(?<![^\s'\"`])[^/\s:@'\"`]+:[^/\s'\"`]+@")
+"""`alice:secret@`, or everything up to the last `@` in a URL; neither the user in `git@host:path` nor what is in `file:///path`."""
 _PARAMETER = re.compile(r"(?<=[?&])([^=&\s'\"`]+)=[^&\s'\"`]+")
 _PROTOCOLS = ("https", "ssh", "file", "http", "git")
 _WITHOUT_TLS = ("http", "git")
+_INVALID = (
+    "the repository's URL is not a valid one; in a name or password, write `/`, `@`, `:`, `#`, `?` and `%` as %2F, %40, "
+    "%3A, %23, %3F and %25, and `@` in a path as %40"
+)
 
 
 class Remote(NamedTuple):
@@ -60,13 +64,13 @@ def parse_remote(location: str, without_tls: Collection[str] = ()) -> Remote:
         parts = urlsplit(location)
         if not location.isprintable() or " " in parts.netloc:
             raise ValueError
-        host, port = parts.hostname or "", parts.port
+        host, port, protocol = parts.hostname or "", parts.port, parts.scheme.lower()
+        if (
+            protocol != "file" and "@" in parts.path + parts.query + parts.fragment
+        ):  # the end of a password with a `/`, `#` or `?`
+            raise ValueError
     except ValueError:
-        raise RepositoryUnreachable(
-            "the repository's URL is not a valid one; in a name or password, write `/`, `@`, `:`, `#`, `?` and `%` as %2F, %40, "
-            "%3A, %23, %3F and %25"
-        ) from None
-    protocol = parts.scheme.lower()
+        raise RepositoryUnreachable(_INVALID) from None
     shown = without_credentials(location)
     if protocol not in _PROTOCOLS:
         raise RepositoryUnreachable(f"`{protocol}://` is a transport that Accord does not use; use https:// or ssh://")

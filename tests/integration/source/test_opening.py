@@ -434,7 +434,7 @@ def test_a_mirror_that_cannot_be_kept_is_an_error(work: Work, tmp_path: Path) ->
         ("https://alice:hunter2@127.0.0.1:1/config.git", "https://127.0.0.1:1/config.git"),
         ("https://alice:hun@ter2@127.0.0.1:1/config.git", "https://127.0.0.1:1/config.git"),
         ("https://hunter2@127.0.0.1:1/config.git", "https://127.0.0.1:1/config.git"),
-        ("http://:hunter2@127.0.0.1:1/a@b", "http://127.0.0.1:1/a@b"),
+        ("http://:hunter2@127.0.0.1:1/a%40b", "http://127.0.0.1:1/a%40b"),
     ],
 )
 def test_credentials_in_a_url_are_never_shown(url: str, shown: str, cache: Path) -> None:
@@ -454,6 +454,8 @@ def test_credentials_in_a_url_are_never_shown(url: str, shown: str, cache: Path)
         ("https://host/config.git?access_token=hunter2&ref=hunter2", "https://host/config.git?access_token=***&ref=***"),
         ("fatal: 'alice:hunter2@host/x' is none, nor `alice:hunter2@y`", "fatal: 'host/x' is none, nor `y`"),
         ("config/a:b", "config/a:b"),
+        ("cannot reach 'https://a:1/hunter2@host/x' or 'https://a b'", "cannot reach 'https://host/x' or 'https://a b'"),
+        ("file:///srv/alice@host/x is not file://alice:hunter2@host/x", "file:///srv/alice@host/x is not file://host/x"),
     ],
 )
 def test_the_label_of_a_url_shows_no_credentials(text: str, shown: str, cache: Path) -> None:
@@ -471,6 +473,8 @@ def test_the_label_of_a_url_shows_no_credentials(text: str, shown: str, cache: P
         "alice:hunt/hunter2@host/x", "hunter2@host/x", "alice:hunter2@b@host/x", "https:///alice:hunter2@host/x",
         "https:///hunter2@host/x", "https:// hunter2@host/x", "alice:hunter2@host::/x", "-alice:hunt/hunter2@host/x",
         "https;//alice:hunter2@host/x", "htps:alice:hunter2@host/x", "https://alice:hunt/hunter2@host/x",
+        "https://alice:123/4hunter2@host/x", "https://alice:12#hunter2@host/x", "https://alice:12?hunter2@host/x",
+        "ssh://alice:12/hunter2@host/x", "https://alice/hunter2@host/x",
     ],
 )  # fmt: skip
 def test_a_mistyped_url_shows_no_credentials(location: str, cache: Path) -> None:

@@ -110,10 +110,10 @@ def _credentials(remote: Remote) -> tuple[tuple[str, ...], dict[str, str]]:
     where = f"credential.{remote.protocol}://{remote.host}"
     if remote.username is None:
         return (), {}
-    if remote.password is None:  # the user's own helpers know the password
+    if remote.password is None:  # the user's own helpers know the password; askpass has the name, maybe a token, as an argument
         count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
         values = {f"GIT_CONFIG_KEY_{count}": f"{where}.username", f"GIT_CONFIG_VALUE_{count}": remote.username}
-        return (), {**values, "GIT_CONFIG_COUNT": str(count + 1)}
+        return (), {**values, "GIT_CONFIG_COUNT": str(count + 1), "GIT_ASKPASS": ""}
     options = ("-c", "credential.helper=", "-c", f"{where}.helper={_HELPER}")
     return options, {"ACCORD_GIT_NAME": remote.username, "ACCORD_GIT_SECRET": remote.password}
 

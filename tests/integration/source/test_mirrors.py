@@ -338,6 +338,25 @@ def test_a_name_without_a_password_leaves_the_password_to_the_users_helpers(
     assert opened(f"http://deploy@{server.place}/pki.git", cache).resolve("main").author == "Alice Jones"
 
 
+@pytest.mark.parametrize("token", ["ghp_hunter2", "ghp_%2Fhunter2", "ghp_%40hunter2", "ghp_%20hunter2"])
+def test_a_token_in_place_of_a_name_is_in_no_argument_and_no_message(
+    token: str, server: Server, cache: Path, tmp_path: Path, arguments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    askpass = tmp_path / "bin/askpass"
+    askpass.write_text(f'#!/bin/sh\necho "$@" >> {arguments}\n')
+    askpass.chmod(0o755)
+    for name in ("GIT_ASKPASS", "SSH_ASKPASS"):
+        monkeypatch.setenv(name, str(askpass))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.askPass")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(askpass))
+    with pytest.raises(RepositoryUnreachable) as caught:
+        opened(f"http://{token}@{server.place}/pki.git", cache)
+    assert "fetch" in arguments.read_text()
+    for said in (arguments.read_text(), str(caught.value)):
+        assert "hunter2" not in said and "ghp" not in said, said
+
+
 def test_a_credential_is_not_told_to_where_a_remote_redirects(server: Server, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = Server(tmp_path / "other")
@@ -377,6 +396,7 @@ def test_loopback_and_what_is_protected_need_no_permission(url: str) -> None:
         ("file://server/share/x", "write file:///PATH"),
         ("https:///x", "write https://HOST/PATH"),
         ("https://alice:pa/ss@host/x", "write `/`, `@`"),
+        ("https://alice:12/hunter2@host/x", "write `/`, `@`"),
         ("https://alice:a%0Ahost=evil@host/x", "control characters"),
         ("ssh://git:hunter2@host/x", "ssh takes no password"),
         ("https://host/x?private_token=hunter2", "has parameters"),

@@ -52,10 +52,10 @@ def in_doubt(held: Mapping[str, User], wanted: Mapping[str, User]) -> list[User]
     found = []
     for name, row in held.items():
         declared = wanted.get(name)
-        if declared is None:
-            if any(old in wanted for old in row.previously):
-                found.append(row)
-        elif declared is not row and declared != row and same_person(row, declared) is not True:
+        if declared is row or declared == row:
+            continue
+        unclear = declared is not None and same_person(row, declared) is not True
+        if unclear or any(old in wanted for old in row.previously):
             found.append(row)
     return found
 
@@ -75,8 +75,10 @@ def returns(kind: Kind, row: Resource, declared: Resource, holder: Resource, ear
     Nothing but their content tells teams and issuers apart: the row that needs fewer changes is the one.
     """
     if isinstance(row, User) and isinstance(declared, User):
-        known = _alike(row.email, declared.email) or certainly(row, declared) or _was(earlier, declared)
-        return known and same_person(row, declared, earlier) is True and same_person(holder, declared) is not True
+        if _was(earlier, declared):
+            return same_person(row, declared, earlier) is True and not certainly(holder, declared)
+        known = _alike(row.email, declared.email) or certainly(row, declared)
+        return known and same_person(row, declared) is True and same_person(holder, declared) is not True
     return _distance(kind, row, declared) < _distance(kind, holder, declared)
 
 

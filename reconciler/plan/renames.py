@@ -130,12 +130,23 @@ class _Names:
         return mine is True and None in (row.identity, another.identity)  # an identity in force says whose it is: `another`'s
 
     def _back(self) -> None:
-        """Give names back: a row that is no longer declared had the earlier name of one that is, such as after a revert."""
-        left = [name for name, row in self.held.items() if row.previously and name not in self.wanted and name not in self.moves]
-        for old in sorted(filter(self._is_managed, left)):
+        """Give names back: a row that loses its own had the earlier name of a declared resource, such as after a revert.
+
+        The name may be one that another row has, which then gets its earlier one back, and so on.
+        """
+        waiting = sorted((name for name in self.held if self._loses_its_name(name)), reverse=True)
+        while waiting:
+            old = waiting.pop()
             names = [name for name in self.held[old].previously if name in self.wanted and self._gets_back(old, name)]
             if names:
-                self._move(old, next((name for name in names if self._is_same(old, name)), names[0]))
+                new = next((name for name in names if self._is_same(old, name)), names[0])
+                self._move(old, new)
+                if new in self.held and new not in waiting and self._loses_its_name(new):
+                    waiting.append(new)
+
+    def _loses_its_name(self, name: str) -> bool:
+        lost = name not in self.wanted or name in self.taken or name in self.strangers
+        return lost and bool(self.held[name].previously) and name not in self.moves and self._is_managed(name)
 
     def _is_same(self, old: str, name: str) -> bool:
         return same_person(self.held[old], self.wanted[name], self.earlier.get(old, ())) is True

@@ -369,6 +369,28 @@ def test_a_revert_of_an_update_gives_back_all_that_an_account_was(identities: tu
     assert refusals(unclear) or done(unclear)[0][0] == "delete"
 
 
+@pytest.mark.parametrize("full_names", [("One", "Two"), (None, None)])
+def test_a_reverted_chain_of_renames_renames_all_back(full_names: tuple[str | None, str | None]) -> None:
+    one, two = User("a", "one@example.org", full_names[0]), User("b", "two@example.org", full_names[1])
+    held = (one._replace(name="b", previously=("a",)), two._replace(name="c", previously=("b",)))
+    before = actual(ALICE, ADMINS, *held)._replace(earlier={"b": (one,), "c": (two,)})
+    made = plan(before, desired(ALICE, ADMINS, one, two))
+    assert (done(made), refusals(made)) == ([("rename", "a", "b"), ("rename", "b", "c")], [])
+    teams = Team("a", "one"), Team("b", "two")
+    made = plan(
+        actual(ALICE, ADMINS, teams[0]._replace(name="b", previously=("a",)), teams[1]._replace(name="c", previously=("b",))),
+        desired(ALICE, ADMINS, *teams),
+    )
+    assert [(change.name, change.previous_name) for change in made.changes] == [("a", "b"), ("b", "c")]
+
+
+def test_an_account_that_loses_its_login_by_identity_gets_its_earlier_one_back() -> None:
+    one, two = User("a", "one@example.org", "One", identity="1"), User("b", "two@example.org", "Two")
+    held = (one._replace(name="x"), two._replace(name="a", previously=("b",)))
+    made = plan(actual(ALICE, ADMINS, *held), desired(ALICE, ADMINS, one, two))
+    assert (done(made), refusals(made)) == ([("rename", "a", "x"), ("rename", "b", "a")], [])
+
+
 def test_an_account_with_two_earlier_logins_gets_back_the_one_that_is_its_owners() -> None:
     doe = JANE._replace(name="doe", previously=("jd", "jane"))
     made = plan(actual(ALICE, ADMINS, doe), desired(ALICE, ADMINS, JANE, JOHN._replace(name="jd")))

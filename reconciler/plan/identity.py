@@ -194,17 +194,25 @@ def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _contradicted(changes: Sequence[Change]) -> Iterator[str]:
-    """Find accounts that end although `previously` of a new user claims them, since the identity says another person."""
+    """Find accounts that end although a user claims them by `previously`, and not by identity, or has their identity."""
     ending = {change.before.name: change.before for change in changes if isinstance(change.before, User) and change.after is None}
+    identities = {row.identity.casefold(): row for row in ending.values() if row.identity is not None}
     for change in changes:
         new = change.after
-        if change.before is not None or not isinstance(new, User):
+        if not isinstance(new, User):
             continue
-        for row in [ending[old] for old in new.previously if old in ending]:
+        for row in [ending[old] for old in new.previously if old in ending and change.before is None]:
             yield (
                 f"`{new.name}` has `{row.name}` in its `previously`, but not the identity of {_who(row)}, whose account ends. "
                 f"The same person: declare `identity: {row.identity or row.email}` in its metadata. "
                 f"Another person: remove `{row.name}` from its `previously`"
+            )
+        twin = identities.get((new.identity or "").casefold())
+        if twin is not None and change.before is not None:
+            yield (
+                f"`{new.name}` gets the identity of {_who(twin)}, whose account `{twin.name}` ends. "
+                f"The same person, with two accounts: remove the one that is to end, and then, in another revision, "
+                f"declare the identity. Another person: declare another identity in the metadata of `{new.name}`"
             )
 
 

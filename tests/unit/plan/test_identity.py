@@ -258,6 +258,15 @@ def test_an_account_does_not_end_while_an_earlier_name_and_an_identity_contradic
     assert len(refusals(replaced)) == 1
 
 
+def test_an_account_does_not_end_while_another_gets_its_identity() -> None:
+    """Otherwise a revert would find the other account by the identity, and give it the login of the one that ended."""
+    jane, second = JANE._replace(identity="1"), JANE._replace(name="jane-2")
+    (message,) = refusals(plan(actual(ALICE, ADMINS, jane, second), desired(ALICE, ADMINS, second._replace(identity="1"))))
+    assert "whose account `jane` ends" in message
+    assert refusals(plan(actual(ALICE, ADMINS, jane, second), desired(ALICE, ADMINS, second))) == []
+    assert refusals(plan(actual(ALICE, ADMINS, second), desired(ALICE, ADMINS, second._replace(identity="1")))) == []
+
+
 def test_one_identity_is_one_person_under_any_name() -> None:
     jane, john = JANE._replace(identity="1"), JOHN._replace(identity="2")
     doe = JOHN._replace(name="doe", identity="1", email="doe@example.org")

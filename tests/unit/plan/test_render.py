@@ -405,7 +405,7 @@ def test_problems_are_json_as_their_schema_says() -> None:
 
 
 def test_problems_are_lines_with_a_tally() -> None:
-    assert problem_lines(PROBLEMS)[1] == ("changed", "b ü.yaml:1:1: warning: grants nothing [no-issuers]")
+    assert problem_lines(PROBLEMS)[0] == ("changed", "b ü.yaml:1:1: warning: grants nothing [no-issuers]")
     assert tally(PROBLEMS) == "1 error, 1 warning"
 
 

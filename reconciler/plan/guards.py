@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from operator import or_
 from typing import Any, NamedTuple
 
+from reconciler.access.fields import fields_of
 from reconciler.access.resources import Guards, Issuer, Kind, Team, User
 from reconciler.access.state import ended
 from reconciler.plan.actual import Clocks, Totals
@@ -71,7 +72,22 @@ Judge = Callable[[Judged, Guards], list[str]] | Callable[[Judged, Guards], list[
 def judge(judged: Judged, in_force: Guards, brought: Guards, remembered: Sequence[Remembered] = ()) -> tuple[GuardResult, ...]:
     """Return every guard's verdict. A plan without changes passes, since it cannot do any harm."""
     guards = stricter(in_force, brought)
-    return tuple(_verdict(guard, judged, guards, remembered) for guard in GUARDS)
+    return tuple(
+        GuardResult(guard, "pass", f"off ({setting_of(guard)})", off=setting_of(guard))
+        if _is_off(guard, guards)
+        else _verdict(guard, judged, guards, remembered)
+        for guard in GUARDS
+    )
+
+
+def setting_of(guard: str) -> str:
+    """Return the setting of a guard, as the settings name it."""
+    return f"guards.{fields_of(Guards)[SETTINGS[guard]].yaml}"
+
+
+def _is_off(guard: str, guards: Guards) -> bool:
+    value = getattr(guards, SETTINGS[guard]) if guard in SETTINGS else True
+    return value is None or value is False or value == ()
 
 
 def stricter(one: Guards, other: Guards) -> Guards:
@@ -242,10 +258,10 @@ GUARDS: dict[str, tuple[str, Judge]] = {
     "deletions": ("within the limits", _deletions),
     "administrators": ("the number of administrators is within the limit", OfState(too_many_administrators)),
     "administrators-permitted-ips": (
-        "every administrator has permitted IPs, if they are required",
+        "every administrator has permitted IPs",
         OfState(unrestricted_administrators),
     ),
-    "new-administrator": ("nobody becomes an administrator, if that is to be refused", _new_administrators),
+    "new-administrator": ("nobody becomes an administrator, except by the first revision", _new_administrators),
     "separation-of-duties": ("nobody has two duties that are kept apart", OfState(shared_duties)),
     "access-gained": ("the number of accounts that gain access is within the limit", _many_gain),
     "last-administrator": ("an administrator can still log in", OfState(no_administrator)),
@@ -254,6 +270,15 @@ GUARDS: dict[str, tuple[str, Judge]] = {
     "clock": ("the clock agrees with what the database recorded", _clock),
 }
 """Stable id → the message if the guard passes, and its judge."""
+SETTINGS = {
+    "deletions": "max_deletions_percent",
+    "administrators": "max_administrators",
+    "administrators-permitted-ips": "administrators_need_permitted_ips",
+    "new-administrator": "refuse_new_administrators",
+    "separation-of-duties": "separation_of_duties",
+    "access-gained": "max_people_gaining",
+}
+"""Guard → the limit that it judges by; the others are always on."""
 LASTING = ("administrators-permitted-ips", "new-administrator", "separation-of-duties")
 """The guards whose objections name accounts and teams, so that an override can be remembered for just these.
 

@@ -187,6 +187,8 @@ class GuardResult(NamedTuple):
     """What would be refused if it had not stood before, or if nobody had overridden it until an instant."""
     covered: tuple[Objection, ...] = ()
     """What the plan would be refused for, if nobody had overridden it until an instant."""
+    off: str = ""
+    """The setting that turns the guard off; a guard that is off passes every plan."""
 
 
 class Effects(NamedTuple):

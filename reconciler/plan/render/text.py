@@ -275,6 +275,8 @@ def _guards(plan: Plan, command: str) -> Iterator[Line]:
         return
     yield "heading", "Guards"
     for guard in plan.guards:
+        if guard.off:
+            continue
         if guard.verdict == "pass":
             yield "dim", f"  ✓ {guard.id}: {guard.message}"
         elif guard.verdict == "overridden":
@@ -283,6 +285,8 @@ def _guards(plan: Plan, command: str) -> Iterator[Line]:
             yield "refused", f"  ✗ {guard.id}: {guard.message}"
         for sentence in standing_sentences(guard):
             yield "changed", f"      warning: {printable(sentence)}"
+    if any(guard.off for guard in plan.guards):
+        yield "dim", f"  - off: {', '.join(f'{guard.id} ({guard.off})' for guard in plan.guards if guard.off)}"
     if plan.refusals:
         yield "plain", f"      if this is intended: {override_command(plan, command)}"
     yield "plain", ""

@@ -588,3 +588,31 @@ def test_a_repair_of_only_a_part_may_not_take_the_last_administrator(partial: bo
     before = actual(ALICE._replace(enabled=False), BOB, bobs)
     made = plan(before, desired(ALICE._replace(enabled=False), BOB, ADMINS), repair=True, partial=partial)
     assert verdicts(made)["last-administrator"] == verdict
+
+
+def test_a_guard_that_is_off_says_so_instead_of_the_opposite_of_the_plan() -> None:
+    made = plan(
+        actual(ALICE, BOB, ADMINS), desired(ALICE, BOB, ADMINS._replace(members=tuple(map(Membership, ("alice", "bob")))))
+    )
+    assert made.administrators.gained == ("bob",)
+    messages = {guard.id: (guard.verdict, guard.message) for guard in made.guards if guard.message.startswith("off")}
+    assert messages == {
+        "administrators-permitted-ips": ("pass", "off (guards.requireAdministratorIPs)"),
+        "new-administrator": ("pass", "off (guards.refuseNewAdministrators)"),
+        "separation-of-duties": ("pass", "off (guards.separationOfDuties)"),
+        "access-gained": ("pass", "off (guards.maxPeopleGaining)"),
+    }
+    shown = [line for _, line in plan_lines(made)]
+    assert not any("new-administrator: " in line for line in shown)
+    assert (
+        "  - off: administrators-permitted-ips (guards.requireAdministratorIPs), "
+        "new-administrator (guards.refuseNewAdministrators), "
+        "separation-of-duties (guards.separationOfDuties), access-gained (guards.maxPeopleGaining)"
+    ) in shown
+
+
+def test_a_limit_of_nothing_at_all_is_not_off() -> None:
+    strict = Settings(guards=Guards(0.0, None, True, (("a", "b"),), 0, True))
+    made = plan(actual(ALICE, ADMINS, strict), desired(ALICE, BOB, ADMINS, strict))
+    assert {guard.id: guard.off for guard in made.guards if guard.off} == {"administrators": "guards.maxAdministrators"}
+    assert all(guard.id in GUARDS for guard in made.guards)

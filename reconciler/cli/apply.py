@@ -11,6 +11,7 @@ import click
 
 from reconciler.cli.exits import ERROR, OK
 from reconciler.cli.options import (
+    as_given,
     database_option,
     end_override_option,
     override_options,
@@ -80,19 +81,25 @@ def command(
     """
     from reconciler.cli.output import keep, progress_bar, say
     from reconciler.cli.reports import load_plan, reporting_problems, showing_refused, write_outcome
+    from reconciler.plan.render.text import override_hint
     from reconciler.run.applying import Order, apply_revision
     from reconciler.run.deployment import current_user, read_deployment, shown_database
 
     given = read_overrides(overrides, reason, override_until, ending)
-    deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
+    where = {"repository": repository, "branch": branch, "path": path}
+    deployment, named = read_deployment({**where, "database_url": database}), as_given(**where, database=database)
     saved = None if planfile is None else load_plan(planfile)
     order = Order(rev, adopt, allow_rewind, given, digest, saved, not no_welcome, ending, reason or "")
     with reporting_problems():
-        agreed = order if yes else _asked(deployment, order)
+        agreed = order if yes else _asked(deployment, order, named)
         if agreed is None:
             say("Nothing was changed.")
             return ERROR
-        with showing_refused(), progress_bar("Reading") as reading, progress_bar("Applying") as writing:
+        with (
+            showing_refused(lambda plan: override_hint(plan, named)),
+            progress_bar("Reading") as reading,
+            progress_bar("Applying") as writing,
+        ):
             outcome = apply_revision(
                 deployment, agreed, applied_by=current_user(), clock=utc_now, progress=writing, reading_progress=reading
             )
@@ -102,7 +109,7 @@ def command(
     return OK
 
 
-def _asked(deployment: Deployment, order: Order) -> Order | None:
+def _asked(deployment: Deployment, order: Order, named: str) -> Order | None:
     """Show the plan and ask; return an order for exactly that plan, or None if the answer is no."""
     from reconciler.cli.output import agreed
     from reconciler.cli.reports import write_plan
@@ -122,7 +129,7 @@ def _asked(deployment: Deployment, order: Order) -> Order | None:
         welcome=order.welcome,
         ending=order.ending,
     )
-    write_plan(plan, "text")
+    write_plan(plan, "text", given=named)
     if (plan.changes or plan.ended) and not agreed("Apply this?"):
         return None
     shown = order._replace(expected=order.expected or plan_digest(plan))

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from reconciler.cli.exits import CHANGES, ERROR, OK
-from reconciler.cli.options import database_option, format_option, override_options, read_overrides, repository_options, utc_now
+from reconciler.cli.options import (
+    as_given,
+    database_option,
+    format_option,
+    override_options,
+    read_overrides,
+    repository_options,
+    utc_now,
+)
 
 if TYPE_CHECKING:
     from reconciler.access.resources import Key
@@ -73,7 +84,10 @@ def command(
         raise click.UsageError("--repair keeps what Git says, --patch keeps what the database says; choose one")
     given = read_overrides(overrides, reason, override_until)
     chosen = frozenset(map(_key, only)) or None
-    deployment = read_deployment({"repository": repository, "branch": branch, "path": path, "database_url": database})
+    where = {"repository": repository, "branch": branch, "path": path}
+    deployment = read_deployment({**where, "database_url": database})
+    named = " ".join(filter(None, [as_given(**where, database=database), *(f"--only {shlex.quote(each)}" for each in only)]))
+    hint = partial(_hint, named)
     with reporting_problems():
         with progress_bar("Comparing") as progress:
             found = find_drift(deployment, chosen, overrides=overrides, now=utc_now(), progress=progress)
@@ -87,9 +101,9 @@ def command(
         elif format_ == "json":
             write_json(drift_document(found))
         else:
-            write_lines(drift_lines(found, repairing=repair))
+            write_lines(drift_lines(found, repairing=hint(found.plan) if repair and found.plan is not None else ""))
         if repair and found.plan is not None:
-            repaired = _repair(deployment, found.plan, yes, given)
+            repaired = _repair(deployment, found.plan, yes, given, hint)
             return CHANGES if repaired == OK and any(found.given) else repaired
     return OK if found.is_none else CHANGES
 
@@ -107,7 +121,14 @@ def _key(text: str) -> Key:
     return kind, name  # type: ignore[return-value]  # checked above
 
 
-def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[Override]) -> int:
+def _hint(named: str, plan: Plan) -> str:
+    """Say how to repair the same although guards refuse it; `named` holds the options that say what."""
+    from reconciler.plan.render.text import override_options
+
+    return f"if this is intended: {' '.join(filter(None, ['accord drift --repair', named, override_options(plan)]))}"
+
+
+def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[Override], hint: Callable[[Plan], str]) -> int:
     """Repair exactly what was shown."""
     from reconciler.cli.output import agreed, say
     from reconciler.cli.reports import showing_refused, write_outcome
@@ -119,7 +140,7 @@ def _repair(deployment: Deployment, shown: Plan, yes: bool, overrides: list[Over
     if not yes and not agreed("Repair this?"):
         say("Nothing was changed.")
         return ERROR
-    with showing_refused():
+    with showing_refused(hint):
         outcome = repair(deployment, shown, overrides=overrides, applied_by=current_user(), clock=utc_now)
     write_outcome(outcome.plan, f"Repaired {shown_database(deployment)}, to match {outcome.plan.revision.commit[:12]}")
     return OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +30,16 @@ def repository_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def as_given(**options: str | None) -> str:
+    """Return the options that were given, to be given again. One with a password is left out: it belongs in no log."""
+    from reconciler.source.location import without_credentials
+    from reconciler.store.urls import masked
+
+    public: dict[str, Callable[[str], str]] = {"repository": without_credentials, "database": lambda url: masked(url, url)}
+    said = {name: value for name, value in options.items() if value and public.get(name, str)(value) == value}
+    return " ".join(f"--{name} {shlex.quote(value)}" for name, value in said.items())
 
 
 def database_option(function: F) -> F:

@@ -8,6 +8,7 @@ import click
 
 from reconciler.cli.exits import CHANGES, OK, UNSAFE
 from reconciler.cli.options import (
+    as_given,
     database_option,
     end_override_option,
     format_option,
@@ -107,7 +108,8 @@ def command(
             )
     if out is not None:
         save_plan(plan, out)
-    write_plan(plan, format_, max_length, find_checkout(deployment, plan) if rev is None and not working_tree else None)
+    checkout = find_checkout(deployment, plan) if rev is None and not working_tree else None
+    write_plan(plan, format_, max_length, checkout, given=as_given(**where, database=database))
     if plan.refusals:
         return UNSAFE
     return CHANGES if detailed_exitcode and not plan.is_empty else OK

@@ -76,8 +76,11 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
-def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
-    """Render drift: each difference as the change that repairs it, the audit entry since when, and what to do about it."""
+def drift_lines(drift: Drift, *, repairing: str = "") -> Iterator[Line]:
+    """Render drift: each difference as the change that repairs it, the audit entry since when, and what to do about it.
+
+    `repairing` says how to override the guards that refuse the repair.
+    """
     applied = show_revision(drift.applied.revision)
     if drift.is_none:
         yield "heading", f"No drift: the database matches revision {applied}."
@@ -97,7 +100,7 @@ def drift_lines(drift: Drift, *, repairing: bool = False) -> Iterator[Line]:
             yield "dim", f"      changed outside Accord {what}; by whom is not known"
     if drift.plan is not None and repairing:
         yield "plain", ""
-        yield from consequence_lines(drift.plan, "accord drift --repair")
+        yield from consequence_lines(drift.plan, repairing)
     elif drift.differences:
         yield "plain", "To undo this: accord drift --repair. To keep it: accord drift --patch | git apply"
     if drift.unmanaged:

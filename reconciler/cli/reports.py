@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import orjson
 from reconciler.cli.output import json_text, write_json, write_lines, write_markdown, write_problems
 from reconciler.plan.plan import Checkout, Plan
 from reconciler.plan.render.document import checkout_document, plan_document
-from reconciler.plan.render.text import plan_lines, summary
+from reconciler.plan.render.text import override_hint, plan_lines, summary
 from reconciler.plan.render.words import override_words
 from reconciler.run.errors import InvalidBase, InvalidConfiguration, Misconfigured, Rewind, Unsafe
 from reconciler.wording.text import count, printable
@@ -51,17 +51,20 @@ def comment_limit() -> int:
 
 
 @contextmanager
-def showing_refused() -> Iterator[None]:
-    """Show a plan that guards refuse, then let the error pass."""
+def showing_refused(hint: Callable[[Plan], str]) -> Iterator[None]:
+    """Show a plan that guards refuse, and how to override them, then let the error pass."""
     try:
         yield
     except Unsafe as error:
-        write_lines(plan_lines(error.plan), err=True)
+        write_lines(plan_lines(error.plan, hint=hint(error.plan)), err=True)
         raise
 
 
-def write_plan(plan: Plan, format_: str, limit: int | None = None, checkout: Checkout | None = None) -> None:
-    """Write a plan as text, JSON or Markdown, of at most so many characters, and where the work tree stands beside it."""
+def write_plan(plan: Plan, format_: str, limit: int | None = None, checkout: Checkout | None = None, *, given: str = "") -> None:
+    """Write a plan as text, JSON or Markdown, of at most so many characters, and where the work tree stands beside it.
+
+    `given` holds the options that named repository and database, for the command that the text shows.
+    """
     if format_ == "json":
         write_json({**plan_document(plan), "checkout": None if checkout is None else checkout_document(checkout)})
     elif format_ == "markdown":
@@ -69,7 +72,7 @@ def write_plan(plan: Plan, format_: str, limit: int | None = None, checkout: Che
 
         write_markdown(plan_markdown(plan, limit or comment_limit(), checkout))
     else:
-        write_lines(plan_lines(plan, checkout))
+        write_lines(plan_lines(plan, checkout, override_hint(plan, given)))
 
 
 def write_outcome(plan: Plan, done: str) -> None:

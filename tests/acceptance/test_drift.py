@@ -289,7 +289,11 @@ def test_guards_judge_a_repair_and_an_override_is_recorded_only_where_it_was_nee
     by_hand(accord, "DELETE FROM permissions")
     before = everything(accord)
     refused = accord("drift", "--repair", "--yes", code=UNSAFE)
-    assert 'if this is intended: accord drift --repair --override access-gained --reason "why"' in refused.stdout
+    hint = 'if this is intended: accord drift --repair --override access-gained --reason "why"\n'
+    assert hint in refused.stdout
+    assert hint in refused.stderr
+    some = accord("drift", "--repair", "--yes", "--only", "Team/web", "--branch", "main", code=UNSAFE)
+    assert 'accord drift --repair --branch main --only Team/web --override access-gained --reason "why"\n' in some.stdout
     assert "accounts would gain access; the limit for one plan is 1" in refused.stderr
     assert refused.stderr.endswith("accord: refused by access-gained; nothing was changed\n")
     assert everything(accord) == before

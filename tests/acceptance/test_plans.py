@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from desk import Desk
 from scenario import ADMINISTRATORS, Accord, Clone, ConfigRepository, by_hand, everything, issuer, resource, team, user
 
-from reconciler.cli.exits import CHANGES, ERROR, INVALID, NO_BASE, UNREACHABLE, UNSAFE
+from reconciler.cli.exits import CHANGES, ERROR, INVALID, NO_BASE, STALE, UNREACHABLE, UNSAFE
 from reconciler.plan.guards import GUARDS
 
 SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -282,7 +283,7 @@ def test_a_plan_that_a_guard_refuses_is_shown_and_not_applied(accord: Accord, re
     repository.commit(dict.fromkeys(people, None))
     planned = accord("plan", code=UNSAFE).output
     assert "✗ deletions: users: 8 of 12 would be removed; the limit for one plan is 5" in planned
-    assert 'if this is intended: accord apply --override deletions --reason "why"' in planned
+    assert f"if this is intended: accord apply --rev {repository.head()[:12]} --digest sha256:" in planned
     refused = accord("apply", "--yes", code=UNSAFE)
     assert "- User p7" in refused.stderr
     assert refused.stderr.endswith("accord: refused by deletions; nothing was changed\n")
@@ -366,3 +367,34 @@ def test_a_link_or_a_repository_in_the_place_of_files_is_warned_of_in_every_plan
     begun.write("users/carol.yaml", json.dumps(user("carol")))
     begun.commit("Carol again")
     assert begun.accord.json("plan")["warnings"] == []
+
+
+@SQLITE
+def test_the_command_that_a_refusal_shows_applies_the_refused_plan_or_nothing(
+    accord: Accord, repository: ConfigRepository
+) -> None:
+    settings = resource("Settings", "default", {"guards": {"refuseNewAdministrators": True, "maxPeopleGaining": 1}})
+    repository.commit(DECLARED)
+    accord("apply", "--yes")
+    repository.commit({"settings.yaml": settings})
+    accord("apply", "--yes")
+    reviewed = repository.commit({
+        "teams/admins.yaml": team("admins", administrator=True, members=["root", "alice"]),
+        "teams/web.yaml": team("web", members=["alice", "bob"], issuers=["tls", "vpn"]),
+    })  # fmt: skip
+    here = accord.environment.pop("ACCORD_REPOSITORY")
+
+    def shown(*arguments: str) -> list[str]:
+        """The command below the guards, without the name of the program."""
+        result = accord(*arguments, "--repository", here, code=UNSAFE)
+        (line,) = [line for line in result.output.splitlines() if "if this is intended" in line]
+        return shlex.split(line.partition(": accord ")[2])
+
+    command = shown("plan", "--rev", reviewed, "--no-welcome")
+    again = shown("apply", "--rev", reviewed, "--no-welcome", "--yes", "--override", "new-administrator", "--reason", "x")
+    assert command == again
+    repository.commit({"teams/more.yaml": team("more", administrator=True, members=["carol"])})
+    accord(*command, "--yes")
+    assert accord.json("history")[0]["commit"] == reviewed
+    assert accord.json("audit", "list", "--kind", "Team", "--name", "more") == []
+    assert "review it again" in accord(*command, "--yes", code=STALE).stderr

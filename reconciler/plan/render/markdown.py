@@ -27,7 +27,8 @@ from reconciler.plan.render.text import (
     direction,
     left_alone,
     nothing,
-    override_command,
+    override_merged,
+    plan_options,
     summary,
 )
 from reconciler.plan.render.words import effects_words, origin_notes, show_item, show_value, standing_sentences
@@ -149,7 +150,7 @@ def _fitting_guards(plan: Plan, room: int) -> tuple[str, str]:
     told = [(f"- {signs[guard.verdict]} **{guard.id}**: ", code(guard.message), guard.message) for guard in found]
     directions = zip(("➕ become", "➖ stop being"), plan.administrators, strict=True)
     named = [(f"- {verb} **administrator**: ", spans(names), ", ".join(names)) for verb, names in directions if names]
-    command = [f"- if this is intended: {code(override_command(plan))}"] if plan.refusals else []
+    command = [f"- if this is intended, once it is merged as COMMIT: {code(override_merged(plan))}"] if plan.refusals else []
 
     def render(most: int) -> str:
         """Render with at most so many characters of each list."""
@@ -176,15 +177,14 @@ def _left_out(plan: Plan, what: Sequence[str]) -> str:
 
 def _see(plan: Plan) -> str:
     """Return the command that shows this plan, whole."""
-    options = [
-        ("--working-tree" if plan.working_tree else f"--rev {plan.revision.commit[:12]}", True),
-        (f"--against {plan.applied.commit[:12]}" if plan.applied else "", plan.against),
-        (f"--path {shlex.quote(plan.path)}", plan.path),
-        ("--adopt", plan.adopt),
-        ("--allow-rewind", plan.rewind),
-        ("--no-welcome", not plan.welcome),
-    ]
-    return code(" ".join(["accord plan", *(option for option, is_given in options if is_given and option)]))
+    options = plan_options(plan)
+    if plan.working_tree:
+        options[:2] = ["--working-tree"]
+    if plan.against and plan.applied:
+        options[2:2] = ["--against", plan.applied.commit[:12]]
+    if plan.path:
+        options += ["--path", shlex.quote(plan.path)]
+    return code(" ".join(["accord plan", *options]))
 
 
 def _ends(plan: Plan) -> _Part:

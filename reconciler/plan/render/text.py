@@ -39,8 +39,11 @@ REWIND = "this revision does not descend from the applied one (--allow-rewind)"
 ACTIONS = {"create": "created", "update": "updated", "rename": "renamed", "adopt": "taken over", "delete": "deleted"}
 
 
-def plan_lines(plan: Plan, checkout: Checkout | None = None) -> Iterator[Line]:
-    """Render the whole plan, naming every account that gains or loses access; `checkout` is a work tree beside it."""
+def plan_lines(plan: Plan, checkout: Checkout | None = None, hint: str | None = None) -> Iterator[Line]:
+    """Render the whole plan, naming every account that gains or loses access.
+
+    `checkout` is a work tree beside it, and `hint` says how to override the guards that refuse it, if another command does.
+    """
     yield "heading", f"Plan: {direction(plan)}"
     yield "plain", f"  revision  {show_revision(plan.revision)}"
     before = "against" if plan.against else "applied"
@@ -51,7 +54,7 @@ def plan_lines(plan: Plan, checkout: Checkout | None = None) -> Iterator[Line]:
         yield "changed", f"  note      {printable(note)}"
     yield "plain", ""
     yield from _changes(plan)
-    yield from consequence_lines(plan)
+    yield from consequence_lines(plan, override_hint(plan) if hint is None else hint)
     if plan.adopt:
         taken, gone = adopted_rows(plan)
         yield "heading", f"Adoption: {adoption(taken, gone)}"
@@ -87,12 +90,12 @@ def adoption(taken: Sequence[str], gone: Sequence[str]) -> str:
     return f"`--adopt` takes over {count(len(taken), 'row')} that Git never declared, and deletes {len(gone):,} that it lacks"
 
 
-def consequence_lines(plan: Plan, command: str = "accord apply") -> Iterator[Line]:
-    """Render what follows from the changes; `command` is what the hint for an override shows."""
+def consequence_lines(plan: Plan, hint: str) -> Iterator[Line]:
+    """Render what follows from the changes; `hint` says how to override the guards that refuse them."""
     yield from _administrators(plan)
     yield from _access(plan)
     yield from _effects(plan)
-    yield from _guards(plan, command)
+    yield from _guards(plan, hint)
     for warning in plan.warnings:
         if warning.rule != REPLACED:  # said beside the access that it explains
             yield "changed", f"{warning.severity}: {printable(str(warning))}"
@@ -256,11 +259,30 @@ def _administrators(plan: Plan) -> Iterator[Line]:
         yield "plain", ""
 
 
-def override_command(plan: Plan, command: str = "accord apply") -> str:
-    """Return the one command that overrides every guard that refuses; overriding some of them is not enough."""
-    options = [f"--override {guard.id}" for guard in plan.refusals]
+def override_hint(plan: Plan, given: str = "") -> str:
+    """Say how to apply this very plan although guards refuse it; `given` holds the options that named repository and database."""
+    if plan.against or plan.merge or plan.working_tree:
+        return f"if this is intended, once it is merged as COMMIT: {override_merged(plan)}"
+    options = [*filter(None, [given]), *plan_options(plan), "--digest", plan_digest(plan)]
+    return f"if this is intended: accord apply {' '.join(options)} {override_options(plan)}"
+
+
+def override_merged(plan: Plan) -> str:
+    """Return the command that applies the changes of a plan once they are merged; the merged commit is another one."""
+    return f"accord apply --rev COMMIT {' '.join([*plan_options(plan)[2:], override_options(plan)])}"
+
+
+def plan_options(plan: Plan) -> list[str]:
+    """Return the options that a plan was made with, its revision first."""
+    flags = {"--adopt": plan.adopt, "--allow-rewind": plan.rewind, "--no-welcome": not plan.welcome}
+    return ["--rev", plan.revision.commit[:12], *(flag for flag, is_given in flags.items() if is_given)]
+
+
+def override_options(plan: Plan) -> str:
+    """Override every guard that refuses a plan, also those that are overridden already; some of them are not enough."""
+    options = [f"--override {guard.id}" for guard in plan.guards if guard.refused]
     options += [f"--end-override {guard}" for guard in dict.fromkeys(each.guard for each in plan.ended)]
-    return f'{command} {" ".join(options)} --reason "why"'
+    return f'{" ".join(options)} --reason "why"'
 
 
 def _effects(plan: Plan) -> Iterator[Line]:
@@ -270,7 +292,7 @@ def _effects(plan: Plan) -> Iterator[Line]:
         yield "plain", ""
 
 
-def _guards(plan: Plan, command: str) -> Iterator[Line]:
+def _guards(plan: Plan, hint: str) -> Iterator[Line]:
     if plan.is_empty:
         return
     yield "heading", "Guards"
@@ -288,5 +310,5 @@ def _guards(plan: Plan, command: str) -> Iterator[Line]:
     if any(guard.off for guard in plan.guards):
         yield "dim", f"  - off: {', '.join(f'{guard.id} ({guard.off})' for guard in plan.guards if guard.off)}"
     if plan.refusals:
-        yield "plain", f"      if this is intended: {override_command(plan, command)}"
+        yield "plain", f"      {printable(hint)}"
     yield "plain", ""

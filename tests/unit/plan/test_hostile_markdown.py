@@ -19,7 +19,7 @@ from reconciler.plan.guards import GUARDS
 from reconciler.plan.plan import AccessChange, AccessDiff, AdministratorDiff, Checkout, GuardResult, Plan
 from reconciler.plan.render.markdown import LIMITS, plan_markdown, problems_markdown, refusal_markdown
 from reconciler.plan.render.spans import code
-from reconciler.plan.render.text import override_command
+from reconciler.plan.render.text import override_merged
 from reconciler.wording.text import inert
 
 PIECES = ["`", "``", "````", "|", "\\", "\n", "\r", "@everyone", "<b>", "</details>", "<!--", "![i](http://x)", "[l](http://x)"]
@@ -118,7 +118,7 @@ def test_a_comment_is_never_too_long_and_names_each_guard_that_refuses(text: str
         check(markdown)
     for guard in made.guards:
         assert f"- ⛔ **{guard.id}**: `" in markdown
-    assert code(override_command(made)) in markdown
+    assert code(override_merged(made)) in markdown
     problems = [warning._replace(severity="error", file=text * 500) for warning in made.warnings]
     assert len(inert(problems_markdown(problems, limit))) <= limit
     assert len(inert(refusal_markdown(text * size * 10, limit))) <= limit

@@ -105,7 +105,22 @@ def test_the_text_is_deterministic() -> None:
 def test_a_refused_plan_says_how_it_would_be_overridden() -> None:
     shown = text(plan(actual(ALICE, ADMINS), desired()))
     assert "✗ emptying: all users would be removed (1); all teams would be removed (1)\n" in shown
-    assert '      if this is intended: accord apply --override last-administrator --override emptying --reason "why"\n' in shown
+    made = plan(actual(ALICE, ADMINS), desired())
+    overriding = '--override last-administrator --override emptying --reason "why"'
+    pinned = f"--rev {made.revision.commit[:12]} {{}}--digest {{}} {overriding}"
+    assert f"      if this is intended: accord apply {pinned.format('', plan_digest(made))}\n" in shown
+    # whatever the plan was made with is in it, and the guards that somebody overrode already
+    made = plan(actual(ALICE, ADMINS), desired(), adopt=True, rewind=True, welcome=False)
+    made = made._replace(guards=overridden(made.guards, ["emptying"]))
+    assert f"accord apply {pinned.format('--adopt --allow-rewind --no-welcome ', plan_digest(made))}\n" in text(made)
+    # what is not merged yet is not applied: the merged commit is another one
+    unmerged = (
+        f"if this is intended, once it is merged as COMMIT: {{}}accord apply --rev COMMIT --adopt --allow-rewind {overriding}"
+    )
+    unmerged = unmerged.replace("--allow-rewind", "--allow-rewind --no-welcome")
+    for other in (made._replace(working_tree=True), made._replace(merge="behind"), made._replace(against=True)):
+        assert unmerged.format("") + "\n" in text(other)
+    assert unmerged.format("`") + "`\n" in plan_markdown(made)
 
 
 def test_an_empty_plan_says_so_and_shows_no_guards() -> None:

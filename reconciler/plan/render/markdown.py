@@ -178,13 +178,10 @@ def _left_out(plan: Plan, what: Sequence[str]) -> str:
 def _see(plan: Plan) -> str:
     """Return the command that shows this plan, whole."""
     options = plan_options(plan)
-    if plan.working_tree:
-        options[:2] = ["--working-tree"]
-    if plan.against and plan.applied:
-        options[2:2] = ["--against", plan.applied.commit[:12]]
-    if plan.path:
-        options += ["--path", shlex.quote(plan.path)]
-    return code(" ".join(["accord plan", *options]))
+    revision = ["--working-tree"] if plan.working_tree else options[:2]
+    base = ["--against", plan.applied.commit[:12]] if plan.against and plan.applied else []
+    path = ["--path", shlex.quote(plan.path)] if plan.path else []
+    return code(" ".join(["accord plan", *revision, *base, *path, *options[2:]]))
 
 
 def _ends(plan: Plan) -> _Part:

@@ -25,7 +25,7 @@ def same_person(before: Resource, after: Resource, earlier: Iterable[User] = ())
         return True
     if before.identity is not None and after.identity is not None:
         return _alike(before.identity, after.identity)
-    if _was(earlier, after):
+    if had_been(earlier, after):
         return True
     if after.identity is None:
         known = before.identity is None or before.full_name is not None
@@ -37,7 +37,7 @@ def same_person(before: Resource, after: Resource, earlier: Iterable[User] = ())
     return None if half and not _alike(_who(after), after.identity) else False
 
 
-def _was(earlier: Iterable[User], declared: User) -> bool:
+def had_been(earlier: Iterable[User], declared: User) -> bool:
     """Tell whether an account had just this login, address, full name and identity before, as a revert declares them."""
     return any(
         (each.name, each.full_name) == (declared.name, declared.full_name)
@@ -75,7 +75,7 @@ def returns(kind: Kind, row: Resource, declared: Resource, holder: Resource, ear
     Nothing but their content tells teams and issuers apart: the row that needs fewer changes is the one.
     """
     if isinstance(row, User) and isinstance(declared, User):
-        if _was(earlier, declared):
+        if had_been(earlier, declared):
             return same_person(row, declared, earlier) is True and not certainly(holder, declared)
         known = _alike(row.email, declared.email) or certainly(row, declared)
         return known and same_person(row, declared) is True and same_person(holder, declared) is not True
@@ -117,7 +117,7 @@ def is_vouched(row: Resource, declared: Resource, earlier: Iterable[User]) -> bo
     if not isinstance(row, User) or not isinstance(declared, User):
         return True
     stays = _alike(row.email, declared.email) and (row.full_name is None or _same_name(row, declared))
-    return stays or _has_identity(declared, row) or _was(earlier, declared)
+    return stays or _has_identity(declared, row) or had_been(earlier, declared)
 
 
 def _alike(one: str, other: str) -> bool:
@@ -194,9 +194,10 @@ def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _contradicted(changes: Sequence[Change]) -> Iterator[str]:
-    """Find accounts that end although a user claims them by `previously`, and not by identity, or has their identity."""
-    ending = {change.before.name: change.before for change in changes if isinstance(change.before, User) and change.after is None}
-    identities = {row.identity.casefold(): row for row in ending.values() if row.identity is not None}
+    """Find accounts that end although a new user claims them by `previously`, and those whose identity another one gets."""
+    rows = [(change.before, change.after is None) for change in changes if isinstance(change.before, User)]
+    ending = {row.name: row for row, ends in rows if ends}
+    identities = {row.identity.casefold(): row for row, _ in rows if row.identity is not None}
     for change in changes:
         new = change.after
         if not isinstance(new, User):
@@ -208,11 +209,11 @@ def _contradicted(changes: Sequence[Change]) -> Iterator[str]:
                 f"Another person: remove `{row.name}` from its `previously`"
             )
         twin = identities.get((new.identity or "").casefold())
-        if twin is not None and change.before is not None:
+        if twin is not None and change.before is not twin:
             yield (
-                f"`{new.name}` gets the identity of {_who(twin)}, whose account `{twin.name}` ends. "
-                f"The same person, with two accounts: remove the one that is to end, and then, in another revision, "
-                f"declare the identity. Another person: declare another identity in the metadata of `{new.name}`"
+                f"`{new.name}` gets the identity of {_who(twin)}, which the account `{twin.name}` has. "
+                f"The same person, with two accounts: take it from `{twin.name}`, and declare it in the next revision. "
+                f"Another person: declare another identity in the metadata of `{new.name}`"
             )
 
 

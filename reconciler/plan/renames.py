@@ -8,7 +8,7 @@ from typing import cast
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, User
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import renamed
-from reconciler.plan.identity import Earlier, certainly, is_vouched, returns, same_person
+from reconciler.plan.identity import Earlier, certainly, had_been, is_vouched, returns, same_person
 from reconciler.plan.plan import FORMER
 
 _ORDER: tuple[Kind, ...] = ("User", "Issuer", "EmailTemplate", "Settings", "Team")
@@ -61,6 +61,7 @@ class _Names:
     def find(self) -> dict[str, str]:
         if self.kind == "User" and not self.repair:
             self._by_identity()
+            self._by_history()
         self._by_declaration()
         self._back()
         for name in self.taken | self.strangers:
@@ -100,6 +101,16 @@ class _Names:
             elif verdict is False:
                 self.strangers.add(user.name)
 
+    def _by_history(self) -> None:
+        """Give names back to rows that had been just what is declared: that says more than an earlier name."""
+        wanted = cast(Mapping[str, User], self.wanted)
+        for old, earlier in sorted(self.earlier.items()):
+            if old in self.held and old not in wanted and old not in self.moves and self._is_managed(old):
+                names = (name for name in self.held[old].previously if name in wanted and self._is_free(name))
+                new = next((name for name in names if had_been(earlier, wanted[name]) and self._is_same(old, name)), None)
+                if new is not None:
+                    self._move(old, new)
+
     def _by_declaration(self) -> None:
         """Follow `metadata.previously`; a name that becomes free by it may be the new name of another row."""
         waiting = sorted(name for name, resource in self.wanted.items() if resource.previously)
@@ -125,9 +136,8 @@ class _Names:
         another = self.wanted.get(old)
         if another is None or not certainly(row, another):
             return True
-        if not isinstance(row, User) or not isinstance(another, User):
-            return certainly(row, self.wanted[name])
-        return mine is True and None in (row.identity, another.identity)  # an identity in force says whose it is: `another`'s
+        known = isinstance(row, User) and isinstance(another, User) and None not in (row.identity, another.identity)
+        return not known and certainly(row, self.wanted[name])  # an identity in force says whose it is: `another`'s
 
     def _back(self) -> None:
         """Give names back: a row that loses its own had the earlier name of a declared resource, such as after a revert.

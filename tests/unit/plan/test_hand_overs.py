@@ -141,14 +141,14 @@ def test_what_was_applied_and_is_reverted_ends_where_it_began(data: st.DataObjec
     made = planned(held, wanted, {})
     if is_refused(made):
         return
-    rows = {name: name for name in wanted}
-    rows |= {change.name: change.before.name for change in made.changes if change.kind == "User" and change.before}
-    kept = {now: was for now, was in rows.items() if was in held and now in wanted}
+    rows: dict[str, str | None] = {name: name for name in wanted}
+    rows |= {change.name: change.before and change.before.name for change in made.changes if change.after is not None}
     back = planned(wanted, held, known_of(made, held, {}))
     if {change.action for change in made.changes} <= {"rename"}:
         assert not is_refused(back)
     if is_refused(back):
         return
     returned = {change.before.name: change.name for change in back.changes if change.kind == "User" and change.before}
-    for now, was in kept.items():
-        assert returned.get(now, now) == was, (made.changes, back.changes)
+    assert {now: was for now, was in rows.items() if was is not None} == {
+        now: returned.get(now, now) for now in rows if rows[now]
+    }

@@ -188,7 +188,6 @@ def test_a_name_that_is_declared_again_is_renamed_first_and_created_then() -> No
     [
         (User("bob", "bob@x.org"), {"identity": "emp-9"}, User("mallory", "mallory@x.org", "Mallory")),
         (User("bob", "bob@x.org"), {"identity": "emp-9", "full_name": "Bob B"}, User("mallory", "mallory@x.org")),
-        (User("bob", "bob@x.org", "Bob B"), {"identity": "emp-9"}, User("mallory", "bob@x.org", "Mallory")),
         (User("bob", "bob@x.org", "Bob B"), {"email": "bob@y.org"}, User("mallory", "mallory@x.org", "Mallory")),
     ],
 )
@@ -204,6 +203,15 @@ def test_an_earlier_name_takes_no_account_from_who_continues_it(row: User, stays
     new, heir = bob._replace(identity="bob"), mallory._replace(identity="bob@x.org" if says else None)
     handed = plan(before, desired(ALICE, new, heir, ADMINS))
     assert (done(handed), refusals(handed)) == ([("create", "bob", None), ("rename", "mallory", "bob")], [])
+
+
+def test_a_claim_takes_no_account_of_which_everything_stays() -> None:
+    """Whoever has the same mailbox may not take it, and not either with another claim that fills the name again."""
+    bob, mallory = User("bob", "bob@x.org", "Bob B"), User("mallory", "bob@x.org", "Mallory", previously=("bob",))
+    old = User("old", "old@x.org")
+    for after in (bob, bob._replace(identity="emp-9"), bob._replace(previously=("old",))):
+        made = plan(actual(ALICE, bob, old, ADMINS), desired(ALICE, after, mallory, ADMINS))
+        assert ("rename", "mallory", "bob") not in done(made)
 
 
 def test_a_chain_of_renames_is_followed_from_its_free_end() -> None:
@@ -258,11 +266,13 @@ def test_an_account_does_not_end_while_an_earlier_name_and_an_identity_contradic
     assert len(refusals(replaced)) == 1
 
 
-def test_an_account_does_not_end_while_another_gets_its_identity() -> None:
-    """Otherwise a revert would find the other account by the identity, and give it the login of the one that ended."""
+def test_an_identity_does_not_pass_from_one_account_to_another() -> None:
+    """Otherwise a revert would find the other account by the identity, and give it the login of the first."""
     jane, second = JANE._replace(identity="1"), JANE._replace(name="jane-2")
     (message,) = refusals(plan(actual(ALICE, ADMINS, jane, second), desired(ALICE, ADMINS, second._replace(identity="1"))))
-    assert "whose account `jane` ends" in message
+    assert "which the account `jane` has" in message
+    swapped = desired(ALICE, ADMINS, jane._replace(identity=None), second._replace(identity="1"))
+    assert refusals(plan(actual(ALICE, ADMINS, jane, second), swapped)) == [message]
     assert refusals(plan(actual(ALICE, ADMINS, jane, second), desired(ALICE, ADMINS, second))) == []
     assert refusals(plan(actual(ALICE, ADMINS, second), desired(ALICE, ADMINS, second._replace(identity="1")))) == []
 
@@ -391,6 +401,14 @@ def test_a_reverted_chain_of_renames_renames_all_back(full_names: tuple[str | No
         desired(ALICE, ADMINS, *teams),
     )
     assert [(change.name, change.previous_name) for change in made.changes] == [("a", "b"), ("b", "c")]
+
+
+def test_what_an_account_had_been_says_more_than_an_old_claim() -> None:
+    """The claim had nothing to do when it was applied first, since the login was another's by then."""
+    kept, was = User("c", "p@example.org"), User("a", "p@example.org", previously=("c",))
+    row = was._replace(name="b", previously=("a",))
+    made = plan(actual(ALICE, ADMINS, kept, row)._replace(earlier={"b": (was,)}), desired(ALICE, ADMINS, kept, was))
+    assert (done(made), refusals(made)) == ([("rename", "a", "b")], [])
 
 
 def test_an_account_that_loses_its_login_by_identity_gets_its_earlier_one_back() -> None:

@@ -27,6 +27,7 @@ from reconciler.plan.state_guards import (
     too_many_administrators,
     unrestricted_administrators,
 )
+from reconciler.wording.text import count
 
 NEVER_FEWER = 5
 """How many deletions in one scope are always allowed: a percentage of a small team would allow none."""
@@ -75,9 +76,30 @@ def judge(judged: Judged, in_force: Guards, brought: Guards, remembered: Sequenc
     return tuple(
         GuardResult(guard, "pass", f"off ({setting_of(guard)})", off=setting_of(guard))
         if _is_off(guard, guards)
-        else _verdict(guard, judged, guards, remembered)
+        else _with_setting(_verdict(guard, judged, guards, remembered), judged, guards, brought)
         for guard in GUARDS
     )
+
+
+def _with_setting(result: GuardResult, judged: Judged, guards: Guards, brought: Guards) -> GuardResult:
+    """Name the limit by which a guard refuses, and any setting that would permit the plan if what it brings were in force."""
+    if result.verdict == "pass" or result.id not in SETTINGS:
+        return result
+    value, new = (getattr(each, SETTINGS[result.id]) for each in (guards, brought))
+    setting = setting_of(result.id)
+    if new != value and not _objections(result.id, judged, brought)[0]:
+        setting += f" in force; this plan's {_show_limit(new)} counts from the next plan: apply it first"
+    elif isinstance(value, bool | tuple):
+        return result  # no limit that one would raise
+    return result._replace(message=f"{result.message} ({setting})")
+
+
+def _show_limit(value: float | tuple[object, ...] | None) -> str:
+    if isinstance(value, tuple):
+        return f"list of {count(len(value), 'entry', 'entries')}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}%" if isinstance(value, float) else f"{value:,}"
 
 
 def setting_of(guard: str) -> str:
@@ -147,11 +169,13 @@ def overridden(results: Iterable[GuardResult], guards: Iterable[str]) -> tuple[G
 
 
 def _beyond(scope: str, gone: int, of: int, guards: Guards) -> list[str]:
+    return _limited(f"{scope}: {gone} of {of} would be removed", gone, of, guards)
+
+
+def _limited(said: str, gone: int, of: int, guards: Guards) -> list[str]:
     allowed = max(NEVER_FEWER, int(of * guards.max_deletions_percent / 100))
-    if gone <= allowed:
-        return []
-    limit = f"{guards.max_deletions_percent:g} %, at least {NEVER_FEWER}"
-    return [f"{scope}: {gone} of {of} would be removed; the limit for one plan is {allowed} ({limit})"]
+    limit = f"the limit for one plan is {allowed}: {guards.max_deletions_percent:g}%, at least {NEVER_FEWER}"
+    return [f"{said}; {limit}"] if gone > allowed else []
 
 
 def _deletions(judged: Judged, guards: Guards) -> list[str]:
@@ -160,7 +184,11 @@ def _deletions(judged: Judged, guards: Guards) -> list[str]:
     found += _beyond("teams", gone["Team"], judged.totals.teams, guards)
     found += _beyond("issuers", gone["Issuer"], judged.totals.issuers, guards)
     for change in judged.changes:
-        if isinstance(change.before, Team):
+        if isinstance(change.before, Team) and change.after is None:
+            for noun, held in (("member", _members), ("issuer", _issuers)):
+                lost, of = _removed(held(change, judged))
+                found += _limited(f"team {change.name} would be deleted, with its {count(lost, noun)}", lost, of, guards)
+        elif isinstance(change.before, Team):
             found += _beyond(f"members of team {change.name}", *_removed(_members(change, judged)), guards)
             found += _beyond(f"issuers of team {change.name}", *_removed(_issuers(change, judged)), guards)
     return found

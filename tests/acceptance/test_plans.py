@@ -328,7 +328,7 @@ def test_a_change_cannot_weaken_a_guard_and_use_it_at_once(accord: Accord, repos
     accord("apply", "--yes")
     weaker = {"settings.yaml": resource("Settings", "default", {"guards": {"maxDeletions": "100%"}})}
     repository.commit({**dict.fromkeys(people, None), **weaker})
-    assert "(10 %, at least 5)" in accord("plan", code=UNSAFE).output
+    assert ": 10%, at least 5 (guards.maxDeletions in force; this plan's 100% counts" in accord("plan", code=UNSAFE).output
     repository.commit({**people})
     accord("apply", "--yes")  # the weaker guard alone
     repository.commit(dict.fromkeys(people, None))

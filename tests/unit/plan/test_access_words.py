@@ -110,7 +110,7 @@ def test_openings_count_for_the_summary_the_guard_and_the_json() -> None:
     made = plan(actual(*BASE, guarded, bound), desired(*BASE, guarded, bound._replace(permitted_ips=())))
     assert summary(made) == "1 updated; 2 gain access, 1 administers from other addresses"
     refused = {guard.id: guard.message for guard in made.refusals}
-    assert refused == {"access-gained": "2 accounts would gain access; the limit for one plan is 1"}
+    assert refused == {"access-gained": "2 accounts would gain access; the limit for one plan is 1 (guards.maxPeopleGaining)"}
     (alice, _) = plan_document(made)["access"]["changed"]
     assert (alice["before"]["from"], alice["after"]["from"]) == (["10.20.0.0/16"], None)
     assert alice["opened"] == ["0.0.0.0-10.19.255.255", "10.21.0.0-255.255.255.255", "::/0"]

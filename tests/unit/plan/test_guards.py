@@ -71,7 +71,7 @@ def test_a_plan_cannot_weaken_a_guard_and_use_it_at_once() -> None:
     assert verdicts(made)["deletions"] == "refuse"
     stricter = Settings(guards=Guards(max_deletions_percent=5))
     (refusal,) = plan(before, desired(ALICE, ADMINS, stricter, *everyone[6:])).refusals
-    assert refusal.message == "users: 6 of 10 would be removed; the limit for one plan is 5 (5 %, at least 5)"
+    assert refusal.message == "users: 6 of 10 would be removed; the limit for one plan is 5: 5%, at least 5 (guards.maxDeletions)"
     unsaid = plan(
         actual(ALICE, ADMINS, Settings(guards=Guards(max_people_gaining=0)), PUBLIC),
         desired(ALICE, team_for(ALICE), ADMINS, PUBLIC),
@@ -284,7 +284,10 @@ def test_an_issuer_under_a_new_name_is_still_kept_apart() -> None:
     renamed = Issuer("signing", previously=("public",))
     signing = ADMINS._replace(permissions=(Permission("signing"),))
     (refusal,) = plan(actual(ALICE, ADMINS, PUBLIC, apart), desired(ALICE, signing, renamed, Settings())).refusals
-    assert refusal.message == "alice would be an administrator and able to use signing, which are kept apart"
+    assert refusal.message == (
+        "alice would be an administrator and able to use signing, which are kept apart "
+        "(guards.separationOfDuties in force; this plan's list of 0 entries counts from the next plan: apply it first)"
+    )
 
 
 NO_NEW = Settings(guards=Guards(refuse_new_administrators=True))
@@ -577,7 +580,7 @@ def test_access_for_longer_counts_as_gained() -> None:
         before = actual(ALICE, ADMINS, PUBLIC, limit, *users(3), web(was))
         return [each.message for each in plan(before, desired(ALICE, ADMINS, PUBLIC, limit, *users(3), web(becomes))).refusals]
 
-    said = ["3 accounts would gain access or keep it for longer; the limit for one plan is 1"]
+    said = ["3 accounts would gain access or keep it for longer; the limit for one plan is 1 (guards.maxPeopleGaining)"]
     assert refusals(SOON, None) == refusals(SOON, LATER) == said
     assert refusals(LATER, SOON) == refusals(None, LATER) == []
 
@@ -616,3 +619,54 @@ def test_a_limit_of_nothing_at_all_is_not_off() -> None:
     made = plan(actual(ALICE, ADMINS, strict), desired(ALICE, BOB, ADMINS, strict))
     assert {guard.id: guard.off for guard in made.guards if guard.off} == {"administrators": "guards.maxAdministrators"}
     assert all(guard.id in GUARDS for guard in made.guards)
+
+
+@pytest.mark.parametrize(
+    ("in_force", "brought", "said"),
+    [
+        (Guards(max_administrators=2), Guards(max_administrators=2), "the limit is 2 (guards.maxAdministrators)"),
+        (Guards(max_administrators=9), Guards(max_administrators=2), "the limit is 2 (guards.maxAdministrators)"),
+        (Guards(max_administrators=1), Guards(max_administrators=2), "the limit is 1 (guards.maxAdministrators)"),
+        (
+            Guards(max_administrators=2),
+            Guards(max_administrators=30),
+            "the limit is 2 (guards.maxAdministrators in force; this plan's 30 counts from the next plan: apply it first)",
+        ),
+        (
+            Guards(max_administrators=2),
+            Guards(max_administrators=None),
+            "the limit is 2 (guards.maxAdministrators in force; this plan's null counts from the next plan: apply it first)",
+        ),
+        (
+            Guards(refuse_new_administrators=True),
+            Guards(),
+            "u002 would become an administrator "
+            "(guards.refuseNewAdministrators in force; this plan's false counts from the next plan: apply it first)",
+        ),
+    ],
+)
+def test_a_refusal_names_the_limit_and_a_setting_that_does_not_count_yet(in_force: Guards, brought: Guards, said: str) -> None:
+    two, three = (ADMINS._replace(members=tuple(Membership(user.name) for user in users(number))) for number in (2, 3))
+    runtime = Runtime(can_set_password=frozenset({"u000"}))
+    before = actual(two, *users(3), Settings(guards=in_force), runtime=runtime)
+    (refusal,) = plan(before, desired(three, *users(3), Settings(guards=brought))).refusals
+    assert refusal.message.endswith(said)
+
+
+def test_a_share_of_deletions_that_does_not_count_yet_is_named() -> None:
+    before = actual(ALICE, ADMINS, *users(9))
+    lax = Settings(guards=Guards(max_deletions_percent=62.5))
+    (refusal,) = plan(before, desired(ALICE, ADMINS, *users(9)[6:], lax)).refusals
+    assert refusal.message == (
+        "users: 6 of 10 would be removed; the limit for one plan is 5: 10%, at least 5 "
+        "(guards.maxDeletions in force; this plan's 62.5% counts from the next plan: apply it first)"
+    )
+
+
+def test_a_deleted_team_is_told_as_one() -> None:
+    everyone = users(8)
+    web = Team("web", members=tuple(Membership(user.name) for user in everyone), permissions=(Permission("internal"),))
+    (refusal,) = plan(actual(ALICE, ADMINS, INTERNAL, web, *everyone), desired(ALICE, ADMINS, INTERNAL, *everyone)).refusals
+    assert refusal.message == (
+        "team web would be deleted, with its 8 members; the limit for one plan is 5: 10%, at least 5 (guards.maxDeletions)"
+    )

@@ -21,6 +21,7 @@ from reconciler.plan.guards import Judged, judge
 from reconciler.plan.identity import warnings as identity_warnings
 from reconciler.plan.objections import override_renamed
 from reconciler.plan.plan import FORMER, AdministratorDiff, Change, Plan
+from reconciler.plan.recreated import recreated
 from reconciler.plan.renames import find_renames
 from reconciler.plan.state_guards import State, administrators
 
@@ -97,7 +98,13 @@ def make_plan(
         rights=find_differences(sorted((were | are).intersection(affected)), rights_at(before, now), rights_at(after, now)),
         groups=groups,
         applications=_applications(held, leads_to),
-        warnings=(*warnings, *identity_warnings(changes, actual.earlier), *replaced_by_groups(changes), *once_enabled),
+        warnings=(
+            *warnings,
+            *identity_warnings(changes, actual.earlier),
+            *(() if repair else recreated(changes)),
+            *replaced_by_groups(changes),
+            *once_enabled,
+        ),
         unmanaged=() if adopt else tuple(sorted(actual.unmanaged - desired.origins.keys())),
         moves=find_moves(actual, desired, changes),
         path=path,

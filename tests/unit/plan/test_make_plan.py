@@ -276,3 +276,27 @@ def test_who_came_through_an_ad_group_that_remains_stays(groups: tuple[str, ...]
         actual(ALICE, ADMINS, web, PUBLIC, runtime=runtime), desired(ALICE, ADMINS, web._replace(ad_groups=groups), PUBLIC)
     )
     assert sorted({"ada", "olga"} - {access.user for access in made.access.lost}) == stay
+
+
+def test_a_rename_that_nobody_declared_is_warned_of() -> None:
+    members = (Membership("alice"), Membership("bob"))
+    web = Team("web", members=members, permissions=(Permission("internal"), Permission("public")))
+    before = actual(ALICE, BOB, ADMINS, INTERNAL, PUBLIC, web)
+
+    def warned(*after: Resource, repair: bool = False) -> list[str]:
+        return [str(each) for each in plan(before, desired(ALICE, BOB, ADMINS, *after), repair=repair).warnings]
+
+    platform = web._replace(name="platform")
+    (warning,) = warned(INTERNAL, PUBLIC, platform)
+    assert warning == (
+        "platform.yaml:1:1: warning: team `web` is deleted and created again as `platform`, with the same content: what belongs "
+        "to the old name, such as certificates, does not pass to the new one. For a rename, write `previously: [web]` in the "
+        "metadata of `platform`, as `accord rename team web platform` does [recreated]"
+    )
+    renamed_as_well = platform._replace(permissions=(Permission("inside"), Permission("public")))
+    (warning,) = warned(INTERNAL._replace(name="inside"), PUBLIC, renamed_as_well)
+    assert "2 deleted resources are created again under other names, such as issuer `internal` as `inside`, with" in warning
+    assert warned(INTERNAL, PUBLIC, platform._replace(previously=("web",))) == []
+    assert warned(INTERNAL, PUBLIC, platform._replace(members=members[:1])) == []
+    assert warned(INTERNAL, PUBLIC, web, platform) == []
+    assert warned(INTERNAL, PUBLIC, platform, repair=True) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
@@ -24,3 +26,22 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message} [{self.rule}]"
+
+
+class Warnings(NamedTuple):
+    """What a change makes worth a warning, and how many warnings about the same files stood before it."""
+
+    new: tuple[Problem, ...] = ()
+    stood: int = 0
+
+
+def told_apart(found: Sequence[Problem], before: Iterable[Problem]) -> Warnings:
+    """Tell the warnings that stood before a change, wherever in their file, from new ones; if one becomes two, both are new."""
+    had = Counter(map(_said, before))
+    has = Counter(map(_said, found))
+    new = tuple(each for each in found if each.severity != "warning" or has[_said(each)] > had[_said(each)])
+    return Warnings(new, len(found) - len(new))
+
+
+def _said(problem: Problem) -> tuple[str, str, str]:
+    return problem.file, problem.rule, problem.message

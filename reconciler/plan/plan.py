@@ -232,6 +232,8 @@ class Plan(NamedTuple):
     applications: frozenset[str] = frozenset()
     """The accounts that are applications; all others are people."""
     warnings: tuple[Problem, ...] = ()
+    warned_before: int = 0
+    """How many warnings about the changed files stood before; they are not listed."""
     unmanaged: tuple[Key, ...] = ()
     """Rows that Git never declared; the plan leaves them alone."""
     moves: tuple[tuple[Key, Origin], ...] = ()

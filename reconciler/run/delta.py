@@ -27,6 +27,8 @@ class Delta(NamedTuple):
 
     old: Mapping[Key, Resource]
     loaded: Loaded
+    was: Loaded
+    """What was loaded from them before."""
 
     @property
     def new(self) -> dict[Key, Resource]:
@@ -55,7 +57,7 @@ def read_delta(source: Source, changed: Sequence[ChangedFile]) -> Delta | None:
     old = load_files(source.repository, before, cache=source.cache)
     if any(problem.severity == "error" for problem in old.problems):
         return None
-    return Delta(_by_key(old.declarations), load_files(source.repository, after, cache=source.cache))
+    return Delta(_by_key(old.declarations), load_files(source.repository, after, cache=source.cache), old)
 
 
 def _by_key(declarations: Iterable[Declaration]) -> dict[Key, Resource]:
@@ -112,9 +114,12 @@ def _administrator_teams(connection: Connection, delta: Delta, now: datetime) ->
     return names, {group.casefold() for team in teams for group in team.ad_groups}
 
 
-def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Problem]:
-    """Check the changed files against everything else that is declared, and return the problems."""
-    from reconciler.source.rules import Surroundings, check
+def check_delta(connection: Connection, delta: Delta, now: datetime) -> tuple[list[Problem], list[Problem]]:
+    """Check the changed files against everything else that is declared; return the problems, and those there were before.
+
+    The latter are empty if there are none now, and have no places.
+    """
+    from reconciler.source.rules import Surroundings, check, nowhere
 
     new = delta.new
     unmanaged = read.read_unmanaged(connection)  # these exist, but Git cannot refer to them
@@ -159,8 +164,10 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> list[Pro
             for each in settings.delegation
         ),
     )
-    found = check(delta.loaded.declarations, now, surroundings, locate=delta.loaded.locate)
-    return [*delta.loaded.problems, *found]
+    found = [*delta.loaded.problems, *check(delta.loaded.declarations, now, surroundings, locate=delta.loaded.locate)]
+    if not found:
+        return [], []
+    return found, [*delta.was.problems, *check(delta.was.declarations, now, surroundings, locate=nowhere)]
 
 
 def _claims(connection: Connection, delta: Delta, kind: Kind, names: set[str]) -> Iterable[tuple[Key, str]]:

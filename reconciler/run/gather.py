@@ -7,14 +7,14 @@ Both ways lead to the same plan; a test compares them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import __version__
-from reconciler.access.problems import Problem
+from reconciler.access.problems import Problem, Warnings, told_apart
 from reconciler.access.references import references
-from reconciler.access.resources import Revision
+from reconciler.access.resources import Declaration, Revision
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import Desired, conflicts
 from reconciler.plan.identity import in_doubt
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class Gathered(NamedTuple):
-    """Both states, of the same resources, and warnings about the files that the revision changes."""
+    """Both states, of the same resources, and warnings about what the revision changes."""
 
     actual: Actual
     desired: Desired
-    warnings: tuple[Problem, ...]
+    warnings: Warnings
 
 
 def gather(
@@ -96,17 +96,32 @@ def _gather_all(
     progress: Progress,
 ) -> Gathered:
     declarations, warnings = read_declarations(source, revision.commit, now, progress)
+    told = Warnings(tuple(warnings))
     if changed is not None:
         files = {file.path for file in changed}
         warnings = [warning for warning in warnings if warning.file in files]
+        rest = [declaration for declaration in declarations if declaration.origin.file not in files] if warnings else []
+        told = told_apart(warnings, _problems_before(source, changed, rest, now) if warnings else ())
     desired = state_of(declarations)
     actual = Actual() if connection is None else _with_earlier(connection, read_actual(connection, now=now), desired)
-    return Gathered(actual, desired, tuple(warnings))
+    return Gathered(actual, desired, told)
 
 
 def _with_earlier(connection: Connection, actual: Actual, desired: Desired) -> Actual:
     """Add what the audit log knows of users of whom nothing else says whether they stay who they are."""
     return actual._replace(earlier=read_earlier(connection, in_doubt(actual.declared.users, desired.declared.users)))
+
+
+def _problems_before(
+    source: Source, changed: Collection[ChangedFile], rest: Sequence[Declaration], now: datetime
+) -> list[Problem]:
+    """Return the problems, without places, that changed files had before, beside the rest of what is declared."""
+    from reconciler.source.load import load_files
+    from reconciler.source.rules import check, nowhere
+
+    before = [(file.path, file.old_blob) for file in changed if file.old_blob is not None]
+    was = load_files(source.repository, before, cache=source.cache)
+    return [*was.problems, *check([*rest, *was.declarations], now, locate=nowhere)]
 
 
 def _gather_changed(connection: Connection, source: Source, changed: Sequence[ChangedFile], now: datetime) -> Gathered | None:
@@ -118,15 +133,15 @@ def _gather_changed(connection: Connection, source: Source, changed: Sequence[Ch
     delta = read_delta(source, changed)
     if delta is None or delta.delegates():
         return None  # with other delegations, files that did not change may be wrong
-    warnings = sorted(check_delta(connection, delta, now))
-    if any(problem.severity == "error" for problem in warnings):
+    found, before = check_delta(connection, delta, now)
+    if any(problem.severity == "error" for problem in found):
         return None  # the long way finds the errors again, with every place
     actual = read_actual(connection, scope_of(connection, delta, now), now=now)
     if any(actual.declared.of_kind(kind).get(name) != resource for (kind, name), resource in delta.old.items()):
         return None
     desired = state_of(delta.loaded.declarations, actual.declared, gone=delta.old)
     actual = _with_earlier(connection, actual, desired)
-    return Gathered(actual, desired, tuple(warnings)) if _is_closed(actual, desired) else None
+    return Gathered(actual, desired, told_apart(sorted(found), before)) if _is_closed(actual, desired) else None
 
 
 def _is_closed(actual: Actual, desired: Desired) -> bool:

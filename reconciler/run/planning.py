@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
+from reconciler.access.problems import told_apart
 from reconciler.access.resources import Revision
 from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.plan.make import make_plan
@@ -125,7 +126,8 @@ def plan_against(
             revision=revision,
             now=now,
             path=source.path,
-            warnings=gathered.warnings,
+            warnings=gathered.warnings.new,
+            warned_before=gathered.warnings.stood,
             adopt=adopt,
             rewind=detour is not None and merge is None,
             merge=merge,
@@ -185,11 +187,12 @@ def compare_revisions(
     with _desired(deployment, opened, rev, working_tree=working_tree) as (source, revision, shown):
         after, warnings = read_declarations(source, revision.commit, now, progress)
         try:
-            before, _ = read_declarations(opened, base.commit, now, progress)
+            before, stood = read_declarations(opened, base.commit, now, progress)
         except InvalidConfiguration as error:
             raise InvalidBase(base.commit, error.problems) from None
         changed = source.repository.changed(base.commit, revision.commit, source.path)
         files = None if changed is None else {file.path for file in changed}  # None: an ignore file may concern any file
+        told = told_apart([warning for warning in warnings if files is None or warning.file in files], stood)
         held, desired = state_of(before), state_of(after)
         actual = Actual(
             declared=held.declared,
@@ -204,7 +207,8 @@ def compare_revisions(
             revision=shown,
             now=now,
             path=opened.path,
-            warnings=tuple(warning for warning in warnings if files is None or warning.file in files),
+            warnings=told.new,
+            warned_before=told.stood,
             against=True,
             working_tree=working_tree,
         )

@@ -22,7 +22,7 @@ from reconciler.access.resources import (
 )
 from reconciler.source.blobs import read_blob
 from reconciler.source.export import can_be_declared, resource_document
-from reconciler.source.rules import check, unknown_references
+from reconciler.source.rules import check, nowhere, unknown_references
 
 
 class Flaw(NamedTuple):
@@ -49,7 +49,7 @@ def conflicts(state: DeclaredState, now: datetime) -> list[Flaw]:
         state = state._replace(settings=state.settings._replace(delegation=()))
     places: dict[str, Key] = {f"{kind}/{name}": (kind, name) for kind, name in _keys(state)}
     declarations = [Declaration(kind, state.of_kind(kind)[name], Origin(place, 0)) for place, (kind, name) in places.items()]
-    found = check(declarations, now, locate=lambda spots: [(1, 1)] * len(spots))
+    found = check(declarations, now, locate=nowhere)
     return [Flaw(*places[problem.file], problem.message) for problem in found if problem.severity == "error"]
 
 

@@ -81,6 +81,11 @@ class _Found(NamedTuple):
     severity: Severity = "error"
 
 
+def nowhere(spots: Sequence[object]) -> list[tuple[int, int]]:
+    """Locate nothing, for problems whose places do not matter."""
+    return [(1, 1)] * len(spots)
+
+
 def problems_of(loaded: Loaded, now: datetime) -> list[Problem]:
     """Return all problems, within and between documents, ordered by place."""
     declarations = [*loaded.declarations, *loaded.partial]

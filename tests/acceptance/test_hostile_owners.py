@@ -24,7 +24,7 @@ from reconciler.plan.plan import Plan
 from reconciler.run.inputs import state_of
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
-from reconciler.source.rules import check
+from reconciler.source.rules import check, nowhere
 from reconciler.source.selection import is_candidate
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -223,7 +223,7 @@ def applied(before: World | None, files: Files) -> tuple[World, Plan] | str:
             if severity == "error":
                 return rule
         declarations += [Declaration(value["kind"], build(value), Origin(name, line)) for line, value in blob.documents]
-    for problem in check(declarations, NOW, locate=lambda spots: [(1, 1)] * len(spots)):
+    for problem in check(declarations, NOW, locate=nowhere):
         if problem.severity == "error":
             return problem.rule
     desired = state_of(declarations)

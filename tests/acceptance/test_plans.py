@@ -398,3 +398,40 @@ def test_the_command_that_a_refusal_shows_applies_the_refused_plan_or_nothing(
     assert accord.json("history")[0]["commit"] == reviewed
     assert accord.json("audit", "list", "--kind", "Team", "--name", "more") == []
     assert "review it again" in accord(*command, "--yes", code=STALE).stderr
+
+
+# Warnings
+
+
+@SQLITE
+@pytest.mark.parametrize("way", ["delta", "whole", "against"])
+def test_a_plan_warns_of_what_it_makes_so_and_counts_the_rest(accord: Accord, repository: ConfigRepository, way: str) -> None:
+    wide = ["0.0.0.0/0", "::/0"]
+    idle = {"teams/some.yaml": documents(team("idle"), team("busy", issuers=["vpn"]), team("open", permittedIPs=wide))}
+    first = repository.commit({**DECLARED, **idle})
+    accord("apply", "--yes")
+    if way == "whole":
+        by_hand(accord, "UPDATE issuers SET display_name = 'X' WHERE name = 'vpn'")
+    some = (
+        team("idle", members=["alice"]),
+        team("busy"),
+        team("open", permittedIPs=wide),
+        team("wide", permittedIPs=wide, issuers=["vpn"]),
+    )
+    repository.commit({"teams/some.yaml": documents(*some), "issuers/tls.yaml": issuer("tls", displayName="TLS")})
+    options = ("--against", first) if way == "against" else ()
+    document = accord.json("plan", *options)
+    assert [(each["rule"], each["line"]) for each in document["warnings"]] == [
+        ("grants-nothing", 3),
+        ("permits-everything", 5),
+        ("permits-everything", 7),
+    ]
+    assert document["warnedBefore"] == 2
+    counted = "2 more warnings about the changed files stood before: accord validate lists them"
+    assert counted in accord("plan", *options).output.splitlines()
+    assert f"\n- {counted}\n" in accord("plan", *options, "--format", "markdown").output
+
+
+def documents(*resources: dict[str, Any]) -> str:
+    """A file with the resources, each on a line."""
+    return "\n---\n".join(map(json.dumps, resources)) + "\n"

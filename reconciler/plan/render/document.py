@@ -79,6 +79,7 @@ def plan_document(plan: Plan) -> Document:
         "guards": [guard_document(guard) for guard in plan.guards],
         "endedOverrides": [_ended_document(each) for each in plan.ended],
         "warnings": [problem_document(warning) for warning in plan.warnings],
+        "warnedBefore": plan.warned_before,
         "effects": {
             "mails": plan.effects.mails,
             "sessionsEnded": plan.effects.sessions_ended,

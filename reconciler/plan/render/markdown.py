@@ -31,7 +31,7 @@ from reconciler.plan.render.text import (
     plan_options,
     summary,
 )
-from reconciler.plan.render.words import effects_words, origin_notes, show_item, show_value, standing_sentences
+from reconciler.plan.render.words import effects_words, origin_notes, show_item, show_value, standing_sentences, stood_words
 from reconciler.wording.text import count, inert
 
 LIMITS: Mapping[str, int] = {"github": 65_000, "gitlab": 990_000}
@@ -229,6 +229,7 @@ def _difference(difference: Mapping[str, object], most: int | None) -> str:
 def _warnings(plan: Plan) -> _Part:
     lines = [f"- ⚠️ **{guard.id}**: {code(sentence)}" for guard in plan.guards for sentence in standing_sentences(guard)]
     lines += [f"- {_sign(warning)} {code(f'{warning.file}:{warning.line}')} {code(warning.message)}" for warning in plan.warnings]
+    lines += [f"- {stood_words(plan.warned_before)}"] if plan.warned_before else []
     return _Part("", lines, "\n\n", ("more warning", "more warnings"))
 
 

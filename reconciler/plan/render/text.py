@@ -18,6 +18,7 @@ from reconciler.plan.render.words import (
     show_revision,
     show_value,
     standing_sentences,
+    stood_words,
 )
 from reconciler.wording.text import count, printable
 
@@ -99,6 +100,8 @@ def consequence_lines(plan: Plan, hint: str) -> Iterator[Line]:
     for warning in plan.warnings:
         if warning.rule != REPLACED:  # said beside the access that it explains
             yield "changed", f"{warning.severity}: {printable(str(warning))}"
+    if plan.warned_before:
+        yield "dim", stood_words(plan.warned_before)
 
 
 def summary(plan: Plan) -> str:

@@ -96,6 +96,11 @@ def show_item(item: Any) -> str:
     return printable(item) if isinstance(item, str) else show_value(item)
 
 
+def stood_words(warnings: int) -> str:
+    """Count the warnings that a plan does not list."""
+    return f"{count(warnings, 'more warning', 'more warnings')} about the changed files stood before: accord validate lists them"
+
+
 def standing_sentences(guard: GuardResult) -> list[str]:
     """Say what a guard lets pass because it stood before, or because somebody overrode it."""
     return [f"{each.objection.fact} ({_how(each)})" for each in guard.standing]

@@ -154,7 +154,8 @@ def test_a_plan_from_the_partial_state_is_the_plan_from_the_whole(
     changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     plan = plan_for(whole, after, "beef")
     declarations = tuple(Declaration(key[0], new[key], plan_origin(key)) for key in changed if key in new)
-    delta = Delta({key: old[key] for key in changed if key in old}, Loaded(declarations, (), 0, no_place))
+    loaded = Loaded(declarations, (), 0, no_place)
+    delta = Delta({key: old[key] for key in changed if key in old}, loaded, loaded)
     with database.reading() as connection:
         part = read_actual(connection, scope_of(connection, delta, NOW), now=NOW)
     left: dict[Any, dict[str, Resource]] = {kind: dict(part.declared.of_kind(kind)) for kind in KINDS}

@@ -26,7 +26,7 @@ from reconciler.access.resources import (
     Team,
     User,
 )
-from reconciler.source.rules import Surroundings, check
+from reconciler.source.rules import Surroundings, check, nowhere
 from reconciler.wording.nearest import nearest
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ def declared(*resources: Resource) -> list[Declaration]:
 
 
 def problems(*resources: Resource, around: Surroundings | None = None) -> list[Problem]:
-    return check(declared(*resources), NOW, around or Surroundings(), locate=lambda spots: [(1, 1)] * len(spots))
+    return check(declared(*resources), NOW, around or Surroundings(), locate=nowhere)
 
 
 def found(*resources: Resource, around: Surroundings | None = None) -> list[tuple[str, str]]:

@@ -49,13 +49,13 @@ def had_been(earlier: Iterable[User], declared: User) -> bool:
 
 def in_doubt(held: Mapping[str, User], wanted: Mapping[str, User]) -> list[User]:
     """Return the users in force of whom it matters what they were earlier: else nothing says that they stay who they are."""
-    found = []
+    found, claimed = [], {old for user in wanted.values() for old in user.previously}
     for name, row in held.items():
         declared = wanted.get(name)
         if declared is row or declared == row:
             continue
         unclear = declared is not None and same_person(row, declared) is not True
-        if unclear or any(old in wanted for old in row.previously):
+        if unclear or name in claimed or any(old in wanted for old in row.previously):
             found.append(row)
     return found
 
@@ -126,7 +126,7 @@ def _alike(one: str, other: str) -> bool:
 
 def handed_over(changes: Sequence[Change], earlier: Earlier) -> list[str]:
     """Return, in sentences, which accounts may pass to another person, and what to write for each of the two readings."""
-    return [*_changed(changes, earlier), *_taken_up(changes), *_contradicted(changes)]
+    return [*_changed(changes, earlier), *_taken_up(changes, earlier), *_contradicted(changes)]
 
 
 def _changed(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
@@ -167,8 +167,8 @@ def _another(before: User, after: User) -> str:
     return f"declare another identity there, such as `identity: {new}`"
 
 
-def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
-    """Find new accounts with the e-mail address of one that ends or gets another address, or that continue one renamed away."""
+def _taken_up(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
+    """Find new accounts with the e-mail address of one that ends or gets another address, and who continues one renamed away."""
     left: dict[str, list[User]] = {}
     heirs: dict[str, tuple[User, User]] = {}
     for change in changes:
@@ -180,11 +180,13 @@ def _taken_up(changes: Sequence[Change]) -> Iterator[str]:
         if not isinstance(after, User) or not _alike(before.email, after.email):
             left.setdefault(before.email.casefold(), []).append(before)
     for change in changes:
-        new = change.after
-        if change.before is not None or not isinstance(new, User):
+        new, renamed = change.after, change.previous_name is not None
+        if not isinstance(new, User) or not (renamed or change.before is None):
             continue
-        if new.name in heirs and _continues(new, *heirs[new.name]):
+        if new.name in heirs and _continues(new, *heirs[new.name], earlier.get(new.name, ())):
             yield _readings(new, *heirs[new.name])
+            continue
+        if renamed:
             continue
         for row in left.get(new.email.casefold(), ()):
             known = row.name == new.name and row.name in heirs
@@ -217,12 +219,13 @@ def _contradicted(changes: Sequence[Change]) -> Iterator[str]:
             )
 
 
-def _continues(new: User, row: User, heir: User) -> bool:
-    """Tell whether a new user could be the owner of the account that had the login, which an heir took along under another.
+def _continues(new: User, row: User, heir: User, earlier: Sequence[User]) -> bool:
+    """Tell whether who gets a login could be the owner of the account that had it, which an heir took along under another.
 
-    An identity decides. Otherwise that is whoever has the address, and a namesake if nothing of the heir stays.
+    An identity decides, and what the account had been. Otherwise that is whoever has the address, and a namesake if nothing of
+    the heir stays.
     """
-    if _has_identity(heir, row) or (new.identity is not None and same_person(row, new) is not True):
+    if _has_identity(heir, row) or had_been(earlier, heir) or (new.identity is not None and same_person(row, new) is not True):
         return False
     namesake = row.full_name is not None and _same_name(row, new)
     return _alike(row.email, new.email) or (namesake and not _alike(row.email, heir.email) and not _same_name(row, heir))

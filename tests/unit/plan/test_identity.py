@@ -411,6 +411,13 @@ def test_what_an_account_had_been_says_more_than_an_old_claim() -> None:
     assert (done(made), refusals(made)) == ([("rename", "a", "b")], [])
 
 
+def test_an_old_claim_takes_no_account_that_is_again_what_it_had_been() -> None:
+    had, other = User("b", "b@example.org", "B"), User("c", "c@example.org", previously=("b",))
+    before = actual(ALICE, ADMINS, had._replace(email=other.email))._replace(earlier={"b": (had,)})
+    made = plan(before, desired(ALICE, ADMINS, had, other))
+    assert ("rename", "c", "b") not in done(made)
+
+
 def test_an_account_that_loses_its_login_by_identity_gets_its_earlier_one_back() -> None:
     one, two = User("a", "one@example.org", "One", identity="1"), User("b", "two@example.org", "Two")
     held = (one._replace(name="x"), two._replace(name="a", previously=("b",)))

@@ -123,7 +123,7 @@ def test_the_result_of_one_file_is_never_kept_for_another(first: bytes, tmp_path
     names = [os.fsdecode(name) for name in (b"q\\xff.yaml", b"q\xff.yaml")]
     folder = write(tmp_path / "folder", {names[0]: user("alice"), names[1]: b"\n\n" + user("bob")})
     loaded = load_folder(folder, cache=open_cache(tmp_path / "cache"))
-    places = {each.resource.name: loaded.locate(each, ["spec", "email"]) for each in loaded.declarations}
+    places = {each.resource.name: loaded.locate([(each, ["spec", "email"])])[0] for each in loaded.declarations}
     assert places == {"alice": (4, 15), "bob": (6, 15)}
     repository, head = committed(tmp_path / "config.git", {os.fsdecode(first): user("alice")})
     again = load_revision(repository, head, "", cache=open_cache(tmp_path / "cache"))

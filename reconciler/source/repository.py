@@ -23,7 +23,7 @@ from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
 from reconciler.source.overlooked import What, is_misnamed, judge, looks_like_resource, select
-from reconciler.source.references import find_branch, refuse_doubtful, unknown
+from reconciler.source.revision_names import find_branch, refuse_doubtful, unknown
 from reconciler.source.selection import is_visible, path_shown_as, shown_path
 
 _QUADRATIC = ("punycode", "idna")

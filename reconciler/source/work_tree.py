@@ -15,8 +15,8 @@ from reconciler.source.errors import SourceError
 from reconciler.source.folder import find_ignore_files, ignoring_in, list_files
 from reconciler.source.git_command import find_repository
 from reconciler.source.ignoring import IGNORE_FILE
-from reconciler.source.references import checked_out
 from reconciler.source.repository import Repository, object_id
+from reconciler.source.revision_names import checked_out
 from reconciler.source.scratch import Scratch, borrow
 from reconciler.source.selection import is_candidate
 

@@ -109,7 +109,7 @@ def command(
     return OK
 
 
-def _asked(deployment: Deployment, order: Order, named: str) -> Order | None:
+def _asked(deployment: Deployment, order: Order, named: str = "") -> Order | None:
     """Show the plan and ask; return an order for exactly that plan, or None if the answer is no."""
     from reconciler.cli.output import agreed
     from reconciler.cli.reports import write_plan

@@ -44,13 +44,17 @@ def recreated(changes: Sequence[Change]) -> list[Problem]:
 
 
 def _pairs(gone: Iterable[Resource], new: Iterable[Change]) -> Iterator[_Pair]:
-    """Pair deleted resources with created ones of the same content."""
+    """Pair deleted resources with created ones of the same content. It tells nothing if more of either kind have it."""
     left: dict[Resource, list[str]] = {}
     for row in gone:
         left.setdefault(_content(row), []).append(row.name)
+    heirs: dict[Resource, list[Change]] = {}
     for change in new if left else ():
-        if change.after is not None and (names := left.get(_content(change.after))):
-            yield _Pair(names.pop(0), change)
+        if change.after is not None and (content := _content(change.after)) in left:
+            heirs.setdefault(content, []).append(change)
+    for content, created in heirs.items():
+        if len(created) == len(left[content]):
+            yield from map(_Pair, left[content], created)
 
 
 def _content(resource: Resource) -> Resource:

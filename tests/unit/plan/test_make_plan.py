@@ -300,3 +300,4 @@ def test_a_rename_that_nobody_declared_is_warned_of() -> None:
     assert warned(INTERNAL, PUBLIC, platform._replace(members=members[:1])) == []
     assert warned(INTERNAL, PUBLIC, web, platform) == []
     assert warned(INTERNAL, PUBLIC, platform, repair=True) == []
+    assert warned(INTERNAL, PUBLIC, platform, web._replace(name="another")) == []  # which of them would it be?

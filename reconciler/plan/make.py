@@ -98,7 +98,7 @@ def make_plan(
         administrators=AdministratorDiff(tuple(sorted(are - were)), tuple(sorted(were - are))),
         rights=find_differences(sorted((were | are).intersection(affected)), rights_at(before, now), rights_at(after, now)),
         groups=groups,
-        applications=_applications(held, leads_to),
+        applications=_applications(affected, held, leads_to),
         warnings=(
             *warnings,
             *identity_warnings(changes, actual.earlier),
@@ -120,8 +120,9 @@ def make_plan(
     )
 
 
-def _applications(*states: DeclaredState) -> frozenset[str]:
-    return frozenset(name for state in states for name, user in state.users.items() if user.type == "application")
+def _applications(accounts: Iterable[str], *states: DeclaredState) -> frozenset[str]:
+    users = (state.users.get(name) for state in states for name in accounts)
+    return frozenset(user.name for user in users if user is not None and user.type == "application")
 
 
 def _guards(settings: Settings | None) -> Guards:

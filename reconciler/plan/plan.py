@@ -230,7 +230,7 @@ class Plan(NamedTuple):
     groups: tuple[GroupChange, ...] = ()
     """What members of AD groups gain and lose, sorted by group; Accord knows only some of them."""
     applications: frozenset[str] = frozenset()
-    """The accounts that are applications; all others are people."""
+    """The applications among the accounts that the plan affects; the others are people."""
     warnings: tuple[Problem, ...] = ()
     warned_before: int = 0
     """How many warnings about the changed files stood before; they are not listed."""

@@ -72,6 +72,8 @@ class World:
         for document in self._all("Team"):
             document["spec"]["members"] = [{"user": name} for name in NAMES["User"][:-1] if self.chance()]
             document["spec"]["issuers"] = [{"issuer": name} for name in NAMES["Issuer"][:-1] if self.chance()]
+        for _ in range(self.pick([0, 1, 3])):  # most guards are off unless settings say otherwise
+            self._settings()
 
     def pick(self, items: Sequence[Any]) -> Any:
         return self._draw(st.sampled_from(items))
@@ -285,6 +287,10 @@ BY_HAND = (
     "INSERT INTO teams (name) VALUES ('t3')",
     "INSERT INTO memberships (team_id, user_id) SELECT teams.id, users.id FROM teams, users WHERE teams.name = 't3'",
     "INSERT INTO permissions (team_id, issuer_id) SELECT teams.id, issuers.id FROM teams, issuers WHERE teams.name = 't3'",
+    "UPDATE teams SET administrator = 1 WHERE name = 't3'",
+    "UPDATE teams SET permitted_ips = '[\"10.0.0.0/8\"]' WHERE name = 't3'",
+    "UPDATE teams SET ad_groups = '[\"PKI-Web\"]' WHERE name = 't3'",
+    "UPDATE memberships SET until = '2026-06-04T12:00:00.000000Z' WHERE team_id = (SELECT id FROM teams WHERE name = 't3')",
     "UPDATE teams SET description = 'by hand' WHERE name = 't0'",
     "DELETE FROM memberships WHERE team_id = (SELECT id FROM teams WHERE name = 't0')",
 )
@@ -428,6 +434,14 @@ def test_neither_way_lets_a_team_refer_to_what_git_never_declared(
 ) -> None:
     problems, _ = both_ways(tmp_path, sqlite_template, WEB, [statement], {"teams/web.yaml": then})
     assert [problem.rule for problem in problems if problem.severity == "error"] == ["unknown-reference"]
+
+
+def test_both_ways_call_applications_whom_the_plan_affects(tmp_path: Path, sqlite_template: Path) -> None:
+    programs = {f"users/{name}.yaml": user(name, type="application", initialPassword="none") for name in ("p", "q")}
+    then = {"teams/web.yaml": team("web", members=["a", "p"], issuers=["i"])}
+    (_, plan), short = both_ways(tmp_path, sqlite_template, {**WEB, **programs}, [], then)
+    assert plan.applications == {"p"}
+    assert short
 
 
 def test_both_ways_know_that_another_team_binds_an_administrator(tmp_path: Path, sqlite_template: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from reconciler.access.duties import ADMINISTRATOR
 from reconciler.access.resources import (
     KINDS,
     DeclaredState,
@@ -181,8 +182,13 @@ def states(draw: st.DrawFn) -> DeclaredState:
     groups = sorted(draw(st.sets(st.sampled_from(["t0", "t1", "t2"]))))
     policies_of = None
     if draw(st.booleans()):
-        apart = draw(st.sampled_from([(), (("t0", "t1"),)]))
-        guards = Guards(separation_of_duties=apart, max_people_gaining=draw(st.sampled_from([None, 1])))
+        guards = Guards(
+            max_administrators=draw(st.sampled_from([None, 1])),
+            administrators_need_permitted_ips=draw(st.booleans()),
+            separation_of_duties=draw(st.sampled_from([(), (("t0", "t1"),), ((ADMINISTRATOR, "issuer: i0", "t0"),)])),
+            max_people_gaining=draw(st.sampled_from([None, 1])),
+            refuse_new_administrators=draw(st.booleans()),
+        )
         policies = draw(st.dictionaries(st.sampled_from(["mail", "logins"]), POLICIES, max_size=2))
         policies_of = Settings(guards=guards, policies=tuple(sorted(policies.items())), labels=draw(LABELS))
     state = DeclaredState(

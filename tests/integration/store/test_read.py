@@ -7,11 +7,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from declared_states import LATER, NOW, SEARCH, SMALL, bring, emptied, held, plan_for, query, run_sql, states
+from declared_states import LATER, NOW, SEARCH, SMALL, TEXTS, bring, emptied, held, plan_for, query, run_sql, states
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from reconciler.access.ad_groups import folded
 from reconciler.access.resources import (
     KINDS,
     Declaration,
@@ -41,15 +42,10 @@ def some(kind: str) -> st.SearchStrategy[frozenset[str]]:
     return st.frozensets(st.sampled_from([*NAMES[kind], "nobody"]), max_size=2)
 
 
-SCOPES = st.builds(
-    Scope,
-    users=some("User"),
-    teams=some("Team"),
-    issuers=some("Issuer"),
-    whole_teams=some("Team"),
-    guarded_teams=some("Team"),
-    granted_issuers=some("Issuer"),
-)
+GROUPS = st.frozensets(TEXTS.map(str.casefold), max_size=2)
+SCOPES = st.tuples(  # every field, by a strategy of ours: Hypothesis would draw names that no file can hold
+    *map(some, ["User", "Team", "Issuer", "Team", "Team", "Issuer", "Issuer"]), GROUPS, some("Team"), GROUPS
+).map(Scope._make)
 
 
 @st.composite
@@ -132,8 +128,10 @@ def test_a_partial_state_holds_what_was_asked_for(database: Database, state: Dec
     assert scope.users & whole.users.keys() <= part.users.keys()
     assert (scope.issuers | scope.granted_issuers) & whole.issuers.keys() <= part.issuers.keys()
     administering = {name for name, team in whole.teams.items() if team.administrator}
-    entire = (scope.teams | scope.whole_teams | scope.guarded_teams | administering) & whole.teams.keys()
+    guarded = {name for name, team in whole.teams.items() if any(one.issuer in scope.guarded_issuers for one in team.permissions)}
+    entire = (scope.teams | scope.whole_teams | scope.guarded_teams | administering) & whole.teams.keys() | guarded
     assert {name: part.teams[name] for name in entire} == {name: whole.teams[name] for name in entire}
+    assert {name for name, team in whole.teams.items() if scope.groups & folded(team.ad_groups)} <= part.teams.keys()
     for name, team in whole.teams.items():
         mine = {member for member in team.members if member.user in scope.users}
         assert not mine or mine <= set(part.teams[name].members)

@@ -493,16 +493,16 @@ ADMINS = team("admins", administrator=True, members=["a"], adGroups=["G"])
 
 
 @pytest.mark.parametrize(
-    ("limits", "guard", "verdict"),
+    ("limits", "guard", "who"),
     [
-        ({"maxAdministrators": 1}, "administrators", "refuse"),
-        ({"requireAdministratorIPs": True}, "administrators-permitted-ips", "pass"),
-        ({"separationOfDuties": [[{"administrator": True}, "audit"]]}, "separation-of-duties", "refuse"),
+        ({"maxAdministrators": 1}, "administrators", set()),
+        ({"requireAdministratorIPs": True}, "administrators-permitted-ips", {"g"}),  # other teams restrict who is known
+        ({"separationOfDuties": [[{"administrator": True}, "audit"]]}, "separation-of-duties", {"ada", "ben", "g"}),
     ],
 )
 @pytest.mark.parametrize("late", [False, True], ids=["the group is new", "the directory was not read since"])
 def test_both_ways_know_who_comes_through_an_ad_group(
-    tmp_path: Path, sqlite_template: Path, limits: dict[str, Any], guard: str, verdict: str, late: bool
+    tmp_path: Path, sqlite_template: Path, limits: dict[str, Any], guard: str, who: set[str], late: bool
 ) -> None:
     first = {**GROUPED, "settings.yaml": resource("Settings", "default", {"guards": limits})}
     then = {"teams/admins.yaml": ADMINS}
@@ -510,6 +510,8 @@ def test_both_ways_know_who_comes_through_an_ad_group(
         first, then = {**first, **then}, {"users/a.yaml": user("a", initialPassword="none", fullName="A")}
     (_, plan), short = both_ways(tmp_path, sqlite_template, first, IN_GROUPS, then)
     result = {guard.id: guard for guard in plan.guards}[guard]
-    assert result.verdict == ("pass" if late else verdict)
-    assert bool(result.standing) == (late and verdict == "refuse")
+    assert result.verdict == ("pass" if late else "refuse")
+    found = [each.objection for each in result.standing] if late else result.refused
+    assert found
+    assert {name for each in found for kind, name in each.subjects if kind in ("User", "AD group")} == who
     assert short

@@ -28,6 +28,10 @@ class Problem(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message} [{self.rule}]"
 
 
+_OF_WHAT_IS_MISSING = ("grants-nothing", "unused-issuer")
+"""The rules of warnings that are about no value; their messages name the resource."""
+
+
 class Warnings(NamedTuple):
     """What a change makes worth a warning, and how many warnings about the same files stood before it."""
 
@@ -36,10 +40,13 @@ class Warnings(NamedTuple):
 
 
 def told_apart(found: Sequence[Problem], before: Iterable[Problem]) -> Warnings:
-    """Tell the warnings that stood before a change, wherever in their file, from new ones; if one becomes two, both are new."""
+    """Tell the warnings that stood before a change, wherever in their file, from new ones; if one becomes two, both are new.
+
+    A warning about a value is always new: somebody may just have written that value.
+    """
     had = Counter(map(_said, before))
     has = Counter(map(_said, found))
-    new = tuple(each for each in found if each.severity != "warning" or has[_said(each)] > had[_said(each)])
+    new = tuple(each for each in found if each.rule not in _OF_WHAT_IS_MISSING or has[_said(each)] > had[_said(each)])
     return Warnings(new, len(found) - len(new))
 
 

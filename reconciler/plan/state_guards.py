@@ -61,7 +61,8 @@ def too_many_administrators(state: State, guards: Guards) -> list[Objection]:
 def unrestricted_administrators(state: State, guards: Guards) -> list[Objection]:
     """Object to whoever may administer from anywhere, now or once a team ends, if permitted IPs are required.
 
-    An AD group counts although nobody may be known to be in it. It weighs as long as the rights last.
+    An AD group counts although nobody may be known to be in it. It weighs the more the sooner it opens, then the longer the
+    rights last.
     """
     if not guards.administrators_need_permitted_ips:
         return []
@@ -80,11 +81,13 @@ def _unrestricted(kind: str, state: AccessState, now: datetime) -> Iterator[Obje
                 continue
             who = name if kind == "User" else f"whoever is in the AD group {name}"
             said = f"administrator without permitted IPs: {who}"
-            subjects: list[Subject] = [(kind, name)]
-            if right.addresses is not None and opens is not None:
+            weight = weight_of(right.until) // 2
+            if right.addresses is None or opens is None:
+                weight += FOREVER // 2  # more than any that opens later
+            else:
+                weight -= int(opens.timestamp())
                 said += f", from {format_instant(opens)} on"
-                subjects.insert(0, ("", format_instant(opens)))
-            yield Objection(tuple(subjects), said, said, weight_of(right.until))
+            yield Objection(((kind, name),), said, said, weight)
 
 
 def shared_duties(state: State, guards: Guards) -> list[Objection]:

@@ -57,7 +57,7 @@ def refuse_other_plan(saved: Mapping[str, Any], plan: Plan) -> None:
     """
     document = plan_document(plan)
     saved = {**saved, "checkout": None}  # beside the plan, not part of it
-    if document["endedOverrides"] != saved.get("endedOverrides"):
+    if document["endedOverrides"] != saved.get("endedOverrides", []):
         raise Stale("this plan and this run do not end the same overrides; give --end-override to both or neither, or plan again")
     if document != saved:
         parts = [key for key in document if document[key] != saved.get(key)] or ["unknown keys"]

@@ -7,6 +7,7 @@ import configparser
 import json
 import re
 from collections.abc import Iterator
+from signal import SIGINT, SIGTERM
 from typing import Any, get_args
 
 import click
@@ -106,6 +107,7 @@ def test_every_output_for_programs_is_documented() -> None:
 
 def test_every_exit_code_is_documented_and_no_other() -> None:
     codes = [value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)]
+    codes += [128 + SIGINT, 128 + SIGTERM]
     section = prose("docs/ci-owner.md").partition("\n## Exit codes\n")[2].partition("\n## ")[0]
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == sorted(codes)
     assert set(map(int, re.findall(r"(\d+) [a-z]", (accord.epilog or "").partition("Exit codes:")[2]))) == set(codes)

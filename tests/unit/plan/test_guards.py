@@ -353,9 +353,11 @@ def test_an_administrator_until_an_instant_may_not_be_one_for_longer(
 @pytest.mark.parametrize("guard", ["new-administrator", "administrators-permitted-ips"])
 def test_an_override_for_an_administrator_until_an_instant_does_not_cover_one_for_good(guard: str) -> None:
     strict = Settings(guards=Guards(refuse_new_administrators=True, administrators_need_permitted_ips=True))
-    override = Remembered(guard, (("User", "bob"),), weight_of(LATER), LATER, "carol", "for a month")
-    before = actual(ALICE, BOB, ADMINS, strict)._replace(overrides=(override,))
-    assert verdicts(plan(before, desired(ALICE, BOB, *until(LATER), strict)))[guard] == "overridden"
+    before, for_a_month = actual(ALICE, BOB, ADMINS, strict), desired(ALICE, BOB, *until(LATER), strict)
+    (objection,) = next(result.refused for result in plan(before, for_a_month).refusals if result.id == guard)
+    override = Remembered(guard, objection.subjects, objection.weight, LATER, "carol", "for a month")
+    before = before._replace(overrides=(override,))
+    assert verdicts(plan(before, for_a_month))[guard] == "overridden"
     assert verdicts(plan(before, desired(ALICE, BOB, *until(None), strict)))[guard] == "refuse"
 
 
@@ -548,6 +550,15 @@ def test_permitted_ips_that_end_before_the_rights_do_not_bind_an_administrator()
     assert [refusal.message for refusal in opens_now.refusals] == ["administrator without permitted IPs: alice"]
     as_long = ADMINS._replace(members=(Membership("alice", SOON),))
     assert verdicts(plan(before, desired(ALICE, as_long, for_now, BOUND)))["administrators-permitted-ips"] == "pass"
+
+
+def test_permitted_ips_that_end_later_than_before_are_no_objection() -> None:
+    open_now, until_soon, until_later = (
+        (ADMINS, ROOM._replace(members=members)) for members in ((), (Membership("alice", SOON),), (Membership("alice", LATER),))
+    )
+    for before, after in ((open_now, until_soon), (until_soon, until_later)):
+        assert plan(actual(ALICE, *before, BOUND), desired(ALICE, *after, BOUND)).refusals == ()
+        assert plan(actual(ALICE, *after, BOUND), desired(ALICE, *before, BOUND)).refusals != ()
 
 
 @pytest.mark.parametrize("ips", [(), ("0.0.0.0/0", "::/0")])

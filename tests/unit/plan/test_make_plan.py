@@ -257,9 +257,13 @@ def test_what_somebody_gains_who_is_disabled_only_here_is_told() -> None:
     made = plan(before, desired(ALICE, BOB, admins, web, PUBLIC))
     assert made.access.gained == ()
     assert [(warning.file, warning.message) for warning in made.warnings] == [
-        ("bob.yaml", "`bob` is disabled here, not in Git, and gains `public` and administrators' rights once it is enabled again")
+        ("bob.yaml", "`bob` is disabled here, not in Git, and once enabled again gains `public` and administrators' rights")
     ]
     assert plan(before, desired(ALICE, BOB._replace(enabled=False), admins, web, PUBLIC)).warnings == ()
+    both = web._replace(members=(Membership("alice"), Membership("bob")))
+    here = actual(ALICE, BOB, ADMINS, PUBLIC, runtime=Runtime(disabled=frozenset({"alice", "bob"})))
+    (warning,) = plan(here, desired(ALICE, BOB, ADMINS, both, PUBLIC)).warnings
+    assert warning.message == "each of `alice`, `bob` is disabled here, not in Git, and once enabled again gains `public`"
     had = actual(ALICE, BOB, ADMINS, web, PUBLIC, runtime=before.runtime)
     assert plan(had, desired(ALICE, BOB, ADMINS, web, PUBLIC, INTERNAL)).warnings == ()
 

@@ -76,7 +76,8 @@ def returns(kind: Kind, row: Resource, declared: Resource, holder: Resource, ear
     """
     if isinstance(row, User) and isinstance(declared, User):
         if had_been(earlier, declared):
-            return same_person(row, declared, earlier) is True and not certainly(holder, declared)
+            stays = certainly(holder, declared) or (isinstance(holder, User) and had_been([holder], declared))
+            return not stays and same_person(row, declared, earlier) is True
         known = _alike(row.email, declared.email) or certainly(row, declared)
         return known and same_person(row, declared) is True and same_person(holder, declared) is not True
     return _distance(kind, row, declared) < _distance(kind, holder, declared)

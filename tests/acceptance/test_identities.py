@@ -282,6 +282,22 @@ def test_a_person_with_another_login_address_and_name_is_given_back_by_a_revert(
         assert connection.execute(text(query)).all() == at_first
 
 
+def person(name: str, email: str, *previously: str) -> dict[str, Any]:
+    document = user(name, email=email, initialPassword="none")
+    document["metadata"].update({"previously": list(previously)} if previously else {})
+    return document
+
+
+def test_the_account_of_who_leaves_does_not_become_that_of_who_has_the_earlier_login(database_url: str, tmp_path: Path) -> None:
+    database = Database(tmp_path, database_url)
+    ann, leaver = person("ann", "ann@example.org"), person("ann.b", "annb@example.org", "ann")
+    for documents in ({"ann.yaml": ann}, {"ann.yaml": leaver}, {"ann.yaml": leaver, "hire.yaml": ann}):
+        database.repository.commit(documents, whole=True)
+        database.apply()
+    database.repository.commit({"hire.yaml": ann}, whole=True)
+    assert [(change.action, change.name) for change in database.apply().changes] == [("delete", "ann.b")]
+
+
 @pytest.mark.parametrize("change", [{"email": "new@example.org"}, {"fullName": "User 9"}])
 def test_skipping_the_revision_that_brings_an_identity_ends_no_account(tmp_path: Path, change: dict[str, str]) -> None:
     plain, identified = (simple(known, jane=["jane"]).documents() for known in (False, True))

@@ -411,6 +411,14 @@ def test_what_an_account_had_been_says_more_than_an_old_claim() -> None:
     assert (done(made), refusals(made)) == ([("rename", "a", "b")], [])
 
 
+def test_who_leaves_does_not_get_an_earlier_login_that_stays_somebody_elses() -> None:
+    """Who was hired under the login has the address too that the leaver once had."""
+    ann = User("ann", "ann@example.org")
+    leaver = User("ann.b", "annb@example.org", previously=("ann",))
+    made = plan(actual(ALICE, ADMINS, leaver, ann)._replace(earlier={"ann.b": (ann,)}), desired(ALICE, ADMINS, ann))
+    assert done(made) == [("delete", "ann.b", None)]
+
+
 def test_an_old_claim_takes_no_account_that_is_again_what_it_had_been() -> None:
     had, other = User("b", "b@example.org", "B"), User("c", "c@example.org", previously=("b",))
     before = actual(ALICE, ADMINS, had._replace(email=other.email))._replace(earlier={"b": (had,)})

@@ -5,12 +5,16 @@ A cache or a mirror that a branch brings could grant access that Git does not: a
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.source.errors import SourceError
 from reconciler.source.folder import work_tree_of
+
+_MOST_LINKS = 40
+"""As Linux allows on the way to one file."""
 
 
 def why_not_trusted(folder: Path) -> str | None:
@@ -27,12 +31,19 @@ def why_not_trusted(folder: Path) -> str | None:
 
 
 def _places(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each link on the way to a folder, by its real folder and its name, and then the real folder itself."""
+    """Yield each link on the way to a folder, by its real folder and its name, and then the real folder itself.
+
+    Raises OSError if the links lead nowhere.
+    """
+    links = 0
     waiting, real = [*reversed(Path(os.getcwd(), folder).parts)], Path("/")  # noqa: PTH109 - may be anywhere
     while waiting:
         name = waiting.pop()
         at = real / name
         if at.is_symlink():
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
             yield real, name
             waiting += reversed(at.readlink().parts)
         else:

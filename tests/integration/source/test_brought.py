@@ -131,3 +131,15 @@ def test_without_any_folder_to_write_to_an_untrusted_cache_stays_unused(work: Wo
     assert str(folder).startswith(os.devnull)
     open_cache(folder).put([("1", b"1")])
     assert open_cache(folder).get(["1"]) == {}
+
+
+@pytest.mark.parametrize("links", [{"loop": "loop"}, {"loop": "back/x", "back": "loop"}])
+def test_a_link_that_leads_to_itself_is_no_cache(
+    links: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    monkeypatch.chdir(tmp_path)
+    folder = cache_folder(Deployment(".", "main", "", "sqlite:///none.db", tmp_path / "loop/accord"))
+    assert tmp_path not in folder.parents and folder.is_dir()
+    assert "symbolic links" in caplog.text

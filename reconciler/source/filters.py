@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _CONVERTING = ("filter", "working-tree-encoding")
 _IDLE = ("unspecified", "unset", "set")
+_STORED_ENCODING = ("", "utf-8", "utf8")
+"""Working-tree encodings that are Git's own, in any case: it converts nothing."""
 
 
 def filtered_files(root: Path, files: Sequence[tuple[str, Path]]) -> list[Problem]:
@@ -59,7 +61,11 @@ def _converted(git: GitCommand, root: str, names: Sequence[str]) -> dict[str, tu
         )
     parts = told.decode("utf-8", "surrogateescape").split("\0")
     triples = zip(parts[::3], parts[1::3], parts[2::3], strict=False)
-    return {name: (attribute, value) for name, attribute, value in triples if value not in _IDLE}
+    return {name: (attribute, value) for name, attribute, value in triples if _converts(attribute, value)}
+
+
+def _converts(attribute: str, value: str) -> bool:
+    return value not in _IDLE and (attribute == "filter" or value.casefold() not in _STORED_ENCODING)
 
 
 def _users_attributes(git: GitCommand) -> str:

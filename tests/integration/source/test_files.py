@@ -143,6 +143,15 @@ def test_a_filter_is_noticed_wherever_it_is_named(
         assert filtered(folder / "teams") == []
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf-8", "utf8"])
+def test_the_encoding_that_git_stores_is_no_conversion(encoding: str, committed: Work) -> None:
+    (committed.folder / ".git/info/attributes").write_text(f"*.yaml working-tree-encoding={encoding}\n")
+    (committed.folder / "users/bob.yaml").write_bytes(BOB + b"#\n")
+    assert filtered(committed.folder) == []
+    (committed.folder / ".git/info/attributes").write_text(f"*.yaml filter={encoding}\n")
+    assert filtered(committed.folder) == ["users/bob.yaml"]
+
+
 def test_what_a_filter_hides_is_noticed(committed: Work) -> None:
     """The commit has Bob, the folder Alice: what is checked would not be what is applied."""
     committed.git("config", "filter.rot.clean", "sed s/carol/bob/g")

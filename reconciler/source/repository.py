@@ -23,7 +23,7 @@ from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
 from reconciler.source.overlooked import What, is_misnamed, judge, looks_like_resource, select
-from reconciler.source.revision_names import find_branch, refuse_doubtful, unknown
+from reconciler.source.revision_names import find_branch, last_fetched, refuse_doubtful, unknown
 from reconciler.source.selection import is_visible, path_shown_as, shown_path
 
 _QUADRATIC = ("punycode", "idna")
@@ -314,12 +314,18 @@ class Repository:
         return str(self.git.run("rev-parse", "--is-shallow-repository")).strip() == "true"
 
     def holds(self, branch: str, commit: str) -> bool | None:
-        """Tell whether a branch, as `head` finds it, contains a commit that exists; None if there is no such branch."""
+        """Tell whether a branch, as `head` finds it, contains a commit that exists; None if there is no such branch.
+
+        A local branch that lacks the commit may only not have been pulled since it was fetched.
+        """
         try:
-            head = self.head(branch)
+            head = self.head(branch).commit
         except UnknownRevision:
             return None
-        return self.is_ancestor(commit, head.commit)
+        if self.is_ancestor(commit, head):
+            return True
+        fetched = last_fetched(self.git, branch)
+        return fetched is not None and self.is_ancestor(head, fetched) and self.is_ancestor(commit, fetched)
 
     def object_folders(self) -> tuple[list[str], Path]:
         """Return the folders with this repository's objects, and the file that says where its history was cut off."""

@@ -56,9 +56,20 @@ def refuse_doubtful(git: GitCommand, rev: str) -> None:
     if places == [name] and not found:
         raise unknown(git, name)
     if found and re.fullmatch(_ABBREVIATED, name):
-        found += git.run("rev-parse", f"--disambiguate={name}").split()
+        found += [each for each in git.run("rev-parse", f"--disambiguate={name}").split() if _is_revision(git, each)]
     if len(found) > 1:
         raise SourceError(f"`{name}` is ambiguous in {git.origin}: {' or '.join(found)}; name one of them in full")
+
+
+def _is_revision(git: GitCommand, found: str) -> bool:
+    """Tell whether an object is a commit or leads to one: nobody means a file or a folder by a revision's name."""
+    return git.run("cat-file", "-t", found).strip() in ("commit", "tag")
+
+
+def last_fetched(git: GitCommand, branch: str) -> str | None:
+    """Return the id that a branch led to when `origin` was last fetched."""
+    place = _BRANCHES[1].format(branch)
+    return _references(git, [place]).get(place)
 
 
 def unknown(git: GitCommand, rev: str, what: str = "revision") -> UnknownRevision:

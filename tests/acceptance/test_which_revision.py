@@ -315,6 +315,30 @@ def test_the_branch_that_is_planned_tells_whether_history_was_rewritten(begun: D
 
 
 @SQLITE
+def test_a_local_branch_that_was_only_not_pulled_is_no_force_push(begun: Desk, tmp_path: Path) -> None:
+    clone = begun.config.rename(tmp_path / "server")
+    subprocess.run(["git", "clone", "-q", str(clone), str(begun.config)], check=True)
+    before = begun.git("rev-parse", "HEAD").strip()
+    begun.write("users/dave.yaml", user("dave"))
+    begun.commit("Dave")
+    begun.accord("apply", "--yes")
+    begun.git("update-ref", "refs/remotes/origin/main", "main")
+    begun.git("reset", "-q", "--hard", before)
+    assert begun.accord.json("plan")["merge"] == "older"
+    begun.git("switch", "-q", "-c", "feature")
+    begun.write("users/carol.yaml", user("carol"))
+    begun.commit("Carol")
+    assert begun.accord.json("plan", "--rev", "HEAD")["merge"] == "behind"
+    assert changes(begun, "--working-tree") == [("create", "carol")]
+    begun.git("update-ref", "refs/remotes/origin/main", before)
+    for command in (("plan",), ("plan", "--working-tree"), ("plan", "--rev", "HEAD")):
+        said = begun.accord(*command, code=UNSAFE).stderr
+        assert "which `main` no longer contains: a force-push" in said
+    begun.git("update-ref", "refs/remotes/origin/main", "feature")
+    assert "a force-push" in begun.accord("plan", code=UNSAFE).stderr
+
+
+@SQLITE
 def test_a_shallow_clone_is_named_with_what_helps(begun: Desk, tmp_path: Path) -> None:
     diverge(begun)
     clone = ["git", "clone", "-q", "--depth", "1", f"file://{begun.config}", str(tmp_path / "shallow")]

@@ -89,6 +89,14 @@ def test_a_name_that_means_several_revisions_is_refused_and_they_are_named(work:
     assert repository.resolve("2030").commit == first, "no id begins so"
 
 
+@pytest.mark.parametrize("kind", ["blob", "tree"])
+def test_a_branch_whose_name_begins_the_id_of_a_file_or_folder_has_one_meaning(kind: str, work: Work, cache: Path) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    name = work.git("rev-parse", "HEAD:alice.yaml" if kind == "blob" else "HEAD^{tree}")[:8]
+    lead(work, f"refs/heads/{name}", head)
+    assert opened(work, cache).resolve(name).commit == head
+
+
 def test_head_is_never_a_tag_of_this_name(work: Work, cache: Path) -> None:
     first = work.commit({"alice.yaml": ALICE})
     lead(work, "refs/tags/HEAD", work.commit({"bob.yaml": BOB}))

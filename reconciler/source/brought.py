@@ -19,11 +19,13 @@ _MOST_LINKS = 40
 
 def why_not_trusted(folder: Path) -> str | None:
     """Return why a folder, which may not exist yet, could hold what a branch brought; None if it cannot."""
+    from reconciler.source.git_command import tracks
+
     for place, name in _places(folder):
         root = work_tree_of(place)
         if root is not None and ".git" not in place.relative_to(root).parts:  # there, no branch brings anything
             try:
-                if _is_tracked(root, place / name):
+                if tracks(root, place / name):
                     return "Git tracks files there, or a link to it, so a branch could have brought what is in it"
             except SourceError as error:
                 return f"a branch could have brought what is in it, and Git cannot tell: {error}"
@@ -49,16 +51,3 @@ def _places(folder: Path) -> Iterator[tuple[Path, str]]:
         else:
             real = real.parent if name == ".." else at
     yield real, ""
-
-
-def _is_tracked(root: Path, place: Path) -> bool:
-    """Tell whether Git tracks a path in a work tree, or anything in it, in capitals or not."""
-    from reconciler.source.git_command import GitCommand, find_repository
-
-    git_dir, top = find_repository(str(root))
-    git = GitCommand(git_dir, str(root))
-    if top is None:
-        raise SourceError(f"`{git.origin}` has no working tree")
-    relative = place.relative_to(os.path.realpath(top)).as_posix()
-    within = [] if relative == "." else ["--", f":(literal,icase){relative}"]
-    return bool(git.run("--work-tree", top, "ls-files", "-z", *within, folder=top))

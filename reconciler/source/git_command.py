@@ -171,24 +171,43 @@ def find_repository(folder: str) -> tuple[str, str | None]:
 
 
 def _refuse_brought(folder: str, git_dir: str, origin: str) -> None:
-    """Raise RepositoryUnreachable for a bare repository in a work tree: a branch can bring one, but nothing called `.git`."""
-    if not Path(os.path.realpath(folder)).is_relative_to(git_dir):
-        return  # a `.git` led to it
-    top = next((above for above in Path(git_dir).parents if os.path.lexists(above / ".git")), None)
-    if top is not None and not _leads_to(top, git_dir):
-        raise RepositoryUnreachable(
-            f"`{origin}` is in a bare repository in the work tree `{shown_path(str(top))}`, where any branch can bring one; "
-            "give the work tree with --repository, or, if you mean the bare repository, "
-            f"its URL: {shown_path(Path(git_dir).as_uri())}"
-        )
+    """Raise RepositoryUnreachable for a bare repository that a branch brought into a work tree; none brings a `.git`."""
+    if not Path(os.path.realpath(folder)).is_relative_to(git_dir) or is_pushed_to(git_dir):
+        return  # a `.git` led to it, or its own hook did
+    for top in (above for above in Path(git_dir).parents if os.path.lexists(above / ".git")):
+        if _could_bring(top, git_dir):
+            raise RepositoryUnreachable(
+                f"`{origin}` is in a bare repository in the work tree `{shown_path(str(top))}`, where any branch can bring one; "
+                "give the work tree with --repository, or, if you mean the bare repository, "
+                f"its URL: {shown_path(Path(git_dir).as_uri())}"
+            )
 
 
-def _leads_to(top: Path, git_dir: str) -> bool:
-    """Tell whether a Git folder is, or is in, the one of a work tree, as those of linked work trees and submodules are."""
+def _could_bring(top: Path, git_dir: str) -> bool:
+    """Tell whether a branch could have brought a Git folder into a work tree, or Git cannot tell."""
     try:
-        return Path(git_dir).is_relative_to(find_git_dir(str(top)))
+        return not Path(git_dir).is_relative_to(find_git_dir(str(top))) and tracks(top, Path(git_dir))
     except SourceError:
-        return False
+        return True
+
+
+def tracks(root: Path, place: Path) -> bool:
+    """Tell whether Git tracks a path in a work tree, or anything in it, in capitals or not. Raises SourceError."""
+    git_dir, top = find_repository(str(root))
+    git = GitCommand(git_dir, str(root))
+    if top is None:
+        if git.find("config", "--type=bool", "core.bare") == "true":
+            return False  # there is no work tree but linked ones, which have a `.git` each
+        raise SourceError(f"`{git.origin}` has no working tree")
+    relative = place.relative_to(os.path.realpath(top)).as_posix()
+    within = [] if relative == "." else ["--", f":(literal,icase){relative}"]
+    return bool(git.run("--work-tree", top, "ls-files", "-z", *within, folder=top))
+
+
+def is_pushed_to(git_dir: str) -> bool:
+    """Tell whether this is a hook that looks at objects which are being pushed to a repository."""
+    incoming = os.environ.get(QUARANTINE)
+    return incoming is not None and Path(os.path.realpath(incoming)).parent == Path(os.path.realpath(Path(git_dir, "objects")))
 
 
 def find_git_dir(folder: str) -> str:

@@ -18,7 +18,7 @@ from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
-from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir
+from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir, is_pushed_to
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
@@ -361,9 +361,7 @@ class Repository:
 
 def leave_quarantine(git_dir: str | None) -> None:
     """Forget where a hook's pushed objects are, unless they were pushed to this repository."""
-    incoming = os.environ.get(QUARANTINE)
-    objects = None if git_dir is None else os.path.realpath(Path(git_dir, "objects"))
-    if incoming is None or objects is None or os.path.dirname(os.path.realpath(incoming)) != objects:  # noqa: PTH120 - as realpath
+    if git_dir is None or not is_pushed_to(git_dir):
         for name in (OBJECTS, ALTERNATES, QUARANTINE):
             os.environ.pop(name, None)
 

@@ -99,6 +99,21 @@ def test_what_git_does_not_track_is_trusted(relative: str, work: Work, monkeypat
     assert [why_not_trusted(place) for place in (Path(relative), work.folder / relative)] == [None, None]
 
 
+def test_a_git_folder_beside_its_work_trees_leaves_the_folder_between_them_alone(work: Work, tmp_path: Path) -> None:
+    work.commit({".cache/accord/x": b"x"})
+    work.git("clone", "-q", "--bare", str(work.folder), str(tmp_path / "apart/.bare"))
+    (tmp_path / "apart/.git").write_text("gitdir: ./.bare\n")
+    work.git("-C", str(tmp_path / "apart"), "worktree", "add", "-q", "main")
+    assert why_not_trusted(tmp_path / "apart/.cache/accord") is None
+    assert "Git tracks files there" in (why_not_trusted(tmp_path / "apart/main/.cache/accord") or "")
+
+
+def test_a_work_tree_below_its_git_folder_is_not_overlooked(work: Work) -> None:
+    work.commit({"below/accord/x": b"x"})
+    work.git("config", "core.worktree", str(work.folder / "below"))
+    assert "Git cannot tell" in (why_not_trusted(work.folder / "below/accord") or "")
+
+
 def test_no_git_is_started_outside_a_work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert why_not_trusted(tmp_path / "cache") is None

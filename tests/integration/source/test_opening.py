@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
@@ -299,9 +299,57 @@ def test_a_bare_repository_that_a_branch_brings_is_never_the_config_repository(
 def test_a_bare_repository_in_a_work_tree_is_read_by_its_url(work: Work, cache: Path, tmp_path: Path) -> None:
     work.commit({"alice.yaml": ALICE})
     folder, head = bring_bare(work, "docs", tmp_path)
+    work.commit({})
     with pytest.raises(RepositoryUnreachable) as caught:
         opened(folder, cache)
     assert opened(str(caught.value).rpartition(" ")[2], cache).resolve("main").commit == head
+
+
+@pytest.mark.parametrize("command", ["status", "init -q git", "config core.bare true"])
+def test_a_bare_repository_that_no_branch_brought_into_a_work_tree_is_read(
+    command: str, work: Work, cache: Path, tmp_path: Path
+) -> None:
+    head = work.commit({"alice.yaml": ALICE})
+    outer = Work(tmp_path / "srv")
+    outer.commit({"apart/x": b"x"})
+    outer.git(*command.split())
+    work.git("clone", "-q", "--bare", str(work.folder), str(outer.folder / "git/config.git"))
+    assert opened(outer.folder / "git/config.git", cache).resolve("main").commit == head
+
+
+def brought_past_a_clone(outer: Work, bare: Path) -> None:
+    outer.commit({})
+    outer.git("init", "-q", str(bare.parent))
+
+
+def in_a_work_tree_that_git_cannot_read(outer: Work, bare: Path) -> None:
+    (outer.folder / ".git/config").write_text("[")
+
+
+@pytest.mark.parametrize("bring", [brought_past_a_clone, in_a_work_tree_that_git_cannot_read])
+def test_a_bare_repository_that_may_have_been_brought_is_not_read(
+    bring: Callable[[Work, Path], None], work: Work, cache: Path, tmp_path: Path
+) -> None:
+    work.commit({"alice.yaml": ALICE})
+    outer = Work(tmp_path / "srv")
+    bare = outer.folder / "git/config.git"
+    work.git("clone", "-q", "--bare", str(work.folder), str(bare))
+    bring(outer, bare)
+    with pytest.raises(RepositoryUnreachable, match="where any branch can bring one"):
+        opened(bare, cache)
+
+
+def test_a_hook_of_a_bare_repository_reads_it_wherever_it_is(
+    work: Work, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.commit({"alice.yaml": ALICE})
+    bare, head = bring_bare(work, "docs", tmp_path)
+    work.commit({})
+    monkeypatch.setenv("GIT_QUARANTINE_PATH", str(bare / "objects/incoming-x"))
+    assert opened(bare, cache).resolve("main").commit == head
+    monkeypatch.setenv("GIT_QUARANTINE_PATH", str(work.folder / ".git/objects/incoming-x"))
+    with pytest.raises(RepositoryUnreachable, match="where any branch can bring one"):
+        opened(bare, cache)
 
 
 @pytest.mark.parametrize(

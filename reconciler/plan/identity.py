@@ -172,12 +172,15 @@ def _taken_up(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
     """Find new accounts with the e-mail address of one that ends or gets another address, and who continues one renamed away."""
     left: dict[str, list[User]] = {}
     heirs: dict[str, tuple[User, User]] = {}
+    were: dict[str, list[str]] = {}
     for change in changes:
         before, after = change.before, change.after
         if not isinstance(before, User):
             continue
         if isinstance(after, User) and before.name != after.name:
             heirs[before.name] = before, after
+            for name in {was.name for was in earlier.get(before.name, ())}:
+                were.setdefault(name, []).append(before.name)
         if not isinstance(after, User) or not _alike(before.email, after.email):
             left.setdefault(before.email.casefold(), []).append(before)
     for change in changes:
@@ -188,6 +191,9 @@ def _taken_up(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
             yield _readings(new, *heirs[new.name])
             continue
         if renamed:
+            continue
+        if old := next((old for old in were.get(new.name, ()) if _returns_beside(new, *heirs[old], earlier[old])), None):
+            yield _readings(new, *heirs[old])
             continue
         for row in left.get(new.email.casefold(), ()):
             known = row.name == new.name and row.name in heirs
@@ -226,10 +232,21 @@ def _continues(new: User, row: User, heir: User, earlier: Sequence[User]) -> boo
     An identity decides, and what the account had been. Otherwise that is whoever has the address, and a namesake if nothing of
     the heir stays.
     """
-    if _has_identity(heir, row) or had_been(earlier, heir) or (new.identity is not None and same_person(row, new) is not True):
+    if _is_told_apart(new, row, heir, earlier):
         return False
     namesake = row.full_name is not None and _same_name(row, new)
     return _alike(row.email, new.email) or (namesake and not _alike(row.email, heir.email) and not _same_name(row, heir))
+
+
+def _returns_beside(new: User, row: User, heir: User, earlier: Sequence[User]) -> bool:
+    """Tell whether a new account is just what one had been that an heir takes along: a revert, or a new hire."""
+    return had_been(earlier, new) and not _is_told_apart(new, row, heir, earlier)
+
+
+def _is_told_apart(new: User, row: User, heir: User, earlier: Sequence[User]) -> bool:
+    apart = new.identity is not None and same_person(row, new) is not True
+    identified = _has_identity(heir, row) and not had_been([row], new)  # not if the account is also declared unchanged
+    return apart or identified or had_been(earlier, heir)
 
 
 def _has_identity(declared: User, row: User) -> bool:
@@ -247,7 +264,8 @@ def _readings(new: User, row: User, heir: User | None = None) -> str:
         same = f"remove `previously: [{row.name}]` from `{heir.name}`"
         if same_person(row, new._replace(identity=own)) is True:
             another += f", and `identity: {row.identity or row.email}` in that of `{heir.name}`"
-    has = "e-mail address" if _alike(row.email, new.email) else "login and full name"
+    namesake = row.name == new.name and row.full_name is not None and _same_name(row, new)
+    has = "e-mail address" if _alike(row.email, new.email) else "login and full name" if namesake else "earlier login and address"
     return (
         f"`{new.name}` is new and has the {has} of {_who(row)}, whose account was `{row.name}`. "
         f"The same person: {same}. Another person: {another}"

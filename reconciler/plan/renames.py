@@ -57,10 +57,15 @@ class _Names:
         self.taken: set[str] = set()
         self.strangers: set[str] = set()
         """Names whose row is another person's than the declared one."""
+        self.returning: dict[str, set[str]] = {}
+        """Names that are declared just as rows had them before, by the names of these rows."""
+        self.known: set[str] = set()
+        """All of these names: what their `previously` says was in force before, and is no news."""
 
     def find(self) -> dict[str, str]:
         if self.kind == "User" and not self.repair:
             self._by_identity()
+            self._find_returning()
             self._by_history()
         self._by_declaration()
         self._back()
@@ -101,13 +106,27 @@ class _Names:
             elif verdict is False:
                 self.strangers.add(user.name)
 
+    def _find_returning(self) -> None:
+        wanted, held = cast(Mapping[str, User], self.wanted), cast(Mapping[str, User], self.held)
+        for old, earlier in self.earlier.items():
+            names = {was.name for was in earlier if was.name in wanted and had_been([was], wanted[was.name])}
+            if names := {name for name in names if name not in held or not had_been([held[name]], wanted[name])}:
+                self.returning[old] = names
+                self.known |= names
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.held or name in self.known
+
     def _by_history(self) -> None:
-        """Give names back to rows that had been just what is declared: that says more than an earlier name."""
-        wanted = cast(Mapping[str, User], self.wanted)
-        for old, earlier in sorted(self.earlier.items()):
-            if old in self.held and old not in wanted and old not in self.moves and self._is_managed(old):
-                names = (name for name in self.held[old].previously if name in wanted and self._is_free(name))
-                new = next((name for name in names if had_been(earlier, wanted[name]) and self._is_same(old, name)), None)
+        """Give names back to rows that had been just what is declared: that outweighs an old claim, but no new one."""
+        if not self.returning:
+            return
+        claims = {old for name, user in self.wanted.items() if not self._is_known(name) for old in user.previously}
+        for old, returning in sorted(self.returning.items()):
+            waits = old in self.held and old not in self.wanted and old not in self.moves and old not in claims
+            if waits and self._is_managed(old):
+                names = (name for name in self.held[old].previously if name in returning and self._is_free(name))
+                new = next((name for name in names if self._is_same(old, name)), None)
                 if new is not None:
                     self._move(old, new)
 
@@ -133,8 +152,8 @@ class _Names:
         row, mine = self.held[old], same_person(self.held[old], self.wanted[name])
         if mine is False and isinstance(row, User) and row.identity is not None:
             return False  # without an identity in force, the two contradict each other, which a guard refuses
-        another, earlier = self.wanted.get(old), self.earlier.get(old, ())
-        if isinstance(another, User) and had_been(earlier, another):
+        another, returning = self.wanted.get(old), self.returning.get(old, ())
+        if returning and name not in returning and self._is_known(name):
             return False  # such as after a revert
         if another is None or not certainly(row, another):
             return True

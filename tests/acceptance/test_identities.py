@@ -298,6 +298,33 @@ def test_the_account_of_who_leaves_does_not_become_that_of_who_has_the_earlier_l
     assert [(change.action, change.name) for change in database.apply().changes] == [("delete", "ann.b")]
 
 
+@pytest.mark.parametrize(
+    ("second", "heir"),
+    [
+        (person("ann", "annx@example.org"), person("ann.c", "annc@example.org", "ann")),
+        (person("ann.b", "annb@example.org", "ann"), person("ann.c", "annc@example.org", "ann.b", "ann")),
+    ],
+)
+def test_a_new_hire_who_is_what_somebody_had_been_does_not_get_the_account(
+    database_url: str, tmp_path: Path, second: dict[str, Any], heir: dict[str, Any]
+) -> None:
+    database = Database(tmp_path, database_url)
+    ann = person("ann", "ann@example.org")
+    for documents in ({"ann.yaml": ann}, {"ann.yaml": second}):
+        database.repository.commit(documents, whole=True)
+        database.apply()
+    database.repository.commit({"ann.yaml": heir, "hire.yaml": ann}, whole=True)
+    with pytest.raises(Unsafe, match="identity-handed-over"):
+        database.apply()
+    ann["metadata"]["identity"] = "emp-2"
+    database.repository.commit({"ann.yaml": heir, "hire.yaml": ann}, whole=True)
+    plan = database.apply()
+    assert sorted((each.name, each.previous_name) for each in plan.changes) == [
+        ("ann", None),
+        ("ann.c", second["metadata"]["name"]),
+    ]
+
+
 @pytest.mark.parametrize("change", [{"email": "new@example.org"}, {"fullName": "User 9"}])
 def test_skipping_the_revision_that_brings_an_identity_ends_no_account(tmp_path: Path, change: dict[str, str]) -> None:
     plain, identified = (simple(known, jane=["jane"]).documents() for known in (False, True))

@@ -214,6 +214,11 @@ def test_a_claim_takes_no_account_of_which_everything_stays() -> None:
         assert ("rename", "mallory", "bob") not in done(made)
 
 
+def test_a_claim_to_an_account_that_is_declared_unchanged_is_asked_about() -> None:
+    bob, mallory = User("bob", "bob@x.org"), User("mallory", "m@x.org", previously=("bob",), identity="bob@x.org")
+    assert len(refusals(plan(actual(ALICE, bob, ADMINS), desired(ALICE, bob, mallory, ADMINS)))) == 1
+
+
 def test_a_chain_of_renames_is_followed_from_its_free_end() -> None:
     one, two = User("a", "one@example.org", "One"), User("b", "two@example.org", "Two")
     made = plan(
@@ -419,11 +424,40 @@ def test_who_leaves_does_not_get_an_earlier_login_that_stays_somebody_elses() ->
     assert done(made) == [("delete", "ann.b", None)]
 
 
-def test_an_old_claim_takes_no_account_that_is_again_what_it_had_been() -> None:
-    had, other = User("b", "b@example.org", "B"), User("c", "c@example.org", previously=("b",))
-    before = actual(ALICE, ADMINS, had._replace(email=other.email))._replace(earlier={"b": (had,)})
-    made = plan(before, desired(ALICE, ADMINS, had, other))
-    assert ("rename", "c", "b") not in done(made)
+@pytest.mark.parametrize("full_name", ["P", None])
+def test_an_old_claim_takes_no_account_of_a_chain_that_is_reverted(full_name: str | None) -> None:
+    one, two = User("a", "q@example.org", previously=("c",)), User("b", "p@example.org", full_name)
+    held = User("b", "q@example.org", previously=("a",)), User("c", "p@example.org", full_name, previously=("b",))
+    made = plan(actual(ALICE, ADMINS, *held)._replace(earlier={"b": (one,), "c": (two,)}), desired(ALICE, ADMINS, one, two))
+    assert (done(made), refusals(made)) == ([("rename", "a", "b"), ("rename", "b", "c")], [])
+
+
+def test_a_new_claim_to_an_account_that_is_also_again_what_it_had_been_is_asked_about() -> None:
+    """Either may be meant: the account goes back and the claim is wrong, or a new hire has the old login and address."""
+    ann = User("ann", "ann@example.org")
+    for row, heir in (
+        (User("ann", "annx@example.org"), User("ann.c", "annc@example.org", previously=("ann",))),
+        (User("ann", "ann.c@example.org"), User("ann.c", "ann.c@example.org", previously=("ann",))),
+        (
+            User("ann.b", "annb@example.org", previously=("ann",)),
+            User("ann.c", "annc@example.org", previously=("ann.b", "ann")),
+        ),
+    ):
+        before = actual(ALICE, ADMINS, row)._replace(earlier={row.name: (ann,)})
+        renamed = [("create", "ann", None), ("rename", "ann.c", row.name)]
+        made = plan(before, desired(ALICE, ADMINS, ann, heir))
+        (message,) = refusals(made)
+        assert sorted(done(made)) == renamed
+        assert f"has the earlier login and address of {row.email}, whose account was `{row.name}`" in message
+        assert "Another person: declare an identity in the metadata of `ann`, such as `identity: ann`" in message
+        hired = plan(before, desired(ALICE, ADMINS, ann._replace(identity="ann"), heir))
+        assert (sorted(done(hired)), refusals(hired)) == (renamed, [])
+        assert f"The same person: remove `previously: [{row.name}]` from `ann.c`" in message
+        claims = tuple(name for name in heir.previously if name != row.name)
+        back = plan(before, desired(ALICE, ADMINS, ann, heir._replace(email="c@example.org", previously=claims)))
+        assert [each for each in done(back) if each[1] == "ann"] == [
+            ("update", "ann", None) if row.name == "ann" else ("rename", "ann", row.name)
+        ]
 
 
 def test_an_account_that_loses_its_login_by_identity_gets_its_earlier_one_back() -> None:

@@ -37,6 +37,7 @@ _REFERENCE = re.compile(
     generated|none
     | ([*x.\N{BULLET}_-])\1+                          # a mask
     | \$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%|\$\([a-z._/-]+  # a variable, a command; `${…}` never gets here
+    | %[a-z_]+%|%\([a-z_]+\)s                         # a place in a text that is filled in
     | [a-z][a-z0-9+.-]*://.*                          # a URL; passwords in one have their own sign
     | \.{0,2}/?[a-z_-]+(?:/[a-z_-]+[0-9]{0,3}){2,}/?  # a path, in a vault or on a page
     """,
@@ -47,13 +48,15 @@ _PROSE = re.compile(
     rf"""
     (?:[0-9]{{1,3}}-)?{_WORD}(?:[-/,&]{_WORD}){{0,2}}                    # words: `helpdesk`, `self-service`, `90-day`
     | (?:[A-Z][a-z]+){{2,3}}[A-Z]{{0,2}}|[a-z]+(?:[A-Z][a-z]+){{1,2}}  # names of products, and of properties: `KeePass`
-    | (?:{_WORD}(?:[._+-]{_WORD})*@)?{_HOST}                         # a host, an address
+    | (?:{_WORD}(?:[._+-]{_WORD})*[0-9]{{0,3}}@)?{_HOST}               # a host, an address
     | \.{{0,2}}/?[a-z_-]+/[a-z_-]+[0-9]{{0,3}}/?                       # a short path
     | [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}                                   # a date
     """,
     re.VERBOSE,
 )
 """What follows the word `password` and a colon in prose. A password has digits, signs or capitals in odd places."""
+_SHORT = re.compile(r"\(?[\w+/~-]{1,5}\)?[.,;:]?")
+"""Too short for a password, but for what encloses it in a sentence: `(12+).`."""
 _LONGEST_WORD = 64
 _ALLOWING = re.compile(r"#\s*accord:\s*not-a-secret\b")
 
@@ -87,7 +90,7 @@ def _is_password(between: str, value: str) -> bool:
         return True
     if any(_REFERENCE.fullmatch(text) for text in (value, value.strip("().,;:"))):
         return False
-    return between == "=" or not _PROSE.fullmatch(value.lstrip("(").rstrip(".,;:!?)"))
+    return between == "=" or not (_SHORT.fullmatch(value) or _PROSE.fullmatch(value.lstrip("(").rstrip(".,;:!?)")))
 
 
 def is_allowed(comment: str) -> bool:

@@ -95,7 +95,8 @@ def _make_anew(remote: Remote, folder: Path) -> None:
 def _fetch(remote: Remote, folder: Path) -> None:
     _refuse_foreign(folder)
     git = GitCommand(str(folder), remote.url, bare=True)
-    git.run("symbolic-ref", "HEAD", _NOWHERE)
+    if not _leads_nowhere(folder):
+        git.run("symbolic-ref", "HEAD", _NOWHERE)
     config, environment = _credentials(remote)
     allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
     options = ("--quiet", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
@@ -103,6 +104,13 @@ def _fetch(remote: Remote, folder: Path) -> None:
         _REMOTE_TIMEOUT, *_REPACKED, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
         env={**environment, "GIT_ALLOW_PROTOCOL": allowed},
     )  # fmt: skip
+
+
+def _leads_nowhere(folder: Path) -> bool:
+    try:
+        return (folder / "HEAD").read_bytes() == f"ref: {_NOWHERE}\n".encode()
+    except OSError:
+        return False  # git says what is wrong
 
 
 def _credentials(remote: Remote) -> tuple[tuple[str, ...], dict[str, str]]:

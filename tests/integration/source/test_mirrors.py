@@ -109,6 +109,10 @@ def test_a_mirror_has_no_head_that_somebody_could_push(work: Work, cache: Path) 
         for ask in (repository.head, repository.resolve, repository.tree):
             with pytest.raises(UnknownRevision, match="has no HEAD to go by; name the branch, such as --branch main"):
                 ask("HEAD")
+        before = (mirror / "HEAD").stat()
+        opened(url, cache)
+        after = (mirror / "HEAD").stat()
+        assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns), "it is not written again and again"
         shutil.rmtree(mirror)
 
 

@@ -53,7 +53,8 @@ class Actual(NamedTuple):
     """The database as a plan sees it: all of it, or the part that a change can touch.
 
     `declared` holds all rows of the declared tables, including those in `unmanaged`, which Git never declared. `files` holds the
-    file of each declared resource. `earlier` holds what users were before, most recent first: those who are in doubt.
+    file of each declared resource. `earlier` holds what users were before, most recent first: those who are in doubt;
+    None if it is unknown.
     """
 
     declared: DeclaredState = DeclaredState()
@@ -64,7 +65,7 @@ class Actual(NamedTuple):
     generation: int = 0
     applied: Revision | None = None
     overrides: tuple[Remembered, ...] = ()
-    earlier: Mapping[str, tuple[User, ...]] = {}
+    earlier: Mapping[str, tuple[User, ...]] | None = {}
 
 
 def access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:

@@ -57,7 +57,7 @@ class Judged(NamedTuple):
     """Whether the plan leads back to the applied revision, so that the changes only undo what was written by hand."""
     partial: bool = False
     """Whether a repair leaves something that was written by hand."""
-    earlier: Mapping[str, Sequence[User]] = {}
+    earlier: Mapping[str, Sequence[User]] | None = None
 
 
 class OfState(NamedTuple):

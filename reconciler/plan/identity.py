@@ -125,17 +125,17 @@ def _alike(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
 
 
-def handed_over(changes: Sequence[Change], earlier: Earlier) -> list[str]:
+def handed_over(changes: Sequence[Change], earlier: Earlier | None) -> list[str]:
     """Return, in sentences, which accounts may pass to another person, and what to write for each of the two readings."""
-    return [*_changed(changes, earlier), *_taken_up(changes, earlier), *_contradicted(changes)]
+    return [*_changed(changes, earlier), *_taken_up(changes, earlier or {}), *_contradicted(changes)]
 
 
-def _changed(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
+def _changed(changes: Sequence[Change], earlier: Earlier | None) -> Iterator[str]:
     for change in changes:
         before, after = change.before, change.after
         if not isinstance(before, User) or not isinstance(after, User):
             continue
-        if _may_be_anothers(before, after, earlier.get(before.name, ())):
+        if _may_be_anothers(before, after, None if earlier is None else earlier.get(before.name, ())):
             was = "" if change.previous_name is None else f" (was `{before.name}`)"
             yield (
                 f"`{after.name}`{was} changes from {_who(before)} to {_who(after)}, and would keep its password, tokens and "
@@ -144,13 +144,16 @@ def _changed(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
             )
 
 
-def _may_be_anothers(before: User, after: User, earlier: Sequence[User]) -> bool:
-    """Tell whether an account and its declaration may be two people's; an identity in force says more than `previously`."""
-    verdict, claims = same_person(before, after, earlier), _claims(after, before)
+def _may_be_anothers(before: User, after: User, earlier: Sequence[User] | None) -> bool:
+    """Tell whether an account and its declaration may be two people's; an identity in force says more than `previously`.
+
+    If it is unknown what the account was earlier, a login may go back that the audit log would vouch for: that is warned of.
+    """
+    verdict, claims = same_person(before, after, earlier or ()), _claims(after, before)
     left_out = before.identity is not None and after.identity is None
     unclear = verdict is None and (left_out or not claims)
-    goes_back = before.name != after.name and not claims
-    return verdict is False or unclear or (goes_back and not is_vouched(before, after, earlier))
+    goes_back = before.name != after.name and not claims and earlier is not None
+    return verdict is False or unclear or (goes_back and not is_vouched(before, after, earlier or ()))
 
 
 def _claims(after: User, before: User) -> bool:

@@ -101,7 +101,7 @@ def make_plan(
         applications=_applications(affected, held, leads_to),
         warnings=(
             *warnings,
-            *identity_warnings(changes, actual.earlier),
+            *identity_warnings(changes, actual.earlier or {}),
             *(() if repair else recreated(changes)),
             *replaced_by_groups(changes),
             *once_enabled,

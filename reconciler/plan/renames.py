@@ -30,7 +30,7 @@ def find_renames(
         if kind == "Team" and found:
             held = renamed(actual.declared, found).teams
         unmanaged = frozenset() if adopt else actual.unmanaged
-        if moves := _Names(kind, held, wanted, unmanaged, repair, actual.earlier).find():
+        if moves := _Names(kind, held, wanted, unmanaged, repair, actual.earlier or {}).find():
             found[kind] = moves
     return found
 

@@ -200,6 +200,7 @@ def compare_revisions(
             files={key: origin.file for key, origin in held.origins.items()},
             totals=Totals(len(held.declared.users), len(held.declared.teams), len(held.declared.issuers)),
             applied=base,
+            earlier=None,
         )
         plan = make_plan(
             actual,

@@ -298,6 +298,23 @@ def test_the_account_of_who_leaves_does_not_become_that_of_who_has_the_earlier_l
     assert [(change.action, change.name) for change in database.apply().changes] == [("delete", "ann.b")]
 
 
+@pytest.mark.parametrize("full_name", ["Ann Lee", None])
+def test_a_reverted_rename_passes_without_a_database_as_it_does_with_one(tmp_path: Path, full_name: str | None) -> None:
+    database = Database(tmp_path, f"sqlite:///{tmp_path}/accord.db")
+    ann, moved = person("ann", "ann@example.org"), person("ann.b", "ann.b@example.org", "ann")
+    for document in (ann, moved):
+        document["spec"].update({"fullName": full_name} if full_name else {})
+        database.repository.commit({"ann.yaml": document}, whole=True)
+        database.apply()
+    database.repository.commit({"ann.yaml": ann}, whole=True)
+    for plan in (
+        plan_revision(database.deployment, None, now=NOW),
+        compare_revisions(database.deployment, "main", "main~1", now=NOW),
+    ):
+        assert [(change.name, change.previous_name) for change in plan.changes] == [("ann", "ann.b")]
+        assert "identity-handed-over" not in [guard.id for guard in plan.refusals]
+
+
 @pytest.mark.parametrize(
     ("second", "heir"),
     [

@@ -473,6 +473,17 @@ def test_an_account_with_two_earlier_logins_gets_back_the_one_that_is_its_owners
     assert (done(made), refusals(made)) == ([("rename", "jane", "doe"), ("create", "jd", None)], [])
 
 
+@pytest.mark.parametrize("full_name", ["Ann Lee", None])
+def test_a_login_goes_back_with_a_warning_if_nothing_knows_what_the_account_had_been(full_name: str | None) -> None:
+    ann, moved = User("ann", "ann@x.org", full_name), User("ann.b", "ann.b@x.org", full_name, previously=("ann",))
+    without = actual(ALICE, ADMINS, moved)
+    made = plan(without._replace(earlier=None), desired(ALICE, ADMINS, ann))
+    assert (done(made), refusals(made)) == ([("rename", "ann", "ann.b")], [])
+    assert "gets another e-mail address" in made.warnings[0].message
+    assert refusals(plan(without, desired(ALICE, ADMINS, ann)))
+    assert refusals(plan(without._replace(earlier=None), desired(ALICE, ADMINS, ann._replace(full_name="Bo", email="b@x.org"))))
+
+
 def test_a_namesake_does_not_get_the_account_with_its_earlier_login() -> None:
     """With the full name alone, it may be somebody who was hired under the login."""
     doe = JANE._replace(name="doe", email="doe@example.org", previously=("jane",))

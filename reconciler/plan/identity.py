@@ -49,13 +49,18 @@ def had_been(earlier: Iterable[User], declared: User) -> bool:
 
 def in_doubt(held: Mapping[str, User], wanted: Mapping[str, User]) -> list[User]:
     """Return the users in force of whom it matters what they were earlier: else nothing says that they stay who they are."""
-    found, claimed = [], {old for user in wanted.values() for old in user.previously}
+    found: list[User] = []
+    claims: dict[str, list[User]] = {}
+    for user in wanted.values():
+        for old in user.previously:
+            claims.setdefault(old, []).append(user)
     for name, row in held.items():
         declared = wanted.get(name)
         if declared is row or declared == row:
             continue
         unclear = declared is not None and same_person(row, declared) is not True
-        if unclear or name in claimed or any(old in wanted for old in row.previously):
+        claimed = not all(declared is None and certainly(row, user) for user in claims.get(name, ()))
+        if unclear or claimed or any(old in wanted for old in row.previously):
             found.append(row)
     return found
 

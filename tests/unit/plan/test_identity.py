@@ -8,7 +8,7 @@ from test_make_plan import ADMINS, ALICE, PUBLIC, actual, desired, plan
 from reconciler.access.resources import Guards, Issuer, Membership, Permission, Settings, Team, User
 from reconciler.access.state import Access
 from reconciler.plan.actual import Runtime
-from reconciler.plan.identity import same_person
+from reconciler.plan.identity import in_doubt, same_person
 from reconciler.plan.plan import Effects, Plan
 
 JANE = User("jane", "jane@example.org", "Jane Doe")
@@ -482,6 +482,17 @@ def test_a_login_goes_back_with_a_warning_if_nothing_knows_what_the_account_had_
     assert "gets another e-mail address" in made.warnings[0].message
     assert refusals(plan(without, desired(ALICE, ADMINS, ann)))
     assert refusals(plan(without._replace(earlier=None), desired(ALICE, ADMINS, ann._replace(full_name="Bo", email="b@x.org"))))
+
+
+def test_history_matters_only_where_something_is_unclear() -> None:
+    """Each account that it matters for is a query of the audit log, also if everybody gets another login at once."""
+    doe = JANE._replace(name="doe", previously=("jane",))
+    held = {"jane": JANE}
+    assert in_doubt(held, {"doe": doe}) == []
+    assert in_doubt(held, {"doe": doe._replace(email="doe@example.org")}) == [JANE]
+    assert in_doubt(held, {"doe": doe, "jane": JOHN}) == [JANE]
+    assert in_doubt(held, {"doe": doe, "john": JOHN._replace(name="john", previously=("jane",))}) == [JANE]
+    assert in_doubt({"doe": doe}, {"jane": JANE}) == [doe]
 
 
 def test_a_namesake_does_not_get_the_account_with_its_earlier_login() -> None:

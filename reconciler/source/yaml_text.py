@@ -31,7 +31,7 @@ _MISREAD = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_UNSAFE_START = re.compile(r"[^A-Za-z0-9_/(+.\u00a1-\U0010ffff]")
+_UNSAFE_START = re.compile(r"(?![A-Za-z0-9_/(+.])[\x00-\xa0]")
 _UNSAFE_INSIDE = re.compile(r":(?: |$)| #| $|^[+.]$|^\.{3}")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 

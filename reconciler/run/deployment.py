@@ -88,9 +88,7 @@ def _without(folder: Path, trouble: str) -> Path:
     try:
         temporary = Path(tempfile.mkdtemp(prefix="accord-"))
     except OSError:
-        return Path(
-            os.devnull, "accord"
-        )  # nothing is remembered, and a mirror of a remote repository says that it needs a folder
+        return Path(os.devnull, "accord")  # nothing is remembered; a mirror of a remote repository says that it needs a folder
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     return temporary
 

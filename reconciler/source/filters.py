@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from reconciler.access.problems import Problem
 from reconciler.source.errors import SourceError
@@ -49,9 +50,7 @@ def filtered_files(root: Path, files: Sequence[tuple[str, Path]]) -> list[Proble
 
 def _converted(git: GitCommand, root: str, names: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return the attribute, and its value, by which Git converts each of the files that it converts."""
-    with TemporaryFile() as lines:
-        lines.write("".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape"))
-        lines.seek(0)
+    with _poured("".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")) as lines:
         told = git.run(
             *("-c", f"core.attributesFile={_users_attributes(git)}", "--work-tree", root),
             *("check-attr", "-z", "--stdin", *_CONVERTING),
@@ -62,6 +61,22 @@ def _converted(git: GitCommand, root: str, names: Sequence[str]) -> dict[str, tu
     parts = told.decode("utf-8", "surrogateescape").split("\0")
     triples = zip(parts[::3], parts[1::3], parts[2::3], strict=False)
     return {name: (attribute, value) for name, attribute, value in triples if _converts(attribute, value)}
+
+
+@contextmanager
+def _poured(content: bytes) -> Iterator[IO[bytes]]:
+    """Give content to be read, through a pipe: there may be no folder that a file can be written to."""
+    end, start = os.pipe()
+
+    def pour() -> None:
+        with suppress(BrokenPipeError), os.fdopen(start, "wb") as pipe:
+            pipe.write(content)
+
+    pouring = threading.Thread(target=pour, daemon=True)
+    pouring.start()
+    with os.fdopen(end, "rb") as lines:
+        yield lines
+    pouring.join()
 
 
 def _converts(attribute: str, value: str) -> bool:

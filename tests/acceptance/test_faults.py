@@ -21,7 +21,7 @@ import pytest
 from effort import tries
 from forked import Ended, Forked
 from postgresql_server import PostgresqlServer
-from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, user
+from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand, issuer, user
 from sqlalchemy import text
 from waiting import LONG, until
 
@@ -318,6 +318,23 @@ def test_a_full_disk_says_so_and_changes_nothing(repository: ConfigRepository, t
     refused(run(accord, *APPLY, prepare=fill), ERROR, "disk")
     assert Look(accord.environment["ACCORD_DATABASE_URL"]).applied == first
     accord(*APPLY)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_where_no_file_can_be_written_what_only_reads_works(accord: Accord, repository: ConfigRepository, tmp_path: Path) -> None:
+    first = repository.commit(ADMINISTRATORS)
+    repository.commit({"issuers/tls.yaml": issuer("tls")})
+    folder = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(repository.path), str(folder)], check=True)
+    accord.environment["ACCORD_CACHE"] = str(tmp_path / "no-cache")
+
+    def write_nothing() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    for command in (("validate", str(folder)), ("validate", "--rev", "main"), ("plan", "--against", first)):
+        process = accord.process(*command, preexec_fn=write_nothing)
+        said = process.communicate(timeout=LONG)
+        assert process.returncode == OK, said
 
 
 def test_a_database_in_use_is_waited_for_and_then_said_to_be_in_use(accord: Accord, repository: ConfigRepository) -> None:

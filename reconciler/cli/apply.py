@@ -35,7 +35,7 @@ Examples:
   accord apply plan.json --yes                      # apply exactly the saved plan
   accord apply --yes --no-welcome                   # a lost database is built again: mail nobody
   accord apply --yes --override deletions --reason "team was dissolved, CHG-1234"
-  accord apply --yes --override separation-of-duties --override-until 2099-01-31 \\
+  accord apply --yes --override separation-of-duties --override-until "$(date -d "+30 days" +%F)" \\
       --reason "while Grace is away"              # remembered, for the same people
   accord apply --yes --end-override separation-of-duties --reason "Grace is back"
 

@@ -252,7 +252,7 @@ def _returns_beside(new: User, row: User, heir: User, earlier: Sequence[User]) -
 
 
 def _is_told_apart(new: User, row: User, heir: User, earlier: Sequence[User]) -> bool:
-    apart = new.identity is not None and same_person(row, new) is not True
+    apart = new.identity is not None and same_person(row, new, earlier) is not True
     identified = _has_identity(heir, row) and not had_been([row], new)  # not if the account is also declared unchanged
     return apart or identified or had_been(earlier, heir)
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import psycopg
 from psycopg import pq
@@ -71,6 +71,7 @@ class LimitedConnection(psycopg.Connection[tuple[Any, ...]]):
         connection = cls.connect(make_conninfo("", **options), connect_timeout=max(2, round(limit)), autocommit=True)
         # of our own: the driver's may be closed at any time, and be another file's when we come to shut it
         connection._wire = socket.socket(fileno=os.dup(connection.pgconn.socket))
+        finalize(connection, connection._wire.close)  # who drops a connection that broke need not close it
         connection.limit = limit
         try:
             connection._ask()

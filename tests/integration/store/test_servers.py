@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -121,6 +123,20 @@ def test_a_commit_that_is_cut_off_may_stand(postgresql_server: PostgresqlServer,
     ):
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         postgresql_server.execute(f"SELECT pg_terminate_backend({backend}, 5000)")
+
+
+def test_a_connection_that_broke_leaves_nothing_open_when_it_is_dropped(
+    postgresql_server: PostgresqlServer, postgresql_tables: str
+) -> None:
+    with open_database(postgresql_tables) as database, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        connection = database.driver_connection()
+        postgresql_server.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)")
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+        del connection
+        gc.collect()
+    assert [str(each.message) for each in warned] == []
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,12 @@ A copy must not be made while this process has a SQLite database open: SQLite ta
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Any, NamedTuple
@@ -47,6 +49,8 @@ class Forked:
             os.write(begin, b"!")
             return program.main(args=list(arguments), **options)
 
+        atexit._clear()  # what the test run does at its end, such as deleting its servers, is not for a copy to do
+        warnings.simplefilter("ignore", ResourceWarning)  # Python's default: what an interrupt leaves open ends with the process
         sys.settrace(None)  # coverage holds a lock that is never free again once Ctrl-C comes while it is held
         try:
             for number, file in enumerate(self._files, 1):

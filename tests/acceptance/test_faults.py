@@ -434,6 +434,20 @@ def test_an_apply_that_is_killed_leaves_the_database_as_before_or_as_planned(
     assert Look(durable_url).applied == repository.head()
 
 
+def test_an_interrupt_as_git_starts_is_all_that_is_told_of(accord: Accord) -> None:
+    def interrupt_each() -> None:
+        start = subprocess.Popen.__init__
+
+        def start_and_interrupt(process: subprocess.Popen[bytes], *arguments: Any, **options: Any) -> None:
+            start(process, *arguments, **options)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        subprocess.Popen.__init__ = start_and_interrupt  # type: ignore[method-assign]
+
+    ended = run(accord, *APPLY, prepare=interrupt_each)
+    assert (ended.code, ended.errors.strip()) == (INTERRUPTED, "accord: interrupted; unfinished work was undone")
+
+
 @pytest.mark.slow
 def test_an_apply_that_is_interrupted_says_so_and_leaves_nothing_half_done(accord: Accord, repository: ConfigRepository) -> None:
     interrupted = Interrupted(accord, repository, 500)

@@ -28,14 +28,19 @@ def tree(begun: Desk) -> Callable[[], dict[str, bytes]]:
     return lambda: {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "index"}
 
 
-def diverge(desk: Desk) -> str:
-    """A branch `feature` with Carol, and Dave on main, who is applied."""
+def part(desk: Desk) -> None:
+    """A branch `feature` with Carol, and Dave on main."""
     desk.git("switch", "-q", "-c", "feature")
     desk.write("users/carol.yaml", user("carol"))
     desk.commit("Carol")
     desk.git("switch", "-q", "main")
     desk.write("users/dave.yaml", user("dave"))
     desk.commit("Dave")
+
+
+def diverge(desk: Desk) -> str:
+    """The same, and Dave is applied; the commit of the branch."""
+    part(desk)
     desk.accord("apply", "--yes")
     return desk.git("rev-parse", "feature").strip()
 
@@ -295,12 +300,7 @@ def test_a_branch_that_was_moved_back_is_a_force_push_and_not_only_older(begun: 
 def test_the_branch_that_is_planned_tells_whether_history_was_rewritten(begun: Desk, tmp_path: Path, branch: str) -> None:
     clone = begun.config.rename(tmp_path / "server")
     subprocess.run(["git", "clone", "-q", str(clone), str(begun.config)], check=True)
-    begun.git("switch", "-q", "-c", "feature")
-    begun.write("users/carol.yaml", user("carol"))
-    begun.commit("Carol")
-    begun.git("switch", "-q", "main")
-    begun.write("users/dave.yaml", user("dave"))
-    begun.commit("Dave")
+    part(begun)
     begun.git("update-ref", "refs/remotes/origin/main", "main")
     begun.git("update-ref", "refs/remotes/other/main", "main")
     begun.accord("apply", "--yes", "--branch", branch)

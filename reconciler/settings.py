@@ -127,6 +127,8 @@ def flaw_of(value: str) -> str | None:
     """
     if not value.strip():
         return "is blank" if value else "is empty"
+    if "\0" in value:
+        return "contains a NUL"
     if value != value.strip():
         return "begins or ends with a blank" if value.strip("\r\n") == value else "begins or ends with a line break"
     return "is in quotes, which must not be part of it" if value[0] == value[-1] and value[0] in "\"'" and value[1:] else None

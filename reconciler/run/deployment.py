@@ -68,7 +68,7 @@ def cache_folder(deployment: Deployment) -> Path:
     from reconciler.source.brought import why_not_trusted
 
     folder = deployment.cache
-    if folder.parts[0] == "~":
+    if folder.parts[:1] == ("~",):
         return _without(folder, "HOME is not set")
     try:
         trouble = why_not_trusted(folder)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from reconciler.access.problems import Problem
 from reconciler.source.errors import SourceError
@@ -50,7 +48,9 @@ def filtered_files(root: Path, files: Sequence[tuple[str, Path]]) -> list[Proble
 
 def _converted(git: GitCommand, root: str, names: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return the attribute, and its value, by which Git converts each of the files that it converts."""
-    with _poured("".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")) as lines:
+    from reconciler.source.git_command import fed
+
+    with fed("".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")) as lines:
         told = git.run(
             *("-c", f"core.attributesFile={_users_attributes(git)}", "--work-tree", root),
             *("check-attr", "-z", "--stdin", *_CONVERTING),
@@ -63,22 +63,6 @@ def _converted(git: GitCommand, root: str, names: Sequence[str]) -> dict[str, tu
     return {name: (attribute, value) for name, attribute, value in triples if _converts(attribute, value)}
 
 
-@contextmanager
-def _poured(content: bytes) -> Iterator[IO[bytes]]:
-    """Give content to be read, through a pipe: there may be no folder that a file can be written to."""
-    end, start = os.pipe()
-
-    def pour() -> None:
-        with suppress(BrokenPipeError), os.fdopen(start, "wb") as pipe:
-            pipe.write(content)
-
-    pouring = threading.Thread(target=pour, daemon=True)
-    pouring.start()
-    with os.fdopen(end, "rb") as lines:
-        yield lines
-    pouring.join()
-
-
 def _converts(attribute: str, value: str) -> bool:
     return value not in _IDLE and (attribute == "filter" or value.casefold() not in _STORED_ENCODING)
 
@@ -86,7 +70,7 @@ def _converts(attribute: str, value: str) -> bool:
 def _users_attributes(git: GitCommand) -> str:
     """Return the file with this user's attributes, which Accord keeps from git everywhere else."""
     told = git.run("config", "-z", "--type=path", "--get-all", "core.attributesFile", with_exceptions=False)
-    named = [file for file in told.split("\0")[:-1] if file != os.devnull]
+    named = told.split("\0")[:-2]  # the last one is Accord's own
     usual = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - Path fails without a home
     return named[-1] if named else f"{usual}/git/attributes"
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL
 from subprocess import TimeoutExpired
+from threading import Thread
 from typing import Any
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # report a missing git only when it is needed
@@ -60,7 +62,7 @@ _CONFIG = (
     "protocol.ext.allow=never",
     "uploadpack.packObjectsHook=",
 )
-_MOST_SAID = 500
+_MOST_SAID, _MOST_READ = 500, 8_000
 _UNREACHABLE = re.compile(
     r"could not read|unable to access|does not exist|could not resolve|bad object|corrupt|missing|broken|unable to read|inflate"
     r"|loose object|packfile|connection|timed out|timeout|early eof|not found|could not fetch|promisor|cannot lock ref"
@@ -142,6 +144,22 @@ class GitCommand:
         if mend is not None:
             mend()
         return mend is not None
+
+
+@contextmanager
+def fed(content: bytes) -> Iterator[int]:
+    """Give content to be git's input. Not a temporary file: there may be no place for one."""
+    reading, writing = os.pipe()
+    Thread(target=_feed, args=(writing, content), daemon=True).start()  # because git writes while it reads
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+
+
+def _feed(writing: int, content: bytes) -> None:
+    with suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:  # git may have read enough
+        stream.write(content)
 
 
 def forget_variables() -> None:
@@ -259,6 +277,7 @@ def _git_error(said: str, origin: str) -> SourceError:
 
 def _reason(said: str) -> str:
     """Put git's message on one line, up to its advice: the last line alone seldom says what is wrong."""
+    said = said[:_MOST_READ]  # before what takes time that grows with the square
     advised = re.sub(r"^hint:.*\n?", "", said, flags=re.MULTILINE).strip().split("\n\n", maxsplit=1)
     lines = [re.sub(r"^(fatal|error): ", "", line.strip()) for line in advised[0].splitlines() if line.strip()]
     return printable(without_credentials("; ".join(dict.fromkeys(lines))))[:_MOST_SAID] or "no reason given"

@@ -7,18 +7,17 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha1, sha256
 from pathlib import Path
-from threading import Thread
 from typing import Any, Literal, NamedTuple
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Revision
 from reconciler.source.documents import LARGEST_FILE
 from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, SourceError, UnknownRevision
-from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, find_git_dir, is_pushed_to
+from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, fed, find_repository, is_pushed_to
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
 from reconciler.source.mirror import fetch_mirror
@@ -59,8 +58,8 @@ class Repository:
 
     def __init__(self, git_dir: str, named: str | None = None, *, mend: Callable[[], object] | None = None) -> None:
         self.git_dir = git_dir
-        self.place = git_dir
-        """The folder that was named, in the work tree if there is one."""
+        self.top: str | None = None
+        """The top of the work tree that the folder that was named is in."""
         self.git = GitCommand(git_dir, named or git_dir, mend=mend)
 
     @classmethod
@@ -86,10 +85,10 @@ class Repository:
         if not found:
             named = shown_location(location)[:200]
             raise RepositoryUnreachable(f"there is no repository at `{named}`; give its path or URL with --repository")
-        git_dir = find_git_dir(location)
+        git_dir, top = find_repository(location)
         leave_quarantine(git_dir)
         opened = cls(git_dir, location)
-        opened.place = location
+        opened.top = top
         return opened
 
     def origin(self) -> str:
@@ -256,13 +255,8 @@ class Repository:
     @contextmanager
     def _batch(self, blobs: Iterable[str]) -> Iterator[Any]:
         """Yield git's stream of answers for the ids of blobs."""
-        reading, writing = os.pipe()  # not a temporary file: there may be no place for one
-        # fed by a thread, because git writes while it reads
-        Thread(target=_feed, args=(writing, "".join(f"{blob}\n" for blob in blobs).encode()), daemon=True).start()
-        try:
+        with fed("".join(f"{blob}\n" for blob in blobs).encode()) as reading:
             process = self.git.run("cat-file", "--batch", "--buffer", as_process=True, istream=reading)
-        finally:
-            os.close(reading)
         try:
             yield process.proc.stdout
         finally:
@@ -369,11 +363,6 @@ def leave_quarantine(git_dir: str | None) -> None:
 def _is_ignore_file(relative: str) -> bool:
     folder, _, name = relative.rpartition("/")
     return name == IGNORE_FILE and is_visible(folder)
-
-
-def _feed(writing: int, ids: bytes) -> None:
-    with suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:  # git may have read enough
-        stream.write(ids)
 
 
 def _regular(mode: str, blob: str) -> str | None:

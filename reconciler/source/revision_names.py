@@ -12,7 +12,10 @@ from reconciler.source.git_command import GitCommand
 from reconciler.wording.nearest import did_you_mean
 
 _LONGEST_REV = 1_000
-_ID, _ABBREVIATED = r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}", r"[0-9a-fA-F]{4,64}"
+_ABBREVIATED = re.compile(r"(?:.+-g)?([0-9a-fA-F]{4,64})")
+"""An id or the beginning of one, maybe as `git describe` says it."""
+_PSEUDO = re.compile(r"[A-Z_]+_HEAD")
+"""What git leaves in its folder, such as FETCH_HEAD, and takes for that as long as it is there (gitglossary, pseudoref)."""
 _BRANCHES = ("refs/heads/{}", "refs/remotes/origin/{}", "refs/remotes/{}")
 _MEANINGS = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 """What git takes a name for: the first that exists."""
@@ -44,19 +47,22 @@ def refuse_doubtful(git: GitCommand, rev: str) -> None:
     """Raise UnknownRevision or SourceError unless a revision begins with an id, or with a name that has one meaning."""
     _refuse_unnameable(rev)
     name = re.split(r"[~^:]|@\{", rev, maxsplit=1)[0]
-    if not name or re.fullmatch(_ID, name):
-        return
-    if name in ("HEAD", "@"):
+    if name in ("", "@", "HEAD"):
         if checked_out(git) is None:  # git would go on to a tag or branch of this name
             raise unknown(git, "HEAD")
         return
+    by_id = _ABBREVIATED.fullmatch(name)
+    ids = git.run("rev-parse", f"--disambiguate={by_id[1]}").split() if by_id else []
+    if name.lower() in ids:
+        return  # whole, it means nothing else
     places = [name] if name.startswith("refs/") else [form.format(name) for form in _MEANINGS]
     references = _references(git, places)
     found = [place for place in places if place in references]
     if places == [name] and not found:
         raise unknown(git, name)
-    if found and re.fullmatch(_ABBREVIATED, name):
-        found += [each for each in git.run("rev-parse", f"--disambiguate={name}").split() if _is_revision(git, each)]
+    if found:
+        found += [each for each in ids if _is_revision(git, each)]
+        found += [f"git's own {name}"] if _PSEUDO.fullmatch(name) else []
     if len(found) > 1:
         raise SourceError(f"`{name}` is ambiguous in {git.origin}: {' or '.join(found)}; name one of them in full")
 

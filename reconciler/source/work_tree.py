@@ -89,7 +89,7 @@ def as_commit(repository: Repository, path: str) -> Iterator[tuple[Scratch, Revi
 
     Yields the temporary repository that has it, the revision that is checked out, and the commit. Raises SourceError.
     """
-    top = None if repository.place == repository.git_dir else find_repository(repository.place)[1]
+    top = repository.top
     if top is None:
         raise SourceError(f"{repository.origin()} has no working tree; name a revision, such as --rev main")
     head = repository.resolve("HEAD")

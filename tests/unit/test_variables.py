@@ -40,6 +40,7 @@ def test_a_value_that_came_about_by_accident_is_refused_and_not_shown(read: Read
         "hunter2\r\n": "begins or ends with a line break",
         '"hunter2"': "is in quotes, which must not be part of it",
         "'hunter2'": "is in quotes, which must not be part of it",
+        "hunter\0002": "contains a NUL",
     }.items():
         assert refusal(read, error, {name: value}, {}) == f"{name} {flaw}; give it a value, or unset it"
 
@@ -154,3 +155,9 @@ def test_a_cache_that_others_may_write_to_is_not_used(tmp_path: Path, caplog: py
     assert cache_folder(read_deployment({}, {"ACCORD_CACHE": str(tmp_path / "file")})) != tmp_path / "file"
     (tmp_path / "cache").chmod(0o700)
     assert cache_folder(read_deployment({}, {"ACCORD_CACHE": str(tmp_path / "cache")})) == tmp_path / "cache"
+
+
+def test_the_cache_may_be_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    assert cache_folder(read_deployment({}, {"ACCORD_CACHE": "."})) == Path()

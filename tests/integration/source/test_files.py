@@ -152,6 +152,15 @@ def test_the_encoding_that_git_stores_is_no_conversion(encoding: str, committed:
     assert filtered(committed.folder) == ["users/bob.yaml"]
 
 
+def test_a_user_who_wants_no_attributes_has_none(committed: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    of_the_user_where_git_looks(committed, tmp_path, "users/*.yaml filter=rot\n")
+    (committed.folder / "users/bob.yaml").write_bytes(ALICE)
+    assert filtered(committed.folder) == ["users/bob.yaml"]
+    committed.git("config", "core.attributesFile", os.devnull)
+    assert filtered(committed.folder) == []
+
+
 def test_what_a_filter_hides_is_noticed(committed: Work) -> None:
     """The commit has Bob, the folder Alice: what is checked would not be what is applied."""
     committed.git("config", "filter.rot.clean", "sed s/carol/bob/g")

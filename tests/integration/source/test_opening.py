@@ -12,6 +12,7 @@ from threading import Event
 from typing import TextIO
 
 import pytest
+from growth import assert_linear
 from waiting import LONG
 from work_tree import ALICE, BOB, Work, contents, opened
 
@@ -19,6 +20,7 @@ import reconciler.source.mirror
 from reconciler.source.cache import BlobCache
 from reconciler.source.errors import RepositoryUnreachable, SourceError, UnknownRevision
 from reconciler.source.folder import list_files
+from reconciler.source.git_command import _git_error
 from reconciler.source.hook import install_hook
 from reconciler.source.load import load_revision
 from reconciler.source.location import without_credentials
@@ -491,6 +493,17 @@ def test_credentials_in_a_url_are_never_shown(url: str, shown: str, cache: Path)
         opened(url, cache)
     assert shown in str(caught.value)
     assert "hunter2" not in str(caught.value) and "ter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sign", ["://", "?", "hint:"])
+def test_what_a_server_says_at_length_takes_no_time(sign: str) -> None:
+    """Git repeats the text of an error page, however long it is."""
+
+    def explained(length: int) -> Callable[[], object]:
+        said = "fatal: " + sign * (length // len(sign))
+        return lambda: _git_error(said, "config")
+
+    assert_linear(explained, 8_000, 160_000)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,39 @@ def test_a_name_that_means_several_revisions_is_refused_and_they_are_named(work:
     assert repository.resolve("2030").commit == first, "no id begins so"
 
 
+def test_a_name_that_git_describe_prints_is_never_a_branch_of_that_name(work: Work, cache: Path) -> None:
+    first = work.commit({"alice.yaml": ALICE})
+    work.git("tag", "-a", "-m", "x", "v1")
+    head = work.commit({"bob.yaml": BOB})
+    described = work.git("describe")
+    assert described.startswith("v1-1-g")
+    assert opened(work, cache).resolve(described).commit == head
+    lead(work, f"refs/heads/{described}", first)
+    with pytest.raises(SourceError, match=rf"ambiguous .*refs/heads/{described} or {head}"):
+        opened(work, cache).resolve(described)
+
+
+def test_what_git_leaves_in_its_folder_is_never_a_tag_of_that_name(work: Work, cache: Path) -> None:
+    first, second = work.commit({"alice.yaml": ALICE}), work.commit({"bob.yaml": BOB})
+    work.git("update-ref", "ORIG_HEAD", first)
+    assert opened(work, cache).resolve("ORIG_HEAD").commit == first
+    for name in ("ORIG_HEAD", "FETCH_HEAD"):
+        lead(work, f"refs/tags/{name}", second)
+        with pytest.raises(SourceError, match=f"ambiguous .*: refs/tags/{name} or git's own {name}"):
+            opened(work, cache).resolve(name)
+        assert opened(work, cache).resolve(f"refs/tags/{name}").commit == second
+
+
+def test_forty_digits_are_no_whole_id_where_ids_are_longer(tmp_path: Path, cache: Path) -> None:
+    work = Work(tmp_path / "longer", "--object-format=sha256")
+    head = work.commit({"alice.yaml": ALICE})
+    evil = work.commit({"bob.yaml": BOB}, "Evil")
+    assert opened(work, cache).resolve(head[:40]).commit == opened(work, cache).resolve(head).commit == head
+    lead(work, f"refs/tags/{head[:40]}", evil)
+    with pytest.raises(SourceError, match="ambiguous"):
+        opened(work, cache).resolve(head[:40])
+
+
 @pytest.mark.parametrize("kind", ["blob", "tree"])
 def test_a_branch_whose_name_begins_the_id_of_a_file_or_folder_has_one_meaning(kind: str, work: Work, cache: Path) -> None:
     head = work.commit({"alice.yaml": ALICE})
@@ -105,7 +138,8 @@ def test_head_is_never_a_tag_of_this_name(work: Work, cache: Path) -> None:
         assert opened(work, cache).resolve(rev).commit == first
     assert find_standing(str(work.folder), first, "") == (None, first, 0, 0, 0)
     work.git("checkout", "-q", "--orphan", "empty")
-    for rev in ("HEAD", "@", "HEAD~0"):
+    lead(work, "refs/heads/HEAD", first)
+    for rev in ("HEAD", "@", "HEAD~0", "@{0}"):
         with pytest.raises(UnknownRevision, match="has no HEAD to go by; name the branch"):
             opened(work, cache).resolve(rev)
     assert find_standing(str(work.folder), first, "") is None

@@ -16,7 +16,7 @@ from reconciler.access.fields import fields_of
 from reconciler.access.resources import Guards, Issuer, Kind, Team, User
 from reconciler.access.state import ended
 from reconciler.plan.actual import Clocks, Totals
-from reconciler.plan.identity import handed_over
+from reconciler.plan.hand_overs import handed_over
 from reconciler.plan.objections import Objection, Remembered, looked_up, worse
 from reconciler.plan.plan import AccessDiff, Change, GroupChange, GuardResult
 from reconciler.plan.state_guards import (

@@ -18,7 +18,7 @@ from reconciler.plan.disabled import Enabled, gains_once_enabled
 from reconciler.plan.effects import find_effects, gets_welcome_mail, loses_ad_group
 from reconciler.plan.groups import group_changes, replaced_by_groups, with_known_members
 from reconciler.plan.guards import Judged, judge
-from reconciler.plan.identity import warnings as identity_warnings
+from reconciler.plan.hand_overs import warnings as identity_warnings
 from reconciler.plan.objections import override_renamed
 from reconciler.plan.plan import FORMER, AdministratorDiff, Change, Plan
 from reconciler.plan.recreated import recreated

@@ -8,7 +8,7 @@ from typing import cast
 from reconciler.access.resources import DeclaredState, Key, Kind, Resource, User
 from reconciler.plan.actual import Actual
 from reconciler.plan.changes import renamed
-from reconciler.plan.identity import Earlier, certainly, had_been, is_vouched, returns, same_person
+from reconciler.plan.identity import Earlier, certainly, had_been, is_addressed, is_vouched, returns, same_person
 from reconciler.plan.plan import FORMER
 
 _ORDER: tuple[Kind, ...] = ("User", "Issuer", "EmailTemplate", "Settings", "Team")
@@ -98,13 +98,21 @@ class _Names:
         for user in others:
             row = held.get(user.name)
             verdict = None if row is None else same_person(row, user, self.earlier.get(user.name, ()))
-            if row is not None and (verdict is True or not self._is_managed(user.name)):
-                continue
             old = None if user.identity is None else rows.get(user.identity.casefold())
+            stays = verdict is True and (row is None or old in (None, user.name) or not self._is_said_to_be(str(old), row, user))
+            if row is not None and (stays or not self._is_managed(user.name)):
+                continue
             if old is not None and self._is_managed(old):
                 self._move(old, user.name)
             elif verdict is False:
                 self.strangers.add(user.name)
+
+    def _is_said_to_be(self, old: str, row: User, user: User) -> bool:
+        """Tell whether the account that has a user's identity in force is the user's, rather than the row of the user's name.
+
+        That is so if nothing but an address in place of the identity speaks for the row, or if the account had been the user's.
+        """
+        return is_addressed(row, user) or had_been(self.earlier.get(old, ()), user)
 
     def _find_returning(self) -> None:
         wanted, held = cast(Mapping[str, User], self.wanted), cast(Mapping[str, User], self.held)
@@ -114,14 +122,15 @@ class _Names:
                 self.returning[old] = names
                 self.known |= names
 
-    def _is_known(self, name: str) -> bool:
-        return name in self.held or name in self.known
+    def _is_old(self, old: str, name: str) -> bool:
+        """Tell whether the claim of a declared user to an earlier name is no news."""
+        return name in self.known or (name in self.held and old in self.held[name].previously)
 
     def _by_history(self) -> None:
         """Give names back to rows that had been just what is declared: that outweighs an old claim, but no new one."""
         if not self.returning:
             return
-        claims = {old for name, user in self.wanted.items() if not self._is_known(name) for old in user.previously}
+        claims = {old for name, user in self.wanted.items() for old in user.previously if not self._is_old(old, name)}
         for old, returning in sorted(self.returning.items()):
             waits = old in self.held and old not in self.wanted and old not in self.moves and old not in claims
             if waits and self._is_managed(old):
@@ -153,8 +162,9 @@ class _Names:
         if mine is False and isinstance(row, User) and row.identity is not None:
             return False  # without an identity in force, the two contradict each other, which a guard refuses
         another, returning = self.wanted.get(old), self.returning.get(old, ())
-        if returning and name not in returning and self._is_known(name):
-            return False  # such as after a revert
+        unchanged = isinstance(row, User) and isinstance(another, User) and had_been([row], another)
+        if (returning and name not in returning and self._is_old(old, name)) or (unchanged and name in self.known):
+            return False  # an old claim, such as after a revert
         if another is None or not certainly(row, another):
             return True
         known = isinstance(row, User) and isinstance(another, User) and None not in (row.identity, another.identity)

@@ -38,10 +38,20 @@ def _earlier(connection: Connection, user: User) -> Iterator[User]:
         for action, text, revision in connection.execute(entries):
             if action not in _KEPT:
                 return
+            if revision is not None and _is_repair(connection, revision):
+                continue
             user, before = _undone(user, read_json(text)), revision
             yield user
             if user.name != name:
                 break
+
+
+def _is_repair(connection: Connection, revision: int) -> bool:
+    """Tell whether an entry of the history led back to what was applied before: what it undid was never declared."""
+    columns = tables.revisions.c
+    latest = select(columns.commit_sha, columns.path).where(columns.id <= revision).order_by(columns.id.desc()).limit(2)
+    entries = connection.execute(latest).all()
+    return len(entries) == 2 and entries[0] == entries[1]
 
 
 def _undone(user: User, detail: Mapping[str, Any]) -> User:

@@ -21,6 +21,7 @@ from reconciler.plan.objections import Override
 from reconciler.plan.plan import Plan
 from reconciler.run.applying import Order, apply_revision
 from reconciler.run.deployment import Deployment
+from reconciler.run.drift import find_drift, repair
 from reconciler.run.errors import InvalidConfiguration, Unsafe
 from reconciler.run.planning import compare_revisions, plan_revision
 from reconciler.store.engine import open_database
@@ -340,6 +341,28 @@ def test_a_new_hire_who_is_what_somebody_had_been_does_not_get_the_account(
         ("ann", None),
         ("ann.c", second["metadata"]["name"]),
     ]
+
+
+@pytest.mark.parametrize("by", ["drift", "apply"])
+def test_what_was_written_by_hand_and_repaired_is_nothing_that_an_account_had_been(
+    database_url: str, tmp_path: Path, by: str
+) -> None:
+    database = Database(tmp_path, database_url)
+    jane, john = person("jane", "jane@example.org"), person("jane", "john@example.org")
+    jane["spec"]["fullName"], john["spec"]["fullName"] = "Jane Doe", "John Roe"
+    database.repository.commit({"jane.yaml": jane}, whole=True)
+    database.apply()
+    with open_database(database_url) as opened, opened.writing() as connection:
+        connection.execute(text("UPDATE users SET email = 'john@example.org', full_name = 'John Roe'"))
+    if by == "drift":
+        drift = find_drift(database.deployment, now=NOW)
+        assert drift.plan is not None
+        repair(database.deployment, drift.plan, overrides=EVERY_OTHER, applied_by="test", clock=lambda: NOW)
+    else:
+        assert [change.action for change in database.apply().changes] == ["update"]
+    database.repository.commit({"jane.yaml": john}, whole=True)
+    with pytest.raises(Unsafe, match="identity-handed-over"):
+        database.apply()
 
 
 @pytest.mark.parametrize("change", [{"email": "new@example.org"}, {"fullName": "User 9"}])

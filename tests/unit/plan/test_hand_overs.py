@@ -145,6 +145,12 @@ def test_no_account_passes_on_or_ends_against_what_is_declared(data: st.DataObje
         assert user.identity is not None or row.email != user.email
         assert user.name not in row.previously or user.identity is not None
         assert facts(user) not in map(facts, earlier[row.name])
+    passed = [(row, user) for row, user, *_ in ((each.before, each.after) for each in changes) if row and user]
+    for row, user in passed:
+        if not isinstance(row, User) or not isinstance(user, User) or supported(row, user, earlier[row.name]):
+            continue
+        assert not [new.name for new in created if new.identity is not None and new.identity == (row.identity or row.email)]
+        assert user.email not in [other.email for other in ended] or user.identity is not None
 
 
 @SEARCH

@@ -536,6 +536,101 @@ def test_a_team_that_gets_its_name_back_has_the_duties_of_the_name() -> None:
     assert [guard.id for guard in made.refusals] == ["separation-of-duties"]
 
 
+def test_a_claim_to_the_account_of_who_is_declared_with_its_identity_is_asked_about() -> None:
+    """She has another address and name now, and says by the identity that she is who had the account."""
+    erin = User("erin", "erin@example.org", "Erin Castellanos")
+    married = User("erin", "erin.berg@example.org", "Erin Berg", identity="erin@example.org")
+    mallory = User("mallory", "mallory@example.org", "Mallory", previously=("erin",))
+    before = actual(ALICE, ADMINS, erin)
+    assert done(plan(before, desired(ALICE, ADMINS, married))) == [("update", "erin", None)]
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, married, mallory)))
+    assert "The same person: remove `previously: [erin]` from `mallory`" in message
+    hired = plan(before, desired(ALICE, ADMINS, married._replace(identity="erin-2"), mallory))
+    assert (sorted(done(hired)), refusals(hired)) == ([("create", "erin", None), ("rename", "mallory", "erin")], [])
+
+
+def test_a_claim_to_one_account_by_who_has_the_address_of_another_that_ends_is_asked_about() -> None:
+    bea, carl = User("bea", "bea@example.org", "Bea"), User("carl", "carl@example.org", "Carl")
+    heir = User("bea.k", "bea@example.org", "Bea", previously=("carl",))
+    before = actual(ALICE, ADMINS, bea, carl)
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, heir)))
+    assert "as that: declare `identity: bea@example.org` and `previously: [bea]`, and no other earlier name" in message
+    assert "Another person: declare `identity: carl@example.org`" in message
+    same = plan(before, desired(ALICE, ADMINS, heir._replace(identity="bea@example.org", previously=("bea",))))
+    assert (sorted(done(same)), refusals(same)) == ([("delete", "carl", None), ("rename", "bea.k", "bea")], [])
+    another = plan(before, desired(ALICE, ADMINS, heir._replace(identity="carl@example.org")))
+    assert (sorted(done(another)), refusals(another)) == ([("delete", "bea", None), ("rename", "bea.k", "carl")], [])
+
+
+def test_an_account_that_gets_the_address_of_one_that_ends_is_asked_about() -> None:
+    """Without full names, an address alone that changes is an edit; that of somebody who leaves says who has the login now."""
+    desk, carl = User("desk", "desk@example.org"), User("carl", "carl@example.org")
+    heir = desk._replace(email="carl@example.org")
+    before = actual(ALICE, ADMINS, desk, carl)
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, heir)))
+    assert "the e-mail address of carl@example.org, whose account `carl` ends" in message
+    same = plan(before, desired(ALICE, ADMINS, heir._replace(identity="carl@example.org", previously=("carl",))))
+    assert (done(same), refusals(same)) == ([("delete", "desk (former)", None), ("rename", "desk", "carl")], [])
+    another = plan(before, desired(ALICE, ADMINS, heir._replace(identity="desk@example.org")))
+    assert (sorted(done(another)), refusals(another)) == ([("delete", "carl", None), ("update", "desk", None)], [])
+
+
+@pytest.mark.parametrize("claims", [(), ("a",)])
+def test_a_new_user_with_the_identity_of_an_account_that_goes_on_as_anothers_is_asked_about(claims: tuple[str, ...]) -> None:
+    row, new = User("a", "p@example.org"), User("b", "b@example.org", identity="p@example.org")
+    heir = User("c" if claims else "a", "q@example.org", previously=claims)
+    (message,) = refusals(plan(actual(ALICE, ADMINS, row), desired(ALICE, ADMINS, heir, new)))
+    assert f"has the identity of p@example.org, whose account goes on as `{heir.name}` of q@example.org" in message
+    same = desired(ALICE, ADMINS, heir._replace(previously=()), new._replace(previously=("a",)))
+    made = plan(actual(ALICE, ADMINS, row), same)
+    assert (sorted(done(made)), refusals(made)) == ([("create", heir.name, None), ("rename", "b", "a")], [])
+    another = plan(actual(ALICE, ADMINS, row), desired(ALICE, ADMINS, heir, new._replace(identity="b@example.org")))
+    assert (sorted(action for action, *_ in done(another)), refusals(another)) == (
+        ["create", "rename" if claims else "update"],
+        [],
+    )
+
+
+@pytest.mark.parametrize("freed", [True, False])
+def test_a_claim_by_a_login_that_is_vacated_in_the_same_revision_is_new(freed: bool) -> None:
+    ann, xavier = User("ann", "ann@example.org"), User("x", "x@example.org", "Xavier")
+    row = ann._replace(name="ann.b", email="annb@example.org", previously=("ann",))
+    heir = User("x" if freed else "z", "annc@example.org", previously=("ann.b",))
+    rest = xavier._replace(name="y", previously=("x",)) if freed else xavier
+    before = actual(ALICE, ADMINS, row, xavier)._replace(earlier={"ann.b": (ann,)})
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, ann, heir, rest)))
+    assert f"The same person: remove `previously: [ann.b]` from `{heir.name}`" in message
+
+
+def test_another_identity_than_an_account_had_is_another_persons_however_it_was_left_out() -> None:
+    """A revision that is skipped ends as one that is applied."""
+    first, without = User("desk", "desk@example.org", identity="emp-1"), User("desk", "desk@example.org")
+    second = without._replace(identity="emp-2")
+    ends = [("delete", "desk (former)", None), ("create", "desk", None)]
+    assert done(plan(actual(ALICE, ADMINS, first), desired(ALICE, ADMINS, second))) == ends
+    before = actual(ALICE, ADMINS, without)._replace(earlier={"desk": (first,)})
+    assert in_doubt({"desk": without}, {"desk": second}) == [without]
+    assert done(plan(before, desired(ALICE, ADMINS, second))) == ends
+    assert done(plan(before, desired(ALICE, ADMINS, first))) == [("update", "desk", None)]
+
+
+def test_an_account_that_is_declared_as_it_is_does_not_pass_on_because_its_claimant_had_it() -> None:
+    """Not even if the claimant is just what the account was earlier: a label that changes must not decide."""
+    was, row = User("mal", "mal@example.org"), User("bob", "bob@example.org", previously=("mal",))
+    claimant = was._replace(previously=("bob",))
+    for bob in (row, row._replace(labels=(("cost-centre", "42"),))):
+        made = plan(actual(ALICE, ADMINS, row)._replace(earlier={"bob": (was,)}), desired(ALICE, ADMINS, bob, claimant))
+        assert refusals(made) or ("create", "mal", None) in done(made)
+
+
+def test_an_account_with_its_identity_goes_back_before_one_with_the_address_does() -> None:
+    first, second = User("a", "q@example.org", identity="p@example.org"), User("b", "p@example.org", previously=("a",))
+    held = first._replace(name="c"), second._replace(name="a", previously=())
+    before = actual(ALICE, ADMINS, *held)._replace(earlier={"c": (first,), "a": (second,)})
+    made = plan(before, desired(ALICE, ADMINS, first, second))
+    assert (sorted(done(made)), refusals(made)) == ([("rename", "a", "c"), ("rename", "b", "a")], [])
+
+
 def test_drift_says_nothing_about_whose_an_account_is() -> None:
     """A hand changed the row since the revision was applied: the repair gives the account back, and ends nothing."""
     jane = JANE._replace(identity="1")

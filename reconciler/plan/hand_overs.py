@@ -60,7 +60,7 @@ def _claims(after: User, before: User) -> bool:
 
 
 def _another(before: User, after: User) -> str:
-    if after.identity is not None and before.name in after.previously:  # they contradict each other
+    if before.name in after.previously and (before.identity or after.identity):  # they contradict each other
         return f"remove `{before.name}` from its `previously`"
     if after.identity is not None:  # it is the first one, and could be either person's
         return f"declare `identity: {who(after)}` instead"
@@ -78,26 +78,30 @@ def _taken_up(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
         before, after = change.before, change.after
         if not isinstance(before, User):
             continue
-        if isinstance(after, User) and before.name != after.name:
+        if isinstance(after, User) and (not had_been([before], after) or not {*before.previously}.issubset(after.previously)):
             heirs[before.name] = before, after
-            for name in {was.name for was in earlier.get(before.name, ())}:
+            for name in {was.name for was in earlier.get(before.name, ())}.difference([after.name]):
                 were.setdefault(name, []).append(before.name)
         if not isinstance(after, User) or not alike(before.email, after.email):
             left.setdefault(before.email.casefold(), []).append(before)
     for change in changes:
-        new, renamed = change.after, change.previous_name is not None
-        if not isinstance(new, User) or not (renamed or change.before is None):
+        new, own = change.after, change.before
+        if not isinstance(new, User):
             continue
-        if new.name in heirs and _continues(new, *heirs[new.name], earlier.get(new.name, ()), created=not renamed):
+        created, comes = own is None, own is None or own.name != new.name
+        if comes and new.name in heirs and _continues(new, *heirs[new.name], earlier.get(new.name, ()), created=created):
             yield _readings(new, *heirs[new.name])
             continue
-        if renamed:
-            continue
-        if old := next((old for old in were.get(new.name, ()) if _returns_beside(new, *heirs[old], earlier[old])), None):
-            yield _readings(new, *heirs[old])
-        else:
+        returns = (old for old in were.get(new.name, ()) if _returns_beside(new, *heirs[old], earlier[old]))
+        if (old := next(returns, None)) is not None and (
+            not isinstance(own, User) or not had_been([own, *earlier.get(own.name, ())], new)
+        ):
+            row, heir = heirs[old]
+            yield _readings(new, row, heir if heir.name != row.name else None)
+        elif created:
             known = [row for row in left.get(new.email.casefold(), ()) if row.name != new.name or row.name not in heirs]
-            yield from [_readings(new, row) for row in known if new.identity is None or has_identity(new, row)][:1]
+            known = [row for row in known if new.identity is None or has_identity(new, row)]
+            yield from [_readings(new, row, claimant=heirs.get(row.name, (row, None))[1]) for row in known[:1]]
 
 
 def _exchanged(changes: Iterable[Change], earlier: Earlier) -> Iterator[str]:
@@ -108,8 +112,9 @@ def _exchanged(changes: Iterable[Change], earlier: Earlier) -> Iterator[str]:
         if not isinstance(user, User) or user.identity is not None or alike(row.email, user.email):
             continue
         other = ended.get(user.email.casefold())
-        known = (row.full_name is not None and same_name(row, user)) or had_been(earlier.get(row.name, ()), user)
-        if other is not None and not known:
+        was = earlier.get(row.name, ())
+        known = (row.full_name is not None and same_name(row, user)) or had_been(was, user)
+        if other is not None and not known and not _may_be_anothers(row, user, was):
             yield (
                 f"`{user.name}` continues the account `{row.name}` of {who(row)}, and has the e-mail address of {who(other)}, "
                 f"whose account `{other.name}` ends. "
@@ -120,31 +125,34 @@ def _exchanged(changes: Iterable[Change], earlier: Earlier) -> Iterator[str]:
 
 
 def _identified(changes: Sequence[Change], earlier: Earlier) -> Iterator[str]:
-    """Find new users whose identity is the e-mail address in force of an account that goes on with another address."""
-    going_on: dict[str, tuple[User, User]] = {}
+    """Find new users whose identity is the address in force of an account that ends, or goes on with another address."""
+    known: dict[str, tuple[User, User | None]] = {}
     for change in changes:
         row, heir = change.before, change.after
-        if not isinstance(row, User) or not isinstance(heir, User) or row.identity is not None or alike(row.email, heir.email):
+        if not isinstance(row, User) or row.identity is not None:
             continue
-        if not is_addressed(row, heir) and not had_been(earlier.get(row.name, ()), heir):
-            going_on[row.email.casefold()] = row, heir
+        if not isinstance(heir, User):
+            known[row.email.casefold()] = row, None
+        elif not alike(row.email, heir.email) and not is_addressed(row, heir) and not had_been(earlier.get(row.name, ()), heir):
+            known[row.email.casefold()] = row, heir
     for change in changes:
         new = change.after
-        if change.before is not None or not isinstance(new, User) or (new.identity or "").casefold() not in going_on:
+        if change.before is not None or not isinstance(new, User) or (new.identity or "").casefold() not in known:
             continue
-        row, heir = going_on[(new.identity or "").casefold()]
-        if row.name != new.name:
-            also = f", and remove it from that of `{heir.name}`" if row.name in heir.previously else ""
-            yield (
-                f"`{new.name}` is new and has the identity of {who(row)}, whose account goes on as `{heir.name}` of "
-                f"{who(heir)}. "
-                f"The same person: declare `previously: [{row.name}]` in its metadata{also}. "
-                "Another person: declare another identity there"
-            )
+        row, heir = known[(new.identity or "").casefold()]
+        if row.name in (new.name, *new.previously) or (heir is None and alike(row.email, new.email)):
+            continue  # asked about by the login, the claim or the address
+        also = f", and remove it from that of `{heir.name}`" if heir is not None and row.name in heir.previously else ""
+        how = "ends" if heir is None else f"goes on as `{heir.name}` of {who(heir)}"
+        yield (
+            f"`{new.name}` is new and has the identity of {who(row)}, whose account `{row.name}` {how}. "
+            f"The same person: declare `previously: [{row.name}]` in its metadata{also}. "
+            "Another person: declare another identity there"
+        )
 
 
 def _contradicted(changes: Sequence[Change]) -> Iterator[str]:
-    """Find accounts that end although a new user claims them by `previously`, and those whose identity another one gets."""
+    """Find accounts that end although a user newly claims them by `previously`, and those whose identity another one gets."""
     rows = [(change.before, change.after is None) for change in changes if isinstance(change.before, User)]
     ending = {row.name: row for row, ends in rows if ends}
     identities = {row.identity.casefold(): row for row, _ in rows if row.identity is not None}
@@ -152,7 +160,8 @@ def _contradicted(changes: Sequence[Change]) -> Iterator[str]:
         new = change.after
         if not isinstance(new, User):
             continue
-        for row in [ending[old] for old in new.previously if old in ending and change.before is None]:
+        known = change.before.previously if isinstance(change.before, User) else ()
+        for row in [ending[old] for old in new.previously if old in ending and old != new.name and old not in known]:
             yield (
                 f"`{new.name}` has `{row.name}` in its `previously`, but not the identity of {who(row)}, whose account ends. "
                 f"The same person: declare `identity: {row.identity or row.email}` in its metadata. "
@@ -192,12 +201,15 @@ def _is_told_apart(new: User, row: User, heir: User, earlier: Sequence[User]) ->
     return apart or (told and not had_been([row], new))  # not if the account is also declared unchanged
 
 
-def _readings(new: User, row: User, heir: User | None = None) -> str:
+def _readings(new: User, row: User, heir: User | None = None, claimant: User | None = None) -> str:
+    """Say who a new user could be, whose account an heir would take along, or which a claimant goes on with."""
     own = new.name if not alike(new.name, row.identity or row.email) else f"{new.name}-2"
     same = f"declare `previously: [{row.name}]` in its metadata"
     another = f"declare an identity in the metadata of `{new.name}`, such as `identity: {own}`"
-    if row.identity is not None and row.name in new.previously:
-        same = f"declare `identity: {row.identity}` there, and not on `{row.name}`"
+    if claimant is not None and row.name in claimant.previously:
+        same += f", and remove it from that of `{claimant.name}`"
+    if row.identity is not None and (row.name in new.previously or (claimant is not None and has_identity(claimant, row))):
+        same = f"declare `identity: {row.identity}` there, and not on `{row.name if claimant is None else claimant.name}`"
     if heir is not None:
         same = f"remove `previously: [{row.name}]` from `{heir.name}`"
         if same_person(row, new._replace(identity=own)) is True:

@@ -14,11 +14,11 @@ Earlier = Mapping[str, Sequence[User]]
 def same_person(before: Resource, after: Resource, earlier: Iterable[User] = ()) -> bool | None:
     """Tell whether an account in force and its declaration are one person's; None: nothing says so, and nothing denies it.
 
-    An identity decides; if there is none now, another one than the last that the account had is another person's. The first one
-    that is declared must not take an account from its owner, so it changes nothing if the e-mail address and the name stay, or if
-    it is the address in force, which names the person who had it. With one other change it could be either person's, unless it is
-    the new name and address, which name the person who has the login now. One that is left out leaves the account to whoever has
-    the address, or the full name. What the account was `earlier` it may be again.
+    An identity decides; if there is none now, another one than the last that the account had is another person's, unless it is
+    the address in force. The first one that is declared must not take an account from its owner, so it changes nothing if the
+    e-mail address and the name stay, or if it is the address in force, which names the person who had it. With one other change
+    it could be either person's, unless it is the new name and address, which name the person who has the login now. One that is
+    left out leaves the account to whoever has the address, or the full name. What the account was `earlier` it may be again.
     """
     if not isinstance(before, User) or not isinstance(after, User):
         return True
@@ -35,11 +35,12 @@ def same_person(before: Resource, after: Resource, earlier: Iterable[User] = ())
 
 def _fits_first_identity(before: User, after: User, identity: str, earlier: Iterable[User]) -> bool | None:
     """Tell the same of an account that has no identity, and of a declaration with one."""
+    if is_addressed(before, after):
+        return True
     last = next((each.identity for each in earlier if each.identity is not None), identity)
     if not alike(last, identity):
         return False
-    stays = alike(before.email, after.email) and (None in (before.full_name, after.full_name) or same_name(before, after))
-    if stays or is_addressed(before, after):
+    if alike(before.email, after.email) and (None in (before.full_name, after.full_name) or same_name(before, after)):
         return True
     half = before.name == after.name and _something_stays(before, after)
     return None if half and not alike(who(after), identity) else False

@@ -96,23 +96,28 @@ class _Names:
             return
         rows = {row.identity.casefold(): name for name, row in held.items() if row.identity is not None}
         for user in others:
-            row = held.get(user.name)
-            verdict = None if row is None else same_person(row, user, self.earlier.get(user.name, ()))
-            old = None if user.identity is None else rows.get(user.identity.casefold())
-            stays = verdict is True and (row is None or old in (None, user.name) or not self._is_said_to_be(str(old), row, user))
-            if row is not None and (stays or not self._is_managed(user.name)):
+            row, earlier = held.get(user.name), self.earlier.get(user.name, ())
+            verdict = None if row is None else same_person(row, user, earlier)
+            old = rows.get((user.identity or "").casefold())
+            claimed = None if old is not None or had_been(earlier, user) else self._claimed_by_address(user)
+            goes = claimed is not None or (old not in (None, user.name) and had_been(self.earlier.get(str(old), ()), user))
+            if row is not None and ((verdict is True and not goes) or not self._is_managed(user.name)):
                 continue
+            old = old or claimed
             if old is not None and self._is_managed(old):
                 self._move(old, user.name)
             elif verdict is False:
                 self.strangers.add(user.name)
 
-    def _is_said_to_be(self, old: str, row: User, user: User) -> bool:
-        """Tell whether the account that has a user's identity in force is the user's, rather than the row of the user's name.
-
-        That is so if nothing but an address in place of the identity speaks for the row, or if the account had been the user's.
-        """
-        return is_addressed(row, user) or had_been(self.earlier.get(old, ()), user)
+    def _claimed_by_address(self, user: User) -> str | None:
+        """Find an account that a user newly claims, and whose address is the identity that is declared."""
+        known = self.held[user.name].previously if user.name in self.held else ()
+        for old in user.previously:
+            row = self.held.get(old)
+            free = isinstance(row, User) and row.identity is None and old not in self.wanted and old not in known
+            if free and is_addressed(cast(User, row), user):
+                return old
+        return None
 
     def _find_returning(self) -> None:
         wanted, held = cast(Mapping[str, User], self.wanted), cast(Mapping[str, User], self.held)

@@ -580,7 +580,7 @@ def test_a_new_user_with_the_identity_of_an_account_that_goes_on_as_anothers_is_
     row, new = User("a", "p@example.org"), User("b", "b@example.org", identity="p@example.org")
     heir = User("c" if claims else "a", "q@example.org", previously=claims)
     (message,) = refusals(plan(actual(ALICE, ADMINS, row), desired(ALICE, ADMINS, heir, new)))
-    assert f"has the identity of p@example.org, whose account goes on as `{heir.name}` of q@example.org" in message
+    assert f"has the identity of p@example.org, whose account `a` goes on as `{heir.name}` of q@example.org" in message
     same = desired(ALICE, ADMINS, heir._replace(previously=()), new._replace(previously=("a",)))
     made = plan(actual(ALICE, ADMINS, row), same)
     assert (sorted(done(made)), refusals(made)) == ([("create", heir.name, None), ("rename", "b", "a")], [])
@@ -629,6 +629,75 @@ def test_an_account_with_its_identity_goes_back_before_one_with_the_address_does
     before = actual(ALICE, ADMINS, *held)._replace(earlier={"c": (first,), "a": (second,)})
     made = plan(before, desired(ALICE, ADMINS, first, second))
     assert (sorted(done(made)), refusals(made)) == ([("rename", "a", "c"), ("rename", "b", "a")], [])
+
+
+def test_the_address_in_force_says_who_it_is_whatever_identity_the_account_had() -> None:
+    """It is what a refusal tells to write."""
+    erin, had = User("erin", "erin@example.org", "Erin Cole"), User("erin", "erin@example.org", "Erin Cole", identity="emp-1")
+    before = actual(ALICE, ADMINS, erin)._replace(earlier={"erin": (had,)})
+    for married in (erin, User("erin", "erin.berg@example.org", "Erin Berg")):
+        made = plan(before, desired(ALICE, ADMINS, married._replace(identity="erin@example.org")))
+        assert (done(made), refusals(made)) == ([("update", "erin", None)], [])
+
+
+@pytest.mark.parametrize(
+    "later", [User("erin2", "kay@example.org", "Erin Kay"), User("erin2", "erin@example.org", "Erin Newman")]
+)
+def test_who_was_hired_with_the_address_that_is_anothers_identity_does_not_get_that_account(later: User) -> None:
+    erin = User("erin", "erin.berg@example.org", "Erin Berg", identity="erin@example.org")
+    hired = User("erin2", "erin@example.org", "Erin Newman")
+    before = actual(ALICE, ADMINS, erin, hired)
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, later._replace(identity="erin@example.org"))))
+    assert "`erin2` gets the identity of Erin Berg <erin.berg@example.org>, which the account `erin` has" in message
+
+
+def test_a_revert_that_would_leave_an_account_to_who_got_it_is_asked_about() -> None:
+    ann, carl = User("ann", "ann@example.org", "Ann"), User("carl", "carl@example.org", "Carl")
+    row = User("carl", "carl@example.org", "Ann", previously=("ann",))
+    before = actual(ALICE, ADMINS, row)._replace(earlier={"carl": (ann,)})
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, ann, carl)))
+    assert "The same person: declare `previously: [carl]`" in message
+    back = plan(before, desired(ALICE, ADMINS, ann._replace(previously=("carl",)), carl))
+    assert (sorted(done(back)), refusals(back)) == ([("create", "carl", None), ("rename", "ann", "carl")], [])
+
+
+@pytest.mark.parametrize("email", ["new@example.org", "carl@example.org"])
+def test_a_new_claim_by_a_login_that_exists_is_not_passed_over(email: str) -> None:
+    """The account that is claimed would end, and the one that goes on is another's."""
+    ann, carl = User("ann", "ann@example.org"), User("carl", "carl@example.org")
+    before, heir = actual(ALICE, ADMINS, ann, carl), User("carl", email, previously=("ann",))
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, heir)))
+    assert "`carl` has `ann` in its `previously`, but not the identity of ann@example.org, whose account ends" in message
+    assert "The same person: declare `identity: ann@example.org`" in message
+    same = plan(before, desired(ALICE, ADMINS, heir._replace(identity="ann@example.org")))
+    assert (done(same), refusals(same)) == ([("delete", "carl (former)", None), ("rename", "carl", "ann")], [])
+
+
+def test_a_new_user_with_the_identity_of_an_account_that_ends_is_asked_about() -> None:
+    ann = User("ann", "ann@example.org", "Ann Cole")
+    new = User("ann.k", "ann.k@example.org", "Ann King", identity="ann@example.org")
+    before = actual(ALICE, ADMINS, ann)
+    (message,) = refusals(plan(before, desired(ALICE, ADMINS, new)))
+    assert "whose account `ann` ends. The same person: declare `previously: [ann]`" in message
+    same = plan(before, desired(ALICE, ADMINS, new._replace(previously=("ann",))))
+    assert (done(same), refusals(same)) == ([("rename", "ann.k", "ann")], [])
+
+
+def test_the_advice_says_from_whom_to_take_a_claim_or_an_identity() -> None:
+    """One that two users have is refused."""
+    carl, bea = User("carl", "carl@example.org"), User("bea", "carl@example.org")
+    heir = User("carl.d", "carl.d@example.org", previously=("carl",))
+    (message,) = refusals(plan(actual(ALICE, ADMINS, carl), desired(ALICE, ADMINS, heir, bea)))
+    assert "declare `previously: [carl]` in its metadata, and remove it from that of `carl.d`" in message
+    known = carl._replace(identity="e-1")
+    (message,) = refusals(
+        plan(actual(ALICE, ADMINS, known), desired(ALICE, ADMINS, known._replace(email="new@example.org"), bea))
+    )
+    assert "The same person: declare `identity: e-1` there, and not on `carl`" in message
+    ann = User("ann", "ann@example.org", identity="e-2")
+    taken = User("kim", "kim@example.org", previously=("ann",))
+    (message,) = refusals(plan(actual(ALICE, ADMINS, ann), desired(ALICE, ADMINS, taken)))
+    assert "Another person: remove `ann` from its `previously`" in message
 
 
 def test_drift_says_nothing_about_whose_an_account_is() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from api.http.schemas import COMPONENTS, FORMATS, PATTERNS
+from api.http.schemas import COMPONENTS
+from api.http.shapes import FORMATS, PATTERNS
 from reconciler.wording.nearest import did_you_mean
 from reconciler.wording.text import count, printable
 

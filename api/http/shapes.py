@@ -61,6 +61,8 @@ PAGE: dict[str, Schema] = {
     "cursor": {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"},
 }
 """The parameters that ask for a page."""
+UNKNOWN: Schema = {"enum": [None, ""]}
+"""A property that is not known, where those without a value make no difference."""
 NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 
 

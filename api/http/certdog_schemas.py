@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.shapes import EMAIL, NAMES, NO_CONTROL, NO_NUL, SHOWN_NAME, UNKNOWN, Schema, answer, nullable, ref
+from api.http.shapes import NAMES, NO_CONTROL, NO_EMAIL, NO_NUL, SHOWN_NAME, UNKNOWN, Schema, answer, nullable, ref
 
 _TEXT: Schema = {"type": "string"}
 _OPTIONAL = nullable(_TEXT)
@@ -48,7 +48,7 @@ _REASON: Schema = nullable(
     }
 )
 _NOTE: Schema = nullable({"type": "string", "maxLength": 4000, "pattern": NO_NUL, "description": "At most 2,000 characters."})
-_EMAILS: Schema = nullable({"type": "array", "items": nullable(EMAIL), "maxItems": 20})
+_EMAILS: Schema = nullable({"type": "array", "items": NO_EMAIL, "maxItems": 20})
 
 
 def _body(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:

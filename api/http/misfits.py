@@ -86,7 +86,7 @@ def _misfit(error: Error) -> str:
         name = error.kind.value[0]
         known = COMPONENTS.get(str(error.schema_path[-2]), {}).get("properties", ())
         return f"has the unknown property `{printable(name)[:64]}`{did_you_mean(name, known)}"
-    if keyword == "enum" and error.schema_path[-2] == "additionalProperties":
+    if keyword == "enum" and "additionalProperties" in error.schema_path[-2:]:
         return "is not known here; leave it out"
     if keyword == "format":
         return _EXPECTED["format"](getattr(error.kind, "format", ""))

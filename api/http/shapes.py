@@ -8,6 +8,17 @@ from api.state import accounts
 
 Schema = dict[str, Any]
 
+
+def ref(name: str) -> Schema:
+    """A schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(schema: Schema) -> Schema:
+    """A schema, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 NO_NUL = "^[^\\u0000]*$"
 NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$"
 """No control characters either, nor characters that make text look like other text."""
@@ -35,6 +46,8 @@ EMAIL: Schema = {
     "(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
     "examples": ["alice@example.org"],
 }
+NO_EMAIL: Schema = nullable({**EMAIL, "pattern": f"^({EMAIL['pattern'][1:-1]})?$"})
+"""The same, or nothing."""
 LINK: Schema = {
     "type": "string",
     "maxLength": 2000,
@@ -74,6 +87,7 @@ PATTERNS = {
     NOTE["pattern"]: "must be lines without control characters",
     DURATION["pattern"]: "must be a duration such as `30m`, `12h` or `90d`",
     EMAIL["pattern"]: "must be an e-mail address",
+    NO_EMAIL["anyOf"][0]["pattern"]: "must be an e-mail address",
     LINK["pattern"]: "must be an address that begins with `https://`",
 }
 """What each pattern asks for, in words."""
@@ -82,16 +96,6 @@ FORMATS = {
     "ipv4": "must be an IPv4 address",
     "ipv6": "must be an IPv6 address",
 }
-
-
-def ref(name: str) -> Schema:
-    """A schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def nullable(schema: Schema) -> Schema:
-    """A schema, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def page(items: str) -> Schema:

@@ -17,10 +17,11 @@ from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
 
+# `+ 0`: otherwise PostgreSQL may look for the maximum from the end of the whole table, once for each row
 _COLUMNS = """c.id, COALESCE(i.name, c.issuer_name), COALESCE(t.name, c.team_name), COALESCE(u.name, c.owner_name),
 c.serial, c.issued_by, c.sha256, c.verified_by, c.subject, c.names, c.left_out, c.not_before, c.not_after, c.url, c.renewal_url,
 c.extra_addresses, c.note, c.tracked, c.registered_at,
-c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at,
+c.renews_id, (SELECT max(n.id + 0) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at,
 CASE WHEN c.verified_by IS NOT NULL THEN i.ca_certificates END"""
 _TABLES = """certificates c LEFT JOIN issuers i ON i.id = c.issuer_id LEFT JOIN teams t ON t.id = c.team_id
 LEFT JOIN users u ON u.id = c.owner_id"""

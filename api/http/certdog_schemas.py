@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.shapes import NAMES, NO_CONTROL, NO_EMAIL, NO_NUL, SHOWN_NAME, UNKNOWN, Schema, answer, nullable, ref
+from api.http.shapes import ANY_NOTE, NAMES, NO_CONTROL, NO_EMAIL, SHOWN_NAME, UNKNOWN, Schema, answer, nullable, ref
 
 _TEXT: Schema = {"type": "string"}
 _OPTIONAL = nullable(_TEXT)
@@ -47,7 +47,7 @@ _REASON: Schema = nullable(
         "description": "In any usual spelling; unspecified if it is left out.",
     }
 )
-_NOTE: Schema = nullable({"type": "string", "maxLength": 4000, "pattern": NO_NUL, "description": "At most 2,000 characters."})
+_NOTE: Schema = nullable(ANY_NOTE)
 _EMAILS: Schema = nullable({"type": "array", "items": NO_EMAIL, "maxItems": 20})
 
 

@@ -61,6 +61,8 @@ NOTE: Schema = {
     "pattern": "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$",
     "description": "Lines of text, without control characters.",
 }
+ANY_NOTE: Schema = {**NOTE, "pattern": NOTE["pattern"].replace("\\u000b-", "\\u000b\\u000c\\u000e-")}
+"""The same with lines that end as on Windows."""
 NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 PASSWORD: Schema = {
     "type": "string",
@@ -84,6 +86,7 @@ PATTERNS = {
     ACCOUNT["pattern"]: "must be an account's name: up to 64 characters, no capital letter, `/` or `\\`, no space at an end",
     NO_NUL: "must not contain NUL characters",
     NO_CONTROL: "must be one line without control characters",
+    ANY_NOTE["pattern"]: "must be lines without control characters",
     NOTE["pattern"]: "must be lines without control characters",
     DURATION["pattern"]: "must be a duration such as `30m`, `12h` or `90d`",
     EMAIL["pattern"]: "must be an e-mail address",

@@ -25,7 +25,7 @@ MOST = 10_000
 """Certificates of one answer. A longer one is refused unless the client asked for no more: a script would miss the rest."""
 AT_ONCE = 20
 _PAUSE = 0.001
-"""Certificates that are read and written at once, and seconds before the next ones: decisions in other threads come in between."""
+"""Certificates that are read and written at once, and seconds before the next: decisions in other threads come in between."""
 PATH: dict[str, Schema] = {
     "cert_id": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": NO_CONTROL, "examples": [certificate_id(7)]}
 }

@@ -17,13 +17,15 @@ _MOMENT = re.compile(
 )
 _STATUS: Mapping[str, Status | None] = {**{each: each for each in get_args(Status)}, "valid": "active", "all": None, "any": None}
 
+Fits = Callable[[str, str], bool]
+"""Judges a subject and a certificate's own issuer."""
+
 
 class Asked(NamedTuple):
     """What certificates are asked for."""
 
     conditions: list[Condition]
-    fits: Callable[[str, str], bool] | None
-    """Judges a subject and a certificate's own issuer."""
+    fits: Fits | None
 
 
 def asked(body: Mapping[str, Any], now: datetime) -> Asked:
@@ -63,7 +65,7 @@ def _status(text: str | None) -> Status | None:
     return _STATUS[word]
 
 
-def _fits(subject: str | None, issuer: str | None) -> Callable[[str, str], bool] | None:
+def _fits(subject: str | None, issuer: str | None) -> Fits | None:
     of_subject = Pattern(subject, "subjectDn").finds if subject else None
     of_issuer = Pattern(issuer, "issuerDn").finds if issuer else None
     if of_subject is None and of_issuer is None:

@@ -14,7 +14,7 @@ from api.http.certdog import GUIDE, written
 from api.http.operations import Call
 from api.http.shapes import NO_CONTROL, Schema
 from api.resources.base import Resource
-from api.resources.certdog.asked import Asked, asked
+from api.resources.certdog.asked import Asked, Fits, asked
 from api.resources.certdog.base import certdog_operation
 from api.resources.certdog.details import detail
 from api.resources.certdog.ids import Ids, certificate_id, certificate_number
@@ -26,6 +26,8 @@ MOST = 10_000
 AT_ONCE = 20
 _PAUSE = 0.001
 """Certificates that are read and written at once, and seconds before the next: decisions in other threads come in between."""
+PATIENCE = 10.0
+"""Seconds for finding certificates: linear time is long with a long expression and a long register."""
 PATH: dict[str, Schema] = {
     "cert_id": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": NO_CONTROL, "examples": [certificate_id(7)]}
 }
@@ -151,7 +153,8 @@ def shown(resource: Resource, call: Call, number: int) -> dict[str, Any]:
 def listed(resource: Resource, call: Call, wanted: Asked, most: int | None = None) -> bytes:
     """The details of certificates as JSON, written piece by piece. Raises Problem if there are too many."""
     reader, limit = resource.service.reader, MOST if most is None else min(most, MOST)
-    numbers = list(islice(search.scan(reader, call.caller, wanted.conditions, wanted.fits), limit + 1))
+    fits = None if wanted.fits is None else _within(PATIENCE, wanted.fits)
+    numbers = list(islice(search.scan(reader, call.caller, wanted.conditions, fits), limit + 1))
     if len(numbers) > limit and limit != most:
         raise Problem(f"there are more than {MOST:,} certificates; search for fewer, or for the newest: `certsPerPage`")
     ids, found = Ids(reader), []
@@ -161,6 +164,18 @@ def listed(resource: Resource, call: Call, wanted: Asked, most: int | None = Non
         entries = search.entries(reader, call.caller, numbers[start : min(start + AT_ONCE, limit)])
         found += [written(detail(each, ids, call.now)) for each in entries]
     return b"[" + b",".join(found) + b"]"
+
+
+def _within(seconds: float, fits: Fits) -> Fits:
+    """The same judgement, until it has taken too long. It raises Problem then."""
+    until = time.monotonic() + seconds
+
+    def judge(subject: str, issuer: str) -> bool:
+        if time.monotonic() > until:
+            raise Problem(f"the search took more than {seconds:g} seconds; make its expressions simpler, or ask for fewer dates")
+        return fits(subject, issuer)
+
+    return judge
 
 
 def note(text: str | None) -> str | None:

@@ -14,7 +14,7 @@ from reconciler.wording.text import printable
 
 LONGEST = 4_000
 """Characters: a name with each of its signs escaped."""
-_MEMORY = 8 << 20
+_MEMORY = 2 << 20
 """Bytes."""
 
 

@@ -169,6 +169,13 @@ def test_a_list_that_is_too_long_is_refused_and_never_cut_silently(world: Regist
     assert found(world, certsPerPage=1) == numbers[:1:-1]
 
 
+def test_a_search_that_takes_too_long_is_refused(world: RegisterWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "PATIENCE", -1.0)
+    number = world.register()
+    assert "took more than" in search(world, code=400, subjectDn="www")["message"]
+    assert found(world) == [number]
+
+
 def test_a_search_goes_through_the_register_in_pieces(world: RegisterWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.certificates.search.AT_ONCE", 2)
     numbers = [world.register(subject=f"host{number}.example.org") for number in range(5)]

@@ -223,6 +223,11 @@ _CERTIFICATE: dict[str, Schema] = {
     "renewedAt": nullable(INSTANT),
     "revokedAt": nullable(INSTANT),
 }
+_PUBLIC_ID: Schema = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{24}$",
+    "description": "An identifier that stays, also when what it names is renamed.",
+}
 _DECLARED_AT: Schema = nullable(ref("DeclaredAt"))
 
 COMPONENTS: dict[str, Schema] = {
@@ -243,7 +248,14 @@ COMPONENTS: dict[str, Schema] = {
     },
     "Login": _request(
         {
-            "username": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": NO_NUL, "examples": ["alice"]},
+            "username": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 256,
+                "pattern": NO_NUL,
+                "description": "The account's name, or one of its aliases for logging in, in any case.",
+                "examples": ["alice", "Fred.Bloggs@example.org"],
+            },
             "password": PASSWORD,
         }
     ),
@@ -349,6 +361,7 @@ COMPONENTS: dict[str, Schema] = {
     "Team": _answer(
         {
             "name": {"type": "string"},
+            "displayName": {"type": "string"},
             "description": {"type": "string"},
             "administrator": {"type": "boolean"},
             "members": {"type": "integer"},
@@ -498,16 +511,16 @@ COMPONENTS: dict[str, Schema] = {
     "ExistingLogout": _answer({"username": SHOWN_NAME}),
     "ExistingTeam": _answer(
         {
-            "id": {"type": "string"},
-            "name": SHOWN_NAME,
+            "id": _PUBLIC_ID,
+            "name": {"type": "string", "description": "The team's display name, or else its name."},
             "description": {"type": "string"},
-            "internalGroup": {"type": "boolean"},
+            "internalGroup": {**_one_of("USER", "ADMIN"), "description": "ADMIN for a team of administrators."},
             "adGroups": NAMES,
-            "authorisedCas": NAMES,
+            "authorisedCas": {"type": "array", "items": _PUBLIC_ID, "description": "The issuers that it may use now."},
             "adminUsernames": NAMES,
             "dontSendEmailsOnIssue": {"type": "boolean"},
             "dontSendReminderEmails": {"type": "boolean"},
-            "ipWhiteList": NAMES,
+            "ipWhiteList": nullable({"type": "string", "description": "Permitted IPs, with commas between them."}),
         }
     ),
     "ExistingTeams": {"type": "array", "items": ref("ExistingTeam")},

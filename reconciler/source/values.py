@@ -1,4 +1,4 @@
-"""Checks what a schema cannot: instants outside the calendar, invalid AD groups, permitted IPs and CA certificates."""
+"""Checks what a schema cannot: instants outside the calendar, invalid AD groups, logins, permitted IPs and CA certificates."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from reconciler.access.ca_certificates import read_ca_certificate
 from reconciler.access.delegation import folder_key, folder_path
 from reconciler.access.fields import fields_of
 from reconciler.access.instants import parse_instant
+from reconciler.access.login_names import check_alias
 from reconciler.access.permitted_ips import parse_rule
-from reconciler.access.resources import RESOURCES, Team
+from reconciler.access.resources import RESOURCES, Kind, Team
 from reconciler.source.schema import Finding
 
 
@@ -25,8 +26,18 @@ _LINKS = {field.yaml: _instants(field.part) for field in fields_of(Team).values(
 """The fields that hold instants, by kind, and those of a team's links."""
 
 
+_TEXTS: Sequence[tuple[Kind, str, str, Callable[[str], object]]] = (
+    ("User", "logins", "invalid-login", check_alias),
+    ("Issuer", "caCertificates", "invalid-ca-certificate", read_ca_certificate),
+)
+"""Lists of texts: the kind, the field, the rule for those that cannot be read, and what reads them."""
+
+
 def check_values(value: Any) -> list[Finding]:
-    """Find what a schema cannot: instants, AD groups, permitted IPs and CA certificates that are none. Accepts any document."""
+    """Find what a schema cannot: instants, AD groups, logins, permitted IPs and CA certificates that are none.
+
+    Accepts any document.
+    """
     found: list[Finding] = []
     spec = value.get("spec") if isinstance(value, dict) else None
     if not isinstance(spec, dict):
@@ -45,9 +56,9 @@ def check_values(value: Any) -> list[Finding]:
         _check_groups(found, _list(spec, "adGroups"))
         for index, text in enumerate(_list(spec, "permittedIPs")):
             _check(found, "invalid-ip", ("spec", "permittedIPs", index), text, parse_rule)
-    if kind == "Issuer":
-        for index, text in enumerate(_list(spec, "caCertificates")):
-            _check(found, "invalid-ca-certificate", ("spec", "caCertificates", index), text, read_ca_certificate)
+    for of, field, rule, parse in _TEXTS:
+        for index, text in enumerate(_list(spec, field) if kind == of else ()):
+            _check(found, rule, ("spec", field, index), text, parse)
     if kind == "Settings":
         _check_delegation(found, _list(spec, "delegation"))
     return found

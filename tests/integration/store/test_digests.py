@@ -38,6 +38,7 @@ RUNTIME = {
     "generations",
     "digests",
     "revisions",
+    "login_aliases",  # an index of `users.logins`
     "previous_names",
 }
 """Tables that hold nothing declared."""

@@ -42,7 +42,7 @@ RUNTIME = {
     "previous_names",
 }
 """Tables that hold nothing declared."""
-BOOKKEEPING = {"file", "revision_id"}
+BOOKKEEPING = {"file", "revision_id", "public_id"}
 COLUMNS = [
     (table.name, column.name)
     for table in tables.metadata.sorted_tables

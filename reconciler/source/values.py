@@ -13,7 +13,7 @@ from reconciler.access.fields import fields_of
 from reconciler.access.instants import parse_instant
 from reconciler.access.login_names import check_alias
 from reconciler.access.permitted_ips import parse_rule
-from reconciler.access.resources import RESOURCES, Kind, Team
+from reconciler.access.resources import RESOURCES, Team
 from reconciler.source.schema import Finding
 
 
@@ -24,13 +24,6 @@ def _instants(resource: type[Any]) -> tuple[str, ...]:
 _INSTANTS: Mapping[str, tuple[str, ...]] = {kind: _instants(resource) for kind, resource in RESOURCES.items()}
 _LINKS = {field.yaml: _instants(field.part) for field in fields_of(Team).values() if field.codec == "links" and field.part}
 """The fields that hold instants, by kind, and those of a team's links."""
-
-
-_TEXTS: Sequence[tuple[Kind, str, str, Callable[[str], object]]] = (
-    ("User", "logins", "invalid-login", check_alias),
-    ("Issuer", "caCertificates", "invalid-ca-certificate", read_ca_certificate),
-)
-"""Lists of texts: the kind, the field, the rule for those that cannot be read, and what reads them."""
 
 
 def check_values(value: Any) -> list[Finding]:
@@ -56,12 +49,17 @@ def check_values(value: Any) -> list[Finding]:
         _check_groups(found, _list(spec, "adGroups"))
         for index, text in enumerate(_list(spec, "permittedIPs")):
             _check(found, "invalid-ip", ("spec", "permittedIPs", index), text, parse_rule)
-    for of, field, rule, parse in _TEXTS:
-        for index, text in enumerate(_list(spec, field) if kind == of else ()):
-            _check(found, rule, ("spec", field, index), text, parse)
+    _check_texts(found, kind, spec)
     if kind == "Settings":
         _check_delegation(found, _list(spec, "delegation"))
     return found
+
+
+def _check_texts(found: list[Finding], kind: Any, spec: dict[str, Any]) -> None:
+    for index, text in enumerate(_list(spec, "logins") if kind == "User" else ()):
+        _check(found, "invalid-login", ("spec", "logins", index), text, check_alias)
+    for index, text in enumerate(_list(spec, "caCertificates") if kind == "Issuer" else ()):
+        _check(found, "invalid-ca-certificate", ("spec", "caCertificates", index), text, read_ca_certificate)
 
 
 def _check_delegation(found: list[Finding], entries: Sequence[Any]) -> None:

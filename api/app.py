@@ -9,15 +9,18 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import falcon
 
+from api.authentication.authority import Terms
 from api.authentication.logins import text_of
 from api.authentication.places import site_of
-from api.errors import Forbidden, Problem, Unavailable, problem_details
+from api.errors import Forbidden, NotFound, Problem, Unavailable, problem_details
+from api.http import certdog
 from api.http.admission import VERDICTS, Admission, is_for_proxies
+from api.http.checking import JSON, PROBLEM
 from api.http.headers import X_REQUEST_ID, refuse_ambiguous
 from api.http.openapi import document
 from api.http.operations import ACTOR, Resource
@@ -28,6 +31,8 @@ from api.service import Service
 from reconciler.store.errors import OutcomeUnknown, StoreError
 
 _log = logging.getLogger("accord.api")
+ASKED = "accord.asked"
+"""Where the environment of a request keeps its path as the client spelled it."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -45,7 +50,18 @@ def create_app(service: Service, admission: Admission | None = None) -> falcon.A
     for path, resource in ROUTES:
         more = (described,) if issubclass(resource, Described) else ()
         app.add_route(path, resource(service, admission, *more))
+    app.add_sink(partial(_answer_unserved, admission), prefix=rf"{certdog.BASE}(?:/|$)")
     return app
+
+
+_KNOWN = Terms("account", restricted=True, narrowed=True)
+"""What is asked of whoever wants to know that something does not exist."""
+
+
+def _answer_unserved(admission: Admission, request: falcon.Request, response: falcon.Response, **_: str) -> None:
+    """Answer what existing clients ask and Accord does not have; first of all, their credential is judged."""
+    request.env[ACTOR] = admission.admit(request.env, _KNOWN).principal.name
+    raise NotFound(f"Accord does not have this; what it has instead is in its documentation: `{certdog.GUIDE}`")
 
 
 class RequestMiddleware:
@@ -66,6 +82,7 @@ class RequestMiddleware:
         given = environment.get(X_REQUEST_ID)
         request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else next(self._ids)
         environment["accord.request_id"] = request_id
+        environment[ASKED], request.path = request.path, certdog.canonical(request.path)
         response.set_header("X-Request-Id", request_id)
         response.set_header("X-Content-Type-Options", "nosniff")
         response.set_header("Cache-Control", "no-store")
@@ -77,6 +94,8 @@ class RequestMiddleware:
         """Refuse a method that is not declared, OPTIONS among them. Falcon would answer it with 200 to anybody, and a proxy that
         passes on a request's own method would take that for a yes. Raises HTTPMethodNotAllowed."""
         if request.method not in resource.methods:
+            if certdog.is_below(request.path):
+                self._admission.admit(request.env, _KNOWN)
             raise falcon.HTTPMethodNotAllowed(resource.supported)
 
     def process_response(self, request: falcon.Request, response: falcon.Response, resource: object, succeeded: bool) -> None:
@@ -122,7 +141,11 @@ def _answer(
     """Answer with problem details."""
     request.env["accord.problem"] = name
     response.status = falcon.code_to_http_status(status)
-    response.content_type = "application/problem+json"
+    if certdog.is_below(request.path):
+        response.content_type = JSON
+        response.data = certdog.error_body(status, detail, request.env[ASKED])
+        return
+    response.content_type = PROBLEM
     more = {"requestId": request.env.get("accord.request_id", ""), **more}
     response.data = problem_details(status, name, title, detail, more)
 

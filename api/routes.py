@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from api.resources import (
-    certdog,
     certificates,
     decisions,
     declared,
@@ -17,6 +16,9 @@ from api.resources import (
     users,
 )
 from api.resources.base import Resource
+from api.resources.certdog import issuers as certdog_issuers
+from api.resources.certdog import sessions as certdog_sessions
+from api.resources.certdog import teams as certdog_teams
 
 ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/sessions", sessions.Sessions),
@@ -50,10 +52,10 @@ ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/api/v1/introspect", decisions.Introspection),
     ("/api/v1/auth", decisions.ForwardAuth),
     ("/api/v1/auth/issuers/{issuer}/{rest:path}", decisions.PrefixedAuth),
-    ("/certdog/api/login", certdog.Login),
-    ("/certdog/api/logouthere", certdog.Logout),
-    ("/certdog/api/currentuser/myteams", certdog.MyTeams),
-    ("/certdog/api/currentuser/myissuers", certdog.MyIssuers),
+    ("/certdog/api/login", certdog_sessions.Login),
+    ("/certdog/api/logouthere", certdog_sessions.Logout),
+    ("/certdog/api/currentuser/myteams", certdog_teams.MyTeams),
+    ("/certdog/api/currentuser/myissuers", certdog_issuers.MyIssuers),
     ("/healthz", health.Health),
     ("/readyz", health.Readiness),
     ("/metrics", health.Metrics),

@@ -13,6 +13,7 @@ import jsonschema_rs
 import orjson
 
 from api.errors import Invalid, Problem, TooLarge, TooSlow, UnsupportedMediaType
+from api.http.certdog import in_utf8
 from api.http.headers import CONTENT_TYPE, TRANSFER_ENCODING
 from api.http.misfits import innermost, pointer, tell
 from api.http.schemas import COMPONENTS, Schema
@@ -21,6 +22,7 @@ from reconciler.wording.text import printable
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+PROBLEM = "application/problem+json"
 PATIENCE = 15
 """Seconds for a body to arrive."""
 Validator = jsonschema_rs.Draft202012Validator
@@ -66,11 +68,13 @@ def receive(request: falcon.Request, limit: int) -> bytes:
     return raw
 
 
-def read_body(request: falcon.Request, raw: bytes, *, form: bool, schema: Validator) -> Any:
-    """The value of a request's body. Raises Problem, UnsupportedMediaType or Invalid."""
+def read_body(request: falcon.Request, raw: bytes, *, form: bool, legacy: bool, schema: Validator) -> Any:
+    """The value of a request's body, of whatever media type if `legacy`. Raises Problem, UnsupportedMediaType or Invalid."""
     wanted = FORM if form else JSON
     given = request.env.get(CONTENT_TYPE, "")
-    if given != wanted and given.partition(";")[0].strip().lower() != wanted:
+    if legacy:
+        raw = in_utf8(raw, given)
+    elif given != wanted and given.partition(";")[0].strip().lower() != wanted:
         raise UnsupportedMediaType(f"the body's `Content-Type` must be `{wanted}`")
     value = _read_form(raw) if form else _read_json(raw)
     check(schema, value, "the body")

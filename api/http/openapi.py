@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api.http.admission import VERDICTS, is_for_proxies
-from api.http.checking import FORM, JSON
+from api.http.checking import FORM, JSON, PROBLEM
 from api.http.operations import Operation, Resource
 from api.http.schemas import COMPONENTS, ref
 
@@ -111,12 +111,12 @@ def _responses(declared: Operation, *, verdict: bool) -> dict[str, Any]:
     if declared.terms.access != "anybody":
         statuses |= {401, 403}
     if declared.body is not None:
-        statuses |= {408, 413, 415, 422}
+        statuses |= {408, 413, 422} if declared.legacy else {408, 413, 415, 422}
     if declared.query or declared.path:
         statuses.add(422)
     if verdict:
         statuses = {status for status in statuses if status >= 500 or status in VERDICTS}
-    problem = {"application/problem+json": {"schema": ref("Problem")}}
+    problem = {JSON: {"schema": ref("ExistingError")}} if declared.legacy else {PROBLEM: {"schema": ref("Problem")}}
     again = (
         {}
         if declared.repeat_status is None

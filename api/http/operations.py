@@ -17,6 +17,7 @@ import orjson
 from api.authentication.authority import Access, CallersAuthority, Terms
 from api.authentication.principal import Principal
 from api.http.admission import Admission
+from api.http.certdog import written
 from api.http.checking import JSON, check, read_body, read_query, receive, validator
 from api.http.schemas import ACCOUNT, NAME, Schema, ref
 
@@ -45,6 +46,7 @@ class Operation(NamedTuple):
     path: Mapping[str, Schema]
     max_body: int
     media: str
+    legacy: bool
 
 
 class Call(NamedTuple):
@@ -103,6 +105,7 @@ def operation(
     clients: bool = False,
     media: str = JSON,
     reads_query: bool = True,
+    legacy: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Declare a responder. It gets a `Call` and returns its answer: an object or bytes for JSON, text of type `media`, or None.
 
@@ -110,6 +113,7 @@ def operation(
     `repeat_status`: the status if everything had been done before; the responder sets it.
     `errors`: statuses of problems beyond those that follow from the rest.
     `reads_query`: refuse undeclared parameters; otherwise the query is ignored.
+    `legacy`: it answers existing clients (see `api.http.certdog`): it takes a body of any media type, and ignores the query.
     """
     declared = Operation(
         summary=summary,
@@ -125,9 +129,11 @@ def operation(
         path=path or {},
         max_body=max_body,
         media=media,
+        legacy=legacy,
     )
     validators = {name: validator(schema) for name, schema in {**declared.query, **declared.path}.items()}
     body_validator = None if body is None else validator(ref(body))
+    dumps = written if legacy else orjson.dumps
     status_line = falcon.code_to_http_status(status)
 
     def decorate(responder: Callable[..., Any]) -> Callable[..., None]:
@@ -138,7 +144,7 @@ def operation(
                 with self.admission.receiving(request.env, declared.terms):
                     raw = receive(request, max_body)
             if body_validator is not None and clients:
-                value = read_body(request, raw, form=form, schema=body_validator)  # who calls may be told there
+                value = read_body(request, raw, form=form, legacy=legacy, schema=body_validator)  # who calls may be told there
             # an act stands on who the caller is when it happens, not when the request began
             admitted = None if access == "anybody" else self.admission.admit(request.env, declared.terms, value)
             now = datetime.now(UTC) if admitted is None else admitted.principal.now
@@ -147,8 +153,8 @@ def operation(
             for name, text in path_values.items():
                 check(validators[name], text, f"`{name}` in the path")
             if body_validator is not None and not clients:
-                value = read_body(request, raw, form=form, schema=body_validator)
-            has_query = reads_query and (declared.query or request.query_string)
+                value = read_body(request, raw, form=form, legacy=legacy, schema=body_validator)
+            has_query = reads_query and not legacy and (declared.query or request.query_string)
             parameters = read_query(request, declared.query, validators) if has_query else {}
             response.status = status_line
             result = responder(self, Call(request, response, admitted, value, parameters, now), **path_values)
@@ -156,7 +162,7 @@ def operation(
                 response.content_type, response.text = media, result
             elif result is not None:
                 response.content_type = JSON
-                response.data = result if isinstance(result, bytes) else orjson.dumps(result)
+                response.data = result if isinstance(result, bytes) else dumps(result)
 
         respond.operation = declared  # type: ignore[attr-defined]
         return respond

@@ -507,6 +507,15 @@ COMPONENTS: dict[str, Schema] = {
     ),
     "Health": _answer({"status": _one_of("ok")}),
     "Readiness": _answer({"status": _one_of("ready")}),
+    "ExistingError": _answer(
+        {
+            "timestamp": {"type": "string"},
+            "status": {"type": "integer"},
+            "error": {"type": "string"},
+            "message": {"type": "string"},
+            "path": {"type": "string"},
+        }
+    ),
     "ExistingLogin": _answer({"username": SHOWN_NAME, "token": {"type": "string"}}),
     "ExistingLogout": _answer({"username": SHOWN_NAME}),
     "ExistingTeam": _answer(

@@ -13,8 +13,9 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from api.authentication.places import INSIDER, Guest
+from api.http import certdog
 
-LOGINS = ("/api/v1/sessions", "/certdog/api/login")
+LOGINS = ("/api/v1/sessions", certdog.LOGIN)
 FOR_KNOWN, FOR_STRANGERS = 4, 2
 """Threads that answer logins, beside those that answer everything else."""
 PLACES = FOR_KNOWN + FOR_STRANGERS + 2
@@ -86,7 +87,7 @@ class LoginLanes:
     def takes(self, channel: HTTPChannel) -> bool:
         """Whether the next request of a connection waits here; one that finds no room is overdue, and goes elsewhere."""
         request: HTTPRequestParser = channel.requests[0]
-        if request.error or request.command != "POST" or f"/{request.path.lstrip('/')}" not in LOGINS:
+        if request.error or request.command != "POST" or certdog.canonical(f"/{request.path.lstrip('/')}") not in LOGINS:
             return False
         guest = self._guest(channel, request)
         lane = self._known if guest.known else self._strangers

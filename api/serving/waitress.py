@@ -25,8 +25,10 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from api.app import create_app
 from api.authentication.places import Guest
 from api.errors import problem_details
+from api.http import certdog
 from api.http.addresses import local
 from api.http.admission import ARRIVED
+from api.http.checking import JSON, PROBLEM
 from api.http.headers import Wsgi
 from api.resources.base import admission_of
 from api.service import Service
@@ -105,9 +107,14 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         self.status = f"{error.code} {error.reason}"
-        body = problem_details(error.code, _ERRORS.get(error.code, "bad-request"), error.reason, str(error.body))
+        path = getattr(self.request, "path", "")  # it has none if the first line cannot be read
+        if certdog.is_below(certdog.canonical(path)):
+            media, body = JSON, certdog.error_body(error.code, str(error.body), path)
+        else:
+            name = _ERRORS.get(error.code, "bad-request")
+            media, body = PROBLEM, problem_details(error.code, name, error.reason, str(error.body))
         self.response_headers += [
-            ("Content-Type", "application/problem+json"),
+            ("Content-Type", media),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
         ]
@@ -242,7 +249,9 @@ def _is_quick(request: HTTPRequestParser) -> bool:
 def _may_change(request: HTTPRequestParser) -> bool:
     if request.error:  # then it has no more attributes
         return False
-    return request.command in ("POST", "PUT", "PATCH", "DELETE") and not request.path.startswith(QUICK)
+    if request.command not in ("POST", "PUT", "PATCH", "DELETE"):
+        return False
+    return not request.path.startswith(QUICK) and certdog.canonical(request.path) != certdog.SEARCH
 
 
 def _asks_no_server(request: HTTPRequestParser) -> bool:

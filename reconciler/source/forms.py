@@ -1,4 +1,4 @@
-"""Instants, dates, addresses, durations and identifiers in other forms than Accord reads: what they mean, if that is one thing. Pure."""
+"""Instants, addresses, durations and identifiers in other forms than Accord reads: what they mean, if that is one thing. Pure."""
 
 from __future__ import annotations
 

@@ -53,8 +53,12 @@ class Caller:
         headers = {**self._headers, **arguments.pop("headers", {})}
         result = self._client.simulate_request(method, path, remote_addr=self._address, headers=headers, **arguments)
         if result.status_code >= 400 and method != "HEAD":
-            assert result.headers["content-type"] == "application/problem+json"
             assert result.json["status"] == result.status_code
+            if path.startswith("/certdog/"):
+                assert result.headers["content-type"] == "application/json"
+                assert sorted(result.json) == ["error", "message", "path", "status", "timestamp"]
+            else:
+                assert result.headers["content-type"] == "application/problem+json"
         return result
 
 

@@ -1,0 +1,1 @@
+"""The calls of existing clients of the product that Accord succeeds, answered as they expect."""

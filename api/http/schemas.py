@@ -225,8 +225,8 @@ _CERTIFICATE: dict[str, Schema] = {
 }
 _PUBLIC_ID: Schema = {
     "type": "string",
-    "pattern": "^[0-9a-f]{24}$",
-    "description": "An identifier that stays, also when what it names is renamed.",
+    "description": "An identifier that stays, also when what it names is renamed: 24 hexadecimal digits.",
+    "examples": ["5f2b7c9d1e3a4b5c6d7e8f90"],
 }
 _DECLARED_AT: Schema = nullable(ref("DeclaredAt"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.shapes import ANY_NOTE, NAMES, NO_CONTROL, NO_EMAIL, SHOWN_NAME, UNKNOWN, Schema, answer, nullable, ref
+from api.http.shapes import ANY_NOTE, NAMES, NO_CONTROL, NO_EMAIL, SHOWN_NAME, UNKNOWN, Schema, answer, nullable, one_of, ref
 
 _TEXT: Schema = {"type": "string"}
 _OPTIONAL = nullable(_TEXT)
@@ -10,6 +10,11 @@ _FLAG: Schema = {"type": "boolean"}
 _INSTANT: Schema = {"type": "string", "examples": ["2026-01-28T15:59:51.000+00:00"]}
 _SHOWN_INSTANT: Schema = {"type": "string", "examples": ["2026-01-28 15:59:51"], "description": "In UTC."}
 _ID: Schema = {"type": "string", "pattern": "^[0-9a-fA-F]{24}$", "examples": ["000000000000000000000007"]}
+_SHOWN_ID: Schema = {
+    "type": "string",
+    "examples": ["5f2b7c9d1e3a4b5c6d7e8f90"],
+    "description": "24 hexadecimal digits, which stay when what they stand for is renamed.",
+}
 _NO_ID: Schema = nullable({"type": "string", "pattern": "^([0-9a-fA-F]{24})?$", "examples": ["000000000000000000000007"]})
 """An id, or nothing."""
 _PATTERN: Schema = nullable(
@@ -78,16 +83,16 @@ EXISTING: dict[str, Schema] = {
     "ExistingLogout": answer({"username": SHOWN_NAME}),
     "ExistingTeam": answer(
         {
-            "id": {"type": "string"},
-            "name": SHOWN_NAME,
-            "description": {"type": "string"},
-            "internalGroup": {"type": "boolean"},
+            "id": _SHOWN_ID,
+            "name": {**_TEXT, "description": "The team's display name, or else its name."},
+            "description": _TEXT,
+            "internalGroup": {**one_of("USER", "ADMIN"), "description": "ADMIN for a team of administrators."},
             "adGroups": NAMES,
-            "authorisedCas": NAMES,
+            "authorisedCas": {"type": "array", "items": _SHOWN_ID, "description": "The issuers that it may use now."},
             "adminUsernames": NAMES,
             "dontSendEmailsOnIssue": {"type": "boolean"},
             "dontSendReminderEmails": {"type": "boolean"},
-            "ipWhiteList": NAMES,
+            "ipWhiteList": nullable({"type": "string", "description": "Permitted IPs, with commas between them."}),
         }
     ),
     "ExistingTeams": {"type": "array", "items": ref("ExistingTeam")},

@@ -153,7 +153,14 @@ COMPONENTS: dict[str, Schema] = {
     },
     "Login": request(
         {
-            "username": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": NO_NUL, "examples": ["alice"]},
+            "username": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 256,
+                "pattern": NO_NUL,
+                "description": "The account's name, or one of its aliases for logging in, in any case.",
+                "examples": ["alice", "Fred.Bloggs@example.org"],
+            },
             "password": PASSWORD,
         }
     ),
@@ -259,6 +266,7 @@ COMPONENTS: dict[str, Schema] = {
     "Team": answer(
         {
             "name": {"type": "string"},
+            "displayName": {"type": "string"},
             "description": {"type": "string"},
             "administrator": {"type": "boolean"},
             "members": {"type": "integer"},

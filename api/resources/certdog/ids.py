@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from api.state import public_ids
 from api.state.declared import Kind
 from api.state.reader import Reader
 
 _ID = re.compile(r"[0-9a-fA-F]{24}")
-_TABLES: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
 _MOST = 999_999_999
 
 
@@ -38,14 +38,9 @@ class Ids:
     def of(self, kind: Kind, name: str) -> str | None:
         """The id of a name; None if there is no such resource any more. Raises StoreError."""
         if (kind, name) not in self._known:
-            row = self._reader.row(f"SELECT id FROM {_TABLES[kind]} WHERE name = ?", name)
-            self._known[kind, name] = None if row is None else f"{row[0]:024x}"
+            self._known[kind, name] = public_ids.id_of(self._reader, kind, name)
         return self._known[kind, name]
 
     def name(self, kind: Kind, text: str) -> str | None:
         """The name that an id stands for; None if it stands for none. Raises StoreError."""
-        number = certificate_number(text)
-        if number is None:
-            return None
-        row = self._reader.row(f"SELECT name FROM {_TABLES[kind]} WHERE id = ?", number)
-        return None if row is None else str(row[0])
+        return public_ids.name_of(self._reader, kind, text) if is_id(text) else None

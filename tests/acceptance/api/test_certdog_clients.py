@@ -165,6 +165,14 @@ def test_an_import_takes_its_owner_from_a_certificate(fred: CertdogClient) -> No
     assert fred.add(pem(issued()), teamId=web(fred), ownerUserId=owner)["ownerUsername"] == "fred"
 
 
+@pytest.mark.parametrize("is_revoked", [True, False])
+def test_an_import_from_another_ca_says_what_that_one_knew(fred: CertdogClient, is_revoked: bool) -> None:
+    revoked = {"revoked": is_revoked, "revocationTime": "2026-01-28T15:59:51" if is_revoked else None}
+    known = {"revocationReason": "Key Compromise" if is_revoked else None, "csrData": None, "msTemplateName": "Web Server"}
+    shown = fred.add(pem(issued()), teamId=web(fred), certIssuerId="", **revoked, **known)
+    assert shown["revoked"] == is_revoked
+
+
 @pytest.mark.parametrize(
     ("data", "team"),
     [("", "web"), ("no certificate", "web"), ("AAAA", "web"), ("real", "0" * 24), ("real", "x" * 300)],
@@ -176,7 +184,7 @@ def test_an_import_that_makes_no_sense_is_refused(fred: CertdogClient, data: str
         "ownerUserId": "",
     }
     answer = fred.send("POST", "certs/import", json.dumps(body).encode())
-    assert 400 <= answer.status < 500
+    assert answer.status in (400, 404, 422), answer
     fred.error(answer, answer.status, f"{NEWER}/certs/import")
 
 
@@ -287,7 +295,7 @@ def test_a_page_is_as_long_as_the_client_says(fred: CertdogClient) -> None:
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(fred: CertdogClient, criteria: dict[str, object]) -> None:
-    fred.refused(400, "POST", "certs/search", criteria)
+    fred.senseless("POST", "certs/search", criteria)
 
 
 @pytest.mark.parametrize("regex", ["(a+)+$", "(a|a)*b", "(.*.*)*x", "(?i)(CN=|C)+(N|=)*!$", "(x{1,1000}){1,1000}"])
@@ -336,9 +344,9 @@ def test_a_revocation_that_makes_no_sense_is_refused(desk: Desk, fred: CertdogCl
     fred.refused(
         404, "POST", "certs/revoke", {"serialNumber": shown["serialNumber"], "caName": "Nothing", "reason": "unspecified"}
     )
-    fred.refused(400, "POST", "certs/revoke", {"serialNumber": shown["serialNumber"], "reason": "unspecified"})
-    fred.refused(400, "POST", "certs/revoke", {"certId": shown["id"], "reason": "no such reason"})
-    fred.refused(400, "POST", "certs/revoke", {})
+    fred.senseless("POST", "certs/revoke", {"serialNumber": shown["serialNumber"], "reason": "unspecified"})
+    fred.senseless("POST", "certs/revoke", {"certId": shown["id"], "reason": "no such reason"})
+    fred.senseless("POST", "certs/revoke", {})
     desk.client("zoe").refused(404, "POST", "certs/revoke", {"certId": shown["id"], "reason": "unspecified"})
     assert not fred.certificate(str(shown["id"]))["revoked"]
 
@@ -391,4 +399,4 @@ def test_nothing_is_served_without_a_credential(desk: Desk, path: str) -> None:
 @pytest.mark.parametrize("path", ["login", "certs/search", "certs/import", "certs/revoke"])
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"", b'{"username": 1}', b"[" * 5000])
 def test_a_body_that_cannot_be_read_is_refused_in_the_shape_of_errors(fred: CertdogClient, path: str, body: bytes) -> None:
-    fred.error(fred.send("POST", path, body), 400, f"{NEWER}/{path}")
+    fred.senseless("POST", path, body)

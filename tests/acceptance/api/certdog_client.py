@@ -133,7 +133,7 @@ _ALSO_KNOWN: dict[str, Check] = {
     **dict.fromkeys(("caId", "localCaId", "csrId", "issuerCertId", "ownerUserId", "renewedByCertId", "renewsCertId"), MAYBE_TEXT),
     **dict.fromkeys(("signatureAlgorithm", "hashAlgorithm", "keySize", "eccCurve", "msTemplateName", "importTime"), MAYBE_TEXT),
     **dict.fromkeys(("enhancedKeyUsages", "keyUsages", "aias", "cdps", "policies"), MAYBE_TEXTS),
-    **dict.fromkeys(("isCa", "hasKeyData", "imported", "dnFromCsrWasReversed"), FLAG),
+    **dict.fromkeys(("active", "isCa", "hasKeyData", "imported", "dnFromCsrWasReversed"), FLAG),
     "history": nullable(listed(EVENT)),
     "pemCert": TEXT,
     "status": TEXT,
@@ -219,9 +219,9 @@ class CertdogClient:
         return self.error(answer, status, f"{self.base}/{path}")
 
     def senseless(self, method: str, path: str, value: Any = None) -> str:
-        """The same of a request that makes no sense: whether 400 or 422, no client asks."""
+        """The same of a request that makes no sense: whether 400, 413 or 422, no client asks."""
         answer = self.send(method, path, value if isinstance(value, bytes | None) else json.dumps(value).encode())
-        assert answer.status in (400, 422), answer
+        assert answer.status in (400, 413, 422), answer
         return self.error(answer, answer.status, f"{self.base}/{path}")
 
     @staticmethod

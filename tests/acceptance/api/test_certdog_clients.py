@@ -94,7 +94,7 @@ def test_the_callers_teams(fred: CertdogClient) -> None:
     assert teams.keys() == {"web", "ops"}
     assert {each["internalGroup"] for each in teams.values()} == {"USER"}
     assert teams["web"]["description"] == "L'équipe web"
-    assert re.split(", *", teams["web"]["ipWhiteList"]) == ["127.0.0.0/8", "10.0.0.0/8"]
+    assert set(re.split(", *", teams["web"]["ipWhiteList"])) == {"127.0.0.0/8", "10.0.0.0/8"}
     assert teams["ops"]["ipWhiteList"] is None
     assert (teams["web"]["adGroups"], teams["ops"]["adGroups"]) == ([], ["PKI-Ops"])
     assert (teams["web"]["dontSendReminderEmails"], teams["ops"]["dontSendReminderEmails"]) == (False, True)
@@ -119,7 +119,7 @@ def test_the_issuers_and_what_the_teams_may_use_of_them(fred: CertdogClient) -> 
 def test_the_chain_of_an_issuer(fred: CertdogClient) -> None:
     assert [each.split() for each in fred.chain(ISSUER)] == [each.split() for each in CHAIN]
     assert ISSUER in fred.my_issuers()
-    for name in ("vpn", "nothing of the kind", "%00", "../x"):
+    for name in ("vpn", "nothing of the kind", "%C3%A9", "../x"):
         fred.refused(404, "GET", f"admin/ca/chainbyname/{name.replace(' ', '%20')}")
 
 

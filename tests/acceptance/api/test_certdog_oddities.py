@@ -198,6 +198,20 @@ def test_a_team_in_latin_1_is_no_other_error(desk: Desk) -> None:
     fred.error(fred.send("POST", "certs/requestp10", body), 501, f"{NEWER}/certs/requestp10")
 
 
+def test_a_target_with_its_host_in_it(desk: Desk) -> None:
+    """As clients behind a proxy send it (RFC 9112, 3.2.2)."""
+    lines = (f"Authorization: Bearer {desk.secret()}", "Proxy-Connection: Keep-Alive")
+    target = f"http://certdog.example.org{NEWER}/currentuser/myissuers"
+    answer, _ = exchange(desk.server.port, head("GET", target, *lines))
+    assert (answer.status, answer.json) == (200, [ISSUER, "vpn"])
+
+
+def test_two_requests_over_one_connection_at_once(desk: Desk) -> None:
+    request = head("GET", f"{NEWER}/currentuser/myissuers", f"Authorization: Bearer {desk.secret()}")
+    found = desk.server.raw(request + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), whole=False)
+    assert found.count(b"HTTP/1.1 200 ") == 2
+
+
 @pytest.mark.parametrize("method", ["get", "Get", "pOST", "post"])
 def test_methods_have_capitals(desk: Desk, method: str) -> None:
     """RFC 9110, 9.1: another method is another one; whoever sends it is told so, and nothing is done."""

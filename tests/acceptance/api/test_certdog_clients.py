@@ -262,6 +262,36 @@ def test_certificates_are_found_by_their_dates(fred: CertdogClient, form: str) -
     assert not is_found(validToTo=19)
 
 
+@pytest.mark.parametrize("media", ["application/json", "application/x-www-form-urlencoded"])
+def test_a_subject_that_is_no_ascii_is_found_in_latin_1(fred: CertdogClient, media: str) -> None:
+    subject = "CN=Zoë {a]b} 'x' & y/z @ 100%,O=Société,C=FR"
+    number = added(fred, subject)["id"]
+    body = json.dumps({"subjectDn": f"(?i)^{escaped(subject)}$"}, ensure_ascii=False).encode("latin-1")
+    fred.headers = {"Content-Type": media}
+    assert number in [each["id"] for each in fred.send("POST", "certs/search", body).json]
+
+
+def test_a_script_marks_all_but_the_newest_of_a_name_as_renewed_and_revokes_them(fred: CertdogClient) -> None:
+    """As scripts do that clean up behind a renewal, whatever they say of the type of their bodies."""
+    fred.base, fred.headers = OLDER, {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "WindowsPowerShell/5.1"}
+    old = [added(fred, "CN=cleaned up", age=days) for days in (20, 10)]
+    newest = added(fred, "CN=cleaned up")
+
+    def living() -> list[dict[str, object]]:
+        found = fred.search(subjectDn=f"(?i)CN={escaped('cleaned up')}(,|$)", validToFrom=at(0, "%Y-%m-%dT%H:%M:%S"))
+        return [each for each in found if each["renewed"] is False and each["revoked"] is False]
+
+    assert {each["id"] for each in living()} == {each["id"] for each in [*old, newest]}
+    for each in living():
+        if each["serialNumber"] != newest["serialNumber"]:
+            fred.renew(str(each["id"]))
+    assert [each["id"] for each in living()] == [newest["id"]]
+    for each in old:
+        fred.revoke(certId=each["id"], reason="superceded")
+    assert [each["id"] for each in living()] == [newest["id"]]
+    assert [fred.certificate(str(each["id"]))["revoked"] for each in [*old, newest]] == [True, True, False]
+
+
 def test_certificates_are_found_by_their_status(fred: CertdogClient) -> None:
     living, revoked, expired = (added(fred, "CN=status.example.org", **more)["id"] for more in ({}, {}, {"age": 40, "lives": 30}))
     fred.revoke(certId=revoked, reason="superseded")

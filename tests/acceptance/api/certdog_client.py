@@ -293,31 +293,40 @@ class CertdogClient:
         return found[1]
 
 
-def exchange(port: int, request: bytes, body: bytes = b"", *, awaits_continue: bool = False) -> tuple[Answer, bool]:
-    """Send bytes and read one answer; also whether the server keeps the connection open. The body follows `100 Continue`, if
-    that is awaited."""
+def exchange(port: int, request: bytes, body: bytes = b"", *, awaits_continue: bool = False) -> Answer:
+    """Send bytes and read one answer. The body follows `100 Continue`, if that is awaited."""
     with socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
-        connection.sendall(request)
-        incoming = connection.makefile("rb")
-        if awaits_continue:
-            line = incoming.readline()
-            assert line.split()[1:2] == [b"100"], line
-            while incoming.readline().strip():
-                pass
-        connection.sendall(body)
-        status = int(incoming.readline().split()[1])
-        headers = {}
-        while line := incoming.readline().strip():
-            name, _, value = line.decode("latin-1").partition(":")
-            headers[name.lower()] = value.strip()
-        if "content-length" in headers:
-            answer = Answer(status, headers, incoming.read(int(headers["content-length"])))
-        else:
-            assert headers.get("transfer-encoding") != "chunked", headers
-            return Answer(status, headers, incoming.read()), False
-        connection.settimeout(0.3)
+        return _exchange(connection, request, body, awaits_continue)
+
+
+def exchange_and_wait(
+    port: int, request: bytes, body: bytes = b"", *, awaits_continue: bool = False, seconds: float = 0.3
+) -> tuple[Answer, bool]:
+    """The same, and whether the server keeps the connection open for a while."""
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
+        answer = _exchange(connection, request, body, awaits_continue)
+        connection.settimeout(seconds)
         try:
-            is_open = connection.recv(1) != b""
+            return answer, connection.recv(1) != b""
         except TimeoutError:
-            is_open = True
-        return answer, is_open
+            return answer, True
+
+
+def _exchange(connection: socket.socket, request: bytes, body: bytes, awaits_continue: bool) -> Answer:
+    connection.sendall(request)
+    incoming = connection.makefile("rb")
+    if awaits_continue:
+        line = incoming.readline()
+        assert line.split()[1:2] == [b"100"], line
+        while incoming.readline().strip():
+            pass
+    connection.sendall(body)
+    status = int(incoming.readline().split()[1])
+    headers = {}
+    while line := incoming.readline().strip():
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.lower()] = value.strip()
+    assert "transfer-encoding" not in headers, headers
+    return Answer(
+        status, headers, incoming.read(int(headers["content-length"])) if "content-length" in headers else incoming.read()
+    )

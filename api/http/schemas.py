@@ -82,6 +82,7 @@ _ACCOUNT: dict[str, Schema] = {
     "email": {"type": "string"},
     "type": _ACCOUNT_TYPE,
     "source": _ACCOUNT_SOURCE,
+    "logins": {**NAMES, "description": "Other names that the account logs in with."},
     "enabled": {"type": "boolean"},
     "disabledBy": {"type": "array", "items": one_of("git", "directory", "administrator")},
     "lastLoginAt": nullable(INSTANT),

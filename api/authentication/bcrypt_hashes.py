@@ -35,14 +35,14 @@ def fault(text: str) -> str | None:
     if match is None:
         return "this is no valid bcrypt hash; was it changed by hand?"
     if not LOWEST_COST <= int(match[1]) <= HIGHEST_COST:
-        return f"the cost of this hash is {int(match[1])}, and only {LOWEST_COST} to {HIGHEST_COST} are accepted; set another password"
+        return f"the cost of this hash is {int(match[1])}, and only {LOWEST_COST} to {HIGHEST_COST} are accepted; leave it out"
     return None
 
 
 def verify(kept: str, password: str, costliest: int = 0) -> bool:
     """Whether a password is the one of a hash. An empty one never is.
 
-    It takes as long as a hash of the cost `costliest`, if that is higher: `2**c` rounds, and then `2**c + … + 2**(costliest - 1)`.
+    It takes as long as a hash of the cost `costliest`, if that is higher: `2**c` rounds, then `2**c + … + 2**(costliest - 1)`.
     """
     if fault(kept) is not None:  # somebody else wrote to the database
         work(costliest or LOWEST_COST)

@@ -50,6 +50,16 @@ def find(connection: Connection, name: str) -> Row[Any] | None:
     return connection.execute(_FIND, {"name": name}).first()
 
 
+def find_by_login(connection: Connection, name: str) -> Row[Any] | None:
+    """The account that somebody means who types a name to log in."""
+    return find(connection, name.lower())
+
+
+def declared_names(connection: Connection) -> list[str]:
+    """The names of all declared accounts."""
+    return list(connection.execute(select(_users.name).where(_users.source == "declared")).scalars())
+
+
 def find_by_id(connection: Connection, user_id: int | None) -> Row[Any] | None:
     """The same by the account's ID."""
     return connection.execute(_JOINED.where(_users.id == user_id)).first()

@@ -133,11 +133,6 @@ Examples:
   accord-api user import-hashes users.htpasswd --dry-run
   accord-api user import-hashes users.htpasswd
   ./export-users | accord-api user import-hashes - --replace --require-change
-
-\b
-The file has a line for each account, as `htpasswd -B` writes it:
-  alice:$2y$10$…
-or it is a JSON object, {"alice": "$2a$10$…"}.
 """,
 )
 @click.argument("file", type=click.Path(allow_dash=True))
@@ -156,6 +151,8 @@ def import_hashes(
     file: str, replace: bool, require_change: bool, revoke_tokens: bool, dry_run: bool, form: str, **options: str | None
 ) -> None:
     """Take over the bcrypt hashes of accounts' passwords, all or none, from a file or, with `-`, from standard input.
+
+    It has a line `NAME:HASH` for each account, as `htpasswd -B` writes it, or is a JSON object, `{"NAME": "HASH"}`.
 
     People log in with the passwords that they have, which are then hashed anew. Accounts that have a password here are refused
     unless you replace it: then their sessions end, and so do their API tokens unless you keep them. Until the last of these

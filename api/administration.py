@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Row
@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from api.authentication import account_failures, credentials
 from api.authentication.authority import Act, Authority
 from api.authentication.credentials import Ended
+from api.authentication.hash_files import Fault, HashFile, Line
 from api.authentication.password_changes import check_password, owner_of, replace_password
 from api.authentication.passwords import Passwords
 from api.errors import Conflict, NotFound
@@ -22,8 +23,10 @@ from api.state.policies import PasswordPolicy
 from reconciler.access.mails import PASSWORD_RESET, PASSWORD_SET
 from reconciler.access.touched import Touched
 from reconciler.store.audit import Event
+from reconciler.store.engine import Connection
 from reconciler.store.generations import raise_generation
 from reconciler.store.minted import minted_detail
+from reconciler.wording.nearest import did_you_mean
 
 
 @contextmanager
@@ -68,6 +71,105 @@ def set_password(
             queue.put(
                 act.connection, [NewMessage(PASSWORD_SET, account.id, detail=orjson.dumps({"by": act.actor}).decode())], act.now
             )
+
+
+class HashImport(NamedTuple):
+    """How password hashes are taken over."""
+
+    replace: bool = False
+    """Passwords that accounts have already are replaced."""
+    require_change: bool = False
+    """At the next login; otherwise it is required if it was before."""
+    revoke_tokens: bool = True
+    """Of accounts whose password is replaced."""
+    dry_run: bool = False
+
+
+class ImportedHash(NamedTuple):
+    """An account and what its new password ended."""
+
+    name: str
+    replaced: bool
+    change_required: bool
+    revoked_credentials: int
+
+
+def described(each: ImportedHash) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "name": each.name,
+        "replaced": each.replaced,
+        "passwordChangeRequired": each.change_required,
+        "revokedCredentials": each.revoked_credentials,
+    }
+
+
+class HashesRefused(Exception):
+    """Password hashes that are not taken over, and why, by their lines."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("no password hash was taken over")
+        self.faults = faults
+
+
+def import_hashes(
+    authority: Authority, file: HashFile, terms: HashImport, *, progress: Callable[[int, int], None] | None = None
+) -> list[ImportedHash]:
+    """Take over password hashes of bcrypt, all or none. Raises HashesRefused or StoreError.
+
+    No password policy is asked: nobody knows the passwords. Generated passwords expire, and these do not.
+    """
+    with authority.acting() as act:
+        found, faults = _accounts_of(act.connection, file, terms)
+        if faults or file.faults:
+            raise HashesRefused(sorted([*file.faults, *faults]))
+        done = []
+        for number, (line, account) in enumerate(found, 1):
+            done.append(_take_over(act, account, line.hash, terms))
+            if progress is not None:
+                progress(number, len(found))
+    return done
+
+
+def _accounts_of(connection: Connection, file: HashFile, terms: HashImport) -> tuple[list[tuple[Line, Row[Any]]], list[Fault]]:
+    """The account of each line, and what is wrong with the others."""
+    found: list[tuple[Line, Row[Any]]] = []
+    faults: list[Fault] = []
+    numbers: dict[int, int] = {}
+    names: list[str] | None = None
+    for line in file.lines:
+        account = accounts.find_by_login(connection, line.name)
+        if account is None:
+            names = accounts.declared_names(connection) if names is None else names
+            hint = did_you_mean(line.name, names) if len(faults) < _SUGGESTIONS else ""
+            fault = f"there is no such account{hint}"
+        elif account.source == "directory":
+            fault = "this is a directory account; its password is kept in its directory"
+        elif (first := numbers.setdefault(account.id, line.number)) != line.number:
+            fault = f"this is the account `{account.name}` of {file.word} {first:,} already"
+        elif account.password_hash and not terms.replace:
+            fault = "this account has a password; to replace it, use --replace"
+        else:
+            found.append((line, account))
+            continue
+        faults.append(Fault(line.number, f"`{line.name}`: {fault}"))
+    return found, faults
+
+
+_SUGGESTIONS = 20
+"""Names for which the nearest one is looked for: among many accounts each takes a while."""
+
+
+def _take_over(act: Act, account: Row[Any], hashed: str, terms: HashImport) -> ImportedHash:
+    required, replaced = terms.require_change or bool(account.password_change_required), bool(account.password_hash)
+    if terms.dry_run:
+        return ImportedHash(account.name, replaced, required, 0)
+    replace_password(act.connection, account, hashed, now=act.now, change_required=required)
+    queue.end_password_mails(act.connection, account.id, "a password was set since", act.now)
+    ended = _end_credentials(act, account, sessions=True, tokens=terms.revoke_tokens) if replaced else 0
+    detail = {"changeRequired": required, "replaced": replaced, "revokedCredentials": ended}
+    act.record(Event("password.import", "User", account.name, detail))
+    return ImportedHash(account.name, replaced, required, ended)
 
 
 def reset_password(authority: Authority, name: str, *, revoke_tokens: bool = True) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from api import purge, token_reminders
 from api.authentication.known_networks import KnownNetworks
-from api.authentication.logins import COUNTED_TOGETHER, LoggedIn, LoginRefused, log_in, text_of
+from api.authentication.logins import COUNTED_TOGETHER, LoggedIn, LoginRefused, costliest_bcrypt, log_in, text_of
 from api.authentication.owner_mails import MintedTokenMails, SetPasswordMails
 from api.authentication.password_mails import PasswordMails
 from api.authentication.passwords import Passwords
@@ -131,7 +131,7 @@ class Service:
                 self.refusals.count(LOGIN, refused.actor, refused.why, text_of(address), now)
             try:
                 if is_directorys:
-                    self.passwords.pretend(password)
+                    self.passwords.pretend(password, costliest_bcrypt(self.reader))
                 elif self.domains:
                     pretend(self.domains, self.reader, name, now)  # if no controller answers, nobody hears more than that
             finally:

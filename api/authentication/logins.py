@@ -61,12 +61,31 @@ def log_in(
 
     Whatever somebody types, failures are those of the account. Raises LoginRefused, TooManyFailures, Busy or StoreError.
     """
-    login = name
+    opened = _try(reader, keeper, passwords, name, password, address, now, again=True) or _try(
+        reader, keeper, passwords, name, password, address, now, again=False
+    )
+    assert opened is not None
+    return opened
+
+
+def _try(
+    reader: Reader,
+    keeper: AccessKeeper,
+    passwords: Passwords,
+    login: str,
+    password: str,
+    address: Address | None,
+    now: datetime,
+    *,
+    again: bool,
+) -> LoggedIn | None:
+    """Open a session; None if the stored hash was replaced while it was verified, and one may try `again`: another login may
+    have made a new hash of the same password."""
     name, _ = accounts.named_by_login(reader, login)
     with passwords.turn():
         refuse_address(reader, address, now)  # again: others may have failed while this one waited
         kept = reader.row(_KEPT_HASH, name)
-        verified = passwords.verify(kept[0] if kept else None, password)
+        verified = passwords.verify(kept[0] if kept else None, password, costliest_bcrypt(reader))
         rehashed = passwords.rehash(kept[0], password) if verified and kept else None
     with reader.database.recording() as connection:
         with reader.within(connection):
@@ -75,6 +94,8 @@ def log_in(
         policies = current.policies
         now = max(now, datetime.now(UTC))  # it has waited since
         account = accounts.find(connection, name)
+        if again and verified and account is not None and kept is not None and account.password_hash != kept[0]:
+            return None
         key = "" if account is None else key_of(account.id, account.guid)
         tries = account_failures.read_tries(connection, key, address, now)
         kept = kept if name == verified_for else None  # the alias is another account's since
@@ -88,6 +109,13 @@ def log_in(
     raise LoginRefused(refusal or "unknown-account", "" if account is None else account.name)
 
 
+def costliest_bcrypt(reader: Reader) -> int:
+    """The highest cost of bcrypt's hashes that have not been replaced; 0 if there are none. One look at an index."""
+    row = reader.row(_COSTLIEST)
+    return int(row[0]) if row is not None and row[0].isdecimal() else 0
+
+
+_COSTLIEST = "SELECT bcrypt_cost FROM account_states WHERE bcrypt_cost IS NOT NULL ORDER BY bcrypt_cost DESC LIMIT 1"
 _GUESSES = frozenset(("wrong-password", "no-password"))
 """Refusals that count as a failure of the account: whoever knows its password does not guess."""
 _KEPT_HASH = """SELECT a.password_hash FROM users u JOIN account_states a ON a.user_id = u.id

@@ -1,4 +1,7 @@
-"""Passwords: which are accepted (NIST SP 800-63B, 5.1.1.2), and how they are stored (argon2id, RFC 9106)."""
+"""Passwords: which are accepted (NIST SP 800-63B, 5.1.1.2), and how they are stored (argon2id, RFC 9106).
+
+Hashes of bcrypt that were taken over are replaced when their owners log in.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from contextlib import contextmanager, suppress
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from api.authentication import bcrypt_hashes
 from api.authentication.guessing import guesses
 from api.authentication.leaked import Leaked
 from api.authentication.places import INSIDER, Guest, Places, Visit
@@ -59,22 +63,37 @@ class Passwords:
         with self.turn():
             return self._hash(password)
 
-    def verify(self, kept: str | None, password: str) -> bool:
-        """Whether a password is the stored one. It takes as long if there is none. The caller holds a turn."""
+    def verify(self, kept: str | None, password: str, costliest: int = 0) -> bool:
+        """Whether a password is the stored one. The caller holds a turn.
+
+        `costliest`: the highest cost of bcrypt's hashes in the database; 0 if there are none. It takes as long for any hash, or
+        if there is none: the time of argon2id once, and of bcrypt at that cost. If one of bcrypt's is right, the time of argon2id
+        is still to come: for the new hash.
+        """
+        if kept is not None and bcrypt_hashes.is_bcrypt(kept):
+            verified = self._threads.submit(bcrypt_hashes.verify, kept, password, costliest).result()
+            return verified or self._verify(None, password)
+        if costliest:
+            self._threads.submit(bcrypt_hashes.work, costliest).result()
+        return self._verify(kept, password)
+
+    def _verify(self, kept: str | None, password: str) -> bool:
         try:
             verified = self._threads.submit(self._hasher.verify, kept or self._nobodys, _normal(password))
             return verified.result() and bool(kept)
         except (VerificationError, InvalidHashError):
             return False
 
-    def pretend(self, password: str) -> None:
+    def pretend(self, password: str, costliest: int = 0) -> None:
         """Take the time that `verify` takes."""
         with self.turn():
-            self.verify(None, password)
+            self.verify(None, password, costliest)
 
     def rehash(self, kept: str, password: str) -> str | None:
-        """A new hash of a password just verified, if the stored one was made with other parameters. The caller holds a turn."""
-        return self._hash(password) if self._hasher.check_needs_rehash(kept) else None
+        """A new hash of a password just verified, if the stored one is of bcrypt or was made with other parameters. The caller
+        holds a turn."""
+        outdated = bcrypt_hashes.is_bcrypt(kept) or self._hasher.check_needs_rehash(kept)
+        return self._hash(password) if outdated else None
 
     def _hash(self, password: str) -> str:
         return self._threads.submit(self._hasher.hash, _normal(password)).result()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import click
 
 from api.cli.groups import Group
 from api.cli.operator import Operator, at_work, database_option
-from api.cli.output import say
+from api.cli.output import say, say_json
 
 
 @click.group(
@@ -20,6 +23,7 @@ from api.cli.output import say
 Examples:
   accord-api user set-password alice
   accord-api user disable mallory
+  accord-api user import-hashes users.htpasswd --dry-run
 """,
 )
 def command() -> None:
@@ -116,3 +120,84 @@ def _enable(operator: Operator, name: str) -> None:
     from api import administration
 
     administration.set_disabled(operator.authority, name, False)
+
+
+_SHOWN = 20
+"""Errors of a file of hashes that are written."""
+
+
+@command.command(
+    "import-hashes",
+    epilog="""\b
+Examples:
+  accord-api user import-hashes users.htpasswd --dry-run
+  accord-api user import-hashes users.htpasswd
+  ./export-users | accord-api user import-hashes - --replace --require-change
+""",
+)
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option("--replace", is_flag=True, help="Replace passwords that accounts have already.")
+@click.option("--require-change", is_flag=True, help="Require a new password at the next login.")
+@click.option(
+    "--revoke-tokens/--keep-tokens",
+    default=True,
+    show_default=True,
+    help="End the API tokens of accounts whose password is replaced.",
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, and change nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@database_option
+def import_hashes(
+    file: str, replace: bool, require_change: bool, revoke_tokens: bool, dry_run: bool, form: str, **options: str | None
+) -> None:
+    """Take over the bcrypt hashes of accounts' passwords, all or none, from a file or, with `-`, from standard input.
+
+    It has a line `NAME:HASH` for each account, as `htpasswd -B` writes it, or is a JSON object, `{"NAME": "HASH"}`.
+
+    People log in with the passwords that they have, which are then hashed anew. Accounts that have a password here are refused
+    unless you replace it: then their sessions end, and so do their API tokens unless you keep them. Until the last of these
+    hashes is gone, every login takes as long as with the costliest: at cost 10 a tenth of a second longer, at 14, the highest
+    that is accepted, a second.
+    """
+    from api import administration
+    from api.authentication import hash_files
+    from reconciler.progress import progress_bar
+    from reconciler.wording.text import count
+
+    shown = "standard input" if file == "-" else file
+    try:
+        found = hash_files.read(_read_hashes(file, hash_files.LONGEST_FILE))
+    except hash_files.Unreadable as error:
+        raise click.ClickException(f"{shown} {error}") from None
+    terms = administration.HashImport(replace, require_change, revoke_tokens, dry_run)
+    try:
+        with at_work(options) as (_, __, authority), progress_bar("Taking over") as progress:
+            done = administration.import_hashes(authority, found, terms, progress=progress)
+    except administration.HashesRefused as refused:
+        lines = [f"{shown}, {found.word} {each.number:,}: {each.message}" for each in refused.faults[:_SHOWN]]
+        more = len(refused.faults) - _SHOWN
+        lines += [f"and {count(more, 'more error')}"] if more > 0 else []
+        raise click.ClickException("\n".join([f"{refused}:", *lines])) from None
+    if form == "json":
+        say_json({"dryRun": dry_run, "accounts": [administration.described(each) for each in done]})
+        return
+    replaced = sum(each.replaced for each in done)
+    say(
+        f"{'Would take' if dry_run else 'Took'} over the {count(len(done), 'password hash', 'password hashes')} of {shown}"
+        + (f", {replaced:,} in place of another password." if replaced else ".")
+    )
+
+
+def _read_hashes(file: str, longest: int) -> bytes:
+    """The content of a file, or one byte more than it may have. Raises ClickException or OSError."""
+    if file == "-":
+        return sys.stdin.buffer.read(longest + 1)
+    if "$2" in file:
+        raise click.ClickException("name a file, not a hash: others on this host can read arguments")
+    with Path(file).open("rb") as opened:
+        about = os.fstat(opened.fileno())
+        if stat.S_ISREG(about.st_mode) and about.st_mode & stat.S_IRWXO:
+            raise click.ClickException(
+                f"everybody on this host can open {file}, which holds password hashes; first `chmod o= {file}`"
+            )
+        return opened.read(longest + 1)

@@ -79,9 +79,10 @@ def command(
 
     Applying the same revision again changes nothing, except that --end-override ends overrides.
     """
-    from reconciler.cli.output import keep, progress_bar, say
+    from reconciler.cli.output import keep, say
     from reconciler.cli.reports import load_plan, reporting_problems, showing_refused, write_outcome
     from reconciler.plan.render.text import override_hint
+    from reconciler.progress import progress_bar
     from reconciler.run.applying import Order, apply_revision
     from reconciler.run.deployment import current_user, read_deployment, shown_database
 

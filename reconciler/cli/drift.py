@@ -73,9 +73,10 @@ def command(
 
     Resolve differences either way: --repair changes the database back, --patch prints the change to make in Git instead.
     """
-    from reconciler.cli.output import progress_bar, say, write_json, write_lines, write_patch
+    from reconciler.cli.output import say, write_json, write_lines, write_patch
     from reconciler.cli.records import drift_document, drift_lines, given_lines
     from reconciler.cli.reports import reporting_problems
+    from reconciler.progress import progress_bar
     from reconciler.run.deployment import read_deployment
     from reconciler.run.drift import adopting, find_drift
     from reconciler.wording.text import printable

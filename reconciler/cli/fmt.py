@@ -37,7 +37,8 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     Comments stay: one above an item or a key moves with it, and a blank line ends a group of items. What a file declares never
     changes. A file with anchors, aliases or an unusual layout is left as it is, and named; so is one with errors.
     """
-    from reconciler.cli.output import progress_bar, write_files
+    from reconciler.cli.output import write_files
+    from reconciler.progress import progress_bar
     from reconciler.run.deployment import read_deployment
     from reconciler.run.formatting import format_files, format_text
     from reconciler.run.validating import working_folder

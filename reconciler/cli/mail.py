@@ -62,7 +62,8 @@ def preview(
     The mail uses the declared template, or the built-in one if there is no declared one. `--format html` writes only the
     HTML part.
     """
-    from reconciler.cli.output import progress_bar, write_html, write_json, write_lines, write_problems
+    from reconciler.cli.output import write_html, write_json, write_lines, write_problems
+    from reconciler.progress import progress_bar
     from reconciler.run.deployment import cache_folder, read_deployment
     from reconciler.run.errors import InvalidConfiguration
     from reconciler.run.previewing import preview_folder, preview_revision

@@ -79,8 +79,8 @@ def command(
 
     A revision that is behind the applied one is planned as their merge. Write nothing except the file given with --out.
     """
-    from reconciler.cli.output import progress_bar
     from reconciler.cli.reports import reporting_problems, save_plan, write_plan
+    from reconciler.progress import progress_bar
     from reconciler.run.deployment import read_deployment
     from reconciler.run.planning import compare_revisions, find_checkout, plan_revision
 

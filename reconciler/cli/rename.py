@@ -41,8 +41,9 @@ def command(kind: str, old: str, new: str, repository: str | None, path: str | N
     The old name is added to `previously`, so that the next apply renames it in the database instead of deleting it. Only
     the names are replaced; comments and layout stay. The result is checked before any file is written.
     """
-    from reconciler.cli.output import progress_bar, say, write_files
+    from reconciler.cli.output import say, write_files
     from reconciler.cli.reports import reporting_problems
+    from reconciler.progress import progress_bar
     from reconciler.run.deployment import read_deployment
     from reconciler.run.renaming import kind_named, rename
     from reconciler.source.diff import file_diff

@@ -41,8 +41,9 @@ def command(
     format_: str,
 ) -> int:
     """Check a working folder, some of its files, or a revision with --rev, and report every problem with its place."""
-    from reconciler.cli.output import progress_bar, say, write_annotations, write_json, write_lines
+    from reconciler.cli.output import say, write_annotations, write_json, write_lines
     from reconciler.plan.render.problems import problem_lines, problems_github, problems_json, problems_sarif, tally
+    from reconciler.progress import progress_bar
     from reconciler.run.deployment import cache_folder, read_deployment
     from reconciler.run.validating import validate_files, validate_folder, validate_revision, working_folder
     from reconciler.wording.text import count

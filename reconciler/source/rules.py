@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -122,6 +123,7 @@ def check(
         *_passwords(of_kind["User"]),
         *_identities(of_kind["User"], surroundings),
         *_logins(of_kind["User"], names["User"], surroundings),
+        *_short_passwords(of_kind["Settings"]),
         *_delegated(declarations, of_kind["Settings"], surroundings),
     ]
     for declaration in of_kind["Team"]:
@@ -353,6 +355,22 @@ def _passwords(users: Sequence[Declaration]) -> Iterator[_Found]:
         if isinstance(user, User) and user.type == "application" and user.initial_password == "generated":  # noqa: S105
             message = "an application has no use for a mailed password; remove `initialPassword`, which is `none` by default"
             yield _Found(declaration, ("spec", "initialPassword"), "application-password", message, severity="warning")
+
+
+def _short_passwords(settings: Sequence[Declaration]) -> Iterator[_Found]:
+    for declaration in settings:
+        assert isinstance(declaration.resource, Settings)
+        least = json.loads(dict(declaration.resource.policies).get("passwords", "{}")).get("minLength", _LEAST_ALONE)
+        if least < _LEAST_ALONE:
+            message = (
+                f"passwords of {least} characters are too short by themselves: NIST SP 800-63B-4 asks for {_LEAST_ALONE} or more "
+                "where a password is the only factor; fewer, and at least 8, are for logins with a second one"
+            )
+            yield _Found(declaration, ("spec", "passwords", "minLength"), "short-passwords", message, severity="warning")
+
+
+_LEAST_ALONE = 15
+"""Characters of a password that nothing else is asked for beside (NIST SP 800-63B-4, 3.1.1.2)."""
 
 
 def _delegated(

@@ -240,6 +240,7 @@ login_aliases = Table(
     Column("alias", String(256), primary_key=True),  # folded: the index of `users.logins`, which holds
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
 )
+_BCRYPT = "bcrypt_cost IS NOT NULL"
 account_states = Table(
     "account_states",
     metadata,
@@ -253,6 +254,8 @@ account_states = Table(
     _flag("disabled_by_administrator"),
     Column("last_login_at", Instant),
     Column("last_login_address", Text),
+    Column("bcrypt_cost", Text, Computed("CASE WHEN substr(password_hash, 1, 2) = '$2' THEN substr(password_hash, 5, 2) END")),
+    Index("ix_account_states_bcrypt", "bcrypt_cost", sqlite_where=text(_BCRYPT), postgresql_where=text(_BCRYPT)),
 )
 account_networks = Table(
     "account_networks",

@@ -167,7 +167,7 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 def terminal(accord: Accord, *arguments: str, answer: str = "", patience: float | None = None, **variables: str) -> Ended:
     """Run the program on a terminal of its own; a line of the answer is typed whenever it asks."""
     answers = answer.splitlines(keepends=True)
-    start = f"import reconciler.cli.output as o; o._PATIENCE = {patience}; " if patience is not None else ""
+    start = f"import reconciler.progress as p; p._PATIENCE = {patience}; " if patience is not None else ""
     code = f"{start}from reconciler.cli.main import main; main()"
     child, leader = pty.fork()
     if child == 0:

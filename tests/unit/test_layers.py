@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-SHARED = {"access", "mail", "store", "wording", "shipped", "settings", "process", "descendants"}
+SHARED = {"access", "mail", "store", "wording", "shipped", "settings", "process", "progress", "descendants"}
 """What the API may import of the reconciler."""
 
 

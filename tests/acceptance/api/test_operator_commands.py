@@ -23,7 +23,7 @@ ALL = [
     (),
     ("serve",),
     ("user",),
-    *[("user", name) for name in ("set-password", "unlock", "require-password-change", "disable", "enable")],
+    *[("user", name) for name in ("set-password", "unlock", "require-password-change", "disable", "enable", "import-hashes")],
     ("token",),
     ("token", "list"),
     ("token", "expiring"),
@@ -38,7 +38,11 @@ ALL = [
     ("directory", "resolve"),
     ("completion",),
 ]
-ON_ACCOUNTS = [words for words in ALL if len(words) == 2 and words[0] not in ("directory", "mail") and words[1] != "expiring"]
+ON_ACCOUNTS = [
+    words
+    for words in ALL
+    if len(words) == 2 and words[0] not in ("directory", "mail") and words[1] not in ("expiring", "import-hashes")
+]
 
 
 def walk(group: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
 from client import PASSWORD, World
 from issued import pem
@@ -32,6 +33,9 @@ def test_the_privileges_of_the_api_are_exactly_enough(
     for name in ("alice", "root"):
         done = command("user", "set-password", name, "--no-change-required", url=restricted, given=PASSWORD)
         assert done.returncode == 0, done.stderr
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    done = command("user", "import-hashes", "-", "--replace", url=restricted, given=f"alice:{hashed}\n")
+    assert done.returncode == 0, done.stderr
     mailed = tmp_path / "mail" / "new"
     with serving(restricted, tmp_path, ACCORD_MAIL="on", ACCORD_MAILDIR=str(mailed.parent)) as server:
 

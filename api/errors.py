@@ -142,6 +142,14 @@ class QuotaExceeded(TooManyFailures):
     name = "quota-exceeded"
 
 
+class NotOffered(Problem):
+    """Something that clients of other products ask for and Accord never does."""
+
+    status = 501
+    title = "Accord does not do this"
+    name = "not-offered"
+
+
 class Unavailable(Problem):
     """The database is unavailable, so nothing is decided."""
 

@@ -16,6 +16,8 @@ from api.resources import (
     users,
 )
 from api.resources.base import Resource
+from api.resources.certdog import certificates as certdog_certificates
+from api.resources.certdog import imports as certdog_imports
 from api.resources.certdog import issuers as certdog_issuers
 from api.resources.certdog import sessions as certdog_sessions
 from api.resources.certdog import teams as certdog_teams
@@ -56,6 +58,18 @@ ROUTES: tuple[tuple[str, type[Resource]], ...] = (
     ("/certdog/api/logouthere", certdog_sessions.Logout),
     ("/certdog/api/currentuser/myteams", certdog_teams.MyTeams),
     ("/certdog/api/currentuser/myissuers", certdog_issuers.MyIssuers),
+    ("/certdog/api/admin/ca", certdog_issuers.Issuers),
+    ("/certdog/api/admin/ca/chainbyname/{name:path}", certdog_issuers.Chain),
+    ("/certdog/api/admin/generators", certdog_issuers.Generators),
+    ("/certdog/api/certs", certdog_certificates.Certificates),
+    ("/certdog/api/certs/search", certdog_certificates.CertificateSearch),
+    ("/certdog/api/certs/revoke", certdog_certificates.Revocation),
+    ("/certdog/api/certs/import", certdog_imports.Import),
+    ("/certdog/api/certs/request", certdog_certificates.CertificateRequests),
+    ("/certdog/api/certs/requestp10", certdog_certificates.CertificateRequests),
+    ("/certdog/api/certs/{cert_id}", certdog_certificates.Certificate),
+    ("/certdog/api/certs/{cert_id}/jks", certdog_certificates.CertificateKeys),
+    ("/certdog/api/certs/{cert_id}/pem", certdog_certificates.CertificateKeys),
     ("/healthz", health.Health),
     ("/readyz", health.Readiness),
     ("/metrics", health.Metrics),

@@ -57,11 +57,10 @@ class LoginRefused(Unauthenticated):
 def log_in(
     reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
 ) -> LoggedIn:
-    """Open a session for a declared account. The caller holds a place.
+    """Open a session for a declared account, by its name or an alias. The caller holds a place.
 
-    Raises LoginRefused, TooManyFailures, Busy or StoreError.
+    Whatever somebody types, failures are those of the account. Raises LoginRefused, TooManyFailures, Busy or StoreError.
     """
-    name = name.lower()
     opened = _try(reader, keeper, passwords, name, password, address, now, again=True) or _try(
         reader, keeper, passwords, name, password, address, now, again=False
     )
@@ -73,7 +72,7 @@ def _try(
     reader: Reader,
     keeper: AccessKeeper,
     passwords: Passwords,
-    name: str,
+    login: str,
     password: str,
     address: Address | None,
     now: datetime,
@@ -82,6 +81,7 @@ def _try(
 ) -> LoggedIn | None:
     """Open a session; None if the stored hash was replaced while it was verified, and one may try `again`: another login may
     have made a new hash of the same password."""
+    name, _ = accounts.named_by_login(reader, login)
     with passwords.turn():
         refuse_address(reader, address, now)  # again: others may have failed while this one waited
         kept = reader.row(_KEPT_HASH, name)
@@ -89,14 +89,16 @@ def _try(
         rehashed = passwords.rehash(kept[0], password) if verified and kept else None
     with reader.database.recording() as connection:
         with reader.within(connection):
+            verified_for, (name, _) = name, accounts.named_by_login(reader, login)
             current = keeper.now(name)
         policies = current.policies
         now = max(now, datetime.now(UTC))  # it has waited since
         account = accounts.find(connection, name)
-        if again and verified and account is not None and kept is not None and account.password_hash != kept[0]:
-            return None
         key = "" if account is None else key_of(account.id, account.guid)
         tries = account_failures.read_tries(connection, key, address, now)
+        kept = kept if name == verified_for else None  # the alias is another account's since
+        if again and verified and account is not None and kept is not None and account.password_hash != kept[0]:
+            return None
         refusal = _refusal(account, verified, kept, tries.must_wait(policies, now), current, address, now)
         if account is None or refusal is not None:
             if account is not None and refusal in _GUESSES:

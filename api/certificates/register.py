@@ -5,7 +5,7 @@ Anybody who would change the facts that the act is decided by waits for that tra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from api.certificates import quotas, search
 from api.certificates.notices import CONCERNED, JOINED, Concerned, put, withdraw
 from api.certificates.reading import Certificate, read_certificate
 from api.certificates.recipients import folded
-from api.certificates.search import Standing
+from api.certificates.search import Condition, Standing
 from api.certificates.verification import verify
 from api.decisions import may_decide_for
 from api.errors import Conflict, Forbidden, NotFound
@@ -59,8 +59,8 @@ class Register:
         self._reader = reader
         self._freshness = freshness
 
-    def register(self, authority: CallersAuthority, request: Mapping[str, Any]) -> tuple[int, bool]:
-        """Register a certificate; returns its ID and whether it is new.
+    def register(self, authority: CallersAuthority, request: Mapping[str, Any], *, issued: bool = True) -> tuple[int, bool]:
+        """Register a certificate; returns its ID and whether it is new. If it was not `issued` now, nobody is mailed that it was.
 
         Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict, QuotaExceeded or StoreError.
         """
@@ -83,7 +83,7 @@ class Register:
                 _mark_renewed(connection, renewed, now)
             addresses = request.get("extraAddresses", ())
             _check_addresses(connection, principal, addresses)
-            told = _tell(connection, principal, number, certificate, now)
+            told = _tell(connection, principal, number, certificate, now) if issued else []
             others = sum(each.user_id != principal.account.id for each in told)
             _count(connection, principal, max(others, len(addresses) + (owner != principal.name)), place.team_id)
             detail = {"serial": certificate.serial, "sha256": certificate.sha256, "verified": verified_by is not None}
@@ -93,14 +93,15 @@ class Register:
         return number, True
 
     def change(self, authority: CallersAuthority, number: int, request: Mapping[str, Any]) -> None:
-        """Change some fields of a certificate. Raises Unauthenticated, Forbidden, NotFound, Conflict, QuotaExceeded or
-        StoreError.
+        """Change some fields of a certificate, and the mark that it was renewed. Raises Unauthenticated, Forbidden, NotFound,
+        Conflict, QuotaExceeded or StoreError.
         """
         request = _whole(request)
         with authority.acting() as act:
             connection, principal, now = act.connection, act.caller, act.now
             standing = _changeable(self._reader, principal, number)
             before = search.find(self._reader, principal, number)
+            before["renewed"] = before["renewedAt"] is not None
             changed = {name: value for name, value in request.items() if value != before[name]}
             if not changed:
                 return
@@ -117,6 +118,10 @@ class Register:
                 values["extra_addresses"] = orjson.dumps(values["extra_addresses"]).decode()
             if changed.keys() & {"note", "url", "renewalUrl"}:
                 values["described_by"] = principal.name
+            if "renewed" in changed:
+                if not changed["renewed"]:
+                    _check_not_renewed(connection, number)
+                values["renewed_at"] = now if changed["renewed"] else None
             if values:
                 _write(connection, number, values)
             if "renews" in changed:
@@ -133,6 +138,26 @@ class Register:
                 return
             _write(act.connection, number, {"revoked_at": act.now if revoked else None})
             act.record(_event("revoke" if revoked else "restore", number, {}))
+
+    def revoke(self, authority: CallersAuthority, wanted: Sequence[Condition], reason: str) -> int:
+        """Mark the entries of one certificate as revoked, all that the caller may change; returns the first one's ID.
+
+        Raises Unauthenticated, Forbidden, NotFound, Conflict if they are of several certificates, or StoreError.
+        """
+        with authority.acting() as act:
+            visible = search.revocable(self._reader, act.caller, wanted)
+            if not visible:
+                raise NotFound("there is no such certificate that you may see")
+            found = [each for each in visible if may_change(act.caller, each.standing)]
+            if not found:
+                raise _not_theirs()
+            if len({each.sha256 for each in found}) > 1:
+                raise Conflict("several certificates have this serial number under this issuer; revoke each by its ID")
+            numbers = [each.standing.id for each in found if not each.is_revoked]
+            for number in numbers:
+                _write(act.connection, number, {"revoked_at": act.now})
+            act.record(*(_event("revoke", number, {"reason": reason}) for number in numbers))
+            return found[0].standing.id
 
     def delete(self, authority: CallersAuthority, number: int) -> None:
         """Delete an entry, with its mails; what it renewed is no longer renewed. For administrators.
@@ -363,6 +388,12 @@ def _unmark_renewed(connection: Connection, number: int) -> None:
     """Remove the mark of a renewal unless another certificate renews this one: its reminders come back."""
     if not _is_renewed(connection, number):
         _write(connection, number, {"renewed_at": None})
+
+
+def _check_not_renewed(connection: Connection, number: int) -> None:
+    """Check that nothing renews a certificate, so that the mark may go. Raises Conflict."""
+    if _is_renewed(connection, number):
+        raise Conflict("another certificate renews this one; change what that one renews instead")
 
 
 def _is_renewed(connection: Connection, number: int) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -17,10 +17,11 @@ from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
 
+# `+ 0`: otherwise PostgreSQL may look for the maximum from the end of the whole table, once for each row
 _COLUMNS = """c.id, COALESCE(i.name, c.issuer_name), COALESCE(t.name, c.team_name), COALESCE(u.name, c.owner_name),
 c.serial, c.issued_by, c.sha256, c.verified_by, c.subject, c.names, c.left_out, c.not_before, c.not_after, c.url, c.renewal_url,
 c.extra_addresses, c.note, c.tracked, c.registered_at,
-c.renews_id, (SELECT max(n.id) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at,
+c.renews_id, (SELECT max(n.id + 0) FROM certificates n WHERE n.renews_id = c.id), c.renewed_at, c.revoked_at,
 CASE WHEN c.verified_by IS NOT NULL THEN i.ca_certificates END"""
 _TABLES = """certificates c LEFT JOIN issuers i ON i.id = c.issuer_id LEFT JOIN teams t ON t.id = c.team_id
 LEFT JOIN users u ON u.id = c.owner_id"""
@@ -47,6 +48,21 @@ class Standing(NamedTuple):
     issuer: str | None
 
 
+class Entry(NamedTuple):
+    """A certificate as the API shows it, its PEM, and whether its issuer, team and owner still exist."""
+
+    shown: dict[str, Any]
+    pem: str
+    has_issuer: bool
+    has_team: bool
+    has_owner: bool
+
+
+_WHOLE = f"{_COLUMNS}, c.pem, i.id IS NOT NULL, t.id IS NOT NULL, u.id IS NOT NULL"
+AT_ONCE = 1_000
+"""Rows that a scan reads at once: requests in other threads come in between."""
+
+
 def find(reader: Reader, caller: Principal, certificate_id: int) -> dict[str, Any]:
     """A certificate as the API shows it, with its PEM. Raises NotFound, also if the caller may not see it, or StoreError."""
     row = _one(reader, caller, certificate_id, f"{_COLUMNS}, c.pem")
@@ -59,6 +75,50 @@ def find_any(reader: Reader, certificate_id: int) -> dict[str, Any]:
     return {**_shown(row[:-1]), "pem": row[-1]}
 
 
+def entry(reader: Reader, caller: Principal, certificate_id: int) -> Entry:
+    """A certificate with everything that is known of it. Raises NotFound, also if the caller may not see it, or StoreError."""
+    return _entry(_one(reader, caller, certificate_id, _WHOLE))
+
+
+def any_entry(reader: Reader, certificate_id: int) -> Entry:
+    """The same for a caller who just registered it, perhaps for another account."""
+    (row,) = _rows(reader, _WHOLE, [Condition("c.id = ?", (certificate_id,))])
+    return _entry(row)
+
+
+def entries(reader: Reader, caller: Principal, numbers: Sequence[int]) -> list[Entry]:
+    """Those of some certificates that are still there and that the caller may see, the newest first. Raises StoreError."""
+    wanted = Condition(f"c.id IN ({', '.join('?' * len(numbers))})", tuple(numbers))
+    return [_entry(row) for row in _rows(reader, _WHOLE, [wanted, *visible_to(caller)], "ORDER BY c.id DESC")]
+
+
+def _entry(row: Row) -> Entry:
+    *shown, pem, has_issuer, has_team, has_owner = row
+    return Entry(_shown(tuple(shown)), pem, bool(has_issuer), bool(has_team), bool(has_owner))
+
+
+def scan(
+    reader: Reader, caller: Principal, conditions: Sequence[Condition], fits: Callable[[str, str], bool] | None = None
+) -> Iterator[int]:
+    """The numbers of the certificates that the caller may see and that meet conditions, the newest first.
+
+    `fits` judges a subject and a certificate's own issuer, as RFC 4514 writes them. Rows are read as they are asked for, so that
+    whoever has enough stops. Raises StoreError.
+    """
+    before = NEWEST
+    while True:
+        wanted = [Condition("c.id < ?", (before,)), *visible_to(caller), *conditions]
+        rows = _rows(reader, "c.id, c.subject, c.issued_by", wanted, "ORDER BY c.id DESC LIMIT ?", AT_ONCE)
+        for number, subject, issued_by in rows:
+            if fits is None or fits(subject, issued_by):
+                yield number
+        if len(rows) < AT_ONCE:
+            return
+        before = rows[-1][0]
+
+
+NEWEST = 1_000_000_000
+"""More than any number of a certificate."""
 _STANDING = "c.id, c.owner_id, c.team_id, t.name, i.name"
 
 
@@ -78,6 +138,31 @@ def _one(reader: Reader, caller: Principal, certificate_id: int, columns: str) -
     if not rows:
         raise NotFound(f"there is no certificate {certificate_id} that you may see")
     return rows[0]
+
+
+def same_certificate(reader: Reader, caller: Principal, sha256: str) -> list[tuple[int, str]]:
+    """The entries of one certificate that the caller may see, and their owners, the first first. Raises StoreError."""
+    wanted = [Condition("c.sha256 = ?", (sha256,)), *visible_to(caller)]
+    return [(number, owner) for number, owner in _rows(reader, "c.id, COALESCE(u.name, c.owner_name)", wanted, "ORDER BY c.id")]
+
+
+class Revocable(NamedTuple):
+    """An entry that somebody wants to mark as revoked."""
+
+    standing: Standing
+    sha256: str
+    is_revoked: bool
+
+
+def revocable(reader: Reader, caller: Principal, conditions: Sequence[Condition]) -> list[Revocable]:
+    """The entries that the caller may see and that meet conditions, in order. Raises StoreError."""
+    rows = _rows(reader, f"{_STANDING}, c.sha256, c.revoked_at IS NOT NULL", [*conditions, *visible_to(caller)], "ORDER BY c.id")
+    return [Revocable(Standing(*row[:5]), row[5], bool(row[6])) for row in rows]
+
+
+def numbered(number: int) -> Condition:
+    """All entries of the certificate that an entry has."""
+    return Condition("c.sha256 = (SELECT sha256 FROM certificates WHERE id = ?)", (number,))
 
 
 def list_certificates(reader: Reader, caller: Principal, query: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -117,9 +202,7 @@ def _asked_for(reader: Reader, query: Mapping[str, Any], now: datetime) -> list[
     if "subject" in query:
         found.append(Condition(*contains(("c.subject", "c.names"), query["subject"])))
     if "serial" in query:
-        digits = query["serial"].replace(":", "").lower()
-        sign = "-" if digits.startswith("-") else ""
-        found.append(Condition("c.serial = ?", (sign + (digits.lstrip("-0") or "0"),)))
+        found.append(with_serial(query["serial"]))
     if "sha256" in query:
         found.append(Condition("c.sha256 = ?", (query["sha256"].replace(":", "").lower(),)))
     if "verification" in query:
@@ -131,6 +214,41 @@ def _asked_for(reader: Reader, query: Mapping[str, Any], now: datetime) -> list[
         if name in query:
             found.append(Condition(f"c.{column} IS {'NOT ' if query[name] else ''}NULL"))
     return found
+
+
+def with_serial(text: str) -> Condition:
+    """The certificates with a serial number, of hexadecimal digits with or without leading zeros and colons."""
+    digits = text.replace(":", "").lower()
+    sign = "-" if digits.startswith("-") else ""
+    return Condition("c.serial = ?", (sign + (digits.lstrip("-0") or "0"),))
+
+
+def of_issuers(names: Sequence[str]) -> Condition:
+    """The certificates of any of these issuers, or of deleted ones that had these names."""
+    return Condition(f"({' OR '.join([_ISSUER] * len(names))})", tuple(name for name in names for _ in range(2)))
+
+
+def of_team(name: str) -> Condition:
+    """The same of a team."""
+    return Condition(_TEAM, (name, name))
+
+
+Status = Literal["active", "revoked", "expired", "renewed"]
+
+
+def with_status(status: Status, now: datetime) -> Condition:
+    """The certificates that are revoked, expired or renewed, or active: neither of the first two."""
+    if status == "active":
+        return Condition("c.revoked_at IS NULL AND c.not_after > ?", (instant_text(now),))
+    if status == "expired":
+        return Condition("c.not_after <= ?", (instant_text(now),))
+    return Condition(f"c.{status}_at IS NOT NULL")
+
+
+def dated(date: Literal["not_before", "not_after"], since: datetime | None, until: datetime | None) -> list[Condition]:
+    """The certificates with a date within two instants, both included."""
+    bounds = ((">=", since), ("<=", until))
+    return [Condition(f"c.{date} {sign} ?", (instant_text(each),)) for sign, each in bounds if each is not None]
 
 
 _NAMES = (

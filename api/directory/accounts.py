@@ -25,6 +25,7 @@ from reconciler.store.bulk import new_ids
 from reconciler.store.engine import Connection, Database
 from reconciler.store.generations import raise_generation
 from reconciler.store.minted import minted_detail
+from reconciler.store.public_ids import new_public_ids
 
 _users, _links, _known = tables.users.c, tables.directory_memberships.c, tables.directory_accounts.c
 
@@ -75,10 +76,11 @@ def provision(connection: Connection, name: str, domain: str, entry: Entry, now:
     """Make an account for a new entry, or return why that is not possible."""
     if not is_usable(name):
         return "name-not-usable"
-    if connection.execute(select(_users.id).where(_users.name == name)).first() is not None:
+    if accounts.is_taken(connection, name):
         return "name-taken"
-    (user_id,) = new_ids(connection, tables.users, 1)
-    connection.execute(tables.users.insert().values(id=user_id, name=name, source="directory", email=entry.mail))
+    (user_id,), (public_id,) = new_ids(connection, tables.users, 1), new_public_ids(connection, "User", [name])
+    values = {"id": user_id, "name": name, "source": "directory", "email": entry.mail, "public_id": public_id}
+    connection.execute(tables.users.insert().values(**values))
     connection.execute(
         tables.directory_accounts.insert().values(user_id=user_id, guid=entry.guid, domain=domain, dn=entry.dn, read_at=now)
     )
@@ -98,8 +100,7 @@ def sync(connection: Connection, known: Known, name: str, entry: Entry, teams: M
 
 
 def _sync_name(connection: Connection, known: Known, name: str) -> list[Event]:
-    taken = select(_users.id).where(_users.name == name)
-    if name == known.name or not is_usable(name) or connection.execute(taken).first() is not None:
+    if name == known.name or not is_usable(name) or accounts.is_taken(connection, name):
         return []
     connection.execute(tables.users.update().where(_users.id == known.user_id).values(name=name))
     return [Event("account.rename", "User", name, {"previousName": known.name})]

@@ -235,6 +235,14 @@ class Domains:
             condition = f"(|{principal}{condition})"
         return None if domain is None else Target(domain, condition)
 
+    def serve(self, name: str) -> bool:
+        """Whether a login name is written with one of the domains: `DOMAIN\\name`, `name@domain`, or a suffix that one lists."""
+        before, backslash, _ = name.partition("\\")
+        if backslash:
+            return self._where(lambda each: each.netbios_name.lower() == before.lower()) is not None
+        suffix = name.rpartition("@")[2].lower()
+        return "@" in name and self._where(lambda each: suffix in (each.dns_name, *each.upn_suffixes)) is not None
+
     def guid_of(self, name: str) -> str | None:
         """The GUID of the account that a login name means; None if there is none. Raises DirectoryUnavailable."""
         target = self.target(name) if self.all else None

@@ -62,12 +62,14 @@ class _Refused(NamedTuple):
 
 
 def is_for_directory(domains: Domains, reader: Reader, name: str) -> bool:
-    """Whether a login name is for the directories. The name of a declared account is never tried there."""
+    """Whether a login name is for the directories. The name or alias of a declared account is never tried there.
+
+    A name with the domain that it belongs to is that domain's, even if a declared account has it as an alias: that would keep its
+    owner in the directory out.
+    """
     if not domains:
         return False
-    if "\\" in name or "@" in name:
-        return True
-    return reader.row("SELECT id FROM users WHERE name = ? AND source = 'declared'", name.lower()) is None
+    return domains.serve(name) or not accounts.named_by_login(reader, name)[1]
 
 
 def log_in(
@@ -225,7 +227,7 @@ def _fail(
         entry, dns_name = verified.entry, verified.domain.settings.dns_name
         known = directory_accounts.find(connection, guid=entry.guid)
         name = known.name if known else domains.account_name(verified.domain, entry)
-        if known is None and (not directory_accounts.is_usable(name) or accounts.find(connection, name) is not None):
+        if known is None and (not directory_accounts.is_usable(name) or accounts.is_taken(connection, name)):
             name, source = "", f"{printable(entry.name)}@{dns_name}"
             if refusal in ("name-not-usable", "name-taken"):
                 _log.warning("%s has the right password and cannot log in: %s", source, refusal)

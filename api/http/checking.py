@@ -16,7 +16,8 @@ from api.errors import Invalid, Problem, TooLarge, TooSlow, UnsupportedMediaType
 from api.http.certdog import in_utf8
 from api.http.headers import CONTENT_TYPE, TRANSFER_ENCODING
 from api.http.misfits import innermost, pointer, tell
-from api.http.schemas import COMPONENTS, Schema
+from api.http.schemas import COMPONENTS
+from api.http.shapes import Schema
 from reconciler.access.instants import parse_instant
 from reconciler.wording.text import printable
 

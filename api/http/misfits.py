@@ -7,7 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from api.http.schemas import COMPONENTS, FORMATS, PATTERNS
+from api.http.schemas import COMPONENTS
+from api.http.shapes import FORMATS, PATTERNS
 from reconciler.wording.nearest import did_you_mean
 from reconciler.wording.text import count, printable
 
@@ -85,6 +86,8 @@ def _misfit(error: Error) -> str:
         name = error.kind.value[0]
         known = COMPONENTS.get(str(error.schema_path[-2]), {}).get("properties", ())
         return f"has the unknown property `{printable(name)[:64]}`{did_you_mean(name, known)}"
+    if keyword == "enum" and "additionalProperties" in error.schema_path[-2:]:
+        return "is not known here; leave it out"
     if keyword == "format":
         return _EXPECTED["format"](getattr(error.kind, "format", ""))
     return _EXPECTED[keyword](error.kind.value) if keyword in _EXPECTED else f"does not satisfy `{keyword}`"

@@ -9,7 +9,8 @@ from typing import Any
 from api.http.admission import VERDICTS, is_for_proxies
 from api.http.checking import FORM, JSON, PROBLEM
 from api.http.operations import Operation, Resource
-from api.http.schemas import COMPONENTS, ref
+from api.http.schemas import COMPONENTS
+from api.http.shapes import ref
 
 Routes = Sequence[tuple[str, type[Resource]]]
 METHODS = ("get", "post", "put", "patch", "delete", "options", "trace")

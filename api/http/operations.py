@@ -19,7 +19,7 @@ from api.authentication.principal import Principal
 from api.http.admission import Admission
 from api.http.certdog import written
 from api.http.checking import JSON, check, read_body, read_query, receive, validator
-from api.http.schemas import ACCOUNT, NAME, Schema, ref
+from api.http.shapes import ACCOUNT, NAME, Schema, ref
 
 MAX_BODY = 64 * 1024
 """Bytes."""

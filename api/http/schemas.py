@@ -2,125 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
-from api.state import accounts
+from api.http.certdog_schemas import EXISTING
+from api.http.shapes import (
+    ACCOUNT,
+    ADDRESS,
+    COMING,
+    DURATION,
+    EMAIL,
+    INSTANT,
+    LINE,
+    LINK,
+    NAME,
+    NAMES,
+    NO_CONTROL,
+    NO_NUL,
+    NOTE,
+    NUMBER,
+    PASSWORD,
+    SHOWN_NAME,
+    Schema,
+    answer,
+    nullable,
+    one_of,
+    page,
+    ref,
+    request,
+)
 from reconciler.access.decide import Reason
-
-Schema = dict[str, Any]
-
-NO_NUL = "^[^\\u0000]*$"
-NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$"
-"""No control characters either, nor characters that make text look like other text."""
-NAME: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$", "examples": ["web"]}
-"""The name of a team or an issuer."""
-ACCOUNT: Schema = {"type": "string", "pattern": accounts.NAME.pattern, "examples": ["alice"]}
-"""The name of an account."""
-SHOWN_NAME: Schema = {"type": "string", "examples": ["alice"]}
-"""Either in an answer. What was a name once may look otherwise."""
-LINE: Schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": NO_CONTROL}
-INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-10-31T18:00:00Z"]}
-COMING: Schema = {**INSTANT, "examples": ["2099-12-31T18:00:00Z"]}
-"""An instant in the future, on whatever day the example is tried."""
-DURATION: Schema = {
-    "type": "string",
-    "pattern": "^[0-9]{1,5}[smhd]$",
-    "examples": ["90d"],
-    "description": "A number of seconds, minutes, hours or days.",
-}
-ADDRESS: Schema = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}], "examples": ["10.20.1.7"]}
-EMAIL: Schema = {
-    "type": "string",
-    "maxLength": 254,
-    "pattern": "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-    "(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
-    "examples": ["alice@example.org"],
-}
-LINK: Schema = {
-    "type": "string",
-    "maxLength": 2000,
-    "pattern": "^https://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?([/?#][A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=%-]*)?$",
-    "examples": ["https://ca.example.org/certificates/4711"],
-}
-"""A link for people to follow; Accord never does."""
-NOTE: Schema = {
-    "type": "string",
-    "maxLength": 2000,
-    "pattern": "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$",
-    "description": "Lines of text, without control characters.",
-}
-NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
-PASSWORD: Schema = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 1024,
-    "pattern": NO_NUL,
-    "writeOnly": True,
-}
-PAGE: dict[str, Schema] = {
-    "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
-    "cursor": {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z0-9_-]*$"},
-}
-"""The parameters that ask for a page."""
-NAMES: Schema = {"type": "array", "items": {"type": "string"}}
-
-
-PATTERNS = {
-    NAME["pattern"]: "must be a name: up to 64 small letters, digits, `.`, `_` and `-`, a letter or digit first",
-    ACCOUNT["pattern"]: "must be an account's name: up to 64 characters, no capital letter, `/` or `\\`, no space at an end",
-    NO_NUL: "must not contain NUL characters",
-    NO_CONTROL: "must be one line without control characters",
-    NOTE["pattern"]: "must be lines without control characters",
-    DURATION["pattern"]: "must be a duration such as `30m`, `12h` or `90d`",
-    EMAIL["pattern"]: "must be an e-mail address",
-    LINK["pattern"]: "must be an address that begins with `https://`",
-}
-"""What each pattern asks for, in words."""
-FORMATS = {
-    "date-time": "must be an instant (`date-time` of RFC 3339) such as `2099-12-31T18:00:00Z`",
-    "ipv4": "must be an IPv4 address",
-    "ipv6": "must be an IPv6 address",
-}
-
-
-def ref(name: str) -> Schema:
-    """A schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def nullable(schema: Schema) -> Schema:
-    """A schema, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def page(items: str) -> Schema:
-    """A page of a list: its items, and the cursor of the next page."""
-    return _answer({"items": {"type": "array", "items": ref(items)}, "next": nullable({"type": "string"})})
-
-
-def _answer(properties: dict[str, Schema], optional: tuple[str, ...] = (), **more: Any) -> Schema:
-    """An object that Accord sends. It may have more properties one day, so that clients must ignore those they do not know."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        **more,
-    }
-
-
-def _request(properties: dict[str, Schema], optional: tuple[str, ...] = (), **more: Any) -> Schema:
-    """An object that Accord reads. Unknown properties are refused, so that no typo goes unnoticed."""
-    return {**_answer(properties, optional), "additionalProperties": False, **more}
-
-
-def _one_of(*known: str, description: str = "") -> Schema:
-    """A word that Accord sends. There may be more of them one day, so that `enum` would be a promise that clients build on."""
-    return {
-        "type": "string",
-        "description": f"{description} There may be more values one day.".strip(),
-        "x-extensible-enum": list(known),
-    }
-
 
 _TOKEN_PROPERTIES: dict[str, Schema] = {
     "id": {
@@ -164,16 +74,17 @@ _DECISION_REQUEST: dict[str, Schema] = {
     "subject": {**ACCOUNT, "description": "Another account. The caller needs the right to decide for it."},
     "address": {**ADDRESS, "description": "The subject's address. Without it, no permitted-IP rule is satisfied."},
 }
-_ACCOUNT_TYPE = _one_of("person", "application")
-_ACCOUNT_SOURCE = _one_of("declared", "directory", description="Whether Git declares it or a directory has it.")
+_ACCOUNT_TYPE = one_of("person", "application")
+_ACCOUNT_SOURCE = one_of("declared", "directory", description="Whether Git declares it or a directory has it.")
 _ACCOUNT: dict[str, Schema] = {
     "name": SHOWN_NAME,
     "fullName": nullable({"type": "string"}),
     "email": {"type": "string"},
     "type": _ACCOUNT_TYPE,
     "source": _ACCOUNT_SOURCE,
+    "logins": {**NAMES, "description": "Other names that the account logs in with."},
     "enabled": {"type": "boolean"},
-    "disabledBy": {"type": "array", "items": _one_of("git", "directory", "administrator")},
+    "disabledBy": {"type": "array", "items": one_of("git", "directory", "administrator")},
     "lastLoginAt": nullable(INSTANT),
     "lastLoginAddress": nullable({"type": "string"}),
 }
@@ -202,7 +113,7 @@ _CERTIFICATE: dict[str, Schema] = {
     },
     "issuedBy": {"type": "string", "description": "The certificate's own issuer (RFC 4514)."},
     "sha256": {"type": "string", "description": "The fingerprint: SHA-256 of the DER."},
-    "verification": _one_of(
+    "verification": one_of(
         "verified",
         "unverified",
         description="Whether a CA certificate that the issuer still declares verified it when it was registered, or last again.",
@@ -241,13 +152,20 @@ COMPONENTS: dict[str, Schema] = {
         },
         "required": ["type", "title", "status", "detail"],
     },
-    "Login": _request(
+    "Login": request(
         {
-            "username": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": NO_NUL, "examples": ["alice"]},
+            "username": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 256,
+                "pattern": NO_NUL,
+                "description": "The account's name, or one of its aliases for logging in, in any case.",
+                "examples": ["alice", "Fred.Bloggs@example.org"],
+            },
             "password": PASSWORD,
         }
     ),
-    "Session": _answer(
+    "Session": answer(
         {
             "token": {"type": "string", "description": "The session's secret, shown only once."},
             "user": SHOWN_NAME,
@@ -258,7 +176,7 @@ COMPONENTS: dict[str, Schema] = {
             },
         }
     ),
-    "OwnSession": _answer(
+    "OwnSession": answer(
         {
             "id": {"type": "string", "description": "The accessor: it names the session in lists and logs, and opens nothing."},
             "createdAt": INSTANT,
@@ -269,7 +187,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "SessionList": {"type": "array", "items": {"$ref": "#/components/schemas/OwnSession"}},
-    "Me": _answer(
+    "Me": answer(
         {
             "name": SHOWN_NAME,
             "type": _ACCOUNT_TYPE,
@@ -281,8 +199,8 @@ COMPONENTS: dict[str, Schema] = {
             "passwordChangeRequired": {"type": "boolean"},
         }
     ),
-    "Credential": _answer({"id": {"type": "string"}, "kind": _one_of("session", "token"), "expiresAt": INSTANT}),
-    "Access": _answer(
+    "Credential": answer({"id": {"type": "string"}, "kind": one_of("session", "token"), "expiresAt": INSTANT}),
+    "Access": answer(
         {
             "issuer": {"type": "string"},
             "displayName": {"type": "string"},
@@ -291,7 +209,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "AccessList": {"type": "array", "items": {"$ref": "#/components/schemas/Access"}},
-    "OwnPasswordChange": _request(
+    "OwnPasswordChange": request(
         {
             "currentPassword": PASSWORD,
             "newPassword": PASSWORD,
@@ -299,7 +217,7 @@ COMPONENTS: dict[str, Schema] = {
         },
         optional=("revokeTokens",),
     ),
-    "PasswordSet": _request(
+    "PasswordSet": request(
         {
             "password": PASSWORD,
             "changeRequired": {
@@ -312,22 +230,22 @@ COMPONENTS: dict[str, Schema] = {
         optional=("changeRequired", "revokeTokens"),
     ),
     "TokenRequest": {"oneOf": [ref("TokenRequestFor"), ref("TokenRequestUntil")]},
-    "TokenRequestFor": _request({"name": LINE, "validFor": DURATION, **_NARROWING}, optional=tuple(_NARROWING)),
-    "TokenRequestUntil": _request({"name": LINE, "expiresAt": COMING, **_NARROWING}, optional=tuple(_NARROWING)),
-    "Minter": _answer(
+    "TokenRequestFor": request({"name": LINE, "validFor": DURATION, **_NARROWING}, optional=tuple(_NARROWING)),
+    "TokenRequestUntil": request({"name": LINE, "expiresAt": COMING, **_NARROWING}, optional=tuple(_NARROWING)),
+    "Minter": answer(
         {
             "user": nullable({"type": "string"}),
             "credential": {"type": "string"},
-            "kind": nullable(_one_of("session", "token")),
+            "kind": nullable(one_of("session", "token")),
         },
         description="The credential that minted it, and its account; null for those that are deleted by now.",
     ),
-    "NewToken": _answer({"token": {"type": "string", "description": "Shown only once."}, **_TOKEN_PROPERTIES}),
-    "Token": _answer(_TOKEN_PROPERTIES),
+    "NewToken": answer({"token": {"type": "string", "description": "Shown only once."}, **_TOKEN_PROPERTIES}),
+    "Token": answer(_TOKEN_PROPERTIES),
     "TokenList": {"type": "array", "items": {"$ref": "#/components/schemas/Token"}},
-    "UserSummary": _answer(_ACCOUNT),
+    "UserSummary": answer(_ACCOUNT),
     "UserPage": page("UserSummary"),
-    "User": _answer(
+    "User": answer(
         {
             **_ACCOUNT,
             "teams": NAMES,
@@ -342,13 +260,14 @@ COMPONENTS: dict[str, Schema] = {
             "tokens": ref("TokenList"),
         }
     ),
-    "DeclaredAt": _answer(
+    "DeclaredAt": answer(
         {"file": {"type": "string"}, "commit": nullable({"type": "string"})},
         description="The file of the config repository that declares it, and the commit last applied with it.",
     ),
-    "Team": _answer(
+    "Team": answer(
         {
             "name": {"type": "string"},
+            "displayName": {"type": "string"},
             "description": {"type": "string"},
             "administrator": {"type": "boolean"},
             "members": {"type": "integer"},
@@ -359,7 +278,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "TeamPage": page("Team"),
-    "Issuer": _answer(
+    "Issuer": answer(
         {
             "name": {"type": "string"},
             "displayName": {"type": "string"},
@@ -370,7 +289,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "IssuerPage": page("Issuer"),
-    "Revision": _answer(
+    "Revision": answer(
         {
             "id": {"type": "integer"},
             "commit": {"type": "string"},
@@ -384,7 +303,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "RevisionPage": page("Revision"),
-    "AuditEntry": _answer(
+    "AuditEntry": answer(
         {
             "id": {"type": "integer"},
             "at": INSTANT,
@@ -397,7 +316,7 @@ COMPONENTS: dict[str, Schema] = {
         }
     ),
     "AuditPage": page("AuditEntry"),
-    "CertificateRequest": _request(
+    "CertificateRequest": request(
         {
             "pem": {
                 "type": "string",
@@ -413,19 +332,19 @@ COMPONENTS: dict[str, Schema] = {
         },
         optional=("owner", *_FOLLOWED),
     ),
-    "CertificateChange": _request(_FOLLOWED, optional=tuple(_FOLLOWED), minProperties=1),
-    "CertificateSummary": _answer(_CERTIFICATE),
+    "CertificateChange": request(_FOLLOWED, optional=tuple(_FOLLOWED), minProperties=1),
+    "CertificateSummary": answer(_CERTIFICATE),
     "CertificatePage": page("CertificateSummary"),
-    "Certificate": _answer({**_CERTIFICATE, "pem": {"type": "string"}}),
-    "DecisionRequest": _request(_DECISION_REQUEST, optional=("action", "at", "subject", "address")),
-    "DecisionBatch": _request(
+    "Certificate": answer({**_CERTIFICATE, "pem": {"type": "string"}}),
+    "DecisionRequest": request(_DECISION_REQUEST, optional=("action", "at", "subject", "address")),
+    "DecisionBatch": request(
         {"requests": {"type": "array", "items": ref("DecisionRequest"), "minItems": 1, "maxItems": 1000}},
     ),
     "DecisionQuestion": {"oneOf": [ref("DecisionRequest"), ref("DecisionBatch")]},
-    "Decision": _answer(
+    "Decision": answer(
         {
             "allow": {"type": "boolean"},
-            "reason": _one_of(
+            "reason": one_of(
                 *get_args(Reason),
                 "credential-not-permitted",
                 "directory-unread",
@@ -433,13 +352,13 @@ COMPONENTS: dict[str, Schema] = {
             ),
             "subject": {"type": "string"},
             "issuer": {"type": "string"},
-            "action": _one_of("request", "revoke", "view"),
+            "action": one_of("request", "revoke", "view"),
             "path": nullable(ref("DecisionPath")),
             "rule": nullable({"type": "string", "description": "The permitted-IP rule that let the address in."}),
             "revision": ref("DecisionRevision"),
         }
     ),
-    "DecisionPath": _answer(
+    "DecisionPath": answer(
         {
             "team": {"type": "string"},
             "adGroup": nullable({"type": "string", "description": "The directory group that gives the team."}),
@@ -448,8 +367,8 @@ COMPONENTS: dict[str, Schema] = {
             "until": nullable(COMING),
         }
     ),
-    "DecisionRevision": _answer({"commit": nullable({"type": "string"}), "generation": {"type": "integer"}}),
-    "Decisions": _answer({"decisions": {"type": "array", "items": ref("Decision")}}),
+    "DecisionRevision": answer({"commit": nullable({"type": "string"}), "generation": {"type": "integer"}}),
+    "Decisions": answer({"decisions": {"type": "array", "items": ref("Decision")}}),
     "DecisionAnswer": {"oneOf": [ref("Decision"), ref("Decisions")]},
     "Introspection": {
         "type": "object",
@@ -467,7 +386,7 @@ COMPONENTS: dict[str, Schema] = {
         },
         "required": ["active"],
     },
-    "IntrospectionRequest": _request(
+    "IntrospectionRequest": request(
         {
             "token": {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NO_NUL},
             "token_type_hint": {"type": "string", "maxLength": 64, "pattern": NO_NUL, "description": "Makes no difference."},
@@ -492,35 +411,9 @@ COMPONENTS: dict[str, Schema] = {
         },
         optional=("token_type_hint", "client_id", "client_secret", "address"),
     ),
-    "Health": _answer({"status": _one_of("ok")}),
-    "Readiness": _answer({"status": _one_of("ready")}),
-    "ExistingError": _answer(
-        {
-            "timestamp": {"type": "string"},
-            "status": {"type": "integer"},
-            "error": {"type": "string"},
-            "message": {"type": "string"},
-            "path": {"type": "string"},
-        }
-    ),
-    "ExistingLogin": _answer({"username": SHOWN_NAME, "token": {"type": "string"}}),
-    "ExistingLogout": _answer({"username": SHOWN_NAME}),
-    "ExistingTeam": _answer(
-        {
-            "id": {"type": "string"},
-            "name": SHOWN_NAME,
-            "description": {"type": "string"},
-            "internalGroup": {"type": "boolean"},
-            "adGroups": NAMES,
-            "authorisedCas": NAMES,
-            "adminUsernames": NAMES,
-            "dontSendEmailsOnIssue": {"type": "boolean"},
-            "dontSendReminderEmails": {"type": "boolean"},
-            "ipWhiteList": NAMES,
-        }
-    ),
-    "ExistingTeams": {"type": "array", "items": ref("ExistingTeam")},
-    "ExistingIssuers": NAMES,
+    "Health": answer({"status": one_of("ok")}),
+    "Readiness": answer({"status": one_of("ready")}),
     "OpenApi": {"type": "object"},
+    **EXISTING,
 }
 """All schemas, by name."""

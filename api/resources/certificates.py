@@ -8,7 +8,7 @@ import falcon
 
 from api.certificates import search
 from api.http.operations import Call, operation
-from api.http.schemas import ACCOUNT, DURATION, NAME, NO_CONTROL, PAGE, Schema
+from api.http.shapes import ACCOUNT, DURATION, NAME, NO_CONTROL, PAGE, Schema
 from api.resources.base import Resource
 
 TAG = "Certificates"

@@ -16,7 +16,7 @@ from api.decisions import decide_all, decide_own, may_decide_for
 from api.errors import Forbidden
 from api.http.headers import X_ACCORD_ISSUER
 from api.http.operations import Call, operation
-from api.http.schemas import NO_CONTROL, Schema
+from api.http.shapes import NO_CONTROL, Schema
 from api.resources.base import Resource
 from api.service import Service
 from api.state.snapshots import AccessSnapshot, Account

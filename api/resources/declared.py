@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from api.errors import Declared, NotFound
 from api.http.operations import NAMED, NAMED_ACCOUNT, Call, operation
-from api.http.schemas import PAGE
+from api.http.shapes import PAGE
 from api.resources.base import Resource
 from api.state import declared
 from api.state.declared import Kind

@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from api.http.admission import Admission
 from api.http.checking import JSON
 from api.http.operations import Call, operation
-from api.http.schemas import COMPONENTS, Schema
+from api.http.schemas import COMPONENTS
+from api.http.shapes import Schema
 from api.resources.base import Resource
 from api.service import Service
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.http.operations import Call, operation
-from api.http.schemas import ACCOUNT, NO_CONTROL, PAGE
+from api.http.shapes import ACCOUNT, NO_CONTROL, PAGE
 from api.resources.base import Resource
 from api.resources.declared import TAG
 from api.state import history

@@ -7,7 +7,7 @@ from typing import Any
 from api import administration
 from api.authentication.password_changes import PasswordChange, change_own
 from api.http.operations import NAMED_ACCOUNT, Call, operation
-from api.http.schemas import Schema
+from api.http.shapes import Schema
 from api.resources import me, users
 from api.resources.base import Resource
 from api.resources.sessions import shown_session

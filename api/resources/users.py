@@ -8,7 +8,7 @@ from api import administration
 from api.authentication import account_failures, credentials
 from api.errors import NotFound
 from api.http.operations import NAMED_ACCOUNT, Call, operation
-from api.http.schemas import INSTANT, NAME, NO_CONTROL, PAGE
+from api.http.shapes import INSTANT, NAME, NO_CONTROL, PAGE
 from api.resources.base import Resource
 from api.resources.declared import refusal
 from api.resources.me import shown_access

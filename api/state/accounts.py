@@ -9,8 +9,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Subquery, bindparam, false, func, or_, select, text
 
 from api.errors import NotFound
+from api.state.reader import Reader
+from reconciler.access.login_names import folded
 from reconciler.store import tables
 from reconciler.store.engine import Connection
+from reconciler.store.login_aliases import alias_owners
+from reconciler.store.rows import read_texts
 from reconciler.store.tables import Instant
 
 LONGEST_NAME = 64
@@ -45,14 +49,36 @@ MEMBERS = f"({_MEMBERS.format('?')}) AS members"
 _WRITE = tables.account_states.update().where(_states.user_id == bindparam("of_user"))
 
 
+_BY_NAME = "SELECT source FROM users WHERE name = ?"
+_BY_ALIAS = """SELECT u.name, u.logins FROM login_aliases l JOIN users u ON u.id = l.user_id
+WHERE l.alias = ? AND u.source = 'declared'"""
+
+
+def named_by_login(reader: Reader, login: str) -> tuple[str, bool]:
+    """The name of the account that somebody logs in to, and whether it is a declared one. Raises StoreError.
+
+    An account's own name comes before an alias, be it a directory's; a name that nobody has stays as it is.
+    """
+    name, alias = login.lower(), folded(login)
+    row = reader.row(_BY_NAME, name)
+    if row is not None:
+        return name, row[0] == "declared"
+    found = reader.row(_BY_ALIAS, alias)
+    if found is not None and alias in map(folded, read_texts(found[1])):  # what is declared holds, not its index
+        return found[0], True
+    return name, False
+
+
+def is_taken(connection: Connection, name: str) -> bool:
+    """Whether a new account cannot have a name: another one has it, or it is the alias of a declared one."""
+    if connection.execute(select(_users.id).where(_users.name == name)).first() is not None:
+        return True
+    return bool(alias_owners(connection, [name]))
+
+
 def find(connection: Connection, name: str) -> Row[Any] | None:
     """An account with everything known of it. Facts that the runtime never wrote are None."""
     return connection.execute(_FIND, {"name": name}).first()
-
-
-def find_by_login(connection: Connection, name: str) -> Row[Any] | None:
-    """The account that somebody means who types a name to log in."""
-    return find(connection, name.lower())
 
 
 def declared_names(connection: Connection) -> list[str]:

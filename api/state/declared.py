@@ -14,8 +14,8 @@ from reconciler.store.tables import instant_text
 
 Kind = Literal["User", "Team", "Issuer"]
 _TABLES: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
-_TEAMS = """SELECT t.id, t.name, t.description, t.administrator, t.ad_groups, t.permitted_ips, t.file, r.commit_sha
-FROM teams t LEFT JOIN revisions r ON r.id = t.revision_id"""
+_TEAMS = """SELECT t.id, t.name, t.display_name, t.description, t.administrator, t.ad_groups, t.permitted_ips, t.file,
+r.commit_sha FROM teams t LEFT JOIN revisions r ON r.id = t.revision_id"""
 _ISSUERS = """SELECT i.id, i.name, i.display_name, i.description, i.enabled, i.file, r.commit_sha
 FROM issuers i LEFT JOIN revisions r ON r.id = i.revision_id"""
 
@@ -49,14 +49,8 @@ def find_team(reader: Reader, name: str, now: datetime) -> dict[str, Any] | None
     return None if row is None else _team(reader, row, now)
 
 
-def team_id(reader: Reader, name: str) -> int | None:
-    """The number of a team, which stays when it is renamed. Raises StoreError."""
-    row = reader.row("SELECT id FROM teams WHERE name = ?", name)
-    return None if row is None else row[0]
-
-
 def _team(reader: Reader, row: Row, now: datetime) -> dict[str, Any]:
-    number, name, description, administrator, groups, ips, file, commit = row
+    number, name, display_name, description, administrator, groups, ips, file, commit = row
     moment = instant_text(now)
     issuers = reader.rows(
         "SELECT i.name FROM permissions p JOIN issuers i ON i.id = p.issuer_id WHERE p.team_id = ? "
@@ -67,6 +61,7 @@ def _team(reader: Reader, row: Row, now: datetime) -> dict[str, Any]:
     (members,) = reader.rows(f"SELECT count(*) FROM {MEMBERS} WHERE team_id = ?", moment, number)
     return {
         "name": name,
+        "displayName": display_name or name,
         "description": description,
         "administrator": bool(administrator),
         "members": members[0],

@@ -10,12 +10,13 @@ from api.state.accounts import IS_DISABLED, MEMBERS, SWITCH_COLUMNS, SWITCHES
 from api.state.pages import Page, contains
 from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_instant
+from reconciler.store.rows import read_texts
 from reconciler.store.tables import instant_text
 
-_SUMMARY = f"""SELECT u.name, u.full_name, u.email, u.type, u.source, {SWITCH_COLUMNS}, a.last_login_at, a.last_login_address
-FROM users u LEFT JOIN account_states a ON a.user_id = u.id"""
+_SUMMARY = f"""SELECT u.name, u.full_name, u.email, u.type, u.source, u.logins, {SWITCH_COLUMNS}, a.last_login_at,
+a.last_login_address FROM users u LEFT JOIN account_states a ON a.user_id = u.id"""
 _IN_TEAM = f"u.id IN (SELECT user_id FROM {MEMBERS} WHERE team_id = (SELECT id FROM teams WHERE name = ?))"
-_SEARCHED = ("u.name", "u.email", "COALESCE(u.full_name, '')")
+_SEARCHED = ("u.name", "u.email", "COALESCE(u.full_name, '')", "u.logins")
 
 
 def find_user(reader: Reader, name: str) -> dict[str, Any] | None:
@@ -55,13 +56,14 @@ def _moment(text: str) -> str:
 
 
 def _summary(row: Row) -> dict[str, Any]:
-    name, full_name, email, kind, source, *switches, at, address = row
+    name, full_name, email, kind, source, logins, *switches, at, address = row
     return {
         "name": name,
         "fullName": full_name,
         "email": email,
         "type": kind,
         "source": source,
+        "logins": list(read_texts(logins)),
         "enabled": not any(switches),
         "disabledBy": [who for who, off in zip(SWITCHES, switches, strict=True) if off],
         "lastLoginAt": at,

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.access.ad_groups import form
+from reconciler.access.login_names import folded as folded_login
 from reconciler.access.permitted_ips import covered, parse_rule
-from reconciler.access.resources import Delegation, Kind, Resource, Team
+from reconciler.access.resources import Delegation, Kind, Resource, Team, User
 
 Path = tuple[str, ...]
 _MOST_COMPARED = 20_000
@@ -106,6 +107,10 @@ def oversteps(zone: Delegation, kind: Kind, resource: Resource) -> Iterator[Over
         if not matches(zone.names, name):
             what = "declare" if path[-1] == "name" else "rename"
             yield Overstep(path, f"{place} may not {what} `{name}`: its delegation has {_listed(zone.names, 'no names')}")
+    for alias in resource.logins if isinstance(resource, User) else ():
+        if not matches([folded_login(each) for each in zone.names], folded_login(alias)):
+            message = f"{place} may not give the login `{alias}`: its delegation has {_listed(zone.names, 'no names')}"
+            yield Overstep(("spec", "logins", alias), message)
     if isinstance(resource, Team):
         yield from _of_team(zone, place, resource)
 

@@ -25,6 +25,9 @@ Labels: TypeAlias = Annotated[tuple[tuple[str, str], ...], Field("labels", "labe
 Previously: TypeAlias = Annotated[tuple[str, ...], Field("previously", "texts", metadata=True)]
 """Earlier names."""
 
+CertdogId: TypeAlias = Annotated[str | None, Field("certdogId", "text", metadata=True)]
+"""The identifier by which the predecessor's clients know it; None: they know it by one that the database derives."""
+
 _PASSWORDS = {"person": "generated", "application": "none"}
 
 
@@ -65,6 +68,9 @@ class User(NamedTuple):
     labels: Labels = ()
     previously: Previously = ()
     identity: Annotated[str | None, Field("identity", "text", metadata=True)] = None
+    logins: Annotated[tuple[str, ...], Field("logins", "names")] = ()
+    """Aliases for logging in, sorted; see `login_names`."""
+    certdog_id: CertdogId = None
 
 
 class Membership(NamedTuple):
@@ -123,6 +129,8 @@ class Team(NamedTuple):
     suppress_reminder_emails: Annotated[bool, Field("suppressReminderEmails", "flag")] = False
     labels: Labels = ()
     previously: Previously = ()
+    display_name: Annotated[str | None, Field("displayName", "text")] = None
+    certdog_id: CertdogId = None
 
 
 class Issuer(NamedTuple):
@@ -136,6 +144,7 @@ class Issuer(NamedTuple):
     ca_certificates: Annotated[tuple[str, ...], Field("caCertificates", "certificates")] = ()
     labels: Labels = ()
     previously: Previously = ()
+    certdog_id: CertdogId = None
 
 
 class EmailTemplate(NamedTuple):

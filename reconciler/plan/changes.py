@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import NamedTuple, TypeVar, cast
 
+from reconciler.access.login_names import folded
 from reconciler.access.problems import Problem
-from reconciler.access.resources import KINDS, DeclaredState, Key, Kind, Origin, Resource, Team, with_resources
+from reconciler.access.resources import KINDS, DeclaredState, Key, Kind, Origin, Resource, Team, User, with_resources
 from reconciler.plan.actual import Actual
 from reconciler.plan.plan import FORMER, Change
 
@@ -52,6 +53,30 @@ def conflicts(actual: Actual, desired: Desired, *, adopt: bool = False) -> list[
                 "use `--adopt` to take it over and change it to this declaration"
             )
             found.append(Problem(origin.file, origin.line, 1, "foreign", "error", message))
+    return [*found, *_logins_in_conflict(actual, desired)]
+
+
+def _logins_in_conflict(actual: Actual, desired: Desired) -> list[Problem]:
+    """Return which aliases for logging in are the name of a directory account, or of an unmanaged one."""
+    directory = {folded(name) for name in actual.runtime.directory_accounts}
+    unmanaged = {folded(name) for kind, name in actual.unmanaged if kind == "User"}
+    found = []
+    for kind, name in sorted(desired.origins) if directory or unmanaged else ():
+        user, origin = desired.declared.of_kind(kind)[name], desired.origins[kind, name]
+        for alias in user.logins if isinstance(user, User) else ():
+            login = folded(alias)
+            if login in directory:
+                message = (
+                    f"the login `{alias}` of user `{name}` is the name of a directory account, which could then not use it. "
+                    "Remove it from `logins`"
+                )
+                found.append(Problem(origin.file, origin.line, 1, "directory-account", "error", message))
+            elif login in unmanaged - {name}:
+                message = (
+                    f"the login `{alias}` of user `{name}` is the name of another account in the database, which Git never "
+                    "declared; rename or delete that one first, or remove this login"
+                )
+                found.append(Problem(origin.file, origin.line, 1, "foreign", "error", message))
     return found
 
 

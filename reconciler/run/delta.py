@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.duties import issuers_in, teams_in
+from reconciler.access.login_names import folded
 from reconciler.access.problems import Problem
+from reconciler.access.public_ids import IDENTIFIED
 from reconciler.access.references import references
-from reconciler.access.resources import KINDS, Declaration, Key, Kind, Resource, Settings, Team, User
+from reconciler.access.resources import KINDS, Declaration, Issuer, Key, Kind, Resource, Settings, Team, User
 from reconciler.plan.effects import concerns_every_member
 from reconciler.run.inputs import Source
 from reconciler.store import read
@@ -75,7 +77,7 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
     for (kind, name), before, after in delta.changed():
         names = {name, *(before.previously if before else ()), *(after.previously if after else ())}
         if kind == "User":
-            users |= names
+            users |= names.union(map(folded, after.logins) if isinstance(after, User) else ())
         elif kind == "Issuer":
             issuers |= names
         elif kind == "Team":
@@ -144,14 +146,26 @@ def check_delta(connection: Connection, delta: Delta, now: datetime) -> tuple[li
         names=names,
         references={key: teams for key, teams in references.items() if teams},
         display_names={
-            display: issuer for display, issuer in read.display_names(connection).items() if ("Issuer", issuer) not in delta.old
-        }
-        if issuers
-        else {},
+            (kind, display): name
+            for kind in _shown_kinds(delta)
+            for display, name in read.display_names(connection, kind).items()
+            if (kind, name) not in delta.old
+        },
         previous_names={claim: name for kind in KINDS for claim, name in _claims(connection, delta, kind, mentioned[kind])},
         identities={
             identity: name
             for identity, name in read.identities(connection, _identities(delta)).items()
+            if ("User", name) not in delta.old
+        },
+        certdog_ids={
+            (kind, identifier): name
+            for kind in IDENTIFIED
+            for identifier, name in read.certdog_ids(connection, kind, _certdog_ids(delta, kind)).items()
+            if (kind, name) not in delta.old
+        },
+        logins={
+            alias: name
+            for alias, name in read.alias_owners(connection, mentioned["User"]).items()
             if ("User", name) not in delta.old
         },
         granted_issuers=read.granted_issuers(
@@ -191,11 +205,28 @@ def _identities(delta: Delta) -> set[str]:
     }
 
 
+def _shown_kinds(delta: Delta) -> set[Kind]:
+    """Return the kinds of which some resource is new, or shown by another name than before."""
+    return {
+        kind
+        for (kind, _), before, after in delta.changed()
+        if isinstance(after, Issuer | Team)
+        if not isinstance(before, Issuer | Team) or before.display_name != after.display_name
+    }
+
+
+def _certdog_ids(delta: Delta, kind: Kind) -> set[str]:
+    resources = (after for (of, _), _, after in delta.changed() if of == kind)
+    return {each.certdog_id for each in resources if isinstance(each, User | Team | Issuer) and each.certdog_id is not None}
+
+
 def _mentioned(declarations: Iterable[Declaration]) -> Names:
     """Return every name that the declarations declare or refer to."""
     found: Names = {kind: set() for kind in KINDS}
     for kind, resource, _ in declarations:
         found[kind].update((resource.name, *resource.previously))
+        if isinstance(resource, User):
+            found[kind].update(map(folded, resource.logins))
         for referred, _, names in references(resource):
             found[referred].update(names)
     return found

@@ -1,4 +1,4 @@
-"""Instants, dates, addresses and durations in other forms than Accord reads: what they mean, if that is one thing. Pure."""
+"""Instants, addresses, durations and identifiers in other forms than Accord reads: what they mean, if that is one thing. Pure."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ def for_address(text: str) -> Advice | None:
     """Return the one e-mail address that a text shows whole. A guess could be somebody else's, who then gets the mails."""
     found = _ONLY_ADDRESS.fullmatch(text) if len(text) <= 400 and text.isascii() else None
     return Advice(f"write only the address, `{found[1]}`", found[1]) if found and found[1] != text else None
+
+
+def for_identifier(text: str) -> Advice | None:
+    """Return the identifier that hexadecimal digits in capitals mean."""
+    meant = text.strip().lower()
+    return Advice(f"write `{meant}`", meant) if meant != text and re.fullmatch("[0-9a-f]{24}", meant) else None
 
 
 def for_duration(text: str) -> Advice | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.ca_certificates import has_expired, shown_ca_certificate
 from reconciler.access.delegation import Zones, oversteps
+from reconciler.access.login_names import folded
 from reconciler.access.permitted_ips import covers_everything, overlapping, parse_rule
 from reconciler.access.problems import Problem, Severity
 from reconciler.access.references import references
@@ -52,12 +53,16 @@ class Surroundings(NamedTuple):
     """Existing names among those that the declarations declare or mention."""
     references: Mapping[tuple[Kind, str], tuple[str, ...]] = {}
     """Resource that is no longer declared → teams that still refer to it."""
-    display_names: Mapping[str, str] = {}
-    """Casefolded display name (or name, if there is no display name) → issuer."""
+    display_names: Mapping[tuple[Kind, str], str] = {}
+    """Kind and casefolded display name, or name, of issuers and teams → the one that is shown so."""
     previous_names: Mapping[tuple[Kind, str], str] = {}
     """Kind and earlier name → the resource that claims it."""
     identities: Mapping[str, str] = {}
     """Casefolded identity → the user who has it."""
+    certdog_ids: Mapping[tuple[Kind, str], str] = {}
+    """Kind and identifier for existing clients → the resource that declares it."""
+    logins: Mapping[str, str] = {}
+    """Folded alias for logging in → the user who has it."""
     granted_issuers: frozenset[str] = frozenset()
     """Issuers that at least one team may use."""
     broken: frozenset[tuple[Kind, str]] = frozenset()
@@ -111,10 +116,13 @@ def check(
         *_twice(declarations, surroundings),
         *_previously(declarations, names, surroundings),
         *_references([*of_kind["Team"], *of_kind["Settings"]], names),
-        *_display_names(of_kind["Issuer"], surroundings),
+        *_display_names("Issuer", of_kind["Issuer"], surroundings),
+        *_display_names("Team", of_kind["Team"], surroundings),
+        *_certdog_ids(declarations, surroundings),
         *_unused_issuers(of_kind["Issuer"], of_kind["Team"], surroundings),
         *_passwords(of_kind["User"]),
         *_identities(of_kind["User"], surroundings),
+        *_logins(of_kind["User"], names["User"], surroundings),
         *_short_passwords(of_kind["Settings"]),
         *_delegated(declarations, of_kind["Settings"], surroundings),
     ]
@@ -261,23 +269,71 @@ def unknown_references(resource: Resource, names: Mapping[Kind, set[str]]) -> It
             yield from ((kind, (*path, name), name) for name in mentioned if name not in names[kind])
 
 
-def _display_names(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
-    """Check that what people see names only one issuer: no display name may be another issuer's display name or name."""
-    seen: dict[str, str] = dict(surroundings.display_names)
-    issuers = [(declaration, declaration.resource) for declaration in declarations if isinstance(declaration.resource, Issuer)]
-    for _, issuer in issuers:
-        seen.setdefault(issuer.name, issuer.name)
-    for declaration, issuer in issuers:
-        for shown in (issuer.display_name, issuer.name):
-            other = issuer.name if shown is None else seen.setdefault(shown.casefold(), issuer.name)
-            if other != issuer.name:
-                path = ("spec", "displayName") if shown == issuer.display_name else ("metadata", "name")
+def _display_names(kind: Kind, declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+    """Check that what people see names only one: no display name may be another's display name or name, of one kind."""
+    seen: dict[str, str] = {shown: name for (of, shown), name in surroundings.display_names.items() if of == kind}
+    shown_as = [(each, each.resource) for each in declarations if isinstance(each.resource, Issuer | Team)]
+    for _, resource in shown_as:
+        seen.setdefault(resource.name, resource.name)
+    for declaration, resource in shown_as:
+        for shown in (resource.display_name, resource.name):
+            other = resource.name if shown is None else seen.setdefault(shown.casefold(), resource.name)
+            if other != resource.name:
+                path = ("spec", "displayName") if shown == resource.display_name else ("metadata", "name")
                 yield _Found(
                     declaration,
                     path,
                     "duplicate-display-name",
-                    f"issuer `{other}` is also shown as `{shown}`; people could not tell them apart",
+                    f"{_WORDS[kind]} `{other}` is also shown as `{shown}`; people could not tell them apart",
                 )
+
+
+def _certdog_ids(declarations: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:
+    """Check that existing clients find one resource by each identifier."""
+    seen: dict[tuple[Kind, str], str] = dict(surroundings.certdog_ids)
+    for declaration in declarations:
+        kind, resource, _ = declaration
+        if not isinstance(resource, User | Team | Issuer) or resource.certdog_id is None:
+            continue
+        holder = seen.setdefault((kind, resource.certdog_id), resource.name)
+        if holder != resource.name:
+            message = f"{_WORDS[kind]} `{holder}` has the same identifier; existing clients could not tell them apart"
+            yield _Found(declaration, ("metadata", "certdogId"), "duplicate-certdog-id", message)
+
+
+def _logins(users: Sequence[Declaration], names: Collection[str], surroundings: Surroundings) -> Iterator[_Found]:
+    """Check that whatever somebody logs in with is one user's: a name, an alias, or the earlier name of a renamed one."""
+    aliases, earlier = dict(surroundings.logins), _earlier_names(users, surroundings)
+    for declaration in users:
+        user = declaration.resource
+        assert isinstance(user, User)
+        own = [folded(alias) for alias in user.logins]
+        for place, (alias, login) in enumerate(zip(user.logins, own, strict=True)):
+            other, former = aliases.setdefault(login, user.name), earlier.get(login, user.name)
+            message = None
+            if login == user.name:
+                message = f"`{alias}` is its name, in which case does not matter; remove it"
+            elif login in names:
+                message = f"`{alias}` is the name of user `{login}`, and can be the login of that one only"
+            elif login in own[:place]:
+                message = f"`{alias}` is listed twice, in other letters; remove one"
+            elif other != user.name:
+                message = f"user `{other}` also has the login `{alias}`, which can be that of one only"
+            elif former != user.name:
+                message = f"`{alias}` is an earlier name of user `{former}`, who alone may have it as a login"
+            if message is not None:
+                yield _Found(declaration, ("spec", "logins", alias), "duplicate-login", message)
+        for name in (user.name, *user.previously):  # users in other files may have them as aliases
+            holder = surroundings.logins.get(name, user.name)
+            if holder != user.name:
+                at: Path = ("metadata", "name") if name == user.name else ("metadata", "previously", name)
+                yield _Found(declaration, at, "duplicate-login", f"`{name}` is a login of user `{holder}`")
+
+
+def _earlier_names(users: Sequence[Declaration], surroundings: Surroundings) -> dict[str, str]:
+    """Map each earlier name to the user who claims it."""
+    known = {old: name for (kind, old), name in surroundings.previous_names.items() if kind == "User"}
+    return known | {old: user.resource.name for user in users for old in user.resource.previously}
 
 
 def _unused_issuers(issuers: Sequence[Declaration], teams: Sequence[Declaration], surroundings: Surroundings) -> Iterator[_Found]:

@@ -280,7 +280,11 @@ def _in_list(path: tuple[str | int, ...]) -> bool:
 def _wrong_format(error: Any, path: tuple[str | int, ...], where: str) -> Finding:
     text, pattern = str(error.instance), str(error.validator_value)
     if not pattern.startswith("^[a-z0-9]"):
-        tries = (forms.for_instant, forms.for_duration) if "T" in pattern or "smhd" in pattern else (forms.for_address,)
+        tries = (
+            (forms.for_instant, forms.for_duration)
+            if "T" in pattern or "smhd" in pattern
+            else (forms.for_address, forms.for_identifier)
+        )
         advised = next(
             (found for found in (each(text) for each in tries) if found and re.search(pattern, found.suggestion or "")), None
         )

@@ -1,4 +1,4 @@
-"""Checks what a schema cannot: instants outside the calendar, invalid AD groups, permitted IPs and CA certificates."""
+"""Checks what a schema cannot: instants outside the calendar, invalid AD groups, logins, permitted IPs and CA certificates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from reconciler.access.ca_certificates import read_ca_certificate
 from reconciler.access.delegation import folder_key, folder_path
 from reconciler.access.fields import fields_of
 from reconciler.access.instants import parse_instant
+from reconciler.access.login_names import check_alias
 from reconciler.access.permitted_ips import parse_rule
 from reconciler.access.resources import RESOURCES, Team
 from reconciler.source.schema import Finding
@@ -26,7 +27,10 @@ _LINKS = {field.yaml: _instants(field.part) for field in fields_of(Team).values(
 
 
 def check_values(value: Any) -> list[Finding]:
-    """Find what a schema cannot: instants, AD groups, permitted IPs and CA certificates that are none. Accepts any document."""
+    """Find what a schema cannot: instants, AD groups, logins, permitted IPs and CA certificates that are none.
+
+    Accepts any document.
+    """
     found: list[Finding] = []
     spec = value.get("spec") if isinstance(value, dict) else None
     if not isinstance(spec, dict):
@@ -45,12 +49,17 @@ def check_values(value: Any) -> list[Finding]:
         _check_groups(found, _list(spec, "adGroups"))
         for index, text in enumerate(_list(spec, "permittedIPs")):
             _check(found, "invalid-ip", ("spec", "permittedIPs", index), text, parse_rule)
-    if kind == "Issuer":
-        for index, text in enumerate(_list(spec, "caCertificates")):
-            _check(found, "invalid-ca-certificate", ("spec", "caCertificates", index), text, read_ca_certificate)
+    _check_texts(found, kind, spec)
     if kind == "Settings":
         _check_delegation(found, _list(spec, "delegation"))
     return found
+
+
+def _check_texts(found: list[Finding], kind: Any, spec: dict[str, Any]) -> None:
+    for index, text in enumerate(_list(spec, "logins") if kind == "User" else ()):
+        _check(found, "invalid-login", ("spec", "logins", index), text, check_alias)
+    for index, text in enumerate(_list(spec, "caCertificates") if kind == "Issuer" else ()):
+        _check(found, "invalid-ca-certificate", ("spec", "caCertificates", index), text, read_ca_certificate)
 
 
 def _check_delegation(found: list[Finding], entries: Sequence[Any]) -> None:

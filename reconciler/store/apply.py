@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from reconciler import __version__
 from reconciler.access.ad_groups import folded
 from reconciler.access.mails import WELCOME
+from reconciler.access.public_ids import IDENTIFIED
 from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
 from reconciler.access.touched import EVERYTHING, Touched
 from reconciler.plan.effects import ends_account, ends_credentials, gets_welcome_mail, loses_ad_group
@@ -29,9 +30,11 @@ from reconciler.store.digests import GROUPINGS, Bucket, buckets_of, drifted, ref
 from reconciler.store.engine import KEPT, Connection
 from reconciler.store.errors import ChangedMeanwhile
 from reconciler.store.generations import MOST_NAMES, lock_generation, raise_generation
+from reconciler.store.login_aliases import alias_rows, forget_aliases
 from reconciler.store.minted import MINTED_FOR_OTHERS, Minted, minted_for_others
 from reconciler.store.orphans import remove_orphans
 from reconciler.store.overrides import write_overrides
+from reconciler.store.public_ids import derive_missing, new_public_ids
 from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_digest, write_revision
 from reconciler.store.rows import column_values, column_writer
 from reconciler.store.tables import TABLES, instant_text, read_instant
@@ -205,6 +208,8 @@ class _Writer:
         self._total = total
         self._changes: dict[Kind, list[Change]] = {}
         self._ids: dict[Kind, dict[str, int]] = {}
+        self._public_ids: dict[str, list[str]] = {}
+        """Those of new rows, by kind."""
         self._welcome = True
 
     def change(self, plan: Plan) -> None:
@@ -215,11 +220,15 @@ class _Writer:
         for kind, changes in self._changes.items():
             self._load_ids(kind, changes)
             # before anything is deleted: a new account never gets the number of one that ends
-            created[kind] = new_ids(self.connection, TABLES[kind], sum(change.before is None for change in changes))
+            names = [change.name for change in changes if change.before is None]
+            created[kind] = new_ids(self.connection, TABLES[kind], len(names))
+            if kind in IDENTIFIED:
+                self._public_ids[kind] = new_public_ids(self.connection, kind, names)
             if kind == "User":
                 self._note_minted(changes)
             self._delete([change for change in changes if change.after is None])
         self._forget_previous(plan.changes)
+        forget_aliases(self.connection, self._changes["User"], self._ids["User"])
         for changes in self._changes.values():
             self._rename([change for change in changes if change.action == "rename"])
             self._update([change for change in changes if change.before is not None and change.after is not None])
@@ -227,6 +236,7 @@ class _Writer:
             [change for change in self._changes["User"] if change.after is not None and ends_credentials(change)]
         )
         self._unlink([change for change in self._changes["Team"] if change.before is not None and change.after is not None])
+        derive_missing(self.connection)
         for (kind, name), origin in plan.moves:
             table = TABLES[kind]
             row_id = self.connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
@@ -302,13 +312,20 @@ class _Writer:
             self._ids[change.kind][change.name] = row_id
 
     def _create(self, kind: Kind, changes: Sequence[Change], background: BackgroundWriter) -> None:
-        table, ids = TABLES[kind], self._ids[kind]
+        table, ids, public_ids = TABLES[kind], self._ids[kind], self._public_ids.get(kind, ())
         columns, values = column_writer(kind)
+        identified = ("public_id",) if kind in IDENTIFIED else ()
         for start in range(0, len(changes), _PIECE):
             piece = changes[start : start + _PIECE]
             rows = [
-                (ids[change.name], change.source and change.source.file, self.revision_id, *values(change.after))
-                for change in piece
+                (
+                    ids[change.name],
+                    change.source and change.source.file,
+                    self.revision_id,
+                    *values(change.after),
+                    *public_ids[at : at + 1],
+                )
+                for at, change in enumerate(piece, start)
                 if change.after is not None
             ]
             mails = [
@@ -316,11 +333,12 @@ class _Writer:
                 for change in piece
                 if self._welcome and isinstance(change.after, User) and gets_welcome_mail(change.after)
             ]
-            background.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *columns))
+            background.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *columns, *identified))
             background.call(
                 insert_rows, self.connection, tables.outbox, mails, ("template", "user_id", "created_at", "attempts", "detail")
             )
             background.call(insert_rows, self.connection, tables.previous_names, _previous_names(piece))
+            background.call(insert_rows, self.connection, tables.login_aliases, alias_rows(piece, ids))
             self._touch(table.name, *(row[0] for row in rows))
             self._tell(len(piece))
 
@@ -333,6 +351,7 @@ class _Writer:
             values = {**column_values(change.kind, change.after), **self._bookkeeping(change.source)}
             self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
             insert_rows(self.connection, tables.previous_names, _previous_names([change]))
+            insert_rows(self.connection, tables.login_aliases, alias_rows([change], self._ids[change.kind]))
             self._touch(table.name, row_id)
         self._tell(len(changes))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 _WHOLE = (
     *("alembic_version", "audit", "digests", "directory_memberships", "email_templates", "issuers", "memberships", "permissions"),
-    *("overrides", "previous_names", "revisions", "settings", "state", "teams", "users"),
+    *("login_aliases", "overrides", "previous_names", "revisions", "settings", "state", "teams", "users"),
 )
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "account_states": (

@@ -17,11 +17,13 @@ from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.store import tables
 from reconciler.store.chunks import ids_named, select_column, select_rows
 from reconciler.store.engine import Connection
+from reconciler.store.login_aliases import alias_owners
 from reconciler.store.overrides import read_overrides
 from reconciler.store.revisions import AppliedRevision, find_revision, read_applied, read_history, revision_at
 from reconciler.store.rows import COLUMNS, read_issuer, read_team, read_template, read_until, read_user
 from reconciler.store.surroundings import (
     all_names,
+    certdog_ids,
     display_names,
     granted_issuers,
     identities,
@@ -35,7 +37,9 @@ from reconciler.store.tables import TABLES, instant_text
 __all__ = [
     "AppliedRevision",
     "Scope",
+    "alias_owners",
     "all_names",
+    "certdog_ids",
     "display_names",
     "find_revision",
     "granted_issuers",

@@ -74,15 +74,26 @@ def _teams_named(connection: Connection, names: Collection[str]) -> dict[str, li
     return found
 
 
-def display_names(connection: Connection) -> dict[str, str]:
-    """Map each casefolded name and display name to its issuer."""
-    issuers = tables.issuers.c
+def display_names(connection: Connection, kind: Kind) -> dict[str, str]:
+    """Map each casefolded name and display name to its issuer or team."""
+    columns = TABLES[kind].c
     found: dict[str, str] = {}
-    for name, display in connection.execute(select(issuers.name, issuers.display_name)):
+    for name, display in connection.execute(select(columns.name, columns.display_name)):
         found[name.casefold()] = name
         if display is not None:
             found[display.casefold()] = name
     return found
+
+
+def certdog_ids(connection: Connection, kind: Kind, identifiers: Collection[str]) -> dict[str, str]:
+    """Map each of the identifiers that a resource declares for existing clients to that resource."""
+    columns = TABLES[kind].c
+    query = select(columns.certdog_id, columns.name)
+    return {
+        row[0]: row[1]
+        for chunk in in_chunks(identifiers)
+        for row in connection.execute(query.where(columns.certdog_id.in_(chunk)))
+    }
 
 
 def previous_names(connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, str]:

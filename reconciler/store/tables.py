@@ -90,6 +90,26 @@ def _declared(name: str, *columns: Any) -> Table:
     )
 
 
+def _identified(table: str) -> tuple[Column[Any] | Index, ...]:
+    """How existing clients know a resource: what Git declares, and what `public_ids` derives; empty for rows made by hand."""
+    conditions = {"certdog_id": "certdog_id IS NOT NULL", "public_id": "public_id <> ''"}
+    return (
+        Column("certdog_id", String(24)),
+        Column("public_id", String(24), nullable=False, server_default=""),
+        *(
+            Index(
+                f"ix_{table}_{column}",
+                column,
+                unique=column == "public_id",  # a hand can write what is declared
+                sqlite_where=text(condition),
+                postgresql_where=text(condition),
+            )
+            for column, condition in conditions.items()
+        ),
+        Index(f"ix_{table}_underived", "name", sqlite_where=text(_UNDERIVED), postgresql_where=text(_UNDERIVED)),
+    )
+
+
 def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default="0")
 
@@ -113,6 +133,7 @@ revisions = Table(
     Column("counts", Text, nullable=False),
     Column("accord_version", Text, nullable=False),
 )
+_UNDERIVED = "public_id = ''"
 _IDENTIFIED = "identity IS NOT NULL"
 users = _declared(
     "users",
@@ -124,6 +145,8 @@ users = _declared(
     Column("initial_password", String(9), nullable=False, server_default="none"),
     Column("password_change_required_after", Instant),
     Column("identity", Text),
+    Column("logins", Text, nullable=False, server_default="[]"),
+    *_identified("users"),
     Index("ix_users_identity", "identity", sqlite_where=text(_IDENTIFIED), postgresql_where=text(_IDENTIFIED)),
     CheckConstraint("source IN ('declared', 'directory')", name="source"),
     CheckConstraint("type IN ('person', 'application')", name="type"),
@@ -137,6 +160,8 @@ teams = _declared(
     Column("may_decide_for", Text, nullable=False, server_default="[]"),
     _flag("suppress_issued_emails"),
     _flag("suppress_reminder_emails"),
+    Column("display_name", Text),
+    *_identified("teams"),
 )
 issuers = _declared(
     "issuers",
@@ -145,6 +170,7 @@ issuers = _declared(
     Column("enabled", Boolean, nullable=False, server_default="1"),
     Column("link_hosts", Text, nullable=False, server_default="[]"),
     Column("ca_certificates", Text, nullable=False, server_default="[]"),
+    *_identified("issuers"),
 )
 email_templates = _declared(
     "email_templates",
@@ -207,6 +233,12 @@ previous_names = Table(
     Column("kind", String(16), primary_key=True),
     Column("previous", String(64), primary_key=True),
     Column("name", String(64), nullable=False),
+)
+login_aliases = Table(
+    "login_aliases",
+    metadata,
+    Column("alias", String(256), primary_key=True),  # folded: the index of `users.logins`, which holds
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 _BCRYPT = "bcrypt_cost IS NOT NULL"
 account_states = Table(

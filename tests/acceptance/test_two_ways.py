@@ -132,12 +132,14 @@ class World:
                     ("enabled", [True, False]),
                     ("initialPassword", ["none", "generated"]),
                     ("passwordChangeRequiredAfter", ["2026-06-01", "2026-07-01"]),
+                    ("logins", [["Fred Bloggs"], ["FRED bloggs", "CORP\\fred"], [], *([name.upper()] for name in NAMES["User"])]),
                 ]
             )
         elif kind == "Team":
             field, values = self.pick(
                 [
                     ("description", ["", "new"]),
+                    ("displayName", ["Same", "Other", *NAMES["Team"]]),
                     ("administrator", [True, False]),
                     ("adGroups", [[], ["PKI-Web"], ["pki-web", "Audit"], ["Audit"]]),
                     ("permittedIPs", [IPS[:1], IPS[1:3], IPS[:2], IPS[4:]]),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from client import PASSWORD, World
-from scenario import team
+from scenario import team, user
+
+from api.state import public_ids
+from reconciler.access.public_ids import derived_ids
+
+
+def usual_id(kind: Literal["User", "Team", "Issuer"], name: str) -> str:
+    return next(derived_ids(kind, name))
 
 
 def login(world: World, name: str, password: str = PASSWORD, code: int = 200) -> Any:
@@ -55,9 +62,13 @@ def test_the_callers_teams_have_the_shape_that_clients_expect(world: World) -> N
         "dontSendReminderEmails",
         "ipWhiteList",
     }
-    assert (office["internalGroup"], office["ipWhiteList"]) == (True, ["10.20.0.0/16"])
-    assert (web["internalGroup"], web["adGroups"], web["description"]) == (False, ["PKI-Web"], "The web")
-    assert web["authorisedCas"] == ["Public TLS", "vpn"]
+    assert (office["internalGroup"], office["ipWhiteList"]) == ("USER", "10.20.0.0/16")
+    assert (web["internalGroup"], web["adGroups"], web["description"]) == ("USER", ["PKI-Web"], "The web")
+    assert web["ipWhiteList"] is None
+    assert web["authorisedCas"] == sorted(usual_id("Issuer", name) for name in ("tls", "vpn"))
+    assert (office["id"], web["id"]) == (usual_id("Team", "office"), usual_id("Team", "web"))
+    (admins,) = world.caller("root")("GET", "/certdog/api/currentuser/myteams", 200)
+    assert admins["internalGroup"] == "ADMIN"
     assert world.caller("nobody")("GET", "/certdog/api/currentuser/myteams", 200) == []
 
 
@@ -72,7 +83,45 @@ def test_memberships_and_permissions_that_ended_are_in_no_answer(world: World) -
     alice = world.caller("alice")
     assert alice("GET", "/certdog/api/currentuser/myissuers", 200) == ["vpn"]
     teams = alice("GET", "/certdog/api/currentuser/myteams", 200)
-    assert [(each["name"], each["authorisedCas"]) for each in teams] == [("web", ["vpn"])]
+    assert [(each["name"], each["authorisedCas"]) for each in teams] == [("web", [usual_id("Issuer", "vpn")])]
+
+
+def test_clients_know_a_team_by_its_display_name_and_the_identifiers_that_they_kept(world: World) -> None:
+    declared = "5f2b7c9d1e3a4b5c6d7e8f90"
+    metadata = {"name": "web", "certdogId": declared}
+    spec = {
+        "displayName": "Test Team",
+        "members": ["alice"],
+        "issuers": ["vpn"],
+        "permittedIPs": ["10.20.0.0/16", "10.21.0.0/16"],
+    }
+    world.apply({"teams/web.yaml": {"apiVersion": "accord/v1", "kind": "Team", "metadata": metadata, "spec": spec}})
+    (shown,) = world.caller("alice")("GET", "/certdog/api/currentuser/myteams", 200)
+    assert (shown["name"], shown["id"], shown["ipWhiteList"]) == ("Test Team", declared, "10.20.0.0/16,10.21.0.0/16")
+    team_shown = world.caller("root")("GET", "/teams/web", 200)
+    assert (team_shown["name"], team_shown["displayName"]) == ("web", "Test Team")
+    reader = world.service.reader
+    assert public_ids.id_of(reader, "Team", "web") == declared
+    assert public_ids.name_of(reader, "Team", declared.upper()) == "web"
+    assert public_ids.name_of(reader, "Team", usual_id("Team", "web")) == "web"  # stored before the other was declared
+    assert public_ids.name_of(reader, "Team", "f" * 24) is None
+    assert public_ids.name_of(reader, "User", declared) is None
+    assert public_ids.name_of(reader, "Team", "") is None
+    assert public_ids.id_of(reader, "Team", "nowhere") is None
+
+
+def test_an_identifier_that_two_resources_have_is_nobodys(world: World) -> None:
+    reader, derived = world.service.reader, usual_id("Team", "office")
+    world.execute(f"UPDATE teams SET certdog_id = '{derived}' WHERE name = 'web'")
+    assert public_ids.name_of(reader, "Team", derived) is None
+
+
+def test_a_login_by_an_alias_answers_with_the_name(world: World) -> None:
+    world.set_password("alice")
+    world.apply({"users/alice.yaml": user("alice", logins=["Alice.Jones@Example.org", "Ａlice Jönes"])})
+    for alias in ("Alice.Jones@Example.org", "ALICE.JONES@example.ORG", "alice jo\u0308nes"):
+        assert login(world, alias)["username"] == "alice"
+    login(world, "alice.jones@example.org", "wrong password entirely", 401)
 
 
 def test_a_narrowed_token_reads_no_teams_and_only_its_issuers(world: World) -> None:

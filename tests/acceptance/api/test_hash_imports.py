@@ -13,6 +13,7 @@ from typing import Any
 import bcrypt
 import pytest
 from client import PASSWORD, World
+from scenario import user
 from served import TOP, command, serving
 from terminals import on_a_terminal
 from test_sessions import login
@@ -167,6 +168,11 @@ def test_many_errors_are_counted_after_the_first(world: World) -> None:
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_what_people_type_to_log_in_names_the_account_and_counts_once(world: World) -> None:
     assert imported(world, {"ALICE": made(OLD)})["accounts"][0]["name"] == "alice"
+    world.apply({"users/fred.yaml": user("fred", logins=["Fred.Bloggs@example.org"])})
+    assert imported(world, {"fred.bloggs@EXAMPLE.org": made(OLD)})["accounts"][0]["name"] == "fred"
+    login(world, "Fred.Bloggs@example.org", OLD)
+    twice = imported(world, {"fred": made(OLD), "Fred.Bloggs@example.org": made(OLD)}, "--replace", code=1)
+    assert "entry 2: `Fred.Bloggs@example.org`: this is the account `fred` of entry 1 already" in twice
     assert "this name is in entry 1 already" in imported(world, {"bob": made(OLD), "Bob": made(OLD)}, code=1)
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from client import OFFICE, PASSWORD, Caller, World
-from issued import pem
-from scenario import everything, resource, user
+from cryptography.hazmat.primitives.serialization import Encoding
+from issued import certificate, pem
+from scenario import everything, issuer, resource, user
 from schemathesis import openapi as schemathesis
 
 from api.authentication.tokens import new_secret
@@ -30,6 +31,10 @@ BODIES: dict[str | None, dict[str, Any]] = {
     "TokenRequest": {"json": {"name": "ci", "validFor": "1h"}},
     "CertificateRequest": {"json": {"pem": pem(), "issuer": "tls", "team": "web"}},
     "CertificateChange": {"json": {"tracked": False}},
+    "ExistingSearch": {"json": {"subjectDn": "(?i)^CN=www"}},
+    "ExistingChange": {"json": {"renewed": True}},
+    "ExistingRevocation": {"json": {"certId": f"{1:024x}", "reason": "superceded"}},
+    "ExistingImport": {"json": {"certData": pem("imported.example.org")}},
     "DecisionQuestion": {"json": {"issuer": "tls"}},
     "IntrospectionRequest": {"body": "token=accord_x", "headers": {"Content-Type": FORM}},
 }
@@ -50,12 +55,18 @@ class Each(NamedTuple):
 def each_operation(*who: str) -> Iterator[Each]:
     for path, method, declared, _ in operations(ROUTES):
         if declared.terms.access in who and path != "/metrics":  # which has a token of its own
-            names = {"users": "portal" if path.endswith("/tokens") else "alice", "teams": "web", "issuers": "tls"}
-            name = names.get(path.split("/")[3] if "{name}" in path else "")
+            names = {
+                "users": "portal" if path.endswith("/tokens") else "alice",
+                "teams": "web",
+                "issuers": "tls",
+                "api": "Public TLS",
+            }
+            name = names.get(path.split("/")[2 if path.startswith("/certdog/") else 3] if "{name}" in path else "")
             more = {
                 "token_id": "0123456789abcdef",
                 "session_id": "0123456789abcdef",
                 "certificate_id": "1",
+                "cert_id": f"{1:024x}",
                 "issuer": "tls",
                 "rest": "certificates/7",
             }
@@ -81,7 +92,13 @@ def without_uses(world: World) -> dict[str, list[Any]]:
 
 
 def test_every_operation_answers_the_callers_it_is_for(world: World) -> None:
-    world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"administratorsMayMintFor": "everyone"}})})
+    authority = certificate("Example CA", ca=True).public_bytes(Encoding.PEM).decode()
+    world.apply(
+        {
+            "settings.yaml": resource("Settings", "default", {"tokens": {"administratorsMayMintFor": "everyone"}}),
+            "issuers/tls.yaml": issuer("tls", displayName="Public TLS", caCertificates=[authority]),
+        }
+    )
     every = each_operation("anybody", "account", "administrator")
     for operation in sorted(every, key=lambda each: (each.method, each.path) == ("DELETE", "/certificates/1")):  # others need it
         for name in ("root", "alice"):
@@ -211,9 +228,8 @@ def test_from_this_machine_but_on_behalf_of_somebody_else(world: World, header: 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("path", [path for path, resource in ROUTES if not hasattr(resource, "on_options")])
 def test_undeclared_methods_never_succeed(world: World, path: str, method: str) -> None:
-    at = path.removeprefix("/api/v1").format(name="alice", token_id="x", session_id="x", certificate_id="1") + (
-        "?issuer=tls" if path.endswith("/auth") else ""
-    )
+    values = {"name": "alice", "token_id": "x", "session_id": "x", "certificate_id": "1", "cert_id": "1"}
+    at = path.removeprefix("/api/v1").replace(":path}", "}").format(**values) + ("?issuer=tls" if path.endswith("/auth") else "")
     for caller, known in ((world.caller(), False), (world.caller("root"), True)):
         result = caller.send(method, at.partition("?")[0], query_string=at.partition("?")[2])
         asked_first = path.startswith("/certdog/") and not known
@@ -319,6 +335,6 @@ def test_the_page_shows_a_request_of_every_operation_and_who_may_send_it(world: 
 
 def test_the_page_names_every_path_and_loads_nothing_from_elsewhere(world: World) -> None:
     page = world.caller()("GET", "/docs", 200)
-    for path, _, _, _ in operations(ROUTES):
+    for path in document(ROUTES)["paths"]:
         assert path in page
     assert not re.search(r"""(?:src|href|action)\s*=\s*["']?\s*(?:https?:)?//|url\(|@import|<script""", page, re.IGNORECASE)

@@ -33,6 +33,10 @@ schemathesis.openapi.format(
     "permitted-ip", st.sampled_from(["10.20.0.0/16", "192.168.15.*", "10.0.0.1-10.0.0.9", "2001:db8::/32"])
 )
 schemathesis.openapi.format("pem-certificate", st.sampled_from([pem(f"{number}.example.org") for number in range(3)]))
+schemathesis.openapi.format("re2", st.sampled_from(["", "www", "(?i)^CN=a\\ b\\.c,O=d$", "[^,]*(x|y){2,3}"]))
+schemathesis.openapi.format("existing-instant", st.sampled_from(["2026-01-28T15:59", "2026-01-28T15:59:51.0000000+01:00"]))
+schemathesis.openapi.format("certificate-status", st.sampled_from(["active", "Revoked", "expired", "renewed", "all", ""]))
+schemathesis.openapi.format("revocation-reason", st.sampled_from(["superceded", "Key Compromise", "hold", "unspecified", ""]))
 
 
 @contextmanager

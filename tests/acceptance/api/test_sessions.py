@@ -63,6 +63,40 @@ def test_every_failure_has_the_same_answer(world: World, name: str) -> None:
     assert problem["detail"] == "the name or the password is wrong, or the account cannot log in now"
 
 
+def test_an_alias_logs_in_to_the_account_and_has_no_guesses_of_its_own(world: World) -> None:
+    world.set_password("alice")
+    world.apply({"users/alice.yaml": user("alice", logins=["Alice Jones", "CORP\\Alice"])})
+    session = login(world, "CORP\\ALICE")
+    assert (session["user"], world.audit("login.succeed")[-1]["name"]) == ("alice", "alice")
+    names = ("alice", "Alice Jones", "corp\\alice")
+    for number in range(6):  # one more than is permitted
+        login(world, names[number % 3], "wrong password entirely", 401, address="203.0.113.9")
+    for name in names:
+        problem = login(world, name, PASSWORD, 401, address="203.0.113.9")
+        assert problem["detail"] == login(world, "Nobody Jones", PASSWORD, 401, address="203.0.113.9")["detail"]
+    assert {entry["name"] for entry in world.audit("login.fail")} == {"alice"}
+    assert world.caller("root")("GET", "/users/alice", 200)["failedLogins"] == 5  # the account waited after these
+
+
+def test_an_alias_that_moves_takes_no_account_along(world: World) -> None:
+    world.set_password("alice")
+    world.apply({"users/alice.yaml": user("alice", logins=["Front Desk"])})
+    login(world, "front desk")
+    world.apply({"users/alice.yaml": user("alice"), "users/bob.yaml": user("bob", logins=["Front Desk"])})
+    login(world, "front desk", PASSWORD, 401)
+    world.set_password("bob")
+    assert login(world, "front desk")["user"] == "bob"
+    world.execute("UPDATE users SET logins = '[]'")  # the index does not decide
+    login(world, "front desk", PASSWORD, 401)
+
+
+def test_an_accounts_own_name_comes_before_an_alias(world: World) -> None:
+    world.set_password("alice")
+    world.apply({"users/alice.yaml": user("alice", logins=["Zoe Z"])})
+    world.execute("INSERT INTO users (name, source, email) VALUES ('zoe z', 'directory', '')")
+    login(world, "Zoe Z", PASSWORD, 401)
+
+
 @pytest.mark.parametrize("name", ["alice", "nobody"])
 def test_every_failure_takes_a_time_that_hides_what_differs(world: World, name: str) -> None:
     world.set_password("alice")

@@ -48,6 +48,14 @@ def test_a_page_that_begins_after_a_deleted_user_skips_nobody(world: World) -> N
     assert names(root, cursor=first["next"]) == ["broker", "nobody", "portal", "root"]
 
 
+def test_a_user_is_shown_with_its_aliases_and_found_by_them(world: World) -> None:
+    world.apply({"users/nobody.yaml": user("nobody", logins=["Fred.Bloggs@example.org"])})
+    root = world.caller("root")
+    assert root("GET", "/users/nobody", 200)["logins"] == ["Fred.Bloggs@example.org"]
+    assert root("GET", "/users/alice", 200)["logins"] == []
+    assert names(root, search="fred.bloggs@") == ["nobody"]
+
+
 @pytest.mark.parametrize("path", ["/teams", "/issuers", "/revisions", "/audit"])
 def test_every_list_comes_in_pages(world: World, path: str) -> None:
     root = world.caller("root")

@@ -11,6 +11,7 @@ import samba_domain
 from client import OFFICE, PASSWORD
 from directory_world import DirectoryWorld
 from samba_domain import BASE
+from scenario import user
 
 from api.errors import Unauthenticated
 from api.service import REFUSAL
@@ -255,6 +256,22 @@ def test_a_declared_account_is_never_tried_against_the_directory(world: Director
     world.domain.add_user("alice") if not _exists(world, "alice") else None
     assert world.refused("alice") in ("no-password", "wrong-password")
     assert world.refused("CORP\\alice") == "name-taken"
+
+
+def test_an_alias_is_tried_against_the_directory_only_with_a_domain(world: DirectoryWorld) -> None:
+    name, _ = world.person()
+    aliases = [name.upper(), f"CORP\\{name}", f"{name}@corp.example.org", f"{name}@elsewhere.example"]
+    world.apply({"users/alice.yaml": user("alice", logins=aliases)})
+    for login in (name, f"{name}@elsewhere.example"):  # no domain is called that
+        assert world.refused(login) in ("no-password", "wrong-password")
+    # with the domain it is its own, and is told that the name is taken, as a declared name would be
+    for login in (f"corp\\{name}", f"{name}@corp.example.org"):
+        assert world.refused(login) == "name-taken"
+    world.apply({"users/alice.yaml": user("alice", logins=[f"CORP\\{name}"])})
+    assert world.login(f"CORP\\{name}")("GET", "/me", 200)["name"] == name
+    world.repository.commit({"users/alice.yaml": user("alice", logins=[name.upper()])})
+    refused = world.accord("plan", code=3)
+    assert "[directory-account]" in refused.stderr + refused.stdout
 
 
 def _exists(world: DirectoryWorld, name: str) -> bool:

@@ -134,6 +134,7 @@ INSTANTS = st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)
 LABELS = st.dictionaries(TEXTS, TEXTS, max_size=2).map(lambda found: tuple(sorted(found.items())))
 SORTED_TEXTS = st.sets(TEXTS, max_size=2).map(lambda found: tuple(sorted(found)))
 
+IDENTIFIERS = st.none() | st.sampled_from(["5f2b7c9d1e3a4b5c6d7e8f90", "000000000000000000000001"])
 
 POLICIES = st.dictionaries(TEXTS, TEXTS, max_size=1).map(lambda found: orjson.dumps(found).decode())
 
@@ -150,6 +151,8 @@ def users(draw: st.DrawFn, name: str) -> User:
         draw(INSTANTS),
         draw(LABELS),
         identity=draw(st.none() | TEXTS.map(lambda text: name + text)),
+        logins=draw(st.sampled_from([(), (), (f"{name} {name.upper()}",), (f"CORP\\{name}", f"{name.upper()}@Example.org")])),
+        certdog_id=draw(IDENTIFIERS),
     )
 
 
@@ -167,6 +170,8 @@ def teams(draw: st.DrawFn, name: str, members: list[str], issuers: list[str]) ->
         draw(st.booleans()),
         draw(st.booleans()),
         draw(LABELS),
+        display_name=draw(st.none() | TEXTS),
+        certdog_id=draw(IDENTIFIERS),
     )
 
 
@@ -195,7 +200,10 @@ def states(draw: st.DrawFn) -> DeclaredState:
         users={name: draw(users(name)) for name in people},
         teams={name: draw(teams(name, people, issuers)) for name in groups},
         issuers={
-            name: Issuer(name, draw(st.none() | TEXTS), draw(TEXTS), draw(st.booleans()), labels=draw(LABELS)) for name in issuers
+            name: Issuer(
+                name, draw(st.none() | TEXTS), draw(TEXTS), draw(st.booleans()), labels=draw(LABELS), certdog_id=draw(IDENTIFIERS)
+            )
+            for name in issuers
         },
         templates=draw(
             st.sampled_from(

@@ -38,10 +38,11 @@ RUNTIME = {
     "generations",
     "digests",
     "revisions",
+    "login_aliases",  # an index of `users.logins`
     "previous_names",
 }
 """Tables that hold nothing declared."""
-BOOKKEEPING = {"file", "revision_id"}
+BOOKKEEPING = {"file", "revision_id", "public_id"}
 COLUMNS = [
     (table.name, column.name)
     for table in tables.metadata.sorted_tables

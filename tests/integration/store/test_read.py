@@ -258,7 +258,8 @@ def test_lookups_of_names(database: Database) -> None:
         assert read.teams_referring(connection, "Issuer", ["tls-public", "spare"]) == {"tls-public": ("web",)}
         assert read.teams_referring(connection, "Team", ["admins", "nobody"]) == {"admins": ("web", "Settings")}
         assert read.teams_referring(connection, "Settings", ["default"]) == {}
-        assert read.display_names(connection) == {
+        assert read.display_names(connection, "Team") == {"admins": "admins", "web": "web"}
+        assert read.display_names(connection, "Issuer") == {
             "spare": "spare",
             "strasse": "spare",
             "tls-internal": "tls-internal",

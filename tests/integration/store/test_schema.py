@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from declared_states import SMALL, bring, held, query, run_sql
 from sqlalchemy import inspect, text
 
 import reconciler.store
+from reconciler.access.public_ids import derived_ids
 from reconciler.store import schema
 from reconciler.store.digests import drifted
 from reconciler.store.engine import Database, open_database
@@ -362,3 +364,27 @@ def test_asking_for_the_version_makes_no_file(tmp_path: Path) -> None:
         with pytest.raises(SchemaMissing):
             check(database)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_older_versions_get_the_identifiers_that_new_ones_would_have(database_url: str) -> None:
+    with open_database(database_url) as database:
+        upgrade_to(database, "0018")
+        number = 100_000
+        rows = (
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number}) SELECT 'user-' || i, '' FROM n"
+            if database.is_sqlite
+            else f"SELECT 'user-' || i, '' FROM generate_series(1, {number}) AS n(i)"
+        )
+        run_sql(database, f"INSERT INTO users (name, email) {rows}")
+        run_sql(database, "INSERT INTO users (name, email, source) VALUES ('jörg b', '', 'directory')")
+        run_sql(database, "INSERT INTO teams (name) VALUES ('web')")
+        run_sql(database, "INSERT INTO issuers (name) VALUES ('tls')")
+        began = time.monotonic()
+        upgrade(database)
+        assert time.monotonic() - began < 30  # a few seconds on a machine that does nothing else
+        found = dict(query(database, "SELECT name, public_id FROM users"))
+        assert len(set(found.values())) == number + 1
+        for name in ("user-1", f"user-{number}", "jörg b"):
+            assert found[name] == next(derived_ids("User", name))
+        assert query(database, "SELECT public_id FROM teams") == [(next(derived_ids("Team", "web")),)]
+        assert query(database, "SELECT public_id FROM issuers") == [(next(derived_ids("Issuer", "tls")),)]

@@ -22,6 +22,12 @@ def says(zone: Delegation, team: Team) -> list[str]:
     return ["/".join(path) for path, _ in oversteps(zone, "Team", team)]
 
 
+def test_the_names_of_a_delegation_are_those_of_aliases_too() -> None:
+    zone = Delegation("people", ("User",), ("web-*", "CORP\\web-*"))
+    user = User("web-ann", "a@example.org", logins=("WEB-Ann", "Corp\\WEB-ann", "Administrator"))
+    assert [path for path, _ in oversteps(zone, "User", user)] == [("spec", "logins", "Administrator")]
+
+
 @pytest.mark.parametrize(
     ("file", "path"),
     [

@@ -155,6 +155,26 @@ def test_a_directory_account_cannot_be_declared() -> None:
     assert "`ada`" in found[0].message
 
 
+def test_the_name_of_another_account_cannot_become_an_alias() -> None:
+    runtime = Runtime(directory_accounts=frozenset({"ada b"}))
+    ada = User("ada", "ada@example.org", logins=("Ada B", "Ada C"))
+    found = conflicts(actual(ALICE, ADMINS, runtime=runtime), desired(ALICE, ADMINS, ada))
+    assert [(problem.rule, problem.file) for problem in found] == [("directory-account", "ada.yaml")]
+    assert "`Ada B`" in found[0].message
+    held = actual(ALICE, ADMINS)._replace(unmanaged=frozenset({("User", "ada c"), ("Team", "ada b")}))
+    assert [problem.rule for problem in conflicts(held, desired(ALICE, ADMINS, ada))] == ["foreign"]
+
+
+def test_an_alias_that_moves_hands_over_no_account() -> None:
+    before = actual(ALICE._replace(logins=("A",)), BOB, ADMINS)
+    made = plan(before, desired(ALICE, BOB._replace(logins=("A",)), ADMINS))
+    assert [(change.action, change.name, change.fields) for change in made.changes] == [
+        ("update", "alice", {"logins": {"added": [], "removed": ["A"]}}),
+        ("update", "bob", {"logins": {"added": ["A"], "removed": []}}),
+    ]
+    assert not any(guard.refused for guard in made.guards)
+
+
 def test_unmanaged_rows_are_left_alone_until_they_are_adopted() -> None:
     unmanaged = frozenset({("User", "bob"), ("Issuer", "public")})
     before = actual(ALICE, BOB, ADMINS, PUBLIC, unmanaged=unmanaged)

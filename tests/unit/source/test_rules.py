@@ -110,6 +110,36 @@ def test_what_people_see_names_one_issuer(issuers: list[Issuer], expected: list[
     assert found(*issuers, granting) == [(file, "duplicate-display-name") for file in expected]
 
 
+def test_what_people_see_names_one_team() -> None:
+    one, two = (Team(name, administrator=True, display_name=shown) for name, shown in (("a", "Test Team"), ("b", "TEST TEAM")))
+    assert found(one, two) == [("1", "duplicate-display-name")]
+    assert found(one._replace(display_name="B"), two._replace(display_name=None)) == [("0", "duplicate-display-name")]
+    assert found(one, TLS._replace(display_name="Test Team"), ALICE, team("alice")) == []
+
+
+@pytest.mark.parametrize(
+    ("users", "expected"),
+    [
+        ([User("fred", "", logins=("Fred.Bloggs@example.org", "CORP\\Fred"))], []),
+        ([User("fred", "", logins=("FRED",))], ["0"]),
+        ([User("fred", "", logins=("Ｆred Bloggs", "fred bloggs"))], ["0"]),
+        ([User("fred", "", logins=("Bob",)), User("bob", "")], ["0"]),
+        ([User("bob", ""), User("fred", "", logins=("Bob",))], ["1"]),
+        ([User("fred", "", logins=("F B",)), User("bob", "", logins=("f b",))], ["1"]),
+        ([User("fred", "", logins=("Old",)), User("bob", "", previously=("old",))], ["0"]),
+        ([User("fred", "", logins=("Old",), previously=("old",))], []),
+    ],
+)
+def test_a_login_is_that_of_one_user(users: list[User], expected: list[str]) -> None:
+    assert found(*users) == [(file, "duplicate-login") for file in expected]
+
+
+def test_an_identifier_is_that_of_one_resource_of_its_kind() -> None:
+    identifier = "5f2b7c9d1e3a4b5c6d7e8f90"
+    users = [User(name, "", certdog_id=identifier) for name in ("ann", "ben")]
+    assert found(*users, Team("web", administrator=True, certdog_id=identifier)) == [("1", "duplicate-certdog-id")]
+
+
 def test_earlier_names_are_claimed_once_and_no_longer_used() -> None:
     def user(name: str, *previously: str) -> User:
         return User(name, f"{name}@example.org", previously=previously)
@@ -141,9 +171,14 @@ def test_a_delta_knows_its_surroundings() -> None:
     assert found(ALICE, around=around) == [("0", "duplicate-name")]
     assert found(User("bob", "b@example.org", previously=("alice",)), around=around) == []
     assert found(TLS._replace(name="vpn"), around=Surroundings(granted_issuers=frozenset({"vpn"}))) == []
-    assert found(Issuer("vpn", "TLS"), around=Surroundings(display_names={"tls": "tls"}, granted_issuers=frozenset({"vpn"}))) == [
-        ("0", "duplicate-display-name")
-    ]
+    shown = Surroundings(display_names={("Issuer", "tls"): "tls"}, granted_issuers=frozenset({"vpn"}))
+    assert found(Issuer("vpn", "TLS"), around=shown) == [("0", "duplicate-display-name")]
+    assert found(Team("vpn", administrator=True, display_name="TLS"), around=shown) == []
+    taken = Surroundings(certdog_ids={("User", "a" * 24): "bob"}, logins={"fred bloggs": "fred", "alice": "fred"})
+    assert found(ALICE._replace(certdog_id="a" * 24), around=taken._replace(logins={})) == [("0", "duplicate-certdog-id")]
+    assert found(User("carol", "c@example.org", logins=("Fred Bloggs",)), around=taken) == [("0", "duplicate-login")]
+    assert found(ALICE, around=taken) == [("0", "duplicate-login")]
+    assert found(User("carol", "c@example.org", previously=("alice",)), around=taken) == [("0", "duplicate-login")]
     claimed = Surroundings(previous_names={("User", "alice"): "alicia"})
     assert found(ALICE, around=claimed) == []
     circle = Surroundings(names={"User": frozenset({"bob"})}, previous_names={("User", "alice"): "bob"})

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 
 _COST = "CASE WHEN substr(password_hash, 1, 2) = '$2' THEN substr(password_hash, 5, 2) END"
 _BCRYPT = sa.text("bcrypt_cost IS NOT NULL")

@@ -121,7 +121,7 @@ def import_hashes(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ImportedHash]:
-    """Take over password hashes of bcrypt, all or none, of accounts by their names or aliases. Raises HashesRefused or StoreError.
+    """Take over password hashes of bcrypt, all or none; names may be aliases. Raises HashesRefused or StoreError.
 
     No password policy is asked: nobody knows the passwords. Generated passwords expire, and these do not.
     """

@@ -20,6 +20,7 @@ from api.outbox import queue
 from api.outbox.queue import NewMessage
 from api.state import accounts
 from api.state.policies import PasswordPolicy
+from api.state.reader import Reader
 from reconciler.access.mails import PASSWORD_RESET, PASSWORD_SET
 from reconciler.access.touched import Touched
 from reconciler.store.audit import Event
@@ -113,14 +114,20 @@ class HashesRefused(Exception):
 
 
 def import_hashes(
-    authority: Authority, file: HashFile, terms: HashImport, *, progress: Callable[[int, int], None] | None = None
+    authority: Authority,
+    reader: Reader,
+    file: HashFile,
+    terms: HashImport,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[ImportedHash]:
-    """Take over password hashes of bcrypt, all or none. Raises HashesRefused or StoreError.
+    """Take over password hashes of bcrypt, all or none; names may be aliases. Raises HashesRefused or StoreError.
 
     No password policy is asked: nobody knows the passwords. Generated passwords expire, and these do not.
     """
     with authority.acting() as act:
-        found, faults = _accounts_of(act.connection, file, terms)
+        with reader.within(act.connection):
+            found, faults = _accounts_of(act.connection, reader, file, terms)
         if faults or file.faults:
             raise HashesRefused(sorted([*file.faults, *faults]))
         done = []
@@ -131,14 +138,16 @@ def import_hashes(
     return done
 
 
-def _accounts_of(connection: Connection, file: HashFile, terms: HashImport) -> tuple[list[tuple[Line, Row[Any]]], list[Fault]]:
+def _accounts_of(
+    connection: Connection, reader: Reader, file: HashFile, terms: HashImport
+) -> tuple[list[tuple[Line, Row[Any]]], list[Fault]]:
     """The account of each line, and what is wrong with the others."""
     found: list[tuple[Line, Row[Any]]] = []
     faults: list[Fault] = []
     numbers: dict[int, int] = {}
     names: list[str] | None = None
     for line in file.lines:
-        account = accounts.find_by_login(connection, line.name)
+        account = accounts.find(connection, accounts.named_by_login(reader, line.name)[0])
         if account is None:
             names = accounts.declared_names(connection) if names is None else names
             hint = did_you_mean(line.name, names) if len(faults) < _SUGGESTIONS else ""

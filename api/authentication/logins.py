@@ -94,11 +94,11 @@ def _try(
         policies = current.policies
         now = max(now, datetime.now(UTC))  # it has waited since
         account = accounts.find(connection, name)
-        if again and verified and account is not None and kept is not None and account.password_hash != kept[0]:
-            return None
         key = "" if account is None else key_of(account.id, account.guid)
         tries = account_failures.read_tries(connection, key, address, now)
         kept = kept if name == verified_for else None  # the alias is another account's since
+        if again and verified and account is not None and kept is not None and account.password_hash != kept[0]:
+            return None
         refusal = _refusal(account, verified, kept, tries.must_wait(policies, now), current, address, now)
         if account is None or refusal is not None:
             if account is not None and refusal in _GUESSES:

@@ -161,6 +161,7 @@ def import_hashes(
     """
     from api import administration
     from api.authentication import hash_files
+    from api.state.reader import Reader
     from reconciler.progress import progress_bar
     from reconciler.wording.text import count
 
@@ -171,8 +172,8 @@ def import_hashes(
         raise click.ClickException(f"{shown} {error}") from None
     terms = administration.HashImport(replace, require_change, revoke_tokens, dry_run)
     try:
-        with at_work(options) as (_, __, authority), progress_bar("Taking over") as progress:
-            done = administration.import_hashes(authority, found, terms, progress=progress)
+        with at_work(options) as (_, database, authority), progress_bar("Taking over") as progress:
+            done = administration.import_hashes(authority, Reader(database), found, terms, progress=progress)
     except administration.HashesRefused as refused:
         lines = [f"{shown}, {found.word} {each.number:,}: {each.message}" for each in refused.faults[:_SHOWN]]
         more = len(refused.faults) - _SHOWN

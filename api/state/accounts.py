@@ -81,13 +81,6 @@ def find(connection: Connection, name: str) -> Row[Any] | None:
     return connection.execute(_FIND, {"name": name}).first()
 
 
-def find_by_login(connection: Connection, name: str) -> Row[Any] | None:
-    """The account that somebody means who types a name to log in."""
-    found = find(connection, name.lower())
-    owner = None if found is not None else alias_owners(connection, [name]).get(folded(name))
-    return found if owner is None else find(connection, owner)
-
-
 def declared_names(connection: Connection) -> list[str]:
     """The names of all declared accounts."""
     return list(connection.execute(select(_users.name).where(_users.source == "declared")).scalars())

@@ -15,6 +15,7 @@ from reconciler.cli.exits import INVALID, OK
     epilog="""\b
 Examples:
   accord import peribolos kubernetes/org/config config
+  accord import certdog export.json config --hashes users.htpasswd
 """,
 )
 def command() -> None:
@@ -61,4 +62,43 @@ def peribolos(source: Path, folder: Path, minimum_permission: Literal["write", "
         say("accord: the files have errors; nothing was written", err=True)
         return INVALID
     say(f"Wrote {written:,} files to {folder}.")
+    return OK
+
+
+@command.command(
+    "certdog",
+    epilog="""\b
+Examples:
+  accord import certdog export.json config
+  accord import certdog export.json config --hashes users.htpasswd
+
+Exit codes: 0 written; 1 error; 3 the file has errors. Unless the code is 0, nothing was written.
+""",
+)
+@click.argument("source", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--hashes",
+    metavar="NEW",
+    type=click.Path(path_type=Path),
+    help="Write the users' password hashes to this new file, for `accord-api user import-hashes`. Without it they are left out.",
+)
+def certdog(source: Path, folder: Path, hashes: Path | None) -> int:
+    """Convert an export of the product that Accord succeeds, a JSON file, into a config repository in DIR.
+
+    Users, teams and issuers keep the names and ids that their clients know; mail templates get Accord's values. The first apply
+    mails users a password, unless their own is taken over by its hash.
+    """
+    from reconciler.cli.output import say, write_problems
+    from reconciler.run.importing import import_predecessor
+    from reconciler.wording.text import count
+
+    problems, written = import_predecessor(source, folder, hashes)
+    write_problems(problems)
+    if written is None:
+        say("accord: the file has errors; nothing was written", err=True)
+        return INVALID
+    say(f"Wrote {count(written.files, 'file')} to {folder}.")
+    if hashes is not None:
+        say(f"Wrote {count(written.hashes, 'password hash', 'password hashes')} to {hashes}, which only you can read.")
     return OK

@@ -13,16 +13,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from reconciler.access.problems import Problem, Severity
 from reconciler.access.resources import DeclaredState, Guards, Issuer, Kind, Membership, Permission, Settings, Team, User
-from reconciler.source.peribolos_shape import PERMISSIONS, GitHubRepository, GitHubTeam, Part, Place
+from reconciler.source.imported import Place, safe_name
+from reconciler.source.peribolos_shape import PERMISSIONS, GitHubRepository, GitHubTeam, Part
 
-_LONGEST_NAME = 64
 _MOST_PREVIOUS = 32
 
 
@@ -36,18 +34,6 @@ class Organisation(NamedTuple):
     teams: tuple[GitHubTeam, ...]
     repositories: tuple[GitHubRepository, ...]
     default_permission: int
-
-
-def safe_name(text: str) -> str:
-    """Make a resource's name from a text: lower case, hyphens for unsafe characters, a hash at the end of a long one.
-
-    Return an empty text if no safe character is left.
-    """
-    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-")
-    name = re.sub(r"^[^a-z0-9]+", "", name)
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return name[: _LONGEST_NAME - 9] + "-" + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def join_parts(parts: Iterable[Part]) -> list[Organisation]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from reconciler.access.problems import Problem, Severity
+from reconciler.source.imported import Path, Place
 from reconciler.wording.nearest import nearest
 
 PERMISSIONS = ("none", "read", "triage", "write", "maintain", "admin")
@@ -22,20 +23,6 @@ ORGANISATION_KEYS = frozenset(
 )
 _TEAM_KEYS = frozenset(("description", "privacy", "members", "maintainers", "teams", "previously", "repos"))
 _MOST_DESCRIPTION = 4096
-
-Path = tuple[str | int, ...]
-
-
-class Place(NamedTuple):
-    """A place in a file, looked up only when there is a problem to report."""
-
-    file: str
-    locate: Callable[[Path], tuple[int, int]]
-    path: Path
-
-    def problem(self, message: str, severity: Severity = "error", suggestion: str | None = None) -> Problem:
-        """Return a problem at this place."""
-        return Problem(self.file, *self.locate(self.path), "peribolos", severity, message, suggestion)
 
 
 class GitHubTeam(NamedTuple):
@@ -100,7 +87,7 @@ class PartReader:
         self._problems.append(self._place(path).problem(message, severity, suggestion))
 
     def _place(self, path: Path) -> Place:
-        return Place(self._file, self._locate, path)
+        return Place(self._file, self._locate, path, "peribolos")
 
     def _known(self, content: Mapping[str, Any], keys: frozenset[str], path: Path) -> None:
         for key in content:

@@ -34,7 +34,7 @@ BODIES: dict[str | None, dict[str, Any]] = {
     "ExistingSearch": {"json": {"subjectDn": "(?i)^CN=www"}},
     "ExistingChange": {"json": {"renewed": True}},
     "ExistingRevocation": {"json": {"certId": f"{1:024x}", "reason": "superceded"}},
-    "ExistingImport": {"json": {"certData": pem("imported.example.org")}},
+    "ExistingImport": {"json": {"certData": pem("imported.example.org"), "caName": "tls"}},
     "DecisionQuestion": {"json": {"issuer": "tls"}},
     "IntrospectionRequest": {"body": "token=accord_x", "headers": {"Content-Type": FORM}},
 }

@@ -18,9 +18,9 @@ from reconciler.run.inputs import state_of
 from reconciler.source.cache import open_cache
 from reconciler.source.errors import SourceError
 from reconciler.source.export import export_state
+from reconciler.source.imported import safe_name
 from reconciler.source.load import load_folder
 from reconciler.source.peribolos import Imported, import_peribolos
-from reconciler.source.peribolos_mapping import safe_name
 from reconciler.source.rules import problems_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -86,8 +86,8 @@ def _invalid(found: Mapped) -> list[Problem]:
 
 def _unsharded(file: str) -> str:
     """The path that a resource's file has if there are few of its kind."""
-    first, *_, last = Path(file).parts
-    return file if first == last else f"{first}/{last}"
+    parts = Path(file).parts
+    return file if len(parts) < 3 else f"{parts[0]}/{parts[-1]}"
 
 
 def _write_hashes(file: Path, hashes: Mapping[str, str]) -> None:
@@ -96,9 +96,13 @@ def _write_hashes(file: Path, hashes: Mapping[str, str]) -> None:
 
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii", newline="\n") as opened:
-            opened.writelines(f"{name}:{hashed}\n" for name, hashed in sorted(hashes.items()))
     except FileExistsError:
         raise SourceError(f"{file} is there already; name a new file for the password hashes") from None
     except OSError as error:
+        raise SourceError(f"cannot write {file}: {error.strerror or error}") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii", newline="\n") as opened:
+            opened.writelines(f"{name}:{hashed}\n" for name, hashed in sorted(hashes.items()))
+    except OSError as error:
+        file.unlink(missing_ok=True)
         raise SourceError(f"cannot write {file}: {error.strerror or error}") from error

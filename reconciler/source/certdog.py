@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ from reconciler.wording.text import printable
 LARGEST_EXPORT = 64 * 1024 * 1024
 """Bytes."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
+
+
+_INDEXED = 2
+"""How many steps lead to what is found at once, such as `users`, 3: what is deeper is looked for in there."""
 
 
 class _Repeated(ValueError):
@@ -40,7 +46,7 @@ def import_certdog(file: Path, *, with_hashes: bool) -> Mapped:
         return _nothing(Problem(name, 1, 1, RULE, "error", str(error)))
     except (RecursionError, ValueError):
         return _nothing(Problem(name, 1, 1, RULE, "error", "this is nested too deeply, or has a number that is too long"))
-    reader = ExportReader(name, partial(position, text))
+    reader = ExportReader(name, Positions(text).of)
     export = reader.read(content)
     found = mapped(name, export, with_hashes=with_hashes)
     return found._replace(problems=sorted([*reader.problems, *found.problems]))
@@ -73,13 +79,37 @@ def _unrepeated(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def position(text: str, wanted: Keys) -> tuple[int, int]:
-    """The line and column of a value in a text of valid JSON, given the keys and positions that lead to it."""
+class Positions:
+    """Finds the lines and columns of values in a text of valid JSON. The text is read once, however many are asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def of(self, wanted: Keys) -> tuple[int, int]:
+        """Return the line and column of the value that keys and positions lead to; of the text's beginning, if there is none."""
+        stem, rest = wanted[:_INDEXED], wanted[_INDEXED:]
+        at = self._index.get(stem, 0)
+        if rest:
+            at = next((place for path, place in _values(self._text, at) if path == rest), 0)
+        line = bisect_right(self._lines, at)
+        return line, at - self._lines[line - 1] + 1
+
+    @cached_property
+    def _index(self) -> dict[Keys, int]:
+        return {path: at for path, at in _values(self._text, 0) if len(path) <= _INDEXED}
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """Where lines begin."""
+        return [0, *(found.end() for found in re.finditer("\n", self._text))]
+
+
+def _values(text: str, start: int) -> Iterator[tuple[Keys, int]]:
+    """Yield the path and the place of the value that begins at a place, and of those within it."""
     keys: list[str | int] = []
     opened: list[bool] = []
     expects_key = False
-    at = 0
-    for token in _TOKEN.finditer(text):
+    for token in _TOKEN.finditer(text, start):
         word = token[0]
         if word == ",":
             if opened[-1]:
@@ -91,14 +121,15 @@ def position(text: str, wanted: Keys) -> tuple[int, int]:
         elif word in "]}":
             opened.pop()
             keys.pop()
+            expects_key = False
         elif expects_key:
             keys[-1] = json.loads(word)
+            continue
         else:
-            if keys == list(wanted):
-                at = token.start()
-                break
+            yield tuple(keys), token.start()
             if word in "[{":
                 opened.append(word == "{")
                 keys.append("" if word == "{" else 0)
                 expects_key = word == "{"
-    return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
+        if not opened:
+            return

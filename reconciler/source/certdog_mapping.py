@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import orjson
 
 from reconciler.access.ca_certificates import read_ca_certificate
-from reconciler.access.login_names import check_alias
+from reconciler.access.login_names import check_alias, folded
 from reconciler.access.permitted_ips import parse_rule
 from reconciler.access.problems import Problem
 from reconciler.access.resources import (
@@ -38,6 +38,7 @@ from reconciler.source.imported import Place, safe_name
 from reconciler.wording.text import printable
 
 _LONGEST_NAME = 64
+_Old = TypeVar("_Old", OldUser, OldTeam, OldIssuer)
 
 
 class Mapped(NamedTuple):
@@ -77,6 +78,11 @@ class _Mapper:
         state = DeclaredState(users, teams, issuers, self._templates(export), self._settings(export.settings, teams))
         return Mapped(self._file, state, self._places, self._hashes, self._problems)
 
+    def _named(self, kind: Kind, olds: Iterable[_Old]) -> list[tuple[str, _Old]]:
+        """Return all with their safe names. Those whose name is safe already come first: nobody else is called by it."""
+        ordered = sorted(olds, key=lambda old: safe_name(old.name) != old.name.lower())
+        return [(self._claim(kind, old.name, old.place), old) for old in ordered]
+
     def _claim(self, kind: Kind, text: str, place: Place) -> str:
         """Reserve a safe name."""
         stem = safe_name(text) or f"{kind.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -99,8 +105,7 @@ class _Mapper:
     def _issuers(self, olds: Iterable[OldIssuer]) -> tuple[dict[str, Issuer], dict[str, str]]:
         found: dict[str, Issuer] = {}
         names: dict[str, str] = {}
-        for old in olds:
-            name = self._claim("Issuer", old.name, old.place)
+        for name, old in self._named("Issuer", olds):
             for key in filter(None, (old.id, old.name)):
                 if names.setdefault(key, name) != name:
                     self._refuse(old.place, f"two issuers have the id or the name `{printable(key)}`")
@@ -118,8 +123,7 @@ class _Mapper:
         """Reserve the names of teams; what users refer to them by."""
         self._teams_by_name: dict[str, OldTeam] = {}
         names: dict[str, str] = {}
-        for old in olds:
-            name = self._claim(kind, old.name, old.place)
+        for name, old in self._named(kind, olds):
             self._teams_by_name[name] = old
             for key in filter(None, (old.id, old.name)):
                 if names.setdefault(key, name) != name:
@@ -129,11 +133,19 @@ class _Mapper:
     def _users(self, olds: Iterable[OldUser], teams: Mapping[str, str]) -> tuple[dict[str, User], dict[str, list[str]]]:
         found: dict[str, User] = {}
         members: dict[str, list[str]] = {}
+        folds: dict[str, str] = {}
+        ours: list[OldUser] = []
         for old in olds:
             if old.is_directorys:
                 self._warn(old.place, f"`{printable(old.name)}` is of Active Directory and appears here at the first login")
                 continue
-            name = self._claim("User", old.name, old.place)
+            other = folds.setdefault(folded(old.name), old.name)
+            if other is not old.name:
+                both = f"`{printable(other)}` and `{printable(old.name)}`"
+                self._refuse(old.place, f"two users are called {both}, and case makes no difference here; rename or remove one")
+                continue
+            ours.append(old)
+        for name, old in self._named("User", ours):
             for key, place in old.teams:
                 team = teams.get(key) or teams.get(key.lower())
                 if team is None:

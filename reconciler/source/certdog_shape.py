@@ -17,16 +17,18 @@ from reconciler.wording.text import printable
 
 RULE = "certdog"
 _ID = re.compile(r"[0-9a-fA-F]{24}")
-_HASH = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}")
+_HASH = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
 _SECTIONS = frozenset(("users", "teams", "issuers", "emailTemplates", "settings"))
 _IDS = ("id", "_id")
 _OFTEN = frozenset((*_IDS, "_class"))
-_USER = _OFTEN | {"username", "email", "enabled", "password", "adUser", "teamsIds"}
+_USER = _OFTEN | {"username", "email", "enabled", "disabled", "password", "passwordHash", "adUser", "isAdUser", "teamsIds"}
 _OF_LOGINS = {"group", "numFailedLoginAttempts", "userMessage", "nextAllowedLogonTime"}
 """What the predecessor keeps of logins, and the kind of user that its teams say as well."""
 _FLAGS = {"dontSendEmailsOnIssue", "dontSendReminderEmails"}
 _TEAM = _OFTEN | _FLAGS | {"name", "description", "internalGroup", "adGroups", "authorisedCas", "ipWhiteList", "adminUsernames"}
 _ISSUER = _OFTEN | {"caName", "caCerts", "enabled", "caType", "caTypeName", "caSubjectDn", "dnRestrictionId"}
+_RESTRICTS = re.compile(r"white_?list|allow_?list|(allowed|permitted)_?ip|(en|dis)abled|ad_?user", re.IGNORECASE)
+"""What a property's name has if it takes something away from somebody; without it, they would have more than before."""
 _SETTINGS = frozenset(("sendOnIssue", "sendOnExpiry", "reminderDays", "alwaysSendTo"))
 MAILS = {"issued": "certificate-issued", "expiring": "certificate-expiring"}
 """Its kinds of mail, and what they are called here."""
@@ -117,8 +119,10 @@ class ExportReader:
         """Read the document."""
         if not isinstance(content, Mapping):
             self._problem((), "the file must contain an object with `users`, `teams` and `issuers`")
-            content = {}
+            return Export((), (), (), (), OldSettings())
         self._known("the export", content, _SECTIONS, ())
+        if not content.keys() & _SECTIONS:
+            self._problem((), f"the export has none of {', '.join(f'`{each}`' for each in sorted(_SECTIONS))}")
         return Export(
             tuple(self._users(content)),
             tuple(self._teams(content)),
@@ -138,8 +142,8 @@ class ExportReader:
                 self._id(each, path),
                 name,
                 email or "",
-                self._flag(each, "enabled", path, usual=True),
-                self._flag(each, "adUser", path),
+                self._is_enabled(each, path),
+                self._flag(each, "adUser", path) or self._flag(each, "isAdUser", path),
                 each.get("group") == "ADMIN",
                 self._hash(each, path),
                 tuple(self._references(each, "teamsIds", path)),
@@ -217,7 +221,13 @@ class ExportReader:
                 self._told.add((what, key))
                 near = nearest(key, keys)
                 hint = f"; did you mean `{near}`?" if near else ""
-                self._problem((*path, key), f"`{printable(key)}` of {what} is not taken over{hint}", "warning", near)
+                if _RESTRICTS.search(key) and content[key] is not None:
+                    message = (
+                        f"`{printable(key)}` of {what} may restrict access, and Accord does not know it{hint or '; remove it'}"
+                    )
+                    self._problem((*path, key), message, "error", near)
+                else:
+                    self._problem((*path, key), f"`{printable(key)}` of {what} is not taken over{hint}", "warning", near)
 
     def _mapping(self, content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         value = content.get(key)
@@ -261,6 +271,14 @@ class ExportReader:
         if value is not None and not isinstance(value, bool):
             self._problem((*path, key), f"`{key}` must be true or false")
         return value if isinstance(value, bool) else usual
+
+    def _is_enabled(self, content: Mapping[str, Any], path: Path) -> bool:
+        """Whether an account may be used: neither property says that it may not."""
+        enabled, disabled = self._flag(content, "enabled", path, usual=True), self._flag(content, "disabled", path)
+        for key in ("enabled", "disabled"):
+            if key in content and content[key] is None:
+                self._problem((*path, key), f"`{key}` must be true or false")
+        return enabled and not disabled
 
     def _texts(self, content: Mapping[str, Any], key: str, path: Path) -> Iterator[tuple[str, Place]]:
         value = content.get(key)
@@ -320,12 +338,13 @@ class ExportReader:
 
     def _hash(self, content: Mapping[str, Any], path: Path) -> str | None:
         """A password's hash. It is in no message."""
-        value = content.get("password")
+        key = "passwordHash" if content.get("passwordHash") else "password"
+        value = content.get(key)
         if value is None or value == "":
             return None
         if isinstance(value, str) and _HASH.fullmatch(value):
             return value
-        self._problem((*path, "password"), "`password` is no bcrypt hash, so it is left out", "warning")
+        self._problem((*path, key), f"`{key}` is no bcrypt hash of a cost from 4 to 14, so it is left out", "warning")
         return None
 
 

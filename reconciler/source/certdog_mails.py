@@ -54,7 +54,7 @@ def _with_values(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    return _BEGINS.sub("{% raw %}{{% endraw %}", text)
+    return _BEGINS.sub("{%+ raw %}{{% endraw +%}", text)  # `+`: spaces and line breaks beside it stay
 
 
 def _unknown(text: str) -> list[str]:

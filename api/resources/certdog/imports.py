@@ -23,6 +23,9 @@ from api.resources.certdog.issuers import of_name
 from api.resources.certdog.reasons import reason
 from api.resources.certificates import MAX_REGISTRATION
 
+_BOUNDARY = re.compile(r"-----\s*(BEGIN|END) ([A-Z0-9]+(?: [A-Z0-9]+)*)\s*-----")
+"""The lines around PEM, also with spaces beside the dashes. Nothing in it can match the same spaces twice: a text may be long."""
+
 
 class Import(Resource):
     """`POST /certdog/api/certs/import`."""
@@ -87,7 +90,7 @@ class Import(Resource):
 def as_pem(text: str) -> str:
     """PEM as it is, or of the base64 of a DER alone."""
     if "-----" in text:
-        return re.sub(r"-----\s*(BEGIN|END) ([A-Z0-9 ]*?)\s*-----", r"-----\1 \2-----", text)
+        return _BOUNDARY.sub(r"-----\1 \2-----", text)
     lines = textwrap.wrap("".join(text.split()), 64)
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 

@@ -25,6 +25,7 @@ from api.resources.certdog.chains import from_leaf_to_root
 from api.resources.certdog.contents import contents
 from api.resources.certdog.ids import certificate_id, certificate_number
 from api.resources.certdog.imports import as_pem
+from api.resources.certificates import MAX_REGISTRATION
 from api.resources.certdog.names import common_name, spaced
 from api.resources.certdog.patterns import Pattern
 from api.resources.certdog.reasons import REASONS, reason
@@ -250,3 +251,11 @@ def test_certificates_without_lines_around_them_become_pem() -> None:
     assert read_certificate(as_pem(body)) == read_certificate(text)
     assert as_pem(text) == text
     assert read_certificate(as_pem(text.replace("-----B", "----- B").replace("E-----", "E -----"))) == read_certificate(text)
+
+
+@pytest.mark.parametrize("gap", [" ", "\t", "A ", "-----BEGIN "])
+def test_a_hostile_text_becomes_pem_in_linear_time(gap: str) -> None:
+    text = "-----BEGIN " + gap * (MAX_REGISTRATION // len(gap))
+    began = time.monotonic()
+    assert as_pem(text) == text
+    assert time.monotonic() - began < 5

@@ -59,8 +59,12 @@ class Register:
         self._reader = reader
         self._freshness = freshness
 
-    def register(self, authority: CallersAuthority, request: Mapping[str, Any], *, issued: bool = True) -> tuple[int, bool]:
+    def register(
+        self, authority: CallersAuthority, request: Mapping[str, Any], *, issued: bool = True, revoked: str | None = None
+    ) -> tuple[int, bool]:
         """Register a certificate; returns its ID and whether it is new. If it was not `issued` now, nobody is mailed that it was.
+
+        `revoked`: the reason for which a new one is marked as revoked at once, if it was revoked before.
 
         Raises Invalid, Unauthenticated, Forbidden, NotFound, Conflict, QuotaExceeded or StoreError.
         """
@@ -90,6 +94,8 @@ class Register:
             detail |= {"issuer": request["issuer"], "team": request["team"], "owner": owner, "mails": len(told)}
             detail |= {} if renewed is None else {"renews": renewed}
             act.record(_event("register", number, detail))
+            if revoked is not None:
+                _revoke(act, [number], revoked)
         return number, True
 
     def change(self, authority: CallersAuthority, number: int, request: Mapping[str, Any]) -> None:
@@ -153,10 +159,7 @@ class Register:
                 raise _not_theirs()
             if len({each.sha256 for each in found}) > 1:
                 raise Conflict("several certificates have this serial number under this issuer; revoke each by its ID")
-            numbers = [each.standing.id for each in found if not each.is_revoked]
-            for number in numbers:
-                _write(act.connection, number, {"revoked_at": act.now})
-            act.record(*(_event("revoke", number, {"reason": reason}) for number in numbers))
+            _revoke(act, [each.standing.id for each in found if not each.is_revoked], reason)
             return found[0].standing.id
 
     def delete(self, authority: CallersAuthority, number: int) -> None:
@@ -412,6 +415,12 @@ def _renewed_by(connection: Connection, number: int) -> list[int]:
 
 def _write(connection: Connection, number: int, values: Mapping[str, Any]) -> None:
     connection.execute(tables.certificates.update().where(_certificates.id == number).values(values))
+
+
+def _revoke(act: Act, numbers: Sequence[int], reason: str) -> None:
+    for number in numbers:
+        _write(act.connection, number, {"revoked_at": act.now})
+    act.record(*(_event("revoke", number, {"reason": reason}) for number in numbers))
 
 
 def _event(action: str, number: int, detail: Mapping[str, Any]) -> Event:

@@ -43,21 +43,17 @@ class Import(Resource):
         whose CA certificates verify it, among those that its owner may use now, or to the one that is named."""
         body, ids = call.body, Ids(self.service.reader)
         why = reason(body.get("revocationReason"))
+        revoked = why if body.get("revoked") else None
         pem = as_pem(body["certData"])
         certificate = _read(pem)
         caller, owner = self._owner(call, body.get("ownerUserId"), ids)
         known = search.same_certificate(self.service.reader, caller, certificate.sha256)
         if known:
-            number, of = next((each for each in known if each[1] == owner), known[0])
-            if body.get("revoked"):
-                self.service.register.revoke(call.authority, [search.numbered(number)], why)
-            raise _already_there(number, of)
+            raise self._already_there(call, *next((each for each in known if each[1] == owner), known[0]), revoked)
         request = self._request(caller, owner, body, ids, certificate)
-        number, is_new = self.service.register.register(call.authority, {**request, "pem": pem}, issued=False)
-        if body.get("revoked"):
-            self.service.register.revoke(call.authority, [search.numbered(number)], why)
+        number, is_new = self.service.register.register(call.authority, {**request, "pem": pem}, issued=False, revoked=revoked)
         if not is_new:
-            raise _already_there(number, owner)
+            raise self._already_there(call, number, owner, revoked)
         return detail(search.any_entry(self.service.reader, number), ids, call.now)
 
     def _owner(self, call: Call, given: str | None, ids: Ids) -> tuple[Principal, str]:
@@ -86,6 +82,13 @@ class Import(Resource):
         more = {"note": note(body.get("extraInfo")), "extraAddresses": addresses(body.get("extraEmails"))}
         return {**found, **{name: value for name, value in more.items() if value}}
 
+    def _already_there(self, call: Call, number: int, owner: str, revoked: str | None) -> Conflict:
+        """Mark it as revoked, if it comes so, and say where it is: scripts read the id out of this sentence."""
+        if revoked is not None:
+            self.service.register.revoke(call.authority, [search.numbered(number)], revoked)
+        where = f"id: {certificate_id(number)}, owner: {owner}"
+        return Conflict(f"The certificate is already present in the system. Details: {where}")
+
 
 def as_pem(text: str) -> str:
     """PEM as it is, or of the base64 of a DER alone."""
@@ -100,8 +103,3 @@ def _read(pem: str) -> Certificate:
         return read_certificate(pem)
     except Invalid as problem:
         raise Invalid(problem.detail.replace("`pem`", "`certData`")) from None
-
-
-def _already_there(number: int, owner: str) -> Conflict:
-    """Scripts read the id out of this sentence."""
-    return Conflict(f"The certificate is already present in the system. Details: id: {certificate_id(number)}, owner: {owner}")

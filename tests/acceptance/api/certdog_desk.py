@@ -45,6 +45,7 @@ ORGANISATION: dict[str, Any] = {
     "users/fred.yaml": user("fred"),
     "users/zoe.yaml": user("zoe"),
     "users/lone.yaml": user("lone"),
+    "users/agent.yaml": user("agent", type="application"),
     "teams/web.yaml": team(
         "web",
         description="L'équipe web",
@@ -54,6 +55,7 @@ ORGANISATION: dict[str, Any] = {
     ),
     "teams/ops.yaml": team("ops", members=["fred"], issuers=["vpn"], adGroups=["PKI-Ops"], suppressReminderEmails=True),
     "teams/others.yaml": team("others", members=["zoe"], issuers=["internal"]),
+    "teams/agents.yaml": team("agents", members=["agent"], mayDecideFor=["web"]),
     "issuers/internal.yaml": issuer("internal", displayName=ISSUER, caCertificates=CHAIN),
 }
 

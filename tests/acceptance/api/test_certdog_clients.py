@@ -173,6 +173,13 @@ def test_an_import_from_another_ca_says_what_that_one_knew(fred: CertdogClient, 
     assert shown["revoked"] == is_revoked
 
 
+def test_what_is_imported_for_somebody_else_is_marked_as_revoked_at_once(desk: Desk, fred: CertdogClient) -> None:
+    owner = added(fred)["ownerUserId"]
+    shown = desk.client("agent").add(pem(issued()), teamId=web(fred), ownerUserId=owner, revoked=True, revocationReason="hold")
+    assert shown["revoked"]
+    assert fred.certificate(str(shown["id"]))["revoked"]
+
+
 @pytest.mark.parametrize(
     ("data", "team"),
     [("", "web"), ("no certificate", "web"), ("AAAA", "web"), ("real", "0" * 24), ("real", "x" * 300)],

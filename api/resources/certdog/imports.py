@@ -73,8 +73,8 @@ class Import(Resource):
     ) -> dict[str, Any]:
         """What to register. Raises Forbidden, NotFound or Conflict."""
         team = ids.name("Team", body["teamId"]) if body.get("teamId") else None
-        if body.get("teamId") and team is None:
-            raise NotFound(f"there is no team with the id `{body['teamId']}`")
+        if body.get("teamId") and team not in {each.name for each in caller.access.teams(owner, caller.now)}:
+            raise NotFound(f"`{owner}` is in no team with the id `{body['teamId']}`")  # whether others have it is not told
         named = [set(of_name(caller, ids, body[name])) for name in ("caName", "caId", "certIssuerId") if body.get(name)]
         issuers = set.intersection(*named) if named else None
         place = belonging(caller.access.state, owner, certificate, issuers=issuers, team=team, now=caller.now)

@@ -199,8 +199,19 @@ def test_nobody_imports_for_a_team_of_others(desk: Desk, fred: CertdogClient) ->
     (theirs,) = desk.client("zoe").my_teams()
     body = {"certData": pem(issued()), "teamId": theirs["id"], "ownerUserId": "", "extraInfo": ""}
     answer = fred.send("POST", "certs/import", json.dumps(body).encode())
-    assert answer.status in (403, 404), answer
-    fred.error(answer, answer.status, f"{NEWER}/certs/import")
+    fred.error(answer, 404, f"{NEWER}/certs/import")
+
+
+def test_nobody_learns_from_an_id_whether_there_is_a_team(desk: Desk, fred: CertdogClient) -> None:
+    """Ids follow from names, so whoever guesses a name has the id."""
+    (theirs,) = desk.client("zoe").my_teams()
+    for call, body in (("search", {}), ("import", {"certData": pem(issued())})):
+        answers = []
+        for team in (str(theirs["id"]), "0" * 24):
+            answer = fred.send("POST", f"certs/{call}", json.dumps({**body, "teamId": team}).encode())
+            fred.error(answer, 404, f"{NEWER}/certs/{call}")
+            answers.append(json.loads(answer.body)["message"].replace(team, "ID"))
+        assert answers[0] == answers[1]
 
 
 def test_the_certificates_that_the_caller_may_see(desk: Desk, fred: CertdogClient) -> None:

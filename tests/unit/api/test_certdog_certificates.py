@@ -25,10 +25,10 @@ from api.resources.certdog.chains import from_leaf_to_root
 from api.resources.certdog.contents import contents
 from api.resources.certdog.ids import certificate_id, certificate_number
 from api.resources.certdog.imports import as_pem
-from api.resources.certificates import MAX_REGISTRATION
 from api.resources.certdog.names import common_name, spaced
 from api.resources.certdog.patterns import Pattern
 from api.resources.certdog.reasons import REASONS, reason
+from api.resources.certificates import MAX_REGISTRATION
 
 NOW = datetime(2026, 1, 28, tzinfo=UTC)
 

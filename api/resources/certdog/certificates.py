@@ -56,7 +56,8 @@ class CertificateSearch(Resource):
         team = call.body.get("teamId")
         if team:
             found.conditions.append(self._of_team(call.caller, team))
-        return listed(self, call, found, call.body.get("certsPerPage"))
+        most = call.body.get("certsPerPage")
+        return listed(self, call, found, None if most is None else int(most))  # 5.0 is an integer in JSON Schema
 
     def _of_team(self, caller: Principal, identifier: str) -> Condition:
         """Whether a team exists that the caller has nothing to do with is not told. Raises NotFound."""

@@ -328,6 +328,7 @@ def test_a_page_is_as_long_as_the_client_says(fred: CertdogClient) -> None:
     for _ in range(3):
         added(fred, "CN=page.example.org")
     assert len(fred.search(subjectDn="CN=page", certsPerPage=2)) == 2
+    assert len(fred.search(subjectDn="CN=page", certsPerPage=2.0)) == 2
     assert fred.search(subjectDn="no such subject anywhere") == []
 
 
@@ -394,6 +395,7 @@ def test_a_revocation_that_makes_no_sense_is_refused(desk: Desk, fred: CertdogCl
     )
     fred.senseless("POST", "certs/revoke", {"serialNumber": shown["serialNumber"], "reason": "unspecified"})
     fred.senseless("POST", "certs/revoke", {"certId": shown["id"], "reason": "no such reason"})
+    fred.senseless("POST", "certs/revoke", {"certId": shown["id"], "serialNumber": "\0"})
     fred.senseless("POST", "certs/revoke", {})
     desk.client("zoe").refused(404, "POST", "certs/revoke", {"certId": shown["id"], "reason": "unspecified"})
     assert not fred.certificate(str(shown["id"]))["revoked"]

@@ -42,6 +42,7 @@ _SERIAL: Schema = {
     "examples": ["1a2b3c"],
     "description": "Hexadecimal digits.",
 }
+_NO_SERIAL: Schema = nullable({**_SERIAL, "pattern": "^(-?[0-9A-Fa-f]+(:[0-9A-Fa-f]+)*)?$"})
 _ISSUER_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_CONTROL, "examples": ["Internal TLS"]}
 _REASON: Schema = nullable(
     {
@@ -166,7 +167,7 @@ EXISTING: dict[str, Schema] = {
         {
             "subjectDn": _PATTERN,
             "issuerDn": _PATTERN,
-            "serialNumber": nullable({**_SERIAL, "pattern": "^(-?[0-9A-Fa-f]+(:[0-9A-Fa-f]+)*)?$"}),
+            "serialNumber": _NO_SERIAL,
             "validFromFrom": _MOMENT,
             "validFromTo": _MOMENT,
             "validToFrom": _MOMENT,
@@ -196,9 +197,7 @@ EXISTING: dict[str, Schema] = {
     "ExistingRevocation": {
         "anyOf": [ref("ExistingRevocationById"), ref("ExistingRevocationByName"), ref("ExistingRevocationByIssuer")]
     },
-    "ExistingRevocationById": _body(
-        {**_REVOCATION, "certId": _ID, "serialNumber": nullable({**_TEXT, "maxLength": 3000})}, required=("certId",)
-    ),
+    "ExistingRevocationById": _body({**_REVOCATION, "certId": _ID, "serialNumber": _NO_SERIAL}, required=("certId",)),
     "ExistingRevocationByName": _body({**_REVOCATION, "caName": _ISSUER_NAME}, required=("serialNumber", "caName")),
     "ExistingRevocationByIssuer": _body(
         {**_REVOCATION, "caId": _ID, "caName": nullable({"type": "string", "maxLength": 0})}, required=("serialNumber", "caId")

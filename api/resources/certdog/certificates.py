@@ -24,6 +24,8 @@ from api.resources.certdog.reasons import reason
 
 MOST = 10_000
 """Certificates of one answer. A longer one is refused unless the client asked for no more: a script would miss the rest."""
+LARGEST = 128 << 20
+"""Bytes of one answer, which is whole in memory. Usual certificates stay below it; but each may have hundreds of KiB."""
 AT_ONCE = 20
 _PAUSE = 0.001
 """Certificates that are read and written at once, and seconds before the next: decisions in other threads come in between."""
@@ -161,18 +163,23 @@ def shown(resource: Resource, call: Call, number: int) -> dict[str, Any]:
 
 
 def listed(resource: Resource, call: Call, wanted: Asked, most: int | None = None) -> bytes:
-    """The details of certificates as JSON, written piece by piece. Raises Problem if there are too many."""
+    """The details of certificates as JSON, written piece by piece. Raises Problem if there are too many, or too large ones."""
     reader, limit = resource.service.reader, MOST if most is None else min(most, MOST)
     fits = None if wanted.fits is None else _within(PATIENCE, wanted.fits)
     numbers = list(islice(search.scan(reader, call.caller, wanted.conditions, fits), limit + 1))
     if len(numbers) > limit and limit != most:
         raise Problem(f"there are more than {MOST:,} certificates; search for fewer, or for the newest: `certsPerPage`")
-    ids, found = Ids(reader), []
+    ids, size = Ids(reader), 0
+    found: list[bytes] = []
     for start in range(0, min(len(numbers), limit), AT_ONCE):
         if start:
             time.sleep(_PAUSE)
         entries = search.entries(reader, call.caller, numbers[start : min(start + AT_ONCE, limit)])
-        found += [written(detail(each, ids, call.now)) for each in entries]
+        piece = [written(detail(each, ids, call.now)) for each in entries]
+        size += sum(map(len, piece))
+        if size > LARGEST:
+            raise Problem(f"these certificates have more than {LARGEST:,} bytes; search for fewer")
+        found += piece
     return b"[" + b",".join(found) + b"]"
 
 

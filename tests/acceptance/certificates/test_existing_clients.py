@@ -155,7 +155,7 @@ def test_a_condition_that_is_not_known_is_refused_by_its_name(world: RegisterWor
     world.register()
     answer = search(world, code=422, **body)
     assert f"`{next(iter(body))}` is not known here" in answer["message"]
-    assert search(world, **dict.fromkeys(body)) == search(world)
+    assert found(world, **dict.fromkeys(body)) == found(world)  # the details hold the time that is left
 
 
 def test_a_list_that_is_too_long_is_refused_and_never_cut_silently(world: RegisterWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +167,18 @@ def test_a_list_that_is_too_long_is_refused_and_never_cut_silently(world: Regist
     ask(world.caller("root"), "GET", "certs", 400)
     assert found(world, certsPerPage=2) == numbers[:0:-1]
     assert found(world, certsPerPage=1) == numbers[:1:-1]
+
+
+def test_a_list_that_is_too_large_is_refused(world: RegisterWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        world.register("alice", serial=x509.random_serial_number())
+    size = len(json.dumps(search(world), separators=(",", ":")))
+    monkeypatch.setattr(certificates, "LARGEST", size)
+    assert len(search(world)) == 2
+    monkeypatch.setattr(certificates, "LARGEST", size - 200)
+    for most in (None, 2):
+        assert "bytes; search for fewer" in search(world, code=400, certsPerPage=most)["message"]
+    assert len(search(world, certsPerPage=1)) == 1
 
 
 def test_a_search_that_takes_too_long_is_refused(world: RegisterWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +380,7 @@ def test_several_teams_are_told_apart_by_the_id_that_is_given(world: RegisterWor
     office = ask(bob, "GET", f"certs/{hexadecimal(number)}")["teamId"]
     shown = ask(bob, "POST", "certs/import", certData=pem("a.example.org"), teamId=office)
     assert world.shown(int(shown["id"], 16))["team"] == "office"
-    ask(world.caller("alice"), "POST", "certs/import", 403, certData=pem("c.example.org"), teamId=office)
+    ask(world.caller("alice"), "POST", "certs/import", 404, certData=pem("c.example.org"), teamId=office)
     ask(bob, "POST", "certs/import", 404, certData=pem("c.example.org"), teamId="f" * 24)
     assert found(world, teamId=office) == [int(shown["id"], 16), number]
     search(world, code=404, teamId="f" * 24)

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 import orjson
@@ -69,6 +69,8 @@ class _Mapper:
         self._places: dict[Key, Place] = {}
         self._problems: list[Problem] = []
         self._hashes: dict[str, str] = {}
+        self._directorys: set[str] = set()
+        """The names of directory users, folded: an account of that name would keep them out."""
 
     def map(self, export: Export) -> Mapped:
         issuers, issuer_names = self._issuers(export.issuers)
@@ -88,7 +90,7 @@ class _Mapper:
         stem = safe_name(text) or f"{kind.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         stem = f"{stem}-team" if (kind, stem) == ("Team", "everyone") else stem
         name, number = stem, 1
-        while (kind, name) in self._places:
+        while (kind, name) in self._places or (kind == "User" and name in self._directorys):
             number += 1
             name = f"{stem[: _LONGEST_NAME - len(str(number)) - 1]}-{number}"
         if number > 1:
@@ -130,14 +132,20 @@ class _Mapper:
                     self._refuse(old.place, f"two teams have the id or the name `{printable(key)}`")
         return names
 
-    def _users(self, olds: Iterable[OldUser], teams: Mapping[str, str]) -> tuple[dict[str, User], dict[str, list[str]]]:
+    def _users(self, olds: Collection[OldUser], teams: Mapping[str, str]) -> tuple[dict[str, User], dict[str, list[str]]]:
         found: dict[str, User] = {}
         members: dict[str, list[str]] = {}
         folds: dict[str, str] = {}
         ours: list[OldUser] = []
+        self._directorys.update(folded(old.name) for old in olds if old.is_directorys)
         for old in olds:
             if old.is_directorys:
-                self._warn(old.place, f"`{printable(old.name)}` is of Active Directory and appears here at the first login")
+                self._leave_to_directory(old)
+                continue
+            if folded(old.name) in self._directorys:
+                self._refuse(
+                    old.place, f"a user of Active Directory is also called `{printable(old.name)}`; rename or remove one"
+                )
                 continue
             other = folds.setdefault(folded(old.name), old.name)
             if other is not old.name:
@@ -146,14 +154,16 @@ class _Mapper:
                 continue
             ours.append(old)
         for name, old in self._named("User", ours):
+            own: dict[str, None] = {}
             for key, place in old.teams:
                 team = teams.get(key) or teams.get(key.lower())
                 if team is None:
                     self._refuse(place, f"no team has the id or the name `{printable(key)}`")
-                elif name not in members.setdefault(team, []):
-                    members[team].append(name)
-            of = [self._teams_by_name[team] for team, names in members.items() if name in names]
-            if old.administrates and not any(team.administrator for team in of):
+                else:
+                    own[team] = None
+            for team in own:
+                members.setdefault(team, []).append(name)
+            if old.administrates and not any(self._teams_by_name[team].administrator for team in own):
                 self._warn(old.place, f"`{printable(old.name)}` is no administrator here, since none of its teams is of ADMIN")
             takes_hash = self._with_hashes and old.hash is not None
             if takes_hash and old.hash is not None:
@@ -167,6 +177,17 @@ class _Mapper:
                 certdog_id=old.id,
             )
         return found, members
+
+    def _leave_to_directory(self, old: OldUser) -> None:
+        """Leave a user out, unless the directory would let in whom the predecessor does not."""
+        if old.enabled:
+            self._warn(old.place, f"`{printable(old.name)}` is of Active Directory and appears here at the first login")
+        else:
+            self._refuse(
+                old.place,
+                f"`{printable(old.name)}` is disabled, but of Active Directory, which lets it log in here; "
+                "make sure that it is disabled there, or in none of the teams' groups, and remove it",
+            )
 
     def _logins(self, name: str, old: OldUser) -> tuple[str, ...]:
         if old.name.lower() == name:

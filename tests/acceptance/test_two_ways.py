@@ -119,6 +119,9 @@ class World:
             metadata["labels"] = labels
             return
         kind = document["kind"]
+        if kind in ("User", "Team", "Issuer") and self.pick([False, False, False, False, True]):
+            metadata["certdogId"] = self.pick(["5f2b7c9d1e3a4b5c6d7e8f90", "5f2b7c9d1e3a4b5c6d7e8f91"])
+            return
         if kind == "User" and self.pick([False, False, True]):
             metadata["identity"] = self.pick(["emp-1", "emp-2", spec["email"]])
             return

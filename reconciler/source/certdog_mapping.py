@@ -33,7 +33,7 @@ from reconciler.access.resources import (
 )
 from reconciler.source.build import section_defaults
 from reconciler.source.certdog_mails import converted
-from reconciler.source.certdog_shape import Export, OldIssuer, OldSettings, OldTeam, OldUser
+from reconciler.source.certdog_shape import Export, OldIssuer, OldSettings, OldTeam, OldUser, reference
 from reconciler.source.imported import Place, safe_name
 from reconciler.wording.text import printable
 
@@ -108,7 +108,7 @@ class _Mapper:
         found: dict[str, Issuer] = {}
         names: dict[str, str] = {}
         for name, old in self._named("Issuer", olds):
-            for key in filter(None, (old.id, old.name)):
+            for key in filter(None, (old.id, reference(old.name))):
                 if names.setdefault(key, name) != name:
                     self._refuse(old.place, f"two issuers have the id or the name `{printable(key)}`")
             for text, place in old.certificates:
@@ -127,7 +127,7 @@ class _Mapper:
         names: dict[str, str] = {}
         for name, old in self._named(kind, olds):
             self._teams_by_name[name] = old
-            for key in filter(None, (old.id, old.name)):
+            for key in filter(None, (old.id, reference(old.name))):
                 if names.setdefault(key, name) != name:
                     self._refuse(old.place, f"two teams have the id or the name `{printable(key)}`")
         return names
@@ -156,7 +156,7 @@ class _Mapper:
         for name, old in self._named("User", ours):
             own: dict[str, None] = {}
             for key, place in old.teams:
-                team = teams.get(key) or teams.get(key.lower())
+                team = teams.get(reference(key))
                 if team is None:
                     self._refuse(place, f"no team has the id or the name `{printable(key)}`")
                 else:
@@ -201,7 +201,7 @@ class _Mapper:
     def _team(self, name: str, old: OldTeam, members: Iterable[str], issuers: Mapping[str, str]) -> Team:
         granted = set()
         for key, place in old.issuers:
-            issuer = issuers.get(key) or issuers.get(key.lower())
+            issuer = issuers.get(reference(key))
             if issuer is None:
                 self._refuse(place, f"no issuer has the id or the name `{printable(key)}`")
             else:

@@ -26,7 +26,9 @@ _OF_LOGINS = {"group", "numFailedLoginAttempts", "userMessage", "nextAllowedLogo
 """What the predecessor keeps of logins, and the kind of user that its teams say as well."""
 _FLAGS = {"dontSendEmailsOnIssue", "dontSendReminderEmails"}
 _TEAM = _OFTEN | _FLAGS | {"name", "description", "internalGroup", "adGroups", "authorisedCas", "ipWhiteList", "adminUsernames"}
-_ISSUER = _OFTEN | {"caName", "caCerts", "enabled", "caType", "caTypeName", "caSubjectDn", "dnRestrictionId"}
+_ISSUER = _OFTEN | {"caName", "caCerts", "enabled", "caType", "caTypeName", "caSubjectDn"}
+_OF_SUBJECTS = "dnRestrictionId"
+"""Which subjects an issuer signs, if it is restricted."""
 _RESTRICTS = re.compile(
     r"white_?list|allow_?list|(allowed|permitted)_?ip|(en|dis)abled|ad_?user|locked|expired|suspended|^(in|is_?)?active$",
     re.IGNORECASE,
@@ -176,7 +178,7 @@ class ExportReader:
 
     def _issuers(self, content: Mapping[str, Any]) -> Iterator[OldIssuer]:
         for path, each in self._objects(content, "issuers"):
-            self._known("issuers", each, _ISSUER, path)
+            self._known("issuers", each, _ISSUER if each.get(_OF_SUBJECTS) else _ISSUER | {_OF_SUBJECTS}, path)
             name = self._name(each, "caName", path)
             if name is not None:
                 enabled, certificates = self._flag(each, "enabled", path, usual=True), tuple(self._texts(each, "caCerts", path))
@@ -346,6 +348,11 @@ class ExportReader:
             return value
         self._problem((*path, key), f"`{key}` is no bcrypt hash of a cost from 4 to 14, so it is left out", "warning")
         return None
+
+
+def reference(text: str) -> str:
+    """What an id or a name is looked up by: ids are the same in capitals, and names are not."""
+    return text.lower() if _ID.fullmatch(text) else text
 
 
 def _is_whole(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,6 +113,8 @@ def test_no_list_is_no_restriction(tmp_path: Path, value: Any) -> None:
         ({"teams": [{"name": "t", "internalGroup": "ROOT"}]}, "`internalGroup` must be USER or ADMIN"),
         ({"teams": [{"name": "t"}, {"name": "t"}]}, "two teams have the id or the name `t`"),
         ({"teams": [{"name": TEAM_ID}, {"name": "t", "id": TEAM_ID}]}, "two teams have the id or the name"),
+        ({"teams": [{"name": "AB" * 12}, {"name": "t", "id": "ab" * 12}]}, "two teams have the id or the name"),
+        ({"users": [user(teamsIds=["T"])], "teams": [{"name": "t"}]}, "no team has the id or the name `T`"),
         ({"issuers": [{"caName": "t"}, {"caName": "t"}]}, "two issuers have the id or the name `t`"),
         ({"users": [user("Fred"), user("fred")]}, "`Fred` and `fred`, and case makes no difference here"),
         ({"users": [user("a", id=USER_ID), user("b", id=USER_ID)]}, "has the same identifier"),
@@ -150,6 +153,23 @@ def test_an_error_has_its_place(tmp_path: Path) -> None:
     assert text.splitlines()[int(found.split(":")[0]) - 1].strip().startswith('"ipWhiteList"')
     (found,) = errors(tmp_path, text.replace('"x"', '"10.0.0.1"'))
     assert text.splitlines()[int(found.split(":")[0]) :][0].strip() == f'"username": "{"b"}",'
+
+
+@pytest.mark.parametrize(("value", "told"), [(None, 0), ("", 0), (ISSUER_ID, 1)])
+def test_which_subjects_an_issuer_signs_is_left_out_and_told(tmp_path: Path, value: Any, told: int) -> None:
+    found = imported(tmp_path, {"issuers": [{"caName": "i", "dnRestrictionId": value}]})
+    assert ["`dnRestrictionId` of issuers is not taken over" in each.message for each in found.problems] == [True] * told
+
+
+def test_a_long_text_takes_no_more_memory_than_it_has(tmp_path: Path) -> None:
+    content = json.dumps({"users": [{"username": "u", "email": "u@example.org", "other": "x" * 2_000_000}]})
+    tracemalloc.start()
+    try:
+        assert len(Positions(content).of(("users", 0, "other"))) == 2
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def test_settings_that_say_nothing_switch_no_mail_off(tmp_path: Path) -> None:

@@ -74,10 +74,12 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
     issuers: set[str] = set()
     granted: set[str] = set()
     groups: set[str] = set()
+    logins: set[str] = set()
     for (kind, name), before, after in delta.changed():
         names = {name, *(before.previously if before else ()), *(after.previously if after else ())}
         if kind == "User":
-            users |= names.union(map(folded, after.logins) if isinstance(after, User) else ())
+            users |= names
+            logins.update(map(folded, after.logins) if isinstance(after, User) else ())
         elif kind == "Issuer":
             issuers |= names
         elif kind == "Team":
@@ -94,7 +96,7 @@ def scope_of(connection: Connection, delta: Delta, now: datetime) -> read.Scope:
     if any(settings.guards.administrators_need_permitted_ips for settings in judging):
         bound, bound_groups = _administrator_teams(connection, delta, now)  # their members' other teams may have permitted IPs
     return read.Scope(
-        users=frozenset(users),
+        users=frozenset(users | logins | read.directory_names(connection, logins)),
         teams=frozenset(teams),
         issuers=frozenset(issuers),
         whole_teams=frozenset(whole_teams | bound),

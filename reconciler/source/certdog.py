@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +21,8 @@ from reconciler.wording.text import printable
 
 LARGEST_EXPORT = 64 * 1024 * 1024
 """Bytes."""
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
-
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
+"""Of valid JSON. `++` and `*+` remember no way back: a long text would take a hundred times its memory."""
 
 _INDEXED = 2
 """How many steps lead to what is found at once, such as `users`, 3: what is deeper is looked for in there."""
@@ -73,8 +74,7 @@ def _nothing(problem: Problem) -> Mapped:
 def _unrepeated(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, number in Counter(name for name, _ in members).items() if number > 1)
         raise _Repeated(f"an object has the property `{printable(twice)[:64]}` twice; remove one")
     return found
 
@@ -84,15 +84,22 @@ class Positions:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._latest: tuple[int, dict[Keys, int]] = (-1, {})
 
     def of(self, wanted: Keys) -> tuple[int, int]:
         """Return the line and column of the value that keys and positions lead to; of the text's beginning, if there is none."""
         stem, rest = wanted[:_INDEXED], wanted[_INDEXED:]
         at = self._index.get(stem, 0)
         if rest:
-            at = next((place for path, place in _values(self._text, at) if path == rest), 0)
+            at = self._within(at).get(rest, 0)
         line = bisect_right(self._lines, at)
         return line, at - self._lines[line - 1] + 1
+
+    def _within(self, start: int) -> dict[Keys, int]:
+        """Where values are in the one that begins at a place. Messages come in order, so the latest is often asked for again."""
+        if self._latest[0] != start:
+            self._latest = start, dict(_values(self._text, start))
+        return self._latest[1]
 
     @cached_property
     def _index(self) -> dict[Keys, int]:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 import orjson
@@ -33,7 +33,7 @@ from reconciler.access.resources import (
 )
 from reconciler.source.build import section_defaults
 from reconciler.source.certdog_mails import converted
-from reconciler.source.certdog_shape import Export, OldIssuer, OldSettings, OldTeam, OldUser
+from reconciler.source.certdog_shape import Export, OldIssuer, OldSettings, OldTeam, OldUser, reference
 from reconciler.source.imported import Place, safe_name
 from reconciler.wording.text import printable
 
@@ -69,6 +69,8 @@ class _Mapper:
         self._places: dict[Key, Place] = {}
         self._problems: list[Problem] = []
         self._hashes: dict[str, str] = {}
+        self._directorys: set[str] = set()
+        """The names of directory users, folded: an account of that name would keep them out."""
 
     def map(self, export: Export) -> Mapped:
         issuers, issuer_names = self._issuers(export.issuers)
@@ -88,7 +90,7 @@ class _Mapper:
         stem = safe_name(text) or f"{kind.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         stem = f"{stem}-team" if (kind, stem) == ("Team", "everyone") else stem
         name, number = stem, 1
-        while (kind, name) in self._places:
+        while (kind, name) in self._places or (kind == "User" and name in self._directorys):
             number += 1
             name = f"{stem[: _LONGEST_NAME - len(str(number)) - 1]}-{number}"
         if number > 1:
@@ -106,7 +108,7 @@ class _Mapper:
         found: dict[str, Issuer] = {}
         names: dict[str, str] = {}
         for name, old in self._named("Issuer", olds):
-            for key in filter(None, (old.id, old.name)):
+            for key in filter(None, (old.id, reference(old.name))):
                 if names.setdefault(key, name) != name:
                     self._refuse(old.place, f"two issuers have the id or the name `{printable(key)}`")
             for text, place in old.certificates:
@@ -125,19 +127,25 @@ class _Mapper:
         names: dict[str, str] = {}
         for name, old in self._named(kind, olds):
             self._teams_by_name[name] = old
-            for key in filter(None, (old.id, old.name)):
+            for key in filter(None, (old.id, reference(old.name))):
                 if names.setdefault(key, name) != name:
                     self._refuse(old.place, f"two teams have the id or the name `{printable(key)}`")
         return names
 
-    def _users(self, olds: Iterable[OldUser], teams: Mapping[str, str]) -> tuple[dict[str, User], dict[str, list[str]]]:
+    def _users(self, olds: Collection[OldUser], teams: Mapping[str, str]) -> tuple[dict[str, User], dict[str, list[str]]]:
         found: dict[str, User] = {}
         members: dict[str, list[str]] = {}
         folds: dict[str, str] = {}
         ours: list[OldUser] = []
+        self._directorys.update(folded(old.name) for old in olds if old.is_directorys)
         for old in olds:
             if old.is_directorys:
-                self._warn(old.place, f"`{printable(old.name)}` is of Active Directory and appears here at the first login")
+                self._leave_to_directory(old)
+                continue
+            if folded(old.name) in self._directorys:
+                self._refuse(
+                    old.place, f"a user of Active Directory is also called `{printable(old.name)}`; rename or remove one"
+                )
                 continue
             other = folds.setdefault(folded(old.name), old.name)
             if other is not old.name:
@@ -146,14 +154,16 @@ class _Mapper:
                 continue
             ours.append(old)
         for name, old in self._named("User", ours):
+            own: dict[str, None] = {}
             for key, place in old.teams:
-                team = teams.get(key) or teams.get(key.lower())
+                team = teams.get(reference(key))
                 if team is None:
                     self._refuse(place, f"no team has the id or the name `{printable(key)}`")
-                elif name not in members.setdefault(team, []):
-                    members[team].append(name)
-            of = [self._teams_by_name[team] for team, names in members.items() if name in names]
-            if old.administrates and not any(team.administrator for team in of):
+                else:
+                    own[team] = None
+            for team in own:
+                members.setdefault(team, []).append(name)
+            if old.administrates and not any(self._teams_by_name[team].administrator for team in own):
                 self._warn(old.place, f"`{printable(old.name)}` is no administrator here, since none of its teams is of ADMIN")
             takes_hash = self._with_hashes and old.hash is not None
             if takes_hash and old.hash is not None:
@@ -168,6 +178,17 @@ class _Mapper:
             )
         return found, members
 
+    def _leave_to_directory(self, old: OldUser) -> None:
+        """Leave a user out, unless the directory would let in whom the predecessor does not."""
+        if old.enabled:
+            self._warn(old.place, f"`{printable(old.name)}` is of Active Directory and appears here at the first login")
+        else:
+            self._refuse(
+                old.place,
+                f"`{printable(old.name)}` is disabled, but of Active Directory, which lets it log in here; "
+                "make sure that it is disabled there, or in none of the teams' groups, and remove it",
+            )
+
     def _logins(self, name: str, old: OldUser) -> tuple[str, ...]:
         if old.name.lower() == name:
             return ()
@@ -180,7 +201,7 @@ class _Mapper:
     def _team(self, name: str, old: OldTeam, members: Iterable[str], issuers: Mapping[str, str]) -> Team:
         granted = set()
         for key, place in old.issuers:
-            issuer = issuers.get(key) or issuers.get(key.lower())
+            issuer = issuers.get(reference(key))
             if issuer is None:
                 self._refuse(place, f"no issuer has the id or the name `{printable(key)}`")
             else:

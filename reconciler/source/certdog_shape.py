@@ -26,8 +26,13 @@ _OF_LOGINS = {"group", "numFailedLoginAttempts", "userMessage", "nextAllowedLogo
 """What the predecessor keeps of logins, and the kind of user that its teams say as well."""
 _FLAGS = {"dontSendEmailsOnIssue", "dontSendReminderEmails"}
 _TEAM = _OFTEN | _FLAGS | {"name", "description", "internalGroup", "adGroups", "authorisedCas", "ipWhiteList", "adminUsernames"}
-_ISSUER = _OFTEN | {"caName", "caCerts", "enabled", "caType", "caTypeName", "caSubjectDn", "dnRestrictionId"}
-_RESTRICTS = re.compile(r"white_?list|allow_?list|(allowed|permitted)_?ip|(en|dis)abled|ad_?user", re.IGNORECASE)
+_ISSUER = _OFTEN | {"caName", "caCerts", "enabled", "caType", "caTypeName", "caSubjectDn"}
+_OF_SUBJECTS = "dnRestrictionId"
+"""Which subjects an issuer signs, if it is restricted."""
+_RESTRICTS = re.compile(
+    r"white_?list|allow_?list|(allowed|permitted)_?ip|(en|dis)abled|ad_?user|locked|expired|suspended|^(in|is_?)?active$",
+    re.IGNORECASE,
+)
 """What a property's name has if it takes something away from somebody; without it, they would have more than before."""
 _SETTINGS = frozenset(("sendOnIssue", "sendOnExpiry", "reminderDays", "alwaysSendTo"))
 MAILS = {"issued": "certificate-issued", "expiring": "certificate-expiring"}
@@ -112,7 +117,7 @@ class ExportReader:
     def __init__(self, file: str, locate: Callable[[Path], tuple[int, int]]) -> None:
         self._file = file
         self._locate = locate
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str, bool]] = set()
         self.problems: list[Problem] = []
 
     def read(self, content: Any) -> Export:
@@ -173,7 +178,7 @@ class ExportReader:
 
     def _issuers(self, content: Mapping[str, Any]) -> Iterator[OldIssuer]:
         for path, each in self._objects(content, "issuers"):
-            self._known("issuers", each, _ISSUER, path)
+            self._known("issuers", each, _ISSUER if each.get(_OF_SUBJECTS) else _ISSUER | {_OF_SUBJECTS}, path)
             name = self._name(each, "caName", path)
             if name is not None:
                 enabled, certificates = self._flag(each, "enabled", path, usual=True), tuple(self._texts(each, "caCerts", path))
@@ -202,8 +207,8 @@ class ExportReader:
             self._problem((*path, "reminderDays"), "`reminderDays` must be numbers of days, such as `30,10`")
             days = []
         return OldSettings(
-            self._flag(found, "sendOnIssue", path) if "sendOnIssue" in found else None,
-            self._flag(found, "sendOnExpiry", path) if "sendOnExpiry" in found else None,
+            None if found.get("sendOnIssue") is None else self._flag(found, "sendOnIssue", path),
+            None if found.get("sendOnExpiry") is None else self._flag(found, "sendOnExpiry", path),
             tuple(map(int, days)) or None,
             tuple(text for text, _ in self._listed(found, "alwaysSendTo", path)) or None,
         )
@@ -215,13 +220,14 @@ class ExportReader:
         self.problems.append(self._place(path).problem(message, severity, suggestion))
 
     def _known(self, what: str, content: Mapping[str, Any], keys: Set[str], path: Path) -> None:
-        """Warn of what is left out, once for each property."""
+        """Tell what is left out, once for each property; that it may restrict access, even if it said nothing before."""
         for key in content:
-            if key not in keys and (what, key) not in self._told:
-                self._told.add((what, key))
+            restricts = content[key] is not None and _RESTRICTS.search(key) is not None
+            if key not in keys and (what, key, restricts) not in self._told:
+                self._told.add((what, key, restricts))
                 near = nearest(key, keys)
                 hint = f"; did you mean `{near}`?" if near else ""
-                if _RESTRICTS.search(key) and content[key] is not None:
+                if restricts:
                     message = (
                         f"`{printable(key)}` of {what} may restrict access, and Accord does not know it{hint or '; remove it'}"
                     )
@@ -267,17 +273,16 @@ class ExportReader:
         return found or None
 
     def _flag(self, content: Mapping[str, Any], key: str, path: Path, *, usual: bool = False) -> bool:
-        value = content.get(key)
-        if value is not None and not isinstance(value, bool):
+        value = content.get(key, usual)
+        if not isinstance(value, bool) and (value is not None or usual):  # null cannot mean what true does
             self._problem((*path, key), f"`{key}` must be true or false")
         return value if isinstance(value, bool) else usual
 
     def _is_enabled(self, content: Mapping[str, Any], path: Path) -> bool:
         """Whether an account may be used: neither property says that it may not."""
         enabled, disabled = self._flag(content, "enabled", path, usual=True), self._flag(content, "disabled", path)
-        for key in ("enabled", "disabled"):
-            if key in content and content[key] is None:
-                self._problem((*path, key), f"`{key}` must be true or false")
+        if "disabled" in content and content["disabled"] is None:
+            self._problem((*path, "disabled"), "`disabled` must be true or false")
         return enabled and not disabled
 
     def _texts(self, content: Mapping[str, Any], key: str, path: Path) -> Iterator[tuple[str, Place]]:
@@ -302,15 +307,12 @@ class ExportReader:
 
     def _addresses(self, content: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Place]]:
         """Permitted IPs. A list that says something must never become none, which permits every address."""
+        before = len(self.problems)
         found = list(self._listed(content, "ipWhiteList", path))
         value = content.get("ipWhiteList")
-        if not found and value not in (None, "", []) and not self._has_problem((*path, "ipWhiteList")):
+        if not found and value not in (None, "", []) and len(self.problems) == before:
             self._problem((*path, "ipWhiteList"), "`ipWhiteList` names no address; write null if every address is permitted")
         yield from found
-
-    def _has_problem(self, path: Path) -> bool:
-        line, column = self._locate(path)
-        return any((each.line, each.column, each.severity) == (line, column, "error") for each in self.problems)
 
     def _references(self, content: Mapping[str, Any], key: str, path: Path) -> Iterator[tuple[str, Place]]:
         """Ids, also as MongoDB exports them, or names."""
@@ -346,6 +348,11 @@ class ExportReader:
             return value
         self._problem((*path, key), f"`{key}` is no bcrypt hash of a cost from 4 to 14, so it is left out", "warning")
         return None
+
+
+def reference(text: str) -> str:
+    """What an id or a name is looked up by: ids are the same in capitals, and names are not."""
+    return text.lower() if _ID.fullmatch(text) else text
 
 
 def _is_whole(text: str) -> bool:

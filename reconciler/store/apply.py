@@ -15,7 +15,7 @@ from reconciler import __version__
 from reconciler.access.ad_groups import folded
 from reconciler.access.mails import WELCOME
 from reconciler.access.public_ids import IDENTIFIED
-from reconciler.access.resources import KINDS, Kind, Membership, Origin, Permission, Team, User
+from reconciler.access.resources import KINDS, Issuer, Kind, Membership, Origin, Permission, Team, User
 from reconciler.access.touched import EVERYTHING, Touched
 from reconciler.plan.effects import ends_account, ends_credentials, gets_welcome_mail, loses_ad_group
 from reconciler.plan.objections import Override
@@ -223,7 +223,7 @@ class _Writer:
             names = [change.name for change in changes if change.before is None]
             created[kind] = new_ids(self.connection, TABLES[kind], len(names))
             if kind in IDENTIFIED:
-                self._public_ids[kind] = new_public_ids(self.connection, kind, names)
+                self._public_ids[kind] = new_public_ids(self.connection, kind, names, _declared_ids(changes))
             if kind == "User":
                 self._note_minted(changes)
             self._delete([change for change in changes if change.after is None])
@@ -420,6 +420,14 @@ class _Writer:
         teams = [self._ids["Team"][change.name] for change in changes]
         self._touch("memberships", *teams)
         self._touch("permissions", *teams)
+
+
+def _declared_ids(changes: Iterable[Change]) -> dict[str, str]:
+    """Map the identifiers that resources declare to these resources' names."""
+    resources = (change.after for change in changes)
+    return {
+        each.certdog_id: each.name for each in resources if isinstance(each, User | Team | Issuer) and each.certdog_id is not None
+    }
 
 
 def _previous_names(changes: Iterable[Change]) -> list[tuple[Any, ...]]:

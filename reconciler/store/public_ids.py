@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from sqlalchemy import Boolean, literal_column, select
 
@@ -16,8 +17,13 @@ _UNDERIVED, _DERIVED = (literal_column(f"public_id {sign} ''", Boolean) for sign
 """Spelled as in the indexes: databases do not use them for a value that they are given."""
 
 
-def new_public_ids(connection: Connection, kind: Kind, names: Sequence[str]) -> list[str]:
-    """Return an identifier for each new row. A renamed row keeps its own, so a new one with its old name gets another."""
+def new_public_ids(
+    connection: Connection, kind: Kind, names: Sequence[str], declared: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
+    """Return an identifier for each new row. A renamed row keeps its own, so a new one with its old name gets another.
+
+    `declared` are identifiers that are declared at once, and whose they are.
+    """
     columns = TABLES[kind].c
     taken: set[str] = set()
     usual = [next(derived_ids(kind, name)) for name in names]
@@ -26,7 +32,8 @@ def new_public_ids(connection: Connection, kind: Kind, names: Sequence[str]) -> 
             taken |= _taken(connection, kind, chunk)
     chosen: list[str] = []
     for name, first in zip(names, usual, strict=True):
-        identifier = first if first not in taken else _free(connection, kind, name, taken)
+        is_free = first not in taken and declared.get(first, name) == name
+        identifier = first if is_free else _free(connection, kind, name, taken | declared.keys())
         taken.add(identifier)
         chosen.append(identifier)
     return chosen

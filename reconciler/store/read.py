@@ -24,6 +24,7 @@ from reconciler.store.rows import COLUMNS, read_issuer, read_team, read_template
 from reconciler.store.surroundings import (
     all_names,
     certdog_ids,
+    directory_names,
     display_names,
     granted_issuers,
     identities,
@@ -40,6 +41,7 @@ __all__ = [
     "alias_owners",
     "all_names",
     "certdog_ids",
+    "directory_names",
     "display_names",
     "find_revision",
     "granted_issuers",

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import collate, func, or_, select
 
+from reconciler.access.login_names import folded
 from reconciler.access.references import references
 from reconciler.access.resources import Kind, Settings
 from reconciler.store import tables
@@ -28,6 +29,13 @@ def names_existing(connection: Connection, kind: Kind, names: Collection[str]) -
     return frozenset(
         name for chunk in in_chunks(names) for name in connection.execute(query.where(table.c.name.in_(chunk))).scalars()
     )
+
+
+def directory_names(connection: Connection, logins: Collection[str]) -> set[str]:
+    """Return the names of directory accounts that are, folded, one of these logins, and written otherwise: `straße`."""
+    query = select(tables.users.c.name).where(tables.users.c.source == "directory")
+    names = connection.execute(query).scalars() if logins else ()
+    return {name for name in names if not name.isascii() and folded(name) in logins}  # those of ASCII are in lower case
 
 
 def all_names(connection: Connection, kind: Kind) -> list[str]:

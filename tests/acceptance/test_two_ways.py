@@ -119,6 +119,9 @@ class World:
             metadata["labels"] = labels
             return
         kind = document["kind"]
+        if kind in ("User", "Team", "Issuer") and self.pick([False, False, False, False, True]):
+            metadata["certdogId"] = self.pick(["5f2b7c9d1e3a4b5c6d7e8f90", "5f2b7c9d1e3a4b5c6d7e8f91"])
+            return
         if kind == "User" and self.pick([False, False, True]):
             metadata["identity"] = self.pick(["emp-1", "emp-2", spec["email"]])
             return
@@ -436,6 +439,16 @@ def test_neither_way_lets_a_team_refer_to_what_git_never_declared(
 ) -> None:
     problems, _ = both_ways(tmp_path, sqlite_template, WEB, [statement], {"teams/web.yaml": then})
     assert [problem.rule for problem in problems if problem.severity == "error"] == ["unknown-reference"]
+
+
+@pytest.mark.parametrize("alias", ["Straße", "STRASSE", "ﬁne", "FINE", "Bob"])
+def test_both_ways_know_a_directory_account_by_any_spelling(tmp_path: Path, sqlite_template: Path, alias: str) -> None:
+    rows = ", ".join(f"('{name}', 'directory', 'x@example.org')" for name in ("straße", "ﬁne", "bob"))
+    accounts = f"INSERT INTO users (name, source, email) VALUES {rows}"
+    then = {"users/a.yaml": user("a", initialPassword="none", logins=[alias])}
+    found, short = both_ways(tmp_path, sqlite_template, WEB, [accounts], then)
+    assert [problem.rule for problem in found if problem.severity == "error"] == ["directory-account"]
+    assert short
 
 
 def test_both_ways_call_applications_whom_the_plan_affects(tmp_path: Path, sqlite_template: Path) -> None:

@@ -63,6 +63,17 @@ def test_an_identifier_that_another_one_declares_is_not_derived_again(database: 
     assert ids(database)["alice"] == usual("User", "alice", 2)
 
 
+def test_an_identifier_that_another_one_declares_at_once_is_not_derived(database: Database) -> None:
+    bring(database, people(person("alice"), person("bob", certdog_id=usual("User", "alice"))))
+    assert ids(database) == {"alice": usual("User", "alice", 2), "bob": usual("User", "bob")}
+
+
+def test_who_declares_the_identifier_of_its_own_name_keeps_it(database: Database) -> None:
+    bring(database, people(person("alice", certdog_id=usual("User", "alice"))))
+    bring(database, people(person("alice")), "bb")
+    assert ids(database) == {"alice": usual("User", "alice")}
+
+
 def test_rows_made_by_hand_get_theirs_with_the_next_revision(database: Database) -> None:
     bring(database, people(person("bob")))
     run_sql(database, "INSERT INTO users (name, email) VALUES ('carol', 'c@example.org'), ('dave', 'd@example.org')")

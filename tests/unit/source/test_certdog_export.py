@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +100,12 @@ def test_no_list_is_no_restriction(tmp_path: Path, value: Any) -> None:
         ({"teams": [{"name": "t", "permittedIps": "10.0.0.1"}]}, "may restrict access"),
         ({"users": [user(Enabled=False)]}, "did you mean `enabled`?"),
         ({"users": [user(isDisabled=True)]}, "may restrict access"),
+        ({"users": [user(locked=True)]}, "may restrict access"),
+        ({"users": [user(active=False)]}, "may restrict access"),
+        ({"teams": [{"name": "a", "ipWhitelist": None}, {"name": "b", "ipWhitelist": "10.0.0.1"}]}, "may restrict access"),
+        ({"issuers": [{"caName": "i", "enabled": None}]}, "`enabled` must be true or false"),
+        ({"users": [user("ann", adUser=True, enabled=False)]}, "disabled, but of Active Directory"),
+        ({"users": [user("ann", adUser=True), user("Ann")]}, "a user of Active Directory is also called `Ann`"),
         ({"users": [user(enabled=None)]}, "`enabled` must be true or false"),
         ({"users": [user(enabled="false")]}, "`enabled` must be true or false"),
         ({"users": [user(teamsIds=["x"])]}, "no team has the id or the name `x`"),
@@ -106,6 +113,8 @@ def test_no_list_is_no_restriction(tmp_path: Path, value: Any) -> None:
         ({"teams": [{"name": "t", "internalGroup": "ROOT"}]}, "`internalGroup` must be USER or ADMIN"),
         ({"teams": [{"name": "t"}, {"name": "t"}]}, "two teams have the id or the name `t`"),
         ({"teams": [{"name": TEAM_ID}, {"name": "t", "id": TEAM_ID}]}, "two teams have the id or the name"),
+        ({"teams": [{"name": "AB" * 12}, {"name": "t", "id": "ab" * 12}]}, "two teams have the id or the name"),
+        ({"users": [user(teamsIds=["T"])], "teams": [{"name": "t"}]}, "no team has the id or the name `T`"),
         ({"issuers": [{"caName": "t"}, {"caName": "t"}]}, "two issuers have the id or the name `t`"),
         ({"users": [user("Fred"), user("fred")]}, "`Fred` and `fred`, and case makes no difference here"),
         ({"users": [user("a", id=USER_ID), user("b", id=USER_ID)]}, "has the same identifier"),
@@ -144,6 +153,53 @@ def test_an_error_has_its_place(tmp_path: Path) -> None:
     assert text.splitlines()[int(found.split(":")[0]) - 1].strip().startswith('"ipWhiteList"')
     (found,) = errors(tmp_path, text.replace('"x"', '"10.0.0.1"'))
     assert text.splitlines()[int(found.split(":")[0]) :][0].strip() == f'"username": "{"b"}",'
+
+
+@pytest.mark.parametrize(("value", "told"), [(None, 0), ("", 0), (ISSUER_ID, 1)])
+def test_which_subjects_an_issuer_signs_is_left_out_and_told(tmp_path: Path, value: Any, told: int) -> None:
+    found = imported(tmp_path, {"issuers": [{"caName": "i", "dnRestrictionId": value}]})
+    assert ["`dnRestrictionId` of issuers is not taken over" in each.message for each in found.problems] == [True] * told
+
+
+def test_a_long_text_takes_no_more_memory_than_it_has(tmp_path: Path) -> None:
+    content = json.dumps({"users": [{"username": "u", "email": "u@example.org", "other": "x" * 2_000_000}]})
+    tracemalloc.start()
+    try:
+        assert len(Positions(content).of(("users", 0, "other"))) == 2
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_settings_that_say_nothing_switch_no_mail_off(tmp_path: Path) -> None:
+    assert imported(tmp_path, {"settings": {"sendOnIssue": None, "sendOnExpiry": None}}).state.settings is None
+
+
+def test_nobody_gets_the_name_of_a_directory_user(tmp_path: Path) -> None:
+    state = imported(tmp_path, {"users": [user("Ann B"), user("ann-b", adUser=True)]}).state
+    assert {name: each.logins for name, each in state.users.items()} == {"ann-b-2": ("Ann B",)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"users": [{' + ", ".join(f'"k{number}": 1' for number in [*range(60_000), 59_999]) + "}]}",
+        json.dumps({"teams": [{"name": "t", "adGroups": [1] * 20_000}]}),
+        json.dumps({"teams": [{"name": f"t{number}", "ipWhiteList": ","} for number in range(20_000)]}),
+        json.dumps(
+            {
+                "teams": [{"name": f"t{number}"} for number in range(2_000)],
+                "users": [user(f"u{number}", teamsIds=["t0", f"t{number % 2_000}"]) for number in range(20_000)],
+            }
+        ),
+    ],
+    ids=["properties", "items", "addresses", "members"],
+)
+def test_a_long_file_takes_time_in_proportion(tmp_path: Path, content: str) -> None:
+    began = time.process_time()
+    imported(tmp_path, content)
+    assert time.process_time() - began < 10, "each was compared with all others: half a minute to several"
 
 
 def test_many_messages_take_no_longer_than_the_file(tmp_path: Path) -> None:
@@ -301,7 +357,8 @@ RULES = {
     "2001:db8::5": {"2001:db8::5"},
 }
 """Rules of the predecessor's, and what they cover of the addresses that are tried."""
-NAMES = st.lists(st.sampled_from(["Ann", "Bob B", "bob-b", "Cé", "C", "D@x", "d-x"]), unique=True, max_size=5)
+PEOPLE = st.sampled_from(["Ann", "Bob B", "bob-b", "Cé", "C", "D@x", "d-x"])
+NAMES = st.lists(PEOPLE, unique=True, max_size=5)
 
 
 @st.composite
@@ -327,8 +384,8 @@ def exports(draw: st.DrawFn) -> dict[str, Any]:
         for name in draw(NAMES)
     ]
     users = [
-        user(name, id=identifier(), enabled=draw(st.booleans()), adUser=draw(st.booleans()), teamsIds=some(teams, "name"))
-        for name in draw(NAMES)
+        user(name, id=identifier(), enabled=enabled, adUser=enabled and draw(st.booleans()), teamsIds=some(teams, "name"))
+        for name, enabled in draw(st.dictionaries(PEOPLE, st.booleans(), max_size=5)).items()
     ]
     return {"users": users, "teams": teams, "issuers": issuers}
 

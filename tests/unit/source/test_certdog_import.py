@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from reconciler.access.decide import decide
-from reconciler.access.permitted_ips import parse_address
-from reconciler.access.state import build
-from reconciler.mail.rendering import SAMPLE_HOSTS, render
-from reconciler.mail.variables import SAMPLES
 from reconciler.run.importing import import_predecessor
 from reconciler.run.validating import validate_folder
-from reconciler.source.certdog import Positions, import_certdog
+from reconciler.source.certdog import import_certdog
 from reconciler.source.certdog_mails import converted
 from reconciler.source.certdog_mapping import Mapped
-from reconciler.source.errors import SourceError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HASH = "$2a$10$VEsIyJlN5MiZoXLsEe7GEesJuRDD9YhmymmKlERAq778mZaq5JOuG"
@@ -94,44 +84,6 @@ def test_users_of_active_directory_are_left_out_and_told(tmp_path: Path) -> None
         "`CORP\\jane` is of Active Directory and appears here at the first login"
     ]
     assert found.problems[0].line > 1
-
-
-def test_hashes_are_in_a_file_of_their_own_and_nowhere_else(tmp_path: Path) -> None:
-    imported(tmp_path, EXPORT)
-    hashes = tmp_path / "hashes"
-    problems, written = import_predecessor(tmp_path / "export.json", tmp_path / "config", hashes)
-    assert written is not None
-    assert written.hashes == 1
-    assert hashes.read_text() == f"fred.bloggs-example.org:{HASH}\n"
-    assert hashes.stat().st_mode & 0o777 == 0o600
-    texts = [file.read_text() for file in (tmp_path / "config").rglob("*") if file.is_file()]
-    assert not any("$2a$" in text for text in (*texts, *map(str, problems)))
-    assert "initialPassword: none" in (tmp_path / "config/users/fred.bloggs-example.org.yaml").read_text()
-    assert "$2a$" not in repr(import_certdog(tmp_path / "export.json", with_hashes=True))
-
-
-@pytest.mark.parametrize("kind", ["file", "link"])
-def test_a_file_for_hashes_that_is_there_is_never_overwritten(tmp_path: Path, kind: str) -> None:
-    imported(tmp_path, EXPORT)
-    hashes, other = tmp_path / "hashes", tmp_path / "other"
-    other.write_text("kept")
-    if kind == "link":
-        hashes.symlink_to(other)
-    else:
-        hashes.write_text("kept")
-    with pytest.raises(SourceError, match="is there already"):
-        import_predecessor(tmp_path / "export.json", tmp_path / "config", hashes)
-    assert (other.read_text(), hashes.read_text()) == ("kept", "kept")
-    assert not (tmp_path / "config").exists()
-
-
-def test_nothing_is_left_if_the_folder_is_not_empty(tmp_path: Path) -> None:
-    imported(tmp_path, EXPORT)
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "mine").write_text("kept")
-    with pytest.raises(SourceError, match="not empty"):
-        import_predecessor(tmp_path / "export.json", tmp_path / "config", tmp_path / "hashes")
-    assert not (tmp_path / "hashes").exists()
 
 
 def test_the_repository_is_valid(tmp_path: Path) -> None:
@@ -221,88 +173,8 @@ def test_more_administrators_than_the_limit_raise_it(tmp_path: Path) -> None:
     assert state.settings.guards.max_administrators == 12
 
 
-ADDRESSES = ("10.0.0.1", "10.0.0.7", "10.0.1.1", "2001:db8::1")
-LISTS = (None, "", "10.0.0.1", "10.0.0.1-10.0.0.9", "10.0.1.*, 10.0.0.7", "2001:db8::1")
-
-
-def permitted_before(listed: str, address: str) -> bool:
-    """The predecessor's reading of a list, written anew."""
-    for rule in filter(None, (each.strip() for each in listed.split(","))):
-        if "*" in rule:
-            if re.fullmatch(re.escape(rule).replace(r"\*", r"\d+"), address):
-                return True
-        elif "-" in rule:
-            first, last = map(ip_address, rule.split("-"))
-            if first.version == ip_address(address).version and first <= ip_address(address) <= last:  # type: ignore[operator]
-                return True
-        elif ip_address(rule) == ip_address(address):
-            return True
-    return False
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 3))), max_size=5),
-    st.lists(st.tuples(st.sets(st.integers(0, 2)), st.sampled_from(LISTS)), min_size=4, max_size=4),
-)
-def test_who_may_use_what_from_where_stays_exactly_as_it_was(
-    tmp_path: Path, people: list[tuple[bool, set[int]]], teams: list[tuple[set[int], str | None]]
-) -> None:
-    content = {
-        "users": [
-            {"username": f"User {number}", "email": "u@example.org", "enabled": on, "teamsIds": [f"Team {each}" for each in of]}
-            for number, (on, of) in enumerate(people)
-        ],
-        "teams": [
-            {"name": f"Team {number}", "authorisedCas": [f"CA {each}" for each in cas], "ipWhiteList": listed}
-            for number, (cas, listed) in enumerate(teams)
-        ],
-        "issuers": [{"caName": f"CA {number}"} for number in range(3)],
-    }
-    found = imported(tmp_path, content)
-    assert errors(found) == []
-    state = build(found.state)
-    for number, (on, of) in enumerate(people):
-        listed = ",".join(filter(None, (teams[each][1] for each in of)))
-        for issuer in range(3):
-            for address in ADDRESSES:
-                before = on and any(issuer in teams[each][0] for each in of) and (not listed or permitted_before(listed, address))
-                after = decide(state, f"user-{number}", f"ca-{issuer}", now=NOW, address=parse_address(address))
-                assert after.allow is before, (number, issuer, address)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "{{ 7 * 7 }} {% if x %} {# note #} {[CERTSUBJECT]} {{[VALIDTO]}} {",
-        "<style>p { color: red }</style><p>{{ 7 * 7 }} {[CERTSUBJECT]}</p>",
-        "[[CERTSUBJECT]] [NOTATAG] }} %}",
-    ],
-)
-def test_nothing_but_tags_is_evaluated(body: str) -> None:
-    made, lost = converted("certificate-issued", "{{ 7 * 7 }} [CERTSUBJECT]", body)
-    assert made is not None
-    mail = render(made, SAMPLES["certificate-issued"], SAMPLE_HOSTS)
-    subject = SAMPLES["certificate-issued"]["certificate"]["subject"]
-    assert mail.subject == "{{ 7 * 7 }} " + subject
-    assert "49" not in mail.text
-    if not body.startswith("<"):
-        valid = next(part for part in mail.text.split("\n") if subject in part)
-        assert valid.replace(subject, "[CERTSUBJECT]")[:20] == body[:20] if "[[" not in body else f"[{subject}]" in mail.text
-    assert lost == (["[NOTATAG] is no tag that Accord knows, so it stays as text"] if "NOTATAG" in body else [])
-
-
 def test_html_that_mail_programs_read_differently_is_left_out() -> None:
     made, lost = converted("certificate-issued", "Issued", "<p>[CERTSUBJECT]</p><script>alert(1)</script>")
     assert made is not None
     assert made.html is None
     assert "its HTML is left out" in lost[0]
-
-
-@pytest.mark.parametrize(
-    ("path", "place"),
-    [((), (1, 1)), (("a",), (2, 7)), (("b", 1), (3, 11)), (("b", 2, "c"), (4, 8)), (("]",), (5, 7))],
-)
-def test_values_are_found_in_the_text(path: tuple[str | int, ...], place: tuple[int, int]) -> None:
-    text = '{\n "a": "x\\",]",\n "b": [1, "{", {\n  "c": 3}],\n "]": 4}'
-    assert Positions(text).of(path) == place

@@ -15,6 +15,7 @@ from api.authentication.passwords import Passwords
 from api.authentication.places import Room
 from api.authentication.principal import Authenticator
 from api.authentication.refusals import LOGIN, Refusals
+from api.authentication.tokens import Carrier
 from api.authentication.uses import Uses
 from api.background import Periodic
 from api.certificates import reminders
@@ -110,22 +111,22 @@ class Service:
         for each in self._background:
             each.start()
 
-    def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
-        """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
+    def log_in(self, name: str, password: str, address: Address | None, now: datetime, carrier: Carrier = "header") -> LoggedIn:
+        """Open a session, which `carrier` brings, for a declared account or a directory's. Raises a Problem or StoreError."""
         with self.passwords.place(self.known.guest(address)):  # until the end: waiting to write to the database holds a thread
-            found = self._log_in(name, password, address, now)
+            found = self._log_in(name, password, address, now, carrier)
         self.known.add(address)
         return found
 
-    def _log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
+    def _log_in(self, name: str, password: str, address: Address | None, now: datetime, carrier: Carrier) -> LoggedIn:
         """A refused login takes the steps and the time of both kinds, and has their answer, so that it does not tell which of
         them has a name, nor whether any has."""
         earliest = time.monotonic() + (REFUSAL if self.domains else REFUSAL / 4)
         is_directorys = is_for_directory(self.domains, self.reader, name)
         try:
             if is_directorys:
-                return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
-            return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+                return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now, carrier)
+            return log_in(self.reader, self.keeper, self.passwords, name, password, address, now, carrier)
         except (LoginRefused, DirectoryUnavailable) as refused:
             if refused.why in COUNTED_TOGETHER:
                 self.refusals.count(LOGIN, refused.actor, refused.why, text_of(address), now)

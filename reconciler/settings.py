@@ -37,6 +37,7 @@ KEYS = {
     "public_url": _TEXT,
     "link_hosts": _LIST,
     "leaked_passwords": _TEXT,
+    "console": _TEXT,
     "smtp": _TABLE,
     "directory": _TABLE,
 }

@@ -1,0 +1,31 @@
+"""Every path of the console, and the page that answers it."""
+
+from __future__ import annotations
+
+import re
+
+from api.console import account, home, signing_in
+from api.console.pages import Page
+
+ROUTES: tuple[tuple[str, type[Page]], ...] = (
+    ("/", home.Home),
+    ("/login", signing_in.SignIn),
+    ("/logout", signing_in.SignOut),
+    ("/password", signing_in.Password),
+    ("/theme", signing_in.Theme),
+    ("/me", account.Account),
+    ("/me/sessions", account.Sessions),
+    ("/me/tokens", account.Tokens),
+    ("/me/tokens/new", account.NewToken),
+    ("/me/tokens/{token_id}/revoke", account.RevokedToken),
+)
+_PATTERNS = [
+    re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))
+    for path, page in ROUTES
+    if hasattr(page, "on_get")
+]
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is that of a page, which can be looked at."""
+    return any(pattern.fullmatch(path) for pattern in _PATTERNS)

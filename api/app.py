@@ -17,6 +17,7 @@ import falcon
 from api.authentication.authority import Terms
 from api.authentication.logins import text_of
 from api.authentication.places import site_of
+from api.console.static import ROUTES as FILES
 from api.errors import Forbidden, NotFound, Problem, Unavailable, problem_details
 from api.http import certdog
 from api.http.admission import VERDICTS, Admission, is_for_proxies
@@ -51,6 +52,8 @@ def create_app(service: Service, admission: Admission | None = None) -> falcon.A
         more = (described,) if issubclass(resource, Described) else ()
         app.add_route(path, resource(service, admission, *more))
     app.add_sink(partial(_answer_unserved, admission), prefix=rf"{certdog.BASE}(?:/|$)")
+    for path, kept in FILES:
+        app.add_route(path, kept(admission))
     return app
 
 

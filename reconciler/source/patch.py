@@ -45,7 +45,7 @@ def adopting_patch(changes: Iterable[Change], content: Content) -> str:
             found = (content(file) or b"").decode("utf-8", "replace")
             files[file] = (found, found)
         old, text = files[file]
-        files[file] = (old, _adopted(text, change, file))
+        files[file] = (old, adopted(text, change, file))
     return "".join(line for file in sorted(files) for line in file_diff(file, *files[file]))
 
 
@@ -60,7 +60,7 @@ def patched(state: DeclaredState, changes: Iterable[Change]) -> DeclaredState:
     return with_resources(state, kinds)
 
 
-def _adopted(text: str, change: Change, file: str) -> str:
+def adopted(text: str, change: Change, file: str) -> str:
     """Return the file's text that declares what the change would undo, with the file's own line breaks."""
     breaks = "\r\n" if "\r\n" in text and not re.search(r"(?<!\r)\n", text) else "\n"
     plain = text.replace(breaks, "\n")

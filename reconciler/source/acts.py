@@ -57,7 +57,7 @@ class _Draft:
         """Return a resource as it shall be. Raises UnknownName with the nearest name."""
         found = self.find(kind, name)
         if found is None:
-            names = {key: None for key in self._declared.of_kind(kind)} | {each: None for of, each in self._changed if of == kind}
+            names = dict.fromkeys(self._declared.of_kind(kind)) | {each: None for of, each in self._changed if of == kind}
             there = [each for each in names if self.find(kind, each) is not None]
             renamed = next((each for each in self._declared.of_kind(kind).values() if name in each.previously), None)
             hint = f"; it is `{renamed.name}` now" if renamed else did_you_mean(name, there)
@@ -217,11 +217,13 @@ def _checked(before: Team, after: Team) -> Team:
 
 
 def _with(links: tuple[_Link, ...], link: _Link) -> tuple[_Link, ...]:
-    return tuple(sorted((*_without(links, link[0]), link), key=lambda each: each[0]))
+    found: list[_Link] = list(_without(links, link[0]))
+    found.append(link)
+    return tuple(sorted(found, key=lambda each: each[0]))
 
 
-def _without(links: tuple[_Link, ...], name: str) -> tuple[_Link, ...]:
-    return tuple(each for each in links if each[0] != name)
+def _without(links: Iterable[_Link], name: str) -> tuple[_Link, ...]:
+    return tuple([each for each in links if each[0] != name])
 
 
 _DOES: Mapping[str, Any] = {
@@ -235,3 +237,14 @@ _DOES: Mapping[str, Any] = {
     "remove-user": _remove_user,
     "set": _set,
 }
+
+
+def mentioned(acts: Iterable[Act]) -> Iterable[Key]:
+    """Yield the resources that acts are to change."""
+    for _, given in acts:
+        if "team" in given:
+            yield "Team", given["team"]
+        else:
+            yield given.get("kind", "User"), given["name"]
+        for team in given.get("teams", ()):
+            yield "Team", team

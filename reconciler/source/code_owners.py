@@ -1,8 +1,8 @@
 """Whose approval a CODEOWNERS file asks for, by the rules of GitHub and of GitLab.
 
-GitHub (docs.github.com, "About code owners"): one list, in which the last line that matches decides; a line without owners means
-nobody. GitLab (docs.gitlab.com, "Code Owners"): sections, each with a last line that matches and an approval of its own; a section
-may have default owners, be optional (`^`), and exclude paths (`!`).
+GitHub (docs.github.com, "About code owners"): one list, in which the last line that matches decides; a line without owners
+means nobody. GitLab (docs.gitlab.com, "Code Owners"): sections, each with a last line that matches and an approval of its own;
+a section may have default owners, be optional (`^`), and exclude paths (`!`).
 """
 
 from __future__ import annotations

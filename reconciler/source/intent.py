@@ -102,7 +102,7 @@ def read_intent(content: bytes) -> Intent:
     return Intent(
         tuple(read_act(act, f"acts[{number}]") for number, act in enumerate(acts)),
         _author(document.get("author")),
-        _text(document.get("reason") or "", "reason", "reason"),
+        check_reason(document.get("reason") or ""),
         read_commit(document.get("base"), "base"),
         read_commit(document.get("expect"), "expect"),
         drop,
@@ -120,6 +120,11 @@ def intent_document(intent: Intent) -> dict[str, Any]:
         "expect": intent.expect,
         "dropComments": intent.drop_comments,
     }
+
+
+def check_reason(value: Any) -> str:
+    """Return a reason as it was given. Raises InvalidIntent unless it is text of a bounded length."""
+    return _text(value, "reason", "reason")
 
 
 def read_commit(value: Any, what: str) -> str | None:

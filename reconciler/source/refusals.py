@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from reconciler.source.git_command import Attempt
@@ -23,34 +22,21 @@ Reason = Literal[
     "refused",
 ]
 _MOST_SAID, _MOST_LINES = 4_000, 60
-_WORDS: Sequence[tuple[Reason, re.Pattern[str]]] = [
-    (reason, re.compile(words, re.IGNORECASE))
-    for reason, words in (
-        (
-            "signing-required",
-            r"verified signature|must be signed|not signed|unsigned commit|required_signatures|signed commits|GPG key|gpg signature",
-        ),
-        (
-            "branch-name-taken",
-            r"'refs/heads/accord' exists|cannot create 'refs/heads/accord/|directory/file conflict|directory file conflict"
-            r"|refname conflict|'refs/heads/accord/[^']*' exists; cannot create",
-        ),
-        (
-            "protected-branch",
-            r"protected branch|\bGH006\b|\bGH013\b|repository rule violations|branch is protected|protected ref"
-            r"|only be modified through pull requests|branch permission|not allowed to (create|push (code )?to) (protected )?branch",
-        ),
-        (
-            "permission",
-            r"permission (to \S+ )?denied|denied to|not allowed to push|not allowed to upload|write access|read[- ]only"
-            r"|access denied|not authorized|forbidden|\b403\b|authentication failed|could not read (username|password)|\b401\b"
-            r"|insufficient permission|unable to create temporary|deploy key|repository not found|does not appear to be a git",
-        ),
-        ("exists", r"stale info|reference already exists|remote ref updated since|fetch first|non-fast-forward|already exists"),
-        ("busy", r"unable to create '[^']*\.lock'|another git process|cannot lock ref|failed to update ref|too many"),
-        ("hook", r"hook declined|pre-receive|hook"),
-    )
-]
+_PATTERNS: dict[Reason, str] = {
+    "signing-required": r"verified signature|must be signed|not signed|unsigned commit|required_signatures|signed commits|gpg key"
+    r"|gpg signature",
+    "branch-name-taken": r"'refs/heads/accord' exists|cannot create 'refs/heads/accord/|directory[/ ]file conflict"
+    r"|refname conflict",
+    "protected-branch": r"protected branch|\bGH006\b|\bGH013\b|repository rule violations|branch is protected|protected ref"
+    r"|only be modified through pull requests|branch permission|not allowed to (create|push (code )?to) (protected )?branch",
+    "permission": r"permission (to \S+ )?denied|denied to|not allowed to push|not allowed to upload|write access|read[- ]only"
+    r"|access denied|not authorized|forbidden|\b403\b|authentication failed|could not read (username|password)|\b401\b"
+    r"|insufficient permission|unable to create temporary|deploy key|repository not found|does not appear to be a git",
+    "exists": r"stale info|reference already exists|remote ref updated since|fetch first|non-fast-forward|already exists",
+    "busy": r"unable to create '[^']*\.lock'|another git process|cannot lock ref|failed to update ref|too many",
+    "hook": r"hook declined|pre-receive|hook",
+}
+_WORDS = {reason: re.compile(words, re.IGNORECASE) for reason, words in _PATTERNS.items()}
 """What is told apart by words, in this order: a forge refuses a protected branch by a hook of its own."""
 _NETWORK = re.compile(
     r"could not resolve|unable to access|connection|timed out|timeout|hung up|early EOF|RPC failed|unexpected disconnect"
@@ -74,9 +60,9 @@ def refusal_of(attempt: Attempt) -> Refusal:
     rows = [row.split("\t") for row in attempt.output.splitlines() if row.startswith("!")]
     told = " ".join(row[-1] for row in rows)
     whole = f"{told}\n{attempt.errors[:100_000]}"
-    if not rows and _NETWORK.search(whole) and not _found("permission", whole):
+    if not rows and _NETWORK.search(whole) and not _WORDS["permission"].search(whole):
         return Refusal("network", said)
-    for reason, words in _WORDS:
+    for reason, words in _WORDS.items():
         if words.search(whole):
             return Refusal(reason, said)
     return Refusal("network" if not rows else "refused", said or printable(told))
@@ -84,14 +70,9 @@ def refusal_of(attempt: Attempt) -> Refusal:
 
 def local_refusal(message: str) -> Refusal:
     """Tell why a repository on this machine does not take a branch, by git's message."""
-    for reason in ("branch-name-taken", "exists", "permission", "busy"):
-        if _found(reason, message):
-            return Refusal(reason, inert_words(message))  # type: ignore[arg-type]  # all are reasons
-    return Refusal("permission" if "denied" in message.lower() else "refused", inert_words(message))
-
-
-def _found(reason: str, text: str) -> bool:
-    return any(words.search(text) for of, words in _WORDS if of == reason)
+    told: tuple[Reason, ...] = ("branch-name-taken", "exists", "permission", "busy")
+    usual: Reason = "permission" if "denied" in message.lower() else "refused"
+    return Refusal(next((reason for reason in told if _WORDS[reason].search(message)), usual), inert_words(message))
 
 
 def remote_words(errors: str) -> str:

@@ -275,6 +275,10 @@ class Repository:
             return False
         return True
 
+    def parent(self, commit: str) -> str | None:
+        """Return the first parent of a commit; None if it has none here."""
+        return self.git.find("rev-parse", "--verify", "--quiet", f"{commit}^") or None
+
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` is or descends from `old`. Raises ShallowRepository if the history is too short to tell."""
         relation = self.relation(old, new)

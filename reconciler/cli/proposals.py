@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exits import OK
 from reconciler.cli.options import database_option, format_option, repository_options, utc_now
+
+if TYPE_CHECKING:
+    from reconciler.run.proposing import Shown
+    from reconciler.source.proposals import BranchState
+    from reconciler.source.pushing import Branch
+
+
+class _Listing(click.Group):
+    """A group that lists if no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` first, unless there is a command or a question."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
 
 
 @click.group(
     "proposals",
+    cls=_Listing,
     epilog="""\b
 Examples:
   accord proposals list
@@ -37,13 +52,14 @@ def list_(repository: str | None, branch: str | None, path: str | None, format_:
     """List proposals, the newest first: open, merged (what they change is on the branch), or stale (they no longer apply)."""
     from reconciler.cli.output import say, write_json, write_lines
     from reconciler.cli.proposal_records import listed_document, listed_lines
-    from reconciler.cli.proposing import failing
+    from reconciler.cli.proposing import answering
     from reconciler.run.deployment import read_deployment
     from reconciler.run.proposals import list_proposals
 
-    def run() -> None:
-        deployment = read_deployment({"repository": repository, "branch": branch, "path": path})
-        found = list_proposals(deployment, now=utc_now())
+    def run() -> list[BranchState]:
+        return list_proposals(read_deployment({"repository": repository, "branch": branch, "path": path}), now=utc_now())
+
+    def write(found: list[BranchState]) -> None:
         if format_ == "json":
             write_json([listed_document(each) for each in found])
             return
@@ -52,7 +68,7 @@ def list_(repository: str | None, branch: str | None, path: str | None, format_:
         if not found:
             say("Nothing is proposed.")
 
-    return failing(run, format_)
+    return answering(run, write, format_)
 
 
 @command.command(
@@ -69,17 +85,17 @@ Examples:
 @format_option("text", "json")
 def show(proposal: str, repository: str | None, branch: str | None, path: str | None, database: str | None, format_: str) -> int:
     """Show a proposal as its preview did, and what merging it would change now."""
-    from reconciler.cli.proposing import answering
+    from reconciler.cli.proposing import answering, write_shown
     from reconciler.run.deployment import read_deployment
 
-    def run() -> Any:
+    def run() -> Shown:
         from reconciler.run.proposals import show_proposal
 
         where = {"repository": repository, "branch": branch, "path": path}
         deployment = read_deployment({**where, **({} if database is None else {"database_url": database})})
         return show_proposal(deployment, proposal, now=utc_now())
 
-    return answering(run, format_)
+    return answering(run, lambda shown: write_shown(shown, format_), format_)
 
 
 @command.command(
@@ -95,16 +111,18 @@ Example:
 def withdraw(proposal: str, repository: str | None, branch: str | None, path: str | None, format_: str) -> int:
     """Delete the branch of a proposal, which must be below accord/ and say who proposed it, unless it moves meanwhile."""
     from reconciler.cli.output import say, write_json
-    from reconciler.cli.proposing import failing
+    from reconciler.cli.proposing import answering
     from reconciler.run.deployment import read_deployment
     from reconciler.run.proposals import withdraw as withdraw_proposal
 
-    def run() -> None:
+    def run() -> Branch:
         deployment = read_deployment({"repository": repository, "branch": branch, "path": path})
-        gone = withdraw_proposal(deployment, proposal, now=utc_now())
+        return withdraw_proposal(deployment, proposal, now=utc_now())
+
+    def write(gone: Branch) -> None:
         if format_ == "json":
             write_json({"version": 1, "status": "withdrawn", "branch": gone.name, "commit": gone.commit})
         else:
             say(f"Withdrew {gone.name}, which was at {gone.commit}.")
 
-    return failing(run, format_) or OK
+    return answering(run, write, format_)

@@ -11,6 +11,7 @@ import click
 from reconciler.cli.options import database_option, format_option, repository_options, utc_now
 
 if TYPE_CHECKING:
+    from reconciler.run.proposing import Shown
     from reconciler.source.intent import Intent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -279,10 +280,10 @@ def _propose(
     database: str | None,
     format_: str,
 ) -> int:
-    from reconciler.cli.proposing import answering
+    from reconciler.cli.proposing import answering, write_shown
     from reconciler.run.deployment import current_user, read_deployment
 
-    def run() -> Any:
+    def run() -> Shown:
         from reconciler.run.proposing import propose
         from reconciler.source.identity import usual_author
         from reconciler.source.intent import author_of, parse_author
@@ -293,7 +294,7 @@ def _propose(
         who = parse_author(author) if author is not None else intent.author or author_of(*usual_author(current_user()))
         return propose(deployment, intent, who, preview=preview, now=utc_now())
 
-    return answering(run, format_)
+    return answering(run, lambda shown: write_shown(shown, format_), format_)
 
 
 def _intent(

@@ -10,8 +10,9 @@ from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidConfiguration
 from reconciler.run.inputs import desired_revision, read_declarations
 from reconciler.run.planning import Read, compare
-from reconciler.run.proposal_failures import ProposalFailed
+from reconciler.run.proposal_failures import Failed, ProposalFailed
 from reconciler.run.proposing import Shown, Workshop, approvals_of, find_overlapping, open_workshop, plan_on_database
+from reconciler.store.commit import committing
 
 if TYPE_CHECKING:
     from reconciler.source.proposals import BranchState
@@ -105,10 +106,11 @@ def withdraw(deployment: Deployment, name: str, *, now: datetime) -> Branch:
         raise ProposalFailed("not-a-proposal", f"the commit at the head of {name} does not say `Proposed-by:`")
     with shop.quarantine(branch.commit) as scratch:
         try:
-            delete_branch(shop.source.repository, scratch, branch, shop.remote, shop.left)
+            with committing():
+                delete_branch(shop.source.repository, scratch, branch, shop.remote, shop.left)
         except PushFailed as error:
             reason, words = error.refusal
-            told = "moved" if reason in ("exists", "busy") else reason
+            told: Failed = "moved" if reason == "exists" or reason == "busy" else reason  # noqa: PLR1714 - mypy narrows this
             raise ProposalFailed(told, f"the branch {name} was not deleted", remote=words) from None
     return branch
 

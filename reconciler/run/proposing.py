@@ -20,6 +20,7 @@ from reconciler.run.inputs import Source, desired_revision, is_new, open_source,
 from reconciler.run.planning import Read, compare, plan_against
 from reconciler.run.proposal_failures import ProposalFailed
 from reconciler.run.proposal_message import branch_name, message_of
+from reconciler.store.commit import committing
 from reconciler.store.digests import drifted
 from reconciler.store.engine import open_database
 
@@ -411,7 +412,8 @@ def _submitted(shop: Workshop, scratch: Scratch, shown: Shown) -> Shown:
         name = next(name for length in lengths if (name := branch_name(intent.acts, commit, length)) not in names)
         branch = Branch(name, commit)
         try:
-            said = make_branch(source.repository, scratch, branch, shown.base.revision.commit, shop.remote, shop.left)
+            with committing():  # from here on nobody may say that nothing was done
+                said = make_branch(source.repository, scratch, branch, shown.base.revision.commit, shop.remote, shop.left)
         except PushFailed as error:
             reason, words = error.refusal
             if reason == "exists" and attempt == 0:  # somebody was quicker: look again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,7 +95,7 @@ def add_user(
 ) -> int:
     """Add a user, also to teams."""
     given = {"name": name, "email": email, "fullName": full_name, "type": type_, "password": password}
-    return _propose([{"act": "add-user", **given, "teams": list(teams) or None}], **options)
+    return _propose(lambda: [{"act": "add-user", **given, "teams": list(teams) or None}], **options)
 
 
 def _act(name: str, examples: str, help_: str, *parameters: Any) -> Callable[[Callable[..., dict[str, Any]]], click.Command]:
@@ -105,8 +105,8 @@ def _act(name: str, examples: str, help_: str, *parameters: Any) -> Callable[[Ca
         def run(**given: Any) -> int:
             names = [parameter.name for parameter in command_.params[: len(parameters)]]
             options = {key: value for key, value in given.items() if key not in names}
-            act = function(**{key: value for key, value in given.items() if key in names}, reason=options["reason"])
-            return _propose([{"act": name, **act}], **options)
+            arguments = {key: value for key, value in given.items() if key in names}
+            return _propose(lambda: [{"act": name, **function(**arguments, reason=options["reason"])}], **options)
 
         run.__doc__ = help_
         found: Any = _options(run)
@@ -221,12 +221,11 @@ def remove_user(name: str, **_: Any) -> dict[str, Any]:
 )
 def set_fields(kind: str, name: str, fields: tuple[str, ...], teams: tuple[str, ...], no_teams: bool, **_: Any) -> dict[str, Any]:
     """Return what the act takes."""
-    from reconciler.run.renaming import kind_named
-    from reconciler.source.intent import field_value
+    from reconciler.source.intent import field_value, kind_of
 
     if no_teams and teams:
         raise click.UsageError("--no-teams and --team contradict each other")
-    which, values = kind_named(kind), {}
+    which, values = kind_of(kind, "KIND"), {}
     for field in fields:
         key, sign, text = field.partition("=")
         if not sign:
@@ -265,7 +264,7 @@ def from_json(file: Any, **options: Any) -> int:
 
 
 def _propose(
-    acts: Sequence[dict[str, Any]] | None,
+    acts: Callable[[], list[dict[str, Any]]] | None,
     *,
     content: bytes = b"",
     preview: bool,
@@ -298,7 +297,7 @@ def _propose(
 
 
 def _intent(
-    acts: Sequence[dict[str, Any]] | None,
+    acts: Callable[[], list[dict[str, Any]]] | None,
     content: bytes,
     *,
     reason: str | None,
@@ -309,7 +308,7 @@ def _intent(
     """Return the intent of a command's acts, or of a document, in which options come first."""
     from reconciler.source.intent import Intent, check_reason, read_act, read_commit, read_intent
 
-    found = read_intent(content) if acts is None else Intent(tuple(read_act(act, act["act"]) for act in acts))
+    found = read_intent(content) if acts is None else Intent(tuple(read_act(act, act["act"]) for act in acts()))
     return found._replace(
         reason=found.reason if reason is None else check_reason(reason),
         base=read_commit(base, "--base") or found.base,

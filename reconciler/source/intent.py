@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import orjson
 
 from reconciler.access.fields import Codec, Field, fields_of
 from reconciler.access.instants import format_instant
-from reconciler.access.resources import RESOURCES, Kind
+from reconciler.access.resources import KINDS, RESOURCES, Kind
 from reconciler.source.errors import InvalidIntent
 from reconciler.wording.nearest import did_you_mean
 from reconciler.wording.text import listed, printable
@@ -207,12 +207,13 @@ def _names(value: Any, where: str) -> list[str]:
     return list(dict.fromkeys(_text(each, where) for each in value))
 
 
-def _kind(value: Any, where: str) -> Kind:
-    kinds = get_args(Kind)
-    if value not in kinds:
-        hint = did_you_mean(value, kinds) if isinstance(value, str) else ""
-        raise InvalidIntent(f"`{where}` must be a kind{hint or f': {listed(kinds)}'}")
-    return value  # type: ignore[no-any-return]
+def kind_of(value: Any, where: str) -> Kind:
+    """Return the kind, written in any case. Raises InvalidIntent with the nearest one."""
+    name = value if isinstance(value, str) else ""
+    found = next((kind for kind in KINDS if kind.casefold() == name.casefold()), None)
+    if found is None:
+        raise InvalidIntent(f"`{where}` must be a kind{did_you_mean(name, KINDS) or f': {listed(KINDS)}'}")
+    return found
 
 
 def _password(value: Any, where: str) -> str:
@@ -230,7 +231,7 @@ def _fields(value: Any, where: str) -> dict[str, Any]:
 _CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("name", "team", "user", "issuer", "email", "fullName", "type", "until", "reason"), _text),
     "teams": _names,
-    "kind": _kind,
+    "kind": kind_of,
     "password": _password,
     "fields": _fields,
 }

@@ -129,15 +129,15 @@ def opened_text(text: str, root: Part) -> list[Splice]:
     return [Splice(header.start() + 1, header.end(), f"{header[1]}{header[2]}-")]
 
 
-def appended(file: FileText, documents: Sequence[str]) -> list[Splice]:
-    """Return how to add documents at the end of a file."""
+def appended(file: FileText, documents: Sequence[str], *, alone: bool) -> list[Splice]:
+    """Return how to add documents at the end of a file; `alone`: no other ones are left in it."""
     text, end = file.text, len(file.text)
     breaks = line_break(text, end)
     written = "".join(f"---\n{document}" for document in documents)
-    if not text.strip():
-        return [Splice(0, end, written.removeprefix("---\n"))]
-    found = [Splice(end, end, ("" if text.endswith("\n") else breaks) + written.replace("\n", breaks))]
-    return [*found, *(opened_text(text, file.root(file.documents[-1])) if file.documents else ())]
+    if alone:
+        written = written.removeprefix("---\n")
+    found = [Splice(end, end, ("" if text.endswith("\n") or alone else breaks) + written.replace("\n", breaks))]
+    return [*found, *(opened_text(text, file.root(file.documents[-1])) if file.documents and not alone else ())]
 
 
 class _Section(NamedTuple):

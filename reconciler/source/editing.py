@@ -200,8 +200,8 @@ class _Editing:
         return SourceError(f"cannot edit {self._name} so that it declares {what} as wanted; edit this file by hand")
 
     def _comments(self, spans: Iterable[tuple[int, int]]) -> list[OrphanComment]:
-        text = self._file.text
-        return [
-            OrphanComment(self._name, text.count("\n", 0, start) + 1, "\n".join(map(str.strip, text[start:end].splitlines())))
-            for start, end in sorted(spans)
-        ]
+        text, found = self._file.text, []
+        for start, end in sorted(spans):
+            said = "\n".join(line.strip() for line in text[start:end].strip().splitlines())
+            found.append(OrphanComment(self._name, text.count("\n", 0, start) + 1, said))
+        return found

@@ -13,7 +13,7 @@ from reconciler.source.flow_editing import FlowEditor
 from reconciler.source.pairing import keys_placed, paired
 from reconciler.source.splicing import Splice
 from reconciler.source.yaml_parts import Part, UnusualLayout, after_line, line_break, line_start, skipped
-from reconciler.source.yaml_text import Indents, Value, in_flow, spelt, text_value, yaml_document, yaml_sequence
+from reconciler.source.yaml_text import USUAL_INDENTS, Indents, Value, in_flow, spelt, text_value, yaml_document, yaml_sequence
 
 _COMMENT = re.compile(r"([ \t]*)(#[^\r\n]*)")
 _OUT = re.compile(r"#\s*-\s")
@@ -332,7 +332,7 @@ def indents_of(text: str, root: Part) -> Indents:
                         mapping = mapping or column
                     elif dashes < 0:
                         dashes = column
-    mapping = mapping or Indents().mapping
+    mapping = mapping or USUAL_INDENTS.mapping
     return Indents(mapping, dashes if dashes >= 0 else mapping)
 
 

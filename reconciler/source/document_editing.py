@@ -13,6 +13,7 @@ from reconciler.source.block_editing import BlockEditor
 from reconciler.source.build import build
 from reconciler.source.errors import SourceError
 from reconciler.source.export import resource_document
+from reconciler.source.placing import MODELINE
 from reconciler.source.restating import Path, restated
 from reconciler.source.splicing import Splice
 from reconciler.source.yaml_parts import Part, after_line, line_break, line_start, part_of
@@ -20,7 +21,6 @@ from reconciler.source.yaml_parts import Part, after_line, line_break, line_star
 _BOM = "\ufeff"
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
 _COMMENT_LINE = re.compile(r"^[ \t]*#", re.MULTILINE)
-_MODELINE = re.compile(r"[ \t]*#\s*yaml-language-server\s*:")
 WAYS = 4
 """The ways to edit a document, from the one that keeps most of it to writing it anew."""
 
@@ -129,15 +129,15 @@ def opened_text(text: str, root: Part) -> list[Splice]:
     return [Splice(header.start() + 1, header.end(), f"{header[1]}{header[2]}-")]
 
 
-def appended(file: FileText, documents: Sequence[str]) -> list[Splice]:
-    """Return how to add documents at the end of a file."""
+def appended(file: FileText, documents: Sequence[str], *, alone: bool) -> list[Splice]:
+    """Return how to add documents at the end of a file; `alone`: no other ones are left in it."""
     text, end = file.text, len(file.text)
     breaks = line_break(text, end)
     written = "".join(f"---\n{document}" for document in documents)
-    if not text.strip():
-        return [Splice(0, end, written.removeprefix("---\n"))]
-    found = [Splice(end, end, ("" if text.endswith("\n") else breaks) + written.replace("\n", breaks))]
-    return [*found, *(opened_text(text, file.root(file.documents[-1])) if file.documents else ())]
+    if alone:
+        written = written.removeprefix("---\n")
+    found = [Splice(end, end, ("" if text.endswith("\n") or alone else breaks) + written.replace("\n", breaks))]
+    return [*found, *(opened_text(text, file.root(file.documents[-1])) if file.documents and not alone else ())]
 
 
 class _Section(NamedTuple):
@@ -206,7 +206,7 @@ def _with_endings(text: str, sections: Sequence[_Section], number: int, lines: s
 
 
 def _modelines(text: str, section: _Section) -> set[int]:
-    return {at for at in _lines(text, section.start, section.end) if _MODELINE.match(text, at)}
+    return {at for at in _lines(text, section.start, section.end) if MODELINE.match(text, at)}
 
 
 def _comments_above(text: str, lowest: int, first: int) -> int:
@@ -214,7 +214,7 @@ def _comments_above(text: str, lowest: int, first: int) -> int:
     found = first
     while found > lowest:
         before = line_start(text, found - 1)
-        if not _COMMENT_LINE.match(text, before) or _MODELINE.match(text, before):
+        if not _COMMENT_LINE.match(text, before) or MODELINE.match(text, before):
             break
         found = before
     return found

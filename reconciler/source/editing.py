@@ -18,6 +18,7 @@ from reconciler.source.document_editing import (
     appended,
     declared_by,
     edited_document,
+    last_text_kept,
     removed,
 )
 from reconciler.source.errors import SourceError
@@ -177,6 +178,7 @@ class _Editing:
         documents = [resource_document(edit.kind, edit.wanted) for edit in self._added if edit.wanted is not None]
         if documents:
             splices += appended(self._file, documents, alone=len(self._gone) == len(self._file.documents))
+        splices += last_text_kept(self._file, splices)
         head = "" if self._file.text.strip() else self._head
         return (self._file.mark + head + spliced(self._file.text, splices)).encode(), orphans
 

@@ -108,8 +108,10 @@ class FlowEditor:
         added: Callable[[int], list[str]],
     ) -> str:
         """Put the parts that stay and those that are new between the brackets."""
-        opening, bracket = self._text[part.body], self._text[part.end - 1]
-        old, closing, has_last_comma = self._entries(part, spans)
+        beside = _BESIDE.match(self._text, part.body + 1)
+        begin, bracket = beside.end() if beside else part.body + 1, self._text[part.end - 1]
+        opening = self._text[part.body : begin]
+        old, closing, has_last_comma = self._entries(part, spans, begin)
         spacing = _Spacing.of(self._text, part, old)
         found = [_Entry(_NEW, "", text) for text in added(-1)]
         orphaned = ""
@@ -124,17 +126,21 @@ class FlowEditor:
             found += [_Entry(_NEW, "", text) for text in added(entry.number)]
         closing = _above(orphaned, closing, spacing) if old or closing.strip() else ""
         if not found:
-            return opening + (closing if "#" in closing else "") + bracket
+            closing = closing if beside or "#" in closing else ""
+            return opening + (spacing.new_line if beside and "\n" not in closing else "") + closing + bracket
         pieces, before = [opening], None
         for number, entry in enumerate(found):
+            lead = spacing.lead(entry, before)
+            if beside and before is None and "\n" not in lead:
+                lead = spacing.new_line
             comma = "," if has_last_comma or number < len(found) - 1 else ""
-            pieces += [spacing.lead(entry, before), entry.body, entry.tail, comma, entry.beside]
+            pieces += [lead, entry.body, entry.tail, comma, entry.beside]
             before = entry
         return "".join([*pieces, spacing.apart(closing, before), bracket])
 
-    def _entries(self, part: Part, spans: Sequence[tuple[int, int]]) -> tuple[list[_Entry], str, bool]:
+    def _entries(self, part: Part, spans: Sequence[tuple[int, int]], at: int) -> tuple[list[_Entry], str, bool]:
         """Return the parts, what is between the last one and the closing bracket, and whether a comma follows the last one."""
-        found, at, comma = [], part.body + 1, False
+        found, comma = [], False
         for index, (start, end) in enumerate(spans):
             after = skipped(self._text, end)
             comma = self._text[after] == ","

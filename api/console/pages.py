@@ -156,7 +156,7 @@ class Site:
     def confirming(self, address: str) -> str:
         """Where a visitor gives the password again and comes from there to a page, or to the nearest one above."""
         wanted = self.safe_address(address, self.page_above(address))
-        return f"/login?again=1&next={falcon.uri.encode_value(wanted)}"
+        return f"/login?again=1&next={quote(wanted, safe='/')}"
 
     def visit(self, request: falcon.Request, terms: Terms) -> Visit:
         """The visit that a request is, judged by who comes. Raises Problem or StoreError."""

@@ -27,7 +27,7 @@ class Act(NamedTuple):
 
 
 _OWN_PASSWORD = "Yours is changed under My account; another administrator can mail you a new one."
-_PERSONS = "The Settings let administrators do this only for applications (tokens.administratorsMayMintFor)."
+_PERSONS = "Only for applications: the Settings do not let administrators act as people."
 
 
 def acts_here(user: UserView, by: Principal) -> dict[str, Act]:

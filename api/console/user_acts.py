@@ -71,7 +71,10 @@ class _ActOn(Page):
 
 
 def _ending(user: UserView) -> str:
-    return f"{count(len(user.sessions), 'session')} and {count(len(user.tokens), 'token')}"
+    if not user.sessions and not user.tokens:
+        return "It has no session and no token that would end."
+    both = f"{count(len(user.sessions), 'session')} and {count(len(user.tokens), 'token')}"
+    return f"{both} end at once, for good: enabling the account does not bring them back."
 
 
 def _revoke_tokens(user: UserView, *, ticked: bool = True) -> Choice:
@@ -143,7 +146,7 @@ class Disable(_ActOn):
             "Those that its sessions generated go on: look at them there.",
         )
         return (
-            f"{_ending(user)} end at once, for good: enabling the account does not bring them back.",
+            _ending(user),
             "It can log in again only after administrators enable it here. Git does not know of it, and no apply undoes it.",
             *(more if others else ()),
         )

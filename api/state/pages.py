@@ -6,10 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from api.errors import NotFound
 
+_Item = TypeVar("_Item")
 _INSTANT_AND_NUMBER = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z) ([0-9]{1,9})", re.ASCII)
 _NO_PAGE = "there is no page at this cursor; begin without one"
 
@@ -63,10 +64,13 @@ class Page(NamedTuple):
 
         `key` makes the cursor of an item, or names the property that is it.
         """
+        return self.cut_by(items, key if callable(key) else lambda item: str(item[key]))
+
+    def cut_by(self, items: list[_Item], key: Callable[[_Item], str]) -> dict[str, Any]:
+        """The same of items of any type."""
         if len(items) <= self.limit:
             return {"items": items, "next": None}
-        last = items[self.limit - 1]
-        text = key(last) if callable(key) else str(last[key])
+        text = key(items[self.limit - 1])
         return {"items": items[: self.limit], "next": base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")}
 
 

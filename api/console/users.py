@@ -74,7 +74,7 @@ def _day(query: Fields, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        if not text.isascii() or datetime.strptime(text, "%Y-%m-%d").year < 2:  # noqa: DTZ007 - UTC below
+        if not text.isascii() or datetime.strptime(text, "%Y-%m-%d").year < 2:
             raise ValueError
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -32,7 +31,7 @@ class Page(NamedTuple):
         cursor = self.cursor or ""
         try:
             found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not of base64, or not text
             raise NotFound(_NO_PAGE) from None
         if "\0" in found:
             raise NotFound(_NO_PAGE)

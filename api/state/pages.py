@@ -48,6 +48,11 @@ class Page(NamedTuple):
         return int(found)
 
     @property
+    def after_number(self) -> int:
+        """The number that the page begins after; 0 for the first page. Raises NotFound."""
+        return 0 if self.after_name == "" else self.before_number
+
+    @property
     def after_instant(self) -> tuple[str, int]:
         """The instant, in the form of the tables, and the number that the page begins after. Raises NotFound."""
         found = self.after_name

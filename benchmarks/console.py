@@ -71,6 +71,7 @@ def addresses(deployment: Deployment) -> list[str]:
             "/users?state=disabled",
             "/users?sort=login",
             "/users?login=never",
+            "/users?sort=last-login",
             f"/users?team={teams[-1]}",
         ),
         *(f"/users/{user}", f"/users/{user_name(0)}"),

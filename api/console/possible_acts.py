@@ -26,7 +26,7 @@ class Act(NamedTuple):
     danger: bool = False
 
 
-_OWN_PASSWORD = "Yours is changed under My account; another administrator can mail you a new one."
+_YOURS = "Yours is changed under My account; another administrator can mail you a new one."
 _PERSONS = "Only for applications: the Settings do not let administrators act as people."
 
 
@@ -59,14 +59,14 @@ def _password_acts(user: UserView, by: Principal) -> tuple[Act, ...]:
             "Mail a new password",
             "mail",
             "Generated and mailed. The old one stays valid until the mail is delivered.",
-            _objection(user, by, _OWN_PASSWORD, kept),
+            _objection(user, by, _YOURS, kept),
         ),
         Act(
             "password",
             "Set a password",
             "key",
             "One that you choose. Sessions end, and tokens if you want.",
-            _objection(user, by, _OWN_PASSWORD, kept, as_person=True),
+            _objection(user, by, _YOURS, kept, as_person=True),
         ),
         Act(
             "require-change",
@@ -135,7 +135,7 @@ def _not_declared(user: UserView) -> str | None:
     if user.directory is not None or user.summary["source"] == "directory":
         return "This account is not declared: it is read from its directory."
     if user.place is None:
-        return "Git does not declare this account: somebody wrote it into the database. Declare it, or let an apply with --adopt delete it."
+        return "Git does not declare it: somebody wrote it into the database. Declare it, or delete it by an apply with --adopt."
     return None
 
 

@@ -159,6 +159,9 @@ def propose(deployment: Deployment, intent: Intent, author: Author, *, preview: 
     shop = open_workshop(deployment, now)
     head = desired_revision(deployment, shop.source, None)
     intent = at(intent, now)._replace(author=author)
+    there = None if preview else _proposed_before(shop, intent)
+    if there is not None:
+        return there
     with shop.quarantine(head.commit) as scratch:
         maker = _Maker(shop, scratch, intent, author)
         base, moved = shop.base_at(head), None
@@ -174,6 +177,30 @@ def propose(deployment: Deployment, intent: Intent, author: Author, *, preview: 
             raise _moved(head, "what would be proposed is not the commit that was previewed")
         shown = _shown(shop, scratch, intent, base, built)._replace(moved=moved)
         return shown if preview else _submitted(shop, scratch, shown)
+
+
+def _proposed_before(shop: Workshop, intent: Intent) -> Shown | None:
+    """Show the previewed commit if it is on a branch already, whatever happened since: somebody asks twice."""
+    from reconciler.source.proposals import diff_of, file_changes, find_branches, mailed_patch
+    from reconciler.source.proposals import message_of as said
+
+    repository, commit = shop.source.repository, intent.expect
+    branch = next((each for each in find_branches(repository) if each.commit == commit), None)
+    parent = None if branch is None else repository.parent(branch.commit)
+    if branch is None or commit is None or parent is None:
+        return None
+    shown = Shown(
+        "already-proposed",
+        shop.base_at(repository.resolve(parent)),
+        intent=intent,
+        commit=commit,
+        author=str(intent.author),
+        message=said(repository, commit),
+        files=file_changes(repository, parent, commit),
+        diff=diff_of(repository, parent, commit),
+        patch=mailed_patch(repository, commit),
+    )
+    return _named(shop, shown, branch, "already-proposed", "")
 
 
 class _Maker:

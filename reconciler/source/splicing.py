@@ -15,9 +15,14 @@ class Splice(NamedTuple):
 
 
 def spliced(text: str, splices: Iterable[Splice]) -> str:
-    """Return the text with parts replaced; they must not overlap, but one may be given twice."""
+    """Return the text with parts replaced; they must not overlap, but one may be given twice.
+
+    What is inserted at one place stays in the order in which it is given. Raises ValueError if parts overlap.
+    """
     pieces, done = [], 0
-    for start, end, new in sorted(set(splices)):
+    for start, end, new in sorted(dict.fromkeys(splices), key=lambda splice: splice[:2]):
+        if start < done:
+            raise ValueError("parts to be replaced overlap")
         pieces += [text[done:start], new]
         done = end
     return "".join([*pieces, text[done:]])

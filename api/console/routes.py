@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from api.console import account, home, signing_in
+from api.console import account, home, proposal_forms, proposals, signing_in
 from api.console.pages import Page
 
 ROUTES: tuple[tuple[str, type[Page]], ...] = (
@@ -18,6 +18,12 @@ ROUTES: tuple[tuple[str, type[Page]], ...] = (
     ("/me/tokens", account.Tokens),
     ("/me/tokens/new", account.NewToken),
     ("/me/tokens/{token_id}/revoke", account.RevokedToken),
+    ("/users/new", proposal_forms.NewUser),
+    ("/users/{name}/edit", proposal_forms.EditedUser),
+    ("/users/{name}/remove", proposal_forms.RemovedUser),
+    ("/proposals", proposals.Proposals),
+    ("/proposals/new", proposal_forms.NewProposal),
+    ("/proposals/{branch:path}", proposals.Proposal),
 )
 _PATTERNS = [
     re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))

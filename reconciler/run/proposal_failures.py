@@ -74,7 +74,9 @@ class ProposalFailed(RunError):
     def detail(self) -> str:
         """What happened, and what to do."""
         message = str(self)
-        return f"{message[:1].upper()}{message[1:]}{'' if message.endswith(('.', '?', '!')) else '.'} {TITLES[self.reason][1]}"
+        if message.split(" ", 1)[0].isalpha():  # not the name of a file
+            message = message[:1].upper() + message[1:]
+        return f"{message}{'' if message.endswith(('.', '?', '!')) else '.'} {TITLES[self.reason][1]}"
 
 
 def failure_of(error: Exception) -> ProposalFailed:

@@ -12,11 +12,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reconciler.access.problems import Problem
-from reconciler.access.resources import Declaration, Key, Revision
+from reconciler.access.resources import Declaration, Revision
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidBase, InvalidConfiguration, Rewind
-from reconciler.run.inputs import Source, desired_revision, is_new, open_source, read_declarations, state_of
+from reconciler.run.inputs import Source, desired_revision, is_new, open_source, state_of
 from reconciler.run.planning import Read, compare, plan_against
 from reconciler.run.proposal_failures import ProposalFailed
 from reconciler.run.proposal_message import branch_name, message_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.source.code_owners import Approval
     from reconciler.source.editing import OrphanComment
     from reconciler.source.intent import Author, Intent
+    from reconciler.source.load import Loaded
     from reconciler.source.location import Remote
     from reconciler.source.proposals import BranchState, FileChange
     from reconciler.source.pushing import Branch
@@ -180,24 +181,22 @@ class _Maker:
 
     def __init__(self, shop: Workshop, scratch: Scratch, intent: Intent, author: Author) -> None:
         self.shop, self.scratch, self.intent, self.author = shop, scratch, intent, author
-        self.keys: list[Key] = []
+        self._loaded: dict[str, Loaded] = {}
 
     def build(self, base: Revision) -> Built | None:
         """Return the commit on top of a base, or None if the base declares all of it. Raises what `propose` does."""
         from reconciler.source.acts import wanted_by
         from reconciler.source.proposals import changed_tree, file_changes
 
-        before = self._read_base(base)
-        state = state_of(before.declarations)
-        wanted = wanted_by(self.intent.acts, state.declared)
-        self.keys = [(each.kind, each.name) for each in wanted]
+        before = self._load_base(base)
+        wanted = wanted_by(self.intent.acts, state_of(before.declarations).declared)
         if not wanted:
             return None
         edited, comments = self._edited(base, before.declarations, wanted)
         tree = changed_tree(self.scratch, base.commit, edited)
         draft = self.scratch.child_of(base.commit, tree)
-        after = self._read_draft(base, draft, before.declarations, wanted)
-        comparison = compare(before, after, now=self.shop.now)
+        after, stood = self._read_draft(base, draft, before, wanted)
+        comparison = compare(Read(self.shop.source, base, before.declarations, stood), after, now=self.shop.now)
         plan, unplanned = plan_on_database(self.shop, after.source, after.revision)
         message = message_of(self.intent, self.author, refusing(plan, comparison))
         commit = self._commit(base, tree, message)
@@ -210,7 +209,7 @@ class _Maker:
             comparison._replace(revision=revision),
             None if plan is None else plan._replace(revision=revision),
             unplanned,
-            after.problems,
+            [problem for problem in after.problems if problem.file in edited],
             comments,
         )
 
@@ -239,12 +238,17 @@ class _Maker:
             raise _moved(head, "it changed the same files, or what this would do")
         return was._replace(plan=now.plan, unplanned=now.unplanned)
 
-    def _read_base(self, base: Revision) -> Read:
-        try:
-            declarations, warnings = read_declarations(self.shop.source, base.commit, self.shop.now)
-        except InvalidConfiguration as error:
-            raise InvalidBase(base.commit, error.problems) from None
-        return Read(self.shop.source, base, declarations, warnings)
+    def _load_base(self, base: Revision) -> Loaded:
+        """Load what the base declares. Raises InvalidBase if its documents have errors; others are found beside the draft's."""
+        from reconciler.source.load import load_revision
+
+        if base.commit not in self._loaded:
+            source = self.shop.source
+            found = load_revision(source.repository, base.commit, source.path, cache=source.cache)
+            if any(problem.severity == "error" for problem in found.problems):
+                raise InvalidBase(base.commit, found.problems)
+            self._loaded[base.commit] = found
+        return self._loaded[base.commit]
 
     def _edited(
         self, base: Revision, declarations: Sequence[Declaration], wanted: Sequence[Wanted]
@@ -269,18 +273,38 @@ class _Maker:
         comments = [comment._replace(file=prefix + comment.file) for comment in edited.comments]
         return {prefix + file: content for file, content in edited.files.items()}, comments
 
-    def _read_draft(self, base: Revision, draft: str, before: Sequence[Declaration], wanted: Sequence[Wanted]) -> Read:
-        """Read the result as `accord validate` does, and make sure that it declares what is wanted, and nothing else differs."""
-        source = self.shop.within(self.scratch)
-        after, warnings = read_declarations(source, draft, self.shop.now)
-        expected = {(each.kind, each.resource.name): each.resource for each in before}
-        for kind, name, _, now in wanted:
+    def _read_draft(self, base: Revision, draft: str, before: Loaded, wanted: Sequence[Wanted]) -> tuple[Read, Sequence[Problem]]:
+        """Check the result as `accord validate` does, of which only the changed files have to be read; also return the problems
+        that they had before.
+
+        Raises InvalidConfiguration, or InvalidBase if the base has errors already, or ProposalFailed unless exactly what is
+        wanted is declared, and nothing else differs.
+        """
+        from reconciler.source.load import load_onto
+        from reconciler.source.rules import problems_of
+
+        source, now = self.shop.within(self.scratch), self.shop.now
+        changed = self.scratch.changed(base.commit, draft, source.path)
+        if changed is None:
+            raise ProposalFailed("not-editable", "this would change what `.accordignore` hides")
+        files = [(file.path, file.new_blob) for file in changed]
+        after = load_onto(before, self.scratch, files, cache=source.cache)
+        problems = problems_of(after, now)
+        stood: Sequence[Problem] = ()
+        if any(problem.severity == "error" or problem.file in dict(files) for problem in problems):
+            stood = problems_of(before, now)
+            if any(problem.severity == "error" for problem in stood):
+                raise InvalidBase(base.commit, stood)
+        if any(problem.severity == "error" for problem in problems):
+            raise InvalidConfiguration(problems)
+        expected = {(each.kind, each.resource.name): each.resource for each in before.declarations}
+        for kind, name, _, resource in wanted:
             expected.pop((kind, name), None)
-            if now is not None:
-                expected[kind, now.name] = now
-        if {(each.kind, each.resource.name): each.resource for each in after} != expected:
+            if resource is not None:
+                expected[kind, resource.name] = resource
+        if {(each.kind, each.resource.name): each.resource for each in after.declarations} != expected:
             raise ProposalFailed("not-editable", "the edited files would not declare exactly this; `.accordignore` may hide one")
-        return Read(source, base._replace(commit=draft), after, warnings)
+        return Read(source, base._replace(commit=draft), after.declarations, problems), stood
 
     def _commit(self, base: Revision, tree: str, message: str) -> str:
         from reconciler.source.intent import parse_author

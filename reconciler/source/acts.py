@@ -9,9 +9,10 @@ import orjson
 
 from reconciler.access.instants import parse_instant
 from reconciler.access.resources import KINDS, DeclaredState, Issuer, Key, Kind, Membership, Permission, Resource, Team, User
+from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
 from reconciler.source.errors import InvalidIntent, NameTaken, UnknownName
-from reconciler.source.export import resource_fields
+from reconciler.source.export import resource_document, resource_fields
 from reconciler.source.intent import PASSWORDS, Act, field_named
 from reconciler.source.schema import API_VERSION, find_problems
 from reconciler.wording.nearest import did_you_mean
@@ -100,11 +101,15 @@ def _document(kind: Kind, resource: Resource) -> dict[str, Any]:
 
 def _built(document: dict[str, Any], named: str) -> Resource:
     """Return the resource of a document. Raises InvalidIntent with what is wrong in it."""
-    flaws = find_problems(document)
-    if flaws:
-        said = "; ".join(dict.fromkeys(printable(flaw.message) for flaw in flaws[:5]))
+    flaws = [flaw.message for flaw in find_problems(document)]
+    built = None if flaws else build(document)
+    if built is not None:  # what no schema checks, such as characters that hide
+        reports = read_blob(resource_document(document["kind"], built).encode("utf-8", "surrogatepass")).reports
+        flaws = [message for _, _, _, severity, message, _ in reports if severity == "error"]
+    if flaws or built is None:
+        said = "; ".join(dict.fromkeys(printable(flaw) for flaw in flaws[:5]))
         raise InvalidIntent(f"{named} cannot be declared like this: {said}")
-    return build(document)
+    return built
 
 
 def _with_fields(kind: Kind, document: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the anchors of a document stand for after an edit, so that an alias either still means what it should or is written out."""
+"""What a document's anchors stand for after an edit: an alias still means what it should, or it is written out."""
 
 from __future__ import annotations
 

@@ -13,7 +13,18 @@ from reconciler.source.flow_editing import FlowEditor
 from reconciler.source.pairing import keys_placed, paired
 from reconciler.source.splicing import Splice
 from reconciler.source.yaml_parts import Part, UnusualLayout, after_line, line_break, line_start, skipped
-from reconciler.source.yaml_text import Indents, Value, in_flow, spelt, text_value, yaml_document, yaml_sequence
+from reconciler.source.yaml_text import (
+    USUAL_INDENTS,
+    Indents,
+    Plain,
+    Value,
+    in_flow,
+    quoted,
+    spelt,
+    text_value,
+    yaml_document,
+    yaml_sequence,
+)
 
 _COMMENT = re.compile(r"([ \t]*)(#[^\r\n]*)")
 _OUT = re.compile(r"#\s*-\s")
@@ -22,6 +33,12 @@ _HEADER = re.compile(r"[|>][-+0-9]*")
 _REST = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)")
 _FIELDS = 2
 """How deep the fields of a resource are: below `metadata` or `spec`."""
+
+
+class _Quoted(Plain):
+    """Text that is in its quotes already."""
+
+    __slots__ = ()
 
 
 class BlockEditor:
@@ -58,7 +75,17 @@ class BlockEditor:
         elif part.kind == "alias":
             if not self._anchors.holds(part, new):
                 self._replace(key, part, new, column)
-        elif part.flow and isinstance(new, list | dict):
+        elif part.kind == "scalar" and not isinstance(new, dict | list):
+            self._anchors.set(part, new)
+            if not same(old, new):
+                self._scalar(part, new, column)
+        elif key is None and (isinstance(old, str) or isinstance(new, str)):
+            self._renamed_item(part, old, new)
+        else:
+            self._collection(key, part, old, new, shape, column=column, depth=depth)
+
+    def _collection(self, key: Part | None, part: Part, old: Any, new: Any, shape: Shape, *, column: int, depth: int) -> None:
+        if part.flow and isinstance(new, list | dict):
             self._splices.append(Splice(part.start, part.end, self._flow.written(part, old, new, shape)))
         elif part.kind == "list" and isinstance(new, list) and new:
             self._anchors.set(part, new)
@@ -66,14 +93,6 @@ class BlockEditor:
         elif part.kind == "mapping" and isinstance(new, dict) and new:
             self._anchors.set(part, new)
             self._mapping(part, old, new, shape, depth)
-        elif part.kind == "scalar" and not isinstance(new, dict | list):
-            self._anchors.set(part, new)
-            if not same(old, new):
-                self._scalar(part, new, column)
-        elif key is None and part.kind == "scalar" and isinstance(new, dict):
-            self._named_anew(part, old, new)
-        elif key is None and part.kind == "mapping" and isinstance(new, str):
-            self._only_name(part, new)
         else:
             self._replace(key, part, new, column)
 
@@ -140,7 +159,8 @@ class BlockEditor:
                 if after < 0 and not self._is_first(part.body):
                     raise UnusualLayout
                 at = self._above(part.body) if after < 0 else self._after(part.items[after], column)
-                self._insert(at, _indented(yaml_document(added, self._indents), column))
+                said = {name: self._before_blank(value, at) for name, value in added.items()}
+                self._insert(at, _indented(yaml_document(said, self._indents), column))
 
         insert(-1)
         for index, (key, value, name) in enumerate(zip(part.keys, part.items, names, strict=True)):
@@ -172,13 +192,20 @@ class BlockEditor:
         if part.is_block_text:
             self._block_text(part, new, column)
             return
-        is_long = isinstance(new, str) and "\n" in new
+        new = self._before_blank(new, after_line(self._text, part.end))
+        is_long = isinstance(new, str) and "\n" in new and not isinstance(new, _Quoted)
         written = text_value(str(new), " " * (column + self._indents.mapping)) if is_long else _one_line(new, part.style)
         head, _, lines = written.partition("\n")
         gap = " " if part.body == part.end and self._text[part.body - 1] not in " \t" else ""
         self._put(part.body, part.end, gap + head)
         if lines:
             self._insert(after_line(self._text, part.end), lines + "\n")
+
+    def _before_blank(self, value: Value, at: int) -> Value:
+        """Let no text keep its last line breaks (`|+`) where a blank line follows, which would become one of them."""
+        follows = self._text[at : after_line(self._text, at)]
+        is_open = isinstance(value, str) and value.endswith("\n\n") and follows and not follows.strip()
+        return _Quoted(quoted(str(value))) if is_open else value
 
     def _block_text(self, part: Part, new: Value, column: int) -> None:
         """Replace the lines of a text, as far in as they are; a comment beside its header stays."""
@@ -198,6 +225,18 @@ class BlockEditor:
         self._put(start, end, f"{lines}\n" if lines and not is_open else lines)
 
     # Items that are a name or a mapping about one
+
+    def _renamed_item(self, part: Part, old: Any, new: Any) -> None:
+        if isinstance(new, dict):
+            self._named_anew(part, old, new)
+        elif not isinstance(new, str):
+            raise UnusualLayout
+        elif part.flow:
+            quote = next((value.style for value in part.items if value.kind == "scalar" and value.text == new), "")
+            self._anchors.forget(part)
+            self._put(part.start, part.end, _one_line(new, quote))
+        else:
+            self._only_name(part, new)
 
     def _named_anew(self, part: Part, old: Any, new: Mapping[str, Any]) -> None:
         """Let a name become a mapping with more to say; a comment beside it stays there."""
@@ -332,13 +371,15 @@ def indents_of(text: str, root: Part) -> Indents:
                         mapping = mapping or column
                     elif dashes < 0:
                         dashes = column
-    mapping = mapping or Indents().mapping
+    mapping = mapping or USUAL_INDENTS.mapping
     return Indents(mapping, dashes if dashes >= 0 else mapping)
 
 
 def _one_line(value: Value, quote: str) -> str:
     if not isinstance(value, str):
         return in_flow(value)
+    if isinstance(value, _Quoted):
+        return str(value)
     if "\n" in value:
         raise UnusualLayout
     return spelt(value, quote)

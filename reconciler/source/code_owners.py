@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from reconciler.source.ignoring import IgnoreFile, Ignoring
@@ -21,7 +22,8 @@ PLACES: dict[Rules, tuple[str, ...]] = {
 }
 """Where each forge looks; the first file that exists counts."""
 _SECTION = re.compile(r"(\^)?\[([^\]]+)\](?:\[\d+\])?\s*(.*)")
-_MOST_RULES = 5_000
+_MOST_RULES, _LONGEST_LINE, _MOST_COMPARED = 5_000, 1_000, 100_000
+"""The most lines of a file, the longest one, and how many comparisons of a line with a path: a stranger may have brought both."""
 
 
 class Approval(NamedTuple):
@@ -55,7 +57,9 @@ def approvals(paths: Sequence[str], content: Callable[[str], bytes | None], rule
         return []
     text, rules = found
     sections = _sections(text, rules)
-    return [approval for path in paths for section in sections if (approval := _approval(path, section, rules)) is not None]
+    lines = sum(len(section.rules) for section in sections)
+    looked_at = paths[: max(_MOST_COMPARED // max(lines, 1), 10)]
+    return [approval for path in looked_at for section in sections if (approval := _approval(path, section, rules)) is not None]
 
 
 def _find(content: Callable[[str], bytes | None], rules: Rules | None) -> tuple[str, Rules] | None:
@@ -78,7 +82,7 @@ def _sections(text: str, rules: Rules) -> list[_Section]:
     section = found[""]
     for line in text.split("\n")[:_MOST_RULES]:
         said = line.strip()
-        if not said or said.startswith("#"):
+        if not said or said.startswith("#") or len(said) > _LONGEST_LINE:
             continue
         heading = _SECTION.fullmatch(said) if rules == "gitlab" else None
         if heading is not None:  # a section may be continued further down, whatever the case of its name
@@ -117,9 +121,14 @@ def _approval(path: str, section: _Section, rules: Rules) -> Approval | None:
     return None
 
 
+@lru_cache(maxsize=_MOST_RULES)
+def _compiled(pattern: str) -> IgnoreFile:
+    return IgnoreFile("CODEOWNERS", pattern)
+
+
 def _matches(pattern: str, path: str) -> bool:
     """Tell whether a pattern is about a file or a folder that contains it; `folder/*` is only about what is right in there."""
-    file = IgnoreFile("CODEOWNERS", pattern)
+    file = _compiled(pattern)
     if pattern.endswith("/*"):
         return file.decide(path, False) is not None
     return Ignoring(file)(path)

@@ -13,6 +13,7 @@ from reconciler.source.block_editing import BlockEditor
 from reconciler.source.build import build
 from reconciler.source.errors import SourceError
 from reconciler.source.export import resource_document
+from reconciler.source.placing import MODELINE
 from reconciler.source.restating import Path, restated
 from reconciler.source.splicing import Splice
 from reconciler.source.yaml_parts import Part, after_line, line_break, line_start, part_of
@@ -20,7 +21,7 @@ from reconciler.source.yaml_parts import Part, after_line, line_break, line_star
 _BOM = "\ufeff"
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
 _COMMENT_LINE = re.compile(r"^[ \t]*#", re.MULTILINE)
-_MODELINE = re.compile(r"[ \t]*#\s*yaml-language-server\s*:")
+_HEADER = re.compile(r"[|>]([1-9]?)[+-]?([1-9]?)")
 WAYS = 4
 """The ways to edit a document, from the one that keeps most of it to writing it anew."""
 
@@ -82,8 +83,7 @@ def edited_document(file: FileText, document: Document, wanted: Resource, way: i
     emptied = [] if way else list(_better_empty(file.text, root, drop_comments=drop_comments))
     target = restated(document.value, wanted, emptied)
     editor = BlockEditor(file.text, root, drop_comments=drop_comments, whole_fields=way == WAYS - 2)
-    splices = editor.edited(document.value, target, shape_of(document.value["kind"]))
-    return _closed(file, document, root, splices), editor.orphans
+    return editor.edited(document.value, target, shape_of(document.value["kind"])), editor.orphans
 
 
 def _better_empty(text: str, root: Part, *, drop_comments: bool) -> Iterator[Path]:
@@ -109,35 +109,28 @@ def _written_anew(text: str, document: Document, root: Part, wanted: Resource) -
     return [Splice(start, after_line(text, root.end), written.replace("\n", line_break(text, start)))]
 
 
-def _closed(file: FileText, document: Document, root: Part, splices: list[Splice]) -> list[Splice]:
-    """Let a text at the very end of the file keep its value if a line break comes after it now."""
+def last_text_kept(file: FileText, splices: Iterable[Splice]) -> list[Splice]:
+    """Return how a text in which the file ends without a line break keeps its value if lines come after it now."""
     end = len(file.text)
-    if document is not file.documents[-1] or file.text.endswith("\n") or not any(each.start == end for each in splices):
-        return splices
-    return [*splices, *opened_text(file.text, root)]
-
-
-def opened_text(text: str, root: Part) -> list[Splice]:
-    """Return how a document's last text, if the file ends in it without a line break, stays the same if lines follow."""
-    last = root
+    if not file.documents or file.text.endswith("\n") or not any(each.start == end and each.text for each in splices):
+        return []
+    last = file.root(file.documents[-1])
     while last.items and not last.flow:
         last = last.items[-1]
-    if not last.is_block_text or text.endswith("\n"):
+    header = _HEADER.match(file.text, last.body) if last.is_block_text else None
+    if header is None or any(each.start <= last.body < each.end for each in splices):
         return []
-    header = re.compile(r"[|>]([1-9]?)[+-]?([1-9]?)").match(text, last.body)
-    assert header is not None
     return [Splice(header.start() + 1, header.end(), f"{header[1]}{header[2]}-")]
 
 
-def appended(file: FileText, documents: Sequence[str]) -> list[Splice]:
-    """Return how to add documents at the end of a file."""
+def appended(file: FileText, documents: Sequence[str], *, alone: bool) -> list[Splice]:
+    """Return how to add documents at the end of a file; `alone`: no other ones are left in it."""
     text, end = file.text, len(file.text)
     breaks = line_break(text, end)
     written = "".join(f"---\n{document}" for document in documents)
-    if not text.strip():
-        return [Splice(0, end, written.removeprefix("---\n"))]
-    found = [Splice(end, end, ("" if text.endswith("\n") else breaks) + written.replace("\n", breaks))]
-    return [*found, *(opened_text(text, file.root(file.documents[-1])) if file.documents else ())]
+    if alone:
+        written = written.removeprefix("---\n")
+    return [Splice(end, end, ("" if text.endswith("\n") or alone else breaks) + written.replace("\n", breaks))]
 
 
 class _Section(NamedTuple):
@@ -171,13 +164,13 @@ def removed(file: FileText, gone: Sequence[Document], *, drop_comments: bool) ->
             lines.update(_lines(file.text, section.start, section.end))
             if number == 0:
                 lines.difference_update(_modelines(file.text, section))
-            _with_endings(file.text, sections, number, lines)
         else:
             lines.update(_lines(file.text, first, last))
             following = next((each for each in sections[number + 1 :] if file.text.startswith("---", each.start)), None)
             marker = section if following is None else following
             if marker.body > marker.start and file.text[marker.start : marker.body].strip() == "---":
                 lines.update(_lines(file.text, marker.start, marker.body))
+        _with_endings(file.text, sections, number, lines)
     if 0 in whole:
         left = next((each for n, each in enumerate(sections) if n not in whole and each.start not in lines), None)
         if left is not None and file.text[left.start : left.body].strip() == "---":
@@ -206,7 +199,7 @@ def _with_endings(text: str, sections: Sequence[_Section], number: int, lines: s
 
 
 def _modelines(text: str, section: _Section) -> set[int]:
-    return {at for at in _lines(text, section.start, section.end) if _MODELINE.match(text, at)}
+    return {at for at in _lines(text, section.start, section.end) if MODELINE.match(text, at)}
 
 
 def _comments_above(text: str, lowest: int, first: int) -> int:
@@ -214,7 +207,7 @@ def _comments_above(text: str, lowest: int, first: int) -> int:
     found = first
     while found > lowest:
         before = line_start(text, found - 1)
-        if not _COMMENT_LINE.match(text, before) or _MODELINE.match(text, before):
+        if not _COMMENT_LINE.match(text, before) or MODELINE.match(text, before):
             break
         found = before
     return found

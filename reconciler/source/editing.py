@@ -18,6 +18,7 @@ from reconciler.source.document_editing import (
     appended,
     declared_by,
     edited_document,
+    last_text_kept,
     removed,
 )
 from reconciler.source.errors import SourceError
@@ -140,23 +141,25 @@ class _Editing:
         if not self._expected:
             return None, []
         ways = [0] * len(self._changed)
-        crude = False
         while True:
-            found = self._attempt(ways, crude=crude)
-            wrong = self._wrong(found[0]) if isinstance(found, tuple) else {found}
-            if isinstance(found, tuple) and not wrong:
-                return found[0], self._comments(found[1])
-            worse = [number for number in wrong if ways[number] < WAYS - 1] or (
-                [number for number, way in enumerate(ways) if way < WAYS - 1] if not isinstance(found, int) else []
-            )
+            found = self._attempt(ways)
+            if isinstance(found, int):
+                wrong: Collection[int] = [found]
+            else:
+                content, orphans = found
+                declared = declared_by(content)
+                if declared == self._expected:
+                    return content, self._comments(orphans)
+                wrong = self._wrong(declared)
+            worse = [number for number in wrong if ways[number] < WAYS - 1]
+            if not worse and not isinstance(found, int):
+                worse = [number for number, way in enumerate(ways) if way < WAYS - 1]
             if not worse:
-                if crude or not self._gone:
-                    raise self._refused(wrong)
-                crude = True
+                raise self._refused(wrong)
             for number in worse:
                 ways[number] += 1
 
-    def _attempt(self, ways: Sequence[int], *, crude: bool) -> tuple[bytes, list[tuple[int, int]]] | int:
+    def _attempt(self, ways: Sequence[int]) -> tuple[bytes, list[tuple[int, int]]] | int:
         """Return the new bytes and the orphaned comments, or the number of a change that is not possible in this way."""
         splices: list[Splice] = []
         orphans: list[tuple[int, int]] = []
@@ -169,21 +172,18 @@ class _Editing:
                 return number
             splices += found[0]
             orphans += found[1]
-        found = removed(self._file, self._gone, drop_comments=crude or self._dropping.documents)
+        found = removed(self._file, self._gone, drop_comments=self._dropping.documents)
         splices += found[0]
         orphans += found[1]
         documents = [resource_document(edit.kind, edit.wanted) for edit in self._added if edit.wanted is not None]
         if documents:
-            splices += appended(self._file, documents)
+            splices += appended(self._file, documents, alone=len(self._gone) == len(self._file.documents))
+        splices += last_text_kept(self._file, splices)
         head = "" if self._file.text.strip() else self._head
         return (self._file.mark + head + spliced(self._file.text, splices)).encode(), orphans
 
-    def _wrong(self, content: bytes) -> Collection[int]:
-        """Return the numbers of the changes that did not come out as wanted."""
-        blob = read_blob(content)
-        declared = declared_by(content)
-        if declared == self._expected:
-            return ()
+    def _wrong(self, declared: Sequence[tuple[Key, Resource]]) -> Collection[int]:
+        """Return the numbers of the changes that did not come out as wanted; all of them if it cannot be told."""
         at = {document.start: number for number, (document, _) in enumerate(self._changed)}
         stay = [document for document in self._file.documents if document not in self._gone]
         if len(declared) == len(self._expected):
@@ -202,8 +202,8 @@ class _Editing:
         return SourceError(f"cannot edit {self._name} so that it declares {what} as wanted; edit this file by hand")
 
     def _comments(self, spans: Iterable[tuple[int, int]]) -> list[OrphanComment]:
-        text = self._file.text
-        return [
-            OrphanComment(self._name, text.count("\n", 0, start) + 1, "\n".join(map(str.strip, text[start:end].splitlines())))
-            for start, end in sorted(spans)
-        ]
+        text, found = self._file.text, []
+        for start, end in sorted(spans):
+            said = "\n".join(line.strip() for line in text[start:end].strip().splitlines())
+            found.append(OrphanComment(self._name, text.count("\n", 0, start) + 1, said))
+        return found

@@ -10,7 +10,7 @@ from reconciler.source.anchors import Anchors, same
 from reconciler.source.arrangement import ANY, Shape, key_order
 from reconciler.source.pairing import keys_placed, paired
 from reconciler.source.yaml_parts import Part, UnusualLayout, line_break, line_start, skipped
-from reconciler.source.yaml_text import in_flow, quoted, spelt
+from reconciler.source.yaml_text import Value, in_flow, quoted, spelt
 
 _BESIDE = re.compile(r"[ \t]*#[^\r\n]*")
 _ABOVE = re.compile(r"(?:[ \t]*#[^\n]*\n)+[ \t]*\Z")
@@ -18,9 +18,9 @@ _ABOVE = re.compile(r"(?:[ \t]*#[^\n]*\n)+[ \t]*\Z")
 
 
 class _Entry(NamedTuple):
-    """An item or a pair: its index, what is before it, its text, what is between it and its comma, a comment on its line."""
+    """An item or a pair: its number, what is before it, its text, what is between it and its comma, a comment on its line."""
 
-    index: int
+    number: int
     lead: str
     body: str
     tail: str = ""
@@ -28,7 +28,7 @@ class _Entry(NamedTuple):
 
 
 _NEW = -1
-"""The index of an entry that was not there."""
+"""The number of an entry that was not there."""
 
 
 class FlowEditor:
@@ -56,7 +56,7 @@ class FlowEditor:
         self._anchors.forget(part)
         if part.kind == "scalar" and not isinstance(new, dict | list):
             self._anchors.set(part, new)
-            return own if same(old, new) else lead + in_flow(new, quote)
+            return own if same(old, new) else lead + _beside(new, quote)
         return own if same(old, new) else in_flow(new, quote, as_json=as_json)
 
     def _list(self, part: Part, old: Sequence[Any], new: list[Any], shape: Shape, *, as_json: bool) -> str:
@@ -68,7 +68,7 @@ class FlowEditor:
             return self.written(part.items[index], old[index], pairing.kept[index], shape.items or ANY, as_json=as_json)
 
         def added(index: int) -> list[str]:
-            return [in_flow(item, quote, as_json=as_json) for item in pairing.inserted.get(index, ())]
+            return [_beside(item, quote, as_json=as_json) for item in pairing.inserted.get(index, ())]
 
         return self._joined(part, spans, pairing.kept, body, added)
 
@@ -108,33 +108,39 @@ class FlowEditor:
         added: Callable[[int], list[str]],
     ) -> str:
         """Put the parts that stay and those that are new between the brackets."""
-        opening, bracket = self._text[part.body], self._text[part.end - 1]
-        old, closing, has_last_comma = self._entries(part, spans)
+        beside = _BESIDE.match(self._text, part.body + 1)
+        begin, bracket = beside.end() if beside else part.body + 1, self._text[part.end - 1]
+        opening = self._text[part.body : begin]
+        old, closing, has_last_comma = self._entries(part, spans, begin)
         spacing = _Spacing.of(self._text, part, old)
         found = [_Entry(_NEW, "", text) for text in added(-1)]
         orphaned = ""
         stays = frozenset(kept)
         for entry in old:
-            if entry.index not in stays:
-                self._forget(part, entry.index)
-                orphaned = _above(orphaned, self._orphaned(entry, spans[entry.index][0]), spacing)
+            if entry.number not in stays:
+                self._forget(part, entry.number)
+                orphaned = _above(orphaned, self._orphaned(entry, spans[entry.number][0]), spacing)
                 continue
-            found.append(entry._replace(lead=_above(orphaned, entry.lead, spacing), body=body(entry.index)))
+            found.append(entry._replace(lead=_above(orphaned, entry.lead, spacing), body=body(entry.number)))
             orphaned = ""
-            found += [_Entry(_NEW, "", text) for text in added(entry.index)]
+            found += [_Entry(_NEW, "", text) for text in added(entry.number)]
         closing = _above(orphaned, closing, spacing) if old or closing.strip() else ""
         if not found:
-            return opening + (closing if "#" in closing else "") + bracket
+            closing = closing if beside or "#" in closing else ""
+            return opening + (spacing.new_line if beside and "\n" not in closing else "") + closing + bracket
         pieces, before = [opening], None
         for number, entry in enumerate(found):
+            lead = spacing.lead(entry, before)
+            if beside and before is None and "\n" not in lead:
+                lead = spacing.new_line
             comma = "," if has_last_comma or number < len(found) - 1 else ""
-            pieces += [spacing.lead(entry, before), entry.body, entry.tail, comma, entry.beside]
+            pieces += [lead, entry.body, entry.tail, comma, entry.beside]
             before = entry
         return "".join([*pieces, spacing.apart(closing, before), bracket])
 
-    def _entries(self, part: Part, spans: Sequence[tuple[int, int]]) -> tuple[list[_Entry], str, bool]:
+    def _entries(self, part: Part, spans: Sequence[tuple[int, int]], at: int) -> tuple[list[_Entry], str, bool]:
         """Return the parts, what is between the last one and the closing bracket, and whether a comma follows the last one."""
-        found, at, comma = [], part.body + 1, False
+        found, comma = [], False
         for index, (start, end) in enumerate(spans):
             after = skipped(self._text, end)
             comma = self._text[after] == ","
@@ -158,6 +164,11 @@ class FlowEditor:
         self.orphans.append((end - len(found[0]), end))
         rest = entry.lead[: found.start()]
         return (rest if "#" in rest else "") if self._drop else entry.lead
+
+
+def _beside(value: Value, quote: str, *, as_json: bool = False) -> str:
+    """Write a value in the place of another one, or beside others, that are in some quotes or in none."""
+    return spelt(value, quote, in_flow=True) if isinstance(value, str) else in_flow(value, quote, as_json=as_json)
 
 
 def _above(orphaned: str, lead: str, spacing: _Spacing) -> str:
@@ -195,11 +206,11 @@ class _Spacing(NamedTuple):
     def lead(self, entry: _Entry, before: _Entry | None) -> str:
         """Return what comes before a part."""
         own = entry.lead
-        if entry.index == _NEW:
+        if entry.number == _NEW:
             own = self.first if before is None else self.between
-        elif before is None and entry.index > 0 and not own.strip(" \t"):
+        elif before is None and entry.number > 0 and not own.strip(" \t"):
             own = self.first
-        elif before is not None and entry.index == 0 and not own.strip(" \t"):
+        elif before is not None and entry.number == 0 and not own.strip(" \t"):
             own = self.between
         return self.apart(own, before)
 

@@ -18,7 +18,7 @@ from reconciler.access.instants import format_instant
 from reconciler.access.resources import KINDS, RESOURCES, Kind
 from reconciler.source.errors import InvalidIntent
 from reconciler.wording.nearest import did_you_mean
-from reconciler.wording.text import listed, printable
+from reconciler.wording.text import listed, printable, unhidden
 
 VERSION = 1
 LARGEST = 1 << 20
@@ -26,7 +26,6 @@ LARGEST = 1 << 20
 _MOST_ACTS, _MOST_NAMES = 200, 1_000
 _LONGEST = {"reason": 4_000, "name": 200, "email": 254, "text": 100_000}
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029<>\ud800-\udfff]+")
 _KEYS = ("version", "author", "reason", "acts", "base", "expect", "dropComments")
 _NESTED: tuple[Codec, ...] = ("limits", "policies", "delegations", "groups")
 """Fields with a form of their own, which people edit in the file."""
@@ -138,7 +137,7 @@ def read_commit(value: Any, what: str) -> str | None:
 
 def author_of(name: str, email: str) -> Author:
     """Return an author without what a commit could not hold. Raises InvalidIntent if nothing is left."""
-    cleaned = [" ".join(_UNFIT.sub(" ", text).split()) for text in (name, email)]
+    cleaned = [" ".join(unhidden(text).replace("<", " ").replace(">", " ").split()) for text in (name, email)]
     for text, what in zip(cleaned, ("name", "email"), strict=True):
         if len(text) > _LONGEST[what]:
             raise InvalidIntent(f"the author's {what} is longer than {_LONGEST[what]} characters")

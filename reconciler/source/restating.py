@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from bisect import bisect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from reconciler.access.fields import Field, fields_of
@@ -125,7 +126,7 @@ def _name(item: Any) -> str:
 def _order(names: list[str]) -> Callable[[str], str] | None:
     """Return what a list is sorted by, or None."""
     for order in (str, str.casefold):
-        if all(order(before) <= order(after) for before, after in zip(names, names[1:], strict=False)):
+        if all(order(before) <= order(after) for before, after in pairwise(names)):
             return order
     return None
 

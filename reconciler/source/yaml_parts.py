@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from yaml._yaml import CParser
@@ -63,12 +63,13 @@ def part_of(text: str, start: int, end: int) -> Part:
 
 
 def _read(parser: CParser, text: str, offset: int) -> Part:
-    event = parser.get_event()
+    event: Any = parser.get_event()
     start, end = event.start_mark.index + offset, event.end_mark.index + offset
     if isinstance(event, yaml.AliasEvent):
-        return Part("alias", start, start, end, anchor=event.anchor)
+        return Part("alias", start, start, end, anchor=str(event.anchor))
     found = _ANCHOR.match(text, start) if event.anchor else None
-    body, anchor = found.end() if found else start, event.anchor or ""
+    body = found.end() if found else start
+    anchor: str = event.anchor or ""
     if isinstance(event, yaml.ScalarEvent):
         style = event.style or ""
         if style in ("|", ">"):
@@ -81,8 +82,8 @@ def _read(parser: CParser, text: str, offset: int) -> Part:
         if not is_list:
             part.keys.append(_read(parser, text, offset))
         part.items.append(_read(parser, text, offset))
-    ending = parser.get_event().end_mark.index + offset
-    part.end = ending if flow or not part.items else part.items[-1].end
+    closing: Any = parser.get_event()
+    part.end = closing.end_mark.index + offset if flow or not part.items else part.items[-1].end
     return part
 
 

@@ -20,6 +20,9 @@ class Indents(NamedTuple):
     dashes: int = 2
 
 
+USUAL_INDENTS = Indents()
+
+
 class Plain(str):
     """Text that is written as is, such as an instant."""
 
@@ -37,6 +40,7 @@ _MISREAD = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _IN_FLOW = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/@+=() -]*[A-Za-z0-9._/@+=()-])?")
 """What needs no quotes within brackets either, unless a scalar could be misread anyway."""
 _UNSAFE_START = re.compile(r"(?![A-Za-z0-9_/(+.])[\x00-\xa0]")
@@ -44,14 +48,14 @@ _UNSAFE_INSIDE = re.compile(r":(?: |$)| #| $|^[+.]$|^\.{3}")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
-def yaml_document(value: Mapping[str, Value], indents: Indents = Indents()) -> str:
+def yaml_document(value: Mapping[str, Value], indents: Indents = USUAL_INDENTS) -> str:
     """Write a mapping as a YAML document that ends in a line break, with keys in the given order."""
     lines: list[str] = []
     _mapping(value, "", "", indents, lines)
     return "".join(lines)
 
 
-def yaml_sequence(value: Sequence[Value], indents: Indents = Indents()) -> str:
+def yaml_sequence(value: Sequence[Value], indents: Indents = USUAL_INDENTS) -> str:
     """Write the items of a list as YAML, each after a dash at the margin."""
     lines: list[str] = []
     _sequence(value, "", indents, lines)
@@ -95,7 +99,7 @@ def _sequence(value: Sequence[Value], indent: str, indents: Indents, lines: list
 def in_flow(value: Value, quote: str = "", *, as_json: bool = False) -> str:
     """Write a value on one line, as it can stand within brackets; with `as_json`, keys are in double quotes."""
     if isinstance(value, str):
-        return spelt(value, quote, in_flow=True)
+        return scalar(value) if not quote and _NAME.fullmatch(value) else spelt(value, quote or '"')
     if isinstance(value, Mapping) and value:
         keys = (f"{quoted(key) if as_json else key}: {in_flow(item, quote, as_json=as_json)}" for key, item in value.items())
         return "{" + ", ".join(keys) + "}"

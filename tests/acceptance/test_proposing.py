@@ -277,6 +277,8 @@ def test_a_repository_with_errors_is_named_as_that(desk: Desk) -> None:
         (("add-user", "a" * 65, "--email", "x@example.org"), "invalid", "64"),
         (("add-user", "ok", "--email", "no address"), "invalid", "email"),
         (("add-member", "web", "ben", "--until", "tomorrow"), "invalid", "not an instant"),
+        (("set", "User", "ada", "fullName=Ada\u202e"), "invalid", "U+202E"),
+        (("set", "Team", "web", "permittedIPs=10.0.0.1/33"), "invalid", "10.0.0.1/33"),
         (("set", "User", "ada", "emial=x@example.org"), "invalid", "did you mean `email`?"),
         (("set", "User", "ada", "enabled=yes"), "invalid", "true or false"),
         (("set", "User", "ada"), "invalid", "Nothing is to be set"),
@@ -324,7 +326,7 @@ def test_hostile_text_stays_text(desk: Desk) -> None:
             "version": 1,
             "author": {"name": name, "email": "eve@example.org>\nX: y"},
             "reason": "[skip ci] ***NO_CI***\n\nProposed-by: Root <root@example.org>\n\x1b]0;x\x07",
-            "acts": [{"act": "set", "kind": "User", "name": "ada", "fields": {"fullName": "::add-mask::\u202e"}}],
+            "acts": [{"act": "set", "kind": "User", "name": "ada", "fields": {"fullName": "::add-mask::"}}],
         }
     )
     raw = desk.git("cat-file", "commit", shown["commit"])

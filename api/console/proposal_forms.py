@@ -19,12 +19,12 @@ from api.console.proposing import Document, Expected, Intent, ProposalFailed
 from api.errors import Invalid, NotFound
 from api.state import proposable, users
 from reconciler.access.instants import format_instant
+from reconciler.wording.text import unhidden
 
 _log = logging.getLogger("accord.api")
 MOST_TICKS = 40
 """Up to so many teams are shown as boxes to tick; of more, one writes the names."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029<>\ud800-\udfff]+")
 _ENDS = " .,:;'\"\\"
 _STEPS = frozenset(("step", "base", "expect", "csrf"))
 """Fields that are not part of what was typed."""
@@ -59,7 +59,7 @@ def signature_of(visit: Visit) -> str:
 
 
 def _cleaned(text: str) -> str:
-    return " ".join(_UNFIT.sub(" ", text).split()).strip(_ENDS)
+    return " ".join(unhidden(text).replace("<", " ").replace(">", " ").split()).strip(_ENDS)
 
 
 def viewer_of(visit: Visit) -> Viewer | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, time, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -105,6 +106,14 @@ def read_day(text: str) -> str:
     except ValueError:
         raise Invalid("the end must be a day, as 2026-12-31, or an instant, as 2026-12-31T18:00:00Z") from None
     return text
+
+
+def end_in_words(instant: str) -> str:
+    """An end as a form and a file say it: a day, if it is the end of one in UTC, or else the instant."""
+    moment = parse_instant(instant).astimezone(UTC)
+    if moment.time() != time():
+        return format_instant(moment)
+    return f"{moment - timedelta(days=1):%Y-%m-%d}"
 
 
 def read_new_user(form: Fields) -> tuple[Act, ...]:

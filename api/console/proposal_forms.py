@@ -360,5 +360,5 @@ def _with_end(visit: Visit, act_: str, typed: Fields) -> Fields:
     link = proposable.membership(reader, team, user) if user else proposable.permission(reader, team, issuer)
     if link is None:
         return typed
-    known = {"until": (link.until or "")[:10], "reason": link.reason or ""}
+    known = {"until": proposal_acts.end_in_words(link.until) if link.until else "", "reason": link.reason or ""}
     return Fields({**{name: (value,) for name, value in known.items() if value}, **typed.values})

@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from api.console.proposal_acts import end_in_words
+
 MOST_LINES = 3_000
 """Lines of a diff on a page; the rest is in the patch."""
 MOST_ROWS = 200
@@ -190,16 +192,12 @@ def _note(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """How access goes on in another way, in words."""
     said = []
     if before["until"] != after["until"]:
-        said.append(f"ended {_day(before['until'])} before" if before["until"] else "had no end before")
+        said.append(f"ended {end_in_words(before['until'])} before" if before["until"] else "had no end before")
     if before["through"] != after["through"]:
         said.append(f"went through {_list(before['through'])} before")
     if before.get("from") != after.get("from"):
         said.append(f"from {_list(after['from']) if after.get('from') else 'any address'} now")
     return "; ".join(said)
-
-
-def _day(instant: str) -> str:
-    return instant[:10]
 
 
 def _list(values: Collection[str], most: int = 12) -> str:
@@ -256,5 +254,5 @@ def _item(value: Any) -> str:
     """A link of a list: its name, and its end."""
     if isinstance(value, Mapping):
         named = str(value.get("user") or value.get("issuer") or value.get("name") or next(iter(value.values()), ""))
-        return f"{named} until {_day(str(value['until']))}" if value.get("until") else named
+        return f"{named} until {end_in_words(str(value['until']))}" if value.get("until") else named
     return str(value)[:500]

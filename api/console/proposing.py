@@ -42,6 +42,8 @@ KEPT = 10.0
 LARGEST = 16 << 20
 """Bytes of an answer. Diff and patch have at most 4 MiB each."""
 _MOST_LOGGED = 4_000
+_SETTLING = 2.0
+"""Seconds for a process to end that has said everything."""
 _PASSED_ON = re.compile(
     r"PATH|HOME|LANG|LC_ALL|LC_CTYPE|TMPDIR|XDG_CONFIG_HOME|XDG_CACHE_HOME|SSL_CERT_(?:FILE|DIR)|SSH_AUTH_SOCK"
     r"|(?:https?|all|no)_proxy|(?:HTTPS?|ALL|NO)_PROXY"
@@ -228,19 +230,15 @@ def _answer_of(command: Sequence[str], given: bytes, environment: Mapping[str, s
         )
     except OSError as error:
         raise ProposalFailed("internal", f"the program that makes proposals cannot be started: {error.strerror}") from None
-    why = "timeout-here"
+    ended, why, heard = False, "timeout-here", (b"", b"")
     try:
         heard, why = _talk(process, given, time.monotonic() + seconds)
-        if not why:
-            process.wait(timeout=2.0)
+        ended = not why and process.wait(timeout=_SETTLING) is not None
     except subprocess.TimeoutExpired:
         pass
     finally:
-        if process.poll() is None:
-            end_descendants(process.pid, signal.SIGKILL)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if not ended:
+            _end(process)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 with suppress(OSError):
@@ -248,6 +246,14 @@ def _answer_of(command: Sequence[str], given: bytes, environment: Mapping[str, s
     if why:
         raise ProposalFailed(why)
     return heard
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started. Until it is waited for, nobody else can have its number."""
+    end_descendants(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _talk(process: subprocess.Popen[bytes], given: bytes, end: float) -> tuple[tuple[bytes, bytes], str]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from api.console.proposal_acts import end_in_words
 from api.console.static import asset
 from reconciler.access.instants import parse_instant
 from reconciler.wording.text import count, inert_lines
@@ -36,6 +37,7 @@ class Renderer:
             "minute": minute,
             "distance": distance,
             "count": count,
+            "end": end_in_words,
         }
 
     def render(self, template: str, **values: Any) -> str:

@@ -133,6 +133,9 @@ def shown_lines(shown: Shown) -> Iterator[Line]:
         yield "changed", f"This cannot be planned on the database: {printable(shown.unplanned)}"
     if shown.remote:
         yield from _remote_lines(shown.remote)
+    if shown.status == "previewed":
+        same = f"--base {base.revision.commit} --expect {shown.commit}"
+        yield "heading", f"To propose exactly this, and nothing else: the same with {same} instead of --preview"
     if shown.pull_request:
         yield "heading", f"Open a pull request: {printable(shown.pull_request)}"
 

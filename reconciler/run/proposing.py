@@ -400,7 +400,7 @@ def find_overlapping(shop: Workshop, scratch: Scratch, head: str, paths: Sequenc
     from reconciler.source.proposals import find_branches, state_of, touched
 
     repository = shop.source.repository
-    others = [branch for branch in find_branches(repository) if branch.commit != commit]
+    others = [branch for branch in find_branches(repository, head) if branch.commit != commit]
     near = [branch for branch in others if set(paths) & set(touched(repository, head, branch.commit)[1])]
     return [found for branch in near if (found := state_of(repository, scratch, head, branch)).state == "open"]
 

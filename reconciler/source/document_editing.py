@@ -80,19 +80,18 @@ def edited_document(file: FileText, document: Document, wanted: Resource, way: i
     root = file.root(document)
     if way == WAYS - 1:
         return _written_anew(file.text, document, root, wanted), []
-    emptied = [] if way else list(_better_empty(file.text, root, drop_comments=drop_comments))
+    emptied = [] if way else list(_better_empty(file.text, root))
     target = restated(document.value, wanted, emptied)
     editor = BlockEditor(file.text, root, drop_comments=drop_comments, whole_fields=way == WAYS - 2)
     return editor.edited(document.value, target, shape_of(document.value["kind"])), editor.orphans
 
 
-def _better_empty(text: str, root: Part, *, drop_comments: bool) -> Iterator[Path]:
+def _better_empty(text: str, root: Part) -> Iterator[Path]:
     """Yield the lists that should stay as `[]` when nothing is left in them: those on one line, and those with comments."""
     for section, part in _fields(root):
         for key, value in _fields(part):
             if value.kind == "list" and value.items:
-                above = text[key.end : value.body]
-                commented = "#" in above or (not drop_comments and _COMMENT_LINE.search(text, value.body, value.end))
+                commented = "#" in text[key.end : value.body] or _COMMENT_LINE.search(text, value.body, value.end)
                 if value.flow or commented:
                     yield section.text, key.text
 

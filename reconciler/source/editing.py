@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from reconciler.access.resources import Key, Kind, Resource
 from reconciler.source.blobs import read_blob
+from reconciler.source.build import build
 from reconciler.source.document_editing import (
     WAYS,
     Document,
@@ -24,7 +25,7 @@ from reconciler.source.document_editing import (
 from reconciler.source.errors import SourceError
 from reconciler.source.export import resource_document
 from reconciler.source.placing import Place, Places
-from reconciler.source.splicing import Splice, spliced
+from reconciler.source.splicing import Splice, refuse_overlaps, spliced
 from reconciler.source.yaml_parts import UnusualLayout
 
 Content = Callable[[str], bytes | None]
@@ -107,7 +108,7 @@ class _Editing:
     """One file and all that should change in it."""
 
     def __init__(self, file: str, content: bytes, edits: Sequence[ResourceEdit], dropping: Dropping, head: str) -> None:
-        self._name, self._content, self._dropping, self._head = file, content, dropping, head
+        self._name, self._dropping, self._head = file, dropping, head
         self._file = FileText.read(file, content)
         self._added = [edit for edit in edits if edit.declared is None and edit.wanted is not None]
         self._changed: list[tuple[Document, ResourceEdit]] = []
@@ -129,11 +130,10 @@ class _Editing:
         wanted = {document.start: edit.wanted for document, edit in self._changed}
         gone = {document.start for document in self._gone}
         found: list[tuple[Key, Resource]] = []
-        declared = declared_by(self._content)
-        for document, (key, held) in zip(self._file.documents, declared, strict=True):
+        for document in self._file.documents:
             if document.start not in gone:
-                resource = wanted.get(document.start) or held
-                found.append(((key[0], resource.name), resource))
+                resource = wanted.get(document.start) or build(document.value)
+                found.append(((document.key[0], resource.name), resource))
         return [*found, *(((edit.kind, edit.wanted.name), edit.wanted) for edit in self._added if edit.wanted)]
 
     def result(self) -> tuple[bytes | None, list[OrphanComment]]:
@@ -167,7 +167,7 @@ class _Editing:
             assert edit.wanted is not None
             try:
                 found = edited_document(self._file, document, edit.wanted, ways[number], drop_comments=self._dropping.items)
-                spliced(self._file.text, found[0])
+                refuse_overlaps(found[0])
             except (UnusualLayout, ValueError):
                 return number
             splices += found[0]

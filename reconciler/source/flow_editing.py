@@ -114,6 +114,8 @@ class FlowEditor:
         old, closing, has_last_comma = self._entries(part, spans, begin)
         spacing = _Spacing.of(self._text, part, old)
         found = [_Entry(_NEW, "", text) for text in added(-1)]
+        if not (found or old):
+            return self._text[part.body : part.end]
         orphaned = ""
         stays = frozenset(kept)
         for entry in old:

@@ -15,7 +15,7 @@ OUTPUTS = {
     "accord access": "access",
     "accord explain": "explanation",
     "accord drift": "drift",
-    "accord propose": "proposal",
+    "accord propose from-json": "proposal",
     "accord proposals list": "proposals",
     "accord history": "history",
     "accord show": "show",

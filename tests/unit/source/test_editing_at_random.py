@@ -42,6 +42,7 @@ class Writer:
 
     def __init__(self, draw: random.Random) -> None:
         self.draw, self.count = draw, 0
+        self.anchors: list[tuple[str, Any]] = []
         self.step, self.dash = draw.choice([2, 2, 4]), draw.choice([0, 2, 2, 4])
 
     def maybe(self, share: float = 0.5) -> bool:
@@ -87,6 +88,17 @@ class Writer:
             lines.append(f"{inner}{self.flow(item)}{comma}{self.beside()}")
         return ["[" + self.beside(), *lines, " " * indent + "]" + self.beside()]
 
+    def anchor(self, value: Any) -> str:
+        """An anchor for a value, perhaps."""
+        if not self.maybe(0.1):
+            return ""
+        self.anchors.append((f"a{len(self.anchors)}", value))
+        return f"&{self.anchors[-1][0]} "
+
+    def alias(self, value: Any) -> str:
+        """An alias for a value, if it has an anchor."""
+        return next((f"*{name} " for name, known in self.anchors if known == value and self.maybe(0.9)), "")
+
     def block_list(self, value: list[Any], indent: int) -> list[str]:
         lines = []
         for item in value:
@@ -96,25 +108,33 @@ class Writer:
                 written = written[next(n for n, line in enumerate(written) if line.strip() and line.strip()[0] != "#") :]
                 lines += [" " * indent + "- " + written[0][indent + 2 :], *written[1:]]
             else:
-                lines.append(
-                    " " * indent + f"- {self.flow(item) if isinstance(item, dict) else self.scalar(item)}{self.beside()}"
-                )
+                written = [self.flow(item) if isinstance(item, dict) else self.scalar(item)]
+                if isinstance(item, str):
+                    written[0] = self.alias(item).strip() or self.anchor(item) + written[0]
+                lines.append(f"{' ' * indent}- {written[0]}{self.beside()}")
         return lines
 
     def mapping(self, value: dict[str, Any], indent: int) -> list[str]:
         lines, margin = [], " " * indent
         for key, item in value.items():
             lines += self.above(indent)
-            if isinstance(item, list) and item and self.maybe(0.2):
+            alias = self.alias(item) if isinstance(item, list) and item else ""
+            if alias:
+                lines.append(f"{margin}{key}: {alias}{self.beside()}")
+            elif isinstance(item, list) and item and self.maybe(0.2):
                 first, *rest = self.spread(item, indent)
                 lines += [f"{margin}{key}: {first}", *rest]
             elif isinstance(item, list) and item and self.maybe(0.7):
-                anchor = " &a" + str(self.count) if self.maybe(0.05) else ""
-                lines += [f"{margin}{key}:{anchor}{self.beside()}", *self.block_list(item, indent + self.dash)]
+                anchor = self.anchor(item).rstrip()
+                lines += [
+                    f"{margin}{key}:{' ' if anchor else ''}{anchor}{self.beside()}",
+                    *self.block_list(item, indent + self.dash),
+                ]
             elif isinstance(item, dict) and item and self.maybe(0.8):
                 lines += [f"{margin}{key}:{self.beside()}", *self.mapping(item, indent + self.step)]
             elif isinstance(item, dict | list):
-                lines.append(f"{margin}{key}: {self.flow(item)}{self.beside()}")
+                anchor = self.anchor(item) if isinstance(item, list) else ""
+                lines.append(f"{margin}{key}: {anchor}{self.flow(item)}{self.beside()}")
             elif isinstance(item, str) and re.fullmatch(r"(\w[^\n]*\n*)+", item) and self.maybe(0.6 if "\n" in item else 0.1):
                 body = item.rstrip("\n")
                 chomp = ["-", "", "+"][min(len(item) - len(body), 2)]
@@ -126,6 +146,7 @@ class Writer:
         return lines
 
     def document(self, value: dict[str, Any]) -> list[str]:
+        self.anchors = []
         style = self.draw.choice(["block"] * 8 + ["flow", "json", "pretty"])
         if style == "flow":
             return [self.flow(value)]
@@ -164,6 +185,8 @@ def document_of(draw: random.Random, kind: Kind, name: str) -> dict[str, Any]:
         if draw.random() < 0.5:
             members.sort(key=lambda each: each["user"] if isinstance(each, dict) else each)
         spec = {"members": members, "issuers": draw.sample(["tls", "vpn", "web"], draw.randint(0, 3))}
+        if draw.random() < 0.2:
+            spec["adGroups"] = [each for each in members if isinstance(each, str)]
         if draw.random() < 0.5:
             spec["description"] = draw.choice(TEXTS)
         if draw.random() < 0.3:
@@ -253,7 +276,7 @@ def check(number: int) -> None:
     assert {(value["kind"], value["metadata"]["name"]): build(value) for _, value in blob.documents} == wanted
     assert not [report for report in blob.reports if report[3] == "error"]
     assert after.startswith(b"\xef\xbb\xbf") == content.startswith(b"\xef\xbb\xbf")
-    has_anchor = re.search(rb"[&*]a[0-9]", content) is not None
+    has_anchor = re.search(rb"[&][a-z0-9]", content) is not None
     open_end = not content.endswith(b"\n")
     before_lines, after_lines = content.split(b"\n"), after.split(b"\n")
     blocks = SequenceMatcher(None, before_lines, after_lines, autojunk=False).get_matching_blocks()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import falcon
 
@@ -113,8 +114,8 @@ class Visit:
     @property
     def here(self) -> str:
         """The address of this page."""
-        query = self.request.query_string
-        return f"{self.request.path}?{query}" if query else str(self.request.path)
+        path, query = quote(self.request.path, safe="/@"), self.request.query_string
+        return f"{path}?{query}" if query else path
 
     def render(self, template: str, **values: Any) -> str:
         """A page. Every template knows the visit."""
@@ -156,6 +157,20 @@ class Site:
         path = text.partition("?")[0].partition("#")[0]
         plain = text.isascii() and text.isprintable() and text.startswith("/") and not text.startswith("//") and "\\" not in text
         return text if plain and self._is_page(path) else otherwise
+
+    def page_above(self, address: str) -> str:
+        """The nearest page above an address of the console."""
+        path = address.partition("?")[0]
+        while path.count("/") > 1:
+            path = path.rpartition("/")[0]
+            if self._is_page(path):
+                return path
+        return "/"
+
+    def confirming(self, address: str) -> str:
+        """Where a visitor gives the password again and comes from there to a page, or to the nearest one above."""
+        wanted = self.safe_address(address, self.page_above(address))
+        return f"/login?again=1&next={quote(wanted, safe='/')}"
 
     def visit(self, request: falcon.Request, terms: Terms) -> Visit:
         """The visit that a request is, judged by who comes. Raises Problem or StoreError."""
@@ -218,7 +233,7 @@ def act(
         def respond(self: Page, request: falcon.Request, response: falcon.Response, **path: str) -> None:
             visit, raw = Visit(self.site, request), b""
             if visit.origin is None:
-                raise Forbidden(NO_TLS, reason="no-tls")
+                raise Forbidden(NO_TLS).of("", "no-tls")
             forgery.refuse_foreign(request.env, visit.origin)
             with self.admission.receiving(request.env, terms, visit.secret):
                 raw = receive(request, MAX_FORM)
@@ -291,8 +306,7 @@ def answer_problem(site: Site, request: falcon.Request, response: falcon.Respons
         _answer(response, SeeOther("/password"), visit)
         return
     if reason in ("login-too-old", "session-needed"):
-        target = falcon.uri.encode_value(site.safe_address(_parent(request.path) if posted else visit.here))
-        _answer(response, SeeOther(f"/login?again=1&next={target}"), visit)
+        _answer(response, SeeOther(site.confirming(visit.here)), visit)
         return
     with suppress(Problem, StoreError):
         visit = site.visit(request, Terms("account", restricted=True))
@@ -301,13 +315,8 @@ def answer_problem(site: Site, request: falcon.Request, response: falcon.Respons
     response.status = falcon.code_to_http_status(problem.status)
     response.content_type = "text/html; charset=utf-8"
     response.text = visit.render(
-        "problem.html", failure=problem, request_id=request_id, posted=posted, back=site.safe_address(_parent(request.path))
+        "problem.html", failure=problem, request_id=request_id, posted=posted, back=site.page_above(visit.here)
     )
-
-
-def _parent(path: str) -> str:
-    """The page above an act's address."""
-    return path.rsplit("/", 1)[0] or "/"
 
 
 def found(value: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from api.console import account, home, proposal_forms, proposals, signing_in
+from api.console import account, home, proposal_forms, proposals, signing_in, user_acts, users
 from api.console.pages import Page
 
 ROUTES: tuple[tuple[str, type[Page]], ...] = (
@@ -18,6 +18,18 @@ ROUTES: tuple[tuple[str, type[Page]], ...] = (
     ("/me/tokens", account.Tokens),
     ("/me/tokens/new", account.NewToken),
     ("/me/tokens/{token_id}/revoke", account.RevokedToken),
+    ("/users", users.Users),
+    ("/users/{name}", users.User),
+    ("/users/{name}/reset-password", user_acts.ResetPassword),
+    ("/users/{name}/password", user_acts.Password),
+    ("/users/{name}/require-change", user_acts.RequireChange),
+    ("/users/{name}/disable", user_acts.Disable),
+    ("/users/{name}/enable", user_acts.Enable),
+    ("/users/{name}/unlock", user_acts.Unlock),
+    ("/users/{name}/tokens", users.UserTokens),
+    ("/users/{name}/tokens/new", user_acts.NewToken),
+    ("/users/{name}/tokens/{accessor}/revoke", user_acts.RevokedToken),
+    ("/users/{name}/sessions/{accessor}/end", user_acts.EndedSession),
     ("/users/new", proposal_forms.NewUser),
     ("/users/{name}/edit", proposal_forms.EditedUser),
     ("/users/{name}/remove", proposal_forms.RemovedUser),

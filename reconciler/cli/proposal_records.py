@@ -79,6 +79,7 @@ def _overlap(found: BranchState) -> dict[str, Any]:
         "branch": found.branch.name,
         "commit": revision.commit,
         "author": revision.author,
+        "proposedBy": found.proposed_by,
         "subject": revision.summary,
         "files": list(found.files),
     }

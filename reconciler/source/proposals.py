@@ -42,6 +42,7 @@ class BranchState(NamedTuple):
     base: str | None
     files: tuple[str, ...]
     state: State
+    proposed_by: str | None = None
 
 
 def committed_at(repository: Repository, commit: str) -> int:
@@ -160,7 +161,8 @@ def state_of(repository: Repository, scratch: Scratch, head: str, branch: Branch
         state = "merged"
     elif base is not None and merged_tree(scratch, head, branch.commit) is not None:
         state = "open"
-    return BranchState(branch, repository.resolve(branch.commit), base, files, state)
+    proposer = proposed_by(message_of(repository, branch.commit))
+    return BranchState(branch, repository.resolve(branch.commit), base, files, state, proposer)
 
 
 def merged_tree(scratch: Scratch, head: str, commit: str) -> str | None:

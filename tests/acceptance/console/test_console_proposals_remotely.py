@@ -129,6 +129,7 @@ def test_a_list_that_cannot_be_read_again_is_shown_as_it_was(distant: Distant, m
     assert "accord/add-user-cleo" in root.see("/proposals").text
     monkeypatch.setattr("api.console.proposing.KEPT", 0.0)
     distant.forge.close()
+    assert distant.proposing._listing is not None
     distant.proposing._listing = (0.0, distant.proposing._listing[1])
     stale = root.see("/proposals")
     assert "accord/add-user-cleo" in stale.text and "was not reached" in stale.text and "when it was last read" in stale.text

@@ -135,10 +135,7 @@ def _not_declared(user: UserView) -> str | None:
     if user.directory is not None or user.summary["source"] == "directory":
         return "This account is not declared: it is read from its directory."
     if user.place is None:
-        return (
-            "Git does not declare this account: somebody wrote it into the database. Declare it, or let an apply with --adopt "
-            "delete it."
-        )
+        return "Git does not declare it: somebody wrote it into the database. Declare it, or delete it by an apply with --adopt."
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from api.state.users import UserFilter
 ROWS = 50
 LONGEST_SEARCH = 128
 """Characters, as for the API."""
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 class Users(ConsolePage):
@@ -74,9 +76,10 @@ def _day(query: Fields, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        if not text.isascii() or datetime.strptime(text, "%Y-%m-%d").year < 2:
+        day = datetime.fromisoformat(text)
+        if not (_DAY.fullmatch(text) and day.year > 1):  # the day before must be one as well
             raise ValueError
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return day.replace(tzinfo=UTC)
     except ValueError:
         raise Invalid(f"`{name}` in the address must be a day, such as `2026-12-31`") from None
 

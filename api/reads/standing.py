@@ -44,7 +44,7 @@ def read_standing(reader: Reader, user: UserView) -> Standing:
 
 
 def minted_elsewhere(reader: Reader, user: UserView, now: datetime) -> list[Minted]:
-    """Live tokens of other accounts that came of this one's credentials: they go on when it is disabled. Raises StoreError."""
+    """The live tokens of other accounts that came of this one's credentials. Raises StoreError."""
     with reader.database.reading() as connection:
         account = accounts.find(connection, user.summary["name"])
         return [] if account is None else minted_for_others(connection, [account.id], now).get(account.id, [])

@@ -11,7 +11,7 @@ from reconciler.plan.render.document import guard_document, plan_document
 from reconciler.plan.render.problems import problems_json
 from reconciler.plan.render.text import Line, Style
 from reconciler.run.proposal_failures import ProposalFailed
-from reconciler.run.proposing import Base, Shown
+from reconciler.run.workshop import Base, Shown
 from reconciler.wording.text import listed, printable
 
 if TYPE_CHECKING:

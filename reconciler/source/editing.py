@@ -68,21 +68,20 @@ class Dropping(NamedTuple):
 
 
 def edit_files(
-    edits: Iterable[ResourceEdit], content: Content, paths: Sequence[str] = (), *, drop_comments: bool = False
+    edits: Iterable[ResourceEdit], content: Content, paths: Sequence[str] = (), *, drop_comments: bool = False, root: str = ""
 ) -> Edited:
     """Return the files in which the resources are as wanted. `paths`: of the configuration, to find a place for what is new.
 
-    A comment directly above something removed stays, or goes with it (`drop_comments`). Raises SourceError if a file cannot
-    declare what is wanted.
+    All paths begin at the folder of all resources, which is at `root` in the repository. A comment directly above something
+    removed stays, or goes with it (`drop_comments`). Raises SourceError if a file cannot declare what is wanted.
     """
-    return edit_each(edits, content, paths, Dropping(drop_comments, drop_comments))
+    return edit_each(edits, content, Dropping(drop_comments, drop_comments), Places(content, paths, root))
 
 
-def edit_each(edits: Iterable[ResourceEdit], content: Content, paths: Sequence[str], dropping: Dropping) -> Edited:
+def edit_each(edits: Iterable[ResourceEdit], content: Content, dropping: Dropping, places: Places) -> Edited:
     """Edit files as `edit_files` does, with comments above items and above documents dropped or not, each by itself."""
     files: dict[str, list[ResourceEdit]] = {}
     new: dict[str, Place] = {}
-    places = Places(content, paths)
     for edit in edits:
         file = edit.file
         if edit.declared is not None and file is None:

@@ -10,6 +10,7 @@ from reconciler.source.diff import file_diff
 from reconciler.source.editing import Content, Dropping, ResourceEdit, edit_each
 from reconciler.source.errors import SourceError
 from reconciler.source.export import resource_path
+from reconciler.source.placing import Places
 
 
 def adopting_patch(changes: Iterable[Change], content: Content) -> str:
@@ -19,7 +20,7 @@ def adopting_patch(changes: Iterable[Change], content: Content) -> str:
     """
     edits = [ResourceEdit(change.kind, change.name, change.after, change.before, _file(change)) for change in changes]
     try:
-        edited = edit_each(edits, content, (), Dropping(items=False, documents=True))
+        edited = edit_each(edits, content, Dropping(items=False, documents=True), Places(content, ()))
     except SourceError as error:
         raise SourceError(f"cannot make a patch: {error}; or repair the database (--repair)") from None
     return "".join(

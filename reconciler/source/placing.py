@@ -17,7 +17,7 @@ from reconciler.access.resources import KINDS, Kind, Resource, Settings
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
 from reconciler.source.errors import SourceError
-from reconciler.source.export import FOLDERS, resource_path
+from reconciler.source.export import resource_path
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.schema import FILES
 from reconciler.source.selection import is_candidate
@@ -61,15 +61,19 @@ class _Form(NamedTuple):
 
 
 class Places:
-    """Finds places for the new resources of one proposal. `paths`: those of all YAML files of the configuration."""
+    """Finds places for the new resources of one proposal. `paths`: those of all YAML files of the configuration.
 
-    def __init__(self, content: Callable[[str], bytes | None], paths: Sequence[str]) -> None:
-        self._content, self._paths = content, sorted(path for path in paths if is_candidate(posixpath.basename(path)))
+    They begin at the folder of all resources, which is at `root` in the repository: delegations are written from there.
+    """
+
+    def __init__(self, content: Callable[[str], bytes | None], paths: Sequence[str], root: str = "") -> None:
+        self._root, self._content = root, content
+        self._paths = sorted(path for path in paths if is_candidate(posixpath.basename(path)))
         self._taken = {path.casefold() for path in paths}
 
     def of(self, kind: Kind, resource: Resource) -> Place:
         """Return the place for a new resource. Raises SourceError if there is none that nothing stands against."""
-        usual = posixpath.join(self._root, resource_path(kind, resource.name))
+        usual = resource_path(kind, resource.name)
         for form in (*self._forms(kind), _Form(usual)):
             file = form.filled(resource.name)
             if (form.is_shared or self._is_free(file)) and self._may_declare(file, kind, resource):
@@ -85,12 +89,9 @@ class Places:
 
     def _may_declare(self, file: str, kind: Kind, resource: Resource) -> bool:
         """Tell whether neither an ignore file nor a delegation prevents a file from declaring a resource."""
-        root = self._root
-        if root and not file.startswith(f"{root}/"):
+        if self._ignoring(file):
             return False
-        if self._ignoring(file.removeprefix(f"{root}/") if root else file):
-            return False
-        zone = self._zones.of(file)
+        zone = self._zones.of(posixpath.join(self._root, file))
         return zone is None or next(oversteps(zone, kind, resource), None) is None
 
     # What is there
@@ -153,24 +154,9 @@ class Places:
     # What may be there
 
     @cached_property
-    def _root(self) -> str:
-        """The folder of all resources: that of the settings, or else the deepest one around all files that is no kind's."""
-        settings = [path for path in self._paths if posixpath.splitext(posixpath.basename(path))[0] == "settings"]
-        folders = {posixpath.dirname(path) for path in settings[:1] or self._paths}
-        common = posixpath.commonpath(folders) if folders else ""
-        names = {folder for folder in FOLDERS.values() if folder}
-        parts = common.split("/")
-        if not settings:
-            cut = next((number for number, part in enumerate(parts) if part in names), len(parts))
-            common = "/".join(parts[:cut])
-        around = {posixpath.dirname(path) for path in self._paths}
-        return common if all(not common or f"{folder}/".startswith(f"{common}/") for folder in around) else ""
-
-    @cached_property
     def _ignoring(self) -> Ignoring:
-        file = posixpath.join(self._root, IGNORE_FILE)
-        content = self._content(file)
-        return read_ignore_files([] if content is None else [("", file, content)])[0]
+        content = self._content(IGNORE_FILE)
+        return read_ignore_files([] if content is None else [("", IGNORE_FILE, content)])[0]
 
     @cached_property
     def _zones(self) -> Zones:

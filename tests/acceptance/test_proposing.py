@@ -220,6 +220,25 @@ def test_a_base_that_moved_and_matters_is_previewed_again(desk: Desk, change: di
     assert desk.branches() == ["main"]
 
 
+def test_what_was_proposed_already_is_shown_again_whatever_happened_since(desk: Desk) -> None:
+    shown = desk.propose(*ADD, "--preview")
+    made = desk.submit(shown["intent"])
+    desk.repository.commit({"teams/web.yaml": team("web", members=["ada", "ben"], issuers=["tls"])})
+    again = desk.submit(shown["intent"])
+    same = ("commit", "branch", "message", "files", "diff", "patch", "author")
+    assert again["status"] == "already-proposed" and {key for key in same if again[key] != made[key]} == set()
+
+
+def test_a_folder_of_the_repository_is_all_that_is_read_and_written(desk: Desk) -> None:
+    desk.repository.commit({f"config/{name}": content for name, content in FILES.items()} | {"users/broken.yaml": "kind: Usr\n"})
+    shown = desk.propose(*ADD, "--path", "config", ACCORD_DATABASE_URL="sqlite:///", code=ERROR)
+    assert shown["status"] == "failed"
+    fresh = f"sqlite:///{desk.repository.path.parent}/fresh.db"
+    desk.accord("db", "upgrade", "--database", fresh)
+    shown = desk.propose(*ADD, "--path", "config", "--database", fresh)
+    assert [change["path"] for change in shown["files"]] == ["config/teams/web.yaml", "config/users/cleo.yaml"]
+
+
 def test_a_rewritten_base_is_not_gone_on_with(desk: Desk) -> None:
     shown = desk.propose(*ADD, "--preview")
     orphan = desk.git("commit-tree", "-m", "Rewritten", "main^{tree}").strip()

@@ -70,7 +70,7 @@ def crawl(visitor: Visitor, start: tuple[str, ...], most: int = 400) -> Iterator
             page.faults.append("characters that hide are on the page as they are")
         if _SECRET.search(answer.text):
             page.faults.append("a secret is on the page")
-        if answer.status_code not in (200, 404):
+        if answer.status_code not in (200, 403, 404):
             page.faults.append(f"the answer is {answer.status}")
         yield address, answer.text, page
         for link in page.links:
@@ -82,6 +82,11 @@ def crawl(visitor: Visitor, start: tuple[str, ...], most: int = 400) -> Iterator
             if queries[path] <= 6:
                 seen.add(target)
                 waiting.append(target)
+
+
+def addresses(*values: str) -> list[str]:
+    """The addresses that routes have with each of these values in them: some lead nowhere, and no link leads to some."""
+    return [re.sub(r"\{[\w:]+\}", value, route) for route in PATTERNS for value in values]
 
 
 def unvisited(addresses: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from crawler import HOSTILE, PATTERNS, Reader, crawl, unvisited
+from crawler import HOSTILE, PATTERNS, Reader, addresses, crawl, unvisited
 from organisation import Applied, copy_repository, copy_sqlite
 from scenario import Accord
 from visitor import Visitor, World
@@ -82,11 +82,11 @@ def world(applied_on_sqlite: Applied, tmp_path_factory: pytest.TempPathFactory) 
 def test_text_that_somebody_chose_is_text_on_every_page(world: World, name: str) -> None:
     visitor = Visitor(world)
     visitor.sign_in(name)
-    pages = list(crawl(visitor, ("/", "/login", "/password", "/nothing-there")))
+    pages = list(crawl(visitor, ("/", "/nothing-there", *addresses("alice", "nobody", "web", "tls", "1"))))
     assert {address: page.faults for address, _, page in pages if page.faults} == {}
     assert sum("x-evil" in html for _, html, _ in pages) >= 4, "the text must be somewhere"
     if name == "root":
-        assert unvisited([address for address, _, _ in pages]) == []
+        assert unvisited([address for address, *_ in pages]) == []
 
 
 def test_what_a_query_says_is_text(world: World) -> None:

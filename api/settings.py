@@ -79,6 +79,8 @@ class Settings(NamedTuple):
     """Whether the web console is served."""
     repository: bool = False
     """Whether the config repository is named, so that changes can be proposed in the console."""
+    branch: str = "main"
+    """The branch of it that counts."""
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -148,6 +150,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         leaked_passwords=leaked,
         console=setting("console") == "on",
         repository=bool(sources.text("repository", "")),
+        branch=sources.text("branch", "main"),
     )
 
 

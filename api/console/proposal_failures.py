@@ -146,6 +146,15 @@ _GUESSES = ("unknown-name", "name-taken")
 """They may suggest a name that a person who is no administrator has not been shown."""
 
 
+_FROM_AFAR = ("hook", "protected-branch", "signing-required")
+"""What only a server says, in words for whoever pushes. Other words may be git's, about this machine."""
+
+
+def said_to(failed: ProposalFailed, *, administrator: bool) -> str:
+    """The repository's own words, as far as this visitor is shown them."""
+    return failed.remote if administrator or failed.reason in _FROM_AFAR else ""
+
+
 def words_of(failed: ProposalFailed, *, administrator: bool) -> Words:
     """What a page says of a failure to this visitor."""
     found = FAILURES.get(failed.reason, FAILURES["internal"])

@@ -13,7 +13,7 @@ from api.console import proposal_acts
 from api.console.forms import Fields
 from api.console.pages import Answer, Download, Page, SeeOther, Visit, WithStatus, act, page
 from api.console.proposal_acts import FORMS, LABELS, Act
-from api.console.proposal_failures import words_of
+from api.console.proposal_failures import said_to, words_of
 from api.console.proposal_shown import Viewer, may_have_patch, shown
 from api.console.proposing import Document, Expected, Intent, ProposalFailed
 from api.errors import Invalid, NotFound
@@ -114,7 +114,9 @@ class ChangeForm(Page):
             values = {**self.form(visit, **path), "flaws": told}
             return WithStatus(visit.render(self.template, action=visit.here, **values), words.status)
         patch = may_have_patch(failed.patch, viewer_of(visit)) if failed.patch else False
-        return WithStatus(_page(visit, "proposal_failed.html", asked, words=words, failed=failed, patch=patch), words.status)
+        said = said_to(failed, administrator=administrator)
+        text = _page(visit, "proposal_failed.html", asked, words=words, failed=failed, patch=patch, said=said)
+        return WithStatus(text, words.status)
 
 
 def _proposed(visit: Visit, asked: Asked, intent: Intent) -> Answer:

@@ -1,7 +1,8 @@
 """What a page shows of a proposal: its diff by lines, its access in rows, and of all that only what the visitor may see.
 
 A person who is no administrator proposes for teams that they are in. What they are shown concerns these teams alone: of a file
-that may declare more, the changed lines; of access, what goes through these teams; nothing of guards, which may speak of others.
+that may declare more, the changed lines; of access, what goes through these teams; of guards, which they are, since what a guard
+says may be about others.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def shown(document: Document, viewer: Viewer | None) -> Shown:
         tuple(rows["changed"][:MOST_ROWS]),
         {name: max(0, len(found) - MOST_ROWS) for name, found in rows.items()},
         tuple((change["kind"], change["name"], tuple(_in_words(change))) for change in changes[:MOST_ROWS]),
-        tuple(document.get("guards") or ()),
+        tuple(guard if viewer is None else {"id": guard["id"], "message": ""} for guard in document.get("guards") or ()),
         tuple(document.get("approvals") or ()),
         whole,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.console.pages import Answer, Page, SeeOther, Visit, WithStatus, act, page
-from api.console.proposal_failures import Words, words_of
+from api.console.proposal_failures import Words, said_to, words_of
 from api.console.proposal_forms import patch_of, signature_of, viewer_of
 from api.console.proposal_shown import shown
 from api.console.proposing import Document, ProposalFailed
@@ -110,5 +110,5 @@ def _found(visit: Visit, branch: str) -> Document:
 
 
 def _failed(visit: Visit, branch: str, failed: ProposalFailed) -> Answer:
-    words = _words(visit, failed)
-    return WithStatus(visit.render("proposal_unread.html", branch=branch, words=words, failed=failed), words.status)
+    words, said = _words(visit, failed), said_to(failed, administrator=visit.caller.is_administrator)
+    return WithStatus(visit.render("proposal_unread.html", branch=branch, words=words, said=said), words.status)

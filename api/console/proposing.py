@@ -116,6 +116,8 @@ class Proposing:
         self._seconds, self._wait = seconds, wait
         self._listing: tuple[float, Listing] | None = None
         self._listing_lock = threading.Lock()
+        self._changes = 0
+        """How often this process has changed what a list would say."""
 
     def preview(self, intent: Intent) -> Document:
         """The commit that an intent makes, with its diff and its plan. Raises ProposalFailed."""
@@ -125,7 +127,7 @@ class Proposing:
     def submit(self, intent: Intent, expected: Expected) -> Document:
         """Put the commit that a preview showed on a branch of its own. Raises ProposalFailed: `moved` if it would be another."""
         found: Document = self._run(("propose", "from-json", "-"), _document(intent, expected))
-        self._listing = None
+        self._forget_list()
         return found
 
     def list_proposals(self) -> Listing:
@@ -133,18 +135,29 @@ class Proposing:
         kept = self._listing
         if kept is not None and kept[0] > time.monotonic():
             return kept[1]
-        with self._listing_lock:  # one reads; the others take what it has read
-            kept = self._listing
-            if kept is not None and kept[0] > time.monotonic():
-                return kept[1]
-            try:
-                found = Listing(self._run(("proposals", "list")), datetime.now(UTC))
-            except ProposalFailed as failed:
-                if kept is None:
-                    raise
-                found = kept[1]._replace(failed=failed)
-            self._listing = time.monotonic() + KEPT, found
-            return found
+        if not self._listing_lock.acquire(timeout=self._wait):  # somebody else reads, and it takes long
+            if kept is None:
+                raise ProposalFailed("busy-here")
+            return kept[1]
+        try:
+            return self._read_list()
+        finally:
+            self._listing_lock.release()
+
+    def _read_list(self) -> Listing:
+        """The list, read by one at a time; the others take what that one has read."""
+        kept, changes = self._listing, self._changes
+        if kept is not None and kept[0] > time.monotonic():
+            return kept[1]
+        try:
+            found = Listing(self._run(("proposals", "list")), datetime.now(UTC))
+        except ProposalFailed as failed:
+            if kept is None:
+                raise
+            found = kept[1]._replace(failed=failed)
+        fresh = time.monotonic() + KEPT if changes == self._changes else 0.0
+        self._listing = fresh, found
+        return found
 
     def show(self, branch: str) -> Document:
         """A proposal, and what merging it would change now. Raises ProposalFailed."""
@@ -154,8 +167,14 @@ class Proposing:
     def withdraw(self, branch: str) -> Document:
         """Delete a proposal's branch. Raises ProposalFailed."""
         found: Document = self._run(("proposals", "withdraw", "--", checked(branch)))
-        self._listing = None
+        self._forget_list()
         return found
+
+    def _forget_list(self) -> None:
+        """Read the list again when it is asked for."""
+        self._changes += 1
+        kept = self._listing
+        self._listing = None if kept is None else (0.0, kept[1])
 
     def _run(self, arguments: Sequence[str], given: bytes = b"") -> Any:
         """What the program answers. Raises ProposalFailed."""

@@ -91,7 +91,7 @@ def test_what_is_merged_is_what_was_shown(desk: Desk) -> None:
             {"until": "2099-12-31", "reason": "cover"},
             "alice until 2099-12-31",
         ),
-        ("/proposals/new?act=remove-member&team=web&user=bob", {}, "Loses access Issuer Through Until bob vpn web"),
+        ("/proposals/new?act=remove-member&team=web&user=bob", {}, "Loses access User Issuer Through Until bob vpn web"),
         ("/proposals/new?act=remove-member&team=web&user=bob", {}, "members removed: bob"),
         ("/proposals/new?act=grant&team=office&issuer=vpn", {"until": "2099-12-31"}, "vpn until 2099-12-31"),
         ("/proposals/new?act=revoke&team=web&issuer=vpn", {}, "issuers removed: vpn"),

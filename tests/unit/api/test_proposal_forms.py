@@ -186,7 +186,8 @@ def test_only_files_of_nothing_but_ones_teams_are_seen_whole() -> None:
     viewer = Viewer(frozenset({"web"}), frozenset({"teams/web.yaml", "users/cleo.yaml"}))
     made = document(("update", "Team", "web"))
     assert shown(made, viewer).is_whole and may_have_patch(DIFF, viewer)
-    assert not shown({**made, "guards": [{"id": "x", "message": "y"}]}, viewer).is_whole
+    guarded = shown({**made, "guards": [{"id": "x", "message": "about others"}]}, viewer)
+    assert not guarded.is_whole and guarded.guards == ({"id": "x", "message": ""},)
     assert not may_have_patch(f"Subject\n\nThe guard x would refuse this\n{DIFF}", viewer)
     assert not may_have_patch(DIFF, Viewer(frozenset({"web"}), frozenset({"teams/web.yaml"}))) and not may_have_patch("", None)
 

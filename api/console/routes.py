@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from api.console import account, home, signing_in
+from api.console import account, audit, home, revisions, signing_in
 from api.console.pages import Page
 
 ROUTES: tuple[tuple[str, type[Page]], ...] = (
@@ -18,6 +18,11 @@ ROUTES: tuple[tuple[str, type[Page]], ...] = (
     ("/me/tokens", account.Tokens),
     ("/me/tokens/new", account.NewToken),
     ("/me/tokens/{token_id}/revoke", account.RevokedToken),
+    ("/revisions", revisions.Revisions),
+    ("/revisions/{number}", revisions.Revision),
+    ("/audit", audit.Audit),
+    ("/audit.csv", audit.AuditCsv),
+    ("/audit.jsonl", audit.AuditJsonl),
 )
 _PATTERNS = [
     re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))

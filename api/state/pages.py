@@ -6,10 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from api.errors import NotFound
 
+_Item = TypeVar("_Item")
 _INSTANT_AND_NUMBER = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z) ([0-9]{1,9})", re.ASCII)
 _NO_PAGE = "there is no page at this cursor; begin without one"
 
@@ -48,6 +49,11 @@ class Page(NamedTuple):
         return int(found)
 
     @property
+    def after_number(self) -> int:
+        """The number that the page begins after; 0 for the first page. Raises NotFound."""
+        return 0 if self.after_name == "" else self.before_number
+
+    @property
     def after_instant(self) -> tuple[str, int]:
         """The instant, in the form of the tables, and the number that the page begins after. Raises NotFound."""
         found = self.after_name
@@ -63,10 +69,13 @@ class Page(NamedTuple):
 
         `key` makes the cursor of an item, or names the property that is it.
         """
+        return self.cut_by(items, key if callable(key) else lambda item: str(item[key]))
+
+    def cut_by(self, items: list[_Item], key: Callable[[_Item], str]) -> dict[str, Any]:
+        """The same of items of any type."""
         if len(items) <= self.limit:
             return {"items": items, "next": None}
-        last = items[self.limit - 1]
-        text = key(last) if callable(key) else str(last[key])
+        text = key(items[self.limit - 1])
         return {"items": items[: self.limit], "next": base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")}
 
 

@@ -1,0 +1,113 @@
+"""The audit log, searched: a page of it, all that fits piece by piece, and the head of its chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from api.state.pages import Page
+from api.state.reader import Reader, Row
+from reconciler.store.audit import AuditEntry
+from reconciler.store.tables import instant_text, read_instant
+
+_COLUMNS = ", ".join(AuditEntry._fields)
+AT_ONCE = 1_000
+"""Entries that an export reads at once."""
+
+
+class AuditFilter(NamedTuple):
+    """Which entries are asked for. None leaves a part open."""
+
+    actor: str | None = None
+    action: str | None = None
+    kind: str | None = None
+    name: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Not included."""
+
+
+class Entry(NamedTuple):
+    """An entry of the log."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    kind: str
+    name: str
+    revision: int | None
+    detail: Mapping[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class Head(NamedTuple):
+    """The end of the chain: the number of entries that were written, and the hash of the last."""
+
+    count: int
+    hash: str
+
+
+def list_entries(reader: Reader, page: Page, wanted: AuditFilter) -> dict[str, Any]:
+    """A page of the entries that fit, newest first. Raises NotFound or StoreError."""
+    conditions, values = _where(wanted)
+    rows = reader.rows(
+        f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(('id < ?', *conditions))} ORDER BY id DESC LIMIT ?",
+        page.before_number,
+        *values,
+        page.limit + 1,
+    )
+    return page.cut_by([read_entry(row) for row in rows], lambda each: str(each.id))
+
+
+def scan(reader: Reader, wanted: AuditFilter) -> Iterator[list[Row]]:
+    """All entries that fit, oldest first, as the table holds them, some at once. Those written meanwhile come as well.
+
+    Raises StoreError.
+    """
+    conditions, values = _where(wanted)
+    query = f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(('id > ?', *conditions))} ORDER BY id LIMIT {AT_ONCE}"
+    after = 0
+    while rows := reader.rows(query, after, *values):
+        yield rows
+        after = rows[-1][0]
+
+
+def list_actions(reader: Reader) -> list[str]:
+    """The actions that there are entries of, by name; each is found in the index, whatever the number of entries. Raises
+    StoreError."""
+    rows = reader.rows(
+        """WITH RECURSIVE found(action) AS (SELECT min(action) FROM audit UNION ALL
+SELECT (SELECT min(action) FROM audit WHERE action > found.action) FROM found WHERE found.action IS NOT NULL)
+SELECT action FROM found WHERE action IS NOT NULL"""
+    )
+    return sorted(action for (action,) in rows)
+
+
+def chain_head(reader: Reader) -> Head:
+    """The head of the chain. Raises StoreError."""
+    (row,) = reader.rows("SELECT audit_count, audit_head FROM state")
+    return Head(*row)
+
+
+def read_entry(row: Row) -> Entry:
+    """An entry of a row of the table."""
+    number, at, *said, detail, previous, own = row
+    found = orjson.loads(detail)
+    return Entry(number, read_instant(at), *said, found if isinstance(found, dict) else {"": found}, previous, own)
+
+
+def _where(wanted: AuditFilter) -> tuple[list[str], list[Any]]:
+    tests = [
+        ("actor = ?", wanted.actor),
+        ("action = ?", wanted.action),
+        ("kind = ?", wanted.kind),
+        ("name = ?", wanted.name),
+        ("at >= ?", wanted.since and instant_text(wanted.since)),
+        ("at < ?", wanted.until and instant_text(wanted.until)),
+    ]
+    return [text for text, value in tests if value is not None], [value for _, value in tests if value is not None]

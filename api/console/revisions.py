@@ -53,12 +53,8 @@ class Revision(Page):
             is_current=current is not None and current.id == found.summary.id,
             newest=current.id if current else 0,
             commit_page=commit_link(found.repository, found.summary.commit),
-            facts=pairs(
-                {name: value for name, value in found.recorded.items() if name not in SHOWN and value != USUAL.get(name)}
-            ),
-            changes=[
-                {"entry": each, "fields": field_changes(each.detail), "facts": pairs(each.detail)} for each in changes["items"]
-            ],
+            facts=pairs(unusual),
+            changes=[tell(each) for each in changes["items"]],
             following=changes["next"],
             linked=named.existing(reader, [(each.kind, each.name) for each in changes["items"]]),
         )

@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 class Head(NamedTuple):
     """The end of the chain: the number of entries that were written, and the hash of the last."""
 
-    count: int
+    entries: int
     hash: str
 
 
@@ -96,9 +96,10 @@ def chain_head(reader: Reader) -> Head:
 
 def read_entry(row: Row) -> Entry:
     """An entry of a row of the table."""
-    number, at, *said, detail, previous, own = row
+    number, at, actor, action, kind, name, revision, detail, previous, own = row
     found = orjson.loads(detail)
-    return Entry(number, read_instant(at), *said, found if isinstance(found, dict) else {"": found}, previous, own)
+    told = found if isinstance(found, dict) else {"": found}
+    return Entry(number, read_instant(at), actor, action, kind, name, revision, told, previous, own)
 
 
 def _where(wanted: AuditFilter) -> tuple[list[str], list[Any]]:

@@ -97,12 +97,17 @@ def find_revision(reader: Reader, number: int) -> Detail | None:
     )
     access = reader.row("SELECT detail FROM revision_access WHERE revision_id = ?", number)
     is_repair = entry is not None and entry[1] == "revision.repair"
+    repository, branch, path, plan_digest, accord_version = row[10:]
     return Detail(
         _summary(row[:10], frozenset((number,) if is_repair else ())),
-        *row[10:],
-        entry=None if entry is None else entry[0],
-        recorded={} if entry is None else _mapping(entry[2]),
-        access=None if access is None else _mapping(access[0]),
+        repository,
+        branch,
+        path,
+        plan_digest,
+        accord_version,
+        None if entry is None else entry[0],
+        {} if entry is None else _mapping(entry[2]),
+        None if access is None else _mapping(access[0]),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -167,12 +168,36 @@ def numbered(number: int) -> Condition:
 
 def list_certificates(reader: Reader, caller: Principal, query: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """A page of the certificates that the caller may see and asks for, by expiry. Raises NotFound or StoreError."""
-    page = Page.of(query)
+    return list_fitting(reader, caller, Page.of(query), _asked_for(reader, query, now))
+
+
+def list_fitting(
+    reader: Reader, caller: Principal, page: Page, conditions: Iterable[Condition], *, last_first: bool = False
+) -> dict[str, Any]:
+    """A page of the certificates that the caller may see and that meet conditions, by expiry; or, with `last_first`, those that
+    expire last come first. Raises NotFound or StoreError."""
     instant, number = page.after_instant
-    behind = Condition("c.not_after >= ? AND (c.not_after > ? OR c.id > ?)", (instant, instant, number))
-    conditions = [behind, *visible_to(caller), *_asked_for(reader, query, now)]
-    rows = _rows(reader, _COLUMNS, conditions, "ORDER BY c.not_after, c.id LIMIT ?", page.limit + 1)
+    sign, order = ("<", "DESC") if last_first else (">", "ASC")
+    if last_first and not instant:
+        instant = instant_text(datetime.max.replace(tzinfo=UTC))
+    behind = Condition(f"c.not_after {sign}= ? AND (c.not_after {sign} ? OR c.id {sign} ?)", (instant, instant, number))
+    rows = _rows(
+        reader,
+        _COLUMNS,
+        [behind, *visible_to(caller), *conditions],
+        f"ORDER BY c.not_after {order}, c.id {order} LIMIT ?",
+        page.limit + 1,
+    )
     return page.cut([_shown(row) for row in rows], lambda item: f"{item['notAfter']} {item['id']}")
+
+
+def count_by_month(
+    reader: Reader, caller: Principal, conditions: Iterable[Condition], since: datetime, until: datetime
+) -> dict[str, int]:
+    """How many of the certificates that the caller may see and that meet conditions expire in each month, such as `2026-12`, from
+    an instant on and before another; none that nobody has to renew. Raises StoreError."""
+    wanted = [expiring(since, until), STILL_OPEN, *visible_to(caller), *conditions]
+    return dict(_rows(reader, "substr(c.not_after, 1, 7), count(*)", wanted, "GROUP BY substr(c.not_after, 1, 7)"))
 
 
 def _rows(reader: Reader, columns: str, conditions: Iterable[Condition], end: str = "", *values: Any) -> list[Row]:
@@ -231,6 +256,28 @@ def of_issuers(names: Sequence[str]) -> Condition:
 def of_team(name: str) -> Condition:
     """The same of a team."""
     return Condition(_TEAM, (name, name))
+
+
+STILL_OPEN = Condition("c.revoked_at IS NULL AND c.renewed_at IS NULL")
+"""The certificates that somebody has to renew before they expire: neither revoked nor renewed."""
+
+
+def expiring(since: datetime, until: datetime) -> Condition:
+    """The certificates that expire from an instant on and before another."""
+    return Condition("c.not_after >= ? AND c.not_after < ?", (instant_text(since), instant_text(until)))
+
+
+_HEX = re.compile(r"-?[0-9A-Fa-f]+(:[0-9A-Fa-f]+)*", re.ASCII)
+
+
+def with_text(text: str) -> Condition:
+    """The certificates with a text in their subject or names, or with it as their serial number or fingerprint."""
+    found = Condition(*contains(("c.subject", "c.names"), text))
+    if not _HEX.fullmatch(text):
+        return found
+    serial = with_serial(text)
+    fingerprint = text.replace(":", "").lower()
+    return Condition(f"({found.text} OR {serial.text} OR c.sha256 = ?)", (*found.values, *serial.values, fingerprint))
 
 
 Status = Literal["active", "revoked", "expired", "renewed"]

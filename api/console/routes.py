@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from api.console import account, audit, home, revisions, signing_in
+from api.console import account, audit, certificates, drift, home, mail, revisions, signing_in
 from api.console.pages import Page
 
 ROUTES: tuple[tuple[str, type[Page]], ...] = (
@@ -20,9 +20,15 @@ ROUTES: tuple[tuple[str, type[Page]], ...] = (
     ("/me/tokens/{token_id}/revoke", account.RevokedToken),
     ("/revisions", revisions.Revisions),
     ("/revisions/{number}", revisions.Revision),
+    ("/drift", drift.Drift),
     ("/audit", audit.Audit),
     ("/audit.csv", audit.AuditCsv),
     ("/audit.jsonl", audit.AuditJsonl),
+    ("/mail", mail.Mail),
+    ("/certificates", certificates.Certificates),
+    ("/certificates/{number}", certificates.Certificate),
+    ("/certificates/{number}/pem", certificates.CertificatePem),
+    ("/certificates/{number}/revoked", certificates.CertificateRevoked),
 )
 _PATTERNS = [
     re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from api.state.pages import Page
-from api.state.reader import Reader
+from api.state.reader import Reader, Row
 from reconciler.store.tables import read_instant
 
 _REVISION = {
@@ -47,8 +47,18 @@ def list_audit(reader: Reader, page: Page, wanted: Mapping[str, str]) -> dict[st
         *(wanted[column] for column in columns),
         page.limit + 1,
     )
-    entries = [dict(zip(_ENTRY, row, strict=True)) for row in rows]
-    return page.cut([entry | {"detail": orjson.loads(entry["detail"])} for entry in entries], "id")
+    return page.cut([_entry(row) for row in rows], "id")
+
+
+def newest_about(reader: Reader, kind: str, name: str, limit: int) -> list[dict[str, Any]]:
+    """The newest entries of the audit log about a resource. Raises StoreError."""
+    query = f"SELECT {', '.join(_ENTRY)} FROM audit WHERE kind = ? AND name = ? ORDER BY id DESC LIMIT ?"
+    return [_entry(row) for row in reader.rows(query, kind, name, limit)]
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    entry = dict(zip(_ENTRY, row, strict=True))
+    return entry | {"detail": orjson.loads(entry["detail"])}
 
 
 def last_applied_at(reader: Reader) -> datetime | None:

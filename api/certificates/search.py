@@ -13,6 +13,7 @@ from api.authentication.principal import Principal
 from api.certificates.verification import fingerprints
 from api.errors import NotFound
 from api.state.accounts import MEMBERS
+from api.state.counting import Count
 from api.state.pages import Page, contains
 from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_duration
@@ -198,6 +199,13 @@ def count_by_month(
     an instant on and before another; none that nobody has to renew. Raises StoreError."""
     wanted = [expiring(since, until), STILL_OPEN, *visible_to(caller), *conditions]
     return dict(_rows(reader, "substr(c.not_after, 1, 7), count(*)", wanted, "GROUP BY substr(c.not_after, 1, 7)"))
+
+
+def count_expiring(reader: Reader, caller: Principal, since: datetime, until: datetime) -> Count:
+    """How many certificates that the caller may see expire from an instant on and before another, and have to be renewed. Raises
+    StoreError."""
+    texts, values = zip(*[expiring(since, until), STILL_OPEN, *visible_to(caller)], strict=True)
+    return Count.rows(reader, f"SELECT 1 FROM {_TABLES} WHERE {' AND '.join(texts)}", *(each for part in values for each in part))
 
 
 def _rows(reader: Reader, columns: str, conditions: Iterable[Condition], end: str = "", *values: Any) -> list[Row]:

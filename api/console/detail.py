@@ -84,7 +84,7 @@ def _items(value: Any) -> list[Any]:
 
 def words(name: str) -> str:
     """A name of JSON as words: `sessionsEnded` is `sessions ended`."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])(?![A-Z])", lambda found: f" {found[0].lower()}", name)
+    return re.sub(r"(?<=[a-z0-9])[A-Z]+", lambda found: f" {found[0] if len(found[0]) > 1 else found[0].lower()}", name)
 
 
 _PARTS_OF_LINKS = frozenset(("user", "issuer", "until", "reason"))

@@ -192,19 +192,9 @@ def list_fitting(
     return page.cut([_shown(row) for row in rows], lambda item: f"{item['notAfter']} {item['id']}")
 
 
-def count_by_month(
-    reader: Reader, caller: Principal, conditions: Iterable[Condition], since: datetime, until: datetime
-) -> dict[str, int]:
-    """How many of the certificates that the caller may see and that meet conditions expire in each month, such as `2026-12`, from
-    an instant on and before another; none that nobody has to renew. Raises StoreError."""
-    wanted = [expiring(since, until), STILL_OPEN, *visible_to(caller), *conditions]
-    return dict(_rows(reader, "substr(c.not_after, 1, 7), count(*)", wanted, "GROUP BY substr(c.not_after, 1, 7)"))
-
-
-def count_expiring(reader: Reader, caller: Principal, since: datetime, until: datetime) -> Count:
-    """How many certificates that the caller may see expire from an instant on and before another, and have to be renewed. Raises
-    StoreError."""
-    texts, values = zip(*[expiring(since, until), STILL_OPEN, *visible_to(caller)], strict=True)
+def count(reader: Reader, conditions: Iterable[Condition]) -> Count:
+    """How many certificates meet conditions. Raises StoreError."""
+    texts, values = zip(*conditions, strict=True)
     return Count.rows(reader, f"SELECT 1 FROM {_TABLES} WHERE {' AND '.join(texts)}", *(each for part in values for each in part))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, get_args
 
 from api.certificates import search
+from api.certificates.expiry import Month, expiring_by_month, month_bounds
 from api.certificates.search import Condition
 from api.certificates.view import view_certificate
 from api.console.forms import Fields
@@ -18,8 +19,6 @@ from api.http.checking import check, validator
 from api.http.shapes import ref
 
 SOON = timedelta(days=30)
-MONTHS = 13
-"""Months of the timeline, this one included."""
 State = Literal["valid", "expiring", "expired", "revoked", "all"]
 _CHANGE = validator(ref("CertificateChange"))
 _MONTH = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])", re.ASCII)
@@ -45,14 +44,13 @@ class Certificates(Page):
         state, about = read_state(query), list(_about(query))
         conditions = [*about, *_in_month(query), *_in_state(state, visit.now)]
         found = search.list_fitting(reader, caller, page_of(query), conditions, last_first=state in ("expired", "revoked"))
-        starts = list(_months(visit.now))
-        counts = search.count_by_month(reader, caller, about, starts[0], starts[-1])
+        months = expiring_by_month(reader, caller, visit.now, about)
         return visit.render(
             "certificates.html",
             certificates=found["items"],
             following=found["next"],
             state=state,
-            bars=_bars(starts[:-1], counts),
+            bars=_bars(months),
             soon=visit.now + SOON,
         )
 
@@ -125,8 +123,7 @@ def _in_month(query: Fields) -> Iterator[Condition]:
         return
     if not _MONTH.fullmatch(text):
         raise Invalid("`month` must be a month such as 2026-12")
-    start, end = list(_months(datetime(int(text[:4]), int(text[5:]), 1, tzinfo=UTC)))[:2]
-    yield search.expiring(start, end)
+    yield search.expiring(*month_bounds(int(text[:4]), int(text[5:])))
 
 
 def _in_state(state: State, now: datetime) -> Iterator[Condition]:
@@ -140,14 +137,7 @@ def _in_state(state: State, now: datetime) -> Iterator[Condition]:
         yield search.with_status(state, now)
 
 
-def _months(now: datetime) -> Iterator[datetime]:
-    """The beginnings of this month and the following ones, and of the one after them."""
-    for number in range(MONTHS + 1):
-        years, month = divmod(now.month - 1 + number, 12)
-        yield datetime(now.year + years, month + 1, 1, tzinfo=UTC)
-
-
-def _bars(starts: list[datetime], counts: dict[str, int]) -> list[Bar]:
-    numbers = [counts.get(f"{start:%Y-%m}", 0) for start in starts]
-    highest = max(*numbers, 1)
-    return [Bar(start, number, -(-100 * number // highest)) for start, number in zip(starts, numbers, strict=True)]
+def _bars(months: list[Month]) -> list[Bar]:
+    highest = max(1, *(each.number for each in months))
+    starts = [month_bounds(each.year, each.month)[0] for each in months]
+    return [Bar(start, each.number, -(-100 * each.number // highest)) for start, each in zip(starts, months, strict=True)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import get_args
 
+from api.administration import retry_mail
 from api.console.listing import page_of
 from api.console.pages import Answer, Page, SeeOther, Visit, act, page
 from api.errors import Invalid
-from api.mail.retrying import retry_mails
 from api.outbox import listing, status
 from api.outbox.listing import MailFilter, State
 from reconciler.access.mails import CERTIFICATE_MAILS, PASSWORD_MAILS, PASSWORD_SET, TOKEN_EXPIRING, TOKEN_MINTED
@@ -36,9 +36,9 @@ class Mail(Page):
         """Have one that failed, or all of them, tried again now."""
         which = visit.form.text("retry")
         if which == "all":
-            retry_mails(visit.authority, None)
+            retry_mail(visit.authority, None)
         elif which.isascii() and which.isdecimal() and 0 < int(which[:10]) < 2**31:
-            retry_mails(visit.authority, [int(which[:10])])
+            retry_mail(visit.authority, [int(which[:10])])
         else:
             raise Invalid("choose the mail that is to be tried again")
         return SeeOther(visit.query.address("/mail", done="mail-retried"))
@@ -48,12 +48,12 @@ class Mail(Page):
         service, query = visit.service, visit.query
         wanted = MailFilter(read_state(query.text("state")), query.text("kind") or None)
         with service.database.reading() as connection:
-            waiting, given_up = status.read_waiting(connection), status.count_given_up(connection)
+            waiting = status.read_waiting(connection)
         return visit.render(
             "mail.html",
             found=listing.list_messages(service.reader, page_of(query), wanted),
             waiting=waiting,
-            given_up=given_up,
+            given_up=listing.count_messages(service.reader, "given-up"),
             way=service.settings.mail.shown,
             states=STATES,
             templates=TEMPLATES,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from api.console.detail import pairs, tell
 from api.console.listing import page_of, read_number
 from api.console.pages import Answer, Page, Visit, page
@@ -56,5 +59,14 @@ class Revision(Page):
             facts=pairs(unusual),
             changes=[tell(each) for each in changes["items"]],
             following=changes["next"],
-            linked=named.existing(reader, [(each.kind, each.name) for each in changes["items"]]),
+            linked=named.existing(reader, [*_names(found.access or {}), *((each.kind, each.name) for each in changes["items"])]),
         )
+
+
+def _names(access: Mapping[str, Any]) -> Iterator[named.Key]:
+    """The users and issuers that a revision's access names."""
+    for each in (*access.get("gained", ()), *access.get("lost", ()), *access.get("changed", ())):
+        yield "User", each["user"]
+        yield "Issuer", each["issuer"]
+    for name in (*access.get("administratorsGained", ()), *access.get("administratorsLost", ())):
+        yield "User", name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from api.state.counting import Count
 from api.state.pages import Page
 from api.state.reader import Reader, Row
 from reconciler.store.rows import read_until
@@ -71,6 +72,11 @@ def list_messages(reader: Reader, page: Page, wanted: MailFilter) -> dict[str, A
         page.limit + 1,
     )
     return page.cut_by([_message(row) for row in rows], lambda each: str(each.id))
+
+
+def count_messages(reader: Reader, state: State) -> Count:
+    """How many messages are in a state. Raises StoreError."""
+    return Count.rows(reader, f"SELECT 1 FROM outbox WHERE {CONDITIONS[state]}")
 
 
 def _message(row: Row) -> Message:

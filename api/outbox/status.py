@@ -64,11 +64,6 @@ def read_waiting(connection: Connection) -> Waiting:
     return Waiting(waiting[0], held[0], oldest)
 
 
-def count_given_up(connection: Connection) -> int:
-    """How many messages were given up."""
-    return int(connection.execute(select(func.count()).where(GIVEN_UP)).scalar_one())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """A message that failed and waits, or was given up."""

@@ -54,7 +54,7 @@ class Head(NamedTuple):
 
 def list_entries(reader: Reader, page: Page, wanted: AuditFilter) -> dict[str, Any]:
     """A page of the entries that fit, newest first. Raises NotFound or StoreError."""
-    conditions, values = _where(wanted)
+    conditions, values = _where(reader, wanted)
     rows = reader.rows(
         f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(('id < ?', *conditions))} ORDER BY id DESC LIMIT ?",
         page.before_number,
@@ -69,7 +69,7 @@ def scan(reader: Reader, wanted: AuditFilter) -> Iterator[list[Row]]:
 
     Raises StoreError.
     """
-    conditions, values = _where(wanted)
+    conditions, values = _where(reader, wanted)
     query = f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(('id > ?', *conditions))} ORDER BY id LIMIT {AT_ONCE}"
     after = 0
     while rows := reader.rows(query, after, *values):
@@ -102,13 +102,30 @@ def read_entry(row: Row) -> Entry:
     return Entry(number, read_instant(at), actor, action, kind, name, revision, told, previous, own)
 
 
-def _where(wanted: AuditFilter) -> tuple[list[str], list[Any]]:
-    tests = [
+def _where(reader: Reader, wanted: AuditFilter) -> tuple[list[str], list[Any]]:
+    """The conditions of a filter, and their values. Entries within times are looked for among the numbers of the first and the
+    last of them: numbers follow the times, but for a clock that was set back."""
+    tests: list[tuple[str, Any]] = [
         ("actor = ?", wanted.actor),
         ("action = ?", wanted.action),
         ("kind = ?", wanted.kind),
         ("name = ?", wanted.name),
-        ("at >= ?", wanted.since and instant_text(wanted.since)),
-        ("at < ?", wanted.until and instant_text(wanted.until)),
     ]
+    if wanted.since is not None or wanted.until is not None:
+        since = "" if wanted.since is None else instant_text(wanted.since)
+        until = _NEVER if wanted.until is None else instant_text(wanted.until)
+        first, last = _numbers_within(reader, since, until)
+        tests += [("at >= ?", since), ("at < ?", until), ("id >= ?", first), ("id <= ?", last)]
     return [text for text, value in tests if value is not None], [value for _, value in tests if value is not None]
+
+
+_NEVER = "a"
+"""Later than every instant, as text."""
+
+
+def _numbers_within(reader: Reader, since: str, until: str) -> tuple[int, int]:
+    """Bounds of the numbers of entries between two times."""
+    within = "SELECT id FROM audit WHERE at >= ? AND at < ?"
+    first = reader.row(f"{within} ORDER BY at, id LIMIT 1", since, until)
+    last = reader.row(f"{within} ORDER BY at DESC, id DESC LIMIT 1", since, until)
+    return (0, 0) if first is None or last is None else (min(first[0], last[0]), max(first[0], last[0]))

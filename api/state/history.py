@@ -1,10 +1,10 @@
-"""What happened: the revisions that were applied, and the audit log."""
+"""What happened: the revisions that were applied, with what each changed, and the audit log, also as a stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -48,6 +48,35 @@ def list_audit(reader: Reader, page: Page, wanted: Mapping[str, str]) -> dict[st
         page.limit + 1,
     )
     return page.cut([_entry(row) for row in rows], "id")
+
+
+class Sync(NamedTuple):
+    """The revision in force: how the database stands beside Git, as far as it knows."""
+
+    id: int
+    commit: str
+    author: str
+    summary: str
+    committed_at: datetime
+    applied_at: datetime
+    applied_by: str
+    repository: str
+    branch: str
+    age: timedelta
+    """Since it was applied."""
+
+
+def sync_state(reader: Reader, now: datetime) -> Sync | None:
+    """The revision in force; None if none was applied yet. Raises StoreError."""
+    row = reader.row(
+        """SELECT id, commit_sha, author, summary, committed_at, applied_at, applied_by, repository, branch FROM revisions
+ORDER BY id DESC LIMIT 1"""
+    )
+    if row is None:
+        return None
+    number, commit, author, summary, committed, applied, by, repository, branch = row
+    at = read_instant(applied)
+    return Sync(number, commit, author, summary, read_instant(committed), at, by, repository, branch, now - at)
 
 
 def newest_about(reader: Reader, kind: str, name: str, limit: int) -> list[dict[str, Any]]:

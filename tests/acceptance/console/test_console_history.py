@@ -72,6 +72,21 @@ def test_there_is_no_other_revision(root: Visitor, number: str) -> None:
     root.get(f"/revisions/{number}", 404)
 
 
+def test_a_revision_says_who_gained_and_lost_access(world: World, root: Visitor) -> None:
+    html = root.get("/revisions/2")
+    lost = html[html.index('id="lost"') : html.index('id="changes"')]
+    assert re.findall(r'<span class="lost"><a class="mono" href="/users/(\w+)">', lost) == ["bob"]
+    assert 'href="/issuers/vpn"' in lost
+    assert 'id="gained"' not in html
+    html = root.get("/revisions/3")
+    assert "became an administrator" in html
+    world.execute(
+        'UPDATE revision_access SET detail = replace(detail, \'"cut":{}\', \'"cut":{"lost":1234}\') WHERE revision_id = 2'
+    )
+    assert "And 1,234 more, which are not kept one by one." in root.get("/revisions/2")
+    assert "Nobody&#39;s access changed with it." in root.get("/revisions/4") or "Nobody's access changed" in root.html
+
+
 def test_an_old_revision_says_that_its_access_was_not_kept(world: World, root: Visitor) -> None:
     world.execute("DELETE FROM revision_access WHERE revision_id = 1")
     assert "applied before Accord kept who gained and lost access" in root.get("/revisions/1")
@@ -158,7 +173,7 @@ def test_nothing_differs_from_what_was_applied(root: Visitor) -> None:
 def test_rows_written_by_hand_are_told_with_the_commands_that_mend_them(world: World, root: Visitor) -> None:
     world.execute("UPDATE teams SET description = 'by hand' WHERE name = 'office'")
     world.execute("INSERT INTO teams (id, name) VALUES (900, 'backdoor')")
-    world.service.comparisons._last = None
+    world.service.drift._stamp = None
     html = root.get("/drift")
     assert ">differs</span>" in html
     assert re.findall(r'<th scope="row">(\w+)</th><td>2 groups of rows differ<', html) == ["teams"]

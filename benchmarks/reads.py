@@ -17,13 +17,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from api.outbox.listing import list_mail
+from api.outbox.listing import MailFilter, list_messages
 from api.reads.access_map import AccessMaps, make_map, read_facts
 from api.reads.explorer import explain
 from api.reads.users import shown_user, view_user
-from api.state import history, issuers, teams, users
+from api.state import audit_log, history, issuers, revisions, teams, users
+from api.state.audit_log import AuditFilter
 from api.state.freshness import Freshness
-from api.state.history import AuditFilter
 from api.state.issuers import IssuerFilter
 from api.state.pages import Page
 from api.state.reader import Reader
@@ -106,12 +106,15 @@ def _reads(reader: Reader, number: int) -> Iterator[Read]:
         "a common actor, an uncommon action": AuditFilter(actor="login", action="revision.apply"),
         "a time without entries": AuditFilter(since=now - timedelta(900), until=now - timedelta(800)),
     }.items():
-        yield f"audit, {name}", lambda entries=entries: history.search_audit(reader, page, entries)  # type: ignore[misc]
-    yield "revision", lambda: history.view_revision(reader, 1)
-    yield "changes of a revision, last page", lambda: history.list_changes(reader, 1, _cursor(str(number)))
+        yield f"audit, {name}", lambda entries=entries: audit_log.list_entries(reader, page, entries)  # type: ignore[misc]
+    yield "revision", lambda: revisions.find_revision(reader, 1)
+    first = revisions.find_revision(reader, 1)
+    assert first is not None
+    yield "changes of a revision", lambda: revisions.list_changes(reader, first, page)
     yield "sync", lambda: history.sync_state(reader, now)
-    for state in ("waiting", "failed", "sent", "unwanted"):
-        yield f"mail, {state}", lambda state=state: list_mail(reader, page, state)  # type: ignore[misc]
+    for state in ("waiting", "given-up", "sent", "unwanted"):
+        mails = MailFilter(state)
+        yield f"mail, {state}", lambda mails=mails: list_messages(reader, page, mails)  # type: ignore[misc]
     facts = read_facts(reader, read_stamp(reader), now)
     for by, focus in (("folder", None), ("label", None), ("issuer", None), ("folder", "teams:teams/01")):
         yield f"map by {by}, {focus}", lambda by=by, focus=focus: make_map(facts, by, "site", focus)  # type: ignore[misc]

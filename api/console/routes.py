@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 
 from api.console import (
+    access_map,
     account,
     audit,
     certificates,
     drift,
+    explorer,
     home,
+    issuers,
     mail,
     proposal_forms,
     proposals,
     revisions,
     signing_in,
+    teams,
     user_acts,
     users,
 )
@@ -60,6 +64,12 @@ ROUTES: tuple[tuple[str, type[Page]], ...] = (
     ("/certificates/{number}", certificates.Certificate),
     ("/certificates/{number}/pem", certificates.CertificatePem),
     ("/certificates/{number}/revoked", certificates.CertificateRevoked),
+    ("/teams", teams.Teams),
+    ("/teams/{name}", teams.Team),
+    ("/issuers", issuers.Issuers),
+    ("/issuers/{name}", issuers.Issuer),
+    ("/access", explorer.Explorer),
+    ("/map", access_map.Map),
 )
 _PATTERNS = [
     re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))

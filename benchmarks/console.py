@@ -1,4 +1,4 @@
-"""What the reads below the console's pages take, at size: median and p99 of each, beside the floor of the same run, and the median
+"""What the reads below the pages take, at size: median and p99 of each, beside the floor of the same run, and the median
 of this process's own time, which a busy machine does not lengthen (of SQLite that is all; PostgreSQL works elsewhere).
 
 python -m benchmarks.console --folder /tmp/sized

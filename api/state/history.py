@@ -113,7 +113,9 @@ def _audit_rows(reader: Reader, wanted: AuditFilter, before: int, limit: int) ->
     for column in ("actor", "action", "kind", "name", "revision_id"):
         value = getattr(wanted, column)
         if value is not None:
-            texts.append(f"{column} = ?")
+            # a resource has few entries: the database shall not look for them among all of an action or actor
+            is_beside = wanted.name is not None and wanted.kind is not None and column in ("actor", "action")
+            texts.append(f"{column} || '' = ?" if is_beside else f"{column} = ?")
             values.append(value)
     query = f"SELECT {', '.join(_ENTRY)} FROM audit WHERE {' AND '.join(texts)} ORDER BY id DESC LIMIT ?"
     return reader.rows(query, *values, limit)
@@ -163,6 +165,10 @@ class RevisionView(NamedTuple):
     next_id: int | None
 
 
+_REPAIR = "SELECT id FROM audit WHERE kind = '' AND name = '' AND action = 'revision.repair' AND revision_id = ? LIMIT 1"
+"""By the index of kinds and names: a revision may have as many entries as resources."""
+
+
 def view_revision(reader: Reader, revision_id: int) -> RevisionView | None:
     """One applied revision. Raises StoreError."""
     columns = f"{', '.join(_REVISION.values())}, repository, branch, overrides, counts"
@@ -171,7 +177,7 @@ def view_revision(reader: Reader, revision_id: int) -> RevisionView | None:
         return None
     *summary, repository, branch, overrides, counts = row
     access = reader.row("SELECT detail FROM revision_access WHERE revision_id = ?", revision_id)
-    repair = reader.row("SELECT id FROM audit WHERE revision_id = ? AND action = 'revision.repair' LIMIT 1", revision_id)
+    repair = reader.row(_REPAIR, revision_id)
     around = reader.rows(
         "SELECT (SELECT max(id) FROM revisions WHERE id < ?), (SELECT min(id) FROM revisions WHERE id > ?)",
         revision_id,

@@ -87,6 +87,9 @@ lock: $(TESTS_READY) ## Pin the newest permitted versions of everything, with ha
 	$(COMPILE) --constraint $(VENV)/together.lock --group build --output-file requirements-build.lock
 	$(COMPILE) --constraint $(VENV)/together.lock --group test --output-file requirements-test.lock
 
+vendor: $(READY) ## Make the console's fonts and icons again, from the packages that their lock names (needs npm)
+	$(BIN)/python .ci/vendor.py
+
 wheel: $(READY) ## Build the wheel into dist/, beside the lock of its packages
 	$(BIN)/python -m hatchling build --target wheel
 	cp requirements.lock dist/
@@ -127,4 +130,4 @@ $(TESTS_READY): $(READY) requirements-test.lock
 	@$(PIP) check
 	@touch $@
 
-.PHONY: help demo test soak state-machine test-at lint format bench bench-api bench-million docs lock wheel clean
+.PHONY: help demo test soak state-machine test-at lint format bench bench-api bench-million docs lock vendor wheel clean

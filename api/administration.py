@@ -16,7 +16,7 @@ from api.authentication.hash_files import Fault, HashFile, Line
 from api.authentication.password_changes import check_password, owner_of, replace_password
 from api.authentication.passwords import Passwords
 from api.errors import Conflict, NotFound
-from api.outbox import queue
+from api.outbox import queue, status
 from api.outbox.queue import NewMessage
 from api.state import accounts
 from api.state.policies import PasswordPolicy
@@ -238,6 +238,25 @@ def unlock(authority: Authority, name: str, guid_of: Callable[[str], str | None]
     with authority.acting() as act:
         account_failures.unlock(act.connection, guid)
         act.record(Event("account.unlock", "User", name, {"guid": guid}))
+
+
+def retry_mail(authority: Authority, messages: Sequence[int] | None) -> int:
+    """Have messages that failed or were given up tried again at once: those with these numbers, or all if None are named.
+
+    Returns how many. Raises NotFound, and changes nothing, if one has neither failed nor been given up; Forbidden or StoreError.
+    """
+    with authority.acting() as act:
+        found = status.retry(act.connection, messages, act.now)
+        missing = sorted(set(messages or ()) - {number for number, _, _ in found})
+        if missing:
+            raise NotFound(f"message {missing[0]} has neither failed nor been given up; nothing was changed")
+        act.record(
+            *(
+                Event("mail.retry", "User" if name else "", name or "", {"message": number, "template": template})
+                for number, template, name in found
+            )
+        )
+    return len(found)
 
 
 def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str] | None) -> int:

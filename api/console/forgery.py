@@ -36,10 +36,10 @@ def refuse_foreign(environment: Mapping[str, Any], origin: str) -> None:
     site = environment.get(SEC_FETCH_SITE)
     given = environment.get(ORIGIN)
     if given not in (None, "null", origin) or (site or "same-origin") != "same-origin" or (site is None and given != origin):
-        raise Forbidden(_FOREIGN, reason="foreign-form")
+        raise Forbidden(_FOREIGN).of("", "foreign-form")
 
 
 def refuse_unbound(secret: str | None, token: str) -> None:
     """Raise Forbidden unless a form's token is that of the visitor's cookie."""
     if secret is None or not hmac.compare_digest(token_for(secret).encode(), token.encode()):
-        raise Forbidden(_STALE, reason="foreign-form")
+        raise Forbidden(_STALE).of("", "foreign-form")

@@ -219,7 +219,7 @@ def act(
         def respond(self: Page, request: falcon.Request, response: falcon.Response, **path: str) -> None:
             visit, raw = Visit(self.site, request), b""
             if visit.origin is None:
-                raise Forbidden(NO_TLS, reason="no-tls")
+                raise Forbidden(NO_TLS).of("", "no-tls")
             forgery.refuse_foreign(request.env, visit.origin)
             with self.admission.receiving(request.env, terms, visit.secret):
                 raw = receive(request, MAX_FORM)

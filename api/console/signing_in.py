@@ -47,7 +47,7 @@ class SignIn(Page):
     def show(self, visit: Visit, **_: str) -> str:
         """The form."""
         if visit.origin is None:
-            raise Forbidden(NO_TLS, reason="no-tls")
+            raise Forbidden(NO_TLS).of("", "no-tls")
         secret = read_cookie(visit.request.env, visit.cookies.visit)
         if secret is None:
             secret = secrets.token_urlsafe(32)

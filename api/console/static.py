@@ -16,6 +16,7 @@ from typing import NamedTuple
 import falcon
 
 from api.errors import NotFound
+from api.http.headers import ACCEPT_ENCODING
 from api.http.operations import Call, Resource, operation
 
 _TYPES = {
@@ -29,7 +30,7 @@ _REFERENCES = {
     "css": re.compile(r"(?<=url\()(?P<quote>[\"']?)(?P<name>[\w.-]+)(?P<part>#[\w-]+)?(?P=quote)(?=\))"),
     "js": re.compile(r"(?P<quote>[\"'])\./(?P<name>[\w.-]+\.js)(?P=quote)"),
 }
-"""How a file names another one: `url(inter.woff2)`, `import "./keys.js"`."""
+"""How a file names another one: `url(inter.woff2)`, `url(icons.svg#x)`, `import "./keys.js"`."""
 _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",  # for a drawing that is opened as a page
@@ -71,8 +72,9 @@ def prepare(contents: Mapping[str, bytes]) -> dict[str, Asset]:
     def refer(found: re.Match[str], above: tuple[str, ...]) -> str:
         if found["name"] not in contents:
             raise ValueError(f"{above[-1]} names {found['name']}, which is not there")
-        # beside this file's own folder, whatever a proxy puts before both
-        return f"{found['quote']}../{make(found['name'], above).address.removeprefix('/static/')}{found['quote']}"
+        address = make(found["name"], above).address.removeprefix("/static/")
+        part = found.groupdict().get("part") or ""
+        return f"{found['quote']}../{address}{part}{found['quote']}"
 
     for name in contents:
         make(name, ())
@@ -112,7 +114,7 @@ def _send(request: falcon.Request, response: falcon.Response, found: Asset, kept
     response.content_type, response.data = found.media, found.content
     if found.compressed is not None:
         response.append_header("Vary", "Accept-Encoding")
-        if _accepts_gzip(request.get_header("Accept-Encoding") or ""):
+        if _accepts_gzip(request.env.get(ACCEPT_ENCODING, "")):
             response.set_header("Content-Encoding", "gzip")
             response.data = found.compressed
 

@@ -50,12 +50,15 @@ class _ActOn(Page):
     def show(self, visit: Visit, **path: str) -> Answer:
         """The page; also why it is not possible."""
         user = find(visit, path["name"])
+        deed = possible_acts.acts_here(user, visit.caller).get(self.act_path)
+        if deed is None:  # such as enabling somebody who is enabled
+            return SeeOther(address_of(user))
         return visit.render(
             self.template,
             user=user,
             back=address_of(user),
             action=f"{address_of(user)}/{self.act_path}",
-            deed=possible_acts.acts_here(user, visit.caller)[self.act_path],
+            deed=deed,
             effects=self.effects(visit, user),
             choices=self.choices(user),
             policy=visit.caller.access.policies.passwords,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -32,7 +31,7 @@ class Page(NamedTuple):
         cursor = self.cursor or ""
         try:
             found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not of base64, or not text
             raise NotFound(_NO_PAGE) from None
         if "\0" in found:
             raise NotFound(_NO_PAGE)
@@ -47,6 +46,11 @@ class Page(NamedTuple):
         if not (found.isascii() and found.isdigit() and len(found) < 10):
             raise NotFound(_NO_PAGE)
         return int(found)
+
+    @property
+    def after_number(self) -> int:
+        """The number that the page begins after; 0 for the first page. Raises NotFound."""
+        return 0 if self.after_name == "" else self.before_number
 
     @property
     def after_instant(self) -> tuple[str, int]:

@@ -68,8 +68,11 @@ def test_the_wheel_brings_what_the_program_reads(wheel: Path) -> None:
         assert f"reconciler/_schemas/{path.name}" in names
     for path in sorted(path for path in (TOP / "examples" / "starter").rglob("*") if path.is_file()):
         assert f"reconciler/_starter/{path.relative_to(TOP / 'examples' / 'starter')}" in names
-    for path in sorted(path for path in (TOP / "api" / "templates").rglob("*") if path.is_file()):
-        assert str(path.relative_to(TOP)) in names
+    for folder in ("api/templates", "api/console/assets", "api/console/templates"):
+        for path in sorted(path for path in (TOP / folder).rglob("*") if path.is_file()):
+            assert str(path.relative_to(TOP)) in names
+    for path in (TOP / "api" / "console" / "assets" / "licences").iterdir():
+        assert [name for name in names if ".dist-info/licenses/" in name and name.endswith(f"/{path.name}")]
     assert not [name for name in names if name.split("/")[0] not in ("reconciler", "api") and ".dist-info/" not in name]
 
 

@@ -131,7 +131,8 @@ ORDER BY t.administrator, gives, t.name LIMIT {_MOST_CANDIDATES}"""
 _JOINED = f"""SELECT t.name, t.administrator, (SELECT count(*) FROM (SELECT 1 FROM memberships m WHERE m.team_id = t.id
 AND m.user_id <> ? AND (m.until IS NULL OR m.until > ?) LIMIT {COUNTED}) AS linked)
 + (SELECT count(*) FROM (SELECT 1 FROM directory_memberships d WHERE d.team_id = t.id AND d.user_id <> ?
-LIMIT {COUNTED}) AS others) AS gives FROM teams t WHERE t.name IN ({{}}) ORDER BY t.administrator, gives, t.name LIMIT {_MOST_CANDIDATES}"""
+LIMIT {COUNTED}) AS others) AS gives FROM teams t WHERE t.name IN ({{}})
+ORDER BY t.administrator, gives, t.name LIMIT {_MOST_CANDIDATES}"""
 
 
 def _ground(reader: Reader, access: AccessSnapshot, user: str, issuer: str, disabled_by: tuple[str, ...], at: datetime) -> Ground:

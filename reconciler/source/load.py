@@ -107,15 +107,16 @@ class _Reading:
     """Collects the results of blobs, whichever files contain them: resources with kind and line, problems, and broken names."""
 
     def __init__(self) -> None:
-        self._resources: dict[str, list[tuple[Kind, Resource, int]]] = {}
+        self._resources: dict[str, list[tuple[Kind, Resource, int, str]]] = {}
         self._partial: dict[str, list[tuple[Kind, Resource, int]]] = {}
         self._reports: dict[str, list[Report]] = {}
         self._broken: set[Key] = set()
 
     def take(self, payloads: Iterable[tuple[str, bytes]]) -> None:
         for blob, payload in payloads:
-            documents, reports, broken, partial = decode(payload)
-            self._resources[blob] = [(value["kind"], build(value), line) for line, value in documents]
+            documents, reports, broken, partial, items = decode(payload)
+            resources = [(value["kind"], build(value), line, items.get(str(line), "")) for line, value in documents]
+            self._resources[blob] = resources
             if reports:
                 self._reports[blob] = reports
             if partial:
@@ -127,9 +128,9 @@ class _Reading:
         resources, new = self._resources, tuple.__new__  # does what Declaration() and Origin() do, at half the cost
         declarations = tuple(
             [
-                new(Declaration, (kind, resource, new(Origin, (file, line))))
+                new(Declaration, (kind, resource, new(Origin, (file, line, items))))
                 for file, blob in files
-                for kind, resource, line in resources[blob]
+                for kind, resource, line, items in resources[blob]
             ]
         )
         partial = tuple(
@@ -250,6 +251,7 @@ def _read(content: bytes | None) -> Blob:
             [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, the limit", None)],
             [],
             [],
+            {},
         )
     return read_blob(content)
 

@@ -313,7 +313,6 @@ def test_what_is_offered_is_possible_and_what_is_not_is_refused(world: World, ev
         "again": "a lake of seven herons",
         "name": "x",
         "days": "30",
-        "nonce": "n",
     }
     for name, acts in expected.items():
         assert possible(visitor.get(f"/users/{name}"), name) == acts, name

@@ -1,148 +1,157 @@
-"""What the reads below the console's pages take, at size: median and p99 of each, beside the floor of the same run.
+"""The console's pages at 100,000 users, 10,000 teams and 1,000 issuers: time, bytes, and what clicking costs decisions.
 
-python -m benchmarks.console --folder /tmp/sized
-python -m benchmarks.postgresql benchmarks.console
+Each page is asked for as an administrator's browser does, one after another on one connection, and shown beside `/healthz` of
+the same server in the same run: that is the floor of a request. Then twenty people click, about once in two seconds each, while
+wrk asks for decisions; their p99 is shown beside that without anybody clicking. Needs wrk (Debian: apt-get install wrk).
 """
 
 from __future__ import annotations
 
-import base64
+import http.client
 import random
 import statistics
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 
-from api.outbox.listing import list_mail
-from api.reads.access_map import AccessMaps, make_map, read_facts
-from api.reads.explorer import explain
-from api.reads.users import shown_user, view_user
-from api.state import history, issuers, teams, users
-from api.state.freshness import Freshness
-from api.state.history import AuditFilter
-from api.state.issuers import IssuerFilter
-from api.state.pages import Page
-from api.state.reader import Reader
-from api.state.snapshots import AccessKeeper, read_stamp
-from api.state.teams import TeamFilter
-from api.state.users import UserFilter
+from api.authentication.tokens import fingerprint, new_accessor, new_secret
 from benchmarks.deployment import Deployment, deployed, options
+from benchmarks.generate import user_name
+from benchmarks.wrk import Result, median
 from reconciler.store import tables
-from reconciler.store.audit import Chain, Event
-from reconciler.store.bulk import insert_rows
-from reconciler.store.engine import Database, open_database
-from reconciler.store.tables import instant_text
+from reconciler.store.engine import open_database
 
+MEDIAN, P99 = 100.0, 250.0
+"""Milliseconds that a page may take."""
 TIMES = 40
-Read = tuple[str, Callable[[], Any]]
+"""Each page is asked for so often."""
+PEOPLE = 20
+THINKING = 2.0
+"""Seconds from one click of a person to the next."""
+FLOOR = "/healthz"
 
 
 def main() -> None:
-    """Make the sized database once, and measure each read."""
-    with deployed(options(__doc__, 1).parse_args()) as deployment, open_database(deployment.url, pooled=True) as database:
-        _enrich(deployment, database)
-        reader = Reader(database)
-        print(f"{deployment.kind}, {deployment.users:,} users: milliseconds, median and p99 of {TIMES}")
-        for name, read in _reads(reader, deployment.users):
-            read()
-            took = sorted(_took(read) for _ in range(TIMES))
-            slow = "  SLOW" if statistics.median(took) > 100 or took[-1] > 250 else ""
-            print(f"  {name:44} {statistics.median(took):8.2f} {took[-1]:8.2f}{slow}")
-        reader.close()
+    """Print two tables."""
+    arguments = options(__doc__)
+    arguments.add_argument("--pages-only", action="store_true", help="leave the load of decisions out")
+    given = arguments.parse_args()
+    with deployed(given) as deployment:
+        cookie = sign_in(deployment, user_name(0))
+        with deployment.serving("waitress") as (port, _, _pid):
+            late = show_pages(port, cookie, addresses(deployment))
+            if not given.pages_only:
+                show_decisions(deployment, port, cookie)
+    sys.exit(f"too slow: {', '.join(late)}" if late else 0)
 
 
-def _took(read: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    read()
-    return (time.perf_counter() - began) * 1_000
+def sign_in(deployment: Deployment, name: str) -> str:
+    """A session of the console for an account, as its login would make it; the cookie."""
+    secret, now = new_secret(), datetime.now(UTC)
+    with open_database(deployment.url) as database, database.recording() as connection:
+        user = connection.execute(select(tables.users.c.id).where(tables.users.c.name == name)).scalar_one()
+        values = {"user_id": user, "kind": "session", "accessor": new_accessor(), "sha256": fingerprint(secret, "cookie")}
+        connection.execute(tables.tokens.insert().values(**values, name="", created_at=now, expires_at=now + timedelta(hours=8)))
+    return f"accord={secret}"
 
 
-def _cursor(text: str) -> Page:
-    return Page(base64.urlsafe_b64encode(text.encode()).decode().rstrip("="), 50)
+def addresses(deployment: Deployment) -> list[str]:
+    """Pages as people ask for them, and as is worst: nothing matches, everything does, the last page."""
+    rng, last = random.Random(7), deployment.users - 1
+    user, issuer = user_name(rng.randrange(last)), deployment.issuers[0]
+    teams = [name for (name,) in deployment.rows(select(tables.teams.c.name).order_by(tables.teams.c.name))]
+    return [
+        *("/", "/me", "/me/tokens", "/me/sessions"),
+        *("/users", "/users?search=zzzqqq", "/users?search=e", "/users?search=jones", f"/users?search={user_name(last)}"),
+        *(
+            "/users?source=directory",
+            "/users?state=disabled",
+            "/users?sort=login",
+            "/users?login=never",
+            "/users?sort=last-login",
+            f"/users?team={teams[-1]}",
+        ),
+        *(f"/users/{user}", f"/users/{user_name(0)}"),
+        *(
+            "/teams",
+            "/teams?search=zzzqqq",
+            f"/teams/{teams[len(teams) // 2]}",
+            "/issuers",
+            "/issuers?search=zzz",
+            f"/issuers/{issuer}",
+        ),
+        *(f"/access?user={user}&issuer={each}" for each in deployment.issuers[:2]),
+        *("/map", "/map?by=label", "/map?by=issuer", f"/map?focus=team:{teams[0]}"),
+        *("/revisions", "/drift", "/audit", "/audit?action=user.create", "/audit?name=nobody-at-all", "/audit?actor=nobody"),
+        *("/mail", "/mail?state=sent", "/certificates", "/certificates?search=zzz"),
+    ]
 
 
-def _reads(reader: Reader, number: int) -> Iterator[Read]:
-    now, page, keeper = datetime.now(UTC), Page(None, 50), AccessKeeper(reader)
-    keeper.now()
-    user = f"user-{number // 2:06}"
-    yield "floor: SELECT 1", lambda: reader.row("SELECT 1")
-    filters = {
-        "all": UserFilter(),
-        "no match": UserFilter(search="zzzz"),
-        "one": UserFilter(search=user),
-        "team": UserFilter(team="team-00001"),
-        "directory": UserFilter(source="directory"),
-        "disabled": UserFilter(enabled=False),
-        "logged in before": UserFilter(last_login_before=now - timedelta(900)),
-        "never logged in": UserFilter(never_logged_in=True),
-        "everything, no match": UserFilter("zzzz", "team-00001", "declared", True, now, None, True),
-    }
-    for name, wanted in filters.items():
-        for by in ("name", "last-login"):
-            sort = wanted._replace(sort=by)
-            yield f"users, {name}, by {by}", lambda sort=sort: users.list_users(reader, page, sort, now)  # type: ignore[misc]
-        yield f"users, {name}, counted", lambda wanted=wanted: users.count_users(reader, wanted, now)  # type: ignore[misc]
-    yield "users, last page", lambda: users.list_users(reader, _cursor(f"user-{number - 50:06}"), UserFilter(), now)
-    yield "one user", lambda: view_user(reader, keeper, user, now)
-    yield "one user, JSON", lambda: shown_user(reader, keeper, user, now)
-    yield "teams, JSON", lambda: teams.list_teams(reader, page, now)
-    yield "teams", lambda: teams.search_teams(reader, page, TeamFilter(), now)
-    yield "teams, no match", lambda: teams.search_teams(reader, page, TeamFilter("zzzz"), now)
-    yield "members", lambda: teams.list_members(reader, "team-00001", page, now)
-    yield "issuers", lambda: issuers.search_issuers(reader, page, IssuerFilter(), now)
-    yield "issuers, no match", lambda: issuers.search_issuers(reader, page, IssuerFilter("zzzz"), now)
-    yield "people of an issuer", lambda: issuers.list_people(reader, "issuer-0001", page, now)
-    fresh = Freshness({})
-    yield "explorer, denied", lambda: explain(reader, keeper, fresh, user, "issuer-0001", None, now, now)
-    for name, entries in {
-        "all": AuditFilter(),
-        "no such actor": AuditFilter(actor="nobody"),
-        "a common action, an uncommon name": AuditFilter(action="session.open", kind="Team", name="team-00001"),
-        "a common actor, an uncommon action": AuditFilter(actor="login", action="revision.apply"),
-        "a time without entries": AuditFilter(since=now - timedelta(900), until=now - timedelta(800)),
-    }.items():
-        yield f"audit, {name}", lambda entries=entries: history.search_audit(reader, page, entries)  # type: ignore[misc]
-    yield "revision", lambda: history.view_revision(reader, 1)
-    yield "changes of a revision, last page", lambda: history.list_changes(reader, 1, _cursor(str(number)))
-    yield "sync", lambda: history.sync_state(reader, now)
-    for state in ("waiting", "failed", "sent", "unwanted"):
-        yield f"mail, {state}", lambda state=state: list_mail(reader, page, state)  # type: ignore[misc]
-    facts = read_facts(reader, read_stamp(reader), now)
-    for by, focus in (("folder", None), ("label", None), ("issuer", None), ("folder", "teams:teams/01")):
-        yield f"map by {by}, {focus}", lambda by=by, focus=focus: make_map(facts, by, "site", focus)  # type: ignore[misc]
-    maps = AccessMaps(reader, lambda function: function())
-    yield "map, kept", lambda: maps.map_of(now)
+def show_pages(port: int, cookie: str, paths: list[str]) -> list[str]:
+    """The time of each page; those that take too long."""
+    print(f"{'page':<44}{'status':>7}{'KB':>7}{'median ms':>11}{'p99 ms':>9}{'of floor':>10}")
+    _, _, floor, _ = ask(port, FLOOR, cookie)
+    late = []
+    for path in paths:
+        status, size, middle, worst = ask(port, path, cookie)
+        print(f"{path[:43]:<44}{status:>7}{size / 1000:>7.1f}{middle:>11.1f}{worst:>9.1f}{middle / floor:>10.0f}", flush=True)
+        if middle > MEDIAN or worst > P99 or status >= 500:
+            late.append(path)
+    return late
 
 
-def _enrich(deployment: Deployment, database: Database) -> None:
-    """Logins, their entries, and mails: what the runtime knows after a while. Once."""
-    now, rng = datetime.now(UTC), random.Random(7)
-    with database.recording() as connection:
-        if connection.execute(select(tables.outbox.c.id).limit(1)).first() is not None:
-            return
-        people = list(connection.execute(select(tables.users.c.id, tables.users.c.name).order_by(tables.users.c.name)))
-        known = set(connection.execute(select(tables.account_states.c.user_id)).scalars())
-        logins = [
-            (each.id, instant_text(now - timedelta(seconds=rng.randrange(86_400 * 800))), "10.1.2.3")
-            for number, each in enumerate(people)
-            if each.id not in known and number % 10
-        ]
-        insert_rows(connection, tables.account_states, logins, ("user_id", "last_login_at", "last_login_address"))
-        chain = Chain(connection, at=now, actor="login")
-        for rows in chain.entries(Event("session.open", "User", each.name, {}) for each in people for _ in range(2)):
-            insert_rows(connection, tables.audit, rows)
-        chain.end()
-        sent = [("welcome", each.id, instant_text(now), 1, instant_text(now)) for each in people if each.id % 10]
-        insert_rows(connection, tables.outbox, sent, ("template", "user_id", "created_at", "attempts", "sent_at"))
-        failed = [("welcome", each.id, instant_text(now), 1, "refused") for each in people if not each.id % 10]
-        insert_rows(connection, tables.outbox, failed, ("template", "user_id", "created_at", "attempts", "last_error"))
-    if not database.is_sqlite:
-        connection = database.driver_connection()
-        connection.execute("VACUUM ANALYZE")
-        connection.close()
+def ask(port: int, path: str, cookie: str) -> tuple[int, int, float, float]:
+    """The status and size of an address, and the median and the 99th percentile of its time in milliseconds."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    took, status, body = [], 0, b""
+    for number in range(TIMES + 1):
+        began = time.perf_counter()
+        connection.request("GET", path, headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read()
+        if number:  # the first one reads templates
+            took.append((time.perf_counter() - began) * 1000)
+    connection.close()
+    return status, len(body), statistics.median(took), sorted(took)[-1]
+
+
+def show_decisions(deployment: Deployment, port: int, cookie: str) -> None:
+    """The p99 of decisions without and with people who click, three times each, in turns."""
+    rng = random.Random(7)
+    load = deployment.asking(
+        "decisions", "/api/v1/decisions", [f'{{"issuer":"{rng.choice(deployment.issuers)}"}}' for _ in range(1000)]
+    )
+    deployment.put(load, port, seconds=2)
+    alone: list[Result] = []
+    among: list[Result] = []
+    paths = addresses(deployment)
+    for _ in range(3):
+        alone.append(deployment.put(load, port))
+        with_people = threading.Event()
+        people = [threading.Thread(target=click, args=(port, cookie, paths, number, with_people)) for number in range(PEOPLE)]
+        for each in people:
+            each.start()
+        among.append(deployment.put(load, port))
+        with_people.set()
+        for each in people:
+            each.join()
+    before, then = median(alone), median(among)
+    print(f"\n{'decisions':<32}{'requests/s':>12}{'p99 ms':>9}{'ratio':>8}{'refused':>9}")
+    for name, found in (("alone", before), (f"while {PEOPLE} people click", then)):
+        print(f"{name:<32}{found.rate:>12.0f}{found.p99:>9.1f}{found.p99 / before.p99:>8.2f}{found.errors:>9}")
+
+
+def click(port: int, cookie: str, paths: list[str], number: int, ended: threading.Event) -> None:
+    """One person, who looks at one page after another."""
+    rng = random.Random(number)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    while not ended.wait(rng.uniform(0.5, 1.5) * THINKING):
+        connection.request("GET", rng.choice(paths), headers={"Cookie": cookie})
+        connection.getresponse().read()
+    connection.close()
 
 
 if __name__ == "__main__":

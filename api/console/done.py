@@ -20,6 +20,9 @@ DONE = {
     "mail-retried": "The mail is tried again now.",
     "certificate-saved": "The certificate is saved.",
     "certificate-revoked": "The certificate is marked as revoked here. Revoke it at its authority as well.",
+    "proposed": "Proposed: the branch is in the repository. Nothing changes until it is merged and applied.",
+    "proposed-beside": "Proposed. The branch it is for moved since the preview, without any bearing on this.",
+    "proposed-already": "This very change is proposed already. Here it is.",
     "withdrawn": "The proposal is withdrawn, and its branch is deleted.",
     "theme": "The theme is kept in this browser.",
 }

@@ -22,6 +22,7 @@ from api.console.cookies import Cookies, origin_of, read_cookie, read_theme
 from api.console.done import DONE
 from api.console.forms import NOTHING, read_fields, read_form
 from api.console.menu import Entry, Group, current, menu_of
+from api.console.proposing import Proposing
 from api.console.rendering import Renderer
 from api.errors import Forbidden, NotFound, Problem, Unauthenticated
 from api.http.admission import Admission
@@ -62,6 +63,13 @@ class Download(NamedTuple):
     """Bytes, or an iterator of them."""
     media: str
     name: str
+
+
+class WithStatus(NamedTuple):
+    """A page that says with its status, too, that something was not done."""
+
+    text: str
+    status: int
 
 
 class Visit:
@@ -114,6 +122,11 @@ class Visit:
         return self.site.renderer.render(template, visit=self, done=DONE.get(self.query.text("done")), **values)
 
     @property
+    def can_propose(self) -> bool:
+        """Whether changes can be proposed here: an operator said where the config repository is."""
+        return self.site.proposing.is_configured
+
+    @property
     def menu(self) -> tuple[Group, ...]:
         """What the visitor can go to."""
         return menu_of(administrator=self.caller.is_administrator)
@@ -136,6 +149,7 @@ class Site:
         self.service = service
         self.admission = admission
         self.renderer = Renderer()
+        self.proposing = Proposing(service.settings.database_url, service.settings.repository)
         self._is_page = is_page
 
     def safe_address(self, text: str, otherwise: str = "/") -> str:
@@ -171,7 +185,7 @@ class Site:
         return visit
 
 
-Answer = str | SeeOther | Download
+Answer = str | SeeOther | Download | WithStatus
 
 
 class Page(Answering):
@@ -271,7 +285,10 @@ def _answer(response: falcon.Response, answer: Answer, visit: Visit) -> None:
         else:
             response.stream = answer.content
     else:
-        response.content_type, response.text = "text/html; charset=utf-8", answer
+        text, status = answer if isinstance(answer, WithStatus) else (answer, None)
+        response.content_type, response.text = "text/html; charset=utf-8", text
+        if status is not None:
+            response.status = falcon.code_to_http_status(status)
 
 
 def answer_problem(site: Site, request: falcon.Request, response: falcon.Response, problem: Problem, request_id: str) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from api.console.proposal_acts import end_in_words
 from api.console.static import asset
 from reconciler.access.instants import parse_instant
-from reconciler.wording.text import count, inert_lines
+from reconciler.wording.text import count, inert_html, inert_lines
 
 
 class Renderer:
@@ -36,6 +37,8 @@ class Renderer:
             "minute": minute,
             "distance": distance,
             "count": count,
+            "end": end_in_words,
+            "exact": exact,
         }
 
     def render(self, template: str, **values: Any) -> str:
@@ -45,6 +48,11 @@ class Renderer:
 
 def _visible(value: Any) -> Any:
     return inert_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def exact(value: str) -> Markup:
+    """Text in a hidden field, which must come back as it was: what hides is a character reference, not spelled out."""
+    return Markup(inert_html(str(escape(value))))
 
 
 def segment(text: str) -> str:

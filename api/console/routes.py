@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from api.console import account, home, signing_in, user_acts, users
+from api.console import account, home, proposal_forms, proposals, signing_in, user_acts, users
 from api.console.pages import Page
 
 ROUTES: tuple[tuple[str, type[Page]], ...] = (
@@ -30,6 +30,12 @@ ROUTES: tuple[tuple[str, type[Page]], ...] = (
     ("/users/{name}/tokens/new", user_acts.NewToken),
     ("/users/{name}/tokens/{accessor}/revoke", user_acts.RevokedToken),
     ("/users/{name}/sessions/{accessor}/end", user_acts.EndedSession),
+    ("/users/new", proposal_forms.NewUser),
+    ("/users/{name}/edit", proposal_forms.EditedUser),
+    ("/users/{name}/remove", proposal_forms.RemovedUser),
+    ("/proposals", proposals.Proposals),
+    ("/proposals/new", proposal_forms.NewProposal),
+    ("/proposals/{branch:path}", proposals.Proposal),
 )
 _PATTERNS = [
     re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))

@@ -11,7 +11,7 @@ from reconciler.plan.render.document import guard_document, plan_document
 from reconciler.plan.render.problems import problems_json
 from reconciler.plan.render.text import Line, Style
 from reconciler.run.proposal_failures import ProposalFailed
-from reconciler.run.proposing import Base, Shown
+from reconciler.run.workshop import Base, Shown
 from reconciler.wording.text import listed, printable
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def _overlap(found: BranchState) -> dict[str, Any]:
         "branch": found.branch.name,
         "commit": revision.commit,
         "author": revision.author,
+        "proposedBy": found.proposed_by,
         "subject": revision.summary,
         "files": list(found.files),
     }
@@ -132,6 +133,9 @@ def shown_lines(shown: Shown) -> Iterator[Line]:
         yield "changed", f"This cannot be planned on the database: {printable(shown.unplanned)}"
     if shown.remote:
         yield from _remote_lines(shown.remote)
+    if shown.status == "previewed":
+        same = f"--base {base.revision.commit} --expect {shown.commit}"
+        yield "heading", f"To propose exactly this, and nothing else: the same with {same} instead of --preview"
     if shown.pull_request:
         yield "heading", f"Open a pull request: {printable(shown.pull_request)}"
 

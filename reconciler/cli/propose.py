@@ -11,7 +11,7 @@ import click
 from reconciler.cli.options import database_option, format_option, repository_options, utc_now
 
 if TYPE_CHECKING:
-    from reconciler.run.proposing import Shown
+    from reconciler.run.workshop import Shown
     from reconciler.source.intent import Intent
 
 F = TypeVar("F", bound=Callable[..., Any])

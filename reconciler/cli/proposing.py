@@ -13,7 +13,7 @@ from reconciler.cli.output import write_json, write_lines, write_problems
 
 if TYPE_CHECKING:
     from reconciler.run.proposal_failures import ProposalFailed
-    from reconciler.run.proposing import Shown
+    from reconciler.run.workshop import Shown
 
 Found = TypeVar("Found")
 

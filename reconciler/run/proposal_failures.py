@@ -43,9 +43,9 @@ TITLES: Mapping[Failed, tuple[str, str]] = {
     "network": ("The repository was not reached", "Try again: what was made, if anything was, is not made twice."),
     "timeout": ("The repository did not answer in time", "Try again: if the branch was made after all, that says so."),
     "busy": ("Others are using the repository", "Try again."),
-    "repository": ("The config repository cannot be read", "See the message."),
-    "database": ("The database cannot be read", "See the message."),
-    "misconfigured": ("A setting is not valid", "See the message."),
+    "repository": ("The config repository cannot be read", "Nothing was changed."),
+    "database": ("The database cannot be read", "Nothing was changed."),
+    "misconfigured": ("A setting is not valid", "Nothing was changed."),
     "internal": ("Internal error", "This is a bug in Accord; nothing was changed."),
 }
 

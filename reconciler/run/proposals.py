@@ -11,7 +11,7 @@ from reconciler.run.errors import InvalidConfiguration
 from reconciler.run.inputs import desired_revision, read_declarations
 from reconciler.run.planning import Read, compare
 from reconciler.run.proposal_failures import Failed, ProposalFailed
-from reconciler.run.proposing import Shown, Workshop, approvals_of, find_overlapping, open_workshop, plan_on_database
+from reconciler.run.workshop import Shown, Workshop, approvals_of, find_overlapping, open_workshop, plan_on_database
 from reconciler.store.commit import committing
 
 if TYPE_CHECKING:

@@ -133,15 +133,15 @@ class GitCommand:
         if process.returncode:
             raise _git_error(errors.decode("utf-8", "surrogateescape").strip(), self.origin)
 
-    def attempt_within(self, seconds: float, *arguments: str, **options: Any) -> Attempt:
-        """Run git, which ends with all that it started if it takes longer or says too much; return how it ended and what it said.
+    def attempt_within(self, seconds: float, *arguments: str, most: int = _MOST_HEARD, **options: Any) -> Attempt:
+        """Run git, which ends with all that it started if it takes longer or says more; return how it ended and what it said.
 
         Raises RepositoryUnreachable only if git cannot be started.
         """
         process = self.run(*arguments, as_process=True, **options)
         said, ended = {process.proc.stdout: b"", process.proc.stderr: b""}, False
         try:
-            ended = _listen(said, monotonic() + seconds) and process.proc.wait(timeout=max(seconds, 1)) is not None
+            ended = _listen(said, monotonic() + seconds, most) and process.proc.wait(timeout=max(seconds, 1)) is not None
         except TimeoutExpired:
             pass
         finally:
@@ -177,21 +177,24 @@ class GitCommand:
         return mend is not None
 
 
-def _listen(said: dict[Any, bytes], end: float) -> bool:
-    """Collect what comes out of pipes until all are closed; tell whether that was before a moment, and not too much."""
+def _listen(said: dict[Any, bytes], end: float, most: int) -> bool:
+    """Collect what comes out of pipes until all are closed; tell whether that was before a moment, and at most so much."""
+    heard: dict[Any, list[bytes]] = {stream: [] for stream in said}
+    size, in_time = 0, True
     with DefaultSelector() as waiting:
         for stream in said:
             waiting.register(stream, EVENT_READ)
-        while waiting.get_map():
+        while in_time and waiting.get_map():
             ready = waiting.select(max(end - monotonic(), 0))
             for key, _ in ready:
                 piece = os.read(key.fd, 65_536)
                 if not piece:
                     waiting.unregister(key.fileobj)
-                said[key.fileobj] += piece
-            if not ready or sum(map(len, said.values())) > _MOST_HEARD:
-                return False
-    return True
+                heard[key.fileobj].append(piece)
+                size += len(piece)
+            in_time = bool(ready) and size <= most
+    said.update((stream, b"".join(pieces)) for stream, pieces in heard.items())
+    return in_time
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from reconciler.source.selection import path_shown_as, shown_path
 PREFIX = "accord/"
 """What the names of proposals' branches begin with."""
 TRAILER = "Proposed-by"
-MOST = 200
+MOST = 100
 """How many proposals are looked at: the newest."""
 _MOST_FILES, _LARGEST_DIFF = 2_000, 4 << 20
 _SECONDS = 10
@@ -42,6 +42,7 @@ class BranchState(NamedTuple):
     base: str | None
     files: tuple[str, ...]
     state: State
+    proposed_by: str | None = None
 
 
 def committed_at(repository: Repository, commit: str) -> int:
@@ -107,17 +108,18 @@ def mailed_patch(repository: Repository, commit: str) -> str:
     return _shown(repository, "format-patch", "--stdout", "-1", "--no-signature", "--full-index", *_PLAINLY, commit)
 
 
-_PLAINLY = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--text")
+_PLAINLY = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 
 
 def _shown(repository: Repository, *arguments: str) -> str:
-    raw: bytes = repository.git.run(*arguments, stdout_as_string=False, env=ISOLATED)
-    return "" if len(raw) > _LARGEST_DIFF else raw.decode("utf-8", "replace")
+    ended = repository.git.attempt_within(_SECONDS, *arguments, most=_LARGEST_DIFF, env=ISOLATED)
+    return ended.output if ended.status == 0 else ""
 
 
-def find_branches(repository: Repository) -> list[Branch]:
-    """List the branches below `accord/`, those with the newest commits first."""
-    options = ("--format=%(objectname) %(objecttype) %(refname)", "--sort=-committerdate", f"--count={MOST}")
+def find_branches(repository: Repository, unmerged: str | None = None) -> list[Branch]:
+    """List the branches below `accord/`, those with the newest commits first; or only those that a commit does not contain."""
+    options = ["--format=%(objectname) %(objecttype) %(refname)", "--sort=-committerdate", f"--count={MOST}"]
+    options += [f"--no-merged={unmerged}"] if unmerged else []
     raw: bytes = repository.git.run("for-each-ref", *options, f"refs/heads/{PREFIX}", stdout_as_string=False)
     rows = (row.decode("utf-8", "replace").split(" ", 2) for row in raw.splitlines())
     return [Branch(name.removeprefix("refs/heads/"), commit) for commit, kind, name in rows if kind == "commit"]
@@ -159,7 +161,8 @@ def state_of(repository: Repository, scratch: Scratch, head: str, branch: Branch
         state = "merged"
     elif base is not None and merged_tree(scratch, head, branch.commit) is not None:
         state = "open"
-    return BranchState(branch, repository.resolve(branch.commit), base, files, state)
+    proposer = proposed_by(message_of(repository, branch.commit))
+    return BranchState(branch, repository.resolve(branch.commit), base, files, state, proposer)
 
 
 def merged_tree(scratch: Scratch, head: str, commit: str) -> str | None:

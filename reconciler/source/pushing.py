@@ -70,7 +70,7 @@ def _push(scratch: Scratch, remote: Remote, branch: Branch, what: str, before: s
     )
     if ended.status != 0:
         raise PushFailed(refusal_of(ended))
-    return remote_words(ended.errors)
+    return remote_words(ended.errors, only_its=True)
 
 
 def _make_here(repository: Repository, scratch: Scratch, branch: Branch, base: str) -> None:

@@ -75,11 +75,11 @@ def local_refusal(message: str) -> Refusal:
     return Refusal(next((reason for reason in told if _WORDS[reason].search(message)), usual), inert_words(message))
 
 
-def remote_words(errors: str) -> str:
-    """Return what the remote said, or, if it said nothing, what git did; at most so many lines, nothing hidden in them."""
+def remote_words(errors: str, *, only_its: bool = False) -> str:
+    """Return what the remote said, or, if it said nothing, maybe what git did; so many lines, and nothing hidden in them."""
     lines = errors[:100_000].splitlines()
     own = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
-    return inert_words("\n".join(own if any(own) else lines))
+    return inert_words("\n".join(own if only_its or any(own) else lines))
 
 
 def inert_words(text: str) -> str:

@@ -24,6 +24,7 @@ class Forge(ThreadingHTTPServer):
         self.mood: Mood = "willing"
         self.credentials: str | None = None
         self.released = threading.Event()
+        self.stopped = False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self, name: str, credentials: str = "") -> str:
@@ -59,6 +60,7 @@ class _Answering(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.command == "POST" and pushing and self.server.mood in ("stops", "hangs up"):
+            self.server.stopped = True
             if self.server.mood == "stops":
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-git-receive-pack-result")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import random
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,25 @@ def test_a_base_that_moved_and_matters_is_previewed_again(desk: Desk, change: di
     assert desk.branches() == ["main"]
 
 
+def test_what_was_proposed_already_is_shown_again_whatever_happened_since(desk: Desk) -> None:
+    shown = desk.propose(*ADD, "--preview")
+    made = desk.submit(shown["intent"])
+    desk.repository.commit({"teams/web.yaml": team("web", members=["ada", "ben"], issuers=["tls"])})
+    again = desk.submit(shown["intent"])
+    same = ("commit", "branch", "message", "files", "diff", "patch", "author")
+    assert again["status"] == "already-proposed" and {key for key in same if again[key] != made[key]} == set()
+
+
+def test_a_folder_of_the_repository_is_all_that_is_read_and_written(desk: Desk) -> None:
+    desk.repository.commit({f"config/{name}": content for name, content in FILES.items()} | {"users/broken.yaml": "kind: Usr\n"})
+    shown = desk.propose(*ADD, "--path", "config", ACCORD_DATABASE_URL="sqlite:///", code=ERROR)
+    assert shown["status"] == "failed"
+    fresh = f"sqlite:///{desk.repository.path.parent}/fresh.db"
+    desk.accord("db", "upgrade", "--database", fresh)
+    shown = desk.propose(*ADD, "--path", "config", "--database", fresh)
+    assert [change["path"] for change in shown["files"]] == ["config/teams/web.yaml", "config/users/cleo.yaml"]
+
+
 def test_a_rewritten_base_is_not_gone_on_with(desk: Desk) -> None:
     shown = desk.propose(*ADD, "--preview")
     orphan = desk.git("commit-tree", "-m", "Rewritten", "main^{tree}").strip()
@@ -348,3 +369,70 @@ def test_the_patch_can_be_applied_by_hand(desk: Desk, tmp_path: Path) -> None:
     ).stdout
     tree = desk.propose(*ADD)["commit"]
     assert seen.startswith(desk.git("rev-parse", f"{tree}^{{tree}}").strip())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_proposed_is_what_merging_it_does(desk: Desk, seed: int, tmp_path: Path) -> None:
+    """Random intents, one after the other: each preview is what is pushed, and what is pushed is what its plan says."""
+    chance = random.Random(seed)
+    people = ["ada", "ben", "cleo", "dan"]
+
+    def act() -> dict[str, Any]:
+        name, which, what = chance.choice(people), chance.choice(["web", "ops"]), chance.choice(["tls", "vpn"])
+        until = chance.choice([None, "2099-12-31", "2099-06-30T12:00:00Z"])
+        return chance.choice(
+            [
+                {"act": "add-user", "name": name, "email": f"{name}@example.org", "teams": [which]},
+                {
+                    "act": "add-member",
+                    "team": which,
+                    "user": name,
+                    "until": until,
+                    "reason": chance.choice([None, "a: b # c", "x"]),
+                },
+                {"act": "remove-member", "team": which, "user": name},
+                {"act": "grant", "team": which, "issuer": what, "until": until},
+                {"act": "revoke", "team": which, "issuer": what},
+                {"act": chance.choice(["disable", "enable"]), "name": name},
+                {"act": "remove-user", "name": name},
+                {"act": "set", "kind": "User", "name": name, "fields": {"fullName": chance.choice([None, "Ünï", "- x"])}},
+                {"act": "set", "kind": "User", "name": name, "teams": chance.sample(["web", "ops"], chance.randint(0, 2))},
+                {"act": "set", "kind": "Team", "name": which, "fields": {"permittedIPs": chance.choice([None, ["10.0.0.0/8"]])}},
+            ]
+        )
+
+    done = 0
+    for step in range(25):
+        acts = [act() for _ in range(chance.randint(1, 3))]
+        intent = {"version": 1, "author": {"name": "Al", "email": "al@x.org"}, "acts": acts}
+        shown = given(desk, intent, "--preview")
+        if shown["status"] != "previewed":
+            assert shown["status"] == "already-declared" or shown["reason"] in ("unknown-name", "name-taken"), shown
+            continue
+        before = {change["path"]: desk.git("show", f"main:{change['path']}", check=False) for change in shown["files"]}
+        made = given(desk, shown["intent"])
+        assert (made["status"], made["commit"]) == ("proposed", shown["commit"])
+        for path, text in before.items():
+            hunk = shown["diff"].partition(f"diff --git a/{path} ")[2].partition("\ndiff --git ")[0]
+            assert text.count("\n") - hunk.count("\n-") + hunk.count("\n--- ") == kept_lines(desk, shown["commit"], path, text)
+        merge(desk, shown["branch"], chance.choice(["fast-forward", "no-ff", "squash"]), tmp_path / f"clone{step}")
+        planned = json.loads(desk.accord.run("plan", "--format", "json").stdout)
+        for part in ("changes", "access", "administrators", "guards", "effects"):
+            assert planned[part] == shown["plan"][part], (part, acts)
+        overriding = [word for guard in shown["guards"] for word in ("--override", guard["id"])]
+        desk.accord("apply", "--yes", *overriding, *(["--reason", "x"] if overriding else []))
+        done += 1
+    assert done > 5
+
+
+def given(desk: Desk, intent: dict[str, Any], *options: str) -> Any:
+    file = desk.repository.path.parent / "intent.json"
+    file.write_text(json.dumps(intent))
+    return json.loads(desk.accord.run("propose", "from-json", str(file), *options, "--format", "json").stdout)
+
+
+def kept_lines(desk: Desk, commit: str, path: str, text: str) -> int:
+    """How many lines of a text are, in this order, in a file of a commit."""
+    after = desk.git("show", f"{commit}:{path}", check=False).splitlines()
+    blocks = difflib.SequenceMatcher(None, text.splitlines(), after, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +16,7 @@ import pytest
 from forge import Forge
 from scenario import Accord, ConfigRepository
 from test_proposing import ADD, AUTHOR, FILES
+from waiting import until
 
 from reconciler.cli.exits import ERROR, UNREACHABLE
 
@@ -131,6 +133,20 @@ def test_a_remote_that_stops_in_the_middle_of_a_push_is_given_up_in_time(distant
     assert not [file for file in Path("/proc").glob("[0-9]*/cmdline") if distant.forge.url("").encode() in cmdline(file)]
     distant.forge.mood = "willing"
     assert distant.propose(*ADD)["status"] == "proposed"
+
+
+def test_ctrl_c_in_the_middle_of_a_push_ends_all_of_it(distant: Distant) -> None:
+    distant.forge.mood = "stops"
+    process = distant.accord.process("propose", *ADD, *AUTHOR, "--format", "json")
+    until(lambda: distant.forge.stopped, "a push")
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 10 and process.returncode == UNREACHABLE
+    assert "unknown" in errors.decode() and "Traceback" not in errors.decode()
+    url = distant.forge.url("").encode()
+    until(lambda: not [file for file in Path("/proc").glob("[0-9]*/cmdline") if url in cmdline(file)], "the end of git")
+    assert distant.branches() == ["main"]
 
 
 def cmdline(file: Path) -> bytes:

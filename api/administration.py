@@ -275,6 +275,15 @@ def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str]
     return len(ended)
 
 
+def end_session(authority: Authority, name: str, accessor: str) -> None:
+    """End one of an account's sessions, with all that came of it. Raises NotFound or StoreError."""
+    with _acting(authority, name) as (act, account):
+        ended = credentials.revoke(act.connection, account.id, act.now, kind="session", accessor=accessor, with_minted="all")
+        if not ended:
+            raise NotFound("there is no such live session")
+        act.record(*credentials.revoked_events(ended, "revoked"))
+
+
 def _end_credentials(act: Act, account: Row[Any], *, sessions: bool, tokens: bool) -> int:
     kinds = [kind for kind, ends in (("session", sessions), ("token", tokens)) if ends]
     return sum(len(credentials.revoke(act.connection, account.id, act.now, kind=kind)) for kind in kinds)

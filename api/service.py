@@ -29,6 +29,7 @@ from api.directory.resync import Resync, bound
 from api.mail.delivery import Delivery
 from api.metrics import Metrics
 from api.outbox.kinds import MessageKind
+from api.reads.access_map import AccessMaps
 from api.refusal_log import WINDOW, RefusalLog
 from api.settings import Settings, open_leaked
 from api.state.clock import Clock
@@ -73,6 +74,7 @@ class Service:
         self.refusals = Refusals(self.database)
         self.refusal_log = RefusalLog()
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
+        self.maps = AccessMaps(self.reader)
         self.register = Register(self.reader, self.freshness)
         self.resync = Resync(self.domains, self.reader, self.metrics)
         self.message_kinds: dict[str, MessageKind] = {

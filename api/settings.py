@@ -77,6 +77,10 @@ class Settings(NamedTuple):
     """The file of leaked passwords, or nothing."""
     console: bool = True
     """Whether the web console is served."""
+    repository: bool = False
+    """Whether the config repository is named, so that changes can be proposed in the console."""
+    branch: str = "main"
+    """The branch of it that counts."""
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -145,6 +149,8 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         local_socket_group=_group(setting("local_socket_group")),
         leaked_passwords=leaked,
         console=setting("console") == "on",
+        repository=bool(sources.text("repository", "")),
+        branch=sources.text("branch", "main"),
     )
 
 

@@ -210,6 +210,14 @@ def _still_live(of_kind: bool, one: bool, with_minted: Literal["own", "all"] | N
     return owned.where(found.c.revoked_at.is_(None)).order_by(found.c.id)
 
 
+def came_of(connection: Connection, accessor: str, now: datetime) -> list[Ended]:
+    """The live credentials that came of one, of whichever account: what ends if it is revoked `with_minted` all."""
+    found = tree(_columns.accessor == accessor, everything=True)
+    owned = select(found.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == found.c.user_id)
+    live = found.c.revoked_at.is_(None) & (found.c.expires_at > now) & (found.c.accessor != accessor)
+    return [Ended(row.accessor, row.name) for row in connection.execute(owned.where(live).order_by(found.c.id))]
+
+
 def revoked_events(ended: Iterable[Ended], why: str, more: Mapping[str, Any] = MappingProxyType({})) -> list[Event]:
     """The audit entries for revoked credentials, the first with `more` detail."""
     details = chain([more], repeat({}))

@@ -109,7 +109,7 @@ class NewToken(Page):
     def on_get(self, visit: Visit) -> Answer:
         """The form; first the password again, if it was given long ago."""
         if not visit.is_fresh:
-            return SeeOther("/login?again=1&next=/me/tokens/new")
+            return SeeOther(visit.site.confirming("/me/tokens/new"))
         return self.show(visit)
 
     @act(fresh=True)

@@ -7,10 +7,11 @@ A page declares who may see it, and each act who may do it. The same declaration
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import falcon
 
@@ -21,6 +22,7 @@ from api.console.cookies import Cookies, origin_of, read_cookie, read_theme
 from api.console.done import DONE
 from api.console.forms import NOTHING, read_fields, read_form
 from api.console.menu import Entry, Group, current, menu_of
+from api.console.proposing import Proposing
 from api.console.rendering import Renderer
 from api.errors import Forbidden, NotFound, Problem, Unauthenticated
 from api.http.admission import Admission
@@ -61,6 +63,13 @@ class Download(NamedTuple):
     """Bytes, or an iterator of them."""
     media: str
     name: str
+
+
+class WithStatus(NamedTuple):
+    """A page that says with its status, too, that something was not done."""
+
+    text: str
+    status: int
 
 
 class Visit:
@@ -105,12 +114,17 @@ class Visit:
     @property
     def here(self) -> str:
         """The address of this page."""
-        query = self.request.query_string
-        return f"{self.request.path}?{query}" if query else str(self.request.path)
+        path, query = quote(self.request.path, safe="/@"), self.request.query_string
+        return f"{path}?{query}" if query else path
 
     def render(self, template: str, **values: Any) -> str:
         """A page. Every template knows the visit."""
         return self.site.renderer.render(template, visit=self, done=DONE.get(self.query.text("done")), **values)
+
+    @property
+    def can_propose(self) -> bool:
+        """Whether changes can be proposed here: an operator said where the config repository is."""
+        return self.site.proposing.is_configured
 
     @property
     def menu(self) -> tuple[Group, ...]:
@@ -135,6 +149,7 @@ class Site:
         self.service = service
         self.admission = admission
         self.renderer = Renderer()
+        self.proposing = Proposing(service.settings.database_url, service.settings.repository)
         self._is_page = is_page
 
     def safe_address(self, text: str, otherwise: str = "/") -> str:
@@ -142,6 +157,20 @@ class Site:
         path = text.partition("?")[0].partition("#")[0]
         plain = text.isascii() and text.isprintable() and text.startswith("/") and not text.startswith("//") and "\\" not in text
         return text if plain and self._is_page(path) else otherwise
+
+    def page_above(self, address: str) -> str:
+        """The nearest page above an address of the console."""
+        path = address.partition("?")[0]
+        while path.count("/") > 1:
+            path = path.rpartition("/")[0]
+            if self._is_page(path):
+                return path
+        return "/"
+
+    def confirming(self, address: str) -> str:
+        """Where a visitor gives the password again and comes from there to a page, or to the nearest one above."""
+        wanted = self.safe_address(address, self.page_above(address))
+        return f"/login?again=1&next={quote(wanted, safe='/')}"
 
     def visit(self, request: falcon.Request, terms: Terms) -> Visit:
         """The visit that a request is, judged by who comes. Raises Problem or StoreError."""
@@ -156,7 +185,8 @@ class Site:
         return visit
 
 
-Answer = str | SeeOther | Download
+Answer = str | SeeOther | Download | WithStatus
+Found = TypeVar("Found")
 
 
 class Page(Answering):
@@ -256,7 +286,10 @@ def _answer(response: falcon.Response, answer: Answer, visit: Visit) -> None:
         else:
             response.stream = answer.content
     else:
-        response.content_type, response.text = "text/html; charset=utf-8", answer
+        text, status = answer if isinstance(answer, WithStatus) else (answer, None)
+        response.content_type, response.text = "text/html; charset=utf-8", text
+        if status is not None:
+            response.status = falcon.code_to_http_status(status)
 
 
 def answer_problem(site: Site, request: falcon.Request, response: falcon.Response, problem: Problem, request_id: str) -> None:
@@ -274,8 +307,7 @@ def answer_problem(site: Site, request: falcon.Request, response: falcon.Respons
         _answer(response, SeeOther("/password"), visit)
         return
     if reason in ("login-too-old", "session-needed"):
-        target = falcon.uri.encode_value(site.safe_address(_parent(request.path) if posted else visit.here))
-        _answer(response, SeeOther(f"/login?again=1&next={target}"), visit)
+        _answer(response, SeeOther(site.confirming(visit.here)), visit)
         return
     with suppress(Problem, StoreError):
         visit = site.visit(request, Terms("account", restricted=True))
@@ -284,16 +316,11 @@ def answer_problem(site: Site, request: falcon.Request, response: falcon.Respons
     response.status = falcon.code_to_http_status(problem.status)
     response.content_type = "text/html; charset=utf-8"
     response.text = visit.render(
-        "problem.html", failure=problem, request_id=request_id, posted=posted, back=site.safe_address(_parent(request.path))
+        "problem.html", failure=problem, request_id=request_id, posted=posted, back=site.page_above(visit.here)
     )
 
 
-def _parent(path: str) -> str:
-    """The page above an act's address."""
-    return path.rsplit("/", 1)[0] or "/"
-
-
-def found(value: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:
+def found(value: Found | None, what: str) -> Found:
     """What was looked for. Raises NotFound if there is none."""
     if value is None:
         raise NotFound(f"there is no {what}, or you may not see it")

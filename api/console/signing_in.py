@@ -52,11 +52,13 @@ class SignIn(Page):
         if secret is None:
             secret = secrets.token_urlsafe(32)
             visit.sent_cookies = (visit.cookies.keep(visit.cookies.visit, secret),)
+        wanted = visit.site.safe_address(visit.form.text("next") or visit.query.text("next"))
         return visit.render(
             "login.html",
             form_token=token_for(secret),
             again=_known(visit) if visit.query.has("again") else None,
-            next=visit.site.safe_address(visit.form.text("next") or visit.query.text("next")),
+            next=wanted,
+            back=visit.site.page_above(wanted),
             directories=[each.dns_name for each in visit.service.settings.directories],
             nobody_can=nobody_can_sign_in(visit),
             nothing_applied=history.last_applied_at(visit.service.reader) is None,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from api.errors import NotFound
@@ -32,7 +31,7 @@ class Page(NamedTuple):
         cursor = self.cursor or ""
         try:
             found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not of base64, or not text
             raise NotFound(_NO_PAGE) from None
         if "\0" in found:
             raise NotFound(_NO_PAGE)
@@ -84,3 +83,8 @@ def contains(columns: Iterable[str], text: str) -> tuple[str, tuple[str, ...]]:
     pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     tests = [f"lower({column}) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\'" for column in columns]
     return f"({' OR '.join(tests)})", (pattern,) * len(tests)
+
+
+def among(column: str, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The SQL condition that a column is one of some names, and the values for its places."""
+    return (f"{column} IN ({', '.join('?' * len(names))})", tuple(names)) if names else ("FALSE", ())

@@ -289,3 +289,23 @@ def file_content(path: Path) -> bytes | None:
         return None if path.stat().st_size > LARGEST_FILE else path.read_bytes()
     except OSError as error:
         raise SourceError(f"cannot read `{path}`: {error.strerror}") from None
+
+
+def load_onto(before: Loaded, repository: Repository, changed: Sequence[tuple[str, str | None]], *, cache: BlobCache) -> Loaded:
+    """Load files that changed (path, and blob id or None if it is gone), beside what is loaded of the others, without errors."""
+    files = {file for file, _ in changed}
+    new = load_files(repository, [(file, blob) for file, blob in changed if blob is not None], cache=cache)
+
+    def locate_both(spots: Sequence[Spot]) -> list[tuple[int, int]]:
+        parts = [[spot for spot in spots if (spot[0].origin.file in files) is those] for those in (False, True)]
+        kept, fresh = (iter(loaded.locate(part)) for loaded, part in zip((before, new), parts, strict=True))
+        return [next(fresh) if spot[0].origin.file in files else next(kept) for spot in spots]
+
+    return Loaded(
+        (*(each for each in before.declarations if each.origin.file not in files), *new.declarations),
+        (*(problem for problem in before.problems if problem.file not in files), *new.problems),
+        before.files - len(files & {each.origin.file for each in before.declarations}) + new.files,
+        locate_both,
+        new.broken,
+        new.partial,
+    )

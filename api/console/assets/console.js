@@ -113,6 +113,7 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener('submit', (event) => {
   const button = event.submitter;
   if (event.defaultPrevented || !(event.target instanceof HTMLFormElement) || event.target.method !== 'post') return;
+  if ('repeat' in event.target.dataset) return; // it answers with a file
   if (event.target.dataset.sent) event.preventDefault(); // a second click sends nothing twice
   event.target.dataset.sent = '1';
   button?.setAttribute('aria-busy', 'true');

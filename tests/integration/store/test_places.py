@@ -1,4 +1,4 @@
-"""Where facts stand is written at apply: lines are no facts, so nothing changes by them, and only what was read is written anew."""
+"""Where facts stand is written at apply. Lines are no facts: nothing changes by them."""
 
 from __future__ import annotations
 

@@ -243,13 +243,13 @@ def unlock(authority: Authority, name: str, guid_of: Callable[[str], str | None]
 def retry_mail(authority: Authority, messages: Sequence[int] | None) -> int:
     """Have messages that failed or were given up tried again at once: those with these numbers, or all if None are named.
 
-    Returns how many. Raises NotFound, and changes nothing, if one has neither failed nor been given up; Forbidden or StoreError.
+    Returns how many. Raises Conflict, and changes nothing, if one has neither failed nor been given up; Forbidden or StoreError.
     """
     with authority.acting() as act:
         found = status.retry(act.connection, messages, act.now)
         missing = sorted(set(messages or ()) - {number for number, _, _ in found})
         if missing:
-            raise NotFound(f"message {missing[0]} has neither failed nor been given up; nothing was changed")
+            raise Conflict(f"message {missing[0]} has neither failed nor been given up; nothing was changed")
         act.record(
             *(
                 Event("mail.retry", "User" if name else "", name or "", {"message": number, "template": template})

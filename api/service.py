@@ -29,9 +29,11 @@ from api.directory.resync import Resync, bound
 from api.mail.delivery import Delivery
 from api.metrics import Metrics
 from api.outbox.kinds import MessageKind
+from api.reads.access_map import AccessMaps
 from api.refusal_log import WINDOW, RefusalLog
 from api.settings import Settings, open_leaked
 from api.state.clock import Clock
+from api.state.drift import DriftWatch
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
@@ -66,11 +68,13 @@ class Service:
         self.unknown = Room(max(1, settings.threads // 2))
         """Places for callers who are not known before the body of their request has arrived."""
         self.domains = Domains(settings.directories)
+        self.drift = DriftWatch(self.reader)
         self.freshness = Freshness({each.dns_name: each.resync + each.grace for each in settings.directories})
         self.uses = Uses(self.database)
         self.refusals = Refusals(self.database)
         self.refusal_log = RefusalLog()
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
+        self.maps = AccessMaps(self.reader)
         self.register = Register(self.reader, self.freshness)
         self.resync = Resync(self.domains, self.reader, self.metrics)
         self.message_kinds: dict[str, MessageKind] = {

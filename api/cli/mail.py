@@ -120,14 +120,14 @@ Exit codes: 0 they will be tried again; 1 one of them has neither failed nor bee
 def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None:
     """Retry messages that failed or were given up at once. Messages that were sent or are no longer wanted are left alone."""
     from api.administration import retry_mail
-    from api.errors import NotFound
+    from api.errors import Conflict
 
     if bool(ids) is everything:
         raise click.UsageError("name the messages to retry by number (see `accord-api mail status`), or pass --all")
     with at_work(options) as (_, __, authority):
         try:
             number = retry_mail(authority, None if everything else ids)
-        except NotFound as error:
+        except Conflict as error:
             raise click.ClickException(str(error)) from None
     say(f"{number} {_of(number, 'message', 'messages')} will be tried again at once.")
 

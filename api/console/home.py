@@ -1,15 +1,11 @@
-"""`/`: what needs attention."""
+"""`/`: what needs attention, of one's own and, for administrators, of everything."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from api.authentication import credentials
-from api.console.account import is_unused, issuer_ways
+from api.console.account import issuer_ways
 from api.console.pages import Answer, Page, Visit, page
-from reconciler.access.instants import parse_instant
-
-SOON = timedelta(days=30)
+from api.reads.home import administrators_home, home_of
 
 
 class Home(Page):
@@ -17,14 +13,12 @@ class Home(Page):
 
     @page()
     def on_get(self, visit: Visit) -> Answer:
-        """Mine: what ends, what expires, tokens that nobody uses."""
-        issuers = issuer_ways(visit)
-        tokens = credentials.list_credentials(visit.service.reader, visit.caller.account.id, visit.now)
+        """Mine: what ends, what expires, what nobody uses; for administrators also how Accord stands."""
+        service, caller = visit.service, visit.caller
         return visit.render(
             "home.html",
-            issuers=issuers,
-            ending=[each for each in issuers if each["until"] is not None and each["until"] < visit.now + SOON],
-            expiring=[each for each in tokens if parse_instant(each["expiresAt"]) < visit.now + SOON],
-            unused=[each for each in tokens if is_unused(each, visit)],
-            tokens=tokens,
+            issuers=len(issuer_ways(visit)),
+            tokens=len(credentials.list_credentials(service.reader, caller.account.id, visit.now)),
+            mine=home_of(service.reader, caller, visit.now),
+            everything=administrators_home(service.reader, caller, service.drift, visit.now) if caller.is_administrator else None,
         )

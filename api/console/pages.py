@@ -7,10 +7,10 @@ A page declares who may see it, and each act who may do it. The same declaration
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import falcon
@@ -186,6 +186,7 @@ class Site:
 
 
 Answer = str | SeeOther | Download | WithStatus
+Found = TypeVar("Found")
 
 
 class Page(Answering):
@@ -319,7 +320,7 @@ def answer_problem(site: Site, request: falcon.Request, response: falcon.Respons
     )
 
 
-def found(value: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:
+def found(value: Found | None, what: str) -> Found:
     """What was looked for. Raises NotFound if there is none."""
     if value is None:
         raise NotFound(f"there is no {what}, or you may not see it")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from api.console.proposal_acts import end_in_words
 from api.console.static import asset
-from reconciler.access.instants import parse_instant
+from reconciler.access.instants import parse_instant, show_instant
 from reconciler.wording.text import count, inert_html, inert_lines
 
 
@@ -37,6 +38,7 @@ class Renderer:
             "minute": minute,
             "distance": distance,
             "count": count,
+            "proposal": proposal,
             "end": end_in_words,
             "exact": exact,
         }
@@ -48,6 +50,12 @@ class Renderer:
 
 def _visible(value: Any) -> Any:
     return inert_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def proposal(fields: Mapping[str, str | datetime | None]) -> str:
+    """The query of the form that proposes an act, with what is known of it."""
+    said = {name: show_instant(value) if isinstance(value, datetime) else value for name, value in fields.items() if value}
+    return urlencode(said)
 
 
 def exact(value: str) -> Markup:

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import re
 
-from api.console import account, home, proposal_forms, proposals, signing_in, user_acts, users
+from api.console import (
+    access_map,
+    account,
+    audit,
+    certificates,
+    drift,
+    explorer,
+    home,
+    issuers,
+    mail,
+    proposal_forms,
+    proposals,
+    revisions,
+    signing_in,
+    teams,
+    user_acts,
+    users,
+)
 from api.console.pages import Page
 
 ROUTES: tuple[tuple[str, type[Page]], ...] = (
@@ -36,6 +53,23 @@ ROUTES: tuple[tuple[str, type[Page]], ...] = (
     ("/proposals", proposals.Proposals),
     ("/proposals/new", proposal_forms.NewProposal),
     ("/proposals/{branch:path}", proposals.Proposal),
+    ("/revisions", revisions.Revisions),
+    ("/revisions/{number}", revisions.Revision),
+    ("/drift", drift.Drift),
+    ("/audit", audit.Audit),
+    ("/audit.csv", audit.AuditCsv),
+    ("/audit.jsonl", audit.AuditJsonl),
+    ("/mail", mail.Mail),
+    ("/certificates", certificates.Certificates),
+    ("/certificates/{number}", certificates.Certificate),
+    ("/certificates/{number}/pem", certificates.CertificatePem),
+    ("/certificates/{number}/revoked", certificates.CertificateRevoked),
+    ("/teams", teams.Teams),
+    ("/teams/{name}", teams.Team),
+    ("/issuers", issuers.Issuers),
+    ("/issuers/{name}", issuers.Issuer),
+    ("/access", explorer.Explorer),
+    ("/map", access_map.Map),
 )
 _PATTERNS = [
     re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))

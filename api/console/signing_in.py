@@ -12,7 +12,7 @@ from api.console.cookies import THEMES, read_cookie
 from api.console.forgery import token_for
 from api.console.pages import NO_TLS, Answer, Page, SeeOther, Visit, act, page
 from api.errors import Forbidden, Invalid, Problem
-from api.state import accounts
+from api.state import accounts, history
 
 
 class SignIn(Page):
@@ -61,6 +61,7 @@ class SignIn(Page):
             back=visit.site.page_above(wanted),
             directories=[each.dns_name for each in visit.service.settings.directories],
             nobody_can=nobody_can_sign_in(visit),
+            nothing_applied=history.last_applied_at(visit.service.reader) is None,
         )
 
 

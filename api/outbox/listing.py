@@ -1,4 +1,4 @@
-"""The outbox for administrators: messages by what became of them, and never what they say."""
+"""The outbox as pages show it: to whom which kind of message goes, and what became of it. Never what it says."""
 
 from __future__ import annotations
 
@@ -9,82 +9,84 @@ from api.state.counting import Count
 from api.state.pages import Page
 from api.state.reader import Reader, Row
 from reconciler.store.rows import read_until
-from reconciler.store.tables import read_instant
+from reconciler.store.tables import WAITING, read_instant
 
-MailState = Literal["waiting", "failed", "sent", "unwanted"]
-"""`failed`: it failed and waits for the next attempt, or was given up; `waiting`: it waits, perhaps for the next attempt."""
-_WAITS = "o.sent_at IS NULL AND o.ended_at IS NULL"
-_CONDITIONS: dict[MailState, tuple[str, ...]] = {
-    "waiting": (_WAITS,),
-    "failed": (f"{_WAITS} AND o.last_error IS NOT NULL", "o.given_up AND o.sent_at IS NULL AND o.ended_at IS NOT NULL"),
-    "sent": ("o.sent_at IS NOT NULL",),
-    "unwanted": ("o.ended_at IS NOT NULL AND o.sent_at IS NULL AND NOT o.given_up",),
+State = Literal["waiting", "failing", "given-up", "sent", "unwanted"]
+"""`failing`: it waits for another try. `given-up`: nobody tries again by itself. `unwanted`: nobody wants it any more."""
+CONDITIONS: dict[State, str] = {
+    "waiting": WAITING,
+    "failing": f"{WAITING} AND last_error IS NOT NULL",
+    "given-up": "given_up AND sent_at IS NULL AND ended_at IS NOT NULL",
+    "sent": "sent_at IS NOT NULL",
+    "unwanted": "sent_at IS NULL AND ended_at IS NOT NULL AND NOT given_up",
 }
-"""Each state as conditions of which each has an index, where there is one to have."""
-_COLUMNS = """o.id, o.template, u.name, o.recipient, o.certificate_id, o.created_at, o.attempts, o.next_attempt_at, o.sent_at,
-o.ended_at, o.given_up, o.last_error"""
+_COLUMNS = """id, template, recipient, (SELECT name FROM users u WHERE u.id = user_id), certificate_id, created_at, attempts,
+next_attempt_at, sent_at, ended_at, given_up, last_error"""
 
 
-class Mail(NamedTuple):
-    """A message of the outbox."""
+class MailFilter(NamedTuple):
+    """Which messages are asked for. None leaves a part open."""
+
+    state: State | None = None
+    template: str | None = None
+    certificate: int | None = None
+
+
+class Message(NamedTuple):
+    """A message."""
 
     id: int
     template: str
-    user: str | None
-    """The account that it is about, or goes to; None: deleted, or none."""
     recipient: str | None
     """None: the account's address at the time of delivery."""
-    certificate_id: int | None
+    user: str | None
+    certificate: int | None
     created_at: datetime
     attempts: int
     next_attempt_at: datetime | None
-    """None: at once, or never again."""
-    sent_at: datetime | None
-    ended_at: datetime | None
-    given_up: bool
-    error: str | None
-    """Why the last attempt failed, or why it is not wanted any more."""
+    """None: at once, or never."""
+    state: State
+    state_at: datetime
+    """Since when it is sent, given up or unwanted; else when it was put in."""
+    why: str | None
+    """Why it is not sent, or not yet, in words."""
 
     @property
     def can_be_retried(self) -> bool:
-        """Whether somebody may have it tried again."""
-        return self.sent_at is None and (self.given_up or (self.ended_at is None and self.error is not None))
+        """Whether it failed and nobody has sent it since."""
+        return self.state in ("failing", "given-up")
 
 
-def list_mail(reader: Reader, page: Page, state: MailState) -> dict[str, Any]:
-    """A page of the messages in a state, the newest first. Raises NotFound or StoreError."""
-    before, limit = page.before_number, page.limit + 1
-    rows: list[Row] = []
-    for condition in _CONDITIONS[state]:
-        rows += reader.rows(
-            f"""SELECT {_COLUMNS} FROM (SELECT id FROM outbox o WHERE {condition} AND o.id < ? ORDER BY o.id DESC LIMIT ?) f
-JOIN outbox o ON o.id = f.id LEFT JOIN users u ON u.id = o.user_id ORDER BY o.id DESC""",
-            before,
-            limit,
-        )
-    rows.sort(key=lambda row: -row[0])
-    return page.cut_by([_mail(row) for row in rows[:limit]], lambda mail: str(mail.id))
+def list_messages(reader: Reader, page: Page, wanted: MailFilter) -> dict[str, Any]:
+    """A page of messages, newest first. Raises NotFound or StoreError."""
+    tests: list[tuple[str, tuple[Any, ...]]] = [("id < ?", (page.before_number,))]
+    if wanted.state is not None:
+        tests.append((CONDITIONS[wanted.state], ()))
+    if wanted.template is not None:
+        tests.append(("template = ?", (wanted.template,)))
+    if wanted.certificate is not None:
+        tests.append(("certificate_id = ?", (wanted.certificate,)))
+    rows = reader.rows(
+        f"SELECT {_COLUMNS} FROM outbox WHERE {' AND '.join(text for text, _ in tests)} ORDER BY id DESC LIMIT ?",
+        *(value for _, values in tests for value in values),
+        page.limit + 1,
+    )
+    return page.cut_by([_message(row) for row in rows], lambda each: str(each.id))
 
 
-def count_mail(reader: Reader, state: MailState) -> Count:
+def count_messages(reader: Reader, state: State) -> Count:
     """How many messages are in a state. Raises StoreError."""
-    counts = [Count.rows(reader, f"SELECT 1 FROM outbox o WHERE {condition}") for condition in _CONDITIONS[state]]
-    return Count.of(sum(each.number + each.is_more for each in counts))
+    return Count.rows(reader, f"SELECT 1 FROM outbox WHERE {CONDITIONS[state]}")
 
 
-def _mail(row: Row) -> Mail:
-    number, template, user, recipient, certificate, created, attempts, following, sent, ended, given_up, error = row
-    return Mail(
-        number,
-        template,
-        user,
-        recipient,
-        certificate,
-        read_instant(created),
-        attempts,
-        read_until(following),
-        read_until(sent),
-        read_until(ended),
-        bool(given_up),
-        error,
+def _message(row: Row) -> Message:
+    number, template, recipient, user, certificate, created, attempts, following, sent, ended, given_up, why = row
+    state: State = "waiting" if why is None else "failing"
+    if sent is not None:
+        state = "sent"
+    elif ended is not None:
+        state = "given-up" if given_up else "unwanted"
+    at = read_instant(sent or ended or created)
+    return Message(
+        number, template, recipient, user, certificate, read_instant(created), attempts, read_until(following), state, at, why
     )

@@ -25,16 +25,21 @@ from reconciler.store.tables import DISABLED_HERE, instant_text
 NODES, BANDS, FOCUSED_NODES = 60, 200, 200
 """So many nodes and bands at first; so many nodes around one that somebody looks at."""
 _NAMED = 5
+_FEWEST = 2
+"""Teams that fold into fewer groups than this are shown one by one: one node for everything would say nothing."""
 """So many members of a class are named."""
 By = Literal["folder", "label", "issuer"]
+Key = tuple[By, str, str | None]
+"""What a map is asked for by: how teams fold, by which label, and around what."""
+Column = Literal["people", "teams", "issuers"]
 
 
 class Node(NamedTuple):
     """A class of people, a group of teams, or a class of issuers."""
 
     id: str
-    """For `focus`: `people:`, `teams:` or `issuers:` and the name of its first member, or of the folder or label."""
-    column: Literal["people", "teams", "issuers"]
+    """For `focus`: `people:`, `team:` or `issuers:` and the name of its first member, or `teams:` and the folder or label."""
+    column: Column
     title: str
     number: int
     """How many it stands for."""
@@ -50,6 +55,8 @@ class Band(NamedTuple):
     start: str
     end: str
     access: int
+    ending: int
+    """How much of it ends by itself."""
 
 
 class AccessMap(NamedTuple):
@@ -79,8 +86,12 @@ class Facts(NamedTuple):
     """Team → the indexes of classes that are in it."""
     members: Mapping[int, int]
     """Team → how many enabled members it has."""
+    leaving: Mapping[int, int]
+    """Team → of how many of them the membership ends by itself."""
     grants: Mapping[int, tuple[int, ...]]
     """Team → enabled issuers."""
+    ending: Collection[tuple[int, int]]
+    """The teams and issuers whose permission ends by itself."""
     teams: Mapping[int, tuple[str, str, Mapping[str, str]]]
     """Name, file and labels."""
     issuers: Mapping[int, tuple[str, tuple[str, ...]]]
@@ -98,6 +109,8 @@ class PeopleClass(NamedTuple):
     number: int
     names: tuple[str, ...]
     """Some of them."""
+    leaving: Mapping[int, int] = {}
+    """Team → of how many of them the membership ends by itself."""
 
 
 class AccessMaps:
@@ -110,7 +123,7 @@ class AccessMaps:
         self._lock = threading.Lock()
         self._running = False
         self._facts: Facts | None = None
-        self._made: dict[tuple[By, str, str | None], AccessMap] = {}
+        self._made: dict[Key, AccessMap] = {}
 
     def map_of(self, now: datetime, by: By = "folder", label: str = "", focus: str | None = None) -> AccessMap | None:
         """The newest map there is; None until the first is made, in some seconds. `label` is the key that teams are folded by.
@@ -124,14 +137,27 @@ class AccessMaps:
             facts = self._facts
         if facts is None:
             return None
-        key = by, label, focus
+        if focus is not None and focus.startswith("people:"):
+            focus = self._class_of(facts, focus.partition(":")[2])
+        key = by, label if by == "label" else "", focus
         made = self._made.get(key)
         if made is None or (made.stamp, made.at) != (facts.stamp, facts.at):
-            made = make_map(facts, by, label, focus)
+            made = make_map(facts, *key)
             if len(self._made) >= _MOST_MADE:
                 self._made.clear()
             self._made[key] = made
         return made
+
+    def _class_of(self, facts: Facts, name: str) -> str:
+        """The node of the class that somebody is in. Raises StoreError."""
+        moment = instant_text(facts.at)
+        teams = tuple(sorted(team for (team,) in self._reader.rows(_TEAMS_OF, name, moment, name)))
+        same = (each.names[0] for each in facts.people if each.teams == teams)
+        return f"people:{next(same, name)}"
+
+    def labels(self) -> tuple[str, ...]:
+        """The keys of the labels that teams have, those of most teams first; none before the first map is made."""
+        return () if self._facts is None else _labels_of(self._facts)
 
     def _renew(self, stamp: Stamp, now: datetime) -> None:
         with self._lock:
@@ -142,7 +168,11 @@ class AccessMaps:
         def renew() -> None:
             try:
                 with suppress(StoreError):  # the next call tries again
-                    self._facts = read_facts(self._reader, stamp, now)
+                    facts = read_facts(self._reader, stamp, now)
+                    first: list[Key] = [("label", label, None) for label in _labels_of(facts)[:1]]
+                    whole = {*_USUAL, *first, *(key for key in self._made if key[2] is None)}
+                    self._made = {key: make_map(facts, *key) for key in whole}  # of all teams, they take longest
+                    self._facts = facts
             finally:
                 self._running = False
 
@@ -151,9 +181,20 @@ class AccessMaps:
 
 _KEPT = 300.0
 _MOST_MADE = 200
+_MOST_LABELS = 50
+_USUAL: tuple[Key, ...] = (("folder", "", None), ("issuer", "", None))
+_TEAMS_OF = """SELECT m.team_id FROM users u JOIN memberships m ON m.user_id = u.id
+WHERE u.name = ? AND u.source = 'declared' AND (m.until IS NULL OR m.until > ?)
+UNION ALL SELECT d.team_id FROM users u JOIN directory_memberships d ON d.user_id = u.id
+WHERE u.name = ? AND u.source = 'directory'"""
 _AT_ONCE = 2_000
 _PAUSE = 0.01
 """Seconds between two pieces, in which decisions go on."""
+
+
+def _labels_of(facts: Facts) -> tuple[str, ...]:
+    found = Counter(key for _, _, labels in facts.teams.values() for key in labels)
+    return tuple(key for key, _ in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LABELS])
 
 
 def _in_a_thread(function: Callable[[], None]) -> None:
@@ -167,6 +208,7 @@ def read_facts(reader: Reader, stamp: Stamp, now: datetime) -> Facts:
     disabled = {number for (number,) in reader.rows(off)}
     classes: dict[tuple[int, ...], list[str]] = {}
     numbers: Counter[tuple[int, ...]] = Counter()
+    leaving: dict[tuple[int, ...], Counter[int]] = {}
     highest = (reader.row("SELECT max(id) FROM users") or (0,))[0] or 0
     for start in range(0, highest + 1, _AT_ONCE):
         for user, (name, teams) in _teams_between(reader, start, start + _AT_ONCE, moment).items():
@@ -175,19 +217,26 @@ def read_facts(reader: Reader, stamp: Stamp, now: datetime) -> Facts:
                 numbers[key] += 1
                 if numbers[key] <= _NAMED:
                     classes.setdefault(key, []).append(name)
+                if ending := [team for team, ends in teams.items() if ends]:
+                    leaving.setdefault(key, Counter()).update(ending)
         time.sleep(_PAUSE)
-    people = [PeopleClass(teams, numbers[teams], tuple(names)) for teams, names in classes.items()]
+    people = [PeopleClass(teams, numbers[teams], tuple(names), leaving.get(teams, {})) for teams, names in classes.items()]
     by_team: dict[int, list[int]] = {}
     members: Counter[int] = Counter()
+    leavers: Counter[int] = Counter()
     for index, each in enumerate(people):
         for team in each.teams:
             by_team.setdefault(team, []).append(index)
             members[team] += each.number
+        leavers.update(each.leaving)
     grants: dict[int, list[int]] = {}
-    query = """SELECT p.team_id, p.issuer_id FROM permissions p JOIN issuers i ON i.id = p.issuer_id
+    ending_grants: set[tuple[int, int]] = set()
+    query = """SELECT p.team_id, p.issuer_id, p.until IS NOT NULL FROM permissions p JOIN issuers i ON i.id = p.issuer_id
 WHERE i.enabled AND (p.until IS NULL OR p.until > ?) ORDER BY p.team_id, p.issuer_id"""
-    for team, issuer in reader.rows(query, moment):
+    for team, issuer, ends in reader.rows(query, moment):
         grants.setdefault(team, []).append(issuer)
+        if ends:
+            ending_grants.add((team, issuer))
     time.sleep(_PAUSE)
     ways = [each.number * sum(len(grants.get(team, ())) for team in each.teams) for each in people]
     leading = nlargest(NODES, (index for index, number in enumerate(ways) if number), key=ways.__getitem__)
@@ -198,7 +247,9 @@ WHERE i.enabled AND (p.until IS NULL OR p.until > ?) ORDER BY p.team_id, p.issue
         people,
         by_team,
         members,
+        leavers,
         {team: tuple(issuers) for team, issuers in grants.items()},
+        ending_grants,
         {number: (name, file or "", _labels(labels)) for number, name, file, labels in rows},
         _issuer_classes(grants, {row[0]: row[1] for row in reader.rows("SELECT id, name FROM issuers")}),
         leading,
@@ -206,16 +257,16 @@ WHERE i.enabled AND (p.until IS NULL OR p.until > ?) ORDER BY p.team_id, p.issue
     )
 
 
-def _teams_between(reader: Reader, start: int, end: int, moment: str) -> dict[int, tuple[str, list[int]]]:
-    """The names and teams of the accounts whose numbers are within bounds."""
-    found: dict[int, tuple[str, list[int]]] = {}
+def _teams_between(reader: Reader, start: int, end: int, moment: str) -> dict[int, tuple[str, dict[int, bool]]]:
+    """The names of the accounts whose numbers are within bounds, and their teams, with whether the membership ends by itself."""
+    found: dict[int, tuple[str, dict[int, bool]]] = {}
     within = "u.id >= ? AND u.id < ?"
-    query = f"""SELECT u.id, u.name, m.team_id FROM users u JOIN memberships m ON m.user_id = u.id
+    query = f"""SELECT u.id, u.name, m.team_id, m.until IS NOT NULL FROM users u JOIN memberships m ON m.user_id = u.id
 WHERE {within} AND u.source = 'declared' AND (m.until IS NULL OR m.until > ?)
-UNION ALL SELECT u.id, u.name, d.team_id FROM users u JOIN directory_memberships d ON d.user_id = u.id
+UNION ALL SELECT u.id, u.name, d.team_id, FALSE FROM users u JOIN directory_memberships d ON d.user_id = u.id
 WHERE {within} AND u.source = 'directory'"""
-    for user, name, team in reader.rows(query, start, end, moment, start, end):
-        found.setdefault(user, (name, []))[1].append(team)
+    for user, name, team, ends in reader.rows(query, start, end, moment, start, end):
+        found.setdefault(user, (name, {}))[1][team] = bool(ends)
     return found
 
 
@@ -241,12 +292,15 @@ def _issuer_classes(grants: Mapping[int, Sequence[int]], names: Mapping[int, str
 
 def make_map(facts: Facts, by: By, label: str, focus: str | None) -> AccessMap:
     """A map of the facts within the budget: the nodes that most ways go through, and what is between them."""
-    groups = {team: _group(facts, team, by, label) for team in facts.grants}
-    teams, classes, issuers = _around(facts, groups, focus)
+    folded = {team: _group(facts, team, by, label) for team in facts.grants}
+    teams, classes, issuers = _around(facts, folded, focus)
+    is_whole = focus is None and len(set(folded.values())) >= _FEWEST
+    groups = folded if is_whole else {team: f"team:{facts.teams[team][0]}" for team in teams}
     carried: Counter[str] = Counter()
     numbers: dict[str, tuple[int, tuple[str, ...]]] = {}
     # team → people among the classes
     reaching: Counter[int] = Counter(facts.members if focus is None else ())
+    leaving: Counter[int] = Counter(facts.leaving if focus is None else ())
     for index in classes:
         each = facts.people[index]
         ways = sum(len(_granted(facts, team, issuers)) for team in each.teams if team in teams)
@@ -255,6 +309,7 @@ def make_map(facts: Facts, by: By, label: str, focus: str | None) -> AccessMap:
             carried[node], numbers[node] = ways * each.number, (each.number, each.names)
             if focus is not None:
                 reaching.update({team: each.number for team in each.teams if team in teams})
+                leaving.update({team: number for team, number in each.leaving.items() if team in teams})
     names: dict[str, list[str]] = {}
     for team in teams:
         names.setdefault(groups[team], []).append(facts.teams[team][0])
@@ -265,25 +320,30 @@ def make_map(facts: Facts, by: By, label: str, focus: str | None) -> AccessMap:
             carried[node] += reaching[team]
             numbers[node] = len(of_class), of_class[:_NAMED]
     numbers |= {node: (len(found), tuple(sorted(found)[:_NAMED])) for node, found in names.items()}
-    kept, by_column = _chosen(carried, NODES if focus is None else FOCUSED_NODES)
+    kept, by_column = _chosen(+carried, NODES if focus is None else FOCUSED_NODES)
     bands: Counter[tuple[str, str]] = Counter()
+    ending: Counter[tuple[str, str]] = Counter()
     for index in classes:
         each = facts.people[index]
         node = f"people:{each.names[0]}"
         for team in each.teams if node in kept else ():
             if team in teams and groups[team] in kept:
-                bands[node, groups[team]] += each.number * len(_granted(facts, team, issuers))
+                given, gone = _granted(facts, team, issuers), each.leaving.get(team, 0)
+                bands[node, groups[team]] += each.number * len(given)
+                ending[node, groups[team]] += sum(each.number if (team, issuer) in facts.ending else gone for issuer in given)
     for team in teams:
         for issuer in _granted(facts, team, issuers) if groups[team] in kept else ():
-            if facts.issuers[issuer][0] in kept:
-                bands[groups[team], facts.issuers[issuer][0]] += reaching[team]
+            node = facts.issuers[issuer][0]
+            if node in kept:
+                bands[groups[team], node] += reaching[team]
+                ending[groups[team], node] += reaching[team] if (team, issuer) in facts.ending else leaving[team]
     widest = sorted((item for item in bands.items() if item[1]), key=lambda item: (-item[1], item[0]))
     people, of_teams, of_issuers = (_counted(numbers, nodes, kept) for nodes in by_column.values())
     if focus is None:
         people = facts.with_access, facts.with_access - (people[0] - people[1])
     return AccessMap(
         nodes=tuple(_node(node, numbers[node], carried[node]) for nodes in by_column.values() for node in nodes if node in kept),
-        bands=tuple(Band(*ends, access) for ends, access in widest[:BANDS]),
+        bands=tuple(Band(*between, access, ending[between]) for between, access in widest[:BANDS]),
         more_people=people[1],
         more_teams=of_teams[1],
         more_issuers=of_issuers[1],
@@ -305,9 +365,12 @@ def _around(
     if focus.startswith("people:"):
         found = [index for index, each in enumerate(facts.people) if f"people:{each.names[0]}" == focus]
         return {team for index in found for team in facts.people[index].teams if team in facts.grants}, found, None
-    if focus.startswith("issuers:"):
-        issuers = {issuer for issuer, (node, _) in facts.issuers.items() if node == focus}
+    kind, _, name = focus.partition(":")
+    if kind == "issuers":
+        issuers = {issuer for issuer, (_, of_class) in facts.issuers.items() if name in of_class}
         teams = {team for team, given in facts.grants.items() if not issuers.isdisjoint(given)}
+    elif kind == "team":
+        issuers, teams = set(), {team for team in facts.grants if facts.teams[team][0] == name}
     else:
         issuers, teams = set(), {team for team, group in groups.items() if group == focus}
     return teams, {index for team in teams for index in facts.by_team.get(team, ())}, issuers or None
@@ -332,7 +395,7 @@ def _chosen(carried: Mapping[str, int], budget: int) -> tuple[set[str], dict[str
     """The nodes that most ways go through: a third of the budget for each column, and what one leaves is for the others."""
     by_column: dict[str, list[str]] = {"people": [], "teams": [], "issuers": []}
     for node, _ in sorted(carried.items(), key=lambda item: (-item[1], item[0])):
-        by_column[node.partition(":")[0]].append(node)
+        by_column[_column(node)].append(node)
     kept = {node for nodes in by_column.values() for node in nodes[: budget // 3]}
     for nodes in by_column.values():
         for node in nodes[budget // 3 :]:
@@ -348,5 +411,9 @@ def _counted(numbers: Mapping[str, tuple[int, tuple[str, ...]]], nodes: Sequence
 
 
 def _node(node: str, counted: tuple[int, tuple[str, ...]], access: int) -> Node:
-    column, _, title = node.partition(":")
-    return Node(node, column, title, *counted, access)  # type: ignore[arg-type]  # its own prefix
+    return Node(node, _column(node), node.partition(":")[2], *counted, access)
+
+
+def _column(node: str) -> Column:
+    kind = node.partition(":")[0]
+    return "people" if kind == "people" else "issuers" if kind == "issuers" else "teams"

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from api.authentication import credentials
 from api.authentication.principal import Principal
-from api.outbox.listing import count_mail
+from api.certificates.expiry import count_expiring
+from api.outbox.listing import count_messages
 from api.reads.access import Reached, reach_of
 from api.reads.users import TeamOf, teams_with_places
 from api.state.counting import Count
@@ -39,8 +40,12 @@ class AdministratorHome(NamedTuple):
 
     sync: Sync | None
     drift: Drifted
-    failed_mail: Count
+    given_up_mail: Count
+    failing_mail: Count
+    """What failed and waits for the next try."""
     waiting_mail: Count
+    expiring_certificates: Count
+    """Of everybody's, those that have to be renewed within 30 days."""
 
 
 def home_of(reader: Reader, caller: Principal, now: datetime) -> PersonHome:
@@ -73,8 +78,13 @@ def _own_expiring(reader: Reader, user_id: int, now: datetime, until: datetime) 
     return Count.rows(reader, query, user_id, instant_text(now), instant_text(until))
 
 
-def administrators_home(reader: Reader, drift: DriftWatch, now: datetime) -> AdministratorHome:
+def administrators_home(reader: Reader, caller: Principal, drift: DriftWatch, now: datetime) -> AdministratorHome:
     """How the database and the mail stand. Raises StoreError."""
     return AdministratorHome(
-        sync_state(reader, now), drift.latest(now), count_mail(reader, "failed"), count_mail(reader, "waiting")
+        sync_state(reader, now),
+        drift.latest(now),
+        count_messages(reader, "given-up"),
+        count_messages(reader, "failing"),
+        count_messages(reader, "waiting"),
+        count_expiring(reader, caller, now, SOON),
     )

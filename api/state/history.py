@@ -1,8 +1,8 @@
-"""What happened: the revisions that were applied, with what each changed, and the audit log, also as a stream."""
+"""What happened: the revisions that were applied, and the audit log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import orjson
 
 from api.state.pages import Page
 from api.state.reader import Reader, Row
-from reconciler.store.tables import instant_text, read_instant
+from reconciler.store.tables import read_instant
 
 _REVISION = {
     "id": "id",
@@ -48,165 +48,6 @@ def list_audit(reader: Reader, page: Page, wanted: Mapping[str, str]) -> dict[st
         page.limit + 1,
     )
     return page.cut([_entry(row) for row in rows], "id")
-
-
-class AuditFilter(NamedTuple):
-    """Which entries are asked for. None leaves a part open."""
-
-    actor: str | None = None
-    action: str | None = None
-    kind: str | None = None
-    name: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    """Exclusive."""
-    revision_id: int | None = None
-
-
-class Head(NamedTuple):
-    """The end of the chain: how many entries were written, and the hash of the last."""
-
-    entries: int
-    hash: str
-
-
-def audit_head(reader: Reader) -> Head:
-    """What somebody writes down to verify the log later. Raises StoreError."""
-    return Head._make(reader.rows("SELECT audit_count, audit_head FROM state")[0])
-
-
-def search_audit(reader: Reader, page: Page, wanted: AuditFilter) -> dict[str, Any]:
-    """A page of the entries that fit, newest first. Raises NotFound or StoreError."""
-    rows = _audit_rows(reader, wanted, page.before_number, page.limit + 1)
-    return page.cut([_entry(row) for row in rows], "id")
-
-
-def export_audit(reader: Reader, wanted: AuditFilter) -> Iterator[dict[str, Any]]:
-    """Every entry that fits, newest first, read a piece at a time as it is asked for: what comes later is left out.
-
-    Raises StoreError, also in the middle.
-    """
-    before = 2**31 - 1
-    while True:
-        rows = _audit_rows(reader, wanted, before, _PIECE)
-        yield from map(_entry, rows)
-        if len(rows) < _PIECE:
-            return
-        before = rows[-1][0]
-
-
-_PIECE = 1_000
-
-
-def _audit_rows(reader: Reader, wanted: AuditFilter, before: int, limit: int) -> list[Row]:
-    """Entries that fit, newest first. Those within times are found by their numbers, which follow the times but for a clock that
-    was set back: the first and the last number within the times bound the search."""
-    texts, values = ["id < ?"], list[Any]([before])
-    if wanted.since is not None or wanted.until is not None:
-        since = "" if wanted.since is None else instant_text(wanted.since)
-        until = "~" if wanted.until is None else instant_text(wanted.until)
-        bounds = _numbers_within(reader, since, until)
-        if bounds is None:
-            return []
-        texts += ["id >= ?", "id <= ?", "at >= ?", "at < ?"]
-        values += [*bounds, since, until]
-    for column in ("actor", "action", "kind", "name", "revision_id"):
-        value = getattr(wanted, column)
-        if value is not None:
-            texts.append(f"{column} = ?")
-            values.append(value)
-    query = f"SELECT {', '.join(_ENTRY)} FROM audit WHERE {' AND '.join(texts)} ORDER BY id DESC LIMIT ?"
-    return reader.rows(query, *values, limit)
-
-
-def _numbers_within(reader: Reader, since: str, until: str) -> tuple[int, int] | None:
-    """Bounds of the numbers of entries between two times; None if there are none."""
-    within = "FROM audit WHERE at >= ? AND at < ?"
-    first = reader.row(f"SELECT id {within} ORDER BY at, id LIMIT 1", since, until)
-    last = reader.row(f"SELECT id {within} ORDER BY at DESC, id DESC LIMIT 1", since, until)
-    if first is None or last is None:
-        return None
-    return min(first[0], last[0]), max(first[0], last[0])
-
-
-class Change(NamedTuple):
-    """What a revision changed of one resource, as its audit entry has it."""
-
-    action: str
-    """Such as `team.update`."""
-    kind: str
-    name: str
-    previous_name: str | None
-    fields: dict[str, Any]
-    """By field: `{"from", "to"}`, or `{"added", "removed", "changed"}` of a list."""
-    source: str | None
-    """File and line."""
-
-
-class RevisionView(NamedTuple):
-    """An applied revision with what it changed."""
-
-    summary: dict[str, Any]
-    """As in the list."""
-    repository: str
-    branch: str
-    repair: bool
-    """It repaired drift, and brought no new commit."""
-    counts: dict[str, int]
-    """By action: `create`, `update` …; `gained` and `lost` access, `mails`."""
-    overrides: list[dict[str, Any]]
-    """`guard`, `reason`, `until`."""
-    access: dict[str, Any] | None
-    """`gained`, `lost`, `changed`: lists of what `reconciler.store.revision_access` writes, and `cut`: how many each list leaves
-    out. None: it was applied before Accord kept that."""
-    previous_id: int | None
-    next_id: int | None
-
-
-def view_revision(reader: Reader, revision_id: int) -> RevisionView | None:
-    """One applied revision. Raises StoreError."""
-    columns = f"{', '.join(_REVISION.values())}, repository, branch, overrides, counts"
-    row = reader.row(f"SELECT {columns} FROM revisions WHERE id = ?", revision_id)
-    if row is None:
-        return None
-    *summary, repository, branch, overrides, counts = row
-    access = reader.row("SELECT detail FROM revision_access WHERE revision_id = ?", revision_id)
-    repair = reader.row("SELECT id FROM audit WHERE revision_id = ? AND action = 'revision.repair' LIMIT 1", revision_id)
-    around = reader.rows(
-        "SELECT (SELECT max(id) FROM revisions WHERE id < ?), (SELECT min(id) FROM revisions WHERE id > ?)",
-        revision_id,
-        revision_id,
-    )
-    return RevisionView(
-        dict(zip(_REVISION, summary, strict=True)),
-        repository,
-        branch,
-        repair is not None,
-        orjson.loads(counts),
-        orjson.loads(overrides),
-        None if access is None else orjson.loads(access[0]),
-        *around[0],
-    )
-
-
-def list_changes(reader: Reader, revision_id: int, page: Page) -> dict[str, Any]:
-    """A page of what a revision changed, in the order of its audit entries. Raises NotFound or StoreError."""
-    after = page.after_number
-    rows = reader.rows(
-        """SELECT id, action, kind, name, detail FROM audit WHERE revision_id = ? AND kind <> '' AND id > ?
-ORDER BY id LIMIT ?""",
-        revision_id,
-        after,
-        page.limit + 1,
-    )
-    found = page.cut_by([(row[0], _change(row)) for row in rows], lambda item: str(item[0]))
-    return {**found, "items": [change for _, change in found["items"]]}
-
-
-def _change(row: Row) -> Change:
-    _, action, kind, name, text = row
-    detail = orjson.loads(text)
-    return Change(action, kind, name, detail.get("previousName"), detail.get("fields", {}), detail.get("source"))
 
 
 class Sync(NamedTuple):

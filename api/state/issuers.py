@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from api.state.accounts import IS_DISABLED
 from api.state.counting import COUNTED, FEW, Count
 from api.state.declared import Place, item_lines, read_place, shown_place
-from api.state.pages import Page, contains
+from api.state.pages import Page, among, contains
 from api.state.reader import Reader, Row
 from reconciler.access.state import earlier
 from reconciler.store.rows import read_until
@@ -25,6 +25,8 @@ class IssuerFilter(NamedTuple):
     search: str = ""
     """Text in the name, display name or description."""
     enabled: bool | None = None
+    names: tuple[str, ...] | None = None
+    """Only issuers that are among these."""
 
 
 class IssuerSummary(NamedTuple):
@@ -148,6 +150,8 @@ def _conditions(wanted: IssuerFilter) -> tuple[str, tuple[Any, ...]]:
         found.append(contains(_SEARCHED, wanted.search))
     if wanted.enabled is not None:
         found.append((f"{'' if wanted.enabled else 'NOT '}i.enabled", ()))
+    if wanted.names is not None:
+        found.append(among("i.name", wanted.names))
     return " AND ".join(text for text, _ in found), tuple(value for _, values in found for value in values)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from api.errors import NotFound
@@ -83,3 +83,8 @@ def contains(columns: Iterable[str], text: str) -> tuple[str, tuple[str, ...]]:
     pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     tests = [f"lower({column}) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\'" for column in columns]
     return f"({' OR '.join(tests)})", (pattern,) * len(tests)
+
+
+def among(column: str, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The SQL condition that a column is one of some names, and the values for its places."""
+    return (f"{column} IN ({', '.join('?' * len(names))})", tuple(names)) if names else ("FALSE", ())

@@ -11,7 +11,7 @@ import orjson
 from api.state.accounts import IS_DISABLED
 from api.state.counting import COUNTED, FEW, Count
 from api.state.declared import item_lines, read_place, shown_place
-from api.state.pages import Page, contains
+from api.state.pages import Page, among, contains
 from api.state.reader import Reader, Row
 from reconciler.store.rows import read_until
 from reconciler.store.tables import instant_text
@@ -28,6 +28,8 @@ class TeamFilter(NamedTuple):
     issuer: str | None = None
     """Teams that may use it now."""
     administrator: bool | None = None
+    names: tuple[str, ...] | None = None
+    """Only teams that are among these."""
 
 
 class TeamSummary(NamedTuple):
@@ -177,6 +179,8 @@ def _conditions(wanted: TeamFilter, now: datetime) -> tuple[str, tuple[Any, ...]
         found.append((_GRANTED, (wanted.issuer, instant_text(now))))
     if wanted.administrator is not None:
         found.append((f"{'' if wanted.administrator else 'NOT '}t.administrator", ()))
+    if wanted.names is not None:
+        found.append(among("t.name", wanted.names))
     return " AND ".join(text for text, _ in found), tuple(value for _, values in found for value in values)
 
 

@@ -19,11 +19,9 @@ _Item = TypeVar("_Item")
 
 
 def write_access(connection: Connection, revision_id: int, plan: Plan) -> None:
-    """Write who gains and loses what with a plan; nothing if nobody does."""
-    detail = access_document(plan)
-    if detail is not None:
-        text = orjson.dumps(detail).decode()
-        connection.execute(tables.revision_access.insert().values(revision_id=revision_id, detail=text))
+    """Write who gains and loses what with a plan; an empty document if nobody does, unlike a revision of before this was kept."""
+    text = orjson.dumps(access_document(plan) or {}).decode()
+    connection.execute(tables.revision_access.insert().values(revision_id=revision_id, detail=text))
 
 
 def access_document(plan: Plan) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ demo: $(READY) ## Apply a config repository to SQLite, change one file, ask the 
 
 PYTEST = $(BIN)/python -m pytest --numprocesses=$$(( $$(nproc) * 2 )) --dist=worksteal
 
-test: $(TESTS_READY) system-packages typescript lint ## Run all tests, on SQLite and on a real PostgreSQL
+test: $(TESTS_READY) system-packages typescript browser lint ## Run all tests, on SQLite and on a real PostgreSQL
 	$(PYTEST) --cov --cov-report= --durations=10
 	$(BIN)/coverage report --include='reconciler/access/*' --fail-under=95
 	$(BIN)/coverage report --include='reconciler/plan/*' --fail-under=95
@@ -95,23 +95,27 @@ wheel: $(READY) ## Build the wheel into dist/, beside the lock of its packages
 	cp requirements.lock dist/
 
 clean: ## Remove everything that make created
-	rm -rf $(VENV) .demo dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo build dist .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # System packages for the tests: installed if we are root on Debian; otherwise the skipped tests say what is missing.
 .PHONY: system-packages
 system-packages:
 	@.ci/system-packages "the tests" \
-	  postgres=postgresql pgbouncer=pgbouncer nginx=nginx-light curl=curl openssl=openssl npm=npm \
+	  postgres=postgresql pgbouncer=pgbouncer nginx=nginx-light curl=curl openssl=openssl npm=npm chromium=chromium \
 	  samba-tool='samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba'
 
-# What the test of a TypeScript client needs, exactly as pinned.
-.PHONY: typescript
-typescript: system-packages
-	@if ! command -v npm >/dev/null; then echo "no npm: the tests leave out the TypeScript client, and say so"; \
-	elif ! cmp -s tests/clients/package-lock.json $(VENV)/typescript/package-lock.json; then \
-	  rm -rf $(VENV)/typescript && mkdir -p $(VENV)/typescript.new && cp tests/clients/package*.json $(VENV)/typescript.new/ && \
-	  npm --prefix $(VENV)/typescript.new ci --ignore-scripts --no-audit --no-fund --silent && mv $(VENV)/typescript.new $(VENV)/typescript || \
-	  echo "npm failed: the tests leave out the TypeScript client, and say so"; fi
+# What the tests of a TypeScript client and of the console need of npm, exactly as pinned. No browser is downloaded.
+.PHONY: typescript browser
+typescript browser: system-packages
+	@if ! command -v npm >/dev/null; then echo "no npm: the tests leave out $(WITHOUT_$@), and say so"; \
+	elif ! cmp -s $(NPM_$@)/package-lock.json $(VENV)/$@/package-lock.json; then \
+	  rm -rf $(VENV)/$@ $(VENV)/$@.new && mkdir -p $(VENV)/$@.new && cp $(NPM_$@)/package*.json $(VENV)/$@.new/ && \
+	  npm --prefix $(VENV)/$@.new ci --ignore-scripts --no-audit --no-fund --silent && mv $(VENV)/$@.new $(VENV)/$@ || \
+	  echo "npm failed: the tests leave out $(WITHOUT_$@), and say so"; fi
+NPM_typescript = tests/clients
+WITHOUT_typescript = the TypeScript client
+NPM_browser = tests/browser
+WITHOUT_browser = whether axe finds barriers
 
 $(READY): requirements.lock requirements-build.lock pyproject.toml
 	@echo "setting up $(VENV)"

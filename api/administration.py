@@ -16,7 +16,7 @@ from api.authentication.hash_files import Fault, HashFile, Line
 from api.authentication.password_changes import check_password, owner_of, replace_password
 from api.authentication.passwords import Passwords
 from api.errors import Conflict, NotFound
-from api.outbox import queue
+from api.outbox import queue, status
 from api.outbox.queue import NewMessage
 from api.state import accounts
 from api.state.policies import PasswordPolicy
@@ -240,6 +240,25 @@ def unlock(authority: Authority, name: str, guid_of: Callable[[str], str | None]
         act.record(Event("account.unlock", "User", name, {"guid": guid}))
 
 
+def retry_mail(authority: Authority, messages: Sequence[int] | None) -> int:
+    """Have messages that failed or were given up tried again at once: those with these numbers, or all if None are named.
+
+    Returns how many. Raises Conflict, and changes nothing, if one has neither failed nor been given up; Forbidden or StoreError.
+    """
+    with authority.acting() as act:
+        found = status.retry(act.connection, messages, act.now)
+        missing = sorted(set(messages or ()) - {number for number, _, _ in found})
+        if missing:
+            raise Conflict(f"message {missing[0]} has neither failed nor been given up; nothing was changed")
+        act.record(
+            *(
+                Event("mail.retry", "User" if name else "", name or "", {"message": number, "template": template})
+                for number, template, name in found
+            )
+        )
+    return len(found)
+
+
 def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str] | None) -> int:
     """Revoke these tokens and sessions of an account, or all of them if None are named, with all that was minted with them.
 
@@ -254,6 +273,15 @@ def revoke_credentials(authority: Authority, name: str, accessors: Sequence[str]
             ended += revoked
         act.record(*credentials.revoked_events(ended, "operator"))
     return len(ended)
+
+
+def end_session(authority: Authority, name: str, accessor: str) -> None:
+    """End one of an account's sessions, with all that came of it. Raises NotFound or StoreError."""
+    with _acting(authority, name) as (act, account):
+        ended = credentials.revoke(act.connection, account.id, act.now, kind="session", accessor=accessor, with_minted="all")
+        if not ended:
+            raise NotFound("there is no such live session")
+        act.record(*credentials.revoked_events(ended, "revoked"))
 
 
 def _end_credentials(act: Act, account: Row[Any], *, sessions: bool, tokens: bool) -> int:

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, partial
 from typing import Any
@@ -17,12 +16,15 @@ import falcon
 from api.authentication.authority import Terms
 from api.authentication.logins import text_of
 from api.authentication.places import site_of
+from api.console.pages import Page, Site, answer_problem
+from api.console.routes import ROUTES as PAGES
+from api.console.routes import is_page
 from api.console.static import ROUTES as FILES
 from api.errors import Forbidden, NotFound, Problem, Unavailable, problem_details
 from api.http import certdog
 from api.http.admission import VERDICTS, Admission, is_for_proxies
 from api.http.checking import JSON, PROBLEM
-from api.http.headers import X_REQUEST_ID, refuse_ambiguous
+from api.http.headers import ACCEPT, X_REQUEST_ID, refuse_ambiguous
 from api.http.openapi import document
 from api.http.operations import ACTOR, Resource
 from api.resources.base import admission_of
@@ -43,17 +45,21 @@ def create_app(service: Service, admission: Admission | None = None) -> falcon.A
     app = falcon.App(middleware=[RequestMiddleware(service, admission)])
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.keep_blank_qs_values = True
-    app.add_error_handler(Problem, _answer_problem)
-    app.add_error_handler(StoreError, _answer_unavailable)
-    app.add_error_handler(falcon.HTTPError, _answer_http_error)
-    app.add_error_handler(Exception, _answer_failure)
+    site = Site(service, admission, is_page) if service.settings.console else None
+    app.add_error_handler(Problem, partial(_answer_problem, site))
+    app.add_error_handler(StoreError, partial(_answer_unavailable, site))
+    app.add_error_handler(falcon.HTTPError, partial(_answer_http_error, site))
+    app.add_error_handler(Exception, partial(_answer_failure, site))
     described = cache(lambda: document(ROUTES))
     for path, resource in ROUTES:
         more = (described,) if issubclass(resource, Described) else ()
         app.add_route(path, resource(service, admission, *more))
+    if site is not None:
+        for path, page in PAGES:
+            app.add_route(path, page(site))
+        for path, file in FILES:
+            app.add_route(path, file(admission))
     app.add_sink(partial(_answer_unserved, admission), prefix=rf"{certdog.BASE}(?:/|$)")
-    for path, kept in FILES:
-        app.add_route(path, kept(admission))
     return app
 
 
@@ -96,6 +102,7 @@ class RequestMiddleware:
     def process_resource(self, request: falcon.Request, response: falcon.Response, resource: Resource, params: object) -> None:
         """Refuse a method that is not declared, OPTIONS among them. Falcon would answer it with 200 to anybody, and a proxy that
         passes on a request's own method would take that for a yes. Raises HTTPMethodNotAllowed."""
+        request.context.resource = resource
         if request.method not in resource.methods:
             if certdog.is_below(request.path):
                 self._admission.admit(request.env, _KNOWN)
@@ -138,48 +145,62 @@ class RequestMiddleware:
             self._refusals.count_call(problem, actor, text_of(address))
 
 
-def _answer(
-    request: falcon.Request, response: falcon.Response, status: int, name: str, title: str, detail: str, more: Mapping[str, Any]
-) -> None:
-    """Answer with problem details."""
+def _wants_page(request: falcon.Request) -> bool:
+    """Whether a page answers what went wrong: at the console's addresses, and where a browser is that went astray."""
+    if isinstance(request.context.get("resource"), Page):
+        return True
+    return request.uri_template is None and "text/html" in request.env.get(ACCEPT, "") and not _FOR_PROGRAMS.match(request.path)
+
+
+_FOR_PROGRAMS = re.compile(r"/(api|certdog|static)(/|$)")
+
+
+def _answer(site: Site | None, request: falcon.Request, response: falcon.Response, problem: Problem) -> None:
+    """Answer with problem details, or with a page."""
+    status, name, title, detail, more = problem.status, problem.name, problem.title, problem.detail, problem.more
     request.env["accord.problem"] = name
+    request_id = request.env.get("accord.request_id", "")
+    if site is not None and _wants_page(request):
+        answer_problem(site, request, response, problem, request_id)
+        return
     response.status = falcon.code_to_http_status(status)
     if certdog.is_below(request.path):
         response.content_type = JSON
         response.data = certdog.error_body(status, detail, request.env[ASKED])
         return
     response.content_type = PROBLEM
-    more = {"requestId": request.env.get("accord.request_id", ""), **more}
-    response.data = problem_details(status, name, title, detail, more)
+    response.data = problem_details(status, name, title, detail, {"requestId": request_id, **more})
 
 
-def _answer_problem(request: falcon.Request, response: falcon.Response, problem: Problem, _: Any) -> None:
+def _answer_problem(site: Site | None, request: falcon.Request, response: falcon.Response, problem: Problem, _: Any) -> None:
     if is_for_proxies(request.path) and problem.status < 500 and problem.status not in VERDICTS:
         problem = Forbidden(problem.detail, reason="not-understood")
     if problem.status in (401, 403):
         request.env["accord.refused"] = problem
     response.set_headers(problem.headers)
-    _answer(request, response, problem.status, problem.name, problem.title, problem.detail, problem.more)
+    _answer(site, request, response, problem)
 
 
-def _answer_unavailable(request: falcon.Request, response: falcon.Response, error: StoreError, _: Any) -> None:
+def _answer_unavailable(site: Site | None, request: falcon.Request, response: falcon.Response, error: StoreError, _: Any) -> None:
     # only the operator may know which database, and why
     _log.error("%s", error, extra={"requestId": request.env.get("accord.request_id")})
-    _answer_problem(request, response, Unavailable(_UNKNOWN if isinstance(error, OutcomeUnknown) else _UNCHANGED), None)
+    _answer_problem(site, request, response, Unavailable(_UNKNOWN if isinstance(error, OutcomeUnknown) else _UNCHANGED), None)
 
 
 _UNCHANGED = "the database cannot be used now; nothing was decided or changed"
 _UNKNOWN = "the database did not confirm a change, which may stand or be lost; look, and try again"
 
 
-def _answer_http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any) -> None:
+def _answer_http_error(
+    site: Site | None, request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any
+) -> None:
     name, detail = _PLAIN.get(error.status_code, ("bad-request", error.description or error.title or ""))
     if is_for_proxies(request.path):
-        _answer_problem(request, response, Problem(detail), None)
+        _answer_problem(site, request, response, Problem(detail), None)
         return
     if error.headers:
         response.set_headers(error.headers)
-    _answer(request, response, error.status_code, name, error.title or "", detail, {})
+    _answer(site, request, response, _as_problem(error.status_code, name, error.title or "", detail))
 
 
 _PLAIN = {
@@ -188,6 +209,13 @@ _PLAIN = {
 }
 
 
-def _answer_failure(request: falcon.Request, response: falcon.Response, error: Exception, _: Any) -> None:
+def _as_problem(status: int, name: str, title: str, detail: str) -> Problem:
+    problem = Problem(detail)
+    problem.status, problem.name, problem.title = status, name, title
+    return problem
+
+
+def _answer_failure(site: Site | None, request: falcon.Request, response: falcon.Response, error: Exception, _: Any) -> None:
     _log.error("internal error", exc_info=error, extra={"requestId": request.env.get("accord.request_id")})
-    _answer(request, response, 500, "failure", "Accord failed", "internal error; search the log for this request ID", {})
+    failure = _as_problem(500, "failure", "Accord failed", "internal error; search the log for this request ID")
+    _answer(site, request, response, failure)

@@ -15,6 +15,7 @@ from api.authentication.passwords import Passwords
 from api.authentication.places import Room
 from api.authentication.principal import Authenticator
 from api.authentication.refusals import LOGIN, Refusals
+from api.authentication.tokens import Carrier
 from api.authentication.uses import Uses
 from api.background import Periodic
 from api.certificates import reminders
@@ -28,9 +29,11 @@ from api.directory.resync import Resync, bound
 from api.mail.delivery import Delivery
 from api.metrics import Metrics
 from api.outbox.kinds import MessageKind
+from api.reads.access_map import AccessMaps
 from api.refusal_log import WINDOW, RefusalLog
 from api.settings import Settings, open_leaked
 from api.state.clock import Clock
+from api.state.drift import DriftWatch
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper
@@ -65,11 +68,13 @@ class Service:
         self.unknown = Room(max(1, settings.threads // 2))
         """Places for callers who are not known before the body of their request has arrived."""
         self.domains = Domains(settings.directories)
+        self.drift = DriftWatch(self.reader)
         self.freshness = Freshness({each.dns_name: each.resync + each.grace for each in settings.directories})
         self.uses = Uses(self.database)
         self.refusals = Refusals(self.database)
         self.refusal_log = RefusalLog()
         self.authenticator = Authenticator(self.reader, self.keeper, self.uses, self.freshness)
+        self.maps = AccessMaps(self.reader)
         self.register = Register(self.reader, self.freshness)
         self.resync = Resync(self.domains, self.reader, self.metrics)
         self.message_kinds: dict[str, MessageKind] = {
@@ -110,22 +115,22 @@ class Service:
         for each in self._background:
             each.start()
 
-    def log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
-        """Open a session for a declared account, or for a directory's. Raises a Problem or StoreError."""
+    def log_in(self, name: str, password: str, address: Address | None, now: datetime, carrier: Carrier = "header") -> LoggedIn:
+        """Open a session, which `carrier` brings, for a declared account or a directory's. Raises a Problem or StoreError."""
         with self.passwords.place(self.known.guest(address)):  # until the end: waiting to write to the database holds a thread
-            found = self._log_in(name, password, address, now)
+            found = self._log_in(name, password, address, now, carrier)
         self.known.add(address)
         return found
 
-    def _log_in(self, name: str, password: str, address: Address | None, now: datetime) -> LoggedIn:
+    def _log_in(self, name: str, password: str, address: Address | None, now: datetime, carrier: Carrier) -> LoggedIn:
         """A refused login takes the steps and the time of both kinds, and has their answer, so that it does not tell which of
         them has a name, nor whether any has."""
         earliest = time.monotonic() + (REFUSAL if self.domains else REFUSAL / 4)
         is_directorys = is_for_directory(self.domains, self.reader, name)
         try:
             if is_directorys:
-                return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now)
-            return log_in(self.reader, self.keeper, self.passwords, name, password, address, now)
+                return log_in_with_directory(self.domains, self.reader, self.keeper, name, password, address, now, carrier)
+            return log_in(self.reader, self.keeper, self.passwords, name, password, address, now, carrier)
         except (LoginRefused, DirectoryUnavailable) as refused:
             if refused.why in COUNTED_TOGETHER:
                 self.refusals.count(LOGIN, refused.actor, refused.why, text_of(address), now)

@@ -37,10 +37,11 @@ DEFAULTS = {
     "public_url": "",
     "link_hosts": "",
     "leaked_passwords": "",
+    "console": "on",
 }
 LEAST_TOKEN = 16
 """Characters of a token for the metrics."""
-_CHOICES = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error")}
+_CHOICES = {"log_format": ("text", "json"), "log_level": ("debug", "info", "warning", "error"), "console": ("on", "off")}
 
 
 class Misconfigured(Exception):
@@ -74,6 +75,12 @@ class Settings(NamedTuple):
     local_socket_group: str = ""
     leaked_passwords: str = ""
     """The file of leaked passwords, or nothing."""
+    console: bool = True
+    """Whether the web console is served."""
+    repository: bool = False
+    """Whether the config repository is named, so that changes can be proposed in the console."""
+    branch: str = "main"
+    """The branch of it that counts."""
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Settings:
@@ -141,6 +148,9 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
         local_socket=_local_socket(setting("local_socket")),
         local_socket_group=_group(setting("local_socket_group")),
         leaked_passwords=leaked,
+        console=setting("console") == "on",
+        repository=bool(sources.text("repository", "")),
+        branch=sources.text("branch", "main"),
     )
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A first look at Accord: plan and apply a config repository, change it once, ask the API with curl, then read two mails: a new
-# colleague's password and the notice of an issued certificate.
-# Everything stays in .demo/. On a terminal the API runs until Ctrl-C; otherwise it stops at the end.
+# colleague's password and the notice of an issued certificate. It ends in the web console.
+# Everything stays in .demo/. On a terminal the console and the API run until Ctrl-C; otherwise they stop at the end.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 demo=$top/.demo
@@ -49,9 +49,11 @@ title "What was applied, and is the audit log intact?"
 run accord history
 run accord audit verify
 
-title "Start the API on this database. Set a password for Alice, from standard input"
-printf '\033[36m$ accord-api user set-password alice --no-change-required\033[0m\n'
-printf 'a passphrase for the demo\n' | accord-api user set-password alice --no-change-required
+title "Start the API on this database. Set a password for Alice, and for Carol, an administrator, from standard input"
+for name in alice carol; do
+  printf '\033[36m$ accord-api user set-password %s --no-change-required\033[0m\n' $name
+  printf 'a passphrase for the demo\n' | accord-api user set-password $name --no-change-required
+done
 printf '\033[36m$ accord-api serve --listen 127.0.0.1:0 &\033[0m\n'
 : >api.log # it is read at once
 accord-api serve --listen 127.0.0.1:0 2>>api.log &
@@ -126,8 +128,10 @@ run grep -hE '^(To|Subject): ' "$(grep -l '^To: .*alice@' mail/new/*)"
 
 printf '\nThe mails are in .demo/mail, a maildir that any mail program reads: mutt -f .demo/mail\n'
 printf 'Everything is in .demo/: the repository in config, the database in accord.db. Try: accord --help, accord-api --help\n'
+title "The web console, at ${url%/api/v1}/"
+printf 'an administrator: carol, password: a passphrase for the demo\na person:         alice, password: a passphrase for the demo\n'
 if [ -t 0 ] && [ -t 1 ]; then
   trap : INT
-  printf 'The API is described at %s/docs and runs until Ctrl-C.\n' "${url%/api/v1}"
+  printf 'It runs until Ctrl-C; the API is described at %s/docs.\n' "${url%/api/v1}"
   wait "$server" || true
 fi

@@ -20,6 +20,9 @@ KEYS = {
     "path": _TEXT,
     "database_url": _TEXT,
     "cache": _TEXT,
+    "proposal_committer": _TEXT,
+    "proposal_signing_key": _TEXT,
+    "proposal_timeout": _TEXT,
     "listen": _TEXT,
     "metrics_listen": _TEXT,
     "metrics_token": _TEXT,
@@ -37,6 +40,7 @@ KEYS = {
     "public_url": _TEXT,
     "link_hosts": _LIST,
     "leaked_passwords": _TEXT,
+    "console": _TEXT,
     "smtp": _TABLE,
     "directory": _TABLE,
 }

@@ -39,6 +39,8 @@ class TokenRequest(NamedTuple):
     expires_at: datetime
     issuers: Sequence[str] | None = None
     permitted_ips: Sequence[str] | None = None
+    accessor: str | None = None
+    """What it is listed by, if the form that asks for it must not make another one."""
 
 
 def mint_own(reader: Reader, authority: CallersAuthority, request: TokenRequest) -> dict[str, Any]:

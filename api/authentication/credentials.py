@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import Select, bindparam, func, select
 
 from api.authentication.narrowing import Narrowing, narrowing_column, read_narrowing
-from api.authentication.tokens import fingerprint, new_accessor, new_secret
+from api.authentication.tokens import Carrier, fingerprint, new_accessor, new_secret
 from api.errors import Conflict
 from api.state import accounts
 from api.state.reader import Reader, Row
@@ -24,6 +24,7 @@ from reconciler.store.engine import READ_ONLY, Connection
 from reconciler.store.minted import kept, tree
 from reconciler.store.tables import instant_text, read_instant
 
+_columns = tables.tokens.c
 MOST_TOKENS = 100
 """How many live API tokens an account may have."""
 
@@ -75,9 +76,9 @@ class Minted(NamedTuple):
     expires_at: datetime
 
 
-def find(reader: Reader, secret: str) -> Found | None:
+def find(reader: Reader, secret: str, carrier: Carrier = "header") -> Found | None:
     """The credential with this secret, valid or not, in one indexed read. Raises StoreError."""
-    return _found(reader.row_of_primary(f"{_FIND} WHERE t.sha256 = ?", fingerprint(secret)))
+    return _found(reader.row_of_primary(f"{_FIND} WHERE t.sha256 = ?", fingerprint(secret, carrier)))
 
 
 def find_again(reader: Reader, accessor: str) -> Found | None:
@@ -115,21 +116,25 @@ def mint(
     password_change_required: bool = False,
     minter: str | None = None,
     succeeds: bool = False,
+    carrier: Carrier = "header",
+    accessor: str | None = None,
 ) -> Minted:
     """Make a credential. `minter` is the accessor of the one that makes it, which it may succeed.
 
-    Raises Conflict if the account already has as many tokens as it may have.
+    Raises Conflict if the account already has as many tokens as it may have, or if its own `accessor` is given and taken.
     """
     if kind == "token" and live_tokens(connection, user_id, now) >= MOST_TOKENS:
         raise Conflict(f"the account already has {MOST_TOKENS} live tokens, and may not have more; revoke one")
-    minted = Minted(new_secret(), new_accessor(), expires_at)
+    if accessor is not None and connection.execute(select(_columns.id).where(_columns.accessor == accessor)).first():
+        raise Conflict("this form has made its token already, whose secret is shown only once; revoke it if you did not keep it")
+    minted = Minted(new_secret(), accessor or new_accessor(), expires_at)
     connection.execute(
         tables.tokens.insert(),
         {
             "user_id": user_id,
             "kind": kind,
             "accessor": minted.accessor,
-            "sha256": fingerprint(minted.secret),
+            "sha256": fingerprint(minted.secret, carrier),
             "name": name,
             "created_at": now,
             "expires_at": expires_at,
@@ -203,6 +208,14 @@ def _still_live(of_kind: bool, one: bool, with_minted: Literal["own", "all"] | N
     if with_minted == "own":
         owned = owned.where(found.c.user_id == bindparam("user_id"))
     return owned.where(found.c.revoked_at.is_(None)).order_by(found.c.id)
+
+
+def came_of(connection: Connection, accessor: str, now: datetime) -> list[Ended]:
+    """The live credentials that came of one, of whichever account: what ends if it is revoked `with_minted` all."""
+    found = tree(_columns.accessor == accessor, everything=True)
+    owned = select(found.c.accessor, tables.users.c.name).join(tables.users, tables.users.c.id == found.c.user_id)
+    live = found.c.revoked_at.is_(None) & (found.c.expires_at > now) & (found.c.accessor != accessor)
+    return [Ended(row.accessor, row.name) for row in connection.execute(owned.where(live).order_by(found.c.id))]
 
 
 def revoked_events(ended: Iterable[Ended], why: str, more: Mapping[str, Any] = MappingProxyType({})) -> list[Event]:

@@ -16,6 +16,7 @@ from api.authentication.account_failures import Failures, key_of, network_key
 from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords
 from api.authentication.sessions import make_room
+from api.authentication.tokens import Carrier
 from api.errors import TooManyFailures, Unauthenticated
 from api.state import accounts
 from api.state.clock import is_from_the_future
@@ -55,14 +56,21 @@ class LoginRefused(Unauthenticated):
 
 
 def log_in(
-    reader: Reader, keeper: AccessKeeper, passwords: Passwords, name: str, password: str, address: Address | None, now: datetime
+    reader: Reader,
+    keeper: AccessKeeper,
+    passwords: Passwords,
+    name: str,
+    password: str,
+    address: Address | None,
+    now: datetime,
+    carrier: Carrier = "header",
 ) -> LoggedIn:
     """Open a session for a declared account, by its name or an alias. The caller holds a place.
 
     Whatever somebody types, failures are those of the account. Raises LoginRefused, TooManyFailures, Busy or StoreError.
     """
-    opened = _try(reader, keeper, passwords, name, password, address, now, again=True) or _try(
-        reader, keeper, passwords, name, password, address, now, again=False
+    opened = _try(reader, keeper, passwords, name, password, address, now, carrier, again=True) or _try(
+        reader, keeper, passwords, name, password, address, now, carrier, again=False
     )
     assert opened is not None
     return opened
@@ -76,6 +84,7 @@ def _try(
     password: str,
     address: Address | None,
     now: datetime,
+    carrier: Carrier,
     *,
     again: bool,
 ) -> LoggedIn | None:
@@ -105,7 +114,7 @@ def _try(
                 account_failures.record(connection, key, account.id, address, now)
             record_failure(connection, account and account.name, refusal or "", address, policies, now)
         else:
-            return open_session(connection, account, rehashed, address, policies, now)
+            return open_session(connection, account, rehashed, address, policies, now, carrier)
     raise LoginRefused(refusal or "unknown-account", "" if account is None else account.name)
 
 
@@ -153,7 +162,13 @@ def _refusal(  # noqa: PLR0911 - one return per reason
 
 
 def open_session(
-    connection: Connection, account: Row[Any], rehashed: str | None, address: Address | None, policies: Policies, now: datetime
+    connection: Connection,
+    account: Row[Any],
+    rehashed: str | None,
+    address: Address | None,
+    policies: Policies,
+    now: datetime,
+    carrier: Carrier,
 ) -> LoggedIn:
     """Open a session for an account whose password was right."""
     required = accounts.must_change_password(account, now)
@@ -165,6 +180,7 @@ def open_session(
         now=now,
         expires_at=now + policies.session_lifetime,
         password_change_required=required,
+        carrier=carrier,
     )
     values = {"last_login_at": now, "last_login_address": text_of(address)}
     accounts.write(connection, account.id, values if rehashed is None else values | {"password_hash": rehashed})

@@ -14,6 +14,7 @@ from api.authentication.credentials import Minted
 from api.authentication.passwords import Passwords, objection
 from api.authentication.places import Guest
 from api.authentication.sessions import end_with_minted
+from api.authentication.tokens import Carrier
 from api.errors import Conflict, Forbidden
 from api.state import accounts
 from api.state.policies import PasswordPolicy
@@ -31,7 +32,9 @@ class PasswordChange(NamedTuple):
     revoke_tokens: bool = False
 
 
-def change_own(reader: Reader, authority: CallersAuthority, passwords: Passwords, change: PasswordChange) -> Minted:
+def change_own(
+    reader: Reader, authority: CallersAuthority, passwords: Passwords, change: PasswordChange, carrier: Carrier = "header"
+) -> Minted:
     """Change the caller's password. Its sessions end, and its API tokens if it asks for that; the session that replaces this one.
 
     Raises Unauthenticated, Forbidden, Conflict, Busy or StoreError.
@@ -52,7 +55,7 @@ def change_own(reader: Reader, authority: CallersAuthority, passwords: Passwords
         with authority.acting() as act:
             account = accounts.find(act.connection, act.actor)
             if verified and account is not None and account.password_hash == kept:
-                return _change(act, account, change, hashed)
+                return _change(act, account, change, hashed, carrier)
             _count_failure(act)
     raise Forbidden("the current password is wrong", reason="wrong-password")
 
@@ -67,12 +70,12 @@ def _check(passwords: Passwords, change: PasswordChange, owner: Owner, policy: P
     check_password(passwords, change.new, owner, policy)
 
 
-def _change(act: Act, account: Row[Any], change: PasswordChange, hashed: str) -> Minted:
+def _change(act: Act, account: Row[Any], change: PasswordChange, hashed: str, carrier: Carrier) -> Minted:
     replace_password(act.connection, account, hashed, now=act.now, change_required=False)
     # this session as well: others may have its secret, and wait with it for the end of this act
     ended = credentials.revoke(act.connection, account.id, act.now, kind=None if change.revoke_tokens else "session")
     ends = act.caller.credential.ends
-    session = credentials.mint(act.connection, account.id, "session", now=act.now, expires_at=ends)
+    session = credentials.mint(act.connection, account.id, "session", now=act.now, expires_at=ends, carrier=carrier)
     detail = {"revokedCredentials": len(ended), "session": session.accessor}
     act.record(Event("password.change", "User", act.actor, detail))
     return session

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from api.authentication import credentials
 from api.authentication.credentials import Credential
-from api.authentication.tokens import is_well_formed
+from api.authentication.tokens import Carrier, is_well_formed
 from api.authentication.uses import INTERVAL, Uses
 from api.errors import Forbidden, Unauthenticated
 from api.state.clock import is_from_the_future
@@ -74,8 +74,16 @@ class Authenticator:
 
     def authenticate(self, header: str | None, address: Address | None) -> Principal:
         """The principal of a request, at this moment. Raises Unauthenticated, Forbidden, Problem or StoreError."""
-        secret = secret_of(header)
-        principal = self._judged(lambda: credentials.find(self._reader, secret), address)
+        return self._authenticated(secret_of(header), "header", address)
+
+    def authenticate_cookie(self, secret: str, address: Address | None) -> Principal:
+        """The principal of a request that the console's cookie came with. Raises as `authenticate` does."""
+        if not is_well_formed(secret):
+            raise Unauthenticated(_DEAD)
+        return self._authenticated(secret, "cookie", address)
+
+    def _authenticated(self, secret: str, carrier: Carrier, address: Address | None) -> Principal:
+        principal = self._judged(lambda: credentials.find(self._reader, secret, carrier), address)
         self._note_use(principal)
         return principal
 

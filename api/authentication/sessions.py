@@ -55,17 +55,26 @@ def end_session(authority: Authority) -> None:
         act.record(*credentials.revoked_events(ended, "logout"))
 
 
+_SHOWN = ("id", "createdAt", "expiresAt", "lastUsedAt", "lastUsedAddress")
+
+
 def list_own(reader: Reader, principal: Principal) -> list[dict[str, Any]]:
     """The caller's live sessions, oldest first, as the API shows them: without secrets. Raises StoreError."""
     mine, idle_since = principal.credential.accessor, instant_text(principal.now - principal.access.policies.session_idle)
     this_call = {"lastUsedAt": instant_text(principal.now), "lastUsedAddress": principal.address and principal.address.text}
-    shown = ("id", "createdAt", "expiresAt", "lastUsedAt", "lastUsedAddress")
     found = credentials.list_credentials(reader, principal.account.id, principal.now, "session")
     return [
-        {**{name: each[name] for name in shown}, **(this_call if each["id"] == mine else {}), "current": each["id"] == mine}
+        {**{name: each[name] for name in _SHOWN}, **(this_call if each["id"] == mine else {}), "current": each["id"] == mine}
         for each in found
         if (each["lastUsedAt"] or each["createdAt"]) > idle_since or each["id"] == mine
     ]
+
+
+def live_sessions(reader: Reader, user_id: int, policies: Policies, now: datetime) -> list[dict[str, Any]]:
+    """The live sessions of any account, oldest first, without secrets, for administrators. Raises StoreError."""
+    idle_since = instant_text(now - policies.session_idle)
+    found = credentials.list_credentials(reader, user_id, now, "session")
+    return [{name: each[name] for name in _SHOWN} for each in found if (each["lastUsedAt"] or each["createdAt"]) > idle_since]
 
 
 def end_own(authority: Authority, accessor: str) -> None:

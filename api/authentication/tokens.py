@@ -10,7 +10,10 @@ import hashlib
 import re
 import secrets
 import zlib
+from typing import Literal
 
+Carrier = Literal["header", "cookie"]
+"""What brings a secret: the header `Authorization`, or the console's cookie. A secret counts in one of them alone."""
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIX = "accord_"
 _RANDOM, _CHECK = 43, 6
@@ -29,9 +32,10 @@ def is_well_formed(text: str) -> bool:
     return _SHAPE.fullmatch(text) is not None and _check(text[:-_CHECK]) == text[-_CHECK:]
 
 
-def fingerprint(secret: str) -> str:
-    """The hash that is stored. 256 random bits cannot be guessed, so they need no slow hash."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+def fingerprint(secret: str, carrier: Carrier = "header") -> str:
+    """The hash that is stored: each carrier has its own. 256 random bits cannot be guessed, so they need no slow hash."""
+    kept = secret if carrier == "header" else f"{carrier}:{secret}"
+    return hashlib.sha256(kept.encode()).hexdigest()
 
 
 def new_accessor() -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -12,6 +13,7 @@ from api.authentication.principal import Principal
 from api.certificates.verification import fingerprints
 from api.errors import NotFound
 from api.state.accounts import MEMBERS
+from api.state.counting import Count
 from api.state.pages import Page, contains
 from api.state.reader import Reader, Row
 from reconciler.access.instants import parse_duration
@@ -167,12 +169,33 @@ def numbered(number: int) -> Condition:
 
 def list_certificates(reader: Reader, caller: Principal, query: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """A page of the certificates that the caller may see and asks for, by expiry. Raises NotFound or StoreError."""
-    page = Page.of(query)
+    return list_fitting(reader, caller, Page.of(query), _asked_for(reader, query, now))
+
+
+def list_fitting(
+    reader: Reader, caller: Principal, page: Page, conditions: Iterable[Condition], *, last_first: bool = False
+) -> dict[str, Any]:
+    """A page of the certificates that the caller may see and that meet conditions, by expiry; or, with `last_first`, those that
+    expire last come first. Raises NotFound or StoreError."""
     instant, number = page.after_instant
-    behind = Condition("c.not_after >= ? AND (c.not_after > ? OR c.id > ?)", (instant, instant, number))
-    conditions = [behind, *visible_to(caller), *_asked_for(reader, query, now)]
-    rows = _rows(reader, _COLUMNS, conditions, "ORDER BY c.not_after, c.id LIMIT ?", page.limit + 1)
+    sign, order = ("<", "DESC") if last_first else (">", "ASC")
+    if last_first and not instant:
+        instant = instant_text(datetime.max.replace(tzinfo=UTC))
+    behind = Condition(f"c.not_after {sign}= ? AND (c.not_after {sign} ? OR c.id {sign} ?)", (instant, instant, number))
+    rows = _rows(
+        reader,
+        _COLUMNS,
+        [behind, *visible_to(caller), *conditions],
+        f"ORDER BY c.not_after {order}, c.id {order} LIMIT ?",
+        page.limit + 1,
+    )
     return page.cut([_shown(row) for row in rows], lambda item: f"{item['notAfter']} {item['id']}")
+
+
+def count(reader: Reader, conditions: Iterable[Condition]) -> Count:
+    """How many certificates meet conditions. Raises StoreError."""
+    texts, values = zip(*conditions, strict=True)
+    return Count.rows(reader, f"SELECT 1 FROM {_TABLES} WHERE {' AND '.join(texts)}", *(each for part in values for each in part))
 
 
 def _rows(reader: Reader, columns: str, conditions: Iterable[Condition], end: str = "", *values: Any) -> list[Row]:
@@ -231,6 +254,28 @@ def of_issuers(names: Sequence[str]) -> Condition:
 def of_team(name: str) -> Condition:
     """The same of a team."""
     return Condition(_TEAM, (name, name))
+
+
+STILL_OPEN = Condition("c.revoked_at IS NULL AND c.renewed_at IS NULL")
+"""The certificates that somebody has to renew before they expire: neither revoked nor renewed."""
+
+
+def expiring(since: datetime, until: datetime) -> Condition:
+    """The certificates that expire from an instant on and before another."""
+    return Condition("c.not_after >= ? AND c.not_after < ?", (instant_text(since), instant_text(until)))
+
+
+_HEX = re.compile(r"-?[0-9A-Fa-f]+(:[0-9A-Fa-f]+)*", re.ASCII)
+
+
+def with_text(text: str) -> Condition:
+    """The certificates with a text in their subject or names, or with it as their serial number or fingerprint."""
+    found = Condition(*contains(("c.subject", "c.names"), text))
+    if not _HEX.fullmatch(text):
+        return found
+    serial = with_serial(text)
+    fingerprint = text.replace(":", "").lower()
+    return Condition(f"({found.text} OR {serial.text} OR c.sha256 = ?)", (*found.values, *serial.values, fingerprint))
 
 
 Status = Literal["active", "revoked", "expired", "renewed"]

@@ -119,22 +119,17 @@ Exit codes: 0 they will be tried again; 1 one of them has neither failed nor bee
 @database_option
 def retry(ids: tuple[int, ...], everything: bool, **options: str | None) -> None:
     """Retry messages that failed or were given up at once. Messages that were sent or are no longer wanted are left alone."""
-    from api.outbox import status as outbox
-    from reconciler.store.audit import Event
+    from api.administration import retry_mail
+    from api.errors import Conflict
 
     if bool(ids) is everything:
         raise click.UsageError("name the messages to retry by number (see `accord-api mail status`), or pass --all")
-    with at_work(options) as (_, __, authority), authority.acting() as act:
-        found = outbox.retry(act.connection, None if everything else ids, act.now)
-        missing = sorted(set(ids) - {number for number, _, _ in found})
-        if missing:
-            raise click.ClickException(f"message {missing[0]} has neither failed nor been given up; nothing was changed")
-        events = [
-            Event("mail.retry", "User" if name else "", name or "", {"message": number, "template": template})
-            for number, template, name in found
-        ]
-        act.record(*events)
-    say(f"{len(found)} {_of(len(found), 'message', 'messages')} will be tried again at once.")
+    with at_work(options) as (_, __, authority):
+        try:
+            number = retry_mail(authority, None if everything else ids)
+        except Conflict as error:
+            raise click.ClickException(str(error)) from None
+    say(f"{number} {_of(number, 'message', 'messages')} will be tried again at once.")
 
 
 @command.command(

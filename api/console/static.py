@@ -16,6 +16,7 @@ from typing import NamedTuple
 import falcon
 
 from api.errors import NotFound
+from api.http.headers import ACCEPT_ENCODING
 from api.http.operations import Call, Resource, operation
 
 _TYPES = {
@@ -113,7 +114,7 @@ def _send(request: falcon.Request, response: falcon.Response, found: Asset, kept
     response.content_type, response.data = found.media, found.content
     if found.compressed is not None:
         response.append_header("Vary", "Accept-Encoding")
-        if _accepts_gzip(request.get_header("Accept-Encoding") or ""):
+        if _accepts_gzip(request.env.get(ACCEPT_ENCODING, "")):
             response.set_header("Content-Encoding", "gzip")
             response.data = found.compressed
 

@@ -12,6 +12,7 @@ from sqlalchemy import Row, select
 
 from api.authentication import account_failures
 from api.authentication.logins import LoggedIn, LoginRefused, open_session, record_failure, refuse_address
+from api.authentication.tokens import Carrier
 from api.directory import accounts as directory_accounts
 from api.directory import lockout
 from api.directory.controllers import Undecided
@@ -73,7 +74,14 @@ def is_for_directory(domains: Domains, reader: Reader, name: str) -> bool:
 
 
 def log_in(
-    domains: Domains, reader: Reader, keeper: AccessKeeper, name: str, password: str, address: Address | None, now: datetime
+    domains: Domains,
+    reader: Reader,
+    keeper: AccessKeeper,
+    name: str,
+    password: str,
+    address: Address | None,
+    now: datetime,
+    carrier: Carrier = "header",
 ) -> LoggedIn:
     """Open a session. Raises LoginRefused, TooManyFailures, DirectoryUnavailable or StoreError."""
     refuse_address(reader, address, now)
@@ -94,7 +102,7 @@ def log_in(
                 account = accounts.require(accounts.find(connection, found.name), found.name)
                 refusal = _standing(connection, account, address)
                 if refusal is None:
-                    return open_session(connection, account, None, address, policies, now)
+                    return open_session(connection, account, None, address, policies, now, carrier)
                 found = refusal
             name = _fail(connection, domains, verified, found, address, policies, now)
     raise LoginRefused(found, name)

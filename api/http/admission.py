@@ -65,6 +65,12 @@ class Admission:
         permit(principal, terms)
         return CallersAuthority(self._authenticator, principal, terms)
 
+    def admit_cookie(self, environment: Mapping[str, Any], terms: Terms, secret: str) -> CallersAuthority:
+        """The same for a request of the console, whose cookie holds the secret. Raises as `admit` does."""
+        principal = self._authenticator.authenticate_cookie(secret, self.address_of(environment))
+        permit(principal, terms)
+        return CallersAuthority(self._authenticator, principal, terms)
+
     def _client(self, header: str | None, form: Mapping[str, str], address: Address | None) -> Principal:
         try:
             shown = shown_by(header, form)
@@ -76,7 +82,9 @@ class Admission:
             raise
         return principal
 
-    def receiving(self, environment: Mapping[str, Any], terms: Terms) -> AbstractContextManager[object]:
+    def receiving(
+        self, environment: Mapping[str, Any], terms: Terms, cookie: str | None = None
+    ) -> AbstractContextManager[object]:
         """While the body of a request arrives. The caller is judged after that, so until then it is unknown.
 
         Granian gives each request a thread before its body has arrived. No more unknown callers than some can hold one; beyond
@@ -94,7 +102,10 @@ class Admission:
             return place
         if terms.clients and AUTHORIZATION not in environment:
             raise Busy("too many requests are arriving slowly; try again, or send the credential in a header")
-        self.admit(environment, terms)
+        if cookie is None:
+            self.admit(environment, terms)
+        else:
+            self.admit_cookie(environment, terms, cookie)
         return nullcontext()
 
     def guest_of(self, environment: Mapping[str, Any]) -> Guest:

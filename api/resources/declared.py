@@ -9,7 +9,7 @@ from api.errors import Declared, NotFound
 from api.http.operations import NAMED, NAMED_ACCOUNT, Call, operation
 from api.http.shapes import PAGE
 from api.resources.base import Resource
-from api.state import declared
+from api.state import declared, issuers, teams
 from api.state.declared import Kind
 from api.state.pages import Page
 
@@ -50,7 +50,7 @@ class Teams(Resource):
     @operation("List teams", access="administrator", tag=TAG, response="TeamPage", errors=(404,), query=PAGE)
     def on_get(self, call: Call) -> Any:
         """By name, with the number of their members and the issuers that these may use now."""
-        return declared.list_teams(self.service.reader, Page.of(call.query), call.now)
+        return teams.list_teams(self.service.reader, Page.of(call.query), call.now)
 
     on_post = refusal("Create", "Team", TAG)
 
@@ -61,7 +61,7 @@ class Team(Resource):
     @operation("Show a team", access="administrator", tag=TAG, response="Team", errors=(404,), path=NAMED)
     def on_get(self, call: Call, name: str) -> Any:
         """What is declared of it."""
-        found = declared.find_team(self.service.reader, name, call.now)
+        found = teams.find_team(self.service.reader, name, call.now)
         if found is None:
             raise NotFound(f"there is no team `{name}`")
         return found
@@ -76,7 +76,7 @@ class Issuers(Resource):
     @operation("List issuers", access="administrator", tag=TAG, response="IssuerPage", errors=(404,), query=PAGE)
     def on_get(self, call: Call) -> Any:
         """By name, with the teams that may use them now."""
-        return declared.list_issuers(self.service.reader, Page.of(call.query), call.now)
+        return issuers.list_issuers(self.service.reader, Page.of(call.query), call.now)
 
     on_post = refusal("Create", "Issuer", TAG)
 
@@ -87,7 +87,7 @@ class Issuer(Resource):
     @operation("Show an issuer", access="administrator", tag=TAG, response="Issuer", errors=(404,), path=NAMED)
     def on_get(self, call: Call, name: str) -> Any:
         """What is declared of it."""
-        found = declared.find_issuer(self.service.reader, name, call.now)
+        found = issuers.find_issuer(self.service.reader, name, call.now)
         if found is None:
             raise NotFound(f"there is no issuer `{name}`")
         return found

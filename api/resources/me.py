@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from api.authentication.narrowing import NOT_NARROWED, Narrowing
 from api.http.operations import Call, operation
+from api.reads.access import shown_access
 from api.resources.base import Resource
-from api.state.snapshots import AccessSnapshot
-from reconciler.access.instants import format_instant
-from reconciler.access.state import access_of
 
 TAG = "Me"
 
@@ -36,21 +32,6 @@ class Me(Resource):
             },
             "passwordChangeRequired": bool(caller.credential.password_change_required),
         }
-
-
-def shown_access(access: AccessSnapshot, name: str, now: datetime, narrowing: Narrowing = NOT_NARROWED) -> list[dict[str, Any]]:
-    """What an account may use with a credential, by issuer."""
-    found = access_of(access.state, name, now)
-    return [
-        {
-            "issuer": issuer,
-            "displayName": access.state.issuers[issuer].display_name or issuer,
-            "through": list(each.through),
-            "until": each.until and format_instant(each.until),
-        }
-        for issuer, each in sorted(found.items())
-        if narrowing.permits_issuer(issuer)
-    ]
 
 
 class MyAccess(Resource):

@@ -7,9 +7,9 @@ from typing import Any
 from api.authentication import api_tokens, credentials
 from api.authentication.api_tokens import TokenRequest
 from api.http.operations import NAMED_ACCOUNT, Call, operation
+from api.reads.users import access_with
 from api.resources import me, users
 from api.resources.base import Resource
-from api.resources.users import access_with
 from reconciler.access.instants import parse_duration, parse_instant
 
 _TOKEN_PATH = {"token_id": {"type": "string"}}
@@ -63,7 +63,8 @@ class UserTokens(Resource):
     )
     def on_get(self, call: Call, name: str) -> Any:
         """The live ones."""
-        return credentials.list_credentials(self.service.reader, access_with(self.service, name).accounts[name].id, call.now)
+        account = access_with(self.service.keeper, name).accounts[name]
+        return credentials.list_credentials(self.service.reader, account.id, call.now)
 
     @operation(
         "Mint a token for a user",

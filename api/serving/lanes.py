@@ -15,7 +15,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from api.authentication.places import INSIDER, Guest
 from api.http import certdog
 
-LOGINS = ("/api/v1/sessions", certdog.LOGIN)
+LOGINS = ("/api/v1/sessions", certdog.LOGIN, "/login")
 FOR_KNOWN, FOR_STRANGERS = 4, 2
 """Threads that answer logins, beside those that answer everything else."""
 PLACES = FOR_KNOWN + FOR_STRANGERS + 2

@@ -52,6 +52,8 @@ PATIENCE = 30.0
 QUICK = ("/api/v1/decisions", "/api/v1/auth", "/api/v1/introspect", "/healthz")
 FOR_CHANGES = 4
 """Threads that answer what may write. One writes at a time, so the others wait."""
+HELD = 128 * 1024
+"""Bytes of an answer that are held to be sent together; of a longer one, such as an export, never more."""
 QUICK_BODY = 4 * 1024
 """Bytes. A request with a body up to this size is answered sooner than a thread could take it over."""
 
@@ -134,6 +136,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     on_close: Callable[[], None] | None = None
     is_refused = False
     _held: list[bytes] | None = None
+    _held_bytes = 0
     _arriving: HTTPRequestParser | None = None
     _since = 0.0
 
@@ -171,20 +174,27 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Hold what is written until the end, then send it."""
-        self._held = []
+        """Hold what is written, and send it at the end, or before if it is long."""
+        self._held, self._held_bytes = [], 0
         try:
             yield
         finally:
-            held, self._held = b"".join(self._held), None
-            self.write_soon(held)
+            self._send_held()
+            self._held = None
 
     def write_soon(self, data: bytes) -> int:
         """Send data, or hold it; the number of bytes taken."""
         if self._held is None:
             return int(super().write_soon(data))
         self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > HELD:
+            self._send_held()  # waits if the client is slow
         return len(data)
+
+    def _send_held(self) -> None:
+        held, self._held, self._held_bytes = self._held or [], [], 0
+        super().write_soon(b"".join(held))
 
 
 class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]

@@ -69,6 +69,11 @@ def named_by_login(reader: Reader, login: str) -> tuple[str, bool]:
     return name, False
 
 
+def anybody_has_password(reader: Reader) -> bool:
+    """Whether any account has a password. Raises StoreError."""
+    return reader.row("SELECT user_id FROM account_states WHERE password_hash IS NOT NULL LIMIT 1") is not None
+
+
 def is_taken(connection: Connection, name: str) -> bool:
     """Whether a new account cannot have a name: another one has it, or it is the alias of a declared one."""
     if connection.execute(select(_users.id).where(_users.name == name)).first() is not None:

@@ -1,23 +1,48 @@
-"""What Git declares, as the database holds it: teams, issuers, and the file that declares a resource."""
+"""Where Git declares what the database holds: the file and line of a resource and of the items in its lists, and the commit."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from api.state.accounts import MEMBERS
-from api.state.pages import Page
-from api.state.reader import Reader, Row
-from reconciler.store.tables import instant_text
+from api.state.reader import Reader
 
 Kind = Literal["User", "Team", "Issuer"]
 _TABLES: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
-_TEAMS = """SELECT t.id, t.name, t.display_name, t.description, t.administrator, t.ad_groups, t.permitted_ips, t.file,
-r.commit_sha FROM teams t LEFT JOIN revisions r ON r.id = t.revision_id"""
-_ISSUERS = """SELECT i.id, i.name, i.display_name, i.description, i.enabled, i.file, r.commit_sha
-FROM issuers i LEFT JOIN revisions r ON r.id = i.revision_id"""
+
+
+class Place(NamedTuple):
+    """Where a fact is declared, and the commit that changed its resource last."""
+
+    file: str
+    line: int | None
+    """None: unknown, because no revision was applied since Accord keeps lines."""
+    commit: str | None
+    author: str | None
+
+    def of_item(self, lines: Mapping[str, int], item: str) -> Place:
+        """Where an item of a list in this resource stands, by `item_lines`."""
+        return self._replace(line=lines.get(item.casefold(), self.line))
+
+
+def read_place(file: str | None, line: int | None, commit: str | None, author: str | None) -> Place | None:
+    """The place of a row; None if Git does not declare it."""
+    return None if file is None else Place(file, line, commit, author)
+
+
+ItemList = Literal["members", "issuers", "adGroups", "permittedIPs"]
+"""The lists of a team whose items have lines, as YAML calls them."""
+
+
+def item_lines(text: str | None, of: ItemList) -> Mapping[str, int]:
+    """The lines of a team's items by their names, in small letters; empty if they are unknown."""
+    try:
+        found = orjson.loads(text or "{}")[of]
+    except (ValueError, KeyError, TypeError):  # written by hand, perhaps
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def exists(reader: Reader, kind: Kind, name: str) -> bool:
@@ -25,78 +50,46 @@ def exists(reader: Reader, kind: Kind, name: str) -> bool:
     return reader.row(f"SELECT id FROM {_TABLES[kind]} WHERE name = ?", name) is not None
 
 
+def place_of(reader: Reader, kind: Kind, name: str) -> Place | None:
+    """Where a resource is declared; None if Git does not declare it. Raises StoreError."""
+    table = _TABLES[kind]
+    row = reader.row(
+        f"""SELECT t.file, t.line, r.commit_sha, r.author FROM {table} t LEFT JOIN revisions r ON r.id = t.revision_id
+WHERE t.name = ?""",
+        name,
+    )
+    return None if row is None else read_place(*row)
+
+
 def declared_at(reader: Reader, kind: Kind, name: str) -> dict[str, Any] | None:
     """The file that declares a resource and the commit that was applied last with it; None if Git does not declare it."""
-    row = reader.row(
-        f"SELECT t.file, r.commit_sha FROM {_TABLES[kind]} t LEFT JOIN revisions r ON r.id = t.revision_id WHERE t.name = ?", name
+    return shown_place(place_of(reader, kind, name))
+
+
+def shown_place(place: Place | None) -> dict[str, Any] | None:
+    """The same as the API shows it."""
+    return None if place is None else {"file": place.file, "commit": place.commit}
+
+
+class TeamPlace(NamedTuple):
+    """Where a team is declared, and its lists."""
+
+    place: Place | None
+    lines: str | None
+    """For `item_lines`."""
+
+    def of(self, items: ItemList, item: str) -> Place | None:
+        """Where an item of one of its lists stands."""
+        return self.place and self.place.of_item(item_lines(self.lines, items), item)
+
+
+def team_places(reader: Reader, names: Sequence[str]) -> dict[str, TeamPlace]:
+    """Where teams are declared, by name. Raises StoreError."""
+    if not names:
+        return {}
+    rows = reader.rows(
+        f"""SELECT t.name, t.item_lines, t.file, t.line, r.commit_sha, r.author FROM teams t
+LEFT JOIN revisions r ON r.id = t.revision_id WHERE t.name IN ({", ".join("?" * len(names))})""",
+        *names,
     )
-    return None if row is None else _place(*row)
-
-
-def _place(file: str | None, commit: str | None) -> dict[str, Any] | None:
-    return None if file is None else {"file": file, "commit": commit}
-
-
-def list_teams(reader: Reader, page: Page, now: datetime) -> dict[str, Any]:
-    """A page of teams by name. Raises NotFound or StoreError."""
-    rows = reader.rows(f"{_TEAMS} WHERE t.name > ? ORDER BY t.name LIMIT ?", page.after_name, page.limit + 1)
-    return page.cut([_team(reader, row, now) for row in rows], "name")
-
-
-def find_team(reader: Reader, name: str, now: datetime) -> dict[str, Any] | None:
-    """A team with its AD groups, its members' number and the issuers they may use now. Raises StoreError."""
-    row = reader.row(f"{_TEAMS} WHERE t.name = ?", name)
-    return None if row is None else _team(reader, row, now)
-
-
-def _team(reader: Reader, row: Row, now: datetime) -> dict[str, Any]:
-    number, name, display_name, description, administrator, groups, ips, file, commit = row
-    moment = instant_text(now)
-    issuers = reader.rows(
-        "SELECT i.name FROM permissions p JOIN issuers i ON i.id = p.issuer_id WHERE p.team_id = ? "
-        "AND (p.until IS NULL OR p.until > ?) ORDER BY i.name",
-        number,
-        moment,
-    )
-    (members,) = reader.rows(f"SELECT count(*) FROM {MEMBERS} WHERE team_id = ?", moment, number)
-    return {
-        "name": name,
-        "displayName": display_name or name,
-        "description": description,
-        "administrator": bool(administrator),
-        "members": members[0],
-        "issuers": [issuer for (issuer,) in issuers],
-        "adGroups": orjson.loads(groups),
-        "permittedIPs": orjson.loads(ips),
-        "declaredAt": _place(file, commit),
-    }
-
-
-def list_issuers(reader: Reader, page: Page, now: datetime) -> dict[str, Any]:
-    """A page of issuers by name. Raises NotFound or StoreError."""
-    rows = reader.rows(f"{_ISSUERS} WHERE i.name > ? ORDER BY i.name LIMIT ?", page.after_name, page.limit + 1)
-    return page.cut([_issuer(reader, row, now) for row in rows], "name")
-
-
-def find_issuer(reader: Reader, name: str, now: datetime) -> dict[str, Any] | None:
-    """An issuer with the teams that may use it now. Raises StoreError."""
-    row = reader.row(f"{_ISSUERS} WHERE i.name = ?", name)
-    return None if row is None else _issuer(reader, row, now)
-
-
-def _issuer(reader: Reader, row: Row, now: datetime) -> dict[str, Any]:
-    number, name, display_name, description, enabled, file, commit = row
-    teams = reader.rows(
-        "SELECT t.name FROM permissions p JOIN teams t ON t.id = p.team_id WHERE p.issuer_id = ? "
-        "AND (p.until IS NULL OR p.until > ?) ORDER BY t.name",
-        number,
-        instant_text(now),
-    )
-    return {
-        "name": name,
-        "displayName": display_name or name,
-        "description": description,
-        "enabled": bool(enabled),
-        "teams": [team for (team,) in teams],
-        "declaredAt": _place(file, commit),
-    }
+    return {name: TeamPlace(read_place(*place), lines) for name, lines, *place in rows}

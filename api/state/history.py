@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import orjson
 
 from api.state.pages import Page
-from api.state.reader import Reader
+from api.state.reader import Reader, Row
 from reconciler.store.tables import read_instant
 
 _REVISION = {
@@ -47,8 +47,47 @@ def list_audit(reader: Reader, page: Page, wanted: Mapping[str, str]) -> dict[st
         *(wanted[column] for column in columns),
         page.limit + 1,
     )
-    entries = [dict(zip(_ENTRY, row, strict=True)) for row in rows]
-    return page.cut([entry | {"detail": orjson.loads(entry["detail"])} for entry in entries], "id")
+    return page.cut([_entry(row) for row in rows], "id")
+
+
+class Sync(NamedTuple):
+    """The revision in force: how the database stands beside Git, as far as it knows."""
+
+    id: int
+    commit: str
+    author: str
+    summary: str
+    committed_at: datetime
+    applied_at: datetime
+    applied_by: str
+    repository: str
+    branch: str
+    age: timedelta
+    """Since it was applied."""
+
+
+def sync_state(reader: Reader, now: datetime) -> Sync | None:
+    """The revision in force; None if none was applied yet. Raises StoreError."""
+    row = reader.row(
+        """SELECT id, commit_sha, author, summary, committed_at, applied_at, applied_by, repository, branch FROM revisions
+ORDER BY id DESC LIMIT 1"""
+    )
+    if row is None:
+        return None
+    number, commit, author, summary, committed, applied, by, repository, branch = row
+    at = read_instant(applied)
+    return Sync(number, commit, author, summary, read_instant(committed), at, by, repository, branch, now - at)
+
+
+def newest_about(reader: Reader, kind: str, name: str, limit: int) -> list[dict[str, Any]]:
+    """The newest entries of the audit log about a resource. Raises StoreError."""
+    query = f"SELECT {', '.join(_ENTRY)} FROM audit WHERE kind = ? AND name = ? ORDER BY id DESC LIMIT ?"
+    return [_entry(row) for row in reader.rows(query, kind, name, limit)]
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    entry = dict(zip(_ENTRY, row, strict=True))
+    return entry | {"detail": orjson.loads(entry["detail"])}
 
 
 def last_applied_at(reader: Reader) -> datetime | None:

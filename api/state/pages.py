@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from api.errors import NotFound
 
+_Item = TypeVar("_Item")
 _INSTANT_AND_NUMBER = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z) ([0-9]{1,9})", re.ASCII)
 _NO_PAGE = "there is no page at this cursor; begin without one"
 
@@ -31,7 +31,7 @@ class Page(NamedTuple):
         cursor = self.cursor or ""
         try:
             found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not of base64, or not text
             raise NotFound(_NO_PAGE) from None
         if "\0" in found:
             raise NotFound(_NO_PAGE)
@@ -46,6 +46,11 @@ class Page(NamedTuple):
         if not (found.isascii() and found.isdigit() and len(found) < 10):
             raise NotFound(_NO_PAGE)
         return int(found)
+
+    @property
+    def after_number(self) -> int:
+        """The number that the page begins after; 0 for the first page. Raises NotFound."""
+        return 0 if self.after_name == "" else self.before_number
 
     @property
     def after_instant(self) -> tuple[str, int]:
@@ -63,10 +68,13 @@ class Page(NamedTuple):
 
         `key` makes the cursor of an item, or names the property that is it.
         """
+        return self.cut_by(items, key if callable(key) else lambda item: str(item[key]))
+
+    def cut_by(self, items: list[_Item], key: Callable[[_Item], str]) -> dict[str, Any]:
+        """The same of items of any type."""
         if len(items) <= self.limit:
             return {"items": items, "next": None}
-        last = items[self.limit - 1]
-        text = key(last) if callable(key) else str(last[key])
+        text = key(items[self.limit - 1])
         return {"items": items[: self.limit], "next": base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")}
 
 
@@ -75,3 +83,8 @@ def contains(columns: Iterable[str], text: str) -> tuple[str, tuple[str, ...]]:
     pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     tests = [f"lower({column}) LIKE lower(CAST(? AS TEXT)) ESCAPE '\\'" for column in columns]
     return f"({' OR '.join(tests)})", (pattern,) * len(tests)
+
+
+def among(column: str, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The SQL condition that a column is one of some names, and the values for its places."""
+    return (f"{column} IN ({', '.join('?' * len(names))})", tuple(names)) if names else ("FALSE", ())

@@ -39,6 +39,8 @@ class Origin(NamedTuple):
 
     file: str
     line: int
+    items: str = ""
+    """The lines of the items in a team's lists, as JSON: list → name in small letters → line; empty: unknown, or none."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file

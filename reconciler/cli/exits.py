@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from reconciler.process import ERROR, OK, UNREACHABLE
 
-__all__ = ["CHANGES", "ERROR", "INVALID", "NO_BASE", "OK", "STALE", "UNREACHABLE", "UNSAFE", "exit_code"]
+__all__ = ["CHANGES", "ERROR", "INVALID", "NO_BASE", "OK", "STALE", "UNREACHABLE", "UNSAFE", "exit_code", "proposal_code"]
 
 CHANGES, INVALID, UNSAFE, STALE, NO_BASE = 2, 3, 4, 5, 7
+
+
+_PROPOSALS = {
+    "invalid": INVALID,
+    "invalid-base": NO_BASE,
+    "moved": STALE,
+    "network": UNREACHABLE,
+    "timeout": UNREACHABLE,
+    "busy": UNREACHABLE,
+}
+
+
+def proposal_code(reason: str) -> int:
+    """Return the exit code for a reason why nothing was proposed (`reconciler.run.proposal_failures`)."""
+    return _PROPOSALS.get(reason, ERROR)
 
 
 def exit_code(error: Exception) -> tuple[int, str]:

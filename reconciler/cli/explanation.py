@@ -111,5 +111,5 @@ def _link_document(link: Link) -> dict[str, Any]:
 def _provenance_document(provenance: Provenance | None) -> dict[str, Any] | None:
     if provenance is None:
         return None
-    file, line = provenance.origin
+    file, line, _ = provenance.origin
     return {"file": file, "line": line, "revision": revision_document(provenance.revision)}

@@ -25,6 +25,8 @@ COMMANDS = {
     "hook": "Make Git check what is about to be committed.",
     "plan": "Show what applying a revision would change, and whose access it affects.",
     "apply": "Bring the database into accord with a revision, in one transaction.",
+    "propose": "Turn a change into a commit on a branch, with its plan.",
+    "proposals": "List, show or withdraw what was proposed.",
     "drift": "Show how the database differs from the applied revision.",
     "access": "Show who may use which issuer: now, at an instant or under a revision.",
     "explain": "Explain why a user may or may not use an issuer.",

@@ -66,6 +66,8 @@ class Actual(NamedTuple):
     applied: Revision | None = None
     overrides: tuple[Remembered, ...] = ()
     earlier: Mapping[str, tuple[User, ...]] | None = {}
+    lines: Mapping[Key, tuple[int | None, str]] = {}
+    """Where the database says that a declared resource and its items stand in their file: see `Origin`."""
 
 
 def access_state(declared: DeclaredState, runtime: Runtime) -> AccessState:

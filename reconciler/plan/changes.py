@@ -181,3 +181,12 @@ def find_moves(actual: Actual, desired: Desired, changes: Iterable[Change]) -> t
     if moved:
         moved.difference_update((change.kind, change.name) for change in changes)
     return tuple((key, desired.origins[key]) for key in sorted(moved))
+
+
+def find_shifts(actual: Actual, desired: Desired, changes: Iterable[Change]) -> tuple[tuple[Key, Origin], ...]:
+    """Find unchanged resources that stand on other lines than the database says. Lines are no facts: nothing changes by them."""
+    held = actual.lines.keys() & desired.origins.keys()
+    shifted = {key for key in held if actual.lines[key] != desired.origins[key][1:]}
+    if shifted:
+        shifted.difference_update((change.kind, change.name) for change in changes)
+    return tuple((key, desired.origins[key]) for key in sorted(shifted))

@@ -13,7 +13,7 @@ from reconciler.access.resources import DeclaredState, Guards, Revision, Setting
 from reconciler.access.state import access_at, rights_at
 from reconciler.plan.access_diff import affected_accounts, find_differences
 from reconciler.plan.actual import Actual, Clocks, Runtime, access_state
-from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, renamed, resulting
+from reconciler.plan.changes import Desired, Renames, find_changes, find_moves, find_shifts, renamed, resulting
 from reconciler.plan.disabled import Enabled, gains_once_enabled
 from reconciler.plan.effects import find_effects, gets_welcome_mail, loses_ad_group
 from reconciler.plan.groups import group_changes, replaced_by_groups, with_known_members
@@ -109,6 +109,7 @@ def make_plan(
         unmanaged=() if adopt else tuple(sorted(actual.unmanaged - desired.origins.keys())),
         warned_before=warned_before,
         moves=find_moves(actual, desired, changes),
+        shifts=find_shifts(actual, desired, changes),
         path=path,
         adopt=adopt,
         rewind=rewind,

@@ -238,6 +238,8 @@ class Plan(NamedTuple):
     """Rows that Git never declared; the plan leaves them alone."""
     moves: tuple[tuple[Key, Origin], ...] = ()
     """Resources that are now declared in another file, with the same facts."""
+    shifts: tuple[tuple[Key, Origin], ...] = ()
+    """Resources that stand on other lines of their files, with the same facts. Neither shown nor part of the plan's digest."""
     path: str = ""
     """The folder in the config repository that the resources were read from; empty means the root."""
     adopt: bool = False

@@ -33,7 +33,7 @@ def refuse_undelegated(
 def _problem(found: Undelegated, source: Source, commit: str, hint: str) -> Problem:
     from reconciler.source.positions import locate
 
-    (file, line), (path, message) = found.origin, found.overstep
+    (file, line, _), (path, message) = found.origin, found.overstep
     content = source.repository.content(commit, file)
     at, column = (max(line, 1), 1) if content is None else locate(content, line, path)
     return Problem(file, at, column, "not-delegated", "error", f"{message} ({hint})" if found.in_force else message)

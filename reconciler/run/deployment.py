@@ -13,11 +13,23 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from reconciler.access.instants import parse_duration
 from reconciler.run.errors import Misconfigured
 from reconciler.settings import DATABASE_URL, BadSettings, read_sources
 
+LONGEST_PROPOSAL = 300
+"""The most seconds that a proposal may take."""
 log = logging.getLogger("accord")
-DEFAULTS = {"repository": ".", "branch": "main", "path": "", "database_url": DATABASE_URL, "repository_without_tls": ""}
+DEFAULTS = {
+    "repository": ".",
+    "branch": "main",
+    "path": "",
+    "database_url": DATABASE_URL,
+    "repository_without_tls": "",
+    "proposal_committer": "Accord <accord@localhost>",
+    "proposal_signing_key": "",
+    "proposal_timeout": "20s",
+}
 
 
 class Deployment(NamedTuple):
@@ -30,6 +42,13 @@ class Deployment(NamedTuple):
     cache: Path
     without_tls: frozenset[str] = frozenset()
     """Hosts that the repository may be fetched from without TLS."""
+    proposal_committer: str = DEFAULTS["proposal_committer"]
+    proposal_signing_key: str | None = None
+    """The file of the SSH key that signs proposals."""
+    proposal_seconds: float = 20.0
+    """How long the repository may take while something is proposed, and all that follows from that."""
+    database_named: bool = False
+    """Whether somebody named the database; otherwise it is the default."""
 
 
 def read_deployment(options: Mapping[str, str | None], environment: Mapping[str, str] | None = None) -> Deployment:
@@ -41,6 +60,7 @@ def read_deployment(options: Mapping[str, str | None], environment: Mapping[str,
         sources = read_sources(options, environment)
         repository, database_url = sources.place("repository", DEFAULTS["repository"]), sources.database_url()
         cache = sources.place("cache", "") or _usual_cache(sources.environment)
+        key = sources.place("proposal_signing_key", DEFAULTS["proposal_signing_key"])
     except BadSettings as error:
         raise Misconfigured(str(error)) from None
     path = PurePosixPath(sources.text("path", DEFAULTS["path"]).strip("/")).as_posix()  # as git names it: without `./` and `//`
@@ -50,7 +70,28 @@ def read_deployment(options: Mapping[str, str | None], environment: Mapping[str,
     hosts = frozenset(
         host.strip().lower() for host in sources.text("repository_without_tls", DEFAULTS["repository_without_tls"]).split(",")
     )
-    return Deployment(repository, branch, "" if path == "." else path, database_url, Path(cache), hosts)
+    return Deployment(
+        repository,
+        branch,
+        "" if path == "." else path,
+        database_url,
+        Path(cache),
+        hosts,
+        proposal_committer=sources.text("proposal_committer", DEFAULTS["proposal_committer"]),
+        proposal_signing_key=str(Path(key).absolute()) if key else None,
+        proposal_seconds=_seconds(sources.text("proposal_timeout", DEFAULTS["proposal_timeout"])),
+        database_named=bool(sources.text("database_url", "")),
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise Misconfigured(f"ACCORD_PROPOSAL_TIMEOUT: {error}") from None
+    if not 1 <= found <= LONGEST_PROPOSAL:
+        raise Misconfigured(f"ACCORD_PROPOSAL_TIMEOUT must be 1s to {LONGEST_PROPOSAL}s")
+    return found
 
 
 def _usual_cache(environment: Mapping[str, str]) -> str:

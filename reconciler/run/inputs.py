@@ -34,13 +34,14 @@ class Source(NamedTuple):
     cache: BlobCache
 
 
-def open_source(deployment: Deployment) -> Source:
-    """Open the config repository and the cache that the deployment names."""
+def open_source(deployment: Deployment, within: float | None = None) -> Source:
+    """Open the config repository and the cache that the deployment names; a remote has so many seconds, or else as usual."""
     from reconciler.source.cache import open_cache
     from reconciler.source.repository import Repository
 
     cache = cache_folder(deployment)
-    repository = Repository.open(deployment.repository, cache, deployment.without_tls)
+    limit = {} if within is None else {"within": within}
+    repository = Repository.open(deployment.repository, cache, deployment.without_tls, **limit)
     return Source(repository, deployment.path, open_cache(cache))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from typing import NamedTuple
 
-from reconciler.access.problems import told_apart
-from reconciler.access.resources import Revision
+from reconciler.access.problems import Problem, told_apart
+from reconciler.access.resources import Declaration, Revision
 from reconciler.plan.actual import Actual, Clocks, Runtime, Totals
 from reconciler.plan.make import make_plan
 from reconciler.plan.objections import Remembered
@@ -190,28 +191,49 @@ def compare_revisions(
             before, stood = read_declarations(opened, base.commit, now, progress)
         except InvalidConfiguration as error:
             raise InvalidBase(base.commit, error.problems) from None
-        changed = source.repository.changed(base.commit, revision.commit, source.path)
-        files = None if changed is None else {file.path for file in changed}  # None: an ignore file may concern any file
-        told = told_apart([warning for warning in warnings if files is None or warning.file in files], stood)
-        held, desired = state_of(before), state_of(after)
-        actual = Actual(
-            declared=held.declared,
-            runtime=Runtime(can_set_password=frozenset(held.declared.users)),
-            files={key: origin.file for key, origin in held.origins.items()},
-            totals=Totals(len(held.declared.users), len(held.declared.teams), len(held.declared.issuers)),
-            applied=base,
-            earlier=None,
-        )
-        plan = make_plan(
-            actual,
-            desired,
-            revision=shown,
+        return compare(
+            Read(opened, base, before, stood),
+            Read(source, revision, after, warnings),
             now=now,
-            path=opened.path,
-            warnings=told.new,
-            warned_before=told.stood,
-            against=True,
+            shown=shown,
             working_tree=working_tree,
         )
-        refuse_undelegated(plan, actual, desired, source, revision.commit)
+
+
+class Read(NamedTuple):
+    """A revision, where it was read, what it declares and the warnings about it."""
+
+    source: Source
+    revision: Revision
+    declarations: Sequence[Declaration]
+    problems: Sequence[Problem]
+
+
+def compare(before: Read, after: Read, *, now: datetime, shown: Revision | None = None, working_tree: bool = False) -> Plan:
+    """Plan what one revision changes beside another; `shown` is the revision to name, if it is another one."""
+    base, source, revision = before.revision, after.source, after.revision
+    changed = source.repository.changed(base.commit, revision.commit, source.path)
+    files = None if changed is None else {file.path for file in changed}  # None: an ignore file may concern any file
+    told = told_apart([warning for warning in after.problems if files is None or warning.file in files], before.problems)
+    held, desired = state_of(before.declarations), state_of(after.declarations)
+    actual = Actual(
+        declared=held.declared,
+        runtime=Runtime(can_set_password=frozenset(held.declared.users)),
+        files={key: origin.file for key, origin in held.origins.items()},
+        totals=Totals(len(held.declared.users), len(held.declared.teams), len(held.declared.issuers)),
+        applied=base,
+        earlier=None,
+    )
+    plan = make_plan(
+        actual,
+        desired,
+        revision=shown or revision,
+        now=now,
+        path=source.path,
+        warnings=told.new,
+        warned_before=told.stood,
+        against=True,
+        working_tree=working_tree,
+    )
+    refuse_undelegated(plan, actual, desired, source, revision.commit)
     return plan

@@ -132,7 +132,9 @@ def _with_edits(loaded: Loaded, edits: Mapping[str, tuple[Path, Edit]]) -> Loade
 
     def place(spots: Sequence[Spot]) -> list[tuple[int, int]]:
         rest = iter(loaded.locate([spot for spot in spots if spot[0].origin.file not in edits]))
-        return [locate(edits[file][1].after, line, path) if file in edits else next(rest) for (_, _, (file, line)), path in spots]
+        return [
+            locate(edits[file][1].after, line, path) if file in edits else next(rest) for (_, _, (file, line, _)), path in spots
+        ]
 
     return loaded._replace(declarations=tuple(declarations), problems=tuple(problems), locate=place)
 

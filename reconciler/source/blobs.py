@@ -14,7 +14,7 @@ import yaml
 
 from reconciler.access.resources import KINDS
 from reconciler.source.documents import Document, Unreadable, read, without_control_characters
-from reconciler.source.positions import Places, Span, comments, texts
+from reconciler.source.positions import Places, Span, comments, item_lines, texts
 from reconciler.source.schema import MOST_FINDINGS, Finding, find_problems
 from reconciler.source.secrets import is_allowed, may_hold_secret, secret_in, secrets_in
 from reconciler.source.values import check_values
@@ -32,6 +32,8 @@ class Blob(NamedTuple):
     """Kind and name of each document with errors."""
     partial: list[tuple[int, dict[str, Any]]]
     """The parts of documents with errors that can still be checked, so that one problem does not hide another."""
+    items: dict[str, str]
+    """The lines of items in lists, as `Origin.items` has them, by the line of their document."""
 
 
 def blob_id(content: bytes) -> str:
@@ -39,12 +41,14 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+_LISTS = ("members", "issuers", "adGroups", "permittedIPs")
+"""The lists of a team whose items give somebody something."""
 _NAME = re.compile(r"\bname[\"']?\s*:\s*[\"']?([a-z0-9][a-z0-9._-]{0,63})")
 
 
 def read_blob(content: bytes) -> Blob:
     """Parse a blob and check each of its documents. One unreadable document makes all of them invalid."""
-    blob, readable = Blob([], [], [], []), True
+    blob, readable = Blob([], [], [], [], {}), True
     known: list[Span] = []
     text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     suspicious = may_hold_secret(text)
@@ -81,6 +85,9 @@ def _take(blob: Blob, document: Document, node: yaml.Node, suspicious: bool, all
         findings += [_allowed(finding) if _may_pass(finding, places, allowed) else finding for finding in found]
     if all(finding.severity != "error" for finding in findings):
         blob.documents.append((line, value))
+        lines = item_lines(node, _LISTS) if value["kind"] == "Team" else None
+        if lines:
+            blob.items[str(line)] = orjson.dumps(lines).decode()
     else:
         blob.broken.extend(_identity(value))
         blob.partial.extend((line, rest) for rest in _without(value, findings))
@@ -120,7 +127,7 @@ def _mended(blob: Blob, hidden: list[Report]) -> Blob:
 def _invalid(blob: Blob) -> Blob:
     """Treat every document as invalid but still worth checking, because the file as a whole has an error."""
     names = [(value["kind"], value["metadata"]["name"]) for _, value in blob.documents]
-    return Blob([], blob.reports, [*blob.broken, *names], [*blob.partial, *blob.documents])
+    return Blob([], blob.reports, [*blob.broken, *names], [*blob.partial, *blob.documents], {})
 
 
 def _named_in(content: bytes) -> Iterator[tuple[str, str]]:

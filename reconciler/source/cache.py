@@ -61,6 +61,16 @@ class BlobCache:
             self._connection = None
 
 
+class ReadOnlyCache(BlobCache):
+    """The same results, to which nothing is added."""
+
+    def __init__(self, cache: BlobCache) -> None:
+        super().__init__(cache._connection)
+
+    def put(self, entries: Iterable[tuple[str, bytes]]) -> None:
+        """Remember nothing."""
+
+
 def open_cache(folder: Path) -> BlobCache:
     """Open the cache in a folder; if the folder is unusable or not private, return one that remembers nothing."""
     try:

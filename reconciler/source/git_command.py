@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from signal import SIGKILL
 from subprocess import TimeoutExpired
 from threading import Thread
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # report a missing git only when it is needed
 from git import Git
@@ -62,7 +64,7 @@ _CONFIG = (
     "protocol.ext.allow=never",
     "uploadpack.packObjectsHook=",
 )
-_MOST_SAID, _MOST_READ = 500, 8_000
+_MOST_SAID, _MOST_READ, _MOST_HEARD = 500, 8_000, 1 << 20
 _UNREACHABLE = re.compile(
     r"could not read|unable to access|does not exist|could not resolve|bad object|corrupt|missing|broken|unable to read|inflate"
     r"|loose object|packfile|connection|timed out|timeout|early eof|not found|could not fetch|promisor|cannot lock ref"
@@ -73,6 +75,14 @@ _MISSING = re.compile(
     r"bad object|missing|unable to read|could not read|could not fetch|promisor|not a tree|not allowed", re.IGNORECASE
 )
 _PROMISORS = ("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$")
+
+
+class Attempt(NamedTuple):
+    """How git ended (None: it had to be ended), what it wrote, and its complaints with what a remote said."""
+
+    status: int | None
+    output: str
+    errors: str
 
 
 class GitCommand:
@@ -123,6 +133,27 @@ class GitCommand:
         if process.returncode:
             raise _git_error(errors.decode("utf-8", "surrogateescape").strip(), self.origin)
 
+    def attempt_within(self, seconds: float, *arguments: str, most: int = _MOST_HEARD, **options: Any) -> Attempt:
+        """Run git, which ends with all that it started if it takes longer or says more; return how it ended and what it said.
+
+        Raises RepositoryUnreachable only if git cannot be started.
+        """
+        process = self.run(*arguments, as_process=True, **options)
+        said, ended = {process.proc.stdout: b"", process.proc.stderr: b""}, False
+        try:
+            ended = _listen(said, monotonic() + seconds, most) and process.proc.wait(timeout=max(seconds, 1)) is not None
+        except TimeoutExpired:
+            pass
+        finally:
+            if not ended:
+                end_descendants(process.pid, SIGKILL)
+                process.proc.kill()
+            status = process.proc.wait()
+            for stream in said:
+                stream.close()
+        output, errors = (text.decode("utf-8", "replace") for text in said.values())
+        return Attempt(status if ended else None, output, errors)
+
     def explained(self, error: RepositoryUnreachable) -> RepositoryUnreachable:
         """Return the error that an object is missing, with what helps in a clone that left objects out."""
         if not _MISSING.search(str(error)) or not self._is_partial():
@@ -144,6 +175,26 @@ class GitCommand:
         if mend is not None:
             mend()
         return mend is not None
+
+
+def _listen(said: dict[Any, bytes], end: float, most: int) -> bool:
+    """Collect what comes out of pipes until all are closed; tell whether that was before a moment, and at most so much."""
+    heard: dict[Any, list[bytes]] = {stream: [] for stream in said}
+    size, in_time = 0, True
+    with DefaultSelector() as waiting:
+        for stream in said:
+            waiting.register(stream, EVENT_READ)
+        while in_time and waiting.get_map():
+            ready = waiting.select(max(end - monotonic(), 0))
+            for key, _ in ready:
+                piece = os.read(key.fd, 65_536)
+                if not piece:
+                    waiting.unregister(key.fileobj)
+                heard[key.fileobj].append(piece)
+                size += len(piece)
+            in_time = bool(ready) and size <= most
+    said.update((stream, b"".join(pieces)) for stream, pieces in heard.items())
+    return in_time
 
 
 @contextmanager

@@ -107,15 +107,16 @@ class _Reading:
     """Collects the results of blobs, whichever files contain them: resources with kind and line, problems, and broken names."""
 
     def __init__(self) -> None:
-        self._resources: dict[str, list[tuple[Kind, Resource, int]]] = {}
+        self._resources: dict[str, list[tuple[Kind, Resource, int, str]]] = {}
         self._partial: dict[str, list[tuple[Kind, Resource, int]]] = {}
         self._reports: dict[str, list[Report]] = {}
         self._broken: set[Key] = set()
 
     def take(self, payloads: Iterable[tuple[str, bytes]]) -> None:
         for blob, payload in payloads:
-            documents, reports, broken, partial = decode(payload)
-            self._resources[blob] = [(value["kind"], build(value), line) for line, value in documents]
+            documents, reports, broken, partial, items = decode(payload)
+            resources = [(value["kind"], build(value), line, items.get(str(line), "")) for line, value in documents]
+            self._resources[blob] = resources
             if reports:
                 self._reports[blob] = reports
             if partial:
@@ -127,9 +128,9 @@ class _Reading:
         resources, new = self._resources, tuple.__new__  # does what Declaration() and Origin() do, at half the cost
         declarations = tuple(
             [
-                new(Declaration, (kind, resource, new(Origin, (file, line))))
+                new(Declaration, (kind, resource, new(Origin, (file, line, items))))
                 for file, blob in files
-                for kind, resource, line in resources[blob]
+                for kind, resource, line, items in resources[blob]
             ]
         )
         partial = tuple(
@@ -250,6 +251,7 @@ def _read(content: bytes | None) -> Blob:
             [(1, 1, "too-large", "error", f"the file has more than {LARGEST_FILE:,} bytes, the limit", None)],
             [],
             [],
+            {},
         )
     return read_blob(content)
 
@@ -287,3 +289,23 @@ def file_content(path: Path) -> bytes | None:
         return None if path.stat().st_size > LARGEST_FILE else path.read_bytes()
     except OSError as error:
         raise SourceError(f"cannot read `{path}`: {error.strerror}") from None
+
+
+def load_onto(before: Loaded, repository: Repository, changed: Sequence[tuple[str, str | None]], *, cache: BlobCache) -> Loaded:
+    """Load files that changed (path, and blob id or None if it is gone), beside what is loaded of the others, without errors."""
+    files = {file for file, _ in changed}
+    new = load_files(repository, [(file, blob) for file, blob in changed if blob is not None], cache=cache)
+
+    def locate_both(spots: Sequence[Spot]) -> list[tuple[int, int]]:
+        parts = [[spot for spot in spots if (spot[0].origin.file in files) is those] for those in (False, True)]
+        kept, fresh = (iter(loaded.locate(part)) for loaded, part in zip((before, new), parts, strict=True))
+        return [next(fresh) if spot[0].origin.file in files else next(kept) for spot in spots]
+
+    return Loaded(
+        (*(each for each in before.declarations if each.origin.file not in files), *new.declarations),
+        (*(problem for problem in before.problems if problem.file not in files), *new.problems),
+        before.files - len(files & {each.origin.file for each in before.declarations}) + new.files,
+        locate_both,
+        new.broken,
+        new.partial,
+    )

@@ -12,15 +12,16 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic, sleep
 
-from reconciler.source.errors import SourceError
+from reconciler.source.errors import Busy, SourceError
 from reconciler.source.git_command import GitCommand
 from reconciler.source.location import Remote
 
-_REMOTE_TIMEOUT = 300
+REMOTE_TIMEOUT = 300
 """How many seconds a remote may take."""
 _REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _NOWHERE = "refs/accord/none"
@@ -38,33 +39,54 @@ _HELPER = '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$A
 """A credential helper, run by git, that answers from the environment, which only this user can read."""
 
 
-def fetch_mirror(remote: Remote, cache: Path, *, anew: bool = False) -> Path:
-    """Bring a bare mirror up to date, or make it anew, and return its folder. Raises RepositoryUnreachable or SourceError."""
+def fetch_mirror(remote: Remote, cache: Path, *, anew: bool = False, within: float = REMOTE_TIMEOUT) -> Path:
+    """Bring a bare mirror up to date, or make it anew, and return its folder; the remote has so many seconds.
+
+    Raises RepositoryUnreachable or SourceError.
+    """
     folder = cache / f"mirror-{sha256(remote.url.encode('utf-8', 'surrogateescape')).hexdigest()[:20]}.git"
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(folder.with_suffix(".lock")):
-            if anew or not _fetched(remote, folder):
-                _make_anew(remote, folder)
+        with _alone(folder.with_suffix(".lock"), within):
+            if anew or not _fetched(remote, folder, within):
+                _make_anew(remote, folder, within)
     except OSError as error:
         raise SourceError(f"cannot keep a mirror in `{cache}`: {error.strerror}") from None
     return folder
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Wait until no other process holds the lock: of two fetches at once, one fails."""
+def _alone(file: Path, within: float) -> Iterator[None]:
+    """Wait until no other process holds the lock: of two fetches at once, one fails.
+
+    Who gives the remote less time than usual waits no longer for others either. Raises Busy.
+    """
     with file.open("a") as lock:
-        flock(lock, LOCK_EX)
+        if within >= REMOTE_TIMEOUT:
+            flock(lock, LOCK_EX)
+        else:
+            _lock_before(lock.fileno(), monotonic() + within)
         yield
 
 
-def _fetched(remote: Remote, folder: Path) -> bool:
+def _lock_before(lock: int, end: float) -> None:
+    while True:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            if monotonic() > end:
+                raise Busy("other runs are fetching the config repository; try again") from None
+            sleep(0.05)
+        else:
+            return
+
+
+def _fetched(remote: Remote, folder: Path, within: float) -> bool:
     """Tell whether a mirror could be brought up to date. Raises the error that a new one would meet as well."""
     if not os.path.lexists(folder):
         return False
     try:
-        _fetch(remote, folder)
+        _fetch(remote, folder, within)
     except SourceError as error:
         if _REMOTE_AT_FAULT.search(str(error)):
             raise
@@ -72,7 +94,7 @@ def _fetched(remote: Remote, folder: Path) -> bool:
     return True
 
 
-def _make_anew(remote: Remote, folder: Path) -> None:
+def _make_anew(remote: Remote, folder: Path, within: float) -> None:
     """Make a mirror beside the old one and put it in its place: somebody may be reading the old one."""
     fresh, old = folder.with_suffix(".new"), folder.with_suffix(".old")
     for place in (fresh, old):
@@ -81,7 +103,7 @@ def _make_anew(remote: Remote, folder: Path) -> None:
     (fresh / _MARKER).write_text(f"Accord's mirror of {remote.url}; it may be deleted\n", encoding="utf-8", errors="replace")
     GitCommand(str(fresh), remote.url, bare=True).run("init", "--bare", "--quiet", "--template=")
     try:
-        _fetch(remote, fresh)
+        _fetch(remote, fresh, within)
     except SourceError:
         _remove(fresh)
         raise
@@ -92,17 +114,16 @@ def _make_anew(remote: Remote, folder: Path) -> None:
     _remove(old)
 
 
-def _fetch(remote: Remote, folder: Path) -> None:
+def _fetch(remote: Remote, folder: Path, within: float) -> None:
     _refuse_foreign(folder)
     git = GitCommand(str(folder), remote.url, bare=True)
     if not _leads_nowhere(folder):
         git.run("symbolic-ref", "HEAD", _NOWHERE)
-    config, environment = _credentials(remote)
-    allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
+    config, environment = remote_access(remote)
     options = ("--quiet", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
     git.run_within(
-        _REMOTE_TIMEOUT, *_REPACKED, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
-        env={**environment, "GIT_ALLOW_PROTOCOL": allowed},
+        within, *_REPACKED, *config, "fetch", *options, "--end-of-options", remote.url, *_REFERENCES,
+        env=environment,
     )  # fmt: skip
 
 
@@ -111,6 +132,13 @@ def _leads_nowhere(folder: Path) -> bool:
         return (folder / "HEAD").read_bytes() == f"ref: {_NOWHERE}\n".encode()
     except OSError:
         return False  # git says what is wrong
+
+
+def remote_access(remote: Remote) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return options and variables by which git may talk to this remote, over its own protocol, with its credentials."""
+    config, environment = _credentials(remote)
+    allowed = "http:https" if remote.protocol == "http" else remote.protocol  # also after a redirection
+    return config, {**environment, "GIT_ALLOW_PROTOCOL": allowed}
 
 
 def _credentials(remote: Remote) -> tuple[tuple[str, ...], dict[str, str]]:

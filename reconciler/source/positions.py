@@ -138,6 +138,22 @@ def comments(text: str, known: Sequence[Span], start: int = 0, end: int | None =
         start = max(start, before, after)
 
 
+def item_lines(node: yaml.Node, lists: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the lines (from 1) of the items in lists below `spec`, by list and casefolded name."""
+    found: dict[str, dict[str, int]] = {}
+    for key, value in _pairs(node):
+        for name, items in _pairs(value) if key == "spec" else ():
+            if name in lists and isinstance(items, yaml.SequenceNode):
+                lines = found[name] = {}
+                for item, at in _names(items):
+                    lines.setdefault(item, at.start_mark.line + 1)
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def _pairs(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    return ((key.value, value) for key, value in node.value) if isinstance(node, yaml.MappingNode) else iter(())
+
+
 @lru_cache(maxsize=1)
 def _places(content: bytes, line: int) -> Places | None:
     starts, lines = _parts(content)

@@ -22,7 +22,7 @@ from reconciler.source.errors import SourceError
 from reconciler.source.positions import last_line, texts
 from reconciler.source.schema import find_problems
 from reconciler.source.splicing import Splice, spliced
-from reconciler.source.yaml_text import quoted, scalar
+from reconciler.source.yaml_text import quoted, scalar, spelt
 
 _BOM = "\ufeff"
 _Path = tuple[str | int, ...]
@@ -166,14 +166,14 @@ def _respelt(text: str, node: yaml.ScalarNode, new: str) -> Splice:
     quote = node.style if node.style in ("'", '"') else ""
     written = f"{quote}{node.value}{quote}"
     if text[start:end].endswith(written):  # it may follow an anchor
-        return Splice(end - len(written), end, f"'{new}'" if quote == "'" else quoted(new) if quote else scalar(new))
+        return Splice(end - len(written), end, spelt(new, quote))
     if node.style in ("|", ">"):  # a comment may follow the sign
         at = text.index(node.value, *texts(node, text)[0])
         return Splice(at, at + len(node.value), new)
     if text[start] == "&":
         line = node.start_mark.line + 1
         raise SourceError(f"line {line}: cannot rename `{node.value}` behind an anchor (`&`); edit this file by hand")
-    return Splice(start, start + len(text[start:end].rstrip()), quoted(new) if quote else scalar(new))
+    return Splice(start, start + len(text[start:end].rstrip()), spelt(new, quote))
 
 
 def _remembered(text: str, document: yaml.Node, metadata: dict[str, Any], name: _Name) -> Splice:

@@ -20,7 +20,7 @@ from reconciler.source.errors import RepositoryUnreachable, ShallowRepository, S
 from reconciler.source.git_command import ALTERNATES, OBJECTS, QUARANTINE, GitCommand, fed, find_repository, is_pushed_to
 from reconciler.source.ignoring import IGNORE_FILE, Ignoring, read_ignore_files
 from reconciler.source.location import is_remote, parse_remote, shown_location
-from reconciler.source.mirror import fetch_mirror
+from reconciler.source.mirror import REMOTE_TIMEOUT, fetch_mirror
 from reconciler.source.overlooked import What, is_misnamed, judge, looks_like_resource, select
 from reconciler.source.revision_names import find_branch, last_fetched, refuse_doubtful, unknown
 from reconciler.source.selection import is_visible, path_shown_as, shown_path
@@ -63,8 +63,9 @@ class Repository:
         self.git = GitCommand(git_dir, named or git_dir, mend=mend)
 
     @classmethod
-    def open(cls, location: str, cache: Path, without_tls: Collection[str] = ()) -> Repository:
-        """Open the repository at a path, or an up-to-date mirror of the one at a URL (see `location.parse_remote`).
+    def open(cls, location: str, cache: Path, without_tls: Collection[str] = (), within: float = REMOTE_TIMEOUT) -> Repository:
+        """Open the repository at a path, or an up-to-date mirror of the one at a URL (see `location.parse_remote`), which has
+        so many seconds.
 
         Raises RepositoryUnreachable if there is no repository.
         """
@@ -76,8 +77,8 @@ class Repository:
         if is_remote(location):
             remote = parse_remote(location, without_tls)
             leave_quarantine(None)
-            mirror = fetch_mirror(remote, cache)
-            return cls(str(mirror), location, mend=lambda: fetch_mirror(remote, cache, anew=True))
+            mirror = fetch_mirror(remote, cache, within=within)
+            return cls(str(mirror), location, mend=lambda: fetch_mirror(remote, cache, anew=True, within=within))
         try:
             found = Path(location).is_dir()
         except OSError:  # for example, the name is too long
@@ -273,6 +274,10 @@ class Repository:
         except SourceError:
             return False
         return True
+
+    def parent(self, commit: str) -> str | None:
+        """Return the first parent of a commit; None if it has none here."""
+        return self.git.find("rev-parse", "--verify", "--quiet", f"{commit}^") or None
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` is or descends from `old`. Raises ShallowRepository if the history is too short to tell."""

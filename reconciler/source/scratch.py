@@ -12,17 +12,30 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NamedTuple
 
 from reconciler.source.errors import MergeConflict, SourceError
+from reconciler.source.git_command import fed
 from reconciler.source.repository import Repository, leave_quarantine, object_id
+from reconciler.wording.text import printable
 
-_ISOLATED = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+ISOLATED = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+"""Variables by which git reads no configuration but the repository's own."""
 _NOBODY = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in {
     "NAME": "accord", "EMAIL": "accord@localhost", "DATE": "1000000000 +0000",
 }.items()}  # fmt: skip
 _MOST_NAMED = 5
 _SHA256 = 64
 _REMOVED = "0 " + "0" * 40
+
+
+class Record(NamedTuple):
+    """What a commit says beside its files. Author and committer are names with addresses; the time is in seconds since 1970."""
+
+    author: tuple[str, str]
+    committer: tuple[str, str]
+    time: int
+    message: str
 
 
 class Scratch(Repository):
@@ -51,7 +64,7 @@ class Scratch(Repository):
         """Return the tree of the merge of two commits. Raises MergeConflict, which names the files, or SourceError."""
         status, said, errors = self.git.run(
             "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs,
-            with_exceptions=False, with_extended_output=True, env=_ISOLATED,
+            with_exceptions=False, with_extended_output=True, env=ISOLATED,
         )  # fmt: skip
         tree, *files = said.split("\0")[:-1] or [""]
         if status == 0 and tree:
@@ -73,7 +86,7 @@ class Scratch(Repository):
         found: bytes = self.git.run(
             "-c", "core.sparseCheckout=true", "--work-tree", top,
             "diff-index", "-z", "--no-renames", "--ignore-submodules=all", commit, *where,
-            folder=top, env={**_ISOLATED, "GIT_INDEX_FILE": str(git_dir / "index")}, stdout_as_string=False,
+            folder=top, env={**ISOLATED, "GIT_INDEX_FILE": str(git_dir / "index")}, stdout_as_string=False,
         )  # fmt: skip
         return found
 
@@ -85,17 +98,52 @@ class Scratch(Repository):
         file.write_bytes(zlib.compress(b"blob %d\0" % len(content) + content, 1))
         return name
 
-    def changed_commit(self, commit: str, entries: Iterable[tuple[bytes, str | None]]) -> str:
-        """Return a commit with other entries: path, and mode and blob as git writes them, or None for a path to remove."""
+    def changed_tree(self, commit: str, entries: Iterable[tuple[bytes, str | None]]) -> str:
+        """Return a commit's tree with other entries: path, and mode and blob as git writes them, or None for a path to remove."""
         self.git.run("read-tree", commit)
         with TemporaryFile() as lines:
             for name, entry in entries:
                 lines.write((entry or _REMOVED).encode() + b"\t" + name + b"\0")
             lines.seek(0)
             self.git.run("update-index", "-z", "--index-info", istream=lines)
-        tree = self.git.run("write-tree").strip()
+        tree: str = self.git.run("write-tree").strip()
+        return tree
+
+    def changed_commit(self, commit: str, entries: Iterable[tuple[bytes, str | None]]) -> str:
+        """Return a commit with other entries, as `changed_tree` takes them."""
+        return self.child_of(commit, self.changed_tree(commit, entries))
+
+    def child_of(self, commit: str, tree: str) -> str:
+        """Return a commit of a tree, which nobody is to see, on top of another commit."""
         made: str = self.git.run("commit-tree", "-p", commit, "-m", "The working tree", tree, env=_NOBODY).strip()
         return made
+
+    def commit(self, parent: str, tree: str, record: Record, seconds: float, signing_key: str | None) -> str:
+        """Return a commit of a tree on top of another one, which is the same for the same record: its dates are given.
+
+        Raises SourceError, also if it cannot be signed within so many seconds, or with signatures that differ each time.
+        """
+        identity = {
+            f"GIT_{role}_{key}": value
+            for role, (name, email) in (("AUTHOR", record.author), ("COMMITTER", record.committer))
+            for key, value in (("NAME", name), ("EMAIL", email), ("DATE", f"{record.time} +0000"))
+        }
+        key = ("-c", "gpg.format=ssh", "-c", "gpg.ssh.program=ssh-keygen") if signing_key else ()
+        sign = (f"-S{signing_key}",) if signing_key else ()
+        made = set()
+        for _ in range(2 if signing_key else 1):
+            with fed(record.message.encode()) as reading:
+                ended = self.git.attempt_within(
+                    seconds, *key, "commit-tree", *sign, "-p", parent, "-F", "-", tree,
+                    istream=reading, env={**ISOLATED, **identity, "SSH_ASKPASS_REQUIRE": "never"},
+                )  # fmt: skip
+            if ended.status != 0:
+                what = "git cannot sign the commit" if signing_key else "git cannot make the commit"
+                raise SourceError(f"{what}: {printable(ended.errors.strip())[-300:] or 'it took too long'}")
+            made.add(ended.output.strip())
+        if len(made) > 1:
+            raise SourceError("the signing key signs the same commit differently each time; use a key of type ed25519")
+        return made.pop()
 
 
 @contextmanager

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Value: TypeAlias = "str | bool | int | Sequence[Value] | Mapping[str, Value] | None"
+
+
+class Indents(NamedTuple):
+    """How many spaces a mapping, and the dashes of a list, are further in than their key."""
+
+    mapping: int = 2
+    dashes: int = 2
+
+
+USUAL_INDENTS = Indents()
 
 
 class Plain(str):
@@ -31,65 +41,80 @@ _MISREAD = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_IN_FLOW = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/@+=() -]*[A-Za-z0-9._/@+=()-])?")
+"""What needs no quotes within brackets either, unless a scalar could be misread anyway."""
 _UNSAFE_START = re.compile(r"(?![A-Za-z0-9_/(+.])[\x00-\xa0]")
 _UNSAFE_INSIDE = re.compile(r":(?: |$)| #| $|^[+.]$|^\.{3}")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
-def yaml_document(value: Mapping[str, Value]) -> str:
+def yaml_document(value: Mapping[str, Value], indents: Indents = USUAL_INDENTS) -> str:
     """Write a mapping as a YAML document that ends in a line break, with keys in the given order."""
     lines: list[str] = []
-    _mapping(value, "", "", lines)
+    _mapping(value, "", "", indents, lines)
     return "".join(lines)
 
 
-def yaml_sequence(value: Sequence[Value]) -> str:
+def yaml_sequence(value: Sequence[Value], indents: Indents = USUAL_INDENTS) -> str:
     """Write the items of a list as YAML, each after a dash at the margin."""
     lines: list[str] = []
-    _sequence(value, "", lines)
+    _sequence(value, "", indents, lines)
     return "".join(lines)
 
 
-def _mapping(value: Mapping[str, Value], first: str, indent: str, lines: list[str]) -> None:
+def _mapping(value: Mapping[str, Value], first: str, indent: str, indents: Indents, lines: list[str]) -> None:
     """Append a mapping's lines; `first` begins the first one (after a list's dash), `indent` all others."""
     lead = first
     for key, item in value.items():
-        _entry(f"{lead}{scalar(key)}:", " ", item, indent, lines)
+        _entry(f"{lead}{scalar(key)}:", item, indent, indents, lines)
         lead = indent
 
 
-def _entry(lead: str, gap: str, value: Value, indent: str, lines: list[str]) -> None:
+def _entry(lead: str, value: Value, indent: str, indents: Indents, lines: list[str]) -> None:
     if isinstance(value, str):
-        lines.append(f"{lead}{gap}{_text(value, indent + '  ')}\n")
+        lines.append(f"{lead} {text_value(value, indent + ' ' * indents.mapping)}\n")
     elif isinstance(value, Mapping) and value:
         lines.append(f"{lead}\n")
-        _mapping(value, indent + "  ", indent + "  ", lines)
+        within = indent + " " * indents.mapping
+        _mapping(value, within, within, indents, lines)
     elif isinstance(value, Sequence) and value:
         lines.append(f"{lead}\n")
-        _sequence(value, indent + "  ", lines)
+        _sequence(value, indent + " " * indents.dashes, indents, lines)
     else:
-        lines.append(f"{lead}{gap}{_atom(value)}\n")
+        lines.append(f"{lead} {_atom(value)}\n")
 
 
-def _sequence(value: Sequence[Value], indent: str, lines: list[str]) -> None:
+def _sequence(value: Sequence[Value], indent: str, indents: Indents, lines: list[str]) -> None:
     for item in value:
         if isinstance(item, str):
-            lines.append(f"{indent}- {_text(item, indent + '  ')}\n")
+            lines.append(f"{indent}- {text_value(item, indent + '  ')}\n")
         elif isinstance(item, Mapping) and item:
-            _mapping(item, f"{indent}- ", f"{indent}  ", lines)
+            _mapping(item, f"{indent}- ", f"{indent}  ", indents, lines)
         elif isinstance(item, Sequence) and item:
             lines.append(f"{indent}- [{', '.join(map(in_flow, item))}]\n")
         else:
             lines.append(f"{indent}- {_atom(item)}\n")
 
 
-def in_flow(value: Value) -> str:
-    """Write a value on one line, as it can stand within brackets."""
+def in_flow(value: Value, quote: str = "", *, as_json: bool = False) -> str:
+    """Write a value on one line, as it can stand within brackets; with `as_json`, keys are in double quotes."""
+    if isinstance(value, str):
+        return scalar(value) if not quote and _NAME.fullmatch(value) else spelt(value, quote or '"')
     if isinstance(value, Mapping) and value:
-        return "{" + ", ".join(f"{key}: {in_flow(item)}" for key, item in value.items()) + "}"
-    if not isinstance(value, str):
-        return _atom(value)
-    return scalar(value) if _NAME.fullmatch(value) else quoted(value)
+        keys = (f"{quoted(key) if as_json else key}: {in_flow(item, quote, as_json=as_json)}" for key, item in value.items())
+        return "{" + ", ".join(keys) + "}"
+    if isinstance(value, Sequence) and value:
+        return "[" + ", ".join(in_flow(item, quote, as_json=as_json) for item in value) + "]"
+    return _atom(value)
+
+
+def spelt(text: str, quote: str, *, in_flow: bool = False) -> str:
+    """Write text on one line, in the given quotes (empty: none) if they allow it."""
+    if quote == "'" and text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    if quote or (in_flow and not _IN_FLOW.fullmatch(text)):
+        return quoted(text)
+    return scalar(text)
 
 
 def _atom(value: Value) -> str:
@@ -102,7 +127,8 @@ def _atom(value: Value) -> str:
     return "{}" if isinstance(value, Mapping) else "[]"
 
 
-def _text(text: str, indent: str) -> str:
+def text_value(text: str, indent: str) -> str:
+    """Write text as a value, without the last line break; if it has several lines, they are indented by `indent`."""
     return literal(text, indent) if "\n" in text and _fits_literal(text) else scalar(text)
 
 

@@ -34,7 +34,9 @@ from reconciler.store.login_aliases import alias_rows, forget_aliases
 from reconciler.store.minted import MINTED_FOR_OTHERS, Minted, minted_for_others
 from reconciler.store.orphans import remove_orphans
 from reconciler.store.overrides import write_overrides
+from reconciler.store.places import place_columns, write_shifts
 from reconciler.store.public_ids import derive_missing, new_public_ids
+from reconciler.store.revision_access import write_access
 from reconciler.store.revisions import AppliedRevision, read_applied, revision_document, write_digest, write_revision
 from reconciler.store.rows import column_values, column_writer
 from reconciler.store.tables import TABLES, instant_text, read_instant
@@ -98,6 +100,7 @@ def apply_plan(
         accord_version=__version__ if whole or applied is None else applied.accord_version,
     )
     write_revision(connection, entry)
+    write_access(connection, revision_id, plan)
     remembered = remember(entry.overrides)
     writer.change(plan)
     log = Chain(connection, at=now, actor=applied_by, revision_id=revision_id)
@@ -240,8 +243,9 @@ class _Writer:
         for (kind, name), origin in plan.moves:
             table = TABLES[kind]
             row_id = self.connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
-            self.connection.execute(table.update().where(table.c.id == row_id).values(file=origin.file))
+            self.connection.execute(table.update().where(table.c.id == row_id).values(place_columns(kind, origin)))
             self._touch(table.name, row_id)
+        write_shifts(self.connection, plan.shifts)
         for kind, changes in self._changes.items():
             names = [change.name for change in changes if change.before is None]
             self._ids[kind].update(zip(names, created[kind], strict=True))
@@ -315,12 +319,13 @@ class _Writer:
         table, ids, public_ids = TABLES[kind], self._ids[kind], self._public_ids.get(kind, ())
         columns, values = column_writer(kind)
         identified = ("public_id",) if kind in IDENTIFIED else ()
+        places = place_columns(kind, None)
         for start in range(0, len(changes), _PIECE):
             piece = changes[start : start + _PIECE]
             rows = [
                 (
                     ids[change.name],
-                    change.source and change.source.file,
+                    *place_columns(kind, change.source).values(),
                     self.revision_id,
                     *values(change.after),
                     *public_ids[at : at + 1],
@@ -333,7 +338,7 @@ class _Writer:
                 for change in piece
                 if self._welcome and isinstance(change.after, User) and gets_welcome_mail(change.after)
             ]
-            background.call(insert_rows, self.connection, table, rows, ("id", "file", "revision_id", *columns, *identified))
+            background.call(insert_rows, self.connection, table, rows, ("id", *places, "revision_id", *columns, *identified))
             background.call(
                 insert_rows, self.connection, tables.outbox, mails, ("template", "user_id", "created_at", "attempts", "detail")
             )
@@ -348,7 +353,7 @@ class _Writer:
             table, row_id = TABLES[change.kind], self._ids[change.kind][change.name]
             if isinstance(change.after, Team) and loses_ad_group(change.before, change.after):
                 self._end_memberships(row_id, folded(change.after.ad_groups))
-            values = {**column_values(change.kind, change.after), **self._bookkeeping(change.source)}
+            values = {**column_values(change.kind, change.after), **self._bookkeeping(change.kind, change.source)}
             self.connection.execute(table.update().where(table.c.id == row_id).values(**values))
             insert_rows(self.connection, tables.previous_names, _previous_names([change]))
             insert_rows(self.connection, tables.login_aliases, alias_rows([change], self._ids[change.kind]))
@@ -364,9 +369,9 @@ class _Writer:
         gone = mine & (members.c.ad_group.is_(None) | members.c.ad_group.not_in(kept))
         self.connection.execute(members.delete().where(gone))
 
-    def _bookkeeping(self, source: Origin | None) -> dict[str, Any]:
+    def _bookkeeping(self, kind: Kind, source: Origin | None) -> dict[str, Any]:
         found: dict[str, Any] = {"revision_id": self.revision_id}
-        return found if source is None else {"file": source.file, **found}
+        return found if source is None else {**place_columns(kind, source), **found}
 
     def _forget_previous(self, changes: Iterable[Change]) -> None:
         """Delete earlier names first: one may move between resources, or be left over from a resource deleted by hand."""

@@ -1,8 +1,8 @@
 """Digests of the declared tables, computed in the database: they tell in milliseconds whether it still is what was applied.
 
 Rows are grouped into buckets by id. A bucket's digest is the SHA-256 of the database's own aggregate of all declared columns of
-its rows, in key order. It covers neither the file and revision that declared a row, and the identifier derived for it, which
-are bookkeeping, nor directory accounts, which the runtime writes.
+its rows, in key order. It covers neither the file, lines and revision that declared a row, and what is derived of it, which are
+bookkeeping, nor directory accounts, which the runtime writes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GROUPINGS: Mapping[str, Grouping] = {
     "email_templates": Grouping(("id",), 1024),
     "settings": Grouping(("id",), 1024),
 }
-_BOOKKEEPING = ("file", "revision_id", "public_id")
+_BOOKKEEPING = ("file", "line", "item_lines", "revision_id", "public_id", "searched")
 _TEXTS = -1
 """The bucket of rows whose key is no number."""
 

@@ -124,6 +124,7 @@ def read_actual(connection: Connection, scope: Scope | None = None, *, now: date
         generation=read_generation(connection),
         applied=None if applied is None else applied.revision,
         overrides=read_overrides(connection),
+        lines=_lines(connection, part),
     )
 
 
@@ -294,6 +295,23 @@ def read_unmanaged(connection: Connection) -> frozenset[Key]:
             query = query.where(table.c.source == "declared")
         found.update((kind, name) for name in connection.execute(query).scalars())
     return frozenset(found)
+
+
+def _lines(connection: Connection, part: _Part) -> dict[Key, tuple[int | None, str]]:
+    """Read on which lines resources and their items stand."""
+    kinds: tuple[tuple[Kind, Collection[int] | None], ...] = (
+        ("User", part.users),
+        ("Team", part.teams),
+        ("Issuer", part.issuers),
+        ("EmailTemplate", None),
+        ("Settings", None),
+    )
+    found: dict[Key, tuple[int | None, str]] = {}
+    for kind, ids in kinds:
+        columns = f"name, line, {'item_lines' if kind == 'Team' else 'NULL'}"
+        for name, line, items in select_rows(connection, columns, TABLES[kind].name, "id", ids, "file IS NOT NULL"):
+            found[kind, name] = line, items or ""
+    return found
 
 
 def _other_files(connection: Connection) -> dict[Key, str]:

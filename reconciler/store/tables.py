@@ -84,6 +84,7 @@ def _declared(name: str, *columns: Any) -> Table:
         Column("labels", Text, nullable=False, server_default="{}"),
         Column("previously", Text, nullable=False, server_default="[]"),
         Column("file", Text),  # NULL: Git never declared it
+        Column("line", Integer),  # where its document begins; NULL: unknown
         Column("revision_id", Integer, ForeignKey("revisions.id")),
         CheckConstraint("name = lower(name)", name="lower_case"),
         Index(f"ix_{name}_foreign", "name", sqlite_where=text("file IS NULL"), postgresql_where=text("file IS NULL")),
@@ -110,6 +111,10 @@ def _identified(table: str) -> tuple[Column[Any] | Index, ...]:
     )
 
 
+def _partial(name: str, condition: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
 def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default="0")
 
@@ -133,8 +138,16 @@ revisions = Table(
     Column("counts", Text, nullable=False),
     Column("accord_version", Text, nullable=False),
 )
+revision_access = Table(
+    "revision_access",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("revisions.id", ondelete="CASCADE"), primary_key=True),
+    Column("detail", Text, nullable=False),  # who gained and lost what with it, as JSON of a bounded size
+)
 _UNDERIVED = "public_id = ''"
 _IDENTIFIED = "identity IS NOT NULL"
+SEARCHED = "lower(name || '\n' || email || '\n' || coalesce(full_name, '') || '\n' || logins)"
+"""What users are searched by. SQLite makes only letters of ASCII small."""
 users = _declared(
     "users",
     Column("source", String(9), nullable=False, server_default="declared"),
@@ -147,6 +160,11 @@ users = _declared(
     Column("identity", Text),
     Column("logins", Text, nullable=False, server_default="[]"),
     *_identified("users"),
+    Column("searched", Text, Computed(SEARCHED)),
+    # entries of PostgreSQL's indexes may not be as long as an account's texts
+    Index("ix_users_searched", "name", "searched").ddl_if(dialect="sqlite"),
+    Index("ix_users_source", "source", "name"),
+    _partial("ix_users_disabled", "disabled_by_git", "name"),
     Index("ix_users_identity", "identity", sqlite_where=text(_IDENTIFIED), postgresql_where=text(_IDENTIFIED)),
     CheckConstraint("source IN ('declared', 'directory')", name="source"),
     CheckConstraint("type IN ('person', 'application')", name="type"),
@@ -161,6 +179,7 @@ teams = _declared(
     _flag("suppress_issued_emails"),
     _flag("suppress_reminder_emails"),
     Column("display_name", Text),
+    Column("item_lines", Text),  # where its members, issuers, AD groups and permitted IPs stand, as JSON; NULL: unknown
     *_identified("teams"),
 )
 issuers = _declared(
@@ -240,6 +259,8 @@ login_aliases = Table(
     Column("alias", String(256), primary_key=True),  # folded: the index of `users.logins`, which holds
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
 )
+DISABLED_HERE = "disabled_by_directory OR disabled_by_administrator"
+"""Whether the runtime disabled an account, for the text of a query: as in the index."""
 _BCRYPT = "bcrypt_cost IS NOT NULL"
 account_states = Table(
     "account_states",
@@ -256,6 +277,8 @@ account_states = Table(
     Column("last_login_address", Text),
     Column("bcrypt_cost", Text, Computed("CASE WHEN substr(password_hash, 1, 2) = '$2' THEN substr(password_hash, 5, 2) END")),
     Index("ix_account_states_bcrypt", "bcrypt_cost", sqlite_where=text(_BCRYPT), postgresql_where=text(_BCRYPT)),
+    Index("ix_account_states_last_login", "last_login_at", "user_id"),
+    _partial("ix_account_states_disabled", DISABLED_HERE, "user_id"),
 )
 account_networks = Table(
     "account_networks",
@@ -333,7 +356,12 @@ audit = Table(
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index("ix_audit_kind_name", "kind", "name"),
+    Index("ix_audit_actor", "actor", "id"),
+    Index("ix_audit_action", "action", "id"),
+    Index("ix_audit_at", "at", "id"),
 )
+OPEN = "revoked_at IS NULL AND renewed_at IS NULL"
+"""Whether somebody has to renew a certificate before it expires, for the text of a query."""
 certificates = Table(
     "certificates",
     metadata,
@@ -365,6 +393,8 @@ certificates = Table(
     Column("issued_by", Text, nullable=False, server_default=""),  # the certificate's own issuer, as RFC 4514 writes it
     Column("left_out", Text, nullable=False, server_default="[]"),  # what could not be read of the PEM
     Column("verified_by", String(64)),  # fingerprint of a declared CA certificate; verified while it is declared
+    Index("ix_certificates_issuer", "issuer_id", "not_after"),
+    _partial("ix_certificates_open", OPEN, "not_after", "id"),
     Column("next_reminder_at", Instant, index=True),  # when reminders must look at it; NULL: never again
     # not the serial number: anybody can make a certificate that has another's
     UniqueConstraint("sha256", "issuer_id", "team_id", "owner_id"),
@@ -394,6 +424,7 @@ outbox = Table(
     Column("last_error", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
     Index("ix_outbox_waiting", "next_attempt_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
+    _partial("ix_outbox_given_up", "given_up", "id"),
     Index("ix_outbox_turns", "template", "next_attempt_at", sqlite_where=text(WAITING), postgresql_where=text(WAITING)),
     sqlite_autoincrement=True,  # the audit log keeps the number
 )

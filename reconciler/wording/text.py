@@ -38,6 +38,16 @@ def printable(text: str) -> str:
     return text if text.isprintable() else _HIDDEN.sub(_spelled, text)
 
 
+def inert_lines(text: str) -> str:
+    """The same for text of several lines, which stay as they are."""
+    return text if text.isprintable() else _HIDDEN_IN_LINES.sub(_spelled, text)
+
+
+def unhidden(text: str) -> str:
+    """Return text with a blank in place of each character that hides, moves the cursor or turns the writing direction."""
+    return text if text.isprintable() else _HIDDEN.sub(" ", text)
+
+
 def inert(text: str) -> str:
     """Keep lines as they are, except what a terminal or a CI runner would obey: spell that out.
 

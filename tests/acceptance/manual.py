@@ -15,6 +15,8 @@ OUTPUTS = {
     "accord access": "access",
     "accord explain": "explanation",
     "accord drift": "drift",
+    "accord propose from-json": "proposal",
+    "accord proposals list": "proposals",
     "accord history": "history",
     "accord show": "show",
     "accord audit list": "audit",

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -87,6 +88,18 @@ def is_answering(url: str) -> bool:
         return False
 
 
+def signs_in(url: str, name: str, password: str) -> str:
+    """Where a browser lands that signs in to the console, and what it sees there."""
+    jar = urllib.request.HTTPCookieProcessor()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
+    with opener.open(f"{url}/login", timeout=LONG) as page:
+        token = re.search(r'name="csrf" value="([0-9a-f]+)"', page.read().decode())
+    assert token is not None
+    form = urllib.parse.urlencode({"csrf": token[1], "name": name, "password": password, "next": "/me"}).encode()
+    with opener.open(urllib.request.Request(f"{url}/login", form, {"Sec-Fetch-Site": "same-origin"}), timeout=LONG) as page:
+        return f"{page.url} {page.read().decode()}"
+
+
 def test_the_demo_runs_to_its_end_and_leaves_no_server(demo: Path) -> None:
     lines = run(demo)
     shown = list(map(masked, lines))
@@ -120,6 +133,14 @@ def test_on_a_terminal_the_api_goes_on_until_it_is_interrupted_and_nothing_needs
         insist_on_the_answers(lines)
         url = url_of(lines)
         assert is_answering(url)
+        assert f"── The web console, at {url}/" in lines
+        for kind, name in (("an administrator", "carol"), ("a person", "alice")):
+            (told,) = [line for line in lines if line.startswith(f"{kind}: ")]
+            found = re.fullmatch(r"[a-z ]+: +(\w+), password: (.+)", told)
+            assert found is not None and found[1] == name
+            seen_there = signs_in(url, name, found[2])
+            assert seen_there.startswith(f"{url}/me ")
+            assert ("administrator</span>" in seen_there) == (name == "carol")
         terminal.type(b"\x03")
         assert terminal.process.wait(timeout=LONG) == 0
     assert not is_answering(url)

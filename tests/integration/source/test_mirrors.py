@@ -17,7 +17,6 @@ import pytest
 from waiting import until
 from work_tree import ALICE, BOB, Work, contents, opened
 
-import reconciler.source.mirror
 from reconciler.source.cache import BlobCache
 from reconciler.source.errors import RepositoryUnreachable, SourceError, UnknownRevision
 from reconciler.source.load import load_revision
@@ -227,11 +226,10 @@ def test_a_remote_that_never_answers_ends_with_all_that_git_started(
     programs.mkdir()
     (programs / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setattr(reconciler.source.mirror, "_REMOTE_TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/pki.git"
         with pytest.raises(RepositoryUnreachable, match="did not answer in time"):
-            opened(url, cache)
+            Repository.open(url, cache, within=1)
         with silent.accept()[0]:  # so git has asked, and still would
             until(lambda: not using(url), "the end of all processes")
 

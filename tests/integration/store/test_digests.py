@@ -40,9 +40,10 @@ RUNTIME = {
     "revisions",
     "login_aliases",  # an index of `users.logins`
     "previous_names",
+    "revision_access",
 }
 """Tables that hold nothing declared."""
-BOOKKEEPING = {"file", "revision_id", "public_id"}
+BOOKKEEPING = {"file", "line", "item_lines", "revision_id", "public_id", "searched"}
 COLUMNS = [
     (table.name, column.name)
     for table in tables.metadata.sorted_tables
@@ -182,7 +183,8 @@ def test_a_change_that_was_undone_is_not_drift(bare: Database) -> None:
 
 def test_the_place_of_a_resource_does_not_count(bare: Database) -> None:
     for name in ("users", "teams", "issuers", "email_templates", "settings"):
-        run_sql(bare, f"UPDATE {name} SET file = 'elsewhere.yaml', revision_id = NULL")
+        run_sql(bare, f"UPDATE {name} SET file = 'elsewhere.yaml', line = 7, revision_id = NULL")
+    run_sql(bare, """UPDATE teams SET item_lines = '{"members": {"alice": 9}}'""")
     assert found(bare) == []
 
 

@@ -76,6 +76,8 @@ def test_there_is_a_schema_for_every_kind_and_every_output() -> None:
         "verification",
         "version",
         "mail",
+        "proposal",
+        "proposals",
     }
     assert set(SCHEMAS) == {*KINDS, "resource", *outputs}
     assert len(EVERY_PROPERTY) > 100

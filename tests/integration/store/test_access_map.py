@@ -1,0 +1,100 @@
+"""The access map folds, keeps to its budget, counts what it leaves out, and is made anew when the stamp moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from console_reads import ORGANISATION, organised, reading
+from declared_states import NOW, bring
+
+from api.reads import access_map
+from api.reads.access_map import AccessMap, AccessMaps
+from reconciler.access.resources import Membership
+from reconciler.store.engine import Database
+
+
+def at_once(function: Callable[[], None]) -> None:
+    function()
+
+
+def shown(found: AccessMap | None) -> dict[str, tuple[int, int]]:
+    assert found is not None
+    return {node.id: (node.number, node.access) for node in found.nodes}
+
+
+def test_people_and_issuers_fold_and_bands_carry_the_ways(database: Database) -> None:
+    organised(database)
+    with reading(database) as (reader, _):
+        found = AccessMaps(reader, at_once).map_of(NOW, "label", "none")
+        # alice, carol and dora are enabled members of `web`; the membership of alice in `old` has ended; tls: by two teams
+        assert shown(found) == {
+            "people:alice": (3, 6),
+            "team:web": (1, 6),  # alone in its group, and so shown by itself; nobody is in `old` now
+            "issuers:code": (1, 3),
+            "issuers:tls": (1, 3),
+        }
+        assert found is not None
+        # the membership of carol ends by itself, and so does the permission for `code`
+        assert {tuple(band) for band in found.bands} == {
+            ("people:alice", "team:web", 6, 4),
+            ("team:web", "issuers:code", 3, 3),
+            ("team:web", "issuers:tls", 3, 1),
+        }
+        assert (found.people, found.more_people, found.more_teams, found.more_issuers) == (3, 0, 0, 0)
+        focused = AccessMaps(reader, at_once).map_of(NOW, "folder", focus="issuers:code")
+        assert shown(focused) == {"people:alice": (3, 3), "team:web": (1, 3), "issuers:code": (1, 3)}
+        for focus in ("people:nobody", "team:none", "teams:none", "issuers:none", "issuers:off", "team:idle", "x", ""):
+            assert shown(AccessMaps(reader, at_once).map_of(NOW, focus=focus)) == {}
+        around = AccessMaps(reader, at_once).map_of(NOW, focus="people:carol")  # is in the class of alice
+        assert shown(around) == shown(AccessMaps(reader, at_once).map_of(NOW, focus="team:web"))
+
+
+def test_teams_fold_by_folder_and_by_label_and_unfold_in_focus(database: Database) -> None:
+    web, more = ORGANISATION.teams["web"], {}
+    for number in range(6):
+        labels = (("part", "one" if number < 2 else "two"), ("rare", "x"))[: 1 + (number == 0)]
+        more[f"team-{number}"] = web._replace(name=f"team-{number}", labels=labels)
+    bring(database, ORGANISATION._replace(teams={**ORGANISATION.teams, **more}))
+    with reading(database) as (reader, _):
+        maps = AccessMaps(reader, at_once)
+        assert maps.labels() == ()
+        by_label = shown(maps.map_of(NOW, "label", "part"))
+        assert maps.labels() == ("part", "rare")
+        assert {name: number for name, (number, _) in by_label.items() if name.startswith("team")} == {
+            "teams:": 2,
+            "teams:one": 2,
+            "teams:two": 4,
+        }
+        unfolded = shown(maps.map_of(NOW, "label", "part", focus="teams:two"))
+        assert [name for name in unfolded if name.startswith("team")] == [f"team:team-{number}" for number in range(2, 6)]
+
+
+def test_what_is_left_out_is_counted(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    organised(database)
+    monkeypatch.setattr(access_map, "NODES", 3)
+    monkeypatch.setattr(access_map, "BANDS", 1)
+    with reading(database) as (reader, _):
+        found = AccessMaps(reader, at_once).map_of(NOW, "issuer")
+        assert found is not None
+        assert (len(found.nodes), len(found.bands)) == (3, 1)
+        assert (found.more_people, found.more_teams, found.more_issuers, found.more_bands) == (0, 0, 1, 1)
+
+
+def test_a_map_is_made_anew_beside_the_callers(database: Database) -> None:
+    organised(database)
+    waiting: list[Callable[[], None]] = []
+    with reading(database) as (reader, _):
+        maps = AccessMaps(reader, waiting.append)
+        assert maps.map_of(NOW) is None
+        assert maps.map_of(NOW) is None
+        assert len(waiting) == 1
+        waiting.pop()()
+        first = maps.map_of(NOW)
+        assert shown(first)["people:alice"] == (3, 6)
+        assert maps.map_of(NOW) is first
+        web = ORGANISATION.teams["web"]._replace(members=(Membership("alice"),))
+        bring(database, ORGANISATION._replace(teams={**ORGANISATION.teams, "web": web}), "beef")
+        assert maps.map_of(NOW) is first
+        waiting.pop()()
+        assert shown(maps.map_of(NOW))["people:alice"] == (2, 4)

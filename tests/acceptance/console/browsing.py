@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Response, sync_playwright
 from playwright.sync_api import Error as BrowserError
-from waiting import LONG
+from waiting import LONG, until
 
 AXE = Path(sys.prefix) / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 """Where `make` installs what `tests/browser/package-lock.json` pins."""
@@ -225,11 +225,15 @@ def barriers(page: Page, *, javascript: bool = True, without: tuple[str, ...] = 
     try:
         session.send("Emulation.setScriptExecutionDisabled", {"value": False})
         world = _isolated_world(session)
-        _evaluate(session, world, f"{axe_source()};undefined")
         rules = json.dumps({rule: {"enabled": False} for rule in without})
-        told = _evaluate(
-            session, world, f"axe.run(document, {{resultTypes: ['violations'], rules: {rules}}}).then(JSON.stringify)"
+        # a page without JavaScript has no timers, with which axe's preload would limit itself, and which axe ends with
+        _evaluate(session, world, "globalThis.setTimeout = run => { Promise.resolve().then(run) }; 0")
+        _evaluate(session, world, f"{axe_source()};0")
+        options = f"{{resultTypes: ['violations'], preload: false, rules: {rules}}}"
+        _evaluate(
+            session, world, f"axe.run(document, {options}).then(all => {{ globalThis.whatAxeFinds = JSON.stringify(all) }}); 0"
         )
+        told = until(lambda: _evaluate(session, world, "globalThis.whatAxeFinds"), "what axe finds")
     finally:
         session.send("Emulation.setScriptExecutionDisabled", {"value": not javascript})
         session.detach()
@@ -248,7 +252,7 @@ def _isolated_world(session: CDPSession) -> int:
 
 
 def _evaluate(session: CDPSession, world: int, expression: str) -> Any:
-    asked = {"expression": expression, "contextId": world, "awaitPromise": True, "returnByValue": True}
+    asked = {"expression": expression, "contextId": world, "returnByValue": True}
     told = session.send("Runtime.evaluate", asked)
     assert "exceptionDetails" not in told, told["exceptionDetails"]
     return told["result"].get("value")

@@ -7,33 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from reconciler.source.location import Remote
+from reconciler.wording.forges import Forge, forge_of_host
 
-Forge = Literal["github", "gitlab", "gitea", "bitbucket", "bitbucket-server"]
-_NAMES: Mapping[str, Forge] = {
-    "github": "github",
-    "gitlab": "gitlab",
-    "gitea": "gitea",
-    "forgejo": "gitea",
-    "codeberg": "gitea",
-    "bitbucket": "bitbucket-server",
-    "stash": "bitbucket-server",
-}
-"""What the first or second label of a forge's host is usually called."""
 _LINK = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,2000}")
 _IS_NEW = re.compile(r"/pull/new/|/merge_requests/new|/compare/|/pull-requests/new|pull-requests\?create|/pulls/")
 
 
 def forge_of(remote: Remote | None) -> Forge | None:
     """Return which forge a remote is, by its host's name."""
-    host = _host(remote)
-    if host == "bitbucket.org":
-        return "bitbucket"
-    labels = host.split(".")[:2]
-    return next((forge for name, forge in _NAMES.items() if any(re.split(r"[-0-9]", label)[0] == name for label in labels)), None)
+    return forge_of_host(_host(remote))
 
 
 def pull_request_link(remote: Remote | None, said: str, branch: str, base: str) -> str | None:

@@ -85,13 +85,18 @@ def in_force(reader: Reader) -> Summary | None:
     return None if row is None else _summary(row, _repairs(reader, [row[0]]))
 
 
+_OF_REVISIONS = "kind = '' AND name = ''"
+"""What entries of revisions themselves have: by the index of names they are found among those of all resources."""
+
+
 def find_revision(reader: Reader, number: int) -> Detail | None:
     """A revision; None if there is none of this number. Raises StoreError."""
     row = reader.row(f"SELECT {_WHOLE} FROM revisions r WHERE r.id = ?", number)
     if row is None:
         return None
     entry = reader.row(
-        f"SELECT id, action, detail FROM audit WHERE revision_id = ? AND action IN ({', '.join('?' * len(REVISION_ACTIONS))})",
+        f"SELECT id, action, detail FROM audit WHERE {_OF_REVISIONS} AND revision_id = ? "
+        f"AND action IN ({', '.join('?' * len(REVISION_ACTIONS))})",
         number,
         *REVISION_ACTIONS,
     )

@@ -12,13 +12,13 @@ from test_console_reads import all_pages
 
 from api.administration import retry_mail
 from api.authentication.authority import OperatorsAuthority
-from api.errors import NotFound
-from api.outbox.listing import count_mail, list_mail
+from api.errors import Conflict
+from api.outbox.listing import MailFilter, count_messages, list_messages
 from api.reads.explorer import explain
-from api.state import history
-from api.state.drift import DriftWatch
+from api.state import audit_log, history, revisions
+from api.state.audit_log import AuditFilter
+from api.state.drift import DriftWatch, find_undeclared
 from api.state.freshness import Freshness
-from api.state.history import AuditFilter
 from reconciler.access.permitted_ips import parse_address
 from reconciler.access.resources import Permission
 from reconciler.store.engine import Database
@@ -37,37 +37,38 @@ def test_the_audit_log_is_filtered_paged_and_exported(database: Database) -> Non
         "beef",
     )
     with reading(database) as (reader, _):
-        everything = all_pages(lambda page: history.search_audit(reader, page, AuditFilter()), 7)
-        assert [each["id"] for each in everything] == list(range(len(everything), 0, -1))
-        assert history.audit_head(reader) == (len(everything), everything[0]["hash"])
+        everything = all_pages(lambda page: audit_log.list_entries(reader, page, AuditFilter()), 7)
+        assert [each.id for each in everything] == list(range(len(everything), 0, -1))
+        assert audit_log.chain_head(reader) == (len(everything), everything[0].hash)
         for wanted, fits in (
-            (AuditFilter(kind="Issuer", name="new"), lambda each: each["name"] == "new"),
-            (AuditFilter(action="user.create"), lambda each: each["action"] == "user.create"),
+            (AuditFilter(kind="Issuer", name="new"), lambda each: each.name == "new"),
+            (AuditFilter(action="user.create"), lambda each: each.action == "user.create"),
             (AuditFilter(actor="nobody"), lambda each: False),
             (AuditFilter(since=NOW, until=NOW + timedelta(seconds=1)), lambda each: True),
             (AuditFilter(since=LATER), lambda each: False),
             (AuditFilter(until=NOW), lambda each: False),
         ):
             expected = [each for each in everything if fits(each)]
-            assert all_pages(lambda page, w=wanted: history.search_audit(reader, page, w), 3) == expected  # type: ignore[misc]
-            assert list(history.export_audit(reader, wanted)) == expected
+            assert all_pages(lambda page, w=wanted: audit_log.list_entries(reader, page, w), 3) == expected  # type: ignore[misc]
+            scanned = [audit_log.read_entry(row) for rows in audit_log.scan(reader, wanted) for row in rows]
+            assert sorted(scanned, key=lambda each: -each.id) == expected
 
 
 def test_a_revision_says_what_it_changed(database: Database) -> None:
     web = ORGANISATION.teams["web"]._replace(permissions=(Permission("tls"),))
     bring(database, ORGANISATION._replace(teams={**ORGANISATION.teams, "web": web}), "beef")
     with reading(database) as (reader, _):
-        view = history.view_revision(reader, 2)
-        assert view is not None
-        assert (view.summary["commit"], view.previous_id, view.next_id, view.repair) == ("beef", 1, None, False)
+        view, before = revisions.find_revision(reader, 2), revisions.find_revision(reader, 1)
+        assert view is not None and before is not None
+        assert (view.summary.commit, view.summary.is_repair) == ("beef", False)
         assert view.access is not None
         assert {each["user"] for each in view.access["lost"]} == {"alice", "carol", "dora"}
-        (change,) = all_pages(lambda page: history.list_changes(reader, 2, page), 1)
-        assert (change.action, change.name, list(change.fields)) == ("team.update", "web", ["issuers"])
-        assert len(all_pages(lambda page: history.list_changes(reader, 1, page), 4)) == sum(
+        (change,) = all_pages(lambda page: revisions.list_changes(reader, view, page), 1)
+        assert (change.action, change.name) == ("team.update", "web")
+        assert len(all_pages(lambda page: revisions.list_changes(reader, before, page), 4)) == sum(
             len(ORGANISATION.of_kind(kind)) for kind in ("User", "Team", "Issuer")
         )
-        assert history.view_revision(reader, 99) is None
+        assert revisions.find_revision(reader, 99) is None
         sync = history.sync_state(reader, NOW + timedelta(hours=2))
         assert sync is not None
         assert (sync.commit, sync.age) == ("beef", timedelta(hours=2))
@@ -87,17 +88,17 @@ def test_mail_is_listed_by_state_and_tried_again(database: Database) -> None:
         database, f"INSERT INTO outbox (id, template, created_at, ended_at, given_up) VALUES (5, 'welcome', {at}, {at}, {true})"
     )
     with reading(database) as (reader, _):
-        states = {"waiting": [2, 1], "failed": [5, 2], "sent": [3], "unwanted": [4]}
+        states = {"waiting": [2, 1], "failing": [2], "given-up": [5], "sent": [3], "unwanted": [4]}
         for state, numbers in states.items():
-            found = all_pages(lambda page, s=state: list_mail(reader, page, s), 1)  # type: ignore[misc]
+            found = all_pages(lambda page, s=state: list_messages(reader, page, MailFilter(s)), 1)  # type: ignore[misc]
             assert [each.id for each in found] == numbers
             assert [each.can_be_retried for each in found] == [each.id in (2, 5) for each in found]
-            assert count_mail(reader, state).number == len(numbers)  # type: ignore[arg-type]
+            assert count_messages(reader, state).number == len(numbers)  # type: ignore[arg-type]
         authority = OperatorsAuthority(database, "root")
-        with pytest.raises(NotFound):
+        with pytest.raises(Conflict):
             retry_mail(authority, [3, 5])
         assert retry_mail(authority, [5]) == 1
-        assert [each.id for each in list_mail(reader, first(), "failed")["items"]] == [2]
+        assert [each.id for each in list_messages(reader, first(), MailFilter("given-up"))["items"]] == []
         assert query(database, "SELECT actor FROM audit WHERE action = 'mail.retry'") == [("root",)]
 
 
@@ -113,7 +114,8 @@ def test_drift_is_compared_beside_the_callers(database: Database) -> None:
         later = NOW + timedelta(minutes=6)
         assert watch.latest(later).tables == {}
         waiting.pop()()
-        assert watch.latest(later)[:2] == ({"issuers": 1, "teams": 1}, {"teams": 1})
+        assert watch.latest(later).tables == {"issuers": 1, "teams": 1}
+        assert [(each.kind, list(each.names)) for each in find_undeclared(reader)] == [("Team", ["by-hand"])]
 
 
 @pytest.mark.parametrize(

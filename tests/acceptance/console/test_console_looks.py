@@ -9,16 +9,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
+from pathlib import Path
 
 import pytest
-from browsing import LOOKS, SCREENSHOTS, Chromium, Faults, View, Visitors, barriers, sign_in
+from browsing import AIDS, LOOKS, SCREENSHOTS, Chromium, Faults, View, Visitors, barriers, sign_in
 from console_world import PASSWORD, Console
 from crawler import unvisited
 from looks_world import populated
 from organisation import Applied
-from playwright.sync_api import Page, StorageState
+from playwright.sync_api import Page, StorageState, expect
 
 ROLES = {"administrator": "root", "person": "alice"}
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
 USUAL = View()
 PROPOSED = "/proposals/new?act=add-member"
 DENIED = "/access?user=bob&issuer=document-signing"
@@ -67,6 +69,14 @@ ADDRESSES = {
     "/map": "map",
 }
 """What is looked at, and the name of its screenshots."""
+REFUSED = {
+    *("users", "user", "user-disabled", "user-reset", "user-password", "user-require-change", "user-disable", "user-enable"),
+    *("user-unlock", "user-tokens", "user-token-new", "user-token-revoke", "user-session-end", "user-new", "user-edit"),
+    *("user-remove", "proposal", "revisions", "revision", "drift", "audit", "mail", "access-denied"),
+}
+"""What a person may not see."""
+AIDED = ("home", "user", "me", "users", "proposal", "audit", "access-denied", "map", "certificate")
+"""What axe looks at with aids, too: between them, they have all parts."""
 FILES = ("/audit.csv", "/audit.jsonl", "/certificates/1/pem")
 """What is downloaded, and never looked at."""
 
@@ -122,8 +132,8 @@ def _propose(page: Page) -> str:
     return page.url.partition("/proposals/")[2].partition("?")[0]
 
 
-def _fill(page: Page) -> None:
-    for name, value in {"user": "grace", "team": "web", "reason": "She takes over the shop"}.items():
+def _fill(page: Page, **changed: str) -> None:
+    for name, value in {"user": "grace", "team": "web", "reason": "She takes over the shop", **changed}.items():
         page.locator(f"main [name={name}]").fill(value)
 
 
@@ -155,6 +165,185 @@ def test_pages_are_sound_in_every_look(desk: Desk, role: str, part: int) -> None
     found: list[str] = []
     with desk.visit(role) as page:
         for address, name in list(ADDRESSES.items())[part::4]:
+            if role == "person" and name in REFUSED:
+                continue
             page.goto(address.format(**desk.known))
             found += [fault for view in LOOKS for fault in _look(page, view, f"{role}-{name}")]
     assert not found, "\n".join(found)
+
+
+STATES = ("empty", "none", "invalid", "preview", "missing", "details")
+
+
+def _open_state(page: Page, name: str) -> None:
+    """Bring a page into a state that no address alone has, or that is nobody's usual page."""
+    match name:
+        case "empty":
+            page.goto("/teams/legacy")
+        case "none":
+            page.goto("/users?search=nobody-at-all")
+            expect(page.locator("main .empty")).to_be_visible()
+        case "invalid":
+            page.goto(PROPOSED)
+            _fill(page, user="nobody-at-all")
+            page.locator("button[value=preview]").click()
+            expect(page.get_by_role("alert")).to_be_visible()
+        case "preview":
+            page.goto(PROPOSED)
+            _fill(page, user="farid")
+            page.locator("button[value=preview]").click()
+            expect(page.locator("button[value=propose]")).to_be_visible()
+        case "missing":
+            page.goto("/nothing-here")
+        case "details":
+            page.goto("/map")
+            page.locator("main summary").first.click()
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states_are_sound_in_every_look(desk: Desk, name: str) -> None:
+    status = {"invalid": 422, "missing": 404}.get(name)
+    with desk.visit("administrator", status=status) as page:
+        _open_state(page, name)
+        assert [fault for view in LOOKS for fault in _look(page, view, f"state-{name}")] == []
+
+
+def test_a_refused_login_is_sound_in_every_look(desk: Desk) -> None:
+    with desk.visit(None, status=401) as page:
+        sign_in(page, "alice", "not her password")
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert [fault for view in LOOKS for fault in _look(page, view, "state-refused")] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("view", [AIDS[0], AIDS[2], View("dark", 360, javascript=False)], ids=str)
+def test_pages_serve_those_with_aids_or_without_scripts(desk: Desk, role: str, view: View) -> None:
+    found: list[str] = []
+    with desk.visit(role, view) as page:
+        for address, name in ADDRESSES.items():
+            if role == "person" and name in REFUSED:
+                continue
+            page.goto(address.format(**desk.known))
+            found += _wider(page, f"{role}-{name}", view) if view.javascript else []
+            if view.reduced_motion:
+                moving = "document.getAnimations().length"
+                found += [f"{name}: something moves"] if page.evaluate(moving) else []
+            if name in AIDED:
+                rules = ("color-contrast",) if view.forced_colors else ()
+                found += [f"{name} {view}: {each}" for each in barriers(page, javascript=view.javascript, without=rules)]
+    assert found == []
+
+
+def test_a_person_is_refused_what_concerns_others(desk: Desk) -> None:
+    """The pages of refusals are alike, so each is opened, and one of each kind is looked at."""
+    seen: dict[str, int] = {}
+    found: list[str] = []
+    with desk.visit("person", status=403) as page:
+        for address, name in ADDRESSES.items():
+            if name in REFUSED and name != "proposal":
+                answer = page.goto(address.format(**desk.known))
+                assert answer is not None
+                seen[name] = answer.status
+        found += [fault for view in LOOKS for fault in _look(page, view, "person-refused")]
+    with desk.visit("person", status=404) as page:
+        page.goto("/proposals/{branch}".format(**desk.known))
+        found += [fault for view in LOOKS for fault in _look(page, view, "person-proposal")]
+    assert found == []
+    assert set(seen.values()) == {403}
+
+
+# By keyboard
+
+
+def _focused(page: Page) -> str:
+    """The text, or the name, of what has the focus."""
+    return str(page.evaluate("(e => e.innerText?.trim() || e.getAttribute('name') || e.localName)(document.activeElement)"))
+
+
+def test_the_tab_key_first_skips_to_the_content_and_then_follows_the_page(desk: Desk) -> None:
+    with desk.visit("administrator") as page:
+        page.goto("/teams")
+        page.keyboard.press("Tab")
+        assert _focused(page) == "Skip to the content"
+        assert _tops_of_focus(page, 12), "the order of tabs is that of the page"
+        page.goto("/teams")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+        assert _tops_of_focus(page, 12)
+
+
+def _tops_of_focus(page: Page, steps: int) -> bool:
+    """Whether each next element with the focus follows in the document, is seen, and shows the focus."""
+    following = """(() => { const now = document.activeElement, before = window.before; window.before = now;
+        const box = now.getBoundingClientRect(), style = getComputedStyle(now);
+        return (!before || before === document.body || !!(before.compareDocumentPosition(now) & 4))
+          && box.width > 1 && box.height > 1 && style.outlineStyle !== 'none' })()"""
+    for _ in range(steps):
+        page.keyboard.press("Tab")
+        if not page.evaluate(following):
+            return False
+    return True
+
+
+def test_the_menu_opens_and_closes_by_keyboard_where_it_is_narrow(desk: Desk) -> None:
+    with desk.visit("administrator", View("light", 360)) as page:
+        page.goto("/users")
+        menu = page.locator("details.menu")
+        for _ in range(3):
+            page.keyboard.press("Tab")
+        assert _focused(page) == "Menu"
+        page.keyboard.press("Enter")
+        expect(menu.get_by_role("link", name="Audit")).to_be_visible()
+        assert [fault for view in LOOKS[2:] for fault in _look(page, view, "state-menu")] == []
+        page.keyboard.press("Tab")
+        page.keyboard.press("Escape")
+        expect(menu.get_by_role("link", name="Audit")).to_be_hidden()
+        assert _focused(page) == "Menu"
+
+
+def test_typing_loads_keeps_the_focus_and_the_filters_and_back_works(desk: Desk) -> None:
+    with desk.visit("administrator") as page:
+        page.goto("/teams")
+        page.goto("/users?team=platform")
+        page.keyboard.press("/")
+        search = page.locator("main input[type=search][name=search]")
+        expect(search).to_be_focused()
+        page.keyboard.type("ami")
+        expect(page.locator("main .empty")).to_be_visible()
+        page.keyboard.press("Backspace")
+        expect(page.get_by_role("link", name="amara")).to_be_visible()
+        expect(search).to_be_focused()
+        expect(search).to_have_value("am")
+        assert page.url.partition("?")[2].split("&") == ["search=am", "team=platform"]
+        page.reload()
+        expect(search).to_have_value("am")
+        expect(page.get_by_role("link", name="amara")).to_be_visible()
+        page.get_by_role("link", name="amara").click()
+        page.wait_for_url(re.compile("/users/amara"))
+        page.go_back()
+        expect(search).to_have_value("am")
+        page.go_back()
+        page.wait_for_url(re.compile("/teams$"))
+
+
+# For the README
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "height"),
+    [("console-user", "/users/alice", 1080), ("console-access", DENIED, 760)],
+    ids=["user", "access"],
+)
+def test_images_for_the_readme_are_small(desk: Desk, name: str, address: str, height: int) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    made = SCREENSHOTS / f"{name}.png"
+    with desk.visit("administrator") as page:
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.goto(address)
+        page.evaluate("document.fonts.ready.then(() => null)")
+        page.screenshot(path=made, animations="disabled")
+    for file in (made, IMAGES / made.name):
+        head = file.read_bytes()
+        assert len(head) < 150_000 and int.from_bytes(head[16:20]) == 1280, file

@@ -73,6 +73,10 @@ bench-million: $(TESTS_READY) ## Measure Accord with a million users, on SQLite 
 	$(BIN)/python -m benchmarks.run --users 1000000
 	$(BIN)/python -m benchmarks.postgresql benchmarks.run --users 1000000
 
+screenshots: $(TESTS_READY) browser ## Look at every page of the console, into build/screenshots, and renew the README's two images
+	$(BIN)/python -m pytest tests/acceptance/console/test_console_looks.py -k 'not the_readme_shows'
+	cp build/screenshots/console-user.png build/screenshots/console-access.png docs/images/
+
 docs: $(TESTS_READY) ## Renew the reference, the outputs on all pages and the schemas of the example
 	$(BIN)/accord schemas examples/config-repo
 	$(BIN)/python -m docs.reference
@@ -134,4 +138,4 @@ $(TESTS_READY): $(READY) requirements-test.lock
 	@$(PIP) check
 	@touch $@
 
-.PHONY: help demo test soak state-machine test-at lint format bench bench-api bench-million docs lock vendor wheel clean
+.PHONY: help demo test soak state-machine test-at lint format bench bench-api bench-million screenshots docs lock vendor wheel clean

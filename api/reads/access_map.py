@@ -29,6 +29,8 @@ _FEWEST = 2
 """Teams that fold into fewer groups than this are shown one by one: one node for everything would say nothing."""
 """So many members of a class are named."""
 By = Literal["folder", "label", "issuer"]
+Key = tuple[By, str, str | None]
+"""What a map is asked for by: how teams fold, by which label, and around what."""
 Column = Literal["people", "teams", "issuers"]
 
 
@@ -121,7 +123,7 @@ class AccessMaps:
         self._lock = threading.Lock()
         self._running = False
         self._facts: Facts | None = None
-        self._made: dict[tuple[By, str, str | None], AccessMap] = {}
+        self._made: dict[Key, AccessMap] = {}
 
     def map_of(self, now: datetime, by: By = "folder", label: str = "", focus: str | None = None) -> AccessMap | None:
         """The newest map there is; None until the first is made, in some seconds. `label` is the key that teams are folded by.
@@ -137,10 +139,10 @@ class AccessMaps:
             return None
         if focus is not None and focus.startswith("people:"):
             focus = self._class_of(facts, focus.partition(":")[2])
-        key = by, label, focus
+        key = by, label if by == "label" else "", focus
         made = self._made.get(key)
         if made is None or (made.stamp, made.at) != (facts.stamp, facts.at):
-            made = make_map(facts, by, label, focus)
+            made = make_map(facts, *key)
             if len(self._made) >= _MOST_MADE:
                 self._made.clear()
             self._made[key] = made
@@ -155,9 +157,7 @@ class AccessMaps:
 
     def labels(self) -> tuple[str, ...]:
         """The keys of the labels that teams have, those of most teams first; none before the first map is made."""
-        teams = self._facts.teams.values() if self._facts is not None else ()
-        found = Counter(key for _, _, labels in teams for key in labels)
-        return tuple(key for key, _ in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LABELS])
+        return () if self._facts is None else _labels_of(self._facts)
 
     def _renew(self, stamp: Stamp, now: datetime) -> None:
         with self._lock:
@@ -168,7 +168,11 @@ class AccessMaps:
         def renew() -> None:
             try:
                 with suppress(StoreError):  # the next call tries again
-                    self._facts = read_facts(self._reader, stamp, now)
+                    facts = read_facts(self._reader, stamp, now)
+                    first: list[Key] = [("label", label, None) for label in _labels_of(facts)[:1]]
+                    whole = {*_USUAL, *first, *(key for key in self._made if key[2] is None)}
+                    self._made = {key: make_map(facts, *key) for key in whole}  # of all teams, they take longest
+                    self._facts = facts
             finally:
                 self._running = False
 
@@ -178,6 +182,7 @@ class AccessMaps:
 _KEPT = 300.0
 _MOST_MADE = 200
 _MOST_LABELS = 50
+_USUAL: tuple[Key, ...] = (("folder", "", None), ("issuer", "", None))
 _TEAMS_OF = """SELECT m.team_id FROM users u JOIN memberships m ON m.user_id = u.id
 WHERE u.name = ? AND u.source = 'declared' AND (m.until IS NULL OR m.until > ?)
 UNION ALL SELECT d.team_id FROM users u JOIN directory_memberships d ON d.user_id = u.id
@@ -185,6 +190,11 @@ WHERE u.name = ? AND u.source = 'directory'"""
 _AT_ONCE = 2_000
 _PAUSE = 0.01
 """Seconds between two pieces, in which decisions go on."""
+
+
+def _labels_of(facts: Facts) -> tuple[str, ...]:
+    found = Counter(key for _, _, labels in facts.teams.values() for key in labels)
+    return tuple(key for key, _ in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LABELS])
 
 
 def _in_a_thread(function: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What happened: the revisions that were applied, with what each changed, and the audit log, also as a stream."""
+"""What happened: the revisions that were applied, and the audit log."""
 
 from __future__ import annotations
 

@@ -200,6 +200,7 @@ class _Maker:
                 lambda file: repository.content(base.commit, prefix + file),
                 sorted(set(files.values())),
                 drop_comments=self.intent.drop_comments,
+                root=path,
             )
         except SourceError as error:
             raise ProposalFailed("not-editable", str(error)) from None

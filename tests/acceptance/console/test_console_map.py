@@ -37,7 +37,7 @@ def test_administrators_see_everybody_and_tables_say_the_same(world: World) -> N
         for each in ("people:alice", "people:bob", "team:web", "team:office", "issuers:tls", "issuers:vpn")
     }
     assert page.tags.count("path") == len(re.findall('id="b[0-9]', page.html)) == 6
-    assert "bob web 2 , office 1" in page.text
+    assert "bob web 2, office 1" in page.text
     assert "style=" not in page.html
 
 

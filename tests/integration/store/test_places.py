@@ -9,6 +9,7 @@ from declared_states import NOW, SMALL, bring, held, plan_for, query
 from reconciler.access.resources import Origin, Permission
 from reconciler.plan.changes import Desired
 from reconciler.plan.make import make_plan
+from reconciler.plan.plan import AccessDiff, AdministratorDiff
 from reconciler.store.digests import drifted
 from reconciler.store.engine import Database
 from reconciler.store.revision_access import MOST, access_document
@@ -76,9 +77,5 @@ def test_what_is_cut_is_counted(database: Database) -> None:
     document = access_document(plan._replace(access=plan.access._replace(gained=gained)))
     assert document is not None
     assert (len(document["gained"]), document["cut"]) == (MOST, {"gained": 3})
-    assert (
-        access_document(
-            plan._replace(access=plan.access._replace(gained=()), administrators=plan.administrators._replace(gained=()))
-        )
-        is None
-    )
+    nothing = plan._replace(access=AccessDiff(), administrators=AdministratorDiff(), groups=())
+    assert access_document(nothing) is None

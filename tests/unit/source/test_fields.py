@@ -14,7 +14,7 @@ from reconciler.shipped import schema_folder
 from reconciler.source.build import reader, section_defaults
 from reconciler.store.tables import TABLES, Instant
 
-OTHER_COLUMNS = {"id", "name", "file", "revision_id", "source", "public_id"}
+OTHER_COLUMNS = {"id", "name", "file", "line", "item_lines", "revision_id", "source", "public_id", "searched"}
 
 
 def schema_of(kind: Kind) -> Any:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from browsing import Faults, View, Visitors, sign_in, ways
-from flow_steps import enter, follow, main, preview, press, propose, row, run_curl, says, tick, write
+from colleague import add_and_take_away
+from flow_steps import enter, follow, main, press, preview, propose, row, run_curl, says, tick, write
 from flows_world import OWN, Flows, flows_of
 from organisation import Applied, copy_sqlite
 from playwright.sync_api import Page, expect
@@ -29,7 +30,9 @@ def console(applied_on_sqlite: Applied, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("flows")
     with flows_of(applied_on_sqlite, copy_sqlite(applied_on_sqlite, folder / "accord.db"), folder) as found:
         names = [f"{name}-{way}" for name in ("carl", "mona", "ned") for way in ("js", "plain")]
-        teams = {f"teams/{name}s.yaml": team(f"{name}s", members=[name], issuers=["tls", "vpn"]) for name in names if "mona" in name}
+        teams = {
+            f"teams/{name}s.yaml": team(f"{name}s", members=[name], issuers=["tls", "vpn"]) for name in names if "mona" in name
+        }
         found.world.apply({f"users/{name}.yaml": user(name) for name in names} | teams)
         found.world.execute("DELETE FROM outbox")
         for name in names:
@@ -62,55 +65,7 @@ def let_time_pass(world: World, name: str) -> None:
 def test_a_colleague_is_added_let_in_gets_a_token_sees_why_and_is_taken_away(
     console: Flows, visitors: Visitors, root: Page, way: str
 ) -> None:
-    name, address = f"dana-{way}", f"dana-{way}@example.org"
-    # added
-    follow(root, "Users")
-    follow(root, "Add user")
-    write(root, name=name, email=address, fullName="Dana Reed", why="She joins the web team")
-    tick(root, "team", "web")
-    commit = preview(root)
-    says(root, "A generated password is mailed once this is applied", f"+ metadata:+   name: {name}", "Gains access")
-    assert [row(root, issuer).inner_text().split() for issuer in ("tls", "vpn")] == [
-        [name, issuer, "web", "no", "end"] for issuer in ("tls", "vpn")
-    ]
-    branch = propose(root)
-    says(root, "Nothing changes until it is merged and applied")
-    assert console.commit_of(branch) == commit
-    console.merge(branch)
-    # let in
-    password = console.mailed_password(address)
-    assert console.origin in console.mails_to(address)[-1]
-    dana = visitors.new()
-    dana.goto("/")
-    enter(dana, name, password)
-    says(dana, "Choose a password of your own")
-    write(dana, current=password, new=OWN, again=OWN)
-    press(dana, "Change the password")
-    says(dana, "Your password is changed", "Issuers I may use")
-    assert [row(dana, issuer).inner_text().split()[-2:] for issuer in ("tls", "vpn")] == [["no", "end"]] * 2
-    # a token
-    follow(dana, "My tokens")
-    follow(dana, "Generate the first one")
-    write(dana, name="backup on db1")
-    press(dana, "Generate")
-    answered = json.loads(run_curl(dana, dana.locator("#secret").inner_text()))
-    assert [each["issuer"] for each in answered] == ["tls", "vpn"]
-    # why
-    follow(dana, "My account")
-    follow(dana, "Explorer")
-    follow(dana, "vpn", within=main(dana))
-    says(dana, f"{name} may use vpn now", "member", "teams/web.yaml", "allow")
-    # taken away
-    root.goto(f"/users/{name}")
-    follow(root, "Delete")
-    says(root, f"With {name}: 1 token and 1 session end at once.")
-    preview(root)
-    says(root, "Loses access", "ends 1 session and 1 token")
-    console.merge(propose(root))
-    follow(dana, "My tokens")
-    says(dana, "Your session has ended. Sign in again.")
-    root.goto(f"/users?search={name}")
-    says(root, "Nothing matches.")
+    add_and_take_away(console, root, visitors.new(), f"dana-{way}")
 
 
 @ways

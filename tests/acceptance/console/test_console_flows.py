@@ -246,7 +246,7 @@ def test_each_refusal_has_its_own_words_and_the_patch(console: Flows, root: Page
         with console.refusing(said):
             press(root, "Propose")
         says(root, title, said)
-        patch(root, commit)
+        expect(root.get_by_role("button", name="Download as a patch")).to_be_visible()
         press(root, "Preview it again")
     console.forge.mood, console.forge.stopped = "stops", False
     console.forge.released = threading.Event()
@@ -309,7 +309,8 @@ def test_a_person_proposes_for_the_own_team_and_not_for_another_s(
     page.goto(f"/teams/{mine}")
     says(page, "nobody", "Helps out")
     faults.expect_status(403, 404)
-    for address in ("/teams/office", "/proposals/new?act=add-member&team=office", "/users/new"):
+    for address in ("/teams/office?done=proposed", "/proposals/new?act=add-member&team=office", "/users/new"):
         page.goto(address)
         says(page, "Back")
+        expect(main(page)).not_to_contain_text("Proposed")  # nothing is done where something failed
         expect(page.locator("main form[action*=proposals]")).to_have_count(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -297,3 +298,36 @@ class SambaDomain:
 
 if __name__ == "__main__":
     make_golden(Path(sys.argv[1]))
+
+
+def free_address() -> str:
+    """A loopback address with free LDAP ports, because Samba cannot choose others. Each worker searches its own range."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in range(10 + 10 * (worker % 4), 50):
+        address = f"127.0.0.{number}"
+        try:
+            for port in (389, 636):
+                with socket.socket() as probe:
+                    probe.bind((address, port))
+        except OSError:
+            continue
+        return address
+    raise AssertionError("no loopback address is free for a domain controller")
+
+
+@contextmanager
+def running(folder: Path, realm: str = REALM) -> Iterator[SambaDomain]:
+    """A new controller with a lockout threshold of 4, and an account `svc` that may read what Accord needs."""
+    make_golden(folder / "golden", realm)
+    found = SambaDomain(folder / "golden", folder / "dc", free_address(), realm)
+    try:
+        found.start()
+        minutes = str(-30 * 60 * 10**7)
+        policy = {"lockoutThreshold": "4", "lockoutDuration": minutes, "lockOutObservationWindow": minutes, "minPwdAge": "0"}
+        found.set(found.base, **policy, maxPwdAge=str(-42 * 86400 * 10**7), pwdProperties="0")
+        found.add_user("svc")
+        found.change_rights(f"{POLICIES},{found.base}", "(A;CI;RPLCLORC;;;{})", "svc")
+        yield found
+    finally:
+        found.stop()
+        shutil.rmtree(folder)

@@ -59,7 +59,7 @@ class SignIn(Page):
             again=_known(visit) if visit.query.has("again") else None,
             next=wanted,
             back=visit.site.page_above(wanted),
-            directories=[each.dns_name for each in visit.service.settings.directories],
+            directories=visit.service.settings.directories,
             nobody_can=nobody_can_sign_in(visit),
             nothing_applied=history.last_applied_at(visit.service.reader) is None,
         )

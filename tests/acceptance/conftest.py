@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import samba_domain
 from desk import Desk
 from organisation import Applied, apply_organisation, copy_postgresql, copy_repository, copy_sqlite
 from postgresql_server import PostgresqlServer
+from samba_domain import SambaDomain
 from scenario import Accord, ConfigRepository
 
 from reconciler.store.engine import Database, open_database
@@ -70,3 +74,23 @@ def begun(desk: Desk) -> Desk:
     desk.commit("Who may use what")
     desk.accord("apply", "--yes")
     return desk
+
+
+@pytest.fixture(scope="session")
+def domains_folder() -> Iterator[Path]:
+    """The folder of the domains."""
+    if not samba_domain.is_installed():
+        reason = "Samba's domain controller is not installed, or we are not root; what needs Active Directory is not tested"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="accord-ad-", dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def domain(domains_folder: Path) -> Iterator[SambaDomain]:
+    """A controller shared by all tests, with a lockout threshold of 4. Tests create their own accounts."""
+    with samba_domain.running(domains_folder / "corp") as found:
+        yield found

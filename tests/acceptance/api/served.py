@@ -141,10 +141,10 @@ def _is_whole(answer: bytes) -> bool:
 
 @contextmanager
 def serving(
-    url: str, folder: Path, *options: str, host: str = "127.0.0.1", descriptors: int = 0, **environment: str | None
+    url: str, folder: Path, *options: str, host: str = "127.0.0.1", port: int = 0, descriptors: int = 0, **environment: str | None
 ) -> Iterator[Server]:
     """A server over a database that is ready; it is stopped at the end. It may get a limited number of file descriptors."""
-    port = free_port()
+    port = port or free_port()
     log = folder / f"server-{port}.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
     env = {**kept, "PYTHONPATH": str(TOP), "ACCORD_DATABASE_URL": url, "ACCORD_LISTEN": f"{host}:{port}", "ACCORD_MAIL": "off"}

@@ -18,7 +18,7 @@ from reconciler.store.digests import drifted
 from reconciler.store.errors import StoreError
 
 KEPT_FOR = timedelta(minutes=5)
-_PATIENCE = 0.2
+_PATIENCE = 0.1
 """Seconds that a caller waits for a comparison: it takes less unless there are very many rows."""
 
 

@@ -157,7 +157,8 @@ def _repairs(reader: Reader, numbers: Sequence[int]) -> frozenset[int]:
     if not numbers:
         return frozenset()
     rows = reader.rows(
-        f"SELECT revision_id FROM audit WHERE action = 'revision.repair' AND revision_id IN ({', '.join('?' * len(numbers))})",
+        f"SELECT revision_id FROM audit WHERE {_OF_REVISIONS} AND action = 'revision.repair' "
+        f"AND revision_id IN ({', '.join('?' * len(numbers))})",
         *numbers,
     )
     return frozenset(number for (number,) in rows)

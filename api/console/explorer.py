@@ -115,9 +115,10 @@ def shown_obstacles(visit: Visit, explained: Explained) -> Iterator[tuple[Obstac
     for obstacle in explained.missing:
         remedies = [each for each in obstacle.remedies if mine is None or concerns(each) <= mine]
         otherwise = obstacle.otherwise
-        if mine is not None and not remedies:
-            if obstacle.reason in ("no-team", "no-permission"):
-                remedies, otherwise = list(own_grants(visit, explained)), ASK_TO_JOIN
+        if mine is not None and obstacle.reason in ("no-team", "no-permission"):
+            otherwise = "" if remedies else ASK_TO_JOIN  # that of administrators names AD groups of other teams
+            remedies = remedies or list(own_grants(visit, explained))
+        elif mine is not None and not remedies:
             otherwise = otherwise or ASK
         words = obstacle.words + suggestion(visit, explained, obstacle)
         yield obstacle._replace(words=words), otherwise, [offer(each, explained) for each in remedies]

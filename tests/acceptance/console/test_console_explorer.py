@@ -164,3 +164,17 @@ def test_names_are_text(world: World, name: str) -> None:
 def test_nobody_must_sign_in(world: World) -> None:
     answer = Onlooker(world, None).send("GET", "/access?issuer=tls")
     assert answer.headers["location"] == "/login?next=%2Faccess%3Fissuer%3Dtls"
+
+
+def test_a_person_of_a_directory_is_not_told_the_ad_groups_of_other_teams(world: World) -> None:
+    world.apply({"teams/spare.yaml": team("spare", issuers=["tls"])})
+    world.execute("UPDATE teams SET ad_groups = '[\"PKI-Secret\"]' WHERE name = 'web'")
+    world.execute("INSERT INTO users (name, email, source) VALUES ('dora', 'dora@corp.example', 'directory')")
+    link = "SELECT t.id, u.id, 'PKI-Spare' FROM teams t, users u WHERE t.name = 'spare' AND u.name = 'dora'"
+    world.execute(f"INSERT INTO directory_memberships (team_id, user_id, ad_group) {link}")
+    world.execute("UPDATE state SET generation = generation + 1")
+    world.restart()
+    assert "PKI-Secret" in Onlooker(world, "root").see("/access?user=dora&issuer=vpn").text
+    page = Onlooker(world, "dora").see("/access?issuer=vpn")
+    assert {"act": "grant", "team": "spare", "issuer": "vpn"} in proposals(page)
+    assert "PKI-Secret" not in page.text

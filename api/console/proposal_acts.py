@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, time, timedelta
+from datetime import UTC, date, time, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -111,7 +111,7 @@ def read_day(text: str) -> str:
 def end_in_words(instant: str) -> str:
     """An end as a form and a file say it: a day, if it is the end of one in UTC, or else the instant."""
     moment = parse_instant(instant).astimezone(UTC)
-    if moment.time() != time():
+    if moment.time() != time() or moment.date() == date.min:
         return format_instant(moment)
     return f"{moment - timedelta(days=1):%Y-%m-%d}"
 

@@ -20,6 +20,10 @@ MOST_ROWS = 200
 Document = Mapping[str, Any]
 
 
+_TOLD = "\nThe guard "
+"""Where a commit's message tells what a guard said of it, maybe long ago."""
+
+
 class Viewer(NamedTuple):
     """Whose eyes see a proposal. None: an administrator's, who see everything."""
 
@@ -102,7 +106,8 @@ def shown(document: Document, viewer: Viewer | None) -> Shown:
     access = plan.get("access") or {}
     rows = {name: list(_rows(name, access.get(name) or (), viewer)) for name in ("gained", "lost", "changed")}
     files = list(_files(document.get("diff") or ""))
-    whole = viewer is None or (all(file.path in viewer.whole_files for file in files) and not document.get("guards"))
+    told = bool(document.get("guards")) or _TOLD in (document.get("message") or "")  # what guards say may be about others
+    whole = viewer is None or (bool(files) and all(file.path in viewer.whole_files for file in files) and not told)
     if viewer is not None and not whole:
         files = [file._replace(lines=tuple(line for line in file.lines if line.kind in ("added", "removed"))) for file in files]
     kept, cut = _bounded(files)
@@ -126,7 +131,7 @@ def may_have_patch(patch: str, viewer: Viewer | None) -> bool:
     if viewer is None:
         return bool(patch)
     files = list(_files(patch))
-    return bool(files) and all(file.path in viewer.whole_files for file in files) and "\nThe guard " not in patch
+    return bool(files) and all(file.path in viewer.whole_files for file in files) and _TOLD not in patch
 
 
 def _is_of(changes: Sequence[Mapping[str, Any]], viewer: Viewer) -> bool:

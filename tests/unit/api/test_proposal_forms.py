@@ -54,6 +54,7 @@ def test_an_end_that_is_no_day_is_refused(until: str) -> None:
 def test_an_end_is_the_day_that_it_is_the_end_of() -> None:
     assert end_in_words("2100-01-01T00:00:00Z") == "2099-12-31"
     assert end_in_words("2099-12-31T18:00:00Z") == "2099-12-31T18:00:00Z"
+    assert end_in_words("0001-01-01T00:00:00Z") == "0001-01-01T00:00:00Z"  # there is no day before
 
 
 def test_a_new_user_says_only_what_is_not_the_default() -> None:
@@ -188,6 +189,9 @@ def test_only_files_of_nothing_but_ones_teams_are_seen_whole() -> None:
     assert shown(made, viewer).is_whole and may_have_patch(DIFF, viewer)
     guarded = shown({**made, "guards": [{"id": "x", "message": "about others"}]}, viewer)
     assert not guarded.is_whole and guarded.guards == ({"id": "x", "message": ""},)
+    message = "Add bob to the team web\n\nThe guard x would refuse this: about others\n\nProposed-by: Ann <ann@x.example>\n"
+    assert not shown({**made, "message": message}, viewer).is_whole  # it was refused when it was made, and is not any more
+    assert not shown({**made, "diff": ""}, viewer).is_whole
     assert not may_have_patch(f"Subject\n\nThe guard x would refuse this\n{DIFF}", viewer)
     assert not may_have_patch(DIFF, Viewer(frozenset({"web"}), frozenset({"teams/web.yaml"}))) and not may_have_patch("", None)
 

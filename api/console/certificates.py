@@ -12,7 +12,7 @@ from api.certificates.expiry import Month, expiring_by_month, month_bounds
 from api.certificates.search import Condition
 from api.certificates.view import view_certificate
 from api.console.forms import Fields
-from api.console.listing import page_of, read_number
+from api.console.listing import page_of, read_number, read_search
 from api.console.pages import Answer, Download, Page, SeeOther, Visit, act, page
 from api.errors import Invalid
 from api.http.checking import check, validator
@@ -113,8 +113,9 @@ def _about(query: Fields) -> Iterator[Condition]:
         yield search.of_issuers([query.text("issuer")])
     if query.text("team"):
         yield search.of_team(query.text("team"))
-    if query.text("search"):
-        yield search.with_text(query.text("search"))
+    text = read_search(query)
+    if text:
+        yield search.with_text(text)
 
 
 def _in_month(query: Fields) -> Iterator[Condition]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from api.console.listing import read_search
 from api.console.pages import Answer, Page, Visit, found, page
 from api.console.teams import ROWS
 from api.reads.access import reach_of
@@ -53,7 +54,7 @@ class Issuers(Page):
         """All issuers, for administrators; for a person, those that the person may use now."""
         query, reader = visit.query, visit.service.reader
         wanted = IssuerFilter(
-            search=query.text("search"),
+            search=read_search(query),
             enabled=_STATES.get(query.text("state")),
             names=None if visit.caller.is_administrator else own_issuers(visit),
         )

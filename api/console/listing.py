@@ -20,6 +20,18 @@ def page_of(query: Fields) -> Page:
     return Page(query.text("cursor") or None, ROWS)
 
 
+LONGEST_SEARCH = 128
+"""Characters, as for the API."""
+
+
+def read_search(query: Fields) -> str:
+    """The text that is searched for. Raises Invalid if it is longer than any name: databases refuse very long patterns."""
+    text = query.text("search")
+    if len(text) > LONGEST_SEARCH:
+        raise Invalid(f"a search has at most {LONGEST_SEARCH} characters")
+    return text
+
+
 def read_number(text: str, what: str) -> int:
     """The number in an address. Raises NotFound if it is none."""
     if not _NUMBER.fullmatch(text):

@@ -250,6 +250,7 @@ def act(
                 if type(self).show is Page.show or problem.status in (401, 403, 404) or problem.status >= 500:
                     raise
                 visit.problem = problem
+                request.env["accord.problem"] = problem.name  # it is counted, and logged if it is a refusal
                 answer = self.show(visit, **path)
                 response.status = falcon.code_to_http_status(problem.status)
             _answer(response, answer, visit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.console.listing import read_search
 from api.console.pages import Answer, Page, Visit, found, page
 from api.state import declared, resources, teams
 from api.state.pages import Page as Rows
@@ -21,7 +22,7 @@ def wanted_teams(visit: Visit) -> TeamFilter:
     """The teams that the address asks for, of those that the visitor may see."""
     query = visit.query
     return TeamFilter(
-        search=query.text("search"),
+        search=read_search(query),
         issuer=query.text("issuer") or None,
         administrator=_KINDS.get(query.text("kind")),
         names=None if visit.caller.is_administrator else own_teams(visit),

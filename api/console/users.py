@@ -8,6 +8,7 @@ from typing import Any
 
 from api.console.account import is_unused
 from api.console.forms import Fields
+from api.console.listing import read_search
 from api.console.pages import Answer, SeeOther, Visit, page
 from api.console.pages import Page as ConsolePage
 from api.console.possible_acts import acts_here, acts_in_git
@@ -20,8 +21,6 @@ from api.state.pages import Page
 from api.state.users import UserFilter
 
 ROWS = 50
-LONGEST_SEARCH = 128
-"""Characters, as for the API."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -46,13 +45,10 @@ class Users(ConsolePage):
 
 def read_filter(query: Fields) -> UserFilter:
     """The users that an address asks for. Raises Invalid."""
-    search = query.text("search")
-    if len(search) > LONGEST_SEARCH:
-        raise Invalid(f"a search has at most {LONGEST_SEARCH} characters")
     state = _one_of(query, "state", ("enabled", "disabled"))
     before, after = _day(query, "before"), _day(query, "after")
     return UserFilter(
-        search=search,
+        search=read_search(query),
         team=query.text("team").lower() or None,
         source=_one_of(query, "source", ("declared", "directory")),
         enabled=None if state is None else state == "enabled",

@@ -400,3 +400,19 @@ def test_an_address_that_is_not_permitted_is_refused_in_words(world: World) -> N
     answer = visitor.send("GET", "/me")
     assert answer.status_code == 403
     assert "not permitted" in answer.text and OFFICE not in answer.text
+
+
+def test_a_refused_login_is_logged_and_counted_as_the_api_does(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    Visitor(world).sign_in("bob", "wrong password", 422)
+    told = [each for each in caplog.records if getattr(each, "operation", "") == "POST /login"]
+    assert [(each.status, each.reason) for each in told] == [(401, "wrong-password")]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("days", ["0" * 5 + "1" + "0" * 5_000, "0000011", "1" + "0" * 20])
+def test_a_number_of_days_that_no_form_offers_is_refused(alice: Visitor, days: str) -> None:
+    alice.post("/me/tokens/new", {"name": "tool", "days": days}, 422, page="/me/tokens/new")
+
+
+@pytest.mark.parametrize("path", ["/teams", "/issuers", "/certificates"])
+def test_a_very_long_search_is_refused_and_not_the_databases_fault(alice: Visitor, path: str) -> None:
+    assert "at most 128 characters" in alice.get(f"{path}?search={'a' * 60_000}", 422)

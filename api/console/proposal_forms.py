@@ -97,9 +97,10 @@ class ChangeForm(Page):
             return _page(visit, "proposal_command.html", asked)
         intent = Intent(asked.acts, author_of(visit), asked.reason, drop_comments=visit.form.has("dropComments"))
         try:
-            if step == "propose":
-                return _proposed(visit, asked, intent)
-            document = visit.site.proposing.preview(intent)
+            with visit.site.proposing.turn_of(visit.caller.name):
+                if step == "propose":
+                    return _proposed(visit, asked, intent)
+                document = visit.site.proposing.preview(intent)
         except ProposalFailed as failed:
             return self._failed(visit, asked, failed, **path)
         return _patch(visit, document) if step == "patch" else _previewed(visit, asked, document)

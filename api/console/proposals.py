@@ -70,7 +70,8 @@ class Proposal(Page):
     def on_get(self, visit: Visit, branch: str) -> Answer:
         """What it would change now, and what happens next; with `as=patch` the commit as a file."""
         try:
-            document = _found(visit, branch)
+            with visit.site.proposing.turn_of(visit.caller.name):
+                document = _found(visit, branch)
         except ProposalFailed as failed:
             return _failed(visit, branch, failed)
         if visit.query.text("as") == "patch":
@@ -87,8 +88,9 @@ class Proposal(Page):
     def on_post(self, visit: Visit, branch: str) -> Answer:
         """Withdraw it: the branch is deleted."""
         try:
-            _found(visit, branch)
-            visit.site.proposing.withdraw(branch)
+            with visit.site.proposing.turn_of(visit.caller.name):
+                _found(visit, branch)
+                visit.site.proposing.withdraw(branch)
         except ProposalFailed as failed:
             return _failed(visit, branch, failed)
         return SeeOther("/proposals?done=withdrawn")

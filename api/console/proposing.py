@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
@@ -37,6 +37,7 @@ WITHIN = "15s"
 """How long the repository may take, unless the operator says otherwise: the process is ended later, so that it can say why."""
 WAIT = 1.0
 """Seconds that somebody waits for a place."""
+_AGAIN = 0.02
 KEPT = 10.0
 """Seconds for which a list of proposals is shown again without a look at the repository."""
 LARGEST = 16 << 20
@@ -113,11 +114,34 @@ class Proposing:
         """Whether the operator said where the config repository is."""
         self._environment = environment_of(os.environ if environment is None else environment, database_url)
         self._places = threading.BoundedSemaphore(places)
+        self._people_lock = threading.Lock()
+        self._people: set[str] = set()
+        """Those for whom the program works now. Nobody holds two places, so that the others get one."""
         self._seconds, self._wait = seconds, wait
         self._listing: tuple[float, Listing] | None = None
         self._listing_lock = threading.Lock()
         self._changes = 0
         """How often this process has changed what a list would say."""
+
+    @contextmanager
+    def turn_of(self, name: str) -> Iterator[None]:
+        """What the program does for somebody, one thing after the other. Raises ProposalFailed if it takes long."""
+        end = time.monotonic() + self._wait
+        while not self._take(name):
+            if time.monotonic() > end:
+                raise ProposalFailed("busy-here")
+            time.sleep(_AGAIN)
+        try:
+            yield
+        finally:
+            self._people.discard(name)
+
+    def _take(self, name: str) -> bool:
+        with self._people_lock:
+            if name in self._people:
+                return False
+            self._people.add(name)
+            return True
 
     def preview(self, intent: Intent) -> Document:
         """The commit that an intent makes, with its diff and its plan. Raises ProposalFailed."""

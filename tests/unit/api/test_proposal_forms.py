@@ -23,7 +23,7 @@ from api.console.proposal_acts import (
 )
 from api.console.proposal_failures import FAILURES, words_of
 from api.console.proposal_shown import MOST_LINES, Viewer, may_have_patch, shown
-from api.console.proposing import ProposalFailed, checked
+from api.console.proposing import ProposalFailed, Proposing, checked
 from api.errors import Invalid
 
 TOP = Path(__file__).parents[3]
@@ -215,3 +215,14 @@ def test_each_reason_of_the_program_has_words_of_its_own() -> None:
 def test_no_other_name_reaches_the_program(branch: str) -> None:
     with pytest.raises(ProposalFailed):
         checked(branch)
+
+
+def test_nobody_holds_two_places() -> None:
+    proposing = Proposing("sqlite:///x.db", is_configured=True, environment={}, wait=0.05)
+    with proposing.turn_of("alice"):
+        with pytest.raises(ProposalFailed, match="busy-here"), proposing.turn_of("alice"):
+            raise AssertionError
+        with proposing.turn_of("bob"):
+            pass
+    with proposing.turn_of("alice"):
+        pass

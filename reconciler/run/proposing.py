@@ -87,7 +87,7 @@ def propose(deployment: Deployment, intent: Intent, author: Author, *, preview: 
 
 def _proposed_before(shop: Workshop, intent: Intent) -> Shown | None:
     """Show the previewed commit if it is on a branch already, whatever happened since: somebody asks twice."""
-    from reconciler.source.proposals import diff_of, file_changes, find_branches, mailed_patch
+    from reconciler.source.proposals import diff_of, file_changes, find_branches, mailed_patch, proposed_by
     from reconciler.source.proposals import message_of as said
 
     repository, commit = shop.source.repository, intent.expect
@@ -95,13 +95,16 @@ def _proposed_before(shop: Workshop, intent: Intent) -> Shown | None:
     parent = None if branch is None else repository.parent(branch.commit)
     if branch is None or commit is None or parent is None:
         return None
+    message = said(repository, commit)
+    if proposed_by(message) != str(intent.author):  # somebody else's: its preview was not this person's
+        return None
     shown = Shown(
         "already-proposed",
         shop.base_at(repository.resolve(parent)),
         intent=intent,
         commit=commit,
         author=str(intent.author),
-        message=said(repository, commit),
+        message=message,
         files=file_changes(repository, parent, commit),
         diff=diff_of(repository, parent, commit),
         patch=mailed_patch(repository, commit),

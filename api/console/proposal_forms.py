@@ -26,6 +26,7 @@ MOST_TICKS = 40
 """Up to so many teams are shown as boxes to tick; of more, one writes the names."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ENDS = " .,:;'\"\\"
+_LONGEST_EMAIL = 254
 _STEPS = frozenset(("step", "base", "expect", "csrf"))
 """Fields that are not part of what was typed."""
 _ENDING_ACTS = ("remove-user", "disable")
@@ -48,8 +49,13 @@ def author_of(visit: Visit) -> tuple[str, str]:
     name = visit.caller.name
     found = users.find_user(visit.service.reader, name) or {}
     plain = _cleaned(name)
-    full_name, email = _cleaned(found.get("fullName") or "")[:200], _cleaned(found.get("email") or "").replace(" ", "")[:254]
-    return full_name.strip(_ENDS) or plain, email.strip(_ENDS) or (plain if "@" in plain else f"{plain}@localhost")
+    given = found.get("email") or ""
+    full_name, email = _cleaned(found.get("fullName") or "")[:150].strip(_ENDS) or plain, _cleaned(given)
+    if email != given or len(email) > _LONGEST_EMAIL:  # cleaned, it could be somebody else's
+        email = ""
+    if email and proposable.shares_address(visit.service.reader, name, email):
+        full_name = f"{full_name} ({plain})"  # their own proposals are known by this
+    return full_name, email or (plain if "@" in plain else f"{plain}@localhost")
 
 
 def signature_of(visit: Visit) -> str:

@@ -32,7 +32,8 @@ class Proposals(Page):
         if listing is not None:
             if listing.failed is not None:
                 values["words"] = _words(visit, listing.failed)
-            own = [each for each in listing.proposals if _is_theirs(visit, each)]
+            signature = None if visit.caller.is_administrator else signature_of(visit)
+            own = [each for each in listing.proposals if signature in (None, each["proposedBy"])]
             values["total"], found = len(own), [each for each in own if _fits(visit, each)]
             values["rows"], values["following"] = _cut(found, visit.query.text("cursor"))
         return visit.render("proposals.html", states=STATES, **values)
@@ -40,11 +41,6 @@ class Proposals(Page):
 
 def _words(visit: Visit, failed: ProposalFailed) -> Words:
     return words_of(failed, administrator=visit.caller.is_administrator)
-
-
-def _is_theirs(visit: Visit, each: Document) -> bool:
-    """Whether the visitor may see a proposal of the list: it is their own, or they are an administrator."""
-    return visit.caller.is_administrator or each["proposedBy"] == signature_of(visit)
 
 
 def _fits(visit: Visit, each: Document) -> bool:

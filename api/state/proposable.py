@@ -107,6 +107,11 @@ _ALONE = "".join(
 )
 
 
+def shares_address(reader: Reader, name: str, email: str) -> bool:
+    """Whether another account has this e-mail address, too. Raises StoreError."""
+    return reader.row("SELECT 1 FROM users WHERE email = ? AND name <> ? LIMIT 1", email, name) is not None
+
+
 def team_names(reader: Reader, most: int) -> list[str]:
     """The names of teams that Git declares, if they are not more than so many; otherwise none. Raises StoreError."""
     rows = reader.rows("SELECT name FROM teams ORDER BY name LIMIT ?", most + 1)

@@ -305,6 +305,24 @@ def test_a_person_sees_only_their_own_proposals(desk: Desk) -> None:
     csrf = [pair for pair in alice.see("/proposals/new?act=grant").form("preview").fields if pair[0] == "csrf"]
     assert alice.send("POST", f"/proposals/{branch}", csrf).status_code == 404
     assert desk.branches() == [branch]
+    form = alice.preview("/proposals/new?act=grant&team=web", issuer="old").form("propose")
+    kept = [pair for pair in form.fields if pair[0] != "expect"]
+    answer = alice.send("POST", form.action, [*kept, ("expect", desk.git("rev-parse", branch).strip()), ("step", "propose")])
+    assert answer.status_code == 409 and branch not in answer.text + str(answer.headers)
+    assert desk.branches() == [branch]
+
+
+def test_accounts_with_one_name_and_address_do_not_see_each_others_proposals(desk: Desk) -> None:
+    page = desk["alice"].propose("/proposals/new?act=grant&team=web", issuer="old")
+    (branch,) = desk.branches()
+    assert "Proposed" in page.text
+    account = "'mallory', 'alice@example.org', 'Alice Jones', 'directory'"
+    desk.world.execute(f"INSERT INTO users (name, email, full_name, source) VALUES ({account})")
+    desk.world.execute("UPDATE state SET generation = generation + 1")
+    desk.world.restart()
+    again = Desk(desk.world, desk.proposing._environment)
+    assert "You have proposed nothing yet" in again["mallory"].see("/proposals").text
+    again["mallory"].see(f"/proposals/{branch}", 404)
 
 
 def test_a_person_is_shown_nothing_of_other_teams(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 from api.console.detail import tell
@@ -20,6 +21,8 @@ ABOUT = (*KINDS, "Certificate")
 """The kinds of what entries are about."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection")."""
+_AFTER_SEMICOLON = re.compile(r"(;\s*\"*)(?=[=+\-@＝＋－＠])")
+"""Where the decimal sign is a comma, spreadsheets take semicolons for the ends of cells."""
 
 
 class Audit(Page):
@@ -87,7 +90,8 @@ def csv_lines(pieces: Iterable[list[Row]]) -> Iterator[bytes]:
 
 def cell(text: str) -> str:
     """Text as a cell in which nothing hides, and which no spreadsheet takes for a formula."""
-    return f"'{printable(text)}" if text.startswith(_FORMULA) else printable(text)
+    shown = _AFTER_SEMICOLON.sub(r"\1'", printable(text))
+    return f"'{shown}" if text.startswith(_FORMULA) else shown
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:

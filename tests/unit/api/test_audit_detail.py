@@ -74,3 +74,8 @@ def test_nothing_hides_in_a_cell() -> None:
     header, written = csv.reader(io.StringIO(b"".join(csv_lines([[row]])).decode()))
     assert header[:4] == ["id", "at", "actor", "action"]
     assert written == ["1", "2026", 'a"b,c', "x", "", "'=n", "", '{"a": 1}', "0" * 64, "1" * 64]
+
+
+def test_no_part_of_a_cell_is_a_formula_where_semicolons_end_cells() -> None:
+    assert cell("x;=1+1") == "x;'=1+1" and cell('x; "@y') == "x; \"'@y" and cell("=1;-2") == "'=1;'-2"
+    assert cell("a; b") == "a; b"

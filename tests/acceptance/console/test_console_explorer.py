@@ -178,3 +178,11 @@ def test_a_person_of_a_directory_is_not_told_the_ad_groups_of_other_teams(world:
     page = Onlooker(world, "dora").see("/access?issuer=vpn")
     assert {"act": "grant", "team": "spare", "issuer": "vpn"} in proposals(page)
     assert "PKI-Secret" not in page.text
+
+
+def test_who_may_ask_for_decisions_about_others_is_not_shown_their_ways(world: World) -> None:
+    world.apply({
+        "users/portal.yaml": user("portal", type="application"),
+        "teams/deciders.yaml": team("deciders", members=["portal"], mayDecideFor="everyone"),
+    })  # fmt: skip
+    assert "You may ask about yourself only." in Onlooker(world, "portal").see("/access?user=bob&issuer=tls", 403).text

@@ -403,7 +403,7 @@ def test_an_address_that_is_not_permitted_is_refused_in_words(world: World) -> N
 
 
 def test_a_refused_login_is_logged_and_counted_as_the_api_does(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    Visitor(world).sign_in("bob", "wrong password", 422)
+    Visitor(world, "10.20.99.5").sign_in("bob", "wrong password", 422)  # lines about one network are gathered
     told = [each for each in caplog.records if getattr(each, "operation", "") == "POST /login"]
     assert [(each.status, each.reason) for each in told] == [(401, "wrong-password")]  # type: ignore[attr-defined]
 

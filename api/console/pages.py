@@ -253,6 +253,7 @@ def act(
                 request.env["accord.problem"] = problem.name  # it is counted, and logged if it is a refusal
                 answer = self.show(visit, **path)
                 response.status = falcon.code_to_http_status(problem.status)
+                response.set_headers(problem.headers)
             _answer(response, answer, visit)
 
         respond.operation = _declared(terms)  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 
 from api.authentication import credentials, sessions
 from api.authentication.authority import Terms
@@ -13,6 +14,7 @@ from api.console.forgery import token_for
 from api.console.pages import NO_TLS, Answer, Page, SeeOther, Visit, act, page
 from api.errors import Forbidden, Invalid, Problem
 from api.state import accounts, history
+from reconciler.store.errors import StoreError
 
 
 class SignIn(Page):
@@ -79,7 +81,7 @@ def _end_session(visit: Visit) -> None:
         before = visit.site.visit(visit.request, Terms("account", restricted=True))
     except Problem:
         return
-    with before.authority.acting() as acting:
+    with suppress(Problem, StoreError), before.authority.acting() as acting:  # the new one counts, even if the old one goes on
         mine = acting.caller
         ended = credentials.revoke(acting.connection, mine.account.id, acting.now, accessor=mine.credential.accessor)
         acting.record(*credentials.revoked_events(ended, "signed-in-again"))

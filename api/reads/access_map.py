@@ -170,7 +170,7 @@ class AccessMaps:
                 with suppress(StoreError):  # the next call tries again
                     facts = read_facts(self._reader, stamp, now)
                     first: list[Key] = [("label", label, None) for label in _labels_of(facts)[:1]]
-                    whole = {*_USUAL, *first, *(key for key in self._made if key[2] is None)}
+                    whole = {*_USUAL, *first, *(key for key in tuple(self._made) if key[2] is None)}
                     self._made = {key: make_map(facts, *key) for key in whole}  # of all teams, they take longest
                     self._facts = facts
             finally:

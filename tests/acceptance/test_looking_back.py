@@ -100,7 +100,7 @@ def test_the_audit_log_tells_and_can_be_checked_anywhere(begun: Desk, tmp_path: 
 
 
 COPIED = ", ".join(column.name for column in tables.revisions.columns if column.name != "id")
-UNBOUND = [f"UPDATE {table.name} SET revision_id = NULL" for table in tables.TABLES.values()]
+UNBOUND = ["DELETE FROM revision_access", *(f"UPDATE {table.name} SET revision_id = NULL" for table in tables.TABLES.values())]
 EARLIER = "2020-01-01T00:00:00.000000Z"
 OTHERS = {
     "committed_at": EARLIER,

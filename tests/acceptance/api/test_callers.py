@@ -82,6 +82,12 @@ def site(shared_world: World, tmp_path_factory: pytest.TempPathFactory, request:
         "HTTP_TRANSFER_ENCODING": "chunked",
         "CONTENT_TYPE": "application/json",
         "CONTENT_LENGTH": "7",
+        "HTTP_ACCEPT": "text/html",
+        "HTTP_ACCEPT_ENCODING": "gzip",
+        "HTTP_COOKIE": f"accord={shared_world.mint('root', 'session', carrier='cookie').secret}",
+        "HTTP_HOST": "evil.example",
+        "HTTP_ORIGIN": "https://evil.example",
+        "HTTP_SEC_FETCH_SITE": "cross-site",
     }
     assert set(polluted) == READ
     options = {**PROXY, **polluted, "ACCORD_LOCAL_SOCKET": str(folder / "local.sock")}
@@ -155,6 +161,8 @@ HARM = {
     "HTTP_TRANSFER_ENCODING": "chunked",
     "CONTENT_LENGTH": "2000",
     "CONTENT_TYPE": "text/plain",
+    "HTTP_ACCEPT_ENCODING": "gzip",
+    "HTTP_SEC_FETCH_SITE": "same-origin",
 }
 
 

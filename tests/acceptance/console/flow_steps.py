@@ -33,6 +33,11 @@ def press(page: Page, name: str, *, within: Locator | None = None) -> None:
         where.get_by_role("button", name=name, exact=True).locator("visible=true").first.click()
 
 
+def way(page: Page, issuer: str) -> Locator:
+    """The item of a list of issuers that is about one of them."""
+    return page.locator(".ways > li").filter(has_text=issuer).first
+
+
 def row(page: Page, text: str) -> Locator:
     """The row of a table with this text."""
     return page.locator("tbody tr").filter(has_text=text).first

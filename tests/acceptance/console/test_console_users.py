@@ -225,7 +225,7 @@ def test_everything_about_a_user_is_on_one_page(world: World) -> None:
         "In Git, reviewed",
     ):
         assert part in html, part
-    paths = re.findall(r'<div class="path".*?</div>', html, re.DOTALL)
+    paths = re.findall(r'<div class="chain bare".*?</div>', html, re.DOTALL)
     assert len(paths) == 3  # tls by two teams, vpn by one
     assert all("deny" not in each and "allow" in each for each in paths)
     assert administrator(world).get("/users/BOB").count("bob@example.org")

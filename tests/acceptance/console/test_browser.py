@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 
 import pytest
 from browsing import SCREENSHOTS, Chromium, Faults, View, Visitors, barriers, looks, views, ways
 from console_world import Console
 from playwright.sync_api import Page
+from waiting import LONG
 
 POLICY = "default-src 'none'; script-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
 
@@ -62,16 +64,25 @@ def test_no_trace_of_axe_is_left(page: Page, console: Console) -> None:
     assert page.evaluate("typeof axe") == "undefined"
 
 
-def faults_of(visitors: Visitors, console: Console, body: str, script: str = "") -> str:
-    """What is found on a page that is wrong on purpose. The test is not failed for it."""
+def insist_on_fault(visitors: Visitors, console: Console, fault: str, body: str, script: str = "") -> None:
+    """Wait until a fault is found on a page that is wrong on purpose. The test is not failed for it."""
     visitors.faults = Faults(console.origin)
     page = visitors.new()
     page.route("**/own.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
     serve(page, console, f"{body}<script src=/own.js></script>")
-    page.wait_for_timeout(200)
-    with pytest.raises(pytest.fail.Exception) as failed:
-        visitors.faults.check()
-    return str(failed.value)
+    ends = time.monotonic() + LONG
+    while not re.search(fault, told := told_by(visitors.faults)):
+        assert time.monotonic() < ends, told
+        page.wait_for_timeout(20)  # the browser's events arrive meanwhile
+
+
+def told_by(faults: Faults) -> str:
+    """What was found so far."""
+    try:
+        faults.check()
+    except pytest.fail.Exception as failed:
+        return str(failed)
+    return ""
 
 
 @ways
@@ -79,11 +90,11 @@ def faults_of(visitors: Visitors, console: Console, body: str, script: str = "")
     "body", ["<p style='color: red'>x</p>", "<style>p { color: red }</style>", "<img src=/favicon.ico alt=x>"]
 )
 def test_what_the_policy_refuses_is_a_fault(visitors: Visitors, console: Console, body: str) -> None:
-    assert "/own was violated" in faults_of(visitors, console, body)
+    insist_on_fault(visitors, console, "/own was violated", body)
 
 
 def test_an_inline_script_is_a_fault(visitors: Visitors, console: Console) -> None:
-    assert "/own was violated" in faults_of(visitors, console, "<script>1</script>")
+    insist_on_fault(visitors, console, "/own was violated", "<script>1</script>")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +110,7 @@ def test_an_inline_script_is_a_fault(visitors: Visitors, console: Console) -> No
     ],
 )
 def test_what_a_script_does_wrong_is_a_fault(visitors: Visitors, console: Console, script: str, fault: str) -> None:
-    assert re.search(fault, faults_of(visitors, console, "", script))
+    insist_on_fault(visitors, console, fault, "", script)
 
 
 def test_a_failure_that_is_expected_is_none_and_must_be_seen(page: Page, faults: Faults, console: Console) -> None:

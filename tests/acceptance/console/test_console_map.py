@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
 from onlooker import Onlooker, Shown
 from scenario import Accord, issuer, team, user
 from visitor import World
+from waiting import until
 
 
 @pytest.fixture
@@ -21,12 +21,12 @@ def world(organised: Accord) -> Iterator[World]:
 
 def drawn(visitor: Onlooker, path: str = "/map") -> Shown:
     """The page once there is a map."""
-    for _ in range(100):
+
+    def made() -> Shown | None:
         page = visitor.see(path)
-        if "The map is being made." not in page.text:
-            return page
-        time.sleep(0.1)
-    raise AssertionError(page.text)
+        return None if "The map is being made." in page.text else page
+
+    return until(made, "the map")
 
 
 def test_administrators_see_everybody_and_tables_say_the_same(world: World) -> None:
@@ -67,11 +67,7 @@ def test_a_change_is_in_the_next_map(world: World) -> None:
     visitor = Onlooker(world, "root")
     drawn(visitor)
     world.apply({"issuers/new.yaml": issuer("new"), "teams/office.yaml": team("office", members=["bob"], issuers=["new", "tls"])})
-    for _ in range(100):
-        if "issuers%3Anew" in drawn(visitor).html:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the map is old")
+    until(lambda: "issuers%3Anew" in drawn(visitor).html, "the map of the new state")
 
 
 def test_what_ends_by_itself_is_drawn_and_said_so(world: World) -> None:

@@ -167,10 +167,15 @@ def test_a_process_that_takes_too_long_is_ended_with_all_that_it_started(distant
 def test_more_than_may_work_at_once_are_told_to_try_again(distant: Distant) -> None:
     root = distant["root"]
     form = root.preview("/users/new", **ADD).form("propose")
+    members = [distant["alice"], distant["bob"]]  # nobody holds two places
+    forms = [each.preview("/proposals/new?act=grant&team=web", issuer="old").form("propose") for each in members]
     distant.forge.mood = "stops"
     busy = Proposing(distant.world.url, is_configured=True, environment=distant.environment, places=2, seconds=LONG, wait=0.05)
     distant.become(busy)
-    others = [threading.Thread(target=lambda: root.answer(form, "propose"), daemon=True) for _ in range(2)]
+    others = [
+        threading.Thread(target=each.answer, args=(theirs, "propose"), daemon=True)
+        for each, theirs in zip(members, forms, strict=True)
+    ]
     for each in others:
         each.start()
     until(lambda: busy._places._value == 0, "two proposals under way")

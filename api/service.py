@@ -162,6 +162,7 @@ class Service:
             each.join(_PATIENCE)
         if self._filling.is_alive():
             self._filling.join(_PATIENCE)
+        self.maps.stop(_PATIENCE)
         self.uses.stop()
         self.refusals.stop()
         self.domains.close()

@@ -115,7 +115,7 @@ def _reads(reader: Reader, number: int) -> Iterator[Read]:
     for state in ("waiting", "given-up", "sent", "unwanted"):
         mails = MailFilter(state)
         yield f"mail, {state}", lambda mails=mails: list_messages(reader, page, mails)  # type: ignore[misc]
-    facts = read_facts(reader, read_stamp(reader), now)
+    facts = read_facts(reader, read_stamp(reader), now, lambda: None)
     for by, focus in (("folder", None), ("label", None), ("issuer", None), ("folder", "teams:teams/01")):
         yield f"map by {by}, {focus}", lambda by=by, focus=focus: make_map(facts, by, "site", focus)  # type: ignore[misc]
     maps = AccessMaps(reader, lambda function: function())

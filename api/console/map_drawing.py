@@ -100,7 +100,7 @@ def draw(columns: Mapping[Column, Sequence[Node]], bands: Sequence[Band]) -> Dra
         of_node[band.target].append(number)
     by_key = {node.key: node for column in COLUMNS for node in columns[column]}
     nodes = tuple(
-        PlacedNode(by_key[key], left[column], top[key], heights[key], tuple(of_node[key]))
+        PlacedNode(by_key[key], left[column], round(top[key], 1), round(heights[key], 1), tuple(of_node[key]))
         for column in COLUMNS
         for key in order[column]
     )
@@ -157,12 +157,12 @@ def _outlines(
     found = []
     for number, band in enumerate(bands):
         x0, x1 = left[column_of[band.source]] + BOX, left[column_of[band.target]]
-        middle, width = (x0 + x1) / 2, widths[number]
-        y0, y1 = begins[number], ends[number]
-        found.append(
-            f"M{x0:.0f} {y0:.1f}C{middle:.0f} {y0:.1f} {middle:.0f} {y1:.1f} {x1:.0f} {y1:.1f}"
-            f"V{y1 + width:.1f}C{middle:.0f} {y1 + width:.1f} {middle:.0f} {y0 + width:.1f} {x0:.0f} {y0 + width:.1f}Z"
-        )
+        half, whole = (f"{part:.0f}" for part in ((x1 - x0) / 2, x1 - x0))
+        corners = begins[number], ends[number], ends[number] + widths[number], begins[number] + widths[number]
+        y0, y1, y2, y3 = (round(each, 1) for each in corners)
+        there, down, back = (f"{round(part, 1):g}" for part in (y1 - y0, y2 - y1, y3 - y2))
+        # relative to where each part begins, which takes half the letters
+        found.append(f"M{x0:.0f} {y0:g}c{half} 0 {half} {there} {whole} {there}v{down}c-{half} 0-{half} {back}-{whole} {back}z")
     return found
 
 

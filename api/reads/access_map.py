@@ -7,7 +7,6 @@ made of whole tables, which are read beside the callers, a piece at a time, once
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from api.state.snapshots import Stamp, read_stamp
 from reconciler.store.errors import StoreError
 from reconciler.store.tables import DISABLED_HERE, instant_text
 
-NODES, BANDS, FOCUSED_NODES = 60, 200, 200
+NODES, BANDS, FOCUSED_NODES = 60, 160, 100
 """So many nodes and bands at first; so many nodes around one that somebody looks at."""
 _NAMED = 5
 _FEWEST = 2
@@ -121,7 +120,9 @@ class AccessMaps:
         self._reader = reader
         self._start = start or _in_a_thread
         self._lock = threading.Lock()
-        self._running = False
+        self._idle = threading.Event()
+        self._idle.set()
+        self._stopping = threading.Event()
         self._facts: Facts | None = None
         self._made: dict[Key, AccessMap] = {}
 
@@ -161,22 +162,36 @@ class AccessMaps:
 
     def _renew(self, stamp: Stamp, now: datetime) -> None:
         with self._lock:
-            if self._running:
+            if self._stopping.is_set() or not self._idle.is_set():
                 return
-            self._running = True
+            self._idle.clear()
 
         def renew() -> None:
             try:
-                with suppress(StoreError):  # the next call tries again
-                    facts = read_facts(self._reader, stamp, now)
+                with suppress(StoreError, _Stopped):  # the next call tries again
+                    facts = read_facts(self._reader, stamp, now, self._pause)
                     first: list[Key] = [("label", label, None) for label in _labels_of(facts)[:1]]
                     whole = {*_USUAL, *first, *(key for key in tuple(self._made) if key[2] is None)}
                     self._made = {key: make_map(facts, *key) for key in whole}  # of all teams, they take longest
                     self._facts = facts
             finally:
-                self._running = False
+                self._idle.set()
 
         self._start(renew)
+
+    def _pause(self) -> None:
+        if self._stopping.wait(_PAUSE):
+            raise _Stopped
+
+    def stop(self, timeout: float) -> None:
+        """Begin no other map, and wait for the piece of one that is being read, at most so many seconds."""
+        with self._lock:
+            self._stopping.set()
+        self._idle.wait(timeout)
+
+
+class _Stopped(Exception):
+    """The process ends before a map is made."""
 
 
 _KEPT = 300.0
@@ -201,8 +216,8 @@ def _in_a_thread(function: Callable[[], None]) -> None:
     threading.Thread(target=function, name="access map", daemon=True).start()
 
 
-def read_facts(reader: Reader, stamp: Stamp, now: datetime) -> Facts:
-    """Read what maps are made of. Raises StoreError."""
+def read_facts(reader: Reader, stamp: Stamp, now: datetime, pause: Callable[[], None]) -> Facts:
+    """Read what maps are made of, with a pause after each piece. Raises StoreError."""
     moment = instant_text(now)
     off = f"SELECT id FROM users WHERE disabled_by_git UNION SELECT user_id FROM account_states WHERE {DISABLED_HERE}"
     disabled = {number for (number,) in reader.rows(off)}
@@ -219,7 +234,7 @@ def read_facts(reader: Reader, stamp: Stamp, now: datetime) -> Facts:
                     classes.setdefault(key, []).append(name)
                 if ending := [team for team, ends in teams.items() if ends]:
                     leaving.setdefault(key, Counter()).update(ending)
-        time.sleep(_PAUSE)
+        pause()
     people = [PeopleClass(teams, numbers[teams], tuple(names), leaving.get(teams, {})) for teams, names in classes.items()]
     by_team: dict[int, list[int]] = {}
     members: Counter[int] = Counter()
@@ -237,7 +252,7 @@ WHERE i.enabled AND (p.until IS NULL OR p.until > ?) ORDER BY p.team_id, p.issue
         grants.setdefault(team, []).append(issuer)
         if ends:
             ending_grants.add((team, issuer))
-    time.sleep(_PAUSE)
+    pause()
     ways = [each.number * sum(len(grants.get(team, ())) for team in each.teams) for each in people]
     leading = nlargest(NODES, (index for index, number in enumerate(ways) if number), key=ways.__getitem__)
     rows = reader.rows("SELECT id, name, file, labels FROM teams")
@@ -337,17 +352,17 @@ def make_map(facts: Facts, by: By, label: str, focus: str | None) -> AccessMap:
             if node in kept:
                 bands[groups[team], node] += reaching[team]
                 ending[groups[team], node] += reaching[team] if (team, issuer) in facts.ending else leaving[team]
-    widest = sorted((item for item in bands.items() if item[1]), key=lambda item: (-item[1], item[0]))
+    drawn, left_out = _drawn(+bands)
     people, of_teams, of_issuers = (_counted(numbers, nodes, kept) for nodes in by_column.values())
     if focus is None:
         people = facts.with_access, facts.with_access - (people[0] - people[1])
     return AccessMap(
         nodes=tuple(_node(node, numbers[node], carried[node]) for nodes in by_column.values() for node in nodes if node in kept),
-        bands=tuple(Band(*between, access, ending[between]) for between, access in widest[:BANDS]),
+        bands=tuple(Band(*between, bands[between], ending[between]) for between in drawn),
         more_people=people[1],
         more_teams=of_teams[1],
         more_issuers=of_issuers[1],
-        more_bands=max(0, len(widest) - BANDS),
+        more_bands=left_out,
         people=people[0],
         teams=of_teams[0],
         issuers=of_issuers[0],
@@ -403,6 +418,26 @@ def _chosen(carried: Mapping[str, int], budget: int) -> tuple[set[str], dict[str
                 break
             kept.add(node)
     return kept, by_column
+
+
+def _drawn(bands: Mapping[tuple[str, str], int]) -> tuple[list[tuple[str, str]], int]:
+    """The bands within the budget, widest first, and how many are left out.
+
+    The widest of each node comes first, so that no node hangs loose, and then the widest of people and of issuers in turns: what
+    one person has is thin beside what a team gives, and would all be left out.
+    """
+    widest = sorted(bands, key=lambda between: (-bands[between], between))
+    of_node: dict[str, tuple[str, str]] = {}
+    turns: dict[tuple[str, str], int] = {}
+    taken: Counter[Column] = Counter()
+    for between in widest:
+        turns[between] = taken[_column(between[0])]
+        taken[_column(between[0])] += 1
+        for node in between:
+            of_node.setdefault(node, between)
+    turns |= dict.fromkeys(of_node.values(), -1)
+    drawn = set(sorted(widest, key=turns.__getitem__)[:BANDS])
+    return [between for between in widest if between in drawn], len(widest) - len(drawn)
 
 
 def _counted(numbers: Mapping[str, tuple[int, tuple[str, ...]]], nodes: Sequence[str], kept: Collection[str]) -> tuple[int, int]:

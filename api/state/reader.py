@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from reconciler.store.engine import READ_ONLY, Connection, Database
 from reconciler.store.errors import DatabaseSilent, DatabaseUnreachable, NotPrimary
@@ -22,10 +23,25 @@ _BUDGET = 4.0
 """Seconds after which a statement whose connection was lost is not tried again."""
 
 
+class _Held:
+    """Closes a driver's connection at the latest when the thread that read by it has ended: nobody refers to it then."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        with suppress(Exception):
+            self._connection.close()
+
+    __del__ = close
+
+
 class _Own(threading.local):
     """What one thread reads by."""
 
     connection: Any = None
+    held: _Held | None = None
+    """The same; it goes with the thread."""
     file: int = 0
     """The number of the file that the connection is to."""
     transaction: Any = None
@@ -33,14 +49,18 @@ class _Own(threading.local):
 
 
 class Reader:
-    """One connection per thread to one database. A statement whose connection is lost is tried once more on a new one."""
+    """One connection per thread to one database, until the thread ends.
+
+    A statement whose connection is lost is tried once more on a new one.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self._is_sqlite = database.is_sqlite
         self._worded = _for_sqlite if database.is_sqlite else _for_postgresql
         self._own = _Own()
-        self._opened: list[Any] = []
+        self._opened: WeakSet[_Held] = WeakSet()
+        self._is_closed = False
         self.reconnects = 0
         """How often a lost connection was made anew. It may be another database by now: somebody may have restored a backup."""
 
@@ -73,7 +93,7 @@ class Reader:
         first = found[0] if found else None
         if not self._is_sqlite and (first or self._rows(f"SELECT {READ_ONLY}", ())[0])[0]:
             if self._own.transaction is None:
-                self._lose(self._own.connection)
+                self._lose()
             raise NotPrimary(f"the database {self.database.shown} was answered by a standby, which may not know what was revoked")
         return first and first[1:]
 
@@ -107,10 +127,12 @@ class Reader:
         own = self._own
         if own.transaction is not None:
             return self._rows_within(own.transaction, statement, values)
+        if self._is_closed:
+            raise DatabaseUnreachable(f"the database {self.database.shown} is read no more: this process ends")
         connection = own.connection
         file = self.database.file_number
         if connection is not None and own.file != file:
-            self._lose(connection)  # SQLite would go on reading the old file
+            self._lose()  # SQLite would go on reading the old file
             connection = None
         if connection is None:
             own.file = file
@@ -119,7 +141,7 @@ class Reader:
             cursor = connection.execute(self._worded(statement), values)
             found: list[Row] = cursor.fetchall() if cursor.description else []
         except BaseException:
-            self._lose(connection)
+            self._lose()
             with self.database.translated():
                 raise
         return found
@@ -129,28 +151,26 @@ class Reader:
             found: list[Row] = transaction.execute(self._worded(statement), values).fetchall()
         return found
 
-    def _lose(self, connection: Any) -> None:
-        self._own.connection = None
-        self._close(connection)
+    def _lose(self) -> None:
+        held, self._own.held, self._own.connection = self._own.held, None, None
+        if held is not None:
+            held.close()
         self.reconnects += 1
 
     def _connect(self) -> Any:
         connection = self.database.driver_connection()
-        self._opened.append(connection)
+        self._own.held = held = _Held(connection)
+        self._opened.add(held)
         if self._is_sqlite:
             connection.execute("PRAGMA cache_size = -8192")  # KiB for each thread
             connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
         return connection
 
     def close(self) -> None:
-        """Close the connections of all threads, which must have stopped reading."""
-        for connection in self._opened.copy():
-            self._close(connection)
-
-    def _close(self, connection: Any) -> None:
-        self._opened.remove(connection)
-        with suppress(Exception):
-            connection.close()
+        """Close the connections of all threads. One that still reads gets DatabaseUnreachable."""
+        self._is_closed = True
+        for held in list(self._opened):
+            held.close()
 
 
 @lru_cache(maxsize=1024)

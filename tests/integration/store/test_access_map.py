@@ -10,7 +10,7 @@ from declared_states import NOW, bring
 
 from api.reads import access_map
 from api.reads.access_map import AccessMap, AccessMaps
-from reconciler.access.resources import Membership
+from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Team
 from reconciler.store.engine import Database
 
 
@@ -81,6 +81,31 @@ def test_what_is_left_out_is_counted(database: Database, monkeypatch: pytest.Mon
         assert (found.more_people, found.more_teams, found.more_issuers, found.more_bands) == (0, 0, 1, 1)
 
 
+def test_no_node_hangs_loose_and_people_s_bands_are_not_lost_beside_wide_ones(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_map, "BANDS", 9)
+    everybody = tuple(Membership(name) for name in sorted(ORGANISATION.users))
+    granted = {"a": ("i0", "i1"), "b": ("i1", "i2"), "c": ("i0", "i2"), "few": ("i0",)}
+    teams = {
+        name: Team(
+            name,
+            administrator=name == "a",
+            members=everybody if name != "few" else (Membership("carol"),),
+            permissions=tuple(Permission(each) for each in issuers),
+        )
+        for name, issuers in granted.items()
+    }
+    bring(database, DeclaredState(ORGANISATION.users, teams, {name: Issuer(name) for name in ("i0", "i1", "i2")}))
+    with reading(database) as (reader, _):
+        found = AccessMaps(reader, at_once).map_of(NOW, "issuer", focus="issuers:i0")
+        assert found is not None
+        assert {node.id for node in found.nodes} == {end for band in found.bands for end in (band.start, band.end)}
+        found = AccessMaps(reader, at_once).map_of(NOW)
+    assert found is not None and len(found.bands) == 9 and found.more_bands > 0
+    assert {node.id for node in found.nodes} == {end for band in found.bands for end in (band.start, band.end)}
+
+
 def test_a_map_is_made_anew_beside_the_callers(database: Database) -> None:
     organised(database)
     waiting: list[Callable[[], None]] = []
@@ -98,3 +123,22 @@ def test_a_map_is_made_anew_beside_the_callers(database: Database) -> None:
         assert maps.map_of(NOW) is first
         waiting.pop()()
         assert shown(maps.map_of(NOW))["people:alice"] == (2, 4)
+
+
+def test_maps_that_are_stopped_read_no_more(database: Database) -> None:
+    organised(database)
+    waiting: list[Callable[[], None]] = []
+    with reading(database) as (reader, _):
+        maps = AccessMaps(reader, waiting.append)
+        assert maps.map_of(NOW) is None
+        maps.stop(timeout=0)
+        waiting.pop()()  # ends at the next pause
+        assert maps.map_of(NOW) is None and not waiting
+
+
+def test_a_map_that_is_being_read_when_its_reader_is_closed_ends_quietly(database: Database) -> None:
+    organised(database)
+    waiting: list[Callable[[], None]] = []
+    with reading(database) as (reader, _):
+        assert AccessMaps(reader, waiting.append).map_of(NOW) is None
+    waiting.pop()()

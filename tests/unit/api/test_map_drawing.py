@@ -27,8 +27,10 @@ def maps(draw_: st.DrawFn) -> tuple[dict[str, list[Node]], list[Band]]:
 
 def edges(outline: str) -> tuple[float, float, float, float]:
     """Where a band begins and ends at its left, and at its right."""
-    numbers = [float(each) for each in re.findall(r"-?[0-9.]+", outline)]
-    return numbers[1], numbers[-1], numbers[7], numbers[8]
+    found = re.fullmatch(r"M\S+ (\S+)c(\d+) 0 \2 (\S+) (\d+) \3v(\S+)c-\2 0-\2 (\S+?)-\4 \6z", outline)
+    assert found is not None
+    top, there, down, back = (float(found[part]) for part in (1, 3, 5, 6))
+    return top, top + there + down + back, top + there, top + there + down
 
 
 @given(maps())

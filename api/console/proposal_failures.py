@@ -45,6 +45,18 @@ FAILURES: Mapping[str, Words] = {
         "again",
     ),
     "moved": Words("The branch moved since the preview", "", "Look at the new preview below, and propose that.", "again"),
+    "changed-meanwhile": Words(
+        "This proposal changed meanwhile",
+        "Its branch leads to another commit than the one that you saw. Nothing was deleted.",
+        "Look at it again before you withdraw it.",
+        "again",
+    ),
+    "too-many": Words(
+        "You have too many open proposals",
+        "Nobody may have more at once, so that reviewers can keep up.",
+        "Withdraw some that are not needed, or wait until others are merged.",
+        "list",
+    ),
     "unknown-proposal": Words(
         "There is no such proposal", "It may have been merged or withdrawn meanwhile.", "Go back to the list.", "list", 404
     ),

@@ -25,6 +25,8 @@ _log = logging.getLogger("accord.api")
 MOST_TICKS = 40
 """Up to so many teams are shown as boxes to tick; of more, one writes the names."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+MOST_OPEN = 20
+"""How many open proposals somebody may have who is no administrator: a list shows 100, and reviewers are few."""
 _ENDS = " .,:;'\"\\"
 _LONGEST_EMAIL = 254
 _STEPS = frozenset(("step", "base", "expect", "csrf"))
@@ -101,7 +103,8 @@ class ChangeForm(Page):
         asked = self.read(visit, **path)
         if not visit.can_propose:
             return _page(visit, "proposal_command.html", asked)
-        intent = Intent(asked.acts, author_of(visit), asked.reason, drop_comments=visit.form.has("dropComments"))
+        most = None if visit.caller.is_administrator else MOST_OPEN
+        intent = Intent(asked.acts, author_of(visit), asked.reason, visit.form.has("dropComments"), most)
         try:
             with visit.site.proposing.turn_of(visit.caller.name):
                 if step == "propose":

@@ -85,8 +85,7 @@ class Proposal(Page):
         """Withdraw it: the branch is deleted."""
         try:
             with visit.site.proposing.turn_of(visit.caller.name):
-                _found(visit, branch)
-                visit.site.proposing.withdraw(branch)
+                visit.site.proposing.withdraw(branch, _found(visit, branch)["commit"])
         except ProposalFailed as failed:
             return _failed(visit, branch, failed)
         return SeeOther("/proposals?done=withdrawn")

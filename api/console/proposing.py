@@ -79,6 +79,8 @@ class Intent(NamedTuple):
     """Name and e-mail address."""
     reason: str = ""
     drop_comments: bool = False
+    most_open: int | None = None
+    """How many open proposals this person may have."""
 
 
 class Expected(NamedTuple):
@@ -145,12 +147,12 @@ class Proposing:
 
     def preview(self, intent: Intent) -> Document:
         """The commit that an intent makes, with its diff and its plan. Raises ProposalFailed."""
-        found: Document = self._run(("propose", "from-json", "-", "--preview"), _document(intent, None))
+        found: Document = self._run(("propose", "from-json", "-", "--preview", *_limits(intent)), _document(intent, None))
         return found
 
     def submit(self, intent: Intent, expected: Expected) -> Document:
         """Put the commit that a preview showed on a branch of its own. Raises ProposalFailed: `moved` if it would be another."""
-        found: Document = self._run(("propose", "from-json", "-"), _document(intent, expected))
+        found: Document = self._run(("propose", "from-json", "-", *_limits(intent)), _document(intent, expected))
         self._forget_list()
         return found
 
@@ -188,9 +190,12 @@ class Proposing:
         found: Document = self._run(("proposals", "show", "--", checked(branch)))
         return found
 
-    def withdraw(self, branch: str) -> Document:
-        """Delete a proposal's branch. Raises ProposalFailed."""
-        found: Document = self._run(("proposals", "withdraw", "--", checked(branch)))
+    def withdraw(self, branch: str, commit: str) -> Document:
+        """Delete a proposal's branch, if it still leads to the commit that was looked at. Raises ProposalFailed."""
+        try:
+            found: Document = self._run(("proposals", "withdraw", "--expect", commit, "--", checked(branch)))
+        except ProposalFailed as failed:
+            raise ProposalFailed("changed-meanwhile") if failed.reason == "moved" else failed from None
         self._forget_list()
         return found
 
@@ -234,6 +239,10 @@ def _with_format(arguments: Sequence[str]) -> list[str]:
     """Options before `--`, behind which a name stands."""
     at = arguments.index("--") if "--" in arguments else len(arguments)
     return [*arguments[:at], "--format", "json", *arguments[at:]]
+
+
+def _limits(intent: Intent) -> tuple[str, ...]:
+    return () if intent.most_open is None else ("--most-open", str(intent.most_open))
 
 
 def _document(intent: Intent, expected: Expected | None) -> bytes:

@@ -101,23 +101,29 @@ def show(proposal: str, repository: str | None, branch: str | None, path: str | 
 @command.command(
     "withdraw",
     epilog="""\b
-Example:
+Examples:
   accord proposals withdraw accord/add-user-bob-1f2e3d
+  accord proposals withdraw accord/add-user-bob-1f2e3d --expect 1f2e3d0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e
 """,
 )
 @click.argument("proposal", metavar="BRANCH")
+@click.option("--expect", metavar="COMMIT", help="Delete the branch only if it leads to this commit, which was shown.")
 @repository_options
 @format_option("text", "json")
-def withdraw(proposal: str, repository: str | None, branch: str | None, path: str | None, format_: str) -> int:
+def withdraw(
+    proposal: str, expect: str | None, repository: str | None, branch: str | None, path: str | None, format_: str
+) -> int:
     """Delete the branch of a proposal, which must be below accord/ and say who proposed it, unless it moves meanwhile."""
     from reconciler.cli.output import say, write_json
     from reconciler.cli.proposing import answering
     from reconciler.run.deployment import read_deployment
     from reconciler.run.proposals import withdraw as withdraw_proposal
+    from reconciler.source.intent import read_commit
 
     def run() -> Branch:
+        expected = read_commit(expect, "--expect")
         deployment = read_deployment({"repository": repository, "branch": branch, "path": path})
-        return withdraw_proposal(deployment, proposal, now=utc_now())
+        return withdraw_proposal(deployment, proposal, expected, now=utc_now())
 
     def write(gone: Branch) -> None:
         if format_ == "json":

@@ -57,6 +57,12 @@ def _options(function: F) -> F:
             click.option("--base", metavar="COMMIT", help="The base that a preview showed."),
             click.option("--expect", metavar="COMMIT", help="Push only this commit, which a preview showed."),
             click.option("--drop-comments", is_flag=True, help="Remove the comment above something that is removed."),
+            click.option(
+                "--most-open",
+                type=click.IntRange(1, 100),
+                metavar="N",
+                help="Refuse if the author has as many open proposals already: for a service that lets others propose.",
+            ),
             repository_options,
             database_option,
             format_option("text", "json"),
@@ -273,6 +279,7 @@ def _propose(
     base: str | None,
     expect: str | None,
     drop_comments: bool,
+    most_open: int | None,
     repository: str | None,
     branch: str | None,
     path: str | None,
@@ -291,7 +298,7 @@ def _propose(
         where = {"repository": repository, "branch": branch, "path": path}
         deployment = read_deployment({**where, **({} if database is None else {"database_url": database})})
         who = parse_author(author) if author is not None else intent.author or author_of(*usual_author(current_user()))
-        return propose(deployment, intent, who, preview=preview, now=utc_now())
+        return propose(deployment, intent, who, preview=preview, now=utc_now(), most_open=most_open)
 
     return answering(run, lambda shown: write_shown(shown, format_), format_)
 

@@ -9,9 +9,9 @@ from reconciler.access.problems import Problem
 from reconciler.run.errors import InvalidBase, InvalidConfiguration, Misconfigured, RunError
 
 Failed = Literal[
-    "invalid", "invalid-base", "unknown-name", "name-taken", "not-editable", "moved", "unknown-proposal", "not-a-proposal",
-    "protected-branch", "signing-required", "hook", "permission", "branch-name-taken", "refused", "network", "timeout", "busy",
-    "repository", "database", "misconfigured", "internal",
+    "invalid", "invalid-base", "unknown-name", "name-taken", "not-editable", "moved", "too-many", "unknown-proposal",
+    "not-a-proposal", "protected-branch", "signing-required", "hook", "permission", "branch-name-taken", "refused", "network",
+    "timeout", "busy", "repository", "database", "misconfigured", "internal",
 ]  # fmt: skip
 TITLES: Mapping[Failed, tuple[str, str]] = {
     "invalid": ("This cannot be declared", "Change what is asked for, and preview it again."),
@@ -20,6 +20,7 @@ TITLES: Mapping[Failed, tuple[str, str]] = {
     "name-taken": ("This name is declared already", "Change what is declared, or choose another name."),
     "not-editable": ("These files cannot be edited by themselves", "Edit the file by hand."),
     "moved": ("Something changed since the preview", "Preview it again: what was shown is no longer what would happen."),
+    "too-many": ("Too many proposals are open", "Withdraw some, or wait until people have merged them."),
     "unknown-proposal": ("There is no such proposal", "It may have been merged or withdrawn; list the proposals."),
     "not-a-proposal": ("This branch is no proposal", "Only branches below accord/ that Accord made can be withdrawn; use git."),
     "protected-branch": (

@@ -92,8 +92,8 @@ def _planned(shop: Workshop, scratch: Scratch, shown: Shown, head: Revision, fou
     )
 
 
-def withdraw(deployment: Deployment, name: str, *, now: datetime) -> Branch:
-    """Delete the branch of a proposal, if it still is where it was when this began.
+def withdraw(deployment: Deployment, name: str, expect: str | None, *, now: datetime) -> Branch:
+    """Delete the branch of a proposal, if it still leads to the commit that is expected, or that it led to when this began.
 
     Raises ProposalFailed unless it is below `accord/` and says who proposed it.
     """
@@ -102,6 +102,8 @@ def withdraw(deployment: Deployment, name: str, *, now: datetime) -> Branch:
 
     shop = open_workshop(deployment, now)
     branch = _found(shop, name)
+    if expect not in (None, branch.commit):
+        raise ProposalFailed("moved", f"{name} leads to {branch.commit[:12]} now, not to what was shown")
     if branch.name == deployment.branch or proposed_by(message_of(shop.source.repository, branch.commit)) is None:
         raise ProposalFailed("not-a-proposal", f"the commit at the head of {name} does not say `Proposed-by:`")
     with shop.quarantine(branch.commit) as scratch:

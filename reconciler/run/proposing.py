@@ -31,6 +31,7 @@ from reconciler.run.workshop import (
     refusing,
 )
 from reconciler.store.commit import committing
+from reconciler.wording.text import count
 
 if TYPE_CHECKING:
     from reconciler.source.acts import Wanted
@@ -55,8 +56,12 @@ class Built(NamedTuple):
     comments: Sequence[OrphanComment]
 
 
-def propose(deployment: Deployment, intent: Intent, author: Author, *, preview: bool, now: datetime) -> Shown:
+def propose(
+    deployment: Deployment, intent: Intent, author: Author, *, preview: bool, now: datetime, most_open: int | None = None
+) -> Shown:
     """Make the commit of an intent and show it; unless it is a preview, put it on a branch of the config repository.
+
+    An author who has `most_open` open proposals gets no other one.
 
     Raises ProposalFailed, or the errors of reading repository and database (see `failure_of`).
     """
@@ -69,6 +74,8 @@ def propose(deployment: Deployment, intent: Intent, author: Author, *, preview: 
     if there is not None:
         return there
     with shop.quarantine(head.commit) as scratch:
+        if most_open is not None:
+            _check_open(shop, scratch, head.commit, author, most_open)
         maker = _Maker(shop, scratch, intent, author)
         base, moved = shop.base_at(head), None
         if not preview and intent.base not in (None, head.commit):
@@ -110,6 +117,18 @@ def _proposed_before(shop: Workshop, intent: Intent) -> Shown | None:
         patch=mailed_patch(repository, commit),
     )
     return named(shop, shown, branch, "already-proposed", "")
+
+
+def _check_open(shop: Workshop, scratch: Scratch, head: str, author: Author, most: int) -> None:
+    """Raise ProposalFailed if so many proposals of the author are open."""
+    from reconciler.source.proposals import find_branches, message_of, proposed_by, state_of
+
+    repository = shop.source.repository
+    unmerged = find_branches(repository, head)
+    own = [each for each in unmerged if proposed_by(message_of(repository, each.commit)) == str(author)]
+    # what was merged as another commit is no longer open
+    if len(own) >= most and sum(state_of(repository, scratch, head, each).state == "open" for each in own) >= most:
+        raise ProposalFailed("too-many", f"{author} has {count(most, 'open proposal')} already")
 
 
 class _Maker:

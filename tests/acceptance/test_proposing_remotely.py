@@ -18,7 +18,7 @@ from scenario import Accord, ConfigRepository
 from test_proposing import ADD, AUTHOR, FILES
 from waiting import until
 
-from reconciler.cli.exits import ERROR, UNREACHABLE
+from reconciler.cli.exits import ERROR, INVALID, STALE, UNREACHABLE
 
 
 class Distant:
@@ -267,6 +267,35 @@ def test_proposals_are_listed_shown_and_withdrawn(distant: Distant) -> None:
     here = ("--repository", str(distant.repository.path))
     distant.accord("proposals", "withdraw", second["branch"], *here)
     assert "Nothing is proposed." in distant.accord("proposals").stdout
+
+
+def test_a_proposal_is_withdrawn_only_if_it_is_the_one_that_was_shown(distant: Distant) -> None:
+    made = distant.propose("disable", "ben")
+    branch = made["branch"]
+    other = distant.git("rev-parse", "main").strip()
+    withdraw = ("proposals", "withdraw", branch, "--format", "json", "--expect")
+    assert json.loads(distant.accord(*withdraw, other, code=STALE).stdout)["reason"] == "moved"
+    assert json.loads(distant.accord(*withdraw, "main", code=INVALID).stdout)["reason"] == "invalid"
+    assert distant.branches() == [branch, "main"]
+    assert json.loads(distant.accord(*withdraw, made["commit"]).stdout)["status"] == "withdrawn"
+
+
+def test_an_author_can_be_kept_to_a_number_of_open_proposals(distant: Distant) -> None:
+    few = ("--most-open", "2")
+    made = [distant.propose(act, "ben", *few) for act in ("disable", "remove-user")]
+    for more in ((), ("--preview",)):
+        failed = distant.propose("add-member", "web", "ben", *few, *more, code=ERROR)
+        assert failed["reason"] == "too-many" and "2 open proposals" in failed["detail"]
+    # the same again is no other one, and neither others' nor one's own without a limit are refused
+    assert distant.propose("disable", "ben", *few, "--expect", made[0]["commit"])["status"] == "already-proposed"
+    other = ("propose", "add-member", "web", "ben", *few, "--author", "Bob <bob@example.org>", "--format", "json")
+    assert json.loads(distant.accord(*other).stdout)["status"] == "proposed"
+    # what was merged as another commit is no longer open, although its branch stays
+    changed = distant.git("show", f"{made[0]['commit']}:users/ben.yaml")
+    distant.repository.commit({"users/ben.yaml": changed}, "Disable ben, squashed")
+    listed = json.loads(distant.accord("proposals", "list", "--format", "json").stdout)
+    assert {each["branch"]: each["state"] for each in listed}[made[0]["branch"]] == "merged"
+    assert distant.propose("add-member", "web", "ben", *few)["status"] == "proposed"
 
 
 def test_only_proposals_are_withdrawn(distant: Distant) -> None:

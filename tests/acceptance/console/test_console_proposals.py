@@ -13,6 +13,7 @@ from petitioners import ORIGIN, Desk, commit_in
 from scenario import Accord, Clone, team, user
 
 from client import World  # isort: skip
+from api.console import proposal_forms
 from api.console.proposing import Proposing
 
 NEW = {"name": "cleo", "email": "cleo@example.org", "fullName": "Cleo Zöe", "team": ["web"], "why": "She joins the web team"}
@@ -294,6 +295,22 @@ def test_a_person_proposes_for_their_teams_alone(desk: Desk) -> None:
         assert alice.send("POST", path, form.fields).status_code == 403
 
 
+def test_a_person_has_a_number_of_open_proposals_at_most(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposal_forms, "MOST_OPEN", 1)
+    alice = desk["alice"]
+    second = alice.preview("/proposals/new?act=remove-member&team=web", user="bob").form("propose")
+    alice.propose("/proposals/new?act=grant&team=web", issuer="old")
+    page = alice.press(second, "propose", 409)
+    assert "You have too many open proposals" in page.text and "/proposals" in page.links
+    assert "too many" in alice.preview("/proposals/new?act=add-member&team=web", 409, user="nobody").text
+    (branch,) = desk.branches()
+    desk["root"].propose("/users/new", **NEW)  # no limit for administrators, nor do others' count
+    desk["root"].propose("/proposals/new?act=disable", name="bob")
+    (form,) = [each for each in alice.see(f"/proposals/{branch}?confirm=withdraw").forms if each.action.endswith(branch)]
+    assert alice.send("POST", form.action, form.fields).status_code == 303
+    assert "Proposed" in alice.press(second, "propose").text
+
+
 def test_a_person_sees_only_their_own_proposals(desk: Desk) -> None:
     desk["root"].propose("/users/new", **NEW)
     (branch,) = desk.branches()
@@ -310,6 +327,24 @@ def test_a_person_sees_only_their_own_proposals(desk: Desk) -> None:
     answer = alice.send("POST", form.action, [*kept, ("expect", desk.git("rev-parse", branch).strip()), ("step", "propose")])
     assert answer.status_code == 409 and branch not in answer.text + str(answer.headers)
     assert desk.branches() == [branch]
+
+
+def test_a_branch_that_moves_while_its_proposal_is_withdrawn_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = desk["root"]
+    for path, values in (("/users/new", NEW), ("/proposals/new?act=disable", {"name": "bob"})):
+        root.propose(path, **values)
+    branch, other = desk.branches()
+    (form,) = [each for each in root.see(f"/proposals/{branch}?confirm=withdraw").forms if each.action.endswith(branch)]
+    show = desk.proposing.show
+
+    def shown_before_it_moves(name: str) -> Any:
+        found = show(name)
+        desk.git("update-ref", f"refs/heads/{branch}", other)
+        return found
+
+    monkeypatch.setattr(desk.proposing, "show", shown_before_it_moves)
+    answer = root.send("POST", form.action, form.fields)
+    assert answer.status_code == 409 and "changed meanwhile" in answer.text and desk.branches() == [branch, other]
 
 
 def test_accounts_with_one_name_and_address_do_not_see_each_others_proposals(desk: Desk) -> None:

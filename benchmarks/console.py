@@ -69,7 +69,6 @@ def addresses(deployment: Deployment) -> list[str]:
         *(
             "/users?source=directory",
             "/users?state=disabled",
-            "/users?sort=login",
             "/users?login=never",
             "/users?sort=last-login",
             f"/users?team={teams[-1]}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
@@ -14,8 +13,6 @@ from api.reads.access_map import AccessMap, By, Column
 from api.reads.own_map import own_facts
 from reconciler.wording.text import count
 
-_WAIT = 0.06
-"""Seconds that a page waits for the first map."""
 _PAGES: Mapping[Column, str] = {"people": "/users", "teams": "/teams", "issuers": "/issuers"}
 _NOUNS: Mapping[Column, tuple[str, str]] = {
     "people": ("person", "people"),
@@ -57,10 +54,6 @@ class Map(Page):
             keys = maps.labels()
             label = label or next(iter(keys), "")
             found = maps.map_of(visit.now, by, label, focus)
-            began = time.monotonic()
-            while found is None and time.monotonic() - began < _WAIT:
-                time.sleep(_WAIT / 10)
-                found = maps.map_of(visit.now, by, label, focus)
         else:
             keys = ()
             found = access_map.make_map(

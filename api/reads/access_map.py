@@ -127,14 +127,16 @@ class AccessMaps:
         self._made: dict[Key, AccessMap] = {}
 
     def map_of(self, now: datetime, by: By = "folder", label: str = "", focus: str | None = None) -> AccessMap | None:
-        """The newest map there is; None until the first is made, in some seconds. `label` is the key that teams are folded by.
+        """The newest map there is; None until the first is made, unless that takes little time.
 
-        If the stamp has moved, or ends may have passed, a newer one is begun. A focus that no node has gives an empty map.
-        Raises StoreError.
+        `label` is the key that teams are folded by. If the stamp has moved, or ends may have passed, a newer map is begun.
+        A focus that no node has gives an empty map. Raises StoreError.
         """
         stamp, facts = read_stamp(self._reader), self._facts
         if facts is None or facts.stamp != stamp or abs(now - facts.at).total_seconds() >= _KEPT:
             self._renew(stamp, now)
+            if facts is None:
+                self._idle.wait(_PATIENCE)
             facts = self._facts
         if facts is None:
             return None
@@ -195,6 +197,8 @@ class _Stopped(Exception):
 
 
 _KEPT = 300.0
+_PATIENCE = 0.05
+"""Seconds that a page waits for the first map: enough for a small organisation."""
 _MOST_MADE = 200
 _MOST_LABELS = 50
 _USUAL: tuple[Key, ...] = (("folder", "", None), ("issuer", "", None))

@@ -99,6 +99,12 @@ class Listing(NamedTuple):
     """Why it could not be read again since."""
 
 
+class _Kept(NamedTuple):
+    until: float
+    """On the monotonic clock."""
+    found: Listing | ProposalFailed
+
+
 class Proposing:
     """Runs the reconciler's program, a few times at once and for a limited time."""
 
@@ -120,7 +126,7 @@ class Proposing:
         self._people: set[str] = set()
         """Those for whom the program works now. Nobody holds two places, so that the others get one."""
         self._seconds, self._wait = seconds, wait
-        self._listing: tuple[float, Listing] | None = None
+        self._listing: _Kept | None = None
         self._listing_lock = threading.Lock()
         self._changes = 0
         """How often this process has changed what a list would say."""
@@ -159,31 +165,33 @@ class Proposing:
     def list_proposals(self) -> Listing:
         """All proposals, newest first, as they are now or were seconds ago. Raises ProposalFailed if they were never read."""
         kept = self._listing
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
-        if not self._listing_lock.acquire(timeout=self._wait):  # somebody else reads, and it takes long
-            if kept is None:
+        if kept is None or kept.until <= time.monotonic():
+            if self._listing_lock.acquire(timeout=self._wait):
+                try:
+                    kept = self._read_list()
+                finally:
+                    self._listing_lock.release()
+            elif kept is None:  # somebody else reads, and it takes long
                 raise ProposalFailed("busy-here")
-            return kept[1]
-        try:
-            return self._read_list()
-        finally:
-            self._listing_lock.release()
+        if isinstance(kept.found, Listing):
+            return kept.found
+        raise ProposalFailed(kept.found.reason, kept.found.detail)
 
-    def _read_list(self) -> Listing:
-        """The list, read by one at a time; the others take what that one has read."""
+    def _read_list(self) -> _Kept:
+        """The list, read by one at a time; the others take what that one has read, or that it failed."""
         kept, changes = self._listing, self._changes
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
+        if kept is not None and kept.until > time.monotonic():
+            return kept
+        found: Listing | ProposalFailed
+        passing = False
         try:
             found = Listing(self._run(("proposals", "list")), datetime.now(UTC))
         except ProposalFailed as failed:
-            if kept is None:
-                raise
-            found = kept[1]._replace(failed=failed)
-        fresh = time.monotonic() + KEPT if changes == self._changes else 0.0
-        self._listing = fresh, found
-        return found
+            passing = failed.reason == "busy-here"
+            found = kept.found._replace(failed=failed) if kept is not None and isinstance(kept.found, Listing) else failed
+        lasts = changes == self._changes and not passing
+        self._listing = _Kept(time.monotonic() + KEPT if lasts else 0.0, found)
+        return self._listing
 
     def show(self, branch: str) -> Document:
         """A proposal, and what merging it would change now. Raises ProposalFailed."""
@@ -203,7 +211,7 @@ class Proposing:
         """Read the list again when it is asked for."""
         self._changes += 1
         kept = self._listing
-        self._listing = None if kept is None else (0.0, kept[1])
+        self._listing = None if kept is None else kept._replace(until=0.0)
 
     def _run(self, arguments: Sequence[str], given: bytes = b"") -> Any:
         """What the program answers. Raises ProposalFailed."""

@@ -129,12 +129,32 @@ def test_a_list_that_cannot_be_read_again_is_shown_as_it_was(distant: Distant, m
     assert "accord/add-user-cleo" in root.see("/proposals").text
     monkeypatch.setattr("api.console.proposing.KEPT", 0.0)
     distant.forge.close()
-    assert distant.proposing._listing is not None
-    distant.proposing._listing = (0.0, distant.proposing._listing[1])
+    distant.proposing._forget_list()
     stale = root.see("/proposals")
     assert "accord/add-user-cleo" in stale.text and "was not reached" in stale.text and "when it was last read" in stale.text
     distant.proposing._listing = None
     assert "was not reached" in root.see("/proposals").text
+
+
+def test_a_list_that_cannot_be_read_is_not_tried_again_for_everybody_who_looks(
+    distant: Distant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distant.forge.close()
+    tried: list[object] = []
+    run = distant.proposing._run
+
+    def counted(*given: object) -> object:
+        tried.append(given)
+        return run(*given)
+
+    monkeypatch.setattr(distant.proposing, "_run", counted)
+    assert "was not reached" in distant["root"].see("/proposals").text
+    for name in ("alice", "bob"):
+        distant[name].see("/proposals")
+    assert len(tried) == 1
+    distant.proposing._forget_list()
+    distant["root"].see("/proposals")
+    assert len(tried) == 2
 
 
 # The process beside

@@ -109,7 +109,7 @@ class NewToken(Page):
     def on_get(self, visit: Visit) -> Answer:
         """The form; first the password again, if it was given long ago."""
         if not visit.is_fresh:
-            return SeeOther(visit.site.confirming("/me/tokens/new"))
+            return SeeOther(visit.site.confirming(visit.here))
         return self.show(visit)
 
     @act(fresh=True)
@@ -121,9 +121,8 @@ class NewToken(Page):
     def show(self, visit: Visit, **_: str) -> str:
         """The form."""
         issuers = sorted(access_of(visit.caller.access.state, visit.caller.name, visit.now))
-        return visit.render(
-            "token_new.html", **token_form(visit, issuers), owner=None, action="/me/tokens/new", back="/me/tokens"
-        )
+        # with its query: what a rotated token is narrowed to must outlive a password that is asked for again
+        return visit.render("token_new.html", **token_form(visit, issuers), owner=None, action=visit.here, back="/me/tokens")
 
 
 def token_form(visit: Visit, issuers: list[str]) -> dict[str, Any]:

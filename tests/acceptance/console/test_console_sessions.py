@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -320,15 +321,41 @@ def test_a_token_that_cannot_be_is_explained_and_the_form_kept(alice: Visitor, f
     assert 'action="/me/tokens/new"' in result.text
 
 
+def grow_old(world: World, name: str) -> None:
+    """Let an account's sessions have begun an hour ago."""
+    now = datetime.now(UTC)
+    began, used = instant_text(now - timedelta(hours=1)), instant_text(now)
+    sessions = f"kind = 'session' AND user_id = (SELECT id FROM users WHERE name = '{name}') AND revoked_at IS NULL"
+    world.execute(f"UPDATE tokens SET created_at = '{began}', last_used_at = '{used}' WHERE {sessions}")
+
+
+def test_a_token_that_is_rotated_stays_narrowed_when_the_password_is_asked_for(world: World) -> None:
+    world.mint("alice", name="narrow", issuers=["vpn"], permitted_ips=["10.20.0.0/16"])
+    visitor = Visitor(world)
+    visitor.sign_in("alice")
+    (address,) = re.findall(r'href="(/me/tokens/new\?[^"]*)"', visitor.get("/me/tokens"))
+    address = unescape(address)
+    grow_old(world, "alice")
+    for ask in ("GET", "POST"):  # before the form is shown, and when it is sent
+        if ask == "POST":
+            form = Form(visitor.html, address).fields
+            grow_old(world, "alice")
+            answer = visitor.send_form(address, form)
+        else:
+            answer = visitor.send("GET", address)
+        again = answer.headers["location"]
+        visitor.get(again)
+        answer = visitor.post("/login?again=1", {"password": PASSWORD})
+        assert answer.headers["location"] == address
+        fields = Form(visitor.get(address), address).fields
+        assert (fields["narrow"], fields["issuer"], fields["addresses"]) == ("some", "vpn", "10.20.0.0/16")
+
+
 def test_minting_needs_a_password_that_was_given_just_now(world: World) -> None:
     visitor = Visitor(world)
     visitor.sign_in("alice")
     visitor.get("/me/tokens/new")
-    earlier = instant_text(datetime.now(UTC) - timedelta(hours=1))
-    of_alice = "kind = 'session' AND user_id = (SELECT id FROM users WHERE name = 'alice') AND revoked_at IS NULL"
-    world.execute(
-        f"UPDATE tokens SET created_at = '{earlier}', last_used_at = '{instant_text(datetime.now(UTC))}' WHERE {of_alice}"
-    )
+    grow_old(world, "alice")
     answer = visitor.send("GET", "/me/tokens/new")
     assert answer.headers["location"] == "/login?again=1&next=/me/tokens/new"
     visitor.get("/login?again=1&next=/me/tokens/new")

@@ -108,7 +108,7 @@ def mailed_patch(repository: Repository, commit: str) -> str:
     return _shown(repository, "format-patch", "--stdout", "-1", "--no-signature", "--full-index", *_PLAINLY, commit)
 
 
-_PLAINLY = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+_PLAINLY = ("--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 
 
 def _shown(repository: Repository, *arguments: str) -> str:

@@ -43,6 +43,8 @@ KEPT = 10.0
 LARGEST = 16 << 20
 """Bytes of an answer. Diff and patch have at most 4 MiB each."""
 _MOST_LOGGED = 4_000
+_GRACE = 2.5
+"""Seconds for a process to end that is asked to (`reconciler.process`)."""
 _SETTLING = 2.0
 """Seconds for a process to end that has said everything."""
 _PASSED_ON = re.compile(
@@ -309,7 +311,14 @@ def _answer_of(command: Sequence[str], given: bytes, environment: Mapping[str, s
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started. Until it is waited for, nobody else can have its number."""
+    """End a process and all that it started. Until it is waited for, nobody else can have its number.
+
+    It is asked first, so that it removes its temporary repository, and made to if it takes longer than its own limit for that.
+    """
+    os.kill(process.pid, signal.SIGTERM)  # `terminate` would ask first whether it has ended, and so let go of its number
+    end = time.monotonic() + _GRACE
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and time.monotonic() < end:
+        time.sleep(_AGAIN)
     end_descendants(process.pid, signal.SIGKILL)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

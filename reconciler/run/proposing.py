@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Declaration, Revision
 from reconciler.plan.plan import Plan
+from reconciler.plan.render.problems import tally
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidBase, InvalidConfiguration
 from reconciler.run.inputs import desired_revision, open_source, state_of
@@ -87,7 +88,7 @@ def propose(
         if built is None:
             return _declared(shop, intent, base, maker)
         if not preview and intent.expect not in (None, built.commit):
-            raise _moved(head, "what would be proposed is not the commit that was previewed")
+            raise _other_commit(intent, head)
         shown = _shown(shop, scratch, intent, base, built)._replace(moved=moved)
         return shown if preview else _submitted(shop, scratch, shown)
 
@@ -251,8 +252,9 @@ class _Maker:
             stood = problems_of(before, now)
             if any(problem.severity == "error" for problem in stood):
                 raise InvalidBase(base.commit, stood)
-        if any(problem.severity == "error" for problem in problems):
-            raise InvalidConfiguration(problems)
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors:
+            raise InvalidConfiguration(errors, f"the result would have {tally(errors)}")
         expected = {(each.kind, each.resource.name): each.resource for each in before.declarations}
         for kind, name, _, resource in wanted:
             expected.pop((kind, name), None)
@@ -271,6 +273,13 @@ class _Maker:
         committer = parse_author(deployment.proposal_committer)
         record = Record((self.author.name, self.author.email), (committer.name, committer.email), time, message)
         return self.scratch.commit(base.commit, tree, record, self.shop.left, deployment.proposal_signing_key)
+
+
+def _other_commit(intent: Intent, head: Revision) -> ProposalFailed:
+    what = "what would be proposed is not the commit that was previewed"
+    if intent.base == head.commit:
+        return ProposalFailed("moved", f"{what}, although the branch did not move: the acts, the author or the guards differ")
+    return _moved(head, what)
 
 
 def _moved(head: Revision, why: str) -> ProposalFailed:

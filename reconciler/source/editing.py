@@ -68,14 +68,21 @@ class Dropping(NamedTuple):
 
 
 def edit_files(
-    edits: Iterable[ResourceEdit], content: Content, paths: Sequence[str] = (), *, drop_comments: bool = False, root: str = ""
+    edits: Iterable[ResourceEdit],
+    content: Content,
+    paths: Sequence[str] = (),
+    *,
+    drop_comments: bool = False,
+    root: str = "",
+    is_free: Callable[[str], bool] | None = None,
 ) -> Edited:
     """Return the files in which the resources are as wanted. `paths`: of the configuration, to find a place for what is new.
 
     All paths begin at the folder of all resources, which is at `root` in the repository. A comment directly above something
-    removed stays, or goes with it (`drop_comments`). Raises SourceError if a file cannot declare what is wanted.
+    removed stays, or goes with it (`drop_comments`). `is_free` is that of `Places`. Raises SourceError if a file cannot declare
+    what is wanted.
     """
-    return edit_each(edits, content, Dropping(drop_comments, drop_comments), Places(content, paths, root))
+    return edit_each(edits, content, Dropping(drop_comments, drop_comments), Places(content, paths, root, is_free))
 
 
 def edit_each(edits: Iterable[ResourceEdit], content: Content, dropping: Dropping, places: Places) -> Edited:

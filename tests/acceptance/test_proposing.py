@@ -436,3 +436,12 @@ def kept_lines(desk: Desk, commit: str, path: str, text: str) -> int:
     after = desk.git("show", f"{commit}:{path}", check=False).splitlines()
     blocks = difflib.SequenceMatcher(None, text.splitlines(), after, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks)
+
+
+def test_a_new_file_replaces_nothing(desk: Desk) -> None:
+    """Where users are by their first letters, a file has the name of such a folder."""
+    gone = {"users/ada.yaml": None, "users/ben.yaml": None, "users/c": "plain text\n"}
+    desk.repository.commit({**gone, **{f"users/{name[0]}/{name}.yaml": user(name) for name in ("ada", "ben")}}, "By letters")
+    for name, file in (("dora", "users/d/dora.yaml"), ("cleo", "users/cleo.yaml")):
+        shown = desk.propose("add-user", name, "--email", f"{name}@example.org", "--preview")
+        assert [(each["path"], each["before"]) for each in shown["files"]] == [(file, None)]

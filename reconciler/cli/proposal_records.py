@@ -120,7 +120,8 @@ def shown_lines(shown: Shown) -> Iterator[Line]:
     yield from _message_lines(shown.message)
     yield from _diff_lines(shown.diff)
     for comment in shown.comments:
-        yield "changed", f"{printable(comment.file)}:{comment.line}: is this comment still true? {printable(comment.text)}"
+        asked = "is this comment still true?" if comment.stays else "this comment goes:"
+        yield "changed", f"{printable(comment.file)}:{comment.line}: {asked} {printable(comment.text)}"
     for other in shown.overlapping:
         what = f"{printable(other.branch.name)} ({printable(other.revision.summary)})"
         yield "changed", f"{what}, another open proposal, changes the same files"

@@ -5,7 +5,7 @@ A preview and the proposal after it make the same commit, so that what was seen 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +32,7 @@ from reconciler.run.workshop import (
     refusing,
 )
 from reconciler.store.commit import committing
-from reconciler.wording.text import count
+from reconciler.wording.text import count, listed
 
 if TYPE_CHECKING:
     from reconciler.source.acts import Wanted
@@ -150,6 +150,8 @@ class _Maker:
             return None
         edited, comments = self._edited(base, before.declarations, wanted)
         tree = changed_tree(self.scratch, base.commit, edited)
+        changes = file_changes(self.scratch, base.commit, tree)
+        refuse_others(changes, edited)
         draft = self.scratch.child_of(base.commit, tree)
         after, stood = self._read_draft(base, draft, before, wanted)
         comparison = compare(Read(self.shop.source, base, before.declarations, stood), after, now=self.shop.now)
@@ -161,7 +163,7 @@ class _Maker:
             commit,
             message,
             wanted,
-            file_changes(self.scratch, base.commit, commit),
+            changes,
             comparison._replace(revision=revision),
             None if plan is None else plan._replace(revision=revision),
             unplanned,
@@ -212,6 +214,7 @@ class _Maker:
         """Return the files, by their shown names, in which all is declared as wanted."""
         from reconciler.source.editing import ResourceEdit, edit_files
         from reconciler.source.errors import SourceError
+        from reconciler.source.proposals import is_free
 
         path, repository = self.shop.source.path, self.shop.source.repository
         prefix = f"{path}/" if path else ""
@@ -224,6 +227,7 @@ class _Maker:
                 sorted(set(files.values())),
                 drop_comments=self.intent.drop_comments,
                 root=path,
+                is_free=lambda file: is_free(repository, base.commit, prefix + file),
             )
         except SourceError as error:
             raise ProposalFailed("not-editable", str(error)) from None
@@ -280,6 +284,15 @@ def _other_commit(intent: Intent, head: Revision) -> ProposalFailed:
     if intent.base == head.commit:
         return ProposalFailed("moved", f"{what}, although the branch did not move: the acts, the author or the guards differ")
     return _moved(head, what)
+
+
+def refuse_others(changes: Sequence[FileChange], edited: Collection[str]) -> None:
+    """Raise ProposalFailed unless exactly the files that were edited, by their shown names, differ."""
+    differ = {change.path for change in changes} ^ {*edited}
+    if differ:
+        raise ProposalFailed(
+            "not-editable", f"the commit would not change exactly the files that were edited: {listed(sorted(differ))}"
+        )
 
 
 def _moved(head: Revision, why: str) -> ProposalFailed:

@@ -478,3 +478,30 @@ def kept_lines(desk: Desk, commit: str, path: str, text: str) -> int:
     after = desk.git("show", f"{commit}:{path}", check=False).splitlines()
     blocks = difflib.SequenceMatcher(None, text.splitlines(), after, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks)
+
+
+def test_a_new_file_replaces_nothing(desk: Desk) -> None:
+    """Where users are by their first letters, a file has the name of such a folder."""
+    gone = {"users/ada.yaml": None, "users/ben.yaml": None, "users/c": "plain text\n"}
+    desk.repository.commit({**gone, **{f"users/{name[0]}/{name}.yaml": user(name) for name in ("ada", "ben")}}, "By letters")
+    for name, file in (("dora", "users/d/dora.yaml"), ("cleo", "users/cleo.yaml")):
+        shown = desk.propose("add-user", name, "--email", f"{name}@example.org", "--preview")
+        assert [(each["path"], each["before"]) for each in shown["files"]] == [(file, None)]
+
+
+def test_comments_that_stay_and_those_that_go_are_told(desk: Desk) -> None:
+    shown = desk.propose("remove-user", "ada", "--preview")
+    assert shown["comments"] == [
+        {"file": "users/ada.yaml", "line": 1, "text": "# Ada, of the web team", "stays": False},
+        {"file": "users/ada.yaml", "line": 7, "text": "# at home", "stays": False},
+    ]
+    assert "users/ada.yaml:1: this comment goes: # Ada, of the web team" in desk.accord("propose", "remove-user", "ada").stdout
+    web = desk.git("show", "main:teams/web.yaml").replace("    - ada", "    # The lead\n    - until: 2099-12-31\n      user: ada")
+    desk.repository.commit({"teams/web.yaml": web}, "An end")
+    shown = desk.propose("add-member", "web", "ada", "--preview")
+    assert (
+        shown["comments"] == []
+        and "\n-    - until: 2099-12-31\n-      user: ada  # leads\n+    - ada  # leads\n" in shown["diff"]
+    )
+    shown = desk.propose("remove-member", "web", "ada", "--preview")
+    assert [(each["text"], each["stays"]) for each in shown["comments"]] == [("# The lead", True)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import LONG, until
 
 from api.console.forms import Fields
 from api.console.proposal_acts import (
@@ -226,3 +228,22 @@ def test_nobody_holds_two_places() -> None:
             pass
     with proposing.turn_of("alice"):
         pass
+
+
+def test_who_asks_more_than_twice_at_once_is_told_so_at_once() -> None:
+    proposing = Proposing("sqlite:///x.db", is_configured=True, environment={}, wait=LONG)
+    served = threading.Event()
+
+    def wait_for_a_turn() -> None:
+        with proposing.turn_of("alice"):
+            served.set()
+
+    with proposing.turn_of("alice"):
+        waiting = threading.Thread(target=wait_for_a_turn, daemon=True)
+        waiting.start()
+        until(lambda: proposing._people["alice"].callers == 2, "somebody who waits")
+        with pytest.raises(ProposalFailed, match="busy-here"), proposing.turn_of("alice"):
+            raise AssertionError
+    assert served.wait(LONG)
+    waiting.join(LONG)
+    assert proposing._people == {}

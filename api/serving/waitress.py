@@ -386,11 +386,16 @@ class _Waitress:
         channel.on_close = self._connections.add(peer, channel)
 
     def _maintain(self, _: float) -> None:
-        """Close connections that are silent, and those whose request never ends."""
+        """Close connections that are silent, those whose request never ends, and those that do not take their answer.
+
+        Of the last, a thread waits in the middle of a long answer.
+        """
         silent, now = time.time() - IDLE, time.monotonic()
         for server in self._servers:
-            for channel in server.active_channels.values():
-                if not channel.requests and (channel.last_activity < silent or channel.is_overdue(now)):
+            for channel in list(server.active_channels.values()):
+                if channel.total_outbufs_len and channel.last_activity < silent:
+                    channel.handle_close()  # it would never be ready to be closed
+                elif not channel.requests and (channel.last_activity < silent or channel.is_overdue(now)):
                     channel.will_close = True
 
     def run(self, ready: Callable[[str], None]) -> None:

@@ -183,6 +183,34 @@ def test_changes_that_wait_for_a_lock_hold_up_no_reads() -> None:
         until(lambda: len(application.asked) == 40, "all changes")
 
 
+class Endless(Application):
+    """Answers without an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+
+    def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> Any:
+        start("200 OK", [])
+
+        def parts() -> Iterator[bytes]:
+            try:
+                while True:
+                    yield bytes(1 << 16)
+            finally:
+                self.ended.set()
+
+        return parts()
+
+
+def test_who_does_not_read_an_answer_holds_no_thread_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.serving.waitress.IDLE", 0.5)
+    application = Endless()
+    with looping(application) as port, ExitStack() as stack:
+        connect(stack, port, b"GET /audit.csv HTTP/1.1\r\n\r\n")
+        assert application.ended.wait(LONG)
+
+
 class WaitingForGit(Application):
     """As its parent, but only proposals wait."""
 

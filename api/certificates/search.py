@@ -256,6 +256,11 @@ def of_team(name: str) -> Condition:
     return Condition(_TEAM, (name, name))
 
 
+def of_owner(name: str) -> Condition:
+    """The same of an account that owns them."""
+    return Condition(_OWNER, (name, name))
+
+
 STILL_OPEN = Condition("c.revoked_at IS NULL AND c.renewed_at IS NULL")
 """The certificates that somebody has to renew before they expire: neither revoked nor renewed."""
 

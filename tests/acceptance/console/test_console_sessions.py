@@ -416,3 +416,35 @@ def test_a_number_of_days_that_no_form_offers_is_refused(alice: Visitor, days: s
 @pytest.mark.parametrize("path", ["/teams", "/issuers", "/certificates"])
 def test_a_very_long_search_is_refused_and_not_the_databases_fault(alice: Visitor, path: str) -> None:
     assert "at most 128 characters" in alice.get(f"{path}?search={'a' * 60_000}", 422)
+
+
+@pytest.fixture
+def unwritable(world: World) -> Iterator[None]:
+    """A database that takes no new session or token."""
+    world.execute("CREATE TRIGGER full_disk BEFORE INSERT ON tokens BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+    yield
+    world.execute("DROP TRIGGER IF EXISTS full_disk")
+
+
+def test_what_was_typed_is_sent_again_where_that_can_work(world: World, alice: Visitor, unwritable: None) -> None:
+    del unwritable
+    alice.post("/me/tokens/new", {"name": "backup"}, 503, page="/me/tokens/new")
+    assert "Try again with what you typed" in alice.html
+    world.execute("DROP TRIGGER full_disk")
+    assert 'id="secret"' in alice.post("/me/tokens/new", code=200).text
+
+
+def test_a_form_with_a_password_is_opened_again(alice: Visitor, unwritable: None) -> None:
+    del unwritable
+    alice.post("/password", {"current": PASSWORD, "new": ONCE, "again": ONCE}, 503, page="/password")
+    assert "Try again" not in alice.html and not Form(alice.html, "/password").found
+    assert re.findall(r'<a class="button primary" href="([^"]+)">Open the page again', alice.html) == ["/password"]
+    assert ONCE not in alice.html and PASSWORD not in alice.html
+
+
+@pytest.mark.parametrize("query", ["", "?again=1"])
+def test_a_login_that_failed_begins_anew(alice: Visitor, unwritable: None, query: str) -> None:
+    del unwritable
+    alice.post(f"/login{query}", {"name": "alice", "password": PASSWORD}, 503, page=f"/login{query}")
+    assert "Try again" not in alice.html and PASSWORD not in alice.html
+    assert re.findall(r'<a class="button primary" href="([^"]+)">Open the page again', alice.html) == [f"/login{query}"]

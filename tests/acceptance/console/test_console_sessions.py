@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from organisation import Applied, copy_repository, copy_sqlite
-from scenario import Accord
+from scenario import Accord, resource
 from visitor import FORM, HOST, OFFICE, PASSWORD, SAME_ORIGIN, Form, Visitor, World, encoded, settings
 
 from api.app import create_app
 from api.authentication.tokens import new_secret
 from api.service import Service
+from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
 
 ONCE = "brisk otter lantern parade"
@@ -296,13 +297,33 @@ def test_a_form_that_is_sent_again_makes_no_second_token(world: World, alice: Vi
 
 
 @pytest.mark.parametrize(
+    ("longest", "offered"),
+    [("90m", "90 minutes"), ("12h", "12 hours"), ("36h", "36 hours"), ("5d", "5 days"), ("30d", "7 days 30 days")],
+)
+def test_a_token_lives_as_long_as_the_settings_permit(world: World, alice: Visitor, longest: str, offered: str) -> None:
+    world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"maxLifetime": longest}})})
+    try:
+        html = alice.get("/me/tokens/new")
+        labels = re.findall(r'<input type="radio" name="days" value="\w+"(?: checked)?> ([^<]+)</label>', html)
+        assert " ".join(labels) == offered and f"at most {labels[-1]}." in html
+        for fields in ({}, {"days": "365"}):  # what a form offered before the Settings became stricter
+            answer = alice.post("/me/tokens/new", {"name": "backup", **fields}, 200, page="/me/tokens/new")
+            expires = re.search(r'<dt>Expires</dt><dd><time datetime="([^"]+)"', answer.text)
+            assert expires is not None
+            lives = datetime.fromisoformat(expires[1]) - datetime.now(UTC)
+            assert timedelta() <= parse_duration(longest) - lives < timedelta(minutes=1)
+    finally:
+        world.apply({"settings.yaml": None})
+
+
+@pytest.mark.parametrize(
     ("fields", "said"),
     [
         ({"name": ""}, "name the token"),
         ({"name": "a\nb"}, "name"),
         ({"days": "0"}, "for how long"),
         ({"days": "99999999999"}, "for how long"),
-        ({"days": "3650"}, "at most"),
+        ({"days": "36501"}, "for how long"),
         ({"days": "-1"}, "for how long"),
         ({"narrow": "some"}, "choose the issuers"),
         ({"narrow": "some", "issuer": "no-such"}, "no issuer"),

@@ -130,15 +130,16 @@ def _in_month(query: Fields) -> Iterator[Condition]:
 
 
 def _in_state(state: State, now: datetime) -> Iterator[Condition]:
-    if state == "valid":
+    if state in ("valid", "to-renew", "expiring"):
         yield search.with_status("active", now)
-    elif state in ("to-renew", "expiring"):
-        yield search.with_status("active", now)
-        yield search.STILL_OPEN
+        if state != "valid":
+            yield search.STILL_OPEN
         if state == "expiring":
             yield from search.dated("not_after", None, now + SOON)
-    elif state != "all":
-        yield search.with_status(state, now)
+    elif state == "expired":
+        yield search.with_status("expired", now)
+    elif state == "revoked":
+        yield search.with_status("revoked", now)
 
 
 def _bars(months: list[Month]) -> list[Bar]:

@@ -30,6 +30,7 @@ from api.http.checking import receive
 from api.http.operations import ACTOR, Operation
 from api.http.operations import Resource as Answering
 from api.service import Service
+from reconciler.access.state import access_of
 from reconciler.store.errors import StoreError
 
 MAX_FORM = 64 * 1024
@@ -105,6 +106,24 @@ class Visit:
     def caller(self) -> Principal:
         """The visitor, on a page that is not open to anybody."""
         return self.authority.principal
+
+    @functools.cached_property
+    def own_teams(self) -> tuple[str, ...]:
+        """The teams that the visitor is in now."""
+        return tuple(team.name for team in self.caller.teams)
+
+    @functools.cached_property
+    def own_issuers(self) -> tuple[str, ...]:
+        """The issuers that the visitor may use now."""
+        return tuple(access_of(self.caller.access.state, self.caller.name, self.now))
+
+    def sees_team(self, name: str) -> bool:
+        """Whether the visitor may see the page of a team."""
+        return self.caller.is_administrator or name in self.own_teams
+
+    def sees_issuer(self, name: str) -> bool:
+        """Whether the visitor may see the page of an issuer."""
+        return self.caller.is_administrator or name in self.own_issuers
 
     @property
     def is_fresh(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -153,3 +154,30 @@ def test_ca_certificates_are_shown_for_people(world: World) -> None:
     text = Onlooker(world, "root").see("/issuers/tls").text
     assert "CN=House CA" in text
     assert "itself" in text
+
+
+def test_no_page_of_a_person_links_to_what_they_may_not_see(world: World) -> None:
+    ends = "2099-12-31"
+    world.apply({"teams/staff.yaml": team("staff", members=["alice"], issuers=["old", {"issuer": "vpn", "until": ends}])})
+    numbers = []
+    for who, more in (("alice", {}), ("bob", {"renews": True})):
+        body = {"pem": pem(f"{who}.example.org", lives=timedelta(days=9)), "issuer": "vpn", "team": "web"}
+        body |= {"renews": numbers[0]} if more else {}
+        numbers.append(world.caller(who)("POST", "/certificates", 201, json=body)["id"])
+    world.apply({"teams/web.yaml": team("web", members=[{"user": "alice", "until": ends}, "bob"], issuers=["tls", "vpn"])})
+    for table in ("memberships", "permissions"):
+        world.execute(f"UPDATE {table} SET until = '2020-01-01T00:00:00.000000Z' WHERE until IS NOT NULL")
+    world.execute("UPDATE state SET generation = generation + 1")
+    visitor, seen = Onlooker(world, "alice"), set[str]()
+    pages = ["/", "/me", "/teams", "/teams/staff", "/issuers", "/map", "/certificates?state=all", f"/certificates/{numbers[0]}"]
+    pages += [f"/access?issuer={name}{more}" for name in ("tls", "vpn", "old") for more in ("", "&at=2199-01-01")]
+    for path in pages:
+        for link in visitor.see(path).links_to("/"):
+            if link not in seen and not link.startswith("/static/"):
+                assert visitor.send("GET", link, {"Accept": "text/html"}).status_code in (200, 303), (path, link)
+            seen.add(link)
+    assert {"/teams/staff", f"/certificates/{numbers[0]}"} <= seen
+    page = visitor.see(f"/certificates/{numbers[0]}")
+    assert "Issuer vpn Team web Owner alice" in page.text and f"by certificate {numbers[1]} that you may not see" in page.text
+    page = Onlooker(world, "root").see(f"/certificates/{numbers[0]}")
+    assert {"/issuers/vpn", "/teams/web", "/users/alice", f"/certificates/{numbers[1]}"} <= set(page.links)

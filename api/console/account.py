@@ -13,9 +13,10 @@ from api.console.pages import Answer, Page, SeeOther, Visit, act, page
 from api.errors import Invalid
 from api.http.checking import check, validator
 from api.http.shapes import ref
+from api.reads.access import reach_of
 from reconciler.access.decide import permits
 from reconciler.access.instants import parse_instant
-from reconciler.access.state import access_of, ended, paths
+from reconciler.access.state import ended
 from reconciler.wording.text import count
 
 UNUSED = timedelta(days=90)
@@ -25,19 +26,6 @@ _USUAL = 30
 _LONGEST = "longest"
 """What the form asks for in place of days: as long as the Settings permit."""
 _TOKEN = validator(ref("TokenRequestFor"))
-
-
-def issuer_ways(visit: Visit) -> list[dict[str, Any]]:
-    """What the visitor may use now, by issuer: its ways, and when the last of them ends."""
-    state, name = visit.caller.access.state, visit.caller.name
-    return [
-        {
-            "issuer": state.issuers[issuer],
-            "until": each.until,
-            "ways": [way for way in paths(state, name, issuer) if way.holds_at(visit.now)],
-        }
-        for issuer, each in sorted(access_of(state, name, visit.now).items())
-    ]
 
 
 class Account(Page):
@@ -57,7 +45,7 @@ class Account(Page):
         return visit.render(
             "me.html",
             teams=teams,
-            issuers=issuer_ways(visit),
+            reach=reach_of(visit.service.reader, caller.access, caller.name, visit.now, only=visit.own_issuers),
             here_permitted=permits(caller.teams, caller.address)[0],
             live_tokens=len(credentials.list_credentials(visit.service.reader, caller.account.id, visit.now)),
             live_sessions=len(sessions.list_own(visit.service.reader, caller)),
@@ -124,7 +112,7 @@ class NewToken(Page):
 
     def show(self, visit: Visit, **_: str) -> str:
         """The form."""
-        issuers = sorted(access_of(visit.caller.access.state, visit.caller.name, visit.now))
+        issuers = sorted(visit.own_issuers)
         return visit.render(
             "token_new.html", **token_form(visit, issuers), owner=None, action="/me/tokens/new", back="/me/tokens"
         )

@@ -11,7 +11,8 @@ DONE = {
     "password-changed": "Your password is changed, and all your other sessions have ended.",
     "token-revoked": "The token is revoked. Programs that use it are refused from now on.",
     "password-mailed": (
-        "A new password by mail is asked for. Nothing changes until it is delivered; while the account is disabled, the mail waits."
+        "A new password by mail is asked for. Nothing changes until it is delivered; "
+        "while the account is disabled, the mail waits."
     ),
     "password-set": "The password is set. Sessions and tokens of the account have ended.",
     "password-set-tokens-kept": "The password is set. Sessions of the account have ended; its tokens go on.",

@@ -73,7 +73,7 @@ class Issuer(Page):
             place=place,
             delegation=resources.delegation_of(reader, place),
             authorities=list(authorities(issuer)),
-            mine=reach_of(reader, caller.access, caller.name, visit.now, only=name).issuers,
+            mine=reach_of(reader, caller.access, caller.name, visit.now, only=(name,)).issuers,
             teams=issuers.list_granted_teams(reader, name, rows[0], visit.now) if everything else None,
             people=issuers.list_people(reader, name, rows[1], visit.now) if everything else None,
         )

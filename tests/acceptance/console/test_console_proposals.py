@@ -406,6 +406,18 @@ def test_a_proposal_in_a_persons_name_that_touches_more_is_not_shown(desk: Desk,
     )
 
 
+def test_a_persons_proposal_that_is_valid_no_more_is_not_said_to_concern_others(desk: Desk) -> None:
+    alice = desk["alice"]
+    alice.propose("/proposals/new?act=grant&team=web", issuer="old")
+    (branch,) = desk.branches()
+    desk.world.repository.commit({"issuers/old.yaml": None})
+    hers, all_ = alice.see(f"/proposals/{branch}"), desk["root"].see(f"/proposals/{branch}")
+    assert "more than the teams" not in hers.text and "Diff" not in hers.text
+    assert "cannot be checked against the branch main as that is now" in hers.text and "An administrator sees why" in hers.text
+    assert "unknown issuer `old` teams/web.yaml" in all_.text
+    assert "An administrator sees why" not in all_.text
+
+
 def test_a_persons_wrong_names_do_not_tell_others(desk: Desk) -> None:
     page = desk["alice"].preview("/proposals/new?act=add-member&team=web", 422, user="nobodi")
     assert "no such name" in page.text and "did you mean" not in page.text

@@ -170,6 +170,9 @@ def test_a_person_is_shown_changed_lines_and_access_of_their_teams_alone() -> No
     ):
         hidden = shown(document(*changes), viewer)
         assert hidden.is_hidden and not hidden.files and not hidden.gained and not hidden.fields and not hidden.guards
+        assert not hidden.is_unchecked
+    unknown = shown({**document(), "comparison": None}, viewer)
+    assert unknown.is_hidden and unknown.is_unchecked and not unknown.files
 
 
 def test_access_that_goes_on_through_another_team_does_not_tell_which() -> None:

@@ -357,6 +357,33 @@ def test_hostile_text_stays_text(desk: Desk) -> None:
     assert raw.count("\nauthor ") == 1 and "X: y" not in raw.partition("\n\n")[0].partition("\nauthor ")[0]
 
 
+@pytest.mark.parametrize("where", ["here", "linked", "bare"])
+def test_a_branch_that_is_checked_out_is_not_withdrawn(desk: Desk, where: str, tmp_path: Path) -> None:
+    branch = desk.propose("disable", "ada")["branch"]
+    place = tmp_path / "my tree" if where != "bare" else desk.repository.path
+    if where == "here":
+        subprocess.run(["git", "clone", "-q", "-b", branch, str(desk.repository.path), str(place)], check=True)
+    elif where == "linked":
+        desk.git("worktree", "add", "-q", str(place), branch)
+    else:
+        desk.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+    within = (
+        "--repository",
+        str(place if where == "here" else desk.repository.path),
+        "--branch",
+        "HEAD" if where == "here" else "main",
+    )
+    withdraw = ("proposals", "withdraw", branch, "--format", "json", *within)
+    failed = json.loads(desk.accord(*withdraw, code=ERROR).stdout)
+    assert failed["reason"] == "refused" and failed["remote"].startswith(f"{place} has this branch checked out")
+    assert subprocess.run(
+        ["git", "-C", str(place), "rev-parse", "-q", "--verify", "HEAD"], check=True, capture_output=True
+    ).stdout
+    if where == "linked":
+        subprocess.run(["git", "-C", str(place), "switch", "-q", "--detach"], check=True)
+        assert json.loads(desk.accord(*withdraw).stdout)["status"] == "withdrawn"
+
+
 def test_the_patch_can_be_applied_by_hand(desk: Desk, tmp_path: Path) -> None:
     shown = desk.propose(*ADD, "--preview", "--author", "Zoë Ångström <zoe@example.org>")
     subprocess.run(["git", "clone", "-q", str(desk.repository.path), str(tmp_path / "clone")], check=True)

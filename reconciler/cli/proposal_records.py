@@ -26,7 +26,7 @@ _STATUS = {
     "already-declared": "All of this is declared already; there is nothing to propose.",
     "open": "This proposal is open.",
     "merged": "This proposal is merged: the branch has what it changes.",
-    "stale": "This proposal no longer applies: it conflicts with the branch.",
+    "stale": "This proposal no longer applies: it conflicts with the branch, or was merged and undone.",
 }
 
 

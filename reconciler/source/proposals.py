@@ -23,7 +23,7 @@ _SECONDS = 10
 _REGULAR = ("100644", "100755")
 
 State = Literal["open", "merged", "stale"]
-"""Whether a proposal could be merged, is contained in the head, or no longer applies to it."""
+"""Whether a proposal could be merged, is contained in the head, or no longer applies: it conflicts, or was merged and undone."""
 
 
 class FileChange(NamedTuple):
@@ -159,7 +159,7 @@ def state_of(repository: Repository, scratch: Scratch, head: str, branch: Branch
     state: State = "stale"
     if base is not None and is_contained(scratch, head, branch.commit):
         state = "merged"
-    elif base is not None and merged_tree(scratch, head, branch.commit) is not None:
+    elif base is not None and merged_tree(scratch, head, branch.commit) not in (None, scratch.tree(head)):
         state = "open"
     proposer = proposed_by(message_of(repository, branch.commit))
     return BranchState(branch, repository.resolve(branch.commit), base, files, state, proposer)
@@ -174,13 +174,26 @@ def merged_tree(scratch: Scratch, head: str, commit: str) -> str | None:
 
 
 def is_contained(scratch: Scratch, head: str, commit: str) -> bool:
-    """Tell whether the head has what a commit changed: merging it would change nothing, or its patch is among the head's."""
-    tree = merged_tree(scratch, head, commit)
+    """Tell whether the head has what a commit changed: merging it would change nothing, or its patch is among the head's, and it
+    was not undone since.
+    """
+    tree, base = merged_tree(scratch, head, commit), scratch.git.find("merge-base", head, commit)
     if tree is not None:
-        return tree == scratch.tree(head)
+        return tree == scratch.tree(head) and not (base == commit and _is_undone(scratch, head, commit, scratch.parent(commit)))
     ended = scratch.git.attempt_within(_SECONDS, "cherry", head, commit, env=ISOLATED)
     marks = [line[:1] for line in ended.output.splitlines()]
-    return ended.status == 0 and bool(marks) and set(marks) == {"-"}
+    return ended.status == 0 and bool(marks) and set(marks) == {"-"} and not _is_undone(scratch, head, commit, base)
+
+
+def _is_undone(scratch: Scratch, head: str, commit: str, before: str | None) -> bool:
+    """Tell whether nothing is left of what a merged commit changed since another one: reverting it would change nothing.
+
+    Where the same lines were edited since, reverting it conflicts: then it is not undone, but somebody went on from there.
+    """
+    if not before or (tree := scratch.tree(before)) == scratch.tree(commit):
+        return False
+    ours, reverted = scratch.child_of(commit, scratch.tree(head)), scratch.child_of(commit, tree)
+    return merged_tree(scratch, ours, reverted) == scratch.tree(head)
 
 
 def proposed_by(message: str) -> str | None:

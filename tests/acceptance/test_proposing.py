@@ -159,6 +159,60 @@ def merge(desk: Desk, branch: str, way: str, folder: Path) -> None:
     git("push", "-q", "origin", "HEAD:main")
 
 
+def state(desk: Desk) -> str:
+    (listed,) = json.loads(desk.accord("proposals", "--format", "json").stdout)
+    shown = json.loads(desk.accord("proposals", "show", listed["branch"], "--format", "json").stdout)
+    assert shown["status"] == listed["state"]
+    return str(listed["state"])
+
+
+WEB = (
+    "apiVersion: accord/v1\nkind: Team\nmetadata:\n  name: web\nspec:\n  members:\n    - ada  # leads\n{}  issuers:\n    - tls\n"
+)
+
+
+@pytest.mark.parametrize(("way", "undone"), [("fast-forward", "stale"), ("no-ff", "stale"), ("squash", "open")])
+def test_what_was_merged_and_undone_is_not_merged(desk: Desk, way: str, undone: str, tmp_path: Path) -> None:
+    shown = desk.propose("add-member", "web", "ben")
+    merge(desk, shown["branch"], way, tmp_path / "clone")
+    assert state(desk) == "merged"
+    desk.repository.commit({"teams/web.yaml": WEB.format("")}, "Revert")
+    assert state(desk) == undone
+    desk.repository.commit({"teams/web.yaml": WEB.format("") + "  description: The web\n", "users/dan.yaml": user("dan")})
+    assert state(desk) == undone
+    desk.repository.commit({"teams/web.yaml": WEB.format("    - ben\n") + "  description: The web\n"}, "Again")
+    assert state(desk) == "merged"
+
+
+@pytest.mark.parametrize("way", ["fast-forward", "no-ff", "squash"])
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"teams/web.yaml": WEB.format("    - ben\n").replace("tls", "vpn")},  # beside it
+        {"teams/web.yaml": WEB.format("    - {user: ben, until: 2099-12-31}\n")},  # the same line
+        {"teams/web.yaml": None, "teams/a/web.yaml": WEB.format("    - ben\n")},  # another place
+        {"teams/web.yaml": WEB.format("    - ben\n    - root\n")},  # the next line
+    ],
+    ids=["beside", "same line", "moved", "next line"],
+)
+def test_what_was_merged_stays_merged_when_people_go_on_from_there(
+    desk: Desk, way: str, later: dict[str, Any], tmp_path: Path
+) -> None:
+    shown = desk.propose("add-member", "web", "ben")
+    merge(desk, shown["branch"], way, tmp_path / "clone")
+    desk.repository.commit(later, "Later")
+    assert state(desk) == "merged"
+
+
+def test_of_a_merged_proposal_one_part_may_be_undone(desk: Desk, tmp_path: Path) -> None:
+    shown = desk.propose("add-user", "cleo", "--email", "cleo@example.org", "--team", "web")
+    merge(desk, shown["branch"], "no-ff", tmp_path / "clone")
+    desk.repository.commit({"teams/web.yaml": WEB.format("")}, "Not in the web team")
+    assert state(desk) == "merged"
+    desk.repository.commit({"users/cleo.yaml": None}, "Nor here")
+    assert state(desk) == "stale"
+
+
 def test_several_acts_are_one_commit_and_later_ones_see_earlier_ones(desk: Desk) -> None:
     acts = [
         {"act": "add-user", "name": "cleo", "email": "cleo@example.org", "fullName": "Cleo", "password": "none"},

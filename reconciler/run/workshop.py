@@ -92,6 +92,11 @@ class Workshop(NamedTuple):
         """How many seconds are left; at least one, so that what is stopped is stopped by its own limit."""
         return max(self.deadline - monotonic(), 1.0)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether no time is left."""
+        return monotonic() > self.deadline
+
     def base_at(self, revision: Revision) -> Base:
         """Return a commit of the configured branch as a base."""
         from reconciler.source.proposals import committed_at

@@ -517,3 +517,43 @@ def kept_lines(desk: Desk, commit: str, path: str, text: str) -> int:
     after = desk.git("show", f"{commit}:{path}", check=False).splitlines()
     blocks = difflib.SequenceMatcher(None, text.splitlines(), after, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks)
+
+
+# Many of them
+
+
+def crowd(desk: Desk, number: int, author: str) -> None:
+    """Make branches of proposals whose commits are newer than any other, and which change something."""
+    tree, head = desk.git("rev-parse", "main^{tree}").strip(), desk.repository.head()
+    blob = desk.git("rev-parse", "main:CODEOWNERS").strip()
+    listed = subprocess.run(
+        ["git", "-C", str(desk.repository.path), "mktree"], check=True, capture_output=True, text=True,
+        input=desk.git("ls-tree", tree) + f"100644 blob {blob}\tOTHER\n",
+    ).stdout.strip()  # fmt: skip
+    said = f"committer M <m@x.org> 4000000000 +0000\ndata <<E\nMore\n\nProposed-by: {author}\nE\nfrom {head}\n"
+    stream = "".join(
+        f"commit refs/heads/accord/crowd-{each}\nauthor M{each} <m@x.org> 4000000000 +0000\n{said}M 040000 {listed} \n\n"
+        for each in range(number)
+    )
+    subprocess.run(["git", "-C", str(desk.repository.path), "fast-import", "--quiet"], input=stream, check=True, text=True)
+
+
+def test_a_proposal_among_more_than_a_hundred_is_known_again(desk: Desk) -> None:
+    made = desk.propose("disable", "ada")
+    crowd(desk, 120, "Zoe <zoe@example.org>")
+    assert desk.submit(made["intent"])["status"] == "already-proposed"
+    again = desk.propose("disable", "ada")
+    assert (again["status"], again["branch"]) == ("already-proposed", made["branch"])
+    desk.git("update-ref", f"refs/heads/{made['branch']}", "refs/heads/accord/crowd-1")  # somebody took its name
+    other = desk.propose("disable", "ada")
+    assert other["status"] == "proposed" and other["branch"] == f"accord/disable-ada-{made['commit'][:8]}"
+
+
+def test_the_open_proposals_of_an_author_count_among_more_than_a_hundred(desk: Desk) -> None:
+    few = ("--most-open", "2")
+    for name in ("ada", "ben"):
+        desk.propose("disable", name, *few)
+    crowd(desk, 120, "Zoe <zoe@example.org>")
+    failed = desk.propose("disable", "root", *few, code=ERROR)
+    assert failed["reason"] == "too-many" and "has 2 open proposals already" in failed["detail"]
+    assert desk.propose("disable", "root", "--most-open", "3")["status"] == "proposed"

@@ -226,3 +226,8 @@ def test_nobody_holds_two_places() -> None:
             pass
     with proposing.turn_of("alice"):
         pass
+
+
+def test_approvals_that_are_not_known_are_not_told_as_none() -> None:
+    assert shown(document(approvals=None), None).approvals is None
+    assert shown(document(approvals=[]), None).approvals == ()

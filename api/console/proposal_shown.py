@@ -72,7 +72,7 @@ class Shown(NamedTuple):
     fields: tuple[tuple[str, str, tuple[str, ...]], ...]
     """What changes: kind, name, and each field in words."""
     guards: tuple[Mapping[str, Any], ...]
-    approvals: tuple[Mapping[str, Any], ...]
+    approvals: tuple[Mapping[str, Any], ...] | None
     is_whole: bool
     """Whether the visitor sees all of it, and may have the patch."""
     is_hidden: bool = False
@@ -126,7 +126,7 @@ def shown(document: Document, viewer: Viewer | None) -> Shown:
         {name: max(0, len(found) - MOST_ROWS) for name, found in rows.items()},
         tuple((change["kind"], change["name"], tuple(_in_words(change))) for change in changes[:MOST_ROWS]),
         tuple(guard if viewer is None else {"id": guard["id"], "message": ""} for guard in document.get("guards") or ()),
-        tuple(document.get("approvals") or ()),
+        None if document.get("approvals", ()) is None else tuple(document.get("approvals", ())),
         whole,
     )
 

@@ -26,7 +26,7 @@ _STATUS = {
     "already-declared": "All of this is declared already; there is nothing to propose.",
     "open": "This proposal is open.",
     "merged": "This proposal is merged: the branch has what it changes.",
-    "stale": "This proposal no longer applies: it conflicts with the branch.",
+    "stale": "This proposal no longer applies: it conflicts with the branch, or was merged and undone.",
 }
 
 
@@ -52,7 +52,9 @@ def shown_document(shown: Shown) -> dict[str, Any]:
         "comparison": None if shown.comparison is None else plan_document(shown.comparison),
         "unplanned": shown.unplanned,
         "validation": problems_json(shown.problems),
-        "approvals": [{**each._asdict(), "owners": list(each.owners)} for each in shown.approvals],
+        "approvals": shown.approvals
+        if shown.approvals is None
+        else [{**each._asdict(), "owners": list(each.owners)} for each in shown.approvals],
         "comments": [each._asdict() for each in shown.comments],
         "overlapping": [_overlap(each) for each in shown.overlapping],
         "guards": [guard_document(guard) for guard in shown.guards],
@@ -125,7 +127,9 @@ def shown_lines(shown: Shown) -> Iterator[Line]:
     for other in shown.overlapping:
         what = f"{printable(other.branch.name)} ({printable(other.revision.summary)})"
         yield "changed", f"{what}, another open proposal, changes the same files"
-    for approval in shown.approvals:
+    if shown.approvals is None:
+        yield "plain", "Whose approval it needs is not known: Accord reads CODEOWNERS as GitHub and GitLab do"
+    for approval in shown.approvals or ():
         wanted = "may be approved by" if approval.optional else "needs the approval of"
         yield "plain", f"{printable(approval.path)} {wanted} {printable(listed(approval.owners))}"
     for guard in shown.guards:

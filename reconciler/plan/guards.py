@@ -168,8 +168,8 @@ def overridden(results: Iterable[GuardResult], guards: Iterable[str]) -> tuple[G
     )
 
 
-def _beyond(scope: str, gone: int, of: int, guards: Guards) -> list[str]:
-    return _limited(f"{scope}: {gone} of {of} would be removed", gone, of, guards)
+def _beyond(scope: str, gone: int, of: int, guards: Guards, done: str = "removed") -> list[str]:
+    return _limited(f"{scope}: {gone} of {of} would be {done}", gone, of, guards)
 
 
 def _limited(said: str, gone: int, of: int, guards: Guards) -> list[str]:
@@ -180,9 +180,9 @@ def _limited(said: str, gone: int, of: int, guards: Guards) -> list[str]:
 
 def _deletions(judged: Judged, guards: Guards) -> list[str]:
     gone = Counter(change.kind for change in judged.changes if _goes(change))
-    found = _beyond("users", gone["User"], judged.totals.users, guards)
+    found = _beyond("users", gone["User"], judged.totals.users, guards, _done_to("User", judged))
     found += _beyond("teams", gone["Team"], judged.totals.teams, guards)
-    found += _beyond("issuers", gone["Issuer"], judged.totals.issuers, guards)
+    found += _beyond("issuers", gone["Issuer"], judged.totals.issuers, guards, _done_to("Issuer", judged))
     for change in judged.changes:
         if isinstance(change.before, Team) and change.after is None:
             for noun, held in (("member", _members), ("issuer", _issuers)):
@@ -201,6 +201,12 @@ def _goes(change: Change) -> bool:
         return False
     switched_off = isinstance(before, User | Issuer) and isinstance(after, User | Issuer) and before.enabled > after.enabled
     return change.action == "delete" or switched_off
+
+
+def _done_to(kind: Kind, judged: Judged) -> str:
+    """Return what happens to the resources of a kind that go: whether any of them is only disabled."""
+    deleted = all(change.action == "delete" for change in judged.changes if change.kind == kind and _goes(change))
+    return "removed" if deleted else "removed or disabled"
 
 
 def _members(change: Change, judged: Judged) -> tuple[set[str], set[str]]:
@@ -249,7 +255,11 @@ def _emptying(judged: Judged, _guards: Guards) -> list[str]:
         if change.kind in balance:
             balance[change.kind] += -1 if _goes(change) else change.action in ("create", "adopt")
     words: dict[Kind, str] = {"User": "users", "Team": "teams", "Issuer": "issuers"}
-    return [f"all {words[kind]} would be removed ({before[kind]})" for kind in balance if before[kind] > 0 and balance[kind] <= 0]
+    return [
+        f"all {words[kind]} would be {_done_to(kind, judged)} ({before[kind]})"
+        for kind in balance
+        if before[kind] > 0 and balance[kind] <= 0
+    ]
 
 
 def _clock(judged: Judged, _guards: Guards) -> list[str]:

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from reconciler.source.intent import Act, Author, Intent
 
 _LONGEST_SUBJECT, _LONGEST_NAME, _MOST_LISTED = 72, 48, 50
-_SKIPS_CI = re.compile(r"\[([^\[\]\n]{0,20}\b(?:ci|actions|pipelines?)\b[^\[\]\n]{0,20})\]", re.IGNORECASE)
 _READ_BY_MAIL = re.compile(r"(?=diff -|Index: |---|>?From |(?:From|Subject|Date):|\[PATCH)", re.IGNORECASE)
 """Beginnings of lines that `git am` obeys: where a patch begins, another mail, and who wrote it (git-mailinfo, git-mailsplit)."""
 _SCISSORS = re.compile(r">(?=[8%])|[8%](?=<)")
 """What such a line cuts everything above it off with, if it also has dashes and the reader's Git is set so."""
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_COMMAND = re.compile(r"skip|^\W*no(?![^\W_])|\b(?:ci|actions|pipelines?)\b", re.IGNORECASE)
+"""What brackets hold if they are a command to some CI: `[skip ci]`, `[azp skip]`, `[no ci]`. Rather too many than too few."""
+_SKIPS_CHECKS = re.compile(r"(skip[-_\s]*checks)\s*:[ \t]*", re.IGNORECASE)
 _STARRED = re.compile(r"\*{3}(no_ci)\*{3}", re.IGNORECASE)
 
 _SUBJECTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -82,8 +85,9 @@ def _plain(text: str) -> str:
 
 
 def _without_commands(text: str) -> str:
-    """Take the brackets from words by which a commit's message keeps CI from checking it."""
-    return _STARRED.sub(r"\1", _SKIPS_CI.sub(r"(\1)", text))
+    """Take the brackets from words by which a commit's message keeps CI from checking it, and the colon from such a trailer."""
+    unbracketed = _BRACKETS.sub(lambda found: f"({found[1]})" if _COMMAND.search(found[1]) else found[0], text)
+    return _STARRED.sub(r"\1", _SKIPS_CHECKS.sub(r"\1 ", unbracketed))
 
 
 def branch_name(acts: Sequence[Act], commit: str, digits: int = 6) -> str:

@@ -95,11 +95,11 @@ def propose(
 
 def _proposed_before(shop: Workshop, intent: Intent) -> Shown | None:
     """Show the previewed commit if it is on a branch already, whatever happened since: somebody asks twice."""
-    from reconciler.source.proposals import diff_of, file_changes, find_branches, mailed_patch, proposed_by
+    from reconciler.source.proposals import diff_of, file_changes, find_at, mailed_patch, proposed_by
     from reconciler.source.proposals import message_of as said
 
     repository, commit = shop.source.repository, intent.expect
-    branch = next((each for each in find_branches(repository) if each.commit == commit), None)
+    branch = None if commit is None else find_at(repository, commit)
     parent = None if branch is None else repository.parent(branch.commit)
     if branch is None or commit is None or parent is None:
         return None
@@ -122,14 +122,15 @@ def _proposed_before(shop: Workshop, intent: Intent) -> Shown | None:
 
 def _check_open(shop: Workshop, scratch: Scratch, head: str, author: Author, most: int) -> None:
     """Raise ProposalFailed if so many proposals of the author are open."""
-    from reconciler.source.proposals import find_branches, message_of, proposed_by, state_of
+    from reconciler.source.proposals import find_unmerged_by, is_open
 
-    repository = shop.source.repository
-    unmerged = find_branches(repository, head)
-    own = [each for each in unmerged if proposed_by(message_of(repository, each.commit)) == str(author)]
-    # what was merged as another commit is no longer open
-    if len(own) >= most and sum(state_of(repository, scratch, head, each).state == "open" for each in own) >= most:
-        raise ProposalFailed("too-many", f"{author} has {count(most, 'open proposal')} already")
+    open_ones = 0
+    for branch in find_unmerged_by(shop.source.repository, head, str(author)):
+        if shop.is_late:  # whoever has so many branches has enough to look at
+            raise ProposalFailed("too-many", f"{author} has more proposals than can be looked at in time")
+        open_ones += is_open(scratch, head, branch.commit)  # what was merged as another commit is no longer open
+        if open_ones >= most:
+            raise ProposalFailed("too-many", f"{author} has {count(most, 'open proposal')} already")
 
 
 class _Maker:
@@ -348,7 +349,7 @@ def _declared(shop: Workshop, intent: Intent, base: Base, maker: _Maker) -> Show
 
 def _submitted(shop: Workshop, scratch: Scratch, shown: Shown) -> Shown:
     """Put the commit on its branch. Raises ProposalFailed, with the patch."""
-    from reconciler.source.proposals import find_branches
+    from reconciler.source.proposals import find_at, is_taken
     from reconciler.source.pushing import Branch, PushFailed, make_branch
 
     commit = shown.commit or ""
@@ -356,13 +357,11 @@ def _submitted(shop: Workshop, scratch: Scratch, shown: Shown) -> Shown:
     assert intent is not None
     source = shop.source
     for attempt in range(2):
-        known = find_branches(source.repository)
-        there = next((branch for branch in known if branch.commit == commit), None)
+        there = find_at(source.repository, commit)
         if there is not None:
             return named(shop, shown, there, "already-proposed", "")
-        names = {branch.name for branch in known}
-        lengths = (6, 8, 12, len(commit))
-        name = next(name for length in lengths if (name := branch_name(intent.acts, commit, length)) not in names)
+        names = [branch_name(intent.acts, commit, digits) for digits in (6, 8, 12, len(commit))]
+        name = next((name for name in names if not is_taken(source.repository, name)), names[-1])
         branch = Branch(name, commit)
         try:
             with committing():  # from here on nobody may say that nothing was done

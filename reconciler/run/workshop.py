@@ -62,7 +62,8 @@ class Shown(NamedTuple):
     unplanned: str | None = None
     """Why there is no plan although there is a database."""
     problems: Sequence[Problem] = ()
-    approvals: Sequence[Approval] = ()
+    approvals: Sequence[Approval] | None = ()
+    """Whose approval CODEOWNERS asks for; None if the rules of the forge are not known here."""
     comments: Sequence[OrphanComment] = ()
     overlapping: Sequence[BranchState] = ()
     pull_request: str | None = None
@@ -91,6 +92,11 @@ class Workshop(NamedTuple):
     def left(self) -> float:
         """How many seconds are left; at least one, so that what is stopped is stopped by its own limit."""
         return max(self.deadline - monotonic(), 1.0)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether no time is left."""
+        return monotonic() > self.deadline
 
     def base_at(self, revision: Revision) -> Base:
         """Return a commit of the configured branch as a base."""
@@ -157,12 +163,14 @@ def has_database(deployment: Deployment) -> bool:
     return deployment.database_named or Path(deployment.database_url.removeprefix("sqlite:///")).exists()
 
 
-def approvals_of(shop: Workshop, commit: str, paths: Sequence[str]) -> list[Approval]:
-    """Return whose approval a commit's CODEOWNERS asks for, by the rules of the remote's forge if that is known."""
+def approvals_of(shop: Workshop, commit: str, paths: Sequence[str]) -> list[Approval] | None:
+    """Return whose approval a commit's CODEOWNERS asks for, by the rules of the remote's forge; None if that has others."""
     from reconciler.source.code_owners import approvals
     from reconciler.source.forges import forge_of
 
     forge, repository = forge_of(shop.remote), shop.source.repository
+    if forge not in (None, "github", "gitlab"):
+        return None
     rules = forge if forge == "github" or forge == "gitlab" else None  # noqa: PLR1714 - mypy narrows this
     return approvals(paths, lambda file: repository.content(commit, file), rules)
 

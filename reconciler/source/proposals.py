@@ -18,12 +18,12 @@ PREFIX = "accord/"
 TRAILER = "Proposed-by"
 MOST = 100
 """How many proposals are looked at: the newest."""
-_MOST_FILES, _LARGEST_DIFF = 2_000, 4 << 20
+_MOST_FILES, _LARGEST_DIFF, _LONGEST_MESSAGES = 2_000, 4 << 20, 64 << 20
 _SECONDS = 10
 _REGULAR, _FOLDER = ("100644", "100755"), "040000"
 
 State = Literal["open", "merged", "stale"]
-"""Whether a proposal could be merged, is contained in the head, or no longer applies to it."""
+"""Whether a proposal could be merged, is contained in the head, or no longer applies: it conflicts, or was merged and undone."""
 
 
 class FileChange(NamedTuple):
@@ -144,6 +144,40 @@ def find_branches(repository: Repository, unmerged: str | None = None) -> list[B
     return [Branch(name.removeprefix("refs/heads/"), commit) for commit, kind, name in rows if kind == "commit"]
 
 
+def find_at(repository: Repository, commit: str) -> Branch | None:
+    """Return the branch below `accord/` that leads to a commit, however many others there are; None without one."""
+    if not repository.has(commit):
+        return None
+    options = (f"--points-at={commit}", "--count=1", "--format=%(refname)")
+    raw: bytes = repository.git.run("for-each-ref", *options, f"refs/heads/{PREFIX}", stdout_as_string=False)
+    name = raw.decode("utf-8", "replace").strip()
+    return Branch(name.removeprefix("refs/heads/"), commit) if name else None
+
+
+def is_taken(repository: Repository, name: str) -> bool:
+    """Tell whether there is a branch of this name, which Git takes as it is, or one below it."""
+    return bool(repository.git.run("for-each-ref", "--count=1", "--format=%(refname)", f"refs/heads/{name}"))
+
+
+def find_unmerged_by(repository: Repository, head: str, author: str) -> list[Branch]:
+    """List all branches below `accord/` that the head does not contain and whose commits say that the author proposed them.
+
+    Raises SourceError if there is more to read than can be in time.
+    """
+    form = "--format=%(objectname) %(objecttype) %(refname)%0a%(contents)%00"
+    options = (form, "--sort=-committerdate", f"--no-merged={head}", f"refs/heads/{PREFIX}")
+    ended = repository.git.attempt_within(_SECONDS, "for-each-ref", *options, most=_LONGEST_MESSAGES, env=ISOLATED)
+    if ended.status != 0:
+        raise SourceError(f"the branches below `{PREFIX}` cannot be read in time; delete those of no more use")
+    found = []
+    for entry in ended.output.split("\0"):
+        told, _, message = entry.lstrip("\n").partition("\n")
+        commit, kind, name = (*told.split(" ", 2), "", "")[:3]
+        if kind == "commit" and proposed_by(message[:100_000]) == author:
+            found.append(Branch(name.removeprefix("refs/heads/"), commit))
+    return found
+
+
 def find_proposal(repository: Repository, name: str) -> Branch | None:
     """Return the branch of a proposal by its whole name; None without one."""
     if not name.startswith(PREFIX) or not name.isprintable() or len(name) > 250 or re.search(r"[*?\[\s\\]|\.\.", name):
@@ -176,10 +210,10 @@ def state_of(repository: Repository, scratch: Scratch, head: str, branch: Branch
     if base == branch.commit and (parent := repository.parent(base)) is not None:  # merged as it is
         files = tuple(change.path for change in file_changes(repository, parent, base))
     state: State = "stale"
-    if base is not None and is_contained(scratch, head, branch.commit):
-        state = "merged"
-    elif base is not None and merged_tree(scratch, head, branch.commit) is not None:
+    if is_open(scratch, head, branch.commit):
         state = "open"
+    elif base is not None and is_contained(scratch, head, branch.commit):
+        state = "merged"
     proposer = proposed_by(message_of(repository, branch.commit))
     return BranchState(branch, repository.resolve(branch.commit), base, files, state, proposer)
 
@@ -192,14 +226,32 @@ def merged_tree(scratch: Scratch, head: str, commit: str) -> str | None:
         return None
 
 
+def is_open(scratch: Scratch, head: str, commit: str) -> bool:
+    """Tell whether a commit could be merged into the head, and would change it."""
+    return merged_tree(scratch, head, commit) not in (None, scratch.tree(head))
+
+
 def is_contained(scratch: Scratch, head: str, commit: str) -> bool:
-    """Tell whether the head has what a commit changed: merging it would change nothing, or its patch is among the head's."""
-    tree = merged_tree(scratch, head, commit)
+    """Tell whether the head has what a commit changed: merging it would change nothing, or its patch is among the head's, and it
+    was not undone since.
+    """
+    tree, base = merged_tree(scratch, head, commit), scratch.git.find("merge-base", head, commit)
     if tree is not None:
-        return tree == scratch.tree(head)
+        return tree == scratch.tree(head) and not (base == commit and _is_undone(scratch, head, commit, scratch.parent(commit)))
     ended = scratch.git.attempt_within(_SECONDS, "cherry", head, commit, env=ISOLATED)
     marks = [line[:1] for line in ended.output.splitlines()]
-    return ended.status == 0 and bool(marks) and set(marks) == {"-"}
+    return ended.status == 0 and bool(marks) and set(marks) == {"-"} and not _is_undone(scratch, head, commit, base)
+
+
+def _is_undone(scratch: Scratch, head: str, commit: str, before: str | None) -> bool:
+    """Tell whether nothing is left of what a merged commit changed since another one: reverting it would change nothing.
+
+    Where the same lines were edited since, reverting it conflicts: then it is not undone, but somebody went on from there.
+    """
+    if not before or (tree := scratch.tree(before)) == scratch.tree(commit):
+        return False
+    ours, reverted = scratch.child_of(commit, scratch.tree(head)), scratch.child_of(commit, tree)
+    return merged_tree(scratch, ours, reverted) == scratch.tree(head)
 
 
 def proposed_by(message: str) -> str | None:

@@ -14,6 +14,7 @@ from reconciler.source.mirror import remote_access
 from reconciler.source.refusals import Refusal, local_refusal, refusal_of, remote_words
 from reconciler.source.repository import Repository
 from reconciler.source.scratch import Scratch
+from reconciler.source.selection import shown_path
 
 _PUSH = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no")
 
@@ -54,12 +55,25 @@ def make_branch(
 def delete_branch(repository: Repository, scratch: Scratch, branch: Branch, remote: Remote | None, seconds: float) -> str:
     """Delete a branch that leads to the given commit, and return what the remote said. Raises PushFailed."""
     if remote is None:
+        folder = _checked_out(repository, branch)
+        if folder is not None:
+            raise PushFailed(
+                Refusal("refused", f"{folder} has this branch checked out; switch to another one there (git switch)")
+            )
         try:
             repository.git.run("update-ref", "--no-deref", "-d", branch.reference, branch.commit)
         except SourceError as error:
             raise PushFailed(local_refusal(str(error))) from None
         return ""
     return _push(scratch, remote, branch, f":{branch.reference}", branch.commit, seconds)
+
+
+def _checked_out(repository: Repository, branch: Branch) -> str | None:
+    """Return where a branch is checked out: the work tree, or the Git folder whose HEAD it is. Deleted, HEAD led to nothing."""
+    options = ("--format=%(refname) %(worktreepath)", "--end-of-options", branch.reference)
+    raw: bytes = repository.git.run("for-each-ref", *options, stdout_as_string=False)
+    rows = (row.split(" ", 1) for row in raw.decode("utf-8", "surrogateescape").splitlines())
+    return next((shown_path(folder) for name, folder in rows if name == branch.reference and folder), None)
 
 
 def _push(scratch: Scratch, remote: Remote, branch: Branch, what: str, before: str, seconds: float) -> str:

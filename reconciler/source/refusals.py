@@ -31,7 +31,7 @@ _PATTERNS: dict[Reason, str] = {
     r"|only be modified through pull requests|branch permission|not allowed to (create|push (code )?to) (protected )?branch",
     "permission": r"permission (to \S+ )?denied|denied to|not allowed to push|not allowed to upload|write access|read[- ]only"
     r"|access denied|not authorized|forbidden|\b403\b|authentication failed|could not read (username|password)|\b401\b"
-    r"|insufficient permission|unable to create temporary|deploy key|repository not found|does not appear to be a git",
+    r"|insufficient permission|unable to create temporary|deploy key|repository (it )?not found|does not appear to be a git",
     "exists": r"stale info|reference already exists|remote ref updated since|fetch first|non-fast-forward|already exists",
     "busy": r"unable to create '[^']*\.lock'|another git process|cannot lock ref|failed to update ref|too many",
     "hook": r"hook declined|pre-receive|hook",
@@ -43,6 +43,18 @@ _NETWORK = re.compile(
     r"|the remote end|certificate|SSL|TLS|network|returned error: 5\d\d|\b50\d\b|broken pipe|host key|no route",
     re.IGNORECASE,
 )
+
+
+_NAMES = re.compile(
+    r"\b(?:https?|ssh|git|file)://\S+"
+    r"|(?<=refs/heads/accord/)[\w./-]+"
+    r"|(?<=connect to )(?:host )?\S+|(?<=resolve hostname )\S+|(?<=resolve host: )\S+"
+    r"|(?<!\S)[^\s@]*+@\S+",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"'[^'\n]*'")
+_WHERE = re.compile(r"\A(?:git failed in|cannot read the repository) .*?: (?=fatal:|error:)")
+"""What anybody may have named after a reason: addresses, branches, hosts and accounts; and what git puts in quotes."""
 
 
 class Refusal(NamedTuple):
@@ -59,7 +71,7 @@ def refusal_of(attempt: Attempt) -> Refusal:
         return Refusal("timeout", said)
     rows = [row.split("\t") for row in attempt.output.splitlines() if row.startswith("!")]
     told = " ".join(row[-1] for row in rows)
-    whole = f"{told}\n{attempt.errors[:100_000]}"
+    whole = f"{told}\n{_without_names(attempt.errors[:100_000])}"
     if not rows and _NETWORK.search(whole) and not _WORDS["permission"].search(whole):
         return Refusal("network", said)
     for reason, words in _WORDS.items():
@@ -68,11 +80,24 @@ def refusal_of(attempt: Attempt) -> Refusal:
     return Refusal("network" if not rows else "refused", said or printable(told))
 
 
+def _without_names(errors: str) -> str:
+    """Return what git and the remote said without the names in it: `webhook-access.git` is no hook, and refuses no access."""
+    lines = [line if line.startswith("remote:") else _QUOTED.sub(_unnamed, line) for line in errors.splitlines()]
+    return "\n".join(_NAMES.sub("it", line) for line in lines if not line.startswith(("error: failed to push", "To ")))
+
+
+def _unnamed(found: re.Match[str]) -> str:
+    if found[0].startswith("'refs/"):
+        return found[0]
+    return "'it.lock'" if found[0].endswith(".lock'") else "it"
+
+
 def local_refusal(message: str) -> Refusal:
     """Tell why a repository on this machine does not take a branch, by git's message."""
     told: tuple[Reason, ...] = ("branch-name-taken", "exists", "permission", "busy")
-    usual: Reason = "permission" if "denied" in message.lower() else "refused"
-    return Refusal(next((reason for reason in told if _WORDS[reason].search(message)), usual), inert_words(message))
+    complaint = _without_names(_WHERE.sub("", message[:100_000]))
+    usual: Reason = "permission" if "denied" in complaint.lower() else "refused"
+    return Refusal(next((reason for reason in told if _WORDS[reason].search(complaint)), usual), inert_words(message))
 
 
 def remote_words(errors: str, *, only_its: bool = False) -> str:

@@ -159,6 +159,60 @@ def merge(desk: Desk, branch: str, way: str, folder: Path) -> None:
     git("push", "-q", "origin", "HEAD:main")
 
 
+def state(desk: Desk) -> str:
+    (listed,) = json.loads(desk.accord("proposals", "--format", "json").stdout)
+    shown = json.loads(desk.accord("proposals", "show", listed["branch"], "--format", "json").stdout)
+    assert shown["status"] == listed["state"]
+    return str(listed["state"])
+
+
+WEB = (
+    "apiVersion: accord/v1\nkind: Team\nmetadata:\n  name: web\nspec:\n  members:\n    - ada  # leads\n{}  issuers:\n    - tls\n"
+)
+
+
+@pytest.mark.parametrize(("way", "undone"), [("fast-forward", "stale"), ("no-ff", "stale"), ("squash", "open")])
+def test_what_was_merged_and_undone_is_not_merged(desk: Desk, way: str, undone: str, tmp_path: Path) -> None:
+    shown = desk.propose("add-member", "web", "ben")
+    merge(desk, shown["branch"], way, tmp_path / "clone")
+    assert state(desk) == "merged"
+    desk.repository.commit({"teams/web.yaml": WEB.format("")}, "Revert")
+    assert state(desk) == undone
+    desk.repository.commit({"teams/web.yaml": WEB.format("") + "  description: The web\n", "users/dan.yaml": user("dan")})
+    assert state(desk) == undone
+    desk.repository.commit({"teams/web.yaml": WEB.format("    - ben\n") + "  description: The web\n"}, "Again")
+    assert state(desk) == "merged"
+
+
+@pytest.mark.parametrize("way", ["fast-forward", "no-ff", "squash"])
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"teams/web.yaml": WEB.format("    - ben\n").replace("tls", "vpn")},  # beside it
+        {"teams/web.yaml": WEB.format("    - {user: ben, until: 2099-12-31}\n")},  # the same line
+        {"teams/web.yaml": None, "teams/a/web.yaml": WEB.format("    - ben\n")},  # another place
+        {"teams/web.yaml": WEB.format("    - ben\n    - root\n")},  # the next line
+    ],
+    ids=["beside", "same line", "moved", "next line"],
+)
+def test_what_was_merged_stays_merged_when_people_go_on_from_there(
+    desk: Desk, way: str, later: dict[str, Any], tmp_path: Path
+) -> None:
+    shown = desk.propose("add-member", "web", "ben")
+    merge(desk, shown["branch"], way, tmp_path / "clone")
+    desk.repository.commit(later, "Later")
+    assert state(desk) == "merged"
+
+
+def test_of_a_merged_proposal_one_part_may_be_undone(desk: Desk, tmp_path: Path) -> None:
+    shown = desk.propose("add-user", "cleo", "--email", "cleo@example.org", "--team", "web")
+    merge(desk, shown["branch"], "no-ff", tmp_path / "clone")
+    desk.repository.commit({"teams/web.yaml": WEB.format("")}, "Not in the web team")
+    assert state(desk) == "merged"
+    desk.repository.commit({"users/cleo.yaml": None}, "Nor here")
+    assert state(desk) == "stale"
+
+
 def test_several_acts_are_one_commit_and_later_ones_see_earlier_ones(desk: Desk) -> None:
     acts = [
         {"act": "add-user", "name": "cleo", "email": "cleo@example.org", "fullName": "Cleo", "password": "none"},
@@ -357,6 +411,33 @@ def test_hostile_text_stays_text(desk: Desk) -> None:
     assert raw.count("\nauthor ") == 1 and "X: y" not in raw.partition("\n\n")[0].partition("\nauthor ")[0]
 
 
+@pytest.mark.parametrize("where", ["here", "linked", "bare"])
+def test_a_branch_that_is_checked_out_is_not_withdrawn(desk: Desk, where: str, tmp_path: Path) -> None:
+    branch = desk.propose("disable", "ada")["branch"]
+    place = tmp_path / "my tree" if where != "bare" else desk.repository.path
+    if where == "here":
+        subprocess.run(["git", "clone", "-q", "-b", branch, str(desk.repository.path), str(place)], check=True)
+    elif where == "linked":
+        desk.git("worktree", "add", "-q", str(place), branch)
+    else:
+        desk.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+    within = (
+        "--repository",
+        str(place if where == "here" else desk.repository.path),
+        "--branch",
+        "HEAD" if where == "here" else "main",
+    )
+    withdraw = ("proposals", "withdraw", branch, "--format", "json", *within)
+    failed = json.loads(desk.accord(*withdraw, code=ERROR).stdout)
+    assert failed["reason"] == "refused" and failed["remote"].startswith(f"{place} has this branch checked out")
+    assert subprocess.run(
+        ["git", "-C", str(place), "rev-parse", "-q", "--verify", "HEAD"], check=True, capture_output=True
+    ).stdout
+    if where == "linked":
+        subprocess.run(["git", "-C", str(place), "switch", "-q", "--detach"], check=True)
+        assert json.loads(desk.accord(*withdraw).stdout)["status"] == "withdrawn"
+
+
 def test_the_patch_can_be_applied_by_hand(desk: Desk, tmp_path: Path) -> None:
     shown = desk.propose(*ADD, "--preview", "--author", "Zoë Ångström <zoe@example.org>")
     subprocess.run(["git", "clone", "-q", str(desk.repository.path), str(tmp_path / "clone")], check=True)
@@ -505,3 +586,43 @@ def test_comments_that_stay_and_those_that_go_are_told(desk: Desk) -> None:
     )
     shown = desk.propose("remove-member", "web", "ada", "--preview")
     assert [(each["text"], each["stays"]) for each in shown["comments"]] == [("# The lead", True)]
+
+
+# Many of them
+
+
+def crowd(desk: Desk, number: int, author: str) -> None:
+    """Make branches of proposals whose commits are newer than any other, and which change something."""
+    tree, head = desk.git("rev-parse", "main^{tree}").strip(), desk.repository.head()
+    blob = desk.git("rev-parse", "main:CODEOWNERS").strip()
+    listed = subprocess.run(
+        ["git", "-C", str(desk.repository.path), "mktree"], check=True, capture_output=True, text=True,
+        input=desk.git("ls-tree", tree) + f"100644 blob {blob}\tOTHER\n",
+    ).stdout.strip()  # fmt: skip
+    said = f"committer M <m@x.org> 4000000000 +0000\ndata <<E\nMore\n\nProposed-by: {author}\nE\nfrom {head}\n"
+    stream = "".join(
+        f"commit refs/heads/accord/crowd-{each}\nauthor M{each} <m@x.org> 4000000000 +0000\n{said}M 040000 {listed} \n\n"
+        for each in range(number)
+    )
+    subprocess.run(["git", "-C", str(desk.repository.path), "fast-import", "--quiet"], input=stream, check=True, text=True)
+
+
+def test_a_proposal_among_more_than_a_hundred_is_known_again(desk: Desk) -> None:
+    made = desk.propose("disable", "ada")
+    crowd(desk, 120, "Zoe <zoe@example.org>")
+    assert desk.submit(made["intent"])["status"] == "already-proposed"
+    again = desk.propose("disable", "ada")
+    assert (again["status"], again["branch"]) == ("already-proposed", made["branch"])
+    desk.git("update-ref", f"refs/heads/{made['branch']}", "refs/heads/accord/crowd-1")  # somebody took its name
+    other = desk.propose("disable", "ada")
+    assert other["status"] == "proposed" and other["branch"] == f"accord/disable-ada-{made['commit'][:8]}"
+
+
+def test_the_open_proposals_of_an_author_count_among_more_than_a_hundred(desk: Desk) -> None:
+    few = ("--most-open", "2")
+    for name in ("ada", "ben"):
+        desk.propose("disable", name, *few)
+    crowd(desk, 120, "Zoe <zoe@example.org>")
+    failed = desk.propose("disable", "root", *few, code=ERROR)
+    assert failed["reason"] == "too-many" and "has 2 open proposals already" in failed["detail"]
+    assert desk.propose("disable", "root", "--most-open", "3")["status"] == "proposed"

@@ -250,3 +250,8 @@ def test_who_asks_more_than_twice_at_once_is_told_so_at_once() -> None:
     assert served.wait(LONG)
     waiting.join(LONG)
     assert proposing._people == {}
+
+
+def test_approvals_that_are_not_known_are_not_told_as_none() -> None:
+    assert shown(document(approvals=None), None).approvals is None
+    assert shown(document(approvals=[]), None).approvals == ()

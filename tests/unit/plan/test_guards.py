@@ -188,6 +188,17 @@ def test_emptying_is_always_refused() -> None:
     assert "all users would be removed (1)" in next(guard.message for guard in made.refusals if guard.id == "emptying")
 
 
+def test_what_is_only_disabled_is_not_called_removed() -> None:
+    made = plan(actual(ALICE, ADMINS, PUBLIC), desired(ALICE._replace(enabled=False), ADMINS, PUBLIC._replace(enabled=False)))
+    said = next(guard.message for guard in made.refusals if guard.id == "emptying")
+    assert said == "all users would be removed or disabled (1); all issuers would be removed or disabled (1)"
+    everyone = users(9)
+    fewer = [user._replace(enabled=False) for user in everyone[:5]] + everyone[6:]
+    made = plan(actual(ALICE, ADMINS, *everyone), desired(ALICE, ADMINS, *fewer))
+    (said,) = (guard.message for guard in made.refusals if guard.id == "deletions")
+    assert said.startswith("users: 6 of 10 would be removed or disabled; ")
+
+
 def test_overriding_a_guard_by_name_overrides_no_other() -> None:
     made = plan(actual(ALICE, ADMINS, PUBLIC), desired())
     results = {guard.id: guard.verdict for guard in overridden(made.guards, ["emptying", "deletions"])}

@@ -20,7 +20,7 @@ from api.errors import Invalid, NotFound
 from api.state import proposable, users
 from reconciler.access.instants import format_instant
 from reconciler.store.audit import Event
-from reconciler.wording.text import unhidden
+from reconciler.wording.text import author_text
 
 _log = logging.getLogger("accord.api")
 MOST_TICKS = 40
@@ -68,7 +68,7 @@ def signature_of(visit: Visit) -> str:
 
 
 def _cleaned(text: str) -> str:
-    return " ".join(unhidden(text).replace("<", " ").replace(">", " ").split()).strip(_ENDS)
+    return author_text(text).strip(_ENDS)
 
 
 def viewer_of(visit: Visit) -> Viewer | None:

@@ -18,7 +18,7 @@ from reconciler.access.instants import format_instant
 from reconciler.access.resources import KINDS, RESOURCES, Kind
 from reconciler.source.errors import InvalidIntent
 from reconciler.wording.nearest import did_you_mean
-from reconciler.wording.text import listed, printable, unhidden
+from reconciler.wording.text import author_text, listed, printable
 
 VERSION = 1
 LARGEST = 1 << 20
@@ -137,7 +137,7 @@ def read_commit(value: Any, what: str) -> str | None:
 
 def author_of(name: str, email: str) -> Author:
     """Return an author without what a commit could not hold. Raises InvalidIntent if nothing is left."""
-    cleaned = [" ".join(unhidden(text).replace("<", " ").replace(">", " ").split()) for text in (name, email)]
+    cleaned = [author_text(text) for text in (name, email)]
     for text, what in zip(cleaned, ("name", "email"), strict=True):
         if len(text) > _LONGEST[what]:
             raise InvalidIntent(f"the author's {what} is longer than {_LONGEST[what]} characters")

@@ -48,6 +48,14 @@ def unhidden(text: str) -> str:
     return text if text.isprintable() else _HIDDEN.sub(" ", text)
 
 
+_NO_AUTHORS = str.maketrans({"<": " ", ">": " ", "[": "(", "]": ")", "*": " "})
+
+
+def author_text(text: str) -> str:
+    """Return a name as a commit's author can have it: on one line, without what ends it or, in brackets, tells CI to skip."""
+    return " ".join(unhidden(text).translate(_NO_AUTHORS).split())
+
+
 def inert(text: str) -> str:
     """Keep lines as they are, except what a terminal or a CI runner would obey: spell that out.
 

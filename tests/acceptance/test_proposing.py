@@ -407,7 +407,7 @@ def test_hostile_text_stays_text(desk: Desk) -> None:
     raw = desk.git("cat-file", "commit", shown["commit"])
     assert "\x1b" not in raw and "\u202e" not in raw and "[skip ci]" not in raw and "***NO_CI***" not in raw
     trailers = desk.git("log", "-1", "--format=%(trailers:only,unfold)", shown["commit"]).strip().splitlines()
-    assert len(trailers) == 1 and trailers[0].startswith("Proposed-by: Eve Signed-off-by: root root@example.org [31m")
+    assert len(trailers) == 1 and trailers[0].startswith("Proposed-by: Eve Signed-off-by: root root@example.org (31m")
     assert raw.count("\nauthor ") == 1 and "X: y" not in raw.partition("\n\n")[0].partition("\nauthor ")[0]
 
 

@@ -27,6 +27,7 @@ from api.console.proposal_failures import FAILURES, words_of
 from api.console.proposal_shown import MOST_LINES, Viewer, may_have_patch, shown
 from api.console.proposing import ProposalFailed, Proposing, checked
 from api.errors import Invalid
+from reconciler.wording.text import author_text
 
 TOP = Path(__file__).parents[3]
 
@@ -255,3 +256,16 @@ def test_who_asks_more_than_twice_at_once_is_told_so_at_once() -> None:
 def test_approvals_that_are_not_known_are_not_told_as_none() -> None:
     assert shown(document(approvals=None), None).approvals is None
     assert shown(document(approvals=[]), None).approvals == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "author"),
+    [
+        ("Zoë Ångström", "Zoë Ångström"),
+        ("[skip ci] Eve", "(skip ci) Eve"),  # the last line of the message names the author
+        ("Eve ***NO_CI***", "Eve NO_CI"),
+        ("Eve\nSigned-off-by: <root>", "Eve Signed-off-by: root"),
+    ],
+)
+def test_an_author_s_name_ends_no_line_and_skips_no_ci(name: str, author: str) -> None:
+    assert author_text(name) == author

@@ -13,6 +13,7 @@ from api.console.pages import Answer, Page, Visit, page
 from api.decisions import CLOCKS
 from api.errors import Forbidden, Invalid
 from api.reads.explorer import Explained, explain
+from api.state.declared import declared_among
 from api.state.suggestions import names_like
 from reconciler.access.instants import format_instant, parse_instant
 from reconciler.access.permitted_ips import Address, parse_address
@@ -126,8 +127,9 @@ def shown_obstacles(visit: Visit, explained: Explained) -> Iterator[tuple[Obstac
 
 def own_grants(visit: Visit, explained: Explained) -> Iterator[Remedy]:
     """What a person may propose: that a team of the person may use the issuer."""
-    for team in visit.caller.teams[:_MOST_OWN]:
-        yield Remedy((Act("grant", {"team": team.name, "issuer": explained.issuer}),), _ALL)
+    declared = declared_among(visit.service.reader, "Team", [team.name for team in visit.caller.teams])
+    for team in sorted(declared)[:_MOST_OWN]:
+        yield Remedy((Act("grant", {"team": team, "issuer": explained.issuer}),), _ALL)
 
 
 def concerns(remedy: Remedy) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import orjson
 from api.reads.access import MOST_WAYS, Way, reach_of
 from api.state.accounts import SWITCH_COLUMNS, SWITCHES
 from api.state.counting import COUNTED
-from api.state.declared import Place, place_of, team_places
+from api.state.declared import Kind, Place, declared_among, place_of, team_places
 from api.state.freshness import Freshness
 from api.state.reader import Reader
 from api.state.snapshots import AccessKeeper, AccessSnapshot
@@ -122,11 +122,12 @@ def _disabled_by(reader: Reader, user: str) -> tuple[str, ...]:
 
 
 _MOST_CANDIDATES = 50
+_MOST_TEAMS = 500
 _GRANTING = f"""SELECT t.name, t.administrator, t.ad_groups,
 (SELECT count(*) FROM permissions q WHERE q.team_id = t.id AND q.issuer_id <> p.issuer_id AND (q.until IS NULL OR q.until > ?)
 AND q.issuer_id NOT IN (SELECT r.issuer_id FROM memberships m JOIN permissions r ON r.team_id = m.team_id WHERE m.user_id = ?))
 AS gives FROM permissions p JOIN teams t ON t.id = p.team_id
-WHERE p.issuer_id = (SELECT id FROM issuers WHERE name = ?) AND (p.until IS NULL OR p.until > ?) {{}}
+WHERE p.issuer_id = (SELECT id FROM issuers WHERE name = ?) AND (p.until IS NULL OR p.until > ?) AND t.file IS NOT NULL {{}}
 ORDER BY t.administrator, gives, t.name LIMIT {_MOST_CANDIDATES}"""
 _JOINED = f"""SELECT t.name, t.administrator, (SELECT count(*) FROM (SELECT 1 FROM memberships m WHERE m.team_id = t.id
 AND m.user_id <> ? AND (m.until IS NULL OR m.until > ?) LIMIT {COUNTED}) AS linked)
@@ -140,18 +141,26 @@ def _ground(reader: Reader, access: AccessSnapshot, user: str, issuer: str, disa
     account, moment = access.accounts.get(user), instant_text(at)
     if account is None or issuer not in access.state.issuers:
         return Ground(disabled_by)
+    undeclared = _undeclared(reader, access, user, issuer)
     is_directory = account.source == "directory"
     granting: list[Candidate] = []
     if not paths(access.state, user, issuer):  # otherwise what has ended goes on
         with_groups = "AND t.ad_groups <> '[]'" if is_directory else ""
         rows = reader.rows(_GRANTING.format(with_groups), moment, account.id, issuer, moment)
         granting = [Candidate(team, gives, bool(admin), tuple(orjson.loads(groups))) for team, admin, groups, gives in rows]
-    names = [team.name for team in teams_of(access.state, user, at)][:500]
+    names = [team.name for team in teams_of(access.state, user, at)][:_MOST_TEAMS]
     joined: list[Candidate] = []
     if names:
         rows = reader.rows(_JOINED.format(", ".join("?" * len(names))), account.id, moment, account.id, *names)
         joined = [Candidate(team, gives, bool(admin)) for team, admin, gives in rows]
-    return Ground(disabled_by, is_directory, granting, joined)
+    return Ground(disabled_by, is_directory, granting, joined, undeclared)
+
+
+def _undeclared(reader: Reader, access: AccessSnapshot, user: str, issuer: str) -> set[tuple[Kind, str]]:
+    """What of a question is in the database alone; so is an account of a directory for Git."""
+    teams = [team for team in access.state.memberships.get(user, {}) if team in access.state.teams][:_MOST_TEAMS]
+    asked: dict[Kind, Sequence[str]] = {"User": [user], "Issuer": [issuer], "Team": teams}
+    return {(kind, name) for kind, names in asked.items() for name in set(names) - declared_among(reader, kind, names)}
 
 
 def _permitted_ips(

@@ -186,3 +186,13 @@ def test_who_may_ask_for_decisions_about_others_is_not_shown_their_ways(world: W
         "teams/deciders.yaml": team("deciders", members=["portal"], mayDecideFor="everyone"),
     })  # fmt: skip
     assert "You may ask about yourself only." in Onlooker(world, "portal").see("/access?user=bob&issuer=tls", 403).text
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_nothing_is_proposed_of_what_the_database_alone_has(world: World) -> None:
+    world.execute("UPDATE teams SET file = NULL WHERE name = 'web'")
+    world.restart()
+    page = Onlooker(world, "root").see("/access?user=nobody&issuer=vpn")
+    assert proposals(page) == []
+    assert "No proposal helps:" in page.text
+    assert proposals(Onlooker(world, "alice").see("/access?issuer=none")) == []

@@ -15,7 +15,7 @@ from api.errors import Forbidden, Invalid
 from api.reads.explorer import Explained, explain
 from api.state.declared import declared_among
 from api.state.suggestions import names_like
-from reconciler.access.instants import format_instant, parse_instant
+from reconciler.access.instants import format_instant, parse_moment
 from reconciler.access.permitted_ips import Address, parse_address
 from reconciler.access.remedies import Act, Obstacle, Remedy
 from reconciler.wording.nearest import nearest
@@ -100,7 +100,7 @@ def read_question(visit: Visit, user: str, issuer: str) -> Question:
     at, address = visit.now, caller.address if user == caller.name else None
     try:
         if query.text("at"):
-            at = parse_instant(query.text("at"))
+            at = parse_moment(query.text("at"))
         if query.text("address") and caller.is_administrator:
             address = parse_address(query.text("address")[:_LONGEST_ADDRESS])
     except ValueError as error:

@@ -76,8 +76,17 @@ def test_every_way_is_a_row_with_ends_reasons_and_places(world: World) -> None:
     for part in ("until 2099-12-31 18:00 UTC", "cover", "teams/web.yaml", "teams/office.yaml", world.repository.head()[:10]):
         assert part in page.text, part
     later = Onlooker(world, "root").see("/access?user=bob&issuer=tls&at=2099-12-31")
-    assert "may use tls at 2100-01-01 00:00 UTC" in later.text
+    assert "may use tls at 2099-12-31 23:59 UTC" in later.text
     assert "ended 2099-12-31 18:00 UTC" in later.text
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_holds_until_a_day_holds_on_that_day(world: World) -> None:
+    world.apply({"teams/web.yaml": team("web", members=[{"user": "alice", "until": "2099-12-31"}], issuers=["tls"])})
+    for day, holds in (("2099-12-31", True), ("2100-01-01", False)):
+        page = Onlooker(world, "root").see(f"/access?user=alice&issuer=tls&at={day}")
+        assert f"at {day} 23:59 UTC" in page.text
+        assert allows(page) == asked_by_curl(world, page)["allow"] == holds
 
 
 def test_what_has_ended_is_proposed_again(world: World) -> None:

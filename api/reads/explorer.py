@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import orjson
 
-from api.reads.access import MOST_WAYS, Way, reach_of
+from api.reads.access import Way, reach_of
 from api.state.accounts import SWITCH_COLUMNS, SWITCHES
 from api.state.counting import COUNTED
 from api.state.declared import Kind, Place, declared_among, place_of, team_places
@@ -20,6 +20,10 @@ from reconciler.access.permitted_ips import Address, parse_rule, permitting
 from reconciler.access.remedies import Candidate, Ground, Obstacle, obstacles
 from reconciler.access.state import paths, teams_of
 from reconciler.store.tables import instant_text
+
+
+MOST_PERMITTED_IPS = 50
+"""So many permitted IPs of an account are shown; how many more there are is said."""
 
 
 class PermittedIP(NamedTuple):
@@ -52,7 +56,8 @@ class Explained(NamedTuple):
     ways: tuple[Way, ...]
     more_ways: int
     permitted_ips: tuple[PermittedIP, ...]
-    """If empty, the account may call from anywhere."""
+    """Those that cover the address come first. If empty, the account may call from anywhere."""
+    more_permitted_ips: int
     missing: tuple[Obstacle, ...]
     commit: str | None
     generation: int
@@ -92,6 +97,7 @@ def explain(
     if access.is_directory_account(user) and freshness.is_stale_account(reader, access.accounts[user].id, now):
         allow, reason, missing = False, "directory-unread", (_UNREAD, *missing)
     reach = reach_of(reader, access, user, at, only=issuer)
+    permitted_ips, more_permitted_ips = _permitted_ips(reader, access, user, address, at)
     declared = access.state.issuers.get(issuer)
     return Explained(
         user=user,
@@ -107,7 +113,8 @@ def explain(
         issuer_place=place_of(reader, "Issuer", issuer),
         ways=reach.issuers[0].ways if reach.issuers else (),
         more_ways=reach.issuers[0].more_ways if reach.issuers else 0,
-        permitted_ips=tuple(_permitted_ips(reader, access, user, address, at)),
+        permitted_ips=permitted_ips,
+        more_permitted_ips=more_permitted_ips,
         missing=missing,
         commit=access.commit,
         generation=access.stamp.generation,
@@ -165,11 +172,18 @@ def _undeclared(reader: Reader, access: AccessSnapshot, user: str, issuer: str) 
 
 def _permitted_ips(
     reader: Reader, access: AccessSnapshot, user: str, address: Address | None, at: datetime
-) -> Iterator[PermittedIP]:
-    teams = [team for team in teams_of(access.state, user, at) if team.permitted_ips][:MOST_WAYS]
-    places = team_places(reader, [team.name for team in teams])
-    for team in teams:
-        for rule in team.permitted_ips:
-            covers = None if address is None else permitting([parse_rule(rule)], address) is not None
-            at_place = places.get(team.name)
-            yield PermittedIP(rule, team.name, covers, at_place and at_place.of("permittedIPs", rule))
+) -> tuple[tuple[PermittedIP, ...], int]:
+    """The permitted IPs of an account, those that cover the address first, and how many more there are."""
+    found = [
+        (None if address is None else permitting([parse_rule(rule)], address) is not None, rule, team.name)
+        for team in teams_of(access.state, user, at)
+        for rule in team.permitted_ips
+    ]
+    found.sort(key=lambda each: not each[0])  # otherwise as they were
+    shown = found[:MOST_PERMITTED_IPS]
+    places = team_places(reader, sorted({team for _, _, team in shown}))
+    permitted = (
+        PermittedIP(rule, team, covers, places[team].of("permittedIPs", rule) if team in places else None)
+        for covers, rule, team in shown
+    )
+    return tuple(permitted), len(found) - len(shown)

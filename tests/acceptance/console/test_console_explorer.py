@@ -205,3 +205,18 @@ def test_nothing_is_proposed_of_what_the_database_alone_has(world: World) -> Non
     assert proposals(page) == []
     assert "No proposal helps:" in page.text
     assert proposals(Onlooker(world, "alice").see("/access?issuer=none")) == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_rule_that_covers_the_address_is_shown_whatever_team_has_it_and_the_rest_is_counted(world: World) -> None:
+    world.apply({
+        f"teams/{name}.yaml": team(name, members=["alice"], permittedIPs=[rule, f"10.{number}.0.0/16", "10.99.0.0/16"])
+        for number in range(1, 26)
+        for name, rule in [(f"t{number:02}", "192.0.2.0/24" if number == 25 else f"10.{number}.0.9")]
+    })  # fmt: skip
+    page = Onlooker(world, "root").see("/access?user=alice&issuer=tls&address=192.0.2.1")
+    assert allows(page)
+    assert "missing" not in page.text
+    assert "from 192.0.2.1 permitted by t25" in page.text
+    assert "192.0.2.0/24 covers it t25" in page.text
+    assert "and 25 more rules" in page.text

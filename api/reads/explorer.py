@@ -21,7 +21,6 @@ from reconciler.access.remedies import Candidate, Ground, Obstacle, obstacles
 from reconciler.access.state import paths, teams_of
 from reconciler.store.tables import instant_text
 
-
 MOST_PERMITTED_IPS = 50
 """So many permitted IPs of an account are shown; how many more there are is said."""
 
@@ -146,12 +145,12 @@ ORDER BY t.administrator, gives, t.name LIMIT {_MOST_CANDIDATES}"""
 def _ground(reader: Reader, access: AccessSnapshot, user: str, issuer: str, disabled_by: tuple[str, ...], at: datetime) -> Ground:
     """What remedies are chosen from."""
     account, moment = access.accounts.get(user), instant_text(at)
-    if account is None or issuer not in access.state.issuers:
+    if account is None:
         return Ground(disabled_by)
     undeclared = _undeclared(reader, access, user, issuer)
     is_directory = account.source == "directory"
     granting: list[Candidate] = []
-    if not paths(access.state, user, issuer):  # otherwise what has ended goes on
+    if issuer in access.state.issuers and not paths(access.state, user, issuer):  # otherwise what has ended goes on
         with_groups = "AND t.ad_groups <> '[]'" if is_directory else ""
         rows = reader.rows(_GRANTING.format(with_groups), moment, account.id, issuer, moment)
         granting = [Candidate(team, gives, bool(admin), tuple(orjson.loads(groups))) for team, admin, groups, gives in rows]

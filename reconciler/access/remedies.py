@@ -96,20 +96,24 @@ def _obstacles(
         add = Remedy((Act("add-user", {"name": user}),))
         yield Obstacle("unknown-account", f"there is no account `{user}`", (add,))
         return
+    if not state.accounts[user]:
+        yield from _disabled(user, ground)
+    yield from _issuer(state, user, issuer, at, ground)
+    teams = teams_of(state, user, at)
+    if address is not None and not permits(teams, address)[0]:
+        yield _address(user, address, state, at, ground)
+
+
+def _issuer(state: AccessState, user: str, issuer: str, at: datetime, ground: Ground) -> Iterator[Obstacle]:
     if issuer not in state.issuers:
         yield Obstacle("unknown-issuer", f"there is no issuer `{issuer}`", (), "declare the issuer in the config repository")
         return
-    if not state.accounts[user]:
-        yield from _disabled(user, ground)
     if not state.issuers[issuer].enabled:
         enable = Act("set", {"kind": "Issuer", "name": issuer, "fields": {"enabled": True}})
         yield _obstacle("issuer-disabled", f"the issuer `{issuer}` is disabled", [Remedy((enable,))], ground)
     ways = paths(state, user, issuer)
     if not any(way.holds_at(at) for way in ways):
         yield _ended(user, issuer, ways, at, ground) if ways else _no_way(state, user, issuer, ground)
-    teams = teams_of(state, user, at)
-    if address is not None and not permits(teams, address)[0]:
-        yield _address(user, address, state, at, ground)
 
 
 def _disabled(user: str, ground: Ground) -> Iterator[Obstacle]:

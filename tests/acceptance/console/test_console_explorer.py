@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from onlooker import Onlooker, Shown
 from organisation import ORGANISATION
-from scenario import Accord, team, user
+from scenario import Accord, issuer, team, user
 from visitor import World
 
 NAMES = [name.partition("/")[2].removesuffix(".yaml") for name in ORGANISATION]
@@ -138,7 +139,9 @@ def test_a_person_asks_about_themself_from_where_they_are(world: World) -> None:
     assert "You may ask about yourself only." in refused[0]
     assert len({text.partition("Request")[0] for text in refused}) == 1
     denied = Onlooker(world, "nobody").see("/access?issuer=vpn")
-    assert "You cannot propose it yourself: an administrator, or somebody in a team" in denied.text
+    assert (
+        "You cannot propose it yourself: check the name; if it is right, an administrator, or somebody in a team" in denied.text
+    )
     assert "web" not in denied.text  # the teams of others
     world.apply({"teams/spare.yaml": team("spare", members=["nobody"], issuers=["tls"])})
     assert {"act": "grant", "team": "spare", "issuer": "vpn"} in proposals(Onlooker(world, "nobody").see("/access?issuer=vpn"))
@@ -220,3 +223,29 @@ def test_the_rule_that_covers_the_address_is_shown_whatever_team_has_it_and_the_
     assert "from 192.0.2.1 permitted by t25" in page.text
     assert "192.0.2.0/24 covers it t25" in page.text
     assert "and 25 more rules" in page.text
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_person_cannot_tell_an_issuer_of_others_from_one_that_is_not_there(world: World) -> None:
+    world.apply({
+        "issuers/shut.yaml": issuer("shut", enabled=False),
+        "issuers/theirs.yaml": issuer("theirs"),
+        "teams/theirs.yaml": team("theirs", members=["bob"], issuers=["theirs"]),
+        "teams/inside.yaml": team("inside", members=["alice"], permittedIPs=["10.99.0.0/16"]),
+        "teams/here.yaml": team("here", members=[{"user": "alice", "until": "2098-12-31"}], permittedIPs=["10.20.0.9"]),
+    })  # fmt: skip
+    world.execute("UPDATE users SET file = NULL WHERE name = 'nobody'")  # then only the issuer could have a place
+    world.restart()
+    for name in ("alice", "nobody"):
+        visitor = Onlooker(world, name)
+        for more in ("", "&at=2099-12-31"):
+            pages = [visitor.see(f"/access?issuer={each}{more}") for each in ("absent", "shut", "theirs")]
+            assert "there is no issuer absent , or you are in no team that may use it" in pages[0].text.replace("There", "there")
+            texts = {
+                re.sub(r"f-\w+|csrf\S+ value=\S+", "", page.html.replace(each, "NAME"))
+                for page, each in zip(pages, ("absent", "shut", "theirs"), strict=True)
+            }
+            assert len(texts) == 1
+        assert ("no permitted IP of the teams of alice" in pages[0].text.replace("No", "no")) == (name == "alice")
+    grants = proposals(Onlooker(world, "alice").see("/access?issuer=absent"))
+    assert {"act": "grant", "team": "web", "issuer": "absent"} in grants

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from onlooker import Onlooker, Shown
 from organisation import ORGANISATION
-from scenario import Accord, issuer, team, user
+from scenario import Accord, resource, team, user
 from visitor import World
 
 NAMES = [name.partition("/")[2].removesuffix(".yaml") for name in ORGANISATION]
@@ -228,8 +228,8 @@ def test_the_rule_that_covers_the_address_is_shown_whatever_team_has_it_and_the_
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_person_cannot_tell_an_issuer_of_others_from_one_that_is_not_there(world: World) -> None:
     world.apply({
-        "issuers/shut.yaml": issuer("shut", enabled=False),
-        "issuers/theirs.yaml": issuer("theirs"),
+        "issuers/shut.yaml": resource("Issuer", "shut", {"enabled": False}),
+        "issuers/theirs.yaml": resource("Issuer", "theirs", {}),
         "teams/theirs.yaml": team("theirs", members=["bob"], issuers=["theirs"]),
         "teams/inside.yaml": team("inside", members=["alice"], permittedIPs=["10.99.0.0/16"]),
         "teams/here.yaml": team("here", members=[{"user": "alice", "until": "2098-12-31"}], permittedIPs=["10.20.0.9"]),

@@ -19,7 +19,7 @@ from reconciler.access.instants import format_instant, parse_moment
 from reconciler.access.permitted_ips import Address, parse_address
 from reconciler.access.remedies import Act, Obstacle, Remedy
 from reconciler.wording.nearest import nearest
-from reconciler.wording.text import count
+from reconciler.wording.text import command_line, count
 
 _CLOSE = 200
 """Names among which the nearest to an unknown one is looked for."""
@@ -220,7 +220,7 @@ def _others(remedy: Remedy, act: Act) -> str:
 def command_of(said: Mapping[str, Any]) -> str:
     """The command that sets fields of a resource."""
     fields = [f"{name}={_value(value)}" for name, value in said["fields"].items()]
-    return shlex.join(["accord", "propose", "set", said["kind"], said["name"], *fields])
+    return command_line(["accord", "propose", "set", said["kind"], said["name"], *fields])
 
 
 def _value(value: Any) -> str:

@@ -226,3 +226,10 @@ def test_nobody_holds_two_places() -> None:
             pass
     with proposing.turn_of("alice"):
         pass
+
+
+def test_a_command_for_several_acts_keeps_what_hides_as_json_has_it() -> None:
+    acts = [{"act": "add-member", "team": "web", "user": name} for name in ("bob", "eve")]
+    line = command_of(acts, "\U0001f469\u200d\U0001f4bb")
+    assert "\\u200d" in line and "\u200d" not in line
+    assert json.loads(line.splitlines()[1])["reason"] == "\U0001f469\u200d\U0001f4bb"

@@ -90,8 +90,18 @@ def any_entry(reader: Reader, certificate_id: int) -> Entry:
 
 def entries(reader: Reader, caller: Principal, numbers: Sequence[int]) -> list[Entry]:
     """Those of some certificates that are still there and that the caller may see, the newest first. Raises StoreError."""
-    wanted = Condition(f"c.id IN ({', '.join('?' * len(numbers))})", tuple(numbers))
-    return [_entry(row) for row in _rows(reader, _WHOLE, [wanted, *visible_to(caller)], "ORDER BY c.id DESC")]
+    return [_entry(row) for row in _rows(reader, _WHOLE, [_among(numbers), *visible_to(caller)], "ORDER BY c.id DESC")]
+
+
+def visible_of(reader: Reader, caller: Principal, numbers: Sequence[int]) -> frozenset[int]:
+    """Those of some certificates that are still there and that the caller may see. Raises StoreError."""
+    if not numbers:
+        return frozenset()
+    return frozenset(number for (number,) in _rows(reader, "c.id", [_among(numbers), *visible_to(caller)]))
+
+
+def _among(numbers: Sequence[int]) -> Condition:
+    return Condition(f"c.id IN ({', '.join('?' * len(numbers))})", tuple(numbers))
 
 
 def _entry(row: Row) -> Entry:
@@ -254,6 +264,11 @@ def of_issuers(names: Sequence[str]) -> Condition:
 def of_team(name: str) -> Condition:
     """The same of a team."""
     return Condition(_TEAM, (name, name))
+
+
+def of_owner(name: str) -> Condition:
+    """The same of an account that owns them."""
+    return Condition(_OWNER, (name, name))
 
 
 STILL_OPEN = Condition("c.revoked_at IS NULL AND c.renewed_at IS NULL")

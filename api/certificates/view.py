@@ -31,11 +31,14 @@ class CertificateView(NamedTuple):
     """Fingerprint, for those whose tools show no other."""
     notices: dict[str, Any]
     """The newest mails about it."""
+    visible: frozenset[int]
+    """The numbers of those that it renews, or that renew it, and that the caller may see as well."""
 
 
 def view_certificate(reader: Reader, caller: Principal, number: int, now: datetime) -> CertificateView:
     """A certificate for its page. Raises NotFound, also if the caller may not see it, or StoreError."""
     found = search.entry(reader, caller, number)
+    linked = [each for each in (found.shown["renews"], found.shown["renewedBy"]) if each is not None]
     registered = reader.row(
         "SELECT actor FROM audit WHERE kind = 'Certificate' AND name = ? AND action = 'certificate.register' ORDER BY id LIMIT 1",
         str(number),
@@ -48,4 +51,5 @@ def view_certificate(reader: Reader, caller: Principal, number: int, now: dateti
         "" if described is None else described[0],
         hashlib.sha1(ssl.PEM_cert_to_DER_cert(found.pem), usedforsecurity=False).hexdigest(),
         list_messages(reader, Page(None, MOST_NOTICES), MailFilter(certificate=number)),
+        search.visible_of(reader, caller, linked),
     )

@@ -13,27 +13,19 @@ from api.console.pages import Answer, Page, SeeOther, Visit, act, page
 from api.errors import Invalid
 from api.http.checking import check, validator
 from api.http.shapes import ref
+from api.reads.access import reach_of
 from reconciler.access.decide import permits
 from reconciler.access.instants import parse_instant
-from reconciler.access.state import access_of, ended, paths
+from reconciler.access.state import ended
+from reconciler.wording.text import count
 
 UNUSED = timedelta(days=90)
 PRESETS = (7, 30, 90, 180, 365)
 """Days that a token may be asked to live; the Settings cap them."""
+_USUAL = 30
+_LONGEST = "longest"
+"""What the form asks for in place of days: as long as the Settings permit."""
 _TOKEN = validator(ref("TokenRequestFor"))
-
-
-def issuer_ways(visit: Visit) -> list[dict[str, Any]]:
-    """What the visitor may use now, by issuer: its ways, and when the last of them ends."""
-    state, name = visit.caller.access.state, visit.caller.name
-    return [
-        {
-            "issuer": state.issuers[issuer],
-            "until": each.until,
-            "ways": [way for way in paths(state, name, issuer) if way.holds_at(visit.now)],
-        }
-        for issuer, each in sorted(access_of(state, name, visit.now).items())
-    ]
 
 
 class Account(Page):
@@ -53,7 +45,7 @@ class Account(Page):
         return visit.render(
             "me.html",
             teams=teams,
-            issuers=issuer_ways(visit),
+            reach=reach_of(visit.service.reader, caller.access, caller.name, visit.now, only=visit.own_issuers),
             here_permitted=permits(caller.teams, caller.address)[0],
             live_tokens=len(credentials.list_credentials(visit.service.reader, caller.account.id, visit.now)),
             live_sessions=len(sessions.list_own(visit.service.reader, caller)),
@@ -109,7 +101,7 @@ class NewToken(Page):
     def on_get(self, visit: Visit) -> Answer:
         """The form; first the password again, if it was given long ago."""
         if not visit.is_fresh:
-            return SeeOther(visit.site.confirming("/me/tokens/new"))
+            return SeeOther(visit.site.confirming(visit.here))
         return self.show(visit)
 
     @act(fresh=True)
@@ -120,32 +112,48 @@ class NewToken(Page):
 
     def show(self, visit: Visit, **_: str) -> str:
         """The form."""
-        issuers = sorted(access_of(visit.caller.access.state, visit.caller.name, visit.now))
-        return visit.render(
-            "token_new.html", **token_form(visit, issuers), owner=None, action="/me/tokens/new", back="/me/tokens"
-        )
+        issuers = sorted(visit.own_issuers)
+        # with its query: what a rotated token is narrowed to must outlive a password that is asked for again
+        return visit.render("token_new.html", **token_form(visit, issuers), owner=None, action=visit.here, back="/me/tokens")
 
 
 def token_form(visit: Visit, issuers: list[str]) -> dict[str, Any]:
     """What the form for a token offers."""
     longest = visit.caller.access.policies.token_max_lifetime
-    days = [each for each in PRESETS if timedelta(days=each) <= longest] or [max(1, longest.days)]
+    days = [each for each in PRESETS if timedelta(days=each) <= longest]
+    lifetimes = [(str(each), count(each, "day")) for each in days] or [(_LONGEST, count(*in_units(longest)))]
     return {
         "issuers": issuers,
-        "presets": days,
-        "longest": longest.days,
+        "lifetimes": lifetimes,
+        "usual": str(_USUAL) if _USUAL in days else lifetimes[0][0],
+        "longest": count(*in_units(longest)),
         "nonce": secrets.token_urlsafe(16),
         "chosen": visit.form.texts("issuer"),
     }
 
 
-def read_token_request(visit: Visit) -> TokenRequest:
-    """The token that the form asks for. Raises Invalid."""
-    form = visit.form
-    days = form.text("days")
+def in_units(lifetime: timedelta) -> tuple[int, str]:
+    """A lifetime in the largest unit of which it is a whole number, as durations are written, and the unit."""
+    seconds = int(lifetime.total_seconds())
+    units = (86_400, "day"), (3_600, "hour"), (60, "minute")
+    return next(((seconds // size, name) for size, name in units if seconds % size == 0), (seconds, "second"))
+
+
+def _read_lifetime(visit: Visit) -> timedelta:
+    """How long the token is to be valid: as the form says, or as long as the Settings permit, if that is shorter."""
+    days, longest = visit.form.text("days"), visit.caller.access.policies.token_max_lifetime
+    if days == _LONGEST:
+        return longest
     if not (days.isascii() and days.isdecimal() and len(days) <= 5 and 0 < int(days) <= 36_500):
         raise Invalid("choose for how long the token is to be valid")
-    wanted: dict[str, Any] = {"name": form.text("name"), "validFor": f"{int(days)}d"}
+    return min(timedelta(days=int(days)), longest)
+
+
+def read_token_request(visit: Visit) -> TokenRequest:
+    """The token that the form asks for. Raises Invalid."""
+    form, lifetime = visit.form, _read_lifetime(visit)
+    number, unit = in_units(lifetime)
+    wanted: dict[str, Any] = {"name": form.text("name"), "validFor": f"{number}{unit[0]}"}
     if form.text("narrow") == "some":
         if not form.texts("issuer"):
             raise Invalid("choose the issuers that the token is good for, or let it be good for all of yours")
@@ -161,7 +169,7 @@ def read_token_request(visit: Visit) -> TokenRequest:
         raise Invalid("the form is incomplete; open it again")
     return TokenRequest(
         wanted["name"],
-        visit.now + timedelta(days=int(days)),
+        visit.now + lifetime,
         wanted.get("issuers"),
         wanted.get("permittedIPs"),
         accessor=forgery.derived(visit.secret or "", nonce),

@@ -19,7 +19,7 @@ from api.http.checking import check, validator
 from api.http.shapes import ref
 
 SOON = timedelta(days=30)
-State = Literal["valid", "expiring", "expired", "revoked", "all"]
+State = Literal["valid", "to-renew", "expiring", "expired", "revoked", "all"]
 _CHANGE = validator(ref("CertificateChange"))
 _MONTH = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])", re.ASCII)
 
@@ -99,8 +99,8 @@ class CertificatePem(Page):
 
 
 def read_state(query: Fields) -> State:
-    """Which certificates the query asks for. Raises Invalid."""
-    text = query.text("state", "valid") or "valid"
+    """Which certificates the query asks for: of a month, unless it says otherwise, those that its bar counts. Raises Invalid."""
+    text = query.text("state") or ("to-renew" if query.text("month") else "valid")
     for each in get_args(State):
         if each == text:
             found: State = each
@@ -113,6 +113,8 @@ def _about(query: Fields) -> Iterator[Condition]:
         yield search.of_issuers([query.text("issuer")])
     if query.text("team"):
         yield search.of_team(query.text("team"))
+    if query.text("owner"):
+        yield search.of_owner(query.text("owner"))
     text = read_search(query)
     if text:
         yield search.with_text(text)
@@ -128,14 +130,16 @@ def _in_month(query: Fields) -> Iterator[Condition]:
 
 
 def _in_state(state: State, now: datetime) -> Iterator[Condition]:
-    if state == "valid":
+    if state in ("valid", "to-renew", "expiring"):
         yield search.with_status("active", now)
-    elif state == "expiring":
-        yield search.with_status("active", now)
-        yield search.STILL_OPEN
-        yield from search.dated("not_after", None, now + SOON)
-    elif state != "all":
-        yield search.with_status(state, now)
+        if state != "valid":
+            yield search.STILL_OPEN
+        if state == "expiring":
+            yield from search.dated("not_after", None, now + SOON)
+    elif state == "expired":
+        yield search.with_status("expired", now)
+    elif state == "revoked":
+        yield search.with_status("revoked", now)
 
 
 def _bars(months: list[Month]) -> list[Bar]:

@@ -13,6 +13,8 @@ from api.http.headers import CONTENT_TYPE
 _MOST_FIELDS = 2_000
 SECRET = frozenset(("password", "current", "new", "again", "csrf"))
 """Fields that are never shown again."""
+_RENEWED = frozenset(("csrf",))
+"""Secrets that every page has itself: a form that is shown again gets them anew."""
 
 
 class Fields(NamedTuple):
@@ -39,6 +41,11 @@ class Fields(NamedTuple):
     def typed(self) -> list[tuple[str, str]]:
         """What may be shown again: all but secrets."""
         return [(name, value) for name, values in self.values.items() if name not in SECRET for value in values]
+
+    @property
+    def can_be_sent_again(self) -> bool:
+        """Whether what may be shown again is the whole form, so that somebody can send it once more without typing."""
+        return self.values.keys().isdisjoint(SECRET - _RENEWED)
 
     def address(self, path: str, **changed: str | None) -> str:
         """A path with these fields as its query, some of them changed, or left out if None."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from api.authentication import credentials
-from api.console.account import issuer_ways
 from api.console.pages import Answer, Page, Visit, page
 from api.reads.home import administrators_home, home_of
 
@@ -17,7 +16,7 @@ class Home(Page):
         service, caller = visit.service, visit.caller
         return visit.render(
             "home.html",
-            issuers=len(issuer_ways(visit)),
+            issuers=len(visit.own_issuers),
             tokens=len(credentials.list_credentials(service.reader, caller.account.id, visit.now)),
             mine=home_of(service.reader, caller, visit.now),
             everything=administrators_home(service.reader, caller, service.drift, visit.now) if caller.is_administrator else None,

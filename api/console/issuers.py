@@ -15,7 +15,6 @@ from api.state.issuers import IssuerFilter
 from api.state.pages import Page as Rows
 from reconciler.access.ca_certificates import fingerprint, read_ca_certificate
 from reconciler.access.resources import Issuer as Declared
-from reconciler.access.state import access_of
 
 _STATES = {"enabled": True, "disabled": False}
 
@@ -28,11 +27,6 @@ class Authority(NamedTuple):
     not_before: datetime
     not_after: datetime
     fingerprint: str
-
-
-def own_issuers(visit: Visit) -> tuple[str, ...]:
-    """The issuers that the visitor may use now."""
-    return tuple(access_of(visit.caller.access.state, visit.caller.name, visit.now))
 
 
 def authorities(issuer: Declared) -> Iterator[Authority]:
@@ -56,7 +50,7 @@ class Issuers(Page):
         wanted = IssuerFilter(
             search=read_search(query),
             enabled=_STATES.get(query.text("state")),
-            names=None if visit.caller.is_administrator else own_issuers(visit),
+            names=None if visit.caller.is_administrator else visit.own_issuers,
         )
         rows = issuers.search_issuers(reader, Rows(query.text("cursor") or None, ROWS), wanted, visit.now)
         return visit.render("issuers.html", issuers=rows, count=issuers.count_issuers(reader, wanted))
@@ -70,7 +64,7 @@ class Issuer(Page):
         """An issuer: to administrators with all who may use it, to who may use it with the ways of that."""
         reader, query, caller = visit.service.reader, visit.query, visit.caller
         everything = caller.is_administrator
-        issuer = found(resources.issuer_of(reader, name) if everything or name in own_issuers(visit) else None, "such issuer")
+        issuer = found(resources.issuer_of(reader, name) if visit.sees_issuer(name) else None, "such issuer")
         place = declared.place_of(reader, "Issuer", name)
         rows = Rows(query.text("teams") or None, ROWS), Rows(query.text("cursor") or None, ROWS)
         return visit.render(
@@ -79,7 +73,7 @@ class Issuer(Page):
             place=place,
             delegation=resources.delegation_of(reader, place),
             authorities=list(authorities(issuer)),
-            mine=reach_of(reader, caller.access, caller.name, visit.now, only=name).issuers,
+            mine=reach_of(reader, caller.access, caller.name, visit.now, only=(name,)).issuers,
             teams=issuers.list_granted_teams(reader, name, rows[0], visit.now) if everything else None,
             people=issuers.list_people(reader, name, rows[1], visit.now) if everything else None,
         )

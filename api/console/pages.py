@@ -30,6 +30,7 @@ from api.http.checking import receive
 from api.http.operations import ACTOR, Operation
 from api.http.operations import Resource as Answering
 from api.service import Service
+from reconciler.access.state import access_of
 from reconciler.store.errors import StoreError
 
 MAX_FORM = 64 * 1024
@@ -105,6 +106,24 @@ class Visit:
     def caller(self) -> Principal:
         """The visitor, on a page that is not open to anybody."""
         return self.authority.principal
+
+    @functools.cached_property
+    def own_teams(self) -> tuple[str, ...]:
+        """The teams that the visitor is in now."""
+        return tuple(team.name for team in self.caller.teams)
+
+    @functools.cached_property
+    def own_issuers(self) -> tuple[str, ...]:
+        """The issuers that the visitor may use now."""
+        return tuple(access_of(self.caller.access.state, self.caller.name, self.now))
+
+    def sees_team(self, name: str) -> bool:
+        """Whether the visitor may see the page of a team."""
+        return self.caller.is_administrator or name in self.own_teams
+
+    def sees_issuer(self, name: str) -> bool:
+        """Whether the visitor may see the page of an issuer."""
+        return self.caller.is_administrator or name in self.own_issuers
 
     @property
     def is_fresh(self) -> bool:
@@ -239,7 +258,8 @@ def act(
             with self.admission.receiving(request.env, terms, visit.secret):
                 raw = receive(request, MAX_FORM)
             form = read_form(raw, request.env)
-            request.context.form = form
+            if access != "anybody" and form.can_be_sent_again:  # a page of an error has the token of a session alone
+                request.context.again = form
             visit = self.site.visit(request, terms)
             visit.form = form
             name = visit.cookies.visit if access == "anybody" else visit.cookies.session
@@ -266,6 +286,10 @@ NO_TLS = (
     "Accord's pages need https, so that nobody on the way reads a password: set ACCORD_PUBLIC_URL to the https address under "
     "which this server is reached, or open it on the machine itself as http://127.0.0.1"
 )
+
+
+PASSING = (408, 429, 500, 503)
+"""Statuses of what may succeed when it is sent again."""
 
 
 def _declared(terms: Terms) -> Operation:
@@ -313,12 +337,18 @@ def answer_problem(site: Site, request: falcon.Request, response: falcon.Respons
         return
     with suppress(Problem, StoreError):
         visit = site.visit(request, Terms("account", restricted=True))
-    visit.form = getattr(request.context, "form", NOTHING)
+    again = getattr(request.context, "again", None) if visit.admitted and problem.status in PASSING else None
+    above = site.page_above(visit.here)
     response.set_headers(HEADERS)
     response.status = falcon.code_to_http_status(problem.status)
     response.content_type = "text/html; charset=utf-8"
     response.text = visit.render(
-        "problem.html", failure=problem, request_id=request_id, posted=posted, back=site.page_above(visit.here)
+        "problem.html",
+        failure=problem,
+        request_id=request_id,
+        again=again,
+        form_page=site.safe_address(visit.here, above) if posted and problem.status in PASSING else None,
+        back=above,
     )
 
 

@@ -93,7 +93,7 @@ def _switch_acts(user: UserView, by: Principal) -> tuple[Act, ...]:
         "unlock",
         "Unlock",
         "shield-check",
-        "Failed logins are forgotten, so that it can log in at once.",
+        "Failed logins are forgotten: none of them makes the next login wait.",
         "No login has failed: there is nothing to unlock." if nothing else None,
         at_once=True,
     )

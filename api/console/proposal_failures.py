@@ -21,7 +21,7 @@ class Words(NamedTuple):
     status: int = 409
 
 
-_PATCH = "Until then, download the patch, apply it to a clone with git am, and push a branch of your own."
+_PATCH = "Until then, download the patch, apply it to a clone with git am --keep-cr, and push a branch of your own."
 FAILURES: Mapping[str, Words] = {
     "not-configured": Words(
         "Proposing is not set up",

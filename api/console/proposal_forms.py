@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import falcon
 
@@ -20,6 +20,7 @@ from api.errors import Invalid, NotFound
 from api.state import proposable, users
 from api.state.declared import declared_among
 from reconciler.access.instants import format_instant
+from reconciler.store.audit import Event
 from reconciler.wording.text import unhidden
 
 _log = logging.getLogger("accord.api")
@@ -145,9 +146,18 @@ def _proposed(visit: Visit, asked: Asked, intent: Intent) -> Answer:
     status = document["status"]
     if status == "already-declared":
         return _previewed(visit, asked, document)
-    _log.info("%s proposed %s on %s", visit.caller.name, document["commit"], document["branch"])
+    if status == "proposed":
+        record(visit, "create", document)
     code = "proposed-already" if status == "already-proposed" else "proposed-beside" if document.get("moved") else "proposed"
     return SeeOther(f"/proposals/{falcon.uri.encode(document['branch'])}?done={code}")
+
+
+def record(visit: Visit, what: Literal["create", "withdraw"], document: Document) -> None:
+    """Add to the audit log that the visitor made or deleted a proposal's branch, which the repository knows of Accord alone."""
+    detail = {name: document[name] for name in ("branch", "commit", "author")}
+    _log.info("proposal.%s by %s: %s at %s", what, visit.caller.name, detail["branch"], detail["commit"])
+    with visit.authority.acting() as acting:
+        acting.record(Event(f"proposal.{what}", "", "", detail))
 
 
 def _previewed(visit: Visit, asked: Asked, document: Document, moved: ProposalFailed | None = None) -> Answer:

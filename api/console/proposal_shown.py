@@ -76,7 +76,12 @@ class Shown(NamedTuple):
     is_whole: bool
     """Whether the visitor sees all of it, and may have the patch."""
     is_hidden: bool = False
-    """Whether it concerns more than the visitor's teams, so that nothing in it is shown."""
+    """Whether it concerns more than the visitor's teams, or nobody can tell, so that nothing in it is shown."""
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether nobody can tell what it changes: it is not valid together with what the branch has got since."""
+        return self.document.get("comparison") is None
 
     @property
     def administrators(self) -> Mapping[str, Sequence[str]]:

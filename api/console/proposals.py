@@ -6,7 +6,7 @@ from typing import Any
 
 from api.console.pages import Answer, Page, SeeOther, Visit, WithStatus, act, page
 from api.console.proposal_failures import Words, said_to, words_of
-from api.console.proposal_forms import patch_of, signature_of, viewer_of
+from api.console.proposal_forms import patch_of, record, signature_of, viewer_of
 from api.console.proposal_shown import shown
 from api.console.proposing import Document, ProposalFailed
 from api.errors import NotFound
@@ -82,10 +82,15 @@ class Proposal(Page):
 
     @act()
     def on_post(self, visit: Visit, branch: str) -> Answer:
-        """Withdraw it: the branch is deleted."""
+        """Withdraw it: the branch is deleted, if it still leads to the commit that the visitor saw."""
+        seen = visit.form.text("commit")
         try:
             with visit.site.proposing.turn_of(visit.caller.name):
-                visit.site.proposing.withdraw(branch, _found(visit, branch)["commit"])
+                document = _found(visit, branch)
+                if document["commit"] != seen:
+                    raise ProposalFailed("changed-meanwhile")
+                visit.site.proposing.withdraw(branch, seen)
+                record(visit, "withdraw", document)
         except ProposalFailed as failed:
             return _failed(visit, branch, failed)
         return SeeOther("/proposals?done=withdrawn")

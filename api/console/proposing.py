@@ -43,6 +43,8 @@ KEPT = 10.0
 LARGEST = 16 << 20
 """Bytes of an answer. Diff and patch have at most 4 MiB each."""
 _MOST_LOGGED = 4_000
+_GRACE = 2.5
+"""Seconds for a process to end that is asked to (`reconciler.process`)."""
 _SETTLING = 2.0
 """Seconds for a process to end that has said everything."""
 _PASSED_ON = re.compile(
@@ -105,6 +107,14 @@ class _Kept(NamedTuple):
     found: Listing | ProposalFailed
 
 
+class _Turn:
+    """What one person asks for at once."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.callers = 0
+
+
 class Proposing:
     """Runs the reconciler's program, a few times at once and for a limited time."""
 
@@ -123,7 +133,7 @@ class Proposing:
         self._environment = environment_of(os.environ if environment is None else environment, database_url)
         self._places = threading.BoundedSemaphore(places)
         self._people_lock = threading.Lock()
-        self._people: set[str] = set()
+        self._people: dict[str, _Turn] = {}
         """Those for whom the program works now. Nobody holds two places, so that the others get one."""
         self._seconds, self._wait = seconds, wait
         self._listing: _Kept | None = None
@@ -134,22 +144,23 @@ class Proposing:
     @contextmanager
     def turn_of(self, name: str) -> Iterator[None]:
         """What the program does for somebody, one thing after the other. Raises ProposalFailed if it takes long."""
-        end = time.monotonic() + self._wait
-        while not self._take(name):
-            if time.monotonic() > end:
-                raise ProposalFailed("busy-here")
-            time.sleep(_AGAIN)
-        try:
-            yield
-        finally:
-            self._people.discard(name)
-
-    def _take(self, name: str) -> bool:
         with self._people_lock:
-            if name in self._people:
-                return False
-            self._people.add(name)
-            return True
+            turn = self._people.setdefault(name, _Turn())
+            if turn.callers > 1:  # one is served and one waits: more would only hold threads
+                raise ProposalFailed("busy-here")
+            turn.callers += 1
+        try:
+            if not turn.lock.acquire(timeout=self._wait):
+                raise ProposalFailed("busy-here")
+            try:
+                yield
+            finally:
+                turn.lock.release()
+        finally:
+            with self._people_lock:
+                turn.callers -= 1
+                if not turn.callers:
+                    del self._people[name]
 
     def preview(self, intent: Intent) -> Document:
         """The commit that an intent makes, with its diff and its plan. Raises ProposalFailed."""
@@ -309,7 +320,14 @@ def _answer_of(command: Sequence[str], given: bytes, environment: Mapping[str, s
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started. Until it is waited for, nobody else can have its number."""
+    """End a process and all that it started. Until it is waited for, nobody else can have its number.
+
+    It is asked first, so that it removes its temporary repository, and made to if it takes longer than its own limit for that.
+    """
+    os.kill(process.pid, signal.SIGTERM)  # `terminate` would ask first whether it has ended, and so let go of its number
+    end = time.monotonic() + _GRACE
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and time.monotonic() < end:
+        time.sleep(_AGAIN)
     end_descendants(process.pid, signal.SIGKILL)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -13,11 +13,6 @@ ROWS = 50
 _KINDS = {"administrators": True, "others": False}
 
 
-def own_teams(visit: Visit) -> tuple[str, ...]:
-    """The teams that the visitor is in now."""
-    return tuple(team.name for team in visit.caller.teams)
-
-
 def wanted_teams(visit: Visit) -> TeamFilter:
     """The teams that the address asks for, of those that the visitor may see."""
     query = visit.query
@@ -25,7 +20,7 @@ def wanted_teams(visit: Visit) -> TeamFilter:
         search=read_search(query),
         issuer=query.text("issuer") or None,
         administrator=_KINDS.get(query.text("kind")),
-        names=None if visit.caller.is_administrator else own_teams(visit),
+        names=None if visit.caller.is_administrator else visit.own_teams,
     )
 
 
@@ -47,8 +42,7 @@ class Team(Page):
     def on_get(self, visit: Visit, name: str) -> Answer:
         """Everything that is declared of a team, to administrators and its members."""
         reader, query = visit.service.reader, visit.query
-        seen = visit.caller.is_administrator or name in own_teams(visit)
-        team = found(teams.find_team(reader, name, visit.now) if seen else None, "such team")
+        team = found(teams.find_team(reader, name, visit.now) if visit.sees_team(name) else None, "such team")
         place = declared.place_of(reader, "Team", name)
         return visit.render(
             "team.html",
@@ -58,5 +52,5 @@ class Team(Page):
             delegation=resources.delegation_of(reader, place),
             members=teams.list_members(reader, name, Rows(query.text("cursor") or None, ROWS), visit.now),
             grants=teams.list_grants(reader, name, Rows(query.text("issuers") or None, ROWS), visit.now),
-            is_member=name in own_teams(visit),
+            is_member=name in visit.own_teams,
         )

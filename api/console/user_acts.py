@@ -241,7 +241,7 @@ class NewToken(_ActOn):
             "token_new.html",
             **token_form(visit, issuers),
             owner=name,
-            action=f"{address_of(user)}/{self.act_path}",
+            action=visit.here,
             back=address_of(user),
             told=user.summary["email"] if user.summary["type"] == "person" else None,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -52,6 +52,8 @@ class Reached(NamedTuple):
     """When the longest way that holds ends."""
     ways: tuple[Way, ...]
     more_ways: int
+    more_holding: int
+    """Those of them that hold."""
 
 
 class Reach(NamedTuple):
@@ -76,12 +78,10 @@ def shown_access(access: AccessSnapshot, name: str, now: datetime, narrowing: Na
     ]
 
 
-def reach_of(reader: Reader, access: AccessSnapshot, name: str, now: datetime, *, only: str | None = None) -> Reach:
-    """Every way of an account to every issuer, or to `only` one. Raises StoreError."""
-    by_issuer: dict[str, list[Path]] = {}
-    for issuer in _reachable(access, name) if only is None else [only]:
-        by_issuer[issuer] = []
-    chosen = sorted(issuer for issuer in by_issuer if issuer in access.state.issuers)[:MOST_ISSUERS]
+def reach_of(reader: Reader, access: AccessSnapshot, name: str, now: datetime, *, only: Collection[str] | None = None) -> Reach:
+    """Every way of an account to every issuer, or to `only` some, in one pass over its teams. Raises StoreError."""
+    wanted = _reachable(access, name) if only is None else set(only)
+    chosen = sorted(issuer for issuer in wanted if issuer in access.state.issuers)[:MOST_ISSUERS]
     ways = _ways(access, name, chosen, now)
     teams = sorted({way.team for found in ways.values() for way in found[:MOST_WAYS]})
     places = team_places(reader, teams)
@@ -99,12 +99,13 @@ def reach_of(reader: Reader, access: AccessSnapshot, name: str, now: datetime, *
                 None if None in holding or not holding else max(end for end in holding if end is not None),
                 tuple(shown_way(way, places, now, directory=directory) for way in found[:MOST_WAYS]),
                 max(0, len(found) - MOST_WAYS),
+                max(0, len(holding) - MOST_WAYS),
             )
         )
-    return Reach(tuple(issuers), max(0, len(by_issuer) - len(chosen)))
+    return Reach(tuple(issuers), max(0, len(wanted) - len(chosen)))
 
 
-def _reachable(access: AccessSnapshot, name: str) -> Iterable[str]:
+def _reachable(access: AccessSnapshot, name: str) -> set[str]:
     teams = access.state.memberships.get(name, {})
     return {each.issuer for team in teams if team in access.state.teams for each in access.state.teams[team].permissions}
 

@@ -95,7 +95,7 @@ def explain(
         missing = obstacles(access.state, user, issuer, address, at, _ground(reader, access, user, issuer, disabled_by, at))
     if access.is_directory_account(user) and freshness.is_stale_account(reader, access.accounts[user].id, now):
         allow, reason, missing = False, "directory-unread", (_UNREAD, *missing)
-    reach = reach_of(reader, access, user, at, only=issuer)
+    reach = reach_of(reader, access, user, at, only=(issuer,))
     permitted_ips, more_permitted_ips = _permitted_ips(reader, access, user, address, at)
     declared = access.state.issuers.get(issuer)
     return Explained(

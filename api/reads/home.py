@@ -15,6 +15,7 @@ from api.state.counting import Count
 from api.state.drift import Drifted, DriftWatch
 from api.state.history import Sync, sync_state
 from api.state.reader import Reader
+from reconciler.access.state import access_of
 from reconciler.store.tables import OPEN, instant_text, read_instant
 
 SOON = timedelta(days=30)
@@ -57,8 +58,9 @@ def home_of(reader: Reader, caller: Principal, now: datetime) -> PersonHome:
         for each in teams_with_places(reader, caller.access, name, now)
         if each.member.until is not None and now < each.member.until <= until
     ]
-    reached = reach_of(reader, caller.access, name, now).issuers
-    issuers = [each for each in reached if each.usable and each.until is not None and each.until <= until]
+    usable = access_of(caller.access.state, name, now).values()
+    ending = [each.issuer for each in usable if each.until is not None and each.until <= until]
+    issuers = reach_of(reader, caller.access, name, now, only=ending).issuers
     return PersonHome(
         tuple(sorted(teams, key=lambda each: (each.member.until or now, each.team))),
         tuple(sorted(issuers, key=lambda each: (each.until or now, each.issuer))),

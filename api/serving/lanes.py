@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections import OrderedDict, deque
@@ -15,6 +16,10 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from api.authentication.places import INSIDER, Guest
 from api.http import certdog
 
+PROPOSALS = re.compile(r"/proposals(/.*)?|/users/(new|[^/]+/(edit|remove))")
+"""Pages for which the reconciler's program runs, for seconds, or is waited for."""
+FOR_PROPOSALS = 3
+"""Threads that answer these: one more than programs run at once, so that somebody is told that it is busy."""
 LOGINS = ("/api/v1/sessions", certdog.LOGIN, "/login")
 FOR_KNOWN, FOR_STRANGERS = 4, 2
 """Threads that answer logins, beside those that answer everything else."""

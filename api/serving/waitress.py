@@ -33,7 +33,7 @@ from api.http.headers import Wsgi
 from api.resources.base import admission_of
 from api.service import Service
 from api.serving.connections import Connections
-from api.serving.lanes import PLACES, LoginLanes
+from api.serving.lanes import FOR_PROPOSALS, PLACES, PROPOSALS, LoginLanes
 from api.serving.listening import listen, listen_locally, url_of
 from api.serving.metrics import serving_metrics
 from api.settings import Settings
@@ -201,7 +201,7 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
     """Answers quick requests in the thread that serves the connections, and hands the others to pools of threads.
 
     A decision takes less time than handing it over would. It never waits behind a login, nor behind changes that wait for
-    another writer: these have threads of their own.
+    another writer, nor behind proposals, which wait for Git: these have threads of their own.
     """
 
     def __init__(
@@ -212,6 +212,8 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
         self.set_thread_count(threads)
         self._changes = ThreadedTaskDispatcher()
         self._changes.set_thread_count(FOR_CHANGES)
+        self._proposals = ThreadedTaskDispatcher()
+        self._proposals.set_thread_count(FOR_PROPOSALS)
         self._is_quick = is_quick
         self._quick: deque[HTTPChannel] = deque()
         self._own = threading.get_ident()
@@ -225,6 +227,8 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
             return
         elif is_own and task.requests[0].arrived is not None:  # a login without a place is refused quickly
             self._quick.append(task)
+        elif _waits_for_git(task.requests[0]):
+            self._proposals.add_task(task)
         elif _may_change(task.requests[0]):
             self._changes.add_task(task)
         else:
@@ -235,6 +239,7 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
         if self._logins is not None:
             self._logins.shutdown(timeout)
         self._changes.shutdown(timeout=timeout)
+        self._proposals.shutdown(timeout=timeout)
         return bool(super().shutdown(cancel_pending, timeout))
 
     @property
@@ -254,6 +259,10 @@ class _Lanes(ThreadedTaskDispatcher):  # type: ignore[misc]
 
 def _is_quick(request: HTTPRequestParser) -> bool:
     return not request.error and request.path.startswith(QUICK) and request.body_bytes_received <= QUICK_BODY
+
+
+def _waits_for_git(request: HTTPRequestParser) -> bool:
+    return not request.error and PROPOSALS.fullmatch(f"/{request.path.lstrip('/')}") is not None
 
 
 def _may_change(request: HTTPRequestParser) -> bool:
@@ -377,11 +386,16 @@ class _Waitress:
         channel.on_close = self._connections.add(peer, channel)
 
     def _maintain(self, _: float) -> None:
-        """Close connections that are silent, and those whose request never ends."""
+        """Close connections that are silent, those whose request never ends, and those that do not take their answer.
+
+        Of the last, a thread waits in the middle of a long answer.
+        """
         silent, now = time.time() - IDLE, time.monotonic()
         for server in self._servers:
-            for channel in server.active_channels.values():
-                if not channel.requests and (channel.last_activity < silent or channel.is_overdue(now)):
+            for channel in list(server.active_channels.values()):
+                if channel.total_outbufs_len and channel.last_activity < silent:
+                    channel.handle_close()  # it would never be ready to be closed
+                elif not channel.requests and (channel.last_activity < silent or channel.is_overdue(now)):
                     channel.will_close = True
 
     def run(self, ready: Callable[[str], None]) -> None:

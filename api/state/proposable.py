@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from api.state.pages import among
 from api.state.reader import Reader
 from reconciler.store.tables import instant_text
 
@@ -94,19 +95,20 @@ WHERE t.name = ? AND i.name = ?""",
 
 
 def files_of_teams_alone(reader: Reader, teams: Iterable[str]) -> frozenset[str]:
-    """The files that declare these teams, and nothing else that was applied. Raises StoreError."""
-    rows = [row for team in teams if (row := reader.row(_ALONE, team)) is not None]
-    return frozenset(file for (file,) in rows)
+    """The files that declare these teams, and nothing else that was applied. Raises StoreError.
+
+    Each table is read once, however many teams there are.
+    """
+    named, names = among("name", sorted(set(teams)))
+    files = [file for (file,) in reader.rows(f"SELECT DISTINCT file FROM teams WHERE {named} AND file IS NOT NULL", *names)]
+    within, values = among("file", files)
+    others = f"SELECT file FROM teams WHERE {within} AND NOT {named}"
+    others += "".join(f" UNION SELECT file FROM {table} WHERE {within}" for table in _OTHERS)
+    shared = {file for (file,) in reader.rows(others, *values, *names, *(values * len(_OTHERS)))}
+    return frozenset(files) - shared
 
 
 _OTHERS = ("users", "issuers", "email_templates", "settings")
-_ALONE = "".join(
-    (
-        "SELECT t.file FROM teams t WHERE t.name = ? AND t.file IS NOT NULL",
-        " AND NOT EXISTS (SELECT 1 FROM teams o WHERE o.file = t.file AND o.id <> t.id)",
-        *(f" AND NOT EXISTS (SELECT 1 FROM {table} o WHERE o.file = t.file)" for table in _OTHERS),
-    )
-)
 
 
 def shares_address(reader: Reader, name: str, email: str) -> bool:

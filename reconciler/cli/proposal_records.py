@@ -120,7 +120,8 @@ def shown_lines(shown: Shown) -> Iterator[Line]:
     yield from _message_lines(shown.message)
     yield from _diff_lines(shown.diff)
     for comment in shown.comments:
-        yield "changed", f"{printable(comment.file)}:{comment.line}: is this comment still true? {printable(comment.text)}"
+        asked = "is this comment still true?" if comment.stays else "this comment goes:"
+        yield "changed", f"{printable(comment.file)}:{comment.line}: {asked} {printable(comment.text)}"
     for other in shown.overlapping:
         what = f"{printable(other.branch.name)} ({printable(other.revision.summary)})"
         yield "changed", f"{what}, another open proposal, changes the same files"
@@ -134,10 +135,21 @@ def shown_lines(shown: Shown) -> Iterator[Line]:
     if shown.remote:
         yield from _remote_lines(shown.remote)
     if shown.status == "previewed":
-        same = f"--base {base.revision.commit} --expect {shown.commit}"
+        instants = "".join(f"{name}={value} " for name, value in _instants(shown))  # `now` would mean another one by then
+        same = f"{printable(instants)}--base {base.revision.commit} --expect {shown.commit}"
         yield "heading", f"To propose exactly this, and nothing else: the same with {same} instead of --preview"
     if shown.pull_request:
         yield "heading", f"Open a pull request: {printable(shown.pull_request)}"
+
+
+def _instants(shown: Shown) -> Iterator[tuple[str, str]]:
+    """Yield the fields that are set to an instant, as `accord propose set` takes them."""
+    from reconciler.source.intent import settable
+
+    for act, given in () if shown.intent is None else shown.intent.acts:
+        fields = given.get("fields") or {}
+        known = settable(given.get("kind", "User")) if act == "set" else {}
+        yield from ((name, str(value)) for name, value in fields.items() if name in known and known[name].codec == "instant")
 
 
 def _diff_lines(diff: str) -> Iterator[Line]:

@@ -25,22 +25,22 @@ TITLES: Mapping[Failed, tuple[str, str]] = {
     "not-a-proposal": ("This branch is no proposal", "Only branches below accord/ that Accord made can be withdrawn; use git."),
     "protected-branch": (
         "The repository protects this branch",
-        "Allow branches below accord/ to be made, or apply the patch yourself (git am) and push a branch of your own.",
+        "Allow branches below accord/ to be made, or apply the patch yourself (git am --keep-cr) and push a branch of your own.",
     ),
     "signing-required": (
         "The repository takes only signed commits",
-        "Set ACCORD_PROPOSAL_SIGNING_KEY, or apply the patch yourself (git am -S) and push a branch of your own.",
+        "Set ACCORD_PROPOSAL_SIGNING_KEY, or apply the patch yourself (git am --keep-cr -S) and push a branch of your own.",
     ),
-    "hook": ("A hook of the repository refused it", "Read what it said, or apply the patch yourself (git am)."),
+    "hook": ("A hook of the repository refused it", "Read what it said, or apply the patch yourself (git am --keep-cr)."),
     "permission": (
         "This account may not push",
-        "Give Accord's account the right to push branches below accord/, or apply the patch yourself (git am).",
+        "Give Accord's account the right to push branches below accord/, or apply the patch yourself (git am --keep-cr).",
     ),
     "branch-name-taken": (
         "A branch called `accord` is in the way",
-        "Rename or delete it: Git keeps no branches below the name of a branch. Or apply the patch yourself (git am).",
+        "Rename or delete it: Git keeps no branches below the name of a branch. Or apply the patch yourself (git am --keep-cr).",
     ),
-    "refused": ("The repository refused it", "Read what it said, or apply the patch yourself (git am)."),
+    "refused": ("The repository refused it", "Read what it said, or apply the patch yourself (git am --keep-cr)."),
     "network": ("The repository was not reached", "Try again: what was made, if anything was, is not made twice."),
     "timeout": ("The repository did not answer in time", "Try again: if the branch was made after all, that says so."),
     "busy": ("Others are using the repository", "Try again."),

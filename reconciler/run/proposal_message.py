@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _LONGEST_SUBJECT, _LONGEST_NAME, _MOST_LISTED = 72, 48, 50
 _SKIPS_CI = re.compile(r"\[([^\[\]\n]{0,20}\b(?:ci|actions|pipelines?)\b[^\[\]\n]{0,20})\]", re.IGNORECASE)
+_READ_BY_MAIL = re.compile(r"(?=diff -|Index: |---|>?From |(?:From|Subject|Date):|\[PATCH)", re.IGNORECASE)
+"""Beginnings of lines that `git am` obeys: where a patch begins, another mail, and who wrote it (git-mailinfo, git-mailsplit)."""
+_SCISSORS = re.compile(r">(?=[8%])|[8%](?=<)")
+"""What such a line cuts everything above it off with, if it also has dashes and the reader's Git is set so."""
 _STARRED = re.compile(r"\*{3}(no_ci)\*{3}", re.IGNORECASE)
 
 _SUBJECTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -54,7 +58,7 @@ def message_of(intent: Intent, author: Author, refused: Sequence[GuardResult]) -
     from reconciler.source.proposals import TRAILER
 
     parts = [subject_of(intent.acts)]
-    reason = _without_commands("\n".join(printable(line.rstrip()) for line in intent.reason.strip().splitlines()))
+    reason = _without_commands("\n".join(_as_prose(printable(line.rstrip())) for line in intent.reason.strip().splitlines()))
     parts += [reason] if reason.strip() else []
     whole = [printable(_SUBJECTS[act](given)) for act, given in intent.acts]
     if len(whole) > 1 or whole[0] != parts[0]:
@@ -64,6 +68,13 @@ def message_of(intent: Intent, author: Author, refused: Sequence[GuardResult]) -
         parts.append("\n".join(f"The guard {guard.id} would refuse this: {_plain(guard.message)}" for guard in refused))
     parts.append(f"{TRAILER}: {author}")
     return "\n\n".join(parts) + "\n"
+
+
+def _as_prose(line: str) -> str:
+    """Return a line of a message as people read it, and the message's mail too: what somebody typed is no patch."""
+    if "-" in line:
+        line = _SCISSORS.sub(r"\g<0> ", line)
+    return f" {line}" if _READ_BY_MAIL.match(line) else line
 
 
 def _plain(text: str) -> str:

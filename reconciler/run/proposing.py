@@ -5,13 +5,14 @@ A preview and the proposal after it make the same commit, so that what was seen 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.access.problems import Problem
 from reconciler.access.resources import Declaration, Revision
 from reconciler.plan.plan import Plan
+from reconciler.plan.render.problems import tally
 from reconciler.run.deployment import Deployment
 from reconciler.run.errors import InvalidBase, InvalidConfiguration
 from reconciler.run.inputs import desired_revision, open_source, state_of
@@ -31,7 +32,7 @@ from reconciler.run.workshop import (
     refusing,
 )
 from reconciler.store.commit import committing
-from reconciler.wording.text import count
+from reconciler.wording.text import count, listed
 
 if TYPE_CHECKING:
     from reconciler.source.acts import Wanted
@@ -87,7 +88,7 @@ def propose(
         if built is None:
             return _declared(shop, intent, base, maker)
         if not preview and intent.expect not in (None, built.commit):
-            raise _moved(head, "what would be proposed is not the commit that was previewed")
+            raise _other_commit(intent, head)
         shown = _shown(shop, scratch, intent, base, built)._replace(moved=moved)
         return shown if preview else _submitted(shop, scratch, shown)
 
@@ -149,6 +150,8 @@ class _Maker:
             return None
         edited, comments = self._edited(base, before.declarations, wanted)
         tree = changed_tree(self.scratch, base.commit, edited)
+        changes = file_changes(self.scratch, base.commit, tree)
+        refuse_others(changes, edited)
         draft = self.scratch.child_of(base.commit, tree)
         after, stood = self._read_draft(base, draft, before, wanted)
         comparison = compare(Read(self.shop.source, base, before.declarations, stood), after, now=self.shop.now)
@@ -160,7 +163,7 @@ class _Maker:
             commit,
             message,
             wanted,
-            file_changes(self.scratch, base.commit, commit),
+            changes,
             comparison._replace(revision=revision),
             None if plan is None else plan._replace(revision=revision),
             unplanned,
@@ -211,6 +214,7 @@ class _Maker:
         """Return the files, by their shown names, in which all is declared as wanted."""
         from reconciler.source.editing import ResourceEdit, edit_files
         from reconciler.source.errors import SourceError
+        from reconciler.source.proposals import is_free
 
         path, repository = self.shop.source.path, self.shop.source.repository
         prefix = f"{path}/" if path else ""
@@ -223,6 +227,7 @@ class _Maker:
                 sorted(set(files.values())),
                 drop_comments=self.intent.drop_comments,
                 root=path,
+                is_free=lambda file: is_free(repository, base.commit, prefix + file),
             )
         except SourceError as error:
             raise ProposalFailed("not-editable", str(error)) from None
@@ -251,8 +256,9 @@ class _Maker:
             stood = problems_of(before, now)
             if any(problem.severity == "error" for problem in stood):
                 raise InvalidBase(base.commit, stood)
-        if any(problem.severity == "error" for problem in problems):
-            raise InvalidConfiguration(problems)
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors:
+            raise InvalidConfiguration(errors, f"the result would have {tally(errors)}")
         expected = {(each.kind, each.resource.name): each.resource for each in before.declarations}
         for kind, name, _, resource in wanted:
             expected.pop((kind, name), None)
@@ -271,6 +277,22 @@ class _Maker:
         committer = parse_author(deployment.proposal_committer)
         record = Record((self.author.name, self.author.email), (committer.name, committer.email), time, message)
         return self.scratch.commit(base.commit, tree, record, self.shop.left, deployment.proposal_signing_key)
+
+
+def _other_commit(intent: Intent, head: Revision) -> ProposalFailed:
+    what = "what would be proposed is not the commit that was previewed"
+    if intent.base == head.commit:
+        return ProposalFailed("moved", f"{what}, although the branch did not move: the acts, the author or the guards differ")
+    return _moved(head, what)
+
+
+def refuse_others(changes: Sequence[FileChange], edited: Collection[str]) -> None:
+    """Raise ProposalFailed unless exactly the files that were edited, by their shown names, differ."""
+    differ = {change.path for change in changes} ^ {*edited}
+    if differ:
+        raise ProposalFailed(
+            "not-editable", f"the commit would not change exactly the files that were edited: {listed(sorted(differ))}"
+        )
 
 
 def _moved(head: Revision, why: str) -> ProposalFailed:

@@ -27,6 +27,14 @@ class Anchors:
             if inner.anchor and inner.kind != "alias":
                 self._values[inner.anchor] = _GONE
 
+    def copy(self) -> dict[str, Any]:
+        """Return what is noted, for `restore`."""
+        return dict(self._values)
+
+    def restore(self, noted: dict[str, Any]) -> None:
+        """Forget what was noted since a copy was made."""
+        self._values = noted
+
     def holds(self, alias: Part, value: Any) -> bool:
         """Tell whether an alias still stands for a value."""
         found = self._values.get(alias.anchor, _GONE)

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.access.resources import LINK_KEYS
 from reconciler.source.anchors import Anchors, same
 from reconciler.source.arrangement import ANY, Shape, key_order
+from reconciler.source.comments import Comments, Orphan
 from reconciler.source.flow_editing import FlowEditor
 from reconciler.source.pairing import keys_placed, paired
 from reconciler.source.splicing import Splice
@@ -51,10 +52,11 @@ class BlockEditor:
         self._text, self._root, self._whole = text, root, whole_fields
         self._drop = drop_comments
         self._anchors = Anchors(root)
-        self._flow = FlowEditor(text, self._anchors, drop_comments=drop_comments)
+        self._comments = Comments(text, [root])
+        self._flow = FlowEditor(text, self._anchors, self._comments, drop_comments=drop_comments)
         self._indents = indents_of(text, root)
         self._splices: list[Splice] = []
-        self._orphans: list[tuple[int, int]] = []
+        self._orphans: list[Orphan] = []
 
     def edited(self, old: Mapping[str, Any], new: Mapping[str, Any], shape: Shape) -> list[Splice]:
         """Return the splices after which the document says the new value. Raises UnusualLayout."""
@@ -62,8 +64,8 @@ class BlockEditor:
         return self._splices
 
     @property
-    def orphans(self) -> list[tuple[int, int]]:
-        """Where the comments directly above removed parts begin and end."""
+    def orphans(self) -> list[Orphan]:
+        """The comments directly above removed parts, and all others that go, except those beside what is removed."""
         return [*self._orphans, *self._flow.orphans]
 
     def _value(self, key: Part | None, part: Part, old: Any, new: Any, shape: Shape, *, column: int, depth: int) -> None:
@@ -127,11 +129,22 @@ class BlockEditor:
         for index, (dash, item) in enumerate(zip(dashes, part.items, strict=True)):
             if index in pairing.kept:
                 new_item = pairing.kept[index]
-                self._value(None, item, old[index], new_item, shape.items or ANY, column=column, depth=depth + 1)
+                self._kept_item(part, index, dash, old[index], new_item, shape.items or ANY, column=column, depth=depth + 1)
                 insert(index)
             else:
                 self._anchors.forget(item)
                 self._remove(dash, item.end, lowest=part.items[index - 1].end if index else None, column=column)
+
+    def _kept_item(self, part: Part, index: int, dash: int, old: Any, new: Any, shape: Shape, *, column: int, depth: int) -> None:
+        """Let an item say something new; where its layout does not allow less, it is written anew, and the others are not."""
+        anchors, splices = self._anchors.copy(), len(self._splices)
+        orphans, in_flow_orphans = len(self._orphans), len(self._flow.orphans)
+        try:
+            self._value(None, part.items[index], old, new, shape, column=column, depth=depth)
+        except UnusualLayout:
+            self._anchors.restore(anchors)
+            del self._splices[splices:], self._orphans[orphans:], self._flow.orphans[in_flow_orphans:]
+            self._lines_anew(dash, part.items[index], self._item(part, new, column))
 
     def _item(self, part: Part, item: Value, column: int) -> str:
         """Write a new item of a list, in the quotes that the others have."""
@@ -232,6 +245,7 @@ class BlockEditor:
         elif not isinstance(new, str):
             raise UnusualLayout
         elif part.flow:
+            self._orphans += self._comments.within(part.start, part.end)
             quote = next((value.style for value in part.items if value.kind == "scalar" and value.text == new), "")
             self._anchors.forget(part)
             self._put(part.start, part.end, _one_line(new, quote))
@@ -253,12 +267,16 @@ class BlockEditor:
     def _only_name(self, part: Part, new: str) -> None:
         """Let a mapping become the name that it is about."""
         index = next((number for number, key in enumerate(part.keys) if key.text in LINK_KEYS), None)
-        if index != 0 or part.anchor or part.items[0].kind != "scalar" or part.items[0].text != new:
+        name = part if index is None else part.items[index]
+        if part.anchor or name.kind != "scalar" or name.text != new or "\n" in self._text[name.start : name.end]:
             raise UnusualLayout
         column = part.body - line_start(self._text, part.body)
         self._anchors.forget(part)
-        self._anchors.set(part.items[0], new)
-        self._put(part.body, part.items[0].start, "")
+        self._anchors.set(name, new)
+        if index == 0:
+            self._put(part.body, name.start, "")
+        else:
+            self._put(part.body, self._end_of_line(part.items[0]), self._text[name.start : self._end_of_line(name)])
         for number, (key, value) in enumerate(zip(part.keys, part.items, strict=True)):
             if number:
                 self._remove(key.start, value.end, part.items[number - 1].end, column)
@@ -267,11 +285,16 @@ class BlockEditor:
 
     def _anew(self, key: Part, part: Part, new: Value, column: int) -> None:
         """Write a key and its value anew."""
-        if not self._is_first(key.start) or not _REST.match(self._text, part.end):
+        self._lines_anew(key.start, part, _indented(yaml_document({key.text: new}, self._indents), column))
+
+    def _lines_anew(self, start: int, part: Part, written: str) -> None:
+        """Write the lines from a key or a dash to the end of its value anew; the comments on them are lost."""
+        if not self._is_first(start) or not _REST.match(self._text, part.end):
             raise UnusualLayout
         self._anchors.forget(part)
-        written = _indented(yaml_document({key.text: new}, self._indents), column)
-        self._put(line_start(self._text, key.start), after_line(self._text, part.end), written)
+        first, end = line_start(self._text, start), after_line(self._text, part.end)
+        self._orphans += self._comments.within(first, end)
+        self._put(first, end, written)
 
     def _replace(self, key: Part | None, part: Part, new: Value, column: int) -> None:
         """Replace a value by one of another form, beside its key or below it; a comment beside the key stays."""
@@ -283,6 +306,8 @@ class BlockEditor:
                 self._put(part.start, part.end, in_flow(new))
                 return
             raise UnusualLayout
+        if part.flow:
+            self._orphans += self._comments.within(part.start, part.end)
         colon = self._text.index(":", skipped(self._text, key.end)) + 1
         if in_lines:
             self._remove_lines(after_line(self._text, colon), after_line(self._text, part.end))
@@ -302,6 +327,13 @@ class BlockEditor:
 
     # Lines
 
+    def _end_of_line(self, part: Part) -> int:
+        """Return where the line on which a part ends does, before its line break; nothing but a comment follows the part."""
+        rest = _REST.match(self._text, part.end)
+        if rest is None:
+            raise UnusualLayout
+        return part.end + len(rest[0].rstrip("\r\n"))
+
     def _is_first(self, index: int) -> bool:
         """Tell whether nothing but spaces stands before a place on its line."""
         return not self._text[line_start(self._text, index) : index].strip(" ")
@@ -318,8 +350,10 @@ class BlockEditor:
                 bound = after_line(self._text, bound)
             above = max(above, min(bound, first))
         if above < first:
-            self._orphans.append((above, first))
-        self._put(above if self._drop else first, after_line(self._text, end), "")
+            self._orphans.append(Orphan(above, first, not self._drop))
+        last = after_line(self._text, end)
+        self._orphans += [each for each in self._comments.within(first, last) if self._comments.is_alone(each.start)]
+        self._put(above if self._drop else first, last, "")
 
     def _remove_lines(self, start: int, end: int) -> None:
         """Remove lines except comments."""
@@ -328,7 +362,7 @@ class BlockEditor:
             following = after_line(self._text, at)
             is_comment = _COMMENT.match(self._text, at) is not None
             if is_comment:
-                self._orphans.append((at, following))
+                self._orphans.append(Orphan(at, following, not self._drop))
             if self._drop or not is_comment:
                 self._put(at, following, "")
             at = following

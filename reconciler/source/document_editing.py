@@ -11,6 +11,7 @@ from reconciler.source.arrangement import shape_of
 from reconciler.source.blobs import read_blob
 from reconciler.source.block_editing import BlockEditor
 from reconciler.source.build import build
+from reconciler.source.comments import Comments, Orphan
 from reconciler.source.errors import SourceError
 from reconciler.source.export import resource_document
 from reconciler.source.placing import MODELINE
@@ -71,15 +72,15 @@ def declared_by(content: bytes) -> list[tuple[Key, Resource]]:
     return [((value["kind"], value["metadata"]["name"]), build(value)) for _, value in read_blob(content).documents]
 
 
-Found = tuple[list[Splice], list[tuple[int, int]]]
-"""Splices, and where comments that they orphan begin and end."""
+Found = tuple[list[Splice], list[Orphan]]
+"""Splices, and the comments that they orphan or remove."""
 
 
 def edited_document(file: FileText, document: Document, wanted: Resource, way: int, *, drop_comments: bool) -> Found:
     """Return how to let a document declare a resource, in one of the `WAYS`. Raises UnusualLayout."""
     root = file.root(document)
     if way == WAYS - 1:
-        return _written_anew(file.text, document, root, wanted), []
+        return _written_anew(file.text, document, root, wanted)
     emptied = [] if way else list(_better_empty(file.text, root))
     target = restated(document.value, wanted, emptied)
     editor = BlockEditor(file.text, root, drop_comments=drop_comments, whole_fields=way == WAYS - 2)
@@ -100,12 +101,12 @@ def _fields(part: Part) -> Iterable[tuple[Part, Part]]:
     return zip(part.keys, part.items, strict=True) if part.kind == "mapping" else ()
 
 
-def _written_anew(text: str, document: Document, root: Part, wanted: Resource) -> list[Splice]:
-    start = line_start(text, document.start)
+def _written_anew(text: str, document: Document, root: Part, wanted: Resource) -> Found:
+    start, end = line_start(text, document.start), after_line(text, root.end)
     written = resource_document(document.value["kind"], wanted)
     if _MARKER.match(text, start):
         written = f"---\n{written}"
-    return [Splice(start, after_line(text, root.end), written.replace("\n", line_break(text, start)))]
+    return [Splice(start, end, written.replace("\n", line_break(text, start)))], Comments(text, [root]).within(start, end)
 
 
 def last_text_kept(file: FileText, splices: Iterable[Splice]) -> list[Splice]:
@@ -144,37 +145,76 @@ class _Section(NamedTuple):
 def removed(file: FileText, gone: Sequence[Document], *, drop_comments: bool) -> Found:
     """Return how to remove documents with their markers. Comments above one stay, unless they are to go with it.
 
-    A comment for editors (`yaml-language-server`) at the top of the file stays in any case.
+    A comment for editors (`yaml-language-server`) at the top of the file stays in any case; others go with their documents.
     """
-    sections = _sections(file.text)
+    text, sections = file.text, _sections(file.text)
     lines: set[int] = set()
-    orphans: list[tuple[int, int]] = []
+    orphans: list[Orphan] = []
     whole: set[int] = set()
+    roots: list[Part] = []
     for document in gone:
         number = next(n for n, section in enumerate(sections) if section.start <= document.start < max(section.end, 1))
         section, root = sections[number], file.root(document)
-        first, last = line_start(file.text, document.start), after_line(file.text, root.end)
-        above = _comments_above(file.text, max(section.body, 0), first)
-        if above < first:
-            orphans.append((above, first))
-        stays = _COMMENT_LINE.search(file.text, section.body, first) or _COMMENT_LINE.search(file.text, last, section.end)
-        if drop_comments or not stays or first < section.body:
+        roots.append(root)
+        first, last = line_start(text, document.start), after_line(text, root.end)
+        above = _comments_above(text, section.body, first)
+        if above < first and not drop_comments:
+            orphans.append(Orphan(above, first, stays=True))
+        begin = above if drop_comments else first
+        modelines = _modelines(text, section)
+        beside = [at for at in (*_lines(text, section.body, begin), *_lines(text, last, section.end)) if at not in modelines]
+        if not any(_COMMENT_LINE.match(text, at) for at in beside):
             whole.add(number)
-            lines.update(_lines(file.text, section.start, section.end))
-            if number == 0:
-                lines.difference_update(_modelines(file.text, section))
+            lines.update(_lines(text, section.start, section.end))
         else:
-            lines.update(_lines(file.text, first, last))
-            following = next((each for each in sections[number + 1 :] if file.text.startswith("---", each.start)), None)
+            lines.update(_lines(text, begin, last), modelines)
+            following = next((each for each in sections[number + 1 :] if text.startswith("---", each.start)), None)
             marker = section if following is None else following
-            if marker.body > marker.start and file.text[marker.start : marker.body].strip() == "---":
-                lines.update(_lines(file.text, marker.start, marker.body))
-        _with_endings(file.text, sections, number, lines)
+            if first >= section.body and _is_plain(text, marker):
+                lines.update(_lines(text, marker.start, marker.body))
+        if number == 0:
+            lines.difference_update(modelines)
+        _with_endings(text, sections, number, lines)
     if 0 in whole:
         left = next((each for n, each in enumerate(sections) if n not in whole and each.start not in lines), None)
-        if left is not None and file.text[left.start : left.body].strip() == "---":
-            lines.update(_lines(file.text, left.start, left.body))
-    return [Splice(at, after_line(file.text, at), "") for at in sorted(lines)], orphans
+        if left is not None and _is_plain(text, left):
+            lines.update(_lines(text, left.start, left.body))
+    splices = [Splice(at, after_line(text, at), "") for at in sorted(lines)]
+    return splices, [*orphans, *_lost(text, roots, splices)]
+
+
+def all_comments(file: FileText) -> list[Orphan]:
+    """Return the comments that go with a file."""
+    return _lost(file.text, map(file.root, file.documents), [Splice(0, len(file.text), "")])
+
+
+def _lost(text: str, roots: Iterable[Part], splices: Sequence[Splice]) -> list[Orphan]:
+    """Return the comments on removed lines, except those for editors."""
+    comments, found = Comments(text, roots), []
+    start = end = 0
+    for splice in [*splices, Splice(len(text) + 1, 0, "")]:
+        if splice.start != end:
+            found += comments.within(start, end)
+            start = splice.start
+        end = splice.end
+    return [part for each in found for part in _without_modelines(text, each)]
+
+
+def _without_modelines(text: str, orphan: Orphan) -> Iterator[Orphan]:
+    """Yield what is left of a comment above, between and below the lines for editors in it."""
+    start = orphan.start
+    for at in _lines(text, orphan.start, orphan.end):
+        if MODELINE.match(text, at):
+            if start < at:
+                yield Orphan(start, at)
+            start = after_line(text, at)
+    if start < orphan.end:
+        yield Orphan(start, orphan.end)
+
+
+def _is_plain(text: str, section: _Section) -> bool:
+    """Tell whether a section begins with a marker that has its line to itself."""
+    return text[section.start : section.body].strip() == "---"
 
 
 def _sections(text: str) -> list[_Section]:

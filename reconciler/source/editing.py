@@ -12,10 +12,12 @@ from typing import NamedTuple
 from reconciler.access.resources import Key, Kind, Resource
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
+from reconciler.source.comments import Orphan
 from reconciler.source.document_editing import (
     WAYS,
     Document,
     FileText,
+    all_comments,
     appended,
     declared_by,
     edited_document,
@@ -46,11 +48,13 @@ class ResourceEdit(NamedTuple):
 
 
 class OrphanComment(NamedTuple):
-    """A comment directly above something that was removed: its file, its first line (from 1, as it was), its text."""
+    """A comment directly above something that was removed, or one that goes: its file, its first line (from 1, as it was), its
+    text, and whether it stays."""
 
     file: str
     line: int
     text: str
+    stays: bool
 
 
 class Edited(NamedTuple):
@@ -68,14 +72,21 @@ class Dropping(NamedTuple):
 
 
 def edit_files(
-    edits: Iterable[ResourceEdit], content: Content, paths: Sequence[str] = (), *, drop_comments: bool = False, root: str = ""
+    edits: Iterable[ResourceEdit],
+    content: Content,
+    paths: Sequence[str] = (),
+    *,
+    drop_comments: bool = False,
+    root: str = "",
+    is_free: Callable[[str], bool] | None = None,
 ) -> Edited:
     """Return the files in which the resources are as wanted. `paths`: of the configuration, to find a place for what is new.
 
     All paths begin at the folder of all resources, which is at `root` in the repository. A comment directly above something
-    removed stays, or goes with it (`drop_comments`). Raises SourceError if a file cannot declare what is wanted.
+    removed stays, or goes with it (`drop_comments`). `is_free` is that of `Places`. Raises SourceError if a file cannot declare
+    what is wanted.
     """
-    return edit_each(edits, content, Dropping(drop_comments, drop_comments), Places(content, paths, root))
+    return edit_each(edits, content, Dropping(drop_comments, drop_comments), Places(content, paths, root, is_free))
 
 
 def edit_each(edits: Iterable[ResourceEdit], content: Content, dropping: Dropping, places: Places) -> Edited:
@@ -138,7 +149,7 @@ class _Editing:
     def result(self) -> tuple[bytes | None, list[OrphanComment]]:
         """Return the file's new bytes, None if nothing is left in it, and the orphaned comments. Raises SourceError."""
         if not self._expected:
-            return None, []
+            return None, self._comments(all_comments(self._file))
         ways = [0] * len(self._changed)
         while True:
             found = self._attempt(ways)
@@ -158,10 +169,10 @@ class _Editing:
             for number in worse:
                 ways[number] += 1
 
-    def _attempt(self, ways: Sequence[int]) -> tuple[bytes, list[tuple[int, int]]] | int:
+    def _attempt(self, ways: Sequence[int]) -> tuple[bytes, list[Orphan]] | int:
         """Return the new bytes and the orphaned comments, or the number of a change that is not possible in this way."""
         splices: list[Splice] = []
-        orphans: list[tuple[int, int]] = []
+        orphans: list[Orphan] = []
         for number, (document, edit) in enumerate(self._changed):
             assert edit.wanted is not None
             try:
@@ -200,9 +211,9 @@ class _Editing:
         what = ", ".join(f"{edit.kind} `{edit.name}`" for edit in edits[:3]) or "what is wanted"
         return SourceError(f"cannot edit {self._name} so that it declares {what} as wanted; edit this file by hand")
 
-    def _comments(self, spans: Iterable[tuple[int, int]]) -> list[OrphanComment]:
+    def _comments(self, orphans: Iterable[Orphan]) -> list[OrphanComment]:
         text, found = self._file.text, []
-        for start, end in sorted(spans):
+        for start, end, stays in sorted(set(orphans)):
             said = "\n".join(line.strip() for line in text[start:end].strip().splitlines())
-            found.append(OrphanComment(self._name, text.count("\n", 0, start) + 1, said))
+            found.append(OrphanComment(self._name, text.count("\n", 0, start) + 1, said, stays))
         return found

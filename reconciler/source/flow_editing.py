@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from reconciler.source.anchors import Anchors, same
 from reconciler.source.arrangement import ANY, Shape, key_order
+from reconciler.source.comments import Comments, Orphan
 from reconciler.source.pairing import keys_placed, paired
 from reconciler.source.yaml_parts import Part, UnusualLayout, line_break, line_start, skipped
 from reconciler.source.yaml_text import Value, in_flow, quoted, spelt
@@ -32,11 +33,11 @@ _NEW = -1
 
 
 class FlowEditor:
-    """Writes parts in flow style anew. `orphans` collects where comments above removed items begin and end."""
+    """Writes parts in flow style anew. `orphans` collects the comments above removed items, and those in what is replaced."""
 
-    def __init__(self, text: str, anchors: Anchors, *, drop_comments: bool) -> None:
-        self._text, self._anchors, self._drop = text, anchors, drop_comments
-        self.orphans: list[tuple[int, int]] = []
+    def __init__(self, text: str, anchors: Anchors, comments: Comments, *, drop_comments: bool) -> None:
+        self._text, self._anchors, self._comments, self._drop = text, anchors, comments, drop_comments
+        self.orphans: list[Orphan] = []
 
     def written(self, part: Part, old: Any, new: Any, shape: Shape = ANY, *, as_json: bool = False) -> str:
         """Return the text of a part that says something new, with as much of its own text as possible."""
@@ -57,7 +58,12 @@ class FlowEditor:
         if part.kind == "scalar" and not isinstance(new, dict | list):
             self._anchors.set(part, new)
             return own if same(old, new) else lead + _beside(new, quote)
-        return own if same(old, new) else in_flow(new, quote, as_json=as_json)
+        return own if same(old, new) else self._anew(part, new, quote, as_json=as_json)
+
+    def _anew(self, part: Part, new: Any, quote: str, *, as_json: bool) -> str:
+        """Write a part of another form, without the comments in it."""
+        self.orphans += self._comments.within(part.start, part.end)
+        return in_flow(new, quote, as_json=as_json)
 
     def _list(self, part: Part, old: Sequence[Any], new: list[Any], shape: Shape, *, as_json: bool) -> str:
         pairing = paired(old, new)
@@ -121,6 +127,7 @@ class FlowEditor:
         for entry in old:
             if entry.number not in stays:
                 self._forget(part, entry.number)
+                self.orphans += self._comments.within(*spans[entry.number])
                 orphaned = _above(orphaned, self._orphaned(entry, spans[entry.number][0]), spacing)
                 continue
             found.append(entry._replace(lead=_above(orphaned, entry.lead, spacing), body=body(entry.number)))
@@ -163,7 +170,7 @@ class FlowEditor:
         if found is None:
             return entry.lead if "#" in entry.lead else ""
         end = start - len(entry.lead) + found.end()
-        self.orphans.append((end - len(found[0]), end))
+        self.orphans.append(Orphan(end - len(found[0]), end, not self._drop))
         rest = entry.lead[: found.start()]
         return (rest if "#" in rest else "") if self._drop else entry.lead
 

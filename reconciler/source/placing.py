@@ -64,10 +64,17 @@ class Places:
     """Finds places for the new resources of one proposal. `paths`: those of all YAML files of the configuration.
 
     They begin at the folder of all resources, which is at `root` in the repository: delegations are written from there.
+    `is_free` tells whether a new file would replace nothing; without it, only what `content` returns is seen.
     """
 
-    def __init__(self, content: Callable[[str], bytes | None], paths: Sequence[str], root: str = "") -> None:
-        self._root, self._content = root, content
+    def __init__(
+        self,
+        content: Callable[[str], bytes | None],
+        paths: Sequence[str],
+        root: str = "",
+        is_free: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._root, self._content, self._is_free = root, content, is_free or self._has_no_file
         self._paths = sorted(path for path in paths if is_candidate(posixpath.basename(path)))
         self._taken = {path.casefold() for path in paths}
 
@@ -76,7 +83,7 @@ class Places:
         usual = resource_path(kind, resource.name)
         for form in (*self._forms(kind), _Form(usual)):
             file = form.filled(resource.name)
-            if (form.is_shared or self._is_free(file)) and self._may_declare(file, kind, resource):
+            if (form.is_shared or self._can_be_made(file)) and self._may_declare(file, kind, resource):
                 self._taken.add(file.casefold())
                 return Place(file, "" if form.is_shared else self._head(kind, file))
         raise SourceError(
@@ -84,8 +91,11 @@ class Places:
             "may not declare it (`delegation`); write its file by hand"
         )
 
-    def _is_free(self, file: str) -> bool:
-        return file.casefold() not in self._taken and self._content(file) is None
+    def _can_be_made(self, file: str) -> bool:
+        return self._taken.isdisjoint(path.casefold() for path in _and_above(file)) and self._is_free(file)
+
+    def _has_no_file(self, file: str) -> bool:
+        return all(self._content(path) is None for path in _and_above(file))
 
     def _may_declare(self, file: str, kind: Kind, resource: Resource) -> bool:
         """Tell whether neither an ignore file nor a delegation prevents a file from declaring a resource."""
@@ -174,8 +184,16 @@ class Places:
                     yield settings
 
 
+def _and_above(file: str) -> Iterator[str]:
+    """Yield a path and the paths of the folders that it is in."""
+    while file:
+        yield file
+        file = posixpath.dirname(file)
+
+
 def _template(path: str, name: str) -> str:
-    """Return how a file of one resource is named, with its name replaced wherever a folder or the file is called so."""
+    """Return how a file of one resource is named, with its name replaced: that of its folder, and in its own the last one between
+    separators."""
     folder, file = posixpath.split(path)
     stem, extension = posixpath.splitext(file)
     *above, last = folder.split("/")
@@ -183,8 +201,9 @@ def _template(path: str, name: str) -> str:
         last = "{}"
     elif name and last == name[0] and stem.startswith(last):
         last = "{0}"
-    if name and name in stem:
-        stem = stem.replace(name, "{}", 1)
+    found = [*re.finditer(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", stem)] if name else []
+    if found:
+        stem = f"{stem[: found[-1].start()]}{{}}{stem[found[-1].end() :]}"
     elif last != "{}":
         stem = "{}"
     return posixpath.join(*above, last, f"{stem}{extension}")

@@ -20,7 +20,7 @@ MOST = 100
 """How many proposals are looked at: the newest."""
 _MOST_FILES, _LARGEST_DIFF = 2_000, 4 << 20
 _SECONDS = 10
-_REGULAR = ("100644", "100755")
+_REGULAR, _FOLDER = ("100644", "100755"), "040000"
 
 State = Literal["open", "merged", "stale"]
 """Whether a proposal could be merged, is contained in the head, or no longer applies to it."""
@@ -61,18 +61,37 @@ def message_of(repository: Repository, commit: str) -> str:
 def changed_tree(scratch: Scratch, base: str, files: Mapping[str, bytes | None]) -> str:
     """Keep the bytes of files, given by their shown names, and return the base's tree with them.
 
-    Raises SourceError for a path at which the base has a link or a folder.
+    Raises SourceError for a path at which the base has a link or a folder, or anything but a folder above it.
     """
     entries: list[tuple[bytes, str | None]] = []
     for shown, content in sorted(files.items()):
         name = path_shown_as(shown)
-        listed = scratch.git.run("ls-tree", "-z", base, "--", f":(literal){name}", stdout_as_string=False)
-        mode = listed[:6].decode() or _REGULAR[0]
-        if mode not in _REGULAR:
-            raise SourceError(f"`{shown}` is not a regular file in {base[:12]}, and nothing can be written there")
+        mode = _mode(scratch, base, name) or _REGULAR[0]
+        above = _in_the_way(scratch, base, name)
+        if mode not in _REGULAR or above is not None:
+            what = f"`{shown}` is not a regular file" if above is None else f"`{shown_path(above)}` is not a folder"
+            raise SourceError(f"{what} in {base[:12]}, and nothing can be written there")
         raw = name.encode("utf-8", "surrogateescape")
         entries.append((raw, None if content is None else f"{mode} {scratch.write(content, len(base))}"))
     return scratch.changed_tree(base, entries)
+
+
+def is_free(repository: Repository, commit: str, shown: str) -> bool:
+    """Tell whether a new file, given by its shown name, would replace nothing in a commit."""
+    name = path_shown_as(shown)
+    return not _mode(repository, commit, name) and _in_the_way(repository, commit, name) is None
+
+
+def _in_the_way(repository: Repository, commit: str, name: str) -> str | None:
+    """Return the path above a file's at which the commit has anything but a folder, which git would replace by one."""
+    above = (name[: found.start()] for found in re.finditer("/", name))
+    return next((path for path in above if _mode(repository, commit, path) not in ("", _FOLDER)), None)
+
+
+def _mode(repository: Repository, commit: str, name: str) -> str:
+    """Return the mode of what a commit has at a path; empty if there is nothing."""
+    listed: bytes = repository.git.run("ls-tree", "-z", commit, "--", f":(literal){name}", stdout_as_string=False)
+    return listed[:6].decode()
 
 
 def file_changes(repository: Repository, before: str, after: str) -> list[FileChange]:
@@ -108,7 +127,7 @@ def mailed_patch(repository: Repository, commit: str) -> str:
     return _shown(repository, "format-patch", "--stdout", "-1", "--no-signature", "--full-index", *_PLAINLY, commit)
 
 
-_PLAINLY = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+_PLAINLY = ("--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 
 
 def _shown(repository: Repository, *arguments: str) -> str:

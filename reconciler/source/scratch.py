@@ -26,7 +26,6 @@ _NOBODY = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for ke
 }.items()}  # fmt: skip
 _MOST_NAMED = 5
 _SHA256 = 64
-_REMOVED = "0 " + "0" * 40
 
 
 class Record(NamedTuple):
@@ -100,10 +99,11 @@ class Scratch(Repository):
 
     def changed_tree(self, commit: str, entries: Iterable[tuple[bytes, str | None]]) -> str:
         """Return a commit's tree with other entries: path, and mode and blob as git writes them, or None for a path to remove."""
+        removed = f"0 {'0' * len(commit)}"
         self.git.run("read-tree", commit)
         with TemporaryFile() as lines:
             for name, entry in entries:
-                lines.write((entry or _REMOVED).encode() + b"\t" + name + b"\0")
+                lines.write((entry or removed).encode() + b"\t" + name + b"\0")
             lines.seek(0)
             self.git.run("update-index", "-z", "--index-info", istream=lines)
         tree: str = self.git.run("write-tree").strip()

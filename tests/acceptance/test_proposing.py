@@ -371,6 +371,48 @@ def test_the_patch_can_be_applied_by_hand(desk: Desk, tmp_path: Path) -> None:
     assert seen.startswith(desk.git("rev-parse", f"{tree}^{{tree}}").strip())
 
 
+EVIL = "users/mallory.yaml"
+EVIL_FILE = f"diff --git a/{EVIL} b/{EVIL}\nnew file mode 100644\n--- /dev/null\n+++ b/{EVIL}\n"
+REASONS = {
+    "a patch": f"see this\n\n{EVIL_FILE}@@ -0,0 +1 @@\n+evil: yes",
+    "an older patch": "see\nIndex: users/mallory.yaml\n--- /dev/null\n+++ users/mallory.yaml\n@@ -0,0 +1 @@\n+evil: yes",
+    "another author": "From: The Boss <boss@example.org>\n\nDo it",
+    "another author in other letters": "fRoM: The Boss <boss@example.org>\nDate: Mon, 1 Jan 2001 00:00:00 +0000\nsubject: Other",
+    "a quoted header": ">From the boss\n[PATCH] Other",
+    "the end of a message": "what\n---\nis cut off",
+    "the end of a message with blanks": "what\n---  \n--- a/x\nis cut off",
+    "another mail": f"what\nFrom {'1' * 40} Mon Sep 17 00:00:00 2001\nFrom: a <b@c>\nSubject: x\n\ny",
+    "a cut": "what\n-- >8 --\nSubject: rest",
+    "lines of a mail's parts": "Content-Type: multipart/mixed; boundary=x\nContent-Transfer-Encoding: base64\n\n--x\n-- \nend",
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
+def test_no_reason_changes_what_the_patch_does(desk: Desk, case: str, tmp_path: Path) -> None:
+    shown = desk.propose("disable", "ben", "--preview", "--reason", REASONS[case])
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(desk.repository.path), str(clone)], check=True)
+    author = ["-c", "user.name=M", "-c", "user.email=m@x.org", "-c", "mailinfo.scissors=true"]
+    subprocess.run(["git", *author, "am", "-q", "--keep-cr"], input=shown["patch"].encode(), cwd=clone, check=True)
+    said = subprocess.run(
+        ["git", "log", "-1", "--format=%an <%ae>%n%ad%n%B", "--date=unix"], cwd=clone, capture_output=True, text=True, check=True
+    ).stdout
+    made = desk.submit(shown["intent"])
+    assert made["commit"] == shown["commit"]
+    assert said == desk.git("log", "-1", "--format=%an <%ae>%n%ad%n%B", "--date=unix", made["commit"])
+    changed = subprocess.run(
+        ["git", "diff", "--name-only", "HEAD^"], cwd=clone, capture_output=True, text=True, check=True
+    ).stdout
+    assert changed.split() == ["users/ben.yaml"] and "Proposed-by: Alice Jones" in said
+
+
+def test_attributes_of_the_repository_hide_no_change(desk: Desk) -> None:
+    desk.repository.commit({".gitattributes": "*.yaml binary -diff\n"}, "Hide")
+    shown = desk.propose("disable", "ben", "--preview")
+    for text in (shown["diff"], shown["patch"]):
+        assert '"enabled": false' in text and "Binary" not in text
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_is_proposed_is_what_merging_it_does(desk: Desk, seed: int, tmp_path: Path) -> None:
     """Random intents, one after the other: each preview is what is pushed, and what is pushed is what its plan says."""
@@ -436,3 +478,30 @@ def kept_lines(desk: Desk, commit: str, path: str, text: str) -> int:
     after = desk.git("show", f"{commit}:{path}", check=False).splitlines()
     blocks = difflib.SequenceMatcher(None, text.splitlines(), after, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks)
+
+
+def test_a_new_file_replaces_nothing(desk: Desk) -> None:
+    """Where users are by their first letters, a file has the name of such a folder."""
+    gone = {"users/ada.yaml": None, "users/ben.yaml": None, "users/c": "plain text\n"}
+    desk.repository.commit({**gone, **{f"users/{name[0]}/{name}.yaml": user(name) for name in ("ada", "ben")}}, "By letters")
+    for name, file in (("dora", "users/d/dora.yaml"), ("cleo", "users/cleo.yaml")):
+        shown = desk.propose("add-user", name, "--email", f"{name}@example.org", "--preview")
+        assert [(each["path"], each["before"]) for each in shown["files"]] == [(file, None)]
+
+
+def test_comments_that_stay_and_those_that_go_are_told(desk: Desk) -> None:
+    shown = desk.propose("remove-user", "ada", "--preview")
+    assert shown["comments"] == [
+        {"file": "users/ada.yaml", "line": 1, "text": "# Ada, of the web team", "stays": False},
+        {"file": "users/ada.yaml", "line": 7, "text": "# at home", "stays": False},
+    ]
+    assert "users/ada.yaml:1: this comment goes: # Ada, of the web team" in desk.accord("propose", "remove-user", "ada").stdout
+    web = desk.git("show", "main:teams/web.yaml").replace("    - ada", "    # The lead\n    - until: 2099-12-31\n      user: ada")
+    desk.repository.commit({"teams/web.yaml": web}, "An end")
+    shown = desk.propose("add-member", "web", "ada", "--preview")
+    assert (
+        shown["comments"] == []
+        and "\n-    - until: 2099-12-31\n-      user: ada  # leads\n+    - ada  # leads\n" in shown["diff"]
+    )
+    shown = desk.propose("remove-member", "web", "ada", "--preview")
+    assert [(each["text"], each["stays"]) for each in shown["comments"]] == [("# The lead", True)]

@@ -108,6 +108,44 @@ def test_a_month_of_the_timeline_leads_to_what_expires_then(world: World, regist
         root.get(f"/certificates?month={wrong}", 422)
 
 
+def test_a_month_lists_what_its_bar_counts_unless_another_state_is_asked_for(world: World, registered: dict[str, int]) -> None:
+    begins = datetime.now(UTC) - 100 * DAY
+    renewal = _register(world, "alice", "later", begins=begins, lives=210 * DAY, renews=registered["later"])
+    alice = signed_in(world, "alice")
+    for path, number in re.findall(
+        r'<li><a href="(/certificates\?month=[0-9-]{7})"[^>]*><span class="number">(\d+)<', alice.get("/certificates")
+    ):
+        assert len(_listed(alice, path.removeprefix("/certificates"))) == int(number), path
+    assert '<option value="to-renew" selected>' in alice.html
+    months = [f"{datetime.now(UTC) + days * DAY:%Y-%m}" for days in (100, 110)]
+    listed = [number for month in months for number in _listed(alice, f"?month={month}&state=all")]
+    assert {registered["later"], renewal} <= set(listed)
+    assert registered["later"] in _listed(alice) and registered["later"] not in _listed(alice, "?state=to-renew")
+
+
+def test_an_owner_is_a_filter_that_shows_nothing_more_than_before(world: World, registered: dict[str, int]) -> None:
+    shared = _register(world, "bob", "shared", team="web", begins=datetime.now(UTC) - 100 * DAY, lives=130 * DAY)
+    root, alice = signed_in(world, "root"), signed_in(world, "alice")
+    own = [registered[name] for name in ("earlier", "gone", "soon", "later")]
+    assert _listed(root, "?owner=alice&state=all") == _listed(alice, "?owner=alice&state=all") == own
+    root.get("/certificates?owner=alice&team=web")
+    assert re.findall(r'class="chip" href="([^"]+)"', root.html) == ["/certificates?owner=alice", "/certificates?team=web"]
+    assert set(_listed(root, "?owner=bob")) == {registered["office"], shared}
+    assert _listed(alice, "?owner=bob") == [shared], "only of teams that alice is in"
+    assert sum(map(int, re.findall(r'class="number">(\d+)<', alice.html))) == 1
+    nobody = alice.get("/certificates?owner=nobody").replace("nobody", "root")
+    assert nobody == alice.get("/certificates?owner=root").replace("nobody", "root"), "nobody is told whether there is such a one"
+
+
+def test_links_to_ones_own_certificates_lead_to_these(world: World, registered: dict[str, int]) -> None:
+    _register(world, "bob", "shared", team="web", begins=datetime.now(UTC) - 100 * DAY, lives=110 * DAY)
+    alice, root = signed_in(world, "alice"), signed_in(world, "root")
+    (mine,) = re.findall(r'href="/certificates([^"]*)">1 of your certificates<', alice.get("/"))
+    assert _listed(alice, mine.replace("&amp;", "&")) == [registered["soon"]]
+    (all_of_it,) = re.findall(r'href="/certificates([^"]*)">All its certificates<', root.get("/users/alice"))
+    assert _listed(root, all_of_it.replace("&amp;", "&")) == [registered[name] for name in ("earlier", "gone", "soon", "later")]
+
+
 def test_a_page_follows_the_other_in_both_orders(world: World, registered: dict[str, int]) -> None:
     for number in range(60):  # the last ten have expired
         _register(world, "alice", f"many{number}", begins=datetime.now(UTC) - 50 * DAY, lives=(100 - number) * DAY)

@@ -191,7 +191,7 @@ def test_an_administrator_disables_enables_mails_and_requires_with_the_password_
     follow(root, "Mail a new password")
     says(root, f"A generated password goes to {address}.")
     press(root, "Mail a new password")
-    says(root, "A new password is on its way by mail.")
+    says(root, "A new password by mail is asked for.")
     password = console.mailed_password(address)
     page.goto("/login")
     enter(page, name, password)

@@ -65,7 +65,7 @@ def test_one_that_failed_is_tried_again(world: World, root: Visitor) -> None:
     number = re.findall(r'name="retry" value="(\d+)"', root.get("/mail?state=given-up"))[0]
     answer = root.post("/mail?state=given-up", {"retry": number})
     assert answer.headers["location"] == "/mail?state=given-up&done=mail-retried"
-    assert "The mail is tried again now." in root.get(answer.headers["location"])
+    assert "What failed is due again" in root.get(answer.headers["location"])
     assert _shown(root, "?state=given-up") == []
     assert "lost" in _shown(root, "?state=waiting")
     entry = world.audit("mail.retry")[0]

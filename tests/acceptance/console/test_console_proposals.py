@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -329,7 +330,10 @@ def test_a_person_sees_only_their_own_proposals(desk: Desk) -> None:
     assert desk.branches() == [branch]
 
 
-def test_a_branch_that_moves_while_its_proposal_is_withdrawn_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("when", ["before the form is sent", "while it is deleted"])
+def test_a_proposal_that_is_not_the_one_that_was_seen_is_not_withdrawn(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
     root = desk["root"]
     for path, values in (("/users/new", NEW), ("/proposals/new?act=disable", {"name": "bob"})):
         root.propose(path, **values)
@@ -342,9 +346,26 @@ def test_a_branch_that_moves_while_its_proposal_is_withdrawn_stays(desk: Desk, m
         desk.git("update-ref", f"refs/heads/{branch}", other)
         return found
 
-    monkeypatch.setattr(desk.proposing, "show", shown_before_it_moves)
+    if when == "while it is deleted":
+        monkeypatch.setattr(desk.proposing, "show", shown_before_it_moves)
+    else:
+        desk.git("update-ref", f"refs/heads/{branch}", other)
     answer = root.send("POST", form.action, form.fields)
     assert answer.status_code == 409 and "changed meanwhile" in answer.text and desk.branches() == [branch, other]
+
+
+def test_who_proposed_and_who_withdrew_is_in_the_audit_log(desk: Desk) -> None:
+    desk["alice"].propose("/proposals/new?act=grant&team=web", issuer="old")
+    (branch,) = desk.branches()
+    commit, root = desk.git("rev-parse", branch).strip(), desk["root"]
+    (form,) = [each for each in root.see(f"/proposals/{branch}?confirm=withdraw").forms if each.action.endswith(branch)]
+    assert root.send("POST", form.action, form.fields).status_code == 303
+    entries = desk.world.service.reader.rows("SELECT actor, action, detail FROM audit WHERE action LIKE 'proposal.%' ORDER BY id")
+    assert [(actor, action) for actor, action, _ in entries] == [("alice", "proposal.create"), ("root", "proposal.withdraw")]
+    for _, _, detail in entries:
+        told = json.loads(detail)
+        assert (told["branch"], told["commit"], told["author"]) == (branch, commit, "Alice Jones <alice@example.org>")
+    assert "proposal.withdraw" in root.send("GET", "/audit?search=&actor=root").text
 
 
 def test_accounts_with_one_name_and_address_do_not_see_each_others_proposals(desk: Desk) -> None:
@@ -383,6 +404,18 @@ def test_a_proposal_in_a_persons_name_that_touches_more_is_not_shown(desk: Desk,
     assert (
         "more than the teams you are in" in page.text and "spy@example.org" not in page.text and "users/spy.yaml" not in page.text
     )
+
+
+def test_a_persons_proposal_that_is_valid_no_more_is_not_said_to_concern_others(desk: Desk) -> None:
+    alice = desk["alice"]
+    alice.propose("/proposals/new?act=grant&team=web", issuer="old")
+    (branch,) = desk.branches()
+    desk.world.repository.commit({"issuers/old.yaml": None})
+    hers, all_ = alice.see(f"/proposals/{branch}"), desk["root"].see(f"/proposals/{branch}")
+    assert "more than the teams" not in hers.text and "Diff" not in hers.text
+    assert "cannot be checked against the branch main as that is now" in hers.text and "An administrator sees why" in hers.text
+    assert "unknown issuer `old` teams/web.yaml" in all_.text
+    assert "An administrator sees why" not in all_.text
 
 
 def test_a_persons_wrong_names_do_not_tell_others(desk: Desk) -> None:

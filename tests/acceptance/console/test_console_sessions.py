@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
 from organisation import Applied, copy_repository, copy_sqlite
-from scenario import Accord
+from scenario import Accord, resource
 from visitor import FORM, HOST, OFFICE, PASSWORD, SAME_ORIGIN, Form, Visitor, World, encoded, settings
 
 from api.app import create_app
 from api.authentication.tokens import new_secret
 from api.service import Service
+from reconciler.access.instants import parse_duration
 from reconciler.store.tables import instant_text
 
 ONCE = "brisk otter lantern parade"
@@ -296,13 +298,33 @@ def test_a_form_that_is_sent_again_makes_no_second_token(world: World, alice: Vi
 
 
 @pytest.mark.parametrize(
+    ("longest", "offered"),
+    [("90m", "90 minutes"), ("12h", "12 hours"), ("36h", "36 hours"), ("5d", "5 days"), ("30d", "7 days 30 days")],
+)
+def test_a_token_lives_as_long_as_the_settings_permit(world: World, alice: Visitor, longest: str, offered: str) -> None:
+    world.apply({"settings.yaml": resource("Settings", "default", {"tokens": {"maxLifetime": longest}})})
+    try:
+        html = alice.get("/me/tokens/new")
+        labels = re.findall(r'<input type="radio" name="days" value="\w+"(?: checked)?> ([^<]+)</label>', html)
+        assert " ".join(labels) == offered and f"at most {labels[-1]}." in html
+        for fields in ({}, {"days": "365"}):  # what a form offered before the Settings became stricter
+            answer = alice.post("/me/tokens/new", {"name": "backup", **fields}, 200, page="/me/tokens/new")
+            expires = re.search(r'<dt>Expires</dt><dd><time datetime="([^"]+)"', answer.text)
+            assert expires is not None
+            lives = datetime.fromisoformat(expires[1]) - datetime.now(UTC)
+            assert timedelta() <= parse_duration(longest) - lives < timedelta(minutes=1)
+    finally:
+        world.apply({"settings.yaml": None})
+
+
+@pytest.mark.parametrize(
     ("fields", "said"),
     [
         ({"name": ""}, "name the token"),
         ({"name": "a\nb"}, "name"),
         ({"days": "0"}, "for how long"),
         ({"days": "99999999999"}, "for how long"),
-        ({"days": "3650"}, "at most"),
+        ({"days": "36501"}, "for how long"),
         ({"days": "-1"}, "for how long"),
         ({"narrow": "some"}, "choose the issuers"),
         ({"narrow": "some", "issuer": "no-such"}, "no issuer"),
@@ -320,15 +342,41 @@ def test_a_token_that_cannot_be_is_explained_and_the_form_kept(alice: Visitor, f
     assert 'action="/me/tokens/new"' in result.text
 
 
+def grow_old(world: World, name: str) -> None:
+    """Let an account's sessions have begun an hour ago."""
+    now = datetime.now(UTC)
+    began, used = instant_text(now - timedelta(hours=1)), instant_text(now)
+    sessions = f"kind = 'session' AND user_id = (SELECT id FROM users WHERE name = '{name}') AND revoked_at IS NULL"
+    world.execute(f"UPDATE tokens SET created_at = '{began}', last_used_at = '{used}' WHERE {sessions}")
+
+
+def test_a_token_that_is_rotated_stays_narrowed_when_the_password_is_asked_for(world: World) -> None:
+    world.mint("alice", name="narrow", issuers=["vpn"], permitted_ips=["10.20.0.0/16"])
+    visitor = Visitor(world)
+    visitor.sign_in("alice")
+    (address,) = re.findall(r'href="(/me/tokens/new\?[^"]*)"', visitor.get("/me/tokens"))
+    address = unescape(address)
+    grow_old(world, "alice")
+    for ask in ("GET", "POST"):  # before the form is shown, and when it is sent
+        if ask == "POST":
+            form = Form(visitor.html, address).fields
+            grow_old(world, "alice")
+            answer = visitor.send_form(address, form)
+        else:
+            answer = visitor.send("GET", address)
+        again = answer.headers["location"]
+        visitor.get(again)
+        answer = visitor.post("/login?again=1", {"password": PASSWORD})
+        assert answer.headers["location"] == address
+        fields = Form(visitor.get(address), address).fields
+        assert (fields["narrow"], fields["issuer"], fields["addresses"]) == ("some", "vpn", "10.20.0.0/16")
+
+
 def test_minting_needs_a_password_that_was_given_just_now(world: World) -> None:
     visitor = Visitor(world)
     visitor.sign_in("alice")
     visitor.get("/me/tokens/new")
-    earlier = instant_text(datetime.now(UTC) - timedelta(hours=1))
-    of_alice = "kind = 'session' AND user_id = (SELECT id FROM users WHERE name = 'alice') AND revoked_at IS NULL"
-    world.execute(
-        f"UPDATE tokens SET created_at = '{earlier}', last_used_at = '{instant_text(datetime.now(UTC))}' WHERE {of_alice}"
-    )
+    grow_old(world, "alice")
     answer = visitor.send("GET", "/me/tokens/new")
     assert answer.headers["location"] == "/login?again=1&next=/me/tokens/new"
     visitor.get("/login?again=1&next=/me/tokens/new")
@@ -416,3 +464,35 @@ def test_a_number_of_days_that_no_form_offers_is_refused(alice: Visitor, days: s
 @pytest.mark.parametrize("path", ["/teams", "/issuers", "/certificates"])
 def test_a_very_long_search_is_refused_and_not_the_databases_fault(alice: Visitor, path: str) -> None:
     assert "at most 128 characters" in alice.get(f"{path}?search={'a' * 60_000}", 422)
+
+
+@pytest.fixture
+def unwritable(world: World) -> Iterator[None]:
+    """A database that takes no new session or token."""
+    world.execute("CREATE TRIGGER full_disk BEFORE INSERT ON tokens BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+    yield
+    world.execute("DROP TRIGGER IF EXISTS full_disk")
+
+
+def test_what_was_typed_is_sent_again_where_that_can_work(world: World, alice: Visitor, unwritable: None) -> None:
+    del unwritable
+    alice.post("/me/tokens/new", {"name": "backup"}, 503, page="/me/tokens/new")
+    assert "Try again with what you typed" in alice.html
+    world.execute("DROP TRIGGER full_disk")
+    assert 'id="secret"' in alice.post("/me/tokens/new", code=200).text
+
+
+def test_a_form_with_a_password_is_opened_again(alice: Visitor, unwritable: None) -> None:
+    del unwritable
+    alice.post("/password", {"current": PASSWORD, "new": ONCE, "again": ONCE}, 503, page="/password")
+    assert "Try again" not in alice.html and not Form(alice.html, "/password").found
+    assert re.findall(r'<a class="button primary" href="([^"]+)">Open the page again', alice.html) == ["/password"]
+    assert ONCE not in alice.html and PASSWORD not in alice.html
+
+
+@pytest.mark.parametrize("query", ["", "?again=1"])
+def test_a_login_that_failed_begins_anew(alice: Visitor, unwritable: None, query: str) -> None:
+    del unwritable
+    alice.post(f"/login{query}", {"name": "alice", "password": PASSWORD}, 503, page=f"/login{query}")
+    assert "Try again" not in alice.html and PASSWORD not in alice.html
+    assert re.findall(r'<a class="button primary" href="([^"]+)">Open the page again', alice.html) == [f"/login{query}"]

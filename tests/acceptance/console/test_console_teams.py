@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -153,3 +154,77 @@ def test_ca_certificates_are_shown_for_people(world: World) -> None:
     text = Onlooker(world, "root").see("/issuers/tls").text
     assert "CN=House CA" in text
     assert "itself" in text
+
+
+def test_no_page_of_a_person_links_to_what_they_may_not_see(world: World) -> None:
+    ends = "2099-12-31"
+    world.apply({"teams/staff.yaml": team("staff", members=["alice"], issuers=["old", {"issuer": "vpn", "until": ends}])})
+    numbers = []
+    for who, more in (("alice", {}), ("bob", {"renews": True})):
+        body = {"pem": pem(f"{who}.example.org", lives=timedelta(days=9)), "issuer": "vpn", "team": "web"}
+        body |= {"renews": numbers[0]} if more else {}
+        numbers.append(world.caller(who)("POST", "/certificates", 201, json=body)["id"])
+    world.apply({"teams/web.yaml": team("web", members=[{"user": "alice", "until": ends}, "bob"], issuers=["tls", "vpn"])})
+    for table in ("memberships", "permissions"):
+        world.execute(f"UPDATE {table} SET until = '2020-01-01T00:00:00.000000Z' WHERE until IS NOT NULL")
+    world.execute("UPDATE state SET generation = generation + 1")
+    visitor, seen = Onlooker(world, "alice"), set[str]()
+    pages = ["/", "/me", "/teams", "/teams/staff", "/issuers", "/map", "/certificates?state=all", f"/certificates/{numbers[0]}"]
+    pages += [f"/access?issuer={name}{more}" for name in ("tls", "vpn", "old") for more in ("", "&at=2199-01-01")]
+    for path in pages:
+        for link in visitor.see(path).links_to("/"):
+            if link not in seen and not link.startswith("/static/"):
+                assert visitor.send("GET", link, {"Accept": "text/html"}).status_code in (200, 303), (path, link)
+            seen.add(link)
+    assert {"/teams/staff", f"/certificates/{numbers[0]}"} <= seen
+    page = visitor.see(f"/certificates/{numbers[0]}")
+    assert "Issuer vpn Team web Owner alice" in page.text and f"by certificate {numbers[1]} that you may not see" in page.text
+    page = Onlooker(world, "root").see(f"/certificates/{numbers[0]}")
+    assert {"/issuers/vpn", "/teams/web", "/users/alice", f"/certificates/{numbers[1]}"} <= set(page.links)
+
+
+def test_many_issuers_of_a_person_are_counted_and_the_first_are_shown_with_their_ways(world: World) -> None:
+    names = [f"a{number:03}" for number in range(240)]
+    files = {f"issuers/{name}.yaml": issuer(name, enabled=number >= 30) for number, name in enumerate(names)}
+    more = {f"teams/more{number:02}.yaml": team(f"more{number:02}", members=["alice"], issuers=["a100"]) for number in range(25)}
+    world.apply({**files, **more, "teams/staff.yaml": team("staff", members=["alice"], issuers=names)})
+    visitor = Onlooker(world, "alice")
+    assert "212 issuers that you may use now" in visitor.see("/").text
+    page = visitor.see("/me")
+    section = page.html.partition('id="issuers"')[2].partition('id="teams"')[0]
+    assert section.count('<p class="title">') == 200 and "a029" not in section and "a030" in section
+    assert "And 12 more issuers" in page.text and "and 6 more ways" in page.text
+
+
+def test_what_ends_soon_is_told_however_many_issuers_there_are(world: World) -> None:
+    names = [f"a{number:03}" for number in range(210)]
+    world.apply({f"issuers/{name}.yaml": issuer(name) for name in names})
+    soon = (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%d")
+    world.apply({"teams/staff.yaml": team("staff", members=["alice"], issuers=[*names, {"issuer": "old", "until": soon}]),
+        "issuers/old.yaml": issuer("old")})  # fmt: skip
+    assert "Your access to old ends in" in Onlooker(world, "alice").see("/").text
+
+
+class Counted(tuple[Any, ...]):
+    """Permissions that count how often somebody goes through them."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        type(self).times += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("path", ["/", "/me"])
+def test_ones_own_pages_go_through_ones_teams_a_few_times_and_not_once_for_each_issuer(world: World, path: str) -> None:
+    names = [f"a{number:03}" for number in range(60)]
+    files = {f"issuers/{name}.yaml": issuer(name) for name in names}
+    world.apply({**files, "teams/staff.yaml": team("staff", members=["alice"], issuers=names)})
+    visitor = Onlooker(world, "alice")
+    visitor.see(path)
+    teams = world.service.keeper._renewed().teams  # what all snapshots of this moment share
+    teams["staff"] = teams["staff"]._replace(permissions=Counted(teams["staff"].permissions))
+    Counted.times = 0
+    visitor.see(path)
+    assert 0 < Counted.times < 10

@@ -66,10 +66,21 @@ def test_tokens_that_it_generated_for_others_are_named_before(world: World, root
 def test_a_new_password_is_mailed_with_or_without_revoking_tokens(world: World, root: Visitor) -> None:
     html = root.get("/users/alice/reset-password")
     assert "alice@example.org" in html
-    assert "on its way by mail" in act(root, "alice", "reset-password")
+    assert "A new password by mail is asked for." in act(root, "alice", "reset-password")
     act(root, "alice", "reset-password", without=("tokens",))
     assert [each["detail"]["revokeTokens"] for each in world.audit("password.reset")] == [True, False]
     assert re.search(r"a mail with a new one waits", root.get("/users/alice"))
+
+
+def test_what_is_said_after_an_act_is_true_of_a_disabled_account_too(world: World, root: Visitor) -> None:
+    world.set_password("alice")
+    Visitor(world).sign_in("alice", "wrong password", 422)
+    act(root, "alice", "disable")
+    assert act(root, "alice", "unlock") == "Failed logins are forgotten: none of them makes the next login wait."
+    assert "can log in" not in root.html.partition("Now, here")[2].partition("In Git, reviewed")[0]
+    assert "while the account is disabled, the mail waits" in act(root, "alice", "reset-password")
+    assert "a mail with a new one waits" in root.html
+    Visitor(world).sign_in("alice", code=422)
 
 
 def test_an_applications_password_is_set_and_its_sessions_end(world: World, root: Visitor) -> None:

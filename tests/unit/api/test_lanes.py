@@ -13,6 +13,9 @@ import pytest
 from waiting import LONG, until
 from waitress import wasyncore
 
+from api.console import proposal_forms, proposals
+from api.console.routes import ROUTES
+from api.serving.lanes import FOR_PROPOSALS, PROPOSALS
 from api.serving.waitress import FOR_CHANGES, _Channel, _is_quick, _Waitress
 from api.settings import Settings, read_settings
 
@@ -178,3 +181,60 @@ def test_changes_that_wait_for_a_lock_hold_up_no_reads() -> None:
         answer(connect(stack, port, b"GET /api/v1/users HTTP/1.1\r\n\r\n"))
         application.may.set()
         until(lambda: len(application.asked) == 40, "all changes")
+
+
+class Endless(Application):
+    """Answers without an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+
+    def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> Any:
+        start("200 OK", [])
+
+        def parts() -> Iterator[bytes]:
+            try:
+                while True:
+                    yield bytes(1 << 16)
+            finally:
+                self.ended.set()
+
+        return parts()
+
+
+def test_who_does_not_read_an_answer_holds_no_thread_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.serving.waitress.IDLE", 0.5)
+    application = Endless()
+    with looping(application) as port, ExitStack() as stack:
+        connect(stack, port, b"GET /audit.csv HTTP/1.1\r\n\r\n")
+        assert application.ended.wait(LONG)
+
+
+class WaitingForGit(Application):
+    """As its parent, but only proposals wait."""
+
+    def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        if "proposals" in environment["PATH_INFO"] or environment["PATH_INFO"].startswith("/users/"):
+            return super().__call__(environment, start)
+        start("200 OK", [("Content-Length", "5")])
+        return [b"hello"]
+
+
+@pytest.mark.parametrize("path", ["/proposals/accord/x", "/propos%61ls", "/users/new", "/users/bob/edit"])
+def test_proposals_that_wait_for_git_hold_up_neither_reads_nor_changes(path: str) -> None:
+    application = WaitingForGit()
+    with looping(application) as port, ExitStack() as stack:
+        for method in ("GET", "POST") * 10:
+            connect(stack, port, f"{method} {path} HTTP/1.1\r\n\r\n".encode())
+        until(lambda: len(application.asked) == FOR_PROPOSALS, "proposals that wait")
+        answer(connect(stack, port, b"GET /api/v1/users HTTP/1.1\r\n\r\n"))
+        answer(connect(stack, port, b"DELETE /api/v1/me/sessions HTTP/1.1\r\n\r\n"))
+        application.may.set()
+        until(lambda: len(application.asked) == 20, "all proposals")
+
+
+def test_every_page_that_runs_the_reconciler_waits_in_the_lane_for_it() -> None:
+    running = [path for path, page in ROUTES if page.__module__ in (proposal_forms.__name__, proposals.__name__)]
+    assert len(running) > 5
+    assert [path for path, _ in ROUTES if PROPOSALS.fullmatch(path.replace("{", "").replace("}", ""))] == running

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import LONG, until
 
 from api.console.forms import Fields
 from api.console.proposal_acts import (
@@ -168,6 +170,9 @@ def test_a_person_is_shown_changed_lines_and_access_of_their_teams_alone() -> No
     ):
         hidden = shown(document(*changes), viewer)
         assert hidden.is_hidden and not hidden.files and not hidden.gained and not hidden.fields and not hidden.guards
+        assert not hidden.is_unchecked
+    unknown = shown({**document(), "comparison": None}, viewer)
+    assert unknown.is_hidden and unknown.is_unchecked and not unknown.files
 
 
 def test_access_that_goes_on_through_another_team_does_not_tell_which() -> None:
@@ -233,3 +238,22 @@ def test_a_command_for_several_acts_keeps_what_hides_as_json_has_it() -> None:
     line = command_of(acts, "\U0001f469\u200d\U0001f4bb")
     assert "\\u200d" in line and "\u200d" not in line
     assert json.loads(line.splitlines()[1])["reason"] == "\U0001f469\u200d\U0001f4bb"
+
+
+def test_who_asks_more_than_twice_at_once_is_told_so_at_once() -> None:
+    proposing = Proposing("sqlite:///x.db", is_configured=True, environment={}, wait=LONG)
+    served = threading.Event()
+
+    def wait_for_a_turn() -> None:
+        with proposing.turn_of("alice"):
+            served.set()
+
+    with proposing.turn_of("alice"):
+        waiting = threading.Thread(target=wait_for_a_turn, daemon=True)
+        waiting.start()
+        until(lambda: proposing._people["alice"].callers == 2, "somebody who waits")
+        with pytest.raises(ProposalFailed, match="busy-here"), proposing.turn_of("alice"):
+            raise AssertionError
+    assert served.wait(LONG)
+    waiting.join(LONG)
+    assert proposing._people == {}

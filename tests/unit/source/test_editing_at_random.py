@@ -18,7 +18,7 @@ from reconciler.access.instants import parse_instant
 from reconciler.access.resources import Issuer, Kind, Membership, Permission, Resource, Team, User
 from reconciler.source.blobs import read_blob
 from reconciler.source.build import build
-from reconciler.source.editing import ResourceEdit, edit_files
+from reconciler.source.editing import Edited, ResourceEdit, edit_files
 
 CASES = 400
 SHARDS = 8
@@ -263,8 +263,10 @@ def case(number: int) -> Case:
 
 def check(number: int) -> None:
     content, edits, budget, only_adds = case(number)
-    edited = edit_files(edits, {"f.yaml": content}.get).files
-    after = edited.get("f.yaml", content)
+    edited = edit_files(edits, {"f.yaml": content}.get)
+    check_comments(content, edited)
+    check_comments(content, edit_files(edits, {"f.yaml": content}.get, drop_comments=True))
+    after = edited.files.get("f.yaml", content)
     held = {(value["kind"], value["metadata"]["name"]): build(value) for _, value in read_blob(content).documents}
     for edit in edits:
         held.pop((edit.kind, edit.name), None)
@@ -288,6 +290,16 @@ def check(number: int) -> None:
     if only_adds and not has_anchor and not open_end and all(lasting(edit) for edit in edits):
         back = [ResourceEdit(edit.kind, edit.name, edit.wanted, edit.declared, "f.yaml") for edit in edits]
         assert edit_files(back, {"f.yaml": after}.get).files.get("f.yaml") == content
+
+
+def check_comments(content: bytes, edited: Edited) -> None:
+    """Each comment with a line of its own is still there, or it is told that it goes."""
+    after = edited.files.get("f.yaml", content) or b""
+    alone = {mark.decode() for mark in re.findall(rb"(?m)^[ \t]*#.*(<[0-9]+>)", content)}
+    told = {stays: "".join(each.text for each in edited.comments if each.stays == stays) for stays in (True, False)}
+    gone = {mark for mark in alone if mark.encode() not in after}
+    assert gone == {mark for mark in alone if mark in told[False]}, (gone, edited.comments)
+    assert not [mark for mark in re.findall(r"<[0-9]+>", told[True]) if mark.encode() not in after]
 
 
 def lasting(edit: ResourceEdit) -> bool:

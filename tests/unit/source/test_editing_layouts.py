@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.access.instants import parse_instant
-from reconciler.access.resources import Membership, Team, User
+from reconciler.access.resources import Membership, Permission, Team, User
 from reconciler.source.build import build
 from reconciler.source.documents import parse
 from reconciler.source.editing import Edited, OrphanComment, ResourceEdit, edit_files
@@ -51,6 +51,8 @@ FLOW = [
     ("[alice]  # keep me", [], "[]  # keep me"),
     ("[alice, bob]", ["alice", ("bob", END)], '[alice, {user: bob, until: "2099-06-30T12:00:00Z"}]'),
     ("[{user: bob, until: 2099-01-31}, carol]", ["bob", "carol"], "[bob, carol]"),
+    ("[\n    alice,  # a\n    {until: 2099-01-31, user: bob},  # b\n    carol]", ["alice", "bob", "carol"],
+     "[\n    alice,  # a\n    bob,  # b\n    carol]"),
     ("[{user: bob, reason: 'x'}]", [("bob", None, "it's")], "[{user: bob, reason: 'it''s'}]"),
     ("[\n    alice,  # a\n    carol  # c\n  ]", ["alice", "bob", "carol"], "[\n    alice,  # a\n    bob,\n    carol  # c\n  ]"),
     ("[\n    alice,  # a\n    carol  # c\n  ]", ["alice", "carol", "zoe"],
@@ -87,6 +89,18 @@ BLOCK = [
     ("    - user: alice\n      until: '2099-01-31'  # u\n      reason: x\n", [("alice", END, "y: z")],
      "    - user: alice\n      until: '2099-06-30T12:00:00Z'  # u\n      reason: \"y: z\"\n"),
     ("    - {user: alice, until: 2099-01-31}  # a\n", ["alice"], "    - alice  # a\n"),
+    ("    - alice  # a\n    - until: 2099-12-31\n      user: bob\n    # on call\n    - 'carol'\n", ["alice", "bob", "carol"],
+     "    - alice  # a\n    - bob\n    # on call\n    - 'carol'\n"),
+    ("    # a\n    - until: 2099-12-31  # u\n      user: 'bob'  # b\n      # why\n      reason: x  # r\n    - carol # c\n",
+     ["bob", "carol"], "    # a\n    - 'bob'  # b\n      # why\n    - carol # c\n"),
+    ("    - alice  # a\n    - until: 2099-12-31\n      user: &b bob\n    - carol # c\n", ["alice", "bob", "carol"],
+     "    - alice  # a\n    - &b bob\n    - carol # c\n"),
+    ("    - alice  # a\n    - until: 2099-12-31\n      user:\n        bob\n    - carol # c\n", ["alice", "bob", "carol"],
+     "    - alice  # a\n    - bob\n    - carol # c\n"),
+    ("    - alice  # a\n    - &i {until: 2099-12-31, user: bob}  # b\n    - carol # c\n", ["alice", "bob", "carol"],
+     "    - alice  # a\n    - bob  # b\n    - carol # c\n"),
+    ("    - alice  # a\n    - &i\n      user: bob\n      until: 2099-12-31\n    - carol # c\n", ["alice", "bob", "carol"],
+     "    - alice  # a\n    - bob\n    - carol # c\n"),
     ("    - alice\n\n    # the others\n    - bob  # b\n    - carol\n", ["alice", "carol"],
      "    - alice\n\n    # the others\n    - carol\n"),
     ("    - &a alice\n    - bob\n", ["alice", "bob", "carol"], "    - &a alice\n    - bob\n    - carol\n"),
@@ -158,13 +172,45 @@ GONE = f"{HEAD}  # the people\n  members:\n    # contractors\n    - alice  # a\n
 def test_a_comment_above_something_removed_stays_and_is_told() -> None:
     found = edit(GONE, members=[])
     assert found.files == {"t.yaml": GONE.replace("members:\n", "members: []\n").replace("    - alice  # a\n", "").encode()}
-    assert found.comments == (OrphanComment("t.yaml", 8, "# contractors"),)
+    assert found.comments == (OrphanComment("t.yaml", 8, "# contractors", stays=True),)
 
 
 def test_a_comment_above_something_removed_goes_with_it_if_asked() -> None:
     found = edit(GONE, members=[], drop_comments=True)
     assert found.files == {"t.yaml": f"{HEAD}  # the people\n  members: []\n  issuers: [tls]\n".encode()}
-    assert found.comments == (OrphanComment("t.yaml", 8, "# contractors"),)
+    assert found.comments == (OrphanComment("t.yaml", 8, "# contractors", stays=False),)
+
+
+def told(found: Edited) -> list[tuple[str, bool]]:
+    return [(comment.text, comment.stays) for comment in found.comments]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("\n    - tls  # t\n    - until: 2099-12-31\n      issuer: vpn\n    # w\n    - 'web'\n",
+         "\n    - tls  # t\n    - vpn\n    # w\n    - 'web'\n"),
+        (" [tls, {until: 2099-12-31, issuer: vpn}, 'web']  # w\n", " [tls, vpn, 'web']  # w\n"),
+    ],
+)  # fmt: skip
+def test_a_permission_loses_its_end_and_the_others_stay(before: str, after: str) -> None:
+    found = edit(f"{HEAD}  issuers:{before}", permissions=tuple(map(Permission, ("tls", "vpn", "web"))))
+    assert found.files == {"t.yaml": f"{HEAD}  issuers:{after}".encode()} and told(found) == []
+
+
+def test_every_comment_that_an_item_loses_is_told() -> None:
+    before = "    - alice  # a\n    - &i\n      # whose\n      user: bob  # b\n      until: 2099-12-31\n    - carol\n"
+    found = edit(f"{HEAD}  members:\n{before}", members=["alice", "bob", "carol"])
+    assert found.files == {"t.yaml": f"{HEAD}  members:\n    - alice  # a\n    - bob\n    - carol\n".encode()}
+    assert told(found) == [("# whose", False), ("# b", False)]
+    found = edit(f"{HEAD}  members: [{{\n    # whose\n    user: bob, until: 2099-12-31}}]\n", members=["bob"])
+    assert found.files == {"t.yaml": f"{HEAD}  members: [bob]\n".encode()} and told(found) == [("# whose", False)]
+
+
+def test_every_comment_that_a_field_loses_is_told() -> None:
+    found = edit(f"{HEAD}  mayDecideFor: [  # who\n    a,  # a\n    'b'  # b #2\n  ]\n", may_decide_for="everyone")
+    assert found.files == {"t.yaml": f"{HEAD}  mayDecideFor: everyone\n".encode()}
+    assert told(found) == [("# who", False), ("# a", False), ("# b #2", False)]
 
 
 def user(name: str) -> str:
@@ -193,6 +239,34 @@ def test_a_document_goes_with_or_without_the_comment_above_it(before: str, name:
     for drop_comments, after in ((False, kept), (True, dropped)):
         files = edit_files(gone, {"t.yaml": before.encode()}.get, drop_comments=drop_comments).files
         assert files == {"t.yaml": None if after is None else after.encode()}
+
+
+HEADED = f"# Licence\n\n{A}# trailing\n---\n{B}"
+MARKED = "--- {apiVersion: accord/v1, kind: User, metadata: {name: a}, spec: {email: a@example.org}}  # one\n# for all\n"
+INNER = B.replace("  email", "  # inner\n  email").replace(".org", ".org  # at work")
+GOING = [
+    (HEADED, "a", False, f"# Licence\n\n# a\n# trailing\n{B}", [("# a", True)]),
+    (HEADED, "a", True, f"# Licence\n\n# trailing\n{B}", [("# a", False)]),
+    (f"# head\n{MARKED}---\n{B}", "a", False, f"# head\n# for all\n---\n{B}", [("# one", False)]),
+    (f"{B}{MARKED}", "a", True, f"{B}# for all\n", [("# one", False)]),
+    (f"{A}--- # two\n{B}", "b", True, A, [("# two", False), ("# b", False)]),
+    (f"{A}---\n{INNER}---\n{C}", "b", False, f"{A}---\n# b\n{C}", [("# b", True), ("# inner", False), ("# at work", False)]),
+    (f"{A}---\n{MODELINE}{B[4:]}---\n{C}", "b", False, f"{A}---\n{C}", []),
+    (f"# LEGAL HOLD\n{MODELINE}{INNER}# end\n", "b", False, None,
+     [("# LEGAL HOLD", False), ("# b", False), ("# inner", False), ("# at work", False), ("# end", False)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("breaks", ["\n", "\r\n"])
+@pytest.mark.parametrize(("before", "name", "drop_comments", "after", "comments"), GOING)
+def test_every_comment_that_goes_with_a_document_is_told(
+    before: str, name: str, drop_comments: bool, after: str | None, comments: list[tuple[str, bool]], breaks: str
+) -> None:
+    gone = [ResourceEdit("User", name, User(name, f"{name}@example.org"), None, "t.yaml")]
+    content = before.replace("\n", breaks).encode()
+    found = edit_files(gone, {"t.yaml": content}.get, drop_comments=drop_comments)
+    assert found.files == {"t.yaml": None if after is None else after.replace("\n", breaks).encode()}
+    assert told(found) == comments
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ FIRST = "apiVersion: accord/v1"
         (users("users/{1}/{0}.yaml", "alice", "bob", "carol"), "users/z/zoe.yaml"),
         (users("users/{}/user.yaml", "alice", "bob"), "users/zoe/user.yaml"),
         (users("users/user-{}.yaml", "alice", "bob"), "users/user-zoe.yaml"),
+        (users("users/user-{}.yaml", "er"), "users/user-zoe.yaml"),
+        (users("users/{0}.{0}.yaml", "al"), "users/al.zoe.yaml"),
+        (users("users/{}ice.yaml", "al"), "users/zoe.yaml"),
         (users("live/people/{}.yaml", "alice") | {"live/settings.yaml": document("Settings", "default", "{}")},
          "live/people/zoe.yaml"),
         (users("{}.yaml", "alice", "bob"), "zoe.yaml"),
@@ -73,6 +76,18 @@ def test_the_line_for_editors_is_that_of_the_others_with_another_path() -> None:
     assert placed(sharded | top, Team("web")) == {"teams/web.yaml": f"{line}../.accord/schemas/team.schema.json"}
     elsewhere = users("people/{}.yaml", "alice", "bob", head=f"{line}https://example.org/user.json\n")
     assert placed(elsewhere, ZOE) == {"people/zoe.yaml": f"{line}https://example.org/user.json"}
+
+
+def test_a_file_is_not_put_below_another_one() -> None:
+    files = users("users/{1}/{0}.yaml", "alice", "bob") | users("people/{}.yaml", "carol")
+    assert placed(files | {"users/z": "text"}, ZOE) == {"people/zoe.yaml": FIRST}
+    edit = ResourceEdit("User", "zoe", None, ZOE, None)
+    found = edit_files(
+        [edit], lambda path: files.get(path, "").encode() or None, [*files], is_free=lambda path: path.endswith("z/zoe.yaml")
+    )
+    assert [*found.files] == ["users/z/zoe.yaml"]
+    found = edit_files([edit], lambda path: files.get(path, "").encode() or None, [*files], is_free=lambda path: path[0] == "p")
+    assert [*found.files] == ["people/zoe.yaml"]
 
 
 def test_a_path_that_is_taken_is_left_alone() -> None:

@@ -19,6 +19,11 @@ _chance = random.SystemRandom()
 _log = logging.getLogger("accord.api")
 
 
+def log_failure(name: str, error: Exception, *, is_secret: bool = False) -> None:
+    """Log that work which nobody waits for has failed, and will be tried again. Called where the error is handled."""
+    _log.error("%s failed (%s); it tries again", name, type(error).__name__, exc_info=not is_secret)
+
+
 class Periodic:
     """Runs a task again and again until it is stopped. A round that fails is logged, and the next one comes all the same."""
 
@@ -83,7 +88,7 @@ class Periodic:
         except StoreError as error:
             _log.warning("%s waits: the database cannot be used: %s", self._name, error)
         except Exception as error:  # noqa: BLE001 - if it ended here, nobody would notice
-            _log.error("%s failed (%s); it tries again", self._name, type(error).__name__, exc_info=not self._is_secret)
+            log_failure(self._name, error, is_secret=self._is_secret)
         else:
             return self._every if wait is None else wait
         return self._after_failure

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from api.background import log_failure
 from api.errors import Problem
 from reconciler.access.instants import format_instant
 from reconciler.store.audit import Event, append
@@ -124,7 +125,10 @@ class Refusals:
     def _write(self) -> None:
         while not self._stopping.is_set():
             self._some.wait()
-            self.flush()
+            try:
+                self.flush()
+            except Exception as error:  # noqa: BLE001 - if it ended here, nobody would notice
+                log_failure("recording refusals", error)
             self._stopping.wait(EVERY)
 
 

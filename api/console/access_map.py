@@ -51,9 +51,8 @@ class Map(Page):
         found: AccessMap | None
         if everything:
             maps = visit.service.maps
-            keys = maps.labels()
-            label = label or next(iter(keys), "")
             found = maps.map_of(visit.now, by, label, focus)
+            keys, label = maps.labels(), maps.label_of(label)
         else:
             keys = ()
             found = access_map.make_map(

@@ -13,12 +13,13 @@ from api.console.pages import Answer, Page, Visit, page
 from api.decisions import CLOCKS
 from api.errors import Forbidden, Invalid
 from api.reads.explorer import Explained, explain
+from api.state.declared import declared_among
 from api.state.suggestions import names_like
-from reconciler.access.instants import format_instant, parse_instant
+from reconciler.access.instants import format_instant, parse_moment
 from reconciler.access.permitted_ips import Address, parse_address
 from reconciler.access.remedies import Act, Obstacle, Remedy
 from reconciler.wording.nearest import nearest
-from reconciler.wording.text import count
+from reconciler.wording.text import command_line, count
 
 _CLOSE = 200
 """Names among which the nearest to an unknown one is looked for."""
@@ -27,7 +28,12 @@ _MOST_OWN = 3
 _ALL = -1
 """For `Remedy.gives`: all members of the team get the same, however many they are."""
 ASK = "an administrator can propose it"
-ASK_TO_JOIN = "an administrator, or somebody in a team that may use the issuer, can propose adding you there"
+ASK_TO_JOIN = (
+    "check the name; if it is right, an administrator, or somebody in a team that may use the issuer, "
+    "can propose adding you there"
+)
+_OF_OTHERS = frozenset(("unknown-issuer", "issuer-disabled", "no-team", "no-permission"))
+"""What prevents somebody without a way to an issuer: which of them it is would tell whether there is such an issuer."""
 
 
 class Question(NamedTuple):
@@ -67,6 +73,7 @@ class Explorer(Page):
             try:
                 question = read_question(visit, user, issuer)
                 explained = explain(service.reader, service.keeper, service.freshness, *question, visit.now)
+                explained = explained if caller.is_administrator else without_others(explained)
             except Invalid as problem:
                 visit.problem = problem
         reader, everything = service.reader, caller.is_administrator
@@ -99,7 +106,7 @@ def read_question(visit: Visit, user: str, issuer: str) -> Question:
     at, address = visit.now, caller.address if user == caller.name else None
     try:
         if query.text("at"):
-            at = parse_instant(query.text("at"))
+            at = parse_moment(query.text("at"))
         if query.text("address") and caller.is_administrator:
             address = parse_address(query.text("address")[:_LONGEST_ADDRESS])
     except ValueError as error:
@@ -109,15 +116,30 @@ def read_question(visit: Visit, user: str, issuer: str) -> Question:
     return Question(user, issuer, address, max(at, visit.now))
 
 
+def without_others(explained: Explained) -> Explained:
+    """The answer for a person: an issuer without a way of the person is as one that is not there."""
+    found = [each.reason in _OF_OTHERS for each in explained.missing]
+    if explained.ways or not any(found):
+        return explained
+    words = f"there is no issuer `{explained.issuer}`, or you are in no team that may use it"
+    first = found.index(True)
+    before, after = explained.missing[:first], explained.missing[first:]
+    rest = (each for each in after if each.reason not in _OF_OTHERS)
+    return explained._replace(
+        missing=(*before, Obstacle("no-permission", words), *rest),
+        issuer_enabled=True,
+        issuer_place=None,
+    )
+
+
 def shown_obstacles(visit: Visit, explained: Explained) -> Iterator[tuple[Obstacle, str, list[Offer]]]:
     """What is missing, what helps besides proposals, and what can be proposed. A person hears of own teams only."""
     mine = None if visit.caller.is_administrator else {team.name for team in visit.caller.teams}
     for obstacle in explained.missing:
         remedies = [each for each in obstacle.remedies if mine is None or concerns(each) <= mine]
         otherwise = obstacle.otherwise
-        if mine is not None and obstacle.reason in ("no-team", "no-permission"):
-            otherwise = "" if remedies else ASK_TO_JOIN  # that of administrators names AD groups of other teams
-            remedies = remedies or list(own_grants(visit, explained))
+        if mine is not None and obstacle.reason in _OF_OTHERS and not explained.ways:
+            otherwise, remedies = ASK_TO_JOIN, list(own_grants(visit, explained))
         elif mine is not None and not remedies:
             otherwise = otherwise or ASK
         words = obstacle.words + suggestion(visit, explained, obstacle)
@@ -126,8 +148,9 @@ def shown_obstacles(visit: Visit, explained: Explained) -> Iterator[tuple[Obstac
 
 def own_grants(visit: Visit, explained: Explained) -> Iterator[Remedy]:
     """What a person may propose: that a team of the person may use the issuer."""
-    for team in visit.caller.teams[:_MOST_OWN]:
-        yield Remedy((Act("grant", {"team": team.name, "issuer": explained.issuer}),), _ALL)
+    declared = declared_among(visit.service.reader, "Team", [team.name for team in visit.caller.teams])
+    for team in sorted(declared)[:_MOST_OWN]:
+        yield Remedy((Act("grant", {"team": team, "issuer": explained.issuer}),), _ALL)
 
 
 def concerns(remedy: Remedy) -> set[str]:
@@ -197,7 +220,7 @@ def _others(remedy: Remedy, act: Act) -> str:
 def command_of(said: Mapping[str, Any]) -> str:
     """The command that sets fields of a resource."""
     fields = [f"{name}={_value(value)}" for name, value in said["fields"].items()]
-    return shlex.join(["accord", "propose", "set", said["kind"], said["name"], *fields])
+    return command_line(["accord", "propose", "set", said["kind"], said["name"], *fields])
 
 
 def _value(value: Any) -> str:

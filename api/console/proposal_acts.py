@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, time, timedelta
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import orjson
 from api.console.forms import Fields
 from api.errors import Invalid
 from reconciler.access.instants import format_instant, parse_instant
+from reconciler.wording.text import command_line, inert_json
 
 Act = Mapping[str, Any]
 
@@ -230,9 +230,9 @@ def command_of(acts: Sequence[Act], reason: str) -> str:
     """What one types for the same on a terminal."""
     if len(acts) == 1:
         act, *rest = _arguments(acts[0])
-        return shlex.join(["accord", "propose", act, *([f"--reason={reason}"] if reason else []), *rest])
+        return command_line(["accord", "propose", act, *([f"--reason={reason}"] if reason else []), *rest])
     document = orjson.dumps({"version": 1, "acts": list(acts), **({"reason": reason} if reason else {})}).decode()
-    return f"accord propose from-json - <<'END'\n{document}\nEND"
+    return f"accord propose from-json - <<'END'\n{inert_json(document)}\nEND"
 
 
 _OPTIONS = {"email": "--email", "fullName": "--full-name", "type": "--type", "password": "--password", "until": "--until"}

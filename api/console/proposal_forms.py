@@ -18,6 +18,7 @@ from api.console.proposal_shown import Viewer, may_have_patch, shown
 from api.console.proposing import Document, Expected, Intent, ProposalFailed
 from api.errors import Invalid, NotFound
 from api.state import proposable, users
+from api.state.declared import declared_among
 from reconciler.access.instants import format_instant
 from reconciler.store.audit import Event
 from reconciler.wording.text import author_text
@@ -348,7 +349,7 @@ class NewProposal(ChangeForm):
         offered = {name: each for name, each in FORMS.items() if each.of_team or visit.caller.is_administrator}
         if not act_:
             return {"act": "", "chosen": None, "offered": offered, "given": typed, "flaws": [], "labels": LABELS, "teams": []}
-        mine = [] if visit.caller.is_administrator else sorted(team.name for team in visit.caller.teams)
+        mine = [] if visit.caller.is_administrator else sorted(_own_teams(visit))
         if not visit.caller.is_administrator and typed.text("team") and typed.text("team") not in mine:
             raise NotFound(_NOT_YOURS)
         return {
@@ -363,6 +364,11 @@ class NewProposal(ChangeForm):
 
 
 _NOT_YOURS = "there is no such team, or you may not propose changes of it: ask one of its members, or an administrator"
+
+
+def _own_teams(visit: Visit) -> frozenset[str]:
+    """The visitor's teams that a proposal can change."""
+    return declared_among(visit.service.reader, "Team", [team.name for team in visit.caller.teams])
 
 
 def _act_of(visit: Visit) -> str:

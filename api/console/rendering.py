@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,9 +59,18 @@ def proposal(fields: Mapping[str, str | datetime | None]) -> str:
     return urlencode(said)
 
 
-def exact(value: str) -> Markup:
-    """Text in a hidden field, which must come back as it was: what hides is a character reference, not spelled out."""
-    return Markup(inert_html(str(escape(value))))  # noqa: S704 - escaped here
+def exact(value: object) -> Markup:
+    """What a field sends back, and which must come back as it was: what hides is a character reference, not spelled out.
+
+    It is for values of fields and what stands in a textarea, and cannot leave either. What is only read is spelled out.
+    """
+    parts = _MISREAD.split(str(escape(value)))
+    parts[0::2] = [inert_html(part) for part in parts[0::2]]
+    return Markup("".join(parts))  # noqa: S704 - escaped here
+
+
+_MISREAD = re.compile("([\x80-\x9f]+)")
+"""A browser reads a reference to one of these as another character (HTML Standard, numeric character reference end state)."""
 
 
 def segment(text: str) -> str:

@@ -17,6 +17,7 @@ from api.errors import Invalid
 from api.reads.standing import read_standing
 from api.reads.users import UserView, view_user
 from api.state import users
+from api.state.declared import declared_among
 from api.state.pages import Page
 from api.state.users import UserFilter
 
@@ -36,6 +37,7 @@ class Users(ConsolePage):
         return visit.render(
             "users.html",
             users=found["items"],
+            declared=declared_among(reader, "User", [each["name"] for each in found["items"]]),
             following=found["next"],
             number=users.count_users(reader, wanted, visit.now),
             wanted=wanted,

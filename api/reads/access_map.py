@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from heapq import nlargest
 from typing import Literal, NamedTuple
 
 import orjson
 
+from api.background import log_failure
 from api.state.reader import Reader
 from api.state.snapshots import Stamp, read_stamp
 from reconciler.store.errors import StoreError
@@ -99,6 +99,8 @@ class Facts(NamedTuple):
     """The indexes of the classes with the most ways: no map of everything shows others."""
     with_access: int
     """How many people have any."""
+    labels: tuple[str, ...] = ()
+    """The keys of the labels that teams have, those of most teams first."""
 
 
 class PeopleClass(NamedTuple):
@@ -129,7 +131,8 @@ class AccessMaps:
     def map_of(self, now: datetime, by: By = "folder", label: str = "", focus: str | None = None) -> AccessMap | None:
         """The newest map there is; None until the first is made, unless that takes little time.
 
-        `label` is the key that teams are folded by. If the stamp has moved, or ends may have passed, a newer map is begun.
+        `label` is the key that teams are folded by: see `label_of`. If the stamp has moved, or ends may have passed, a newer map
+        is begun.
         A focus that no node has gives an empty map. Raises StoreError.
         """
         stamp, facts = read_stamp(self._reader), self._facts
@@ -142,7 +145,7 @@ class AccessMaps:
             return None
         if focus is not None and focus.startswith("people:"):
             focus = self._class_of(facts, focus.partition(":")[2])
-        key = by, label if by == "label" else "", focus
+        key = by, _known_label(facts, label) if by == "label" else "", focus
         made = self._made.get(key)
         if made is None or (made.stamp, made.at) != (facts.stamp, facts.at):
             made = make_map(facts, *key)
@@ -160,7 +163,11 @@ class AccessMaps:
 
     def labels(self) -> tuple[str, ...]:
         """The keys of the labels that teams have, those of most teams first; none before the first map is made."""
-        return () if self._facts is None else _labels_of(self._facts)
+        return () if self._facts is None else self._facts.labels
+
+    def label_of(self, label: str) -> str:
+        """The label itself, if some team has it, or else that of most teams; none before the first map is made."""
+        return "" if self._facts is None else _known_label(self._facts, label)
 
     def _renew(self, stamp: Stamp, now: datetime) -> None:
         with self._lock:
@@ -170,12 +177,15 @@ class AccessMaps:
 
         def renew() -> None:
             try:
-                with suppress(StoreError, _Stopped):  # the next call tries again
-                    facts = read_facts(self._reader, stamp, now, self._pause)
-                    first: list[Key] = [("label", label, None) for label in _labels_of(facts)[:1]]
-                    whole = {*_USUAL, *first, *(key for key in tuple(self._made) if key[2] is None)}
-                    self._made = {key: make_map(facts, *key) for key in whole}  # of all teams, they take longest
-                    self._facts = facts
+                facts = read_facts(self._reader, stamp, now, self._pause)
+                of_labels: list[Key] = [("label", label, None) for label in facts.labels]
+                whole = {*_USUAL, *of_labels[:1], *(key for key in of_labels if key in self._made)}
+                self._made = {key: make_map(facts, *key) for key in whole}  # of all teams, they take longest
+                self._facts = facts
+            except (StoreError, _Stopped):  # the next call tries again
+                pass
+            except Exception as error:  # noqa: BLE001 - in its thread, nobody else would log it
+                log_failure("making the access map", error)
             finally:
                 self._idle.set()
 
@@ -211,8 +221,12 @@ _PAUSE = 0.01
 """Seconds between two pieces, in which decisions go on."""
 
 
-def _labels_of(facts: Facts) -> tuple[str, ...]:
-    found = Counter(key for _, _, labels in facts.teams.values() for key in labels)
+def _known_label(facts: Facts, label: str) -> str:
+    return label if label in facts.labels else next(iter(facts.labels), "")
+
+
+def _labels_of(teams: Mapping[int, tuple[str, str, Mapping[str, str]]]) -> tuple[str, ...]:
+    found = Counter(key for _, _, labels in teams.values() for key in labels)
     return tuple(key for key, _ in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LABELS])
 
 
@@ -228,9 +242,9 @@ def read_facts(reader: Reader, stamp: Stamp, now: datetime, pause: Callable[[], 
     classes: dict[tuple[int, ...], list[str]] = {}
     numbers: Counter[tuple[int, ...]] = Counter()
     leaving: dict[tuple[int, ...], Counter[int]] = {}
-    highest = (reader.row("SELECT max(id) FROM users") or (0,))[0] or 0
-    for start in range(0, highest + 1, _AT_ONCE):
-        for user, (name, teams) in _teams_between(reader, start, start + _AT_ONCE, moment).items():
+    after = 0
+    while last := _end_of_piece(reader, after):
+        for user, (name, teams) in _teams_between(reader, after, last, moment).items():
             if user not in disabled:
                 key = tuple(sorted(teams))
                 numbers[key] += 1
@@ -238,6 +252,7 @@ def read_facts(reader: Reader, stamp: Stamp, now: datetime, pause: Callable[[], 
                     classes.setdefault(key, []).append(name)
                 if ending := [team for team, ends in teams.items() if ends]:
                     leaving.setdefault(key, Counter()).update(ending)
+        after = last
         pause()
     people = [PeopleClass(teams, numbers[teams], tuple(names), leaving.get(teams, {})) for teams, names in classes.items()]
     by_team: dict[int, list[int]] = {}
@@ -252,14 +267,21 @@ def read_facts(reader: Reader, stamp: Stamp, now: datetime, pause: Callable[[], 
     ending_grants: set[tuple[int, int]] = set()
     query = """SELECT p.team_id, p.issuer_id, p.until IS NOT NULL FROM permissions p JOIN issuers i ON i.id = p.issuer_id
 WHERE i.enabled AND (p.until IS NULL OR p.until > ?) ORDER BY p.team_id, p.issuer_id"""
-    for team, issuer, ends in reader.rows(query, moment):
+    rows = reader.rows(query, moment)
+    pause()
+    declared_teams = {
+        number: (name, file or "", _labels(labels))
+        for number, name, file, labels in reader.rows("SELECT id, name, file, labels FROM teams")
+    }
+    names: dict[int, str] = dict(reader.rows("SELECT id, name FROM issuers"))
+    for team, issuer, ends in rows:
+        if team not in declared_teams or issuer not in names:
+            continue  # an apply has deleted it meanwhile, and moved the stamp
         grants.setdefault(team, []).append(issuer)
         if ends:
             ending_grants.add((team, issuer))
-    pause()
     ways = [each.number * sum(len(grants.get(team, ())) for team in each.teams) for each in people]
     leading = nlargest(NODES, (index for index, number in enumerate(ways) if number), key=ways.__getitem__)
-    rows = reader.rows("SELECT id, name, file, labels FROM teams")
     return Facts(
         stamp,
         now,
@@ -269,22 +291,29 @@ WHERE i.enabled AND (p.until IS NULL OR p.until > ?) ORDER BY p.team_id, p.issue
         leavers,
         {team: tuple(issuers) for team, issuers in grants.items()},
         ending_grants,
-        {number: (name, file or "", _labels(labels)) for number, name, file, labels in rows},
-        _issuer_classes(grants, {row[0]: row[1] for row in reader.rows("SELECT id, name FROM issuers")}),
+        declared_teams,
+        _issuer_classes(grants, names),
         leading,
         sum(each.number for each, number in zip(people, ways, strict=True) if number),
+        _labels_of(declared_teams),
     )
 
 
-def _teams_between(reader: Reader, start: int, end: int, moment: str) -> dict[int, tuple[str, dict[int, bool]]]:
-    """The names of the accounts whose numbers are within bounds, and their teams, with whether the membership ends by itself."""
+def _end_of_piece(reader: Reader, after: int) -> int | None:
+    """The number of the last of the next accounts that are read at once: numbers may have gaps, however wide."""
+    row = reader.row("SELECT max(id) FROM (SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ?) AS piece", after, _AT_ONCE)
+    return None if row is None else row[0]
+
+
+def _teams_between(reader: Reader, after: int, last: int, moment: str) -> dict[int, tuple[str, dict[int, bool]]]:
+    """The names of the accounts with these numbers, and their teams, with whether the membership ends by itself."""
     found: dict[int, tuple[str, dict[int, bool]]] = {}
-    within = "u.id >= ? AND u.id < ?"
+    within = "u.id > ? AND u.id <= ?"
     query = f"""SELECT u.id, u.name, m.team_id, m.until IS NOT NULL FROM users u JOIN memberships m ON m.user_id = u.id
 WHERE {within} AND u.source = 'declared' AND (m.until IS NULL OR m.until > ?)
 UNION ALL SELECT u.id, u.name, d.team_id, FALSE FROM users u JOIN directory_memberships d ON d.user_id = u.id
 WHERE {within} AND u.source = 'directory'"""
-    for user, name, team, ends in reader.rows(query, start, end, moment, start, end):
+    for user, name, team, ends in reader.rows(query, after, last, moment, after, last):
         found.setdefault(user, (name, {}))[1][team] = bool(ends)
     return found
 
@@ -304,7 +333,7 @@ def _issuer_classes(grants: Mapping[int, Sequence[int]], names: Mapping[int, str
         classes.setdefault(tuple(teams), []).append(issuer)
     found: dict[int, tuple[str, tuple[str, ...]]] = {}
     for members in classes.values():
-        of_class = tuple(sorted(names.get(issuer, "") for issuer in members))
+        of_class = tuple(sorted(names[issuer] for issuer in members))
         found.update(dict.fromkeys(members, (f"issuers:{of_class[0]}", of_class)))
     return found
 

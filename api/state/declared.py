@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -48,6 +48,14 @@ def item_lines(text: str | None, of: ItemList) -> Mapping[str, int]:
 def exists(reader: Reader, kind: Kind, name: str) -> bool:
     """Whether there is a resource of this kind and name, declared or not. Raises StoreError."""
     return reader.row(f"SELECT id FROM {_TABLES[kind]} WHERE name = ?", name) is not None
+
+
+def declared_among(reader: Reader, kind: Kind, names: Collection[str]) -> frozenset[str]:
+    """Those of these names that Git declares: a proposal can change nothing else. Raises StoreError."""
+    if not names:
+        return frozenset()
+    query = f"SELECT name FROM {_TABLES[kind]} WHERE file IS NOT NULL AND name IN ({', '.join('?' * len(names))})"
+    return frozenset(name for (name,) in reader.rows(query, *names))
 
 
 def place_of(reader: Reader, kind: Kind, name: str) -> Place | None:

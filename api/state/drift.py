@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from api.background import log_failure
 from api.state.reader import Reader
 from api.state.snapshots import Stamp, read_stamp
 from reconciler.access.resources import Kind
@@ -76,6 +77,8 @@ class DriftWatch:
                 self._known, self._stamp = found, stamp
         except StoreError:  # the next call tries again
             pass
+        except Exception as error:  # noqa: BLE001 - in its thread, nobody else would log it
+            log_failure("comparing for drift", error)
         finally:
             with self._lock:
                 self._running = False

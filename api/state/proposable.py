@@ -39,13 +39,15 @@ class Link(NamedTuple):
 
 
 def declared_user(reader: Reader, name: str) -> DeclaredUser | None:
-    """A user whom Git declares; None without one, also if a directory has it. Raises StoreError."""
-    row = reader.row("SELECT id, email, full_name, type, disabled_by_git FROM users WHERE name = ? AND source = 'declared'", name)
+    """A user whom Git declares; None without one, also if a directory has it, or the database alone. Raises StoreError."""
+    row = reader.row("SELECT id, email, full_name, type, disabled_by_git FROM users WHERE name = ? AND file IS NOT NULL", name)
     if row is None:
         return None
     number, email, full_name, kind, disabled = row
     teams = reader.rows(
-        "SELECT t.name FROM memberships m JOIN teams t ON t.id = m.team_id WHERE m.user_id = ? ORDER BY t.name", number
+        """SELECT t.name FROM memberships m JOIN teams t ON t.id = m.team_id
+WHERE m.user_id = ? AND t.file IS NOT NULL ORDER BY t.name""",
+        number,
     )
     return DeclaredUser(name, email, full_name or "", kind, not disabled, tuple(team for (team,) in teams))
 
@@ -116,5 +118,5 @@ def shares_address(reader: Reader, name: str, email: str) -> bool:
 
 def team_names(reader: Reader, most: int) -> list[str]:
     """The names of teams that Git declares, if they are not more than so many; otherwise none. Raises StoreError."""
-    rows = reader.rows("SELECT name FROM teams ORDER BY name LIMIT ?", most + 1)
+    rows = reader.rows("SELECT name FROM teams WHERE file IS NOT NULL ORDER BY name LIMIT ?", most + 1)
     return [] if len(rows) > most else [name for (name,) in rows]

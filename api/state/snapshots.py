@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from sys import intern
 from typing import Any, Literal, NamedTuple
 
+from api.background import log_failure
 from api.state.accounts import SWITCH_COLUMNS
 from api.state.policies import Policies, read_policies
 from api.state.reader import Reader, Row
@@ -141,8 +141,12 @@ class AccessKeeper:
             if stopping.wait(_SETTLED):
                 return
             self._anew.clear()
-            with suppress(StoreError):  # a request will say so, or build the state anew
+            try:
                 self._read_ahead(stopping)
+            except StoreError:  # a request will say so, or build the state anew
+                pass
+            except Exception as error:  # noqa: BLE001 - if it ended here, nobody would notice
+                log_failure("reading access ahead", error)
 
     def stop(self) -> None:
         """Let `fill` see that it shall stop."""

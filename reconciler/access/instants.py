@@ -34,6 +34,15 @@ def parse_instant(text: str) -> datetime:
     raise ValueError(f"`{text}` is not an instant; write a date, `2099-12-31`, or an RFC 3339 instant, `2099-12-31T18:00:00Z`")
 
 
+def parse_moment(text: str) -> datetime:
+    """Read a moment to ask about: as `parse_instant`, but a plain date means the last instant of that day.
+
+    What holds until a day includes that day, so whoever asks about the day is told that it holds.
+    """
+    found = parse_instant(text)
+    return found - datetime.resolution if _DATE.fullmatch(text) else found
+
+
 @lru_cache(maxsize=4_096)
 def format_instant(instant: datetime) -> str:
     """Write an instant in UTC as in RFC 3339, with a fraction only if there is one."""

@@ -3,12 +3,13 @@ takes them. Smallest is what gives access to the fewest others."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from reconciler.access.decide import Reason, permits
 from reconciler.access.permitted_ips import Address
+from reconciler.access.resources import Kind
 from reconciler.access.state import AccessState, Path, ended, paths, teams_of
 
 MOST = 10
@@ -61,6 +62,24 @@ class Ground(NamedTuple):
     """Teams that may use the issuer now and that the account is not in; `gives` counts issuers."""
     joined: Sequence[Candidate] = ()
     """The account's teams; `gives` counts members."""
+    undeclared: Collection[tuple[Kind, str]] = ()
+    """What of all this is in the database alone: no proposal can change it."""
+
+    def can_propose(self, remedy: Remedy) -> bool:
+        """Whether Git declares all that a remedy changes."""
+        return not any(changed in self.undeclared for act in remedy.acts for changed in _changed(act))
+
+
+_NAMED: Mapping[str, Kind] = {"team": "Team", "user": "User", "issuer": "Issuer"}
+_UNDECLARED = "Git does not declare what would have to change: declare it in the config repository first"
+
+
+def _changed(act: Act) -> Iterator[tuple[Kind, str]]:
+    """The resources that must be declared for an act."""
+    said = act.arguments
+    if act.act in ("enable", "set"):
+        yield said.get("kind", "User"), said["name"]
+    yield from ((kind, said[name]) for name, kind in _NAMED.items() if name in said)
 
 
 def obstacles(
@@ -77,25 +96,29 @@ def _obstacles(
         add = Remedy((Act("add-user", {"name": user}),))
         yield Obstacle("unknown-account", f"there is no account `{user}`", (add,))
         return
-    if issuer not in state.issuers:
-        yield Obstacle("unknown-issuer", f"there is no issuer `{issuer}`", (), "declare the issuer in the config repository")
-        return
     if not state.accounts[user]:
         yield from _disabled(user, ground)
-    if not state.issuers[issuer].enabled:
-        enable = Act("set", {"kind": "Issuer", "name": issuer, "fields": {"enabled": True}})
-        yield Obstacle("issuer-disabled", f"the issuer `{issuer}` is disabled", (Remedy((enable,)),))
-    ways = paths(state, user, issuer)
-    if not any(way.holds_at(at) for way in ways):
-        yield _ended(user, issuer, ways, at) if ways else _no_way(state, user, issuer, ground)
+    yield from _issuer(state, user, issuer, at, ground)
     teams = teams_of(state, user, at)
     if address is not None and not permits(teams, address)[0]:
         yield _address(user, address, state, at, ground)
 
 
+def _issuer(state: AccessState, user: str, issuer: str, at: datetime, ground: Ground) -> Iterator[Obstacle]:
+    if issuer not in state.issuers:
+        yield Obstacle("unknown-issuer", f"there is no issuer `{issuer}`", (), "declare the issuer in the config repository")
+        return
+    if not state.issuers[issuer].enabled:
+        enable = Act("set", {"kind": "Issuer", "name": issuer, "fields": {"enabled": True}})
+        yield _obstacle("issuer-disabled", f"the issuer `{issuer}` is disabled", [Remedy((enable,))], ground)
+    ways = paths(state, user, issuer)
+    if not any(way.holds_at(at) for way in ways):
+        yield _ended(user, issuer, ways, at, ground) if ways else _no_way(state, user, issuer, ground)
+
+
 def _disabled(user: str, ground: Ground) -> Iterator[Obstacle]:
     if "git" in ground.disabled_by:
-        yield Obstacle("account-disabled", f"Git disables `{user}`", (Remedy((Act("enable", {"name": user}),)),))
+        yield _obstacle("account-disabled", f"Git disables `{user}`", [Remedy((Act("enable", {"name": user}),))], ground)
     if "administrator" in ground.disabled_by:
         here = "an administrator must enable it here; no change in Git does"
         yield Obstacle("account-disabled", f"an administrator disabled `{user}` here", (), here)
@@ -104,7 +127,7 @@ def _disabled(user: str, ground: Ground) -> Iterator[Obstacle]:
         yield Obstacle("account-disabled", f"its directory disables `{user}`", (), there)
 
 
-def _ended(user: str, issuer: str, ways: Sequence[Path], at: datetime) -> Obstacle:
+def _ended(user: str, issuer: str, ways: Sequence[Path], at: datetime, ground: Ground) -> Obstacle:
     """Every way has ended: it goes on if whatever of it has ended does."""
 
     def remedy(way: Path) -> Remedy:
@@ -116,14 +139,13 @@ def _ended(user: str, issuer: str, ways: Sequence[Path], at: datetime) -> Obstac
         return Remedy(tuple(acts))
 
     found = [remedy(way) for way in ways]
-    fewest = min(len(each.acts) for each in found)
+    fewest = min((len(each.acts) for each in found if ground.can_propose(each)), default=0)
     in_team = any(not ended(way.membership.until, at) for way in ways)
     reason: Reason = "permission-ended" if in_team else "membership-ended"
     what = "a permission has ended" if in_team else f"the membership of `{user}` has ended"
     teams = ", ".join(way.team for way in ways[:MOST])
-    return Obstacle(
-        reason, f"{what} on every way to `{issuer}` ({teams})", _some(each for each in found if len(each.acts) == fewest)
-    )
+    smallest = (each for each in found if len(each.acts) == fewest)
+    return _obstacle(reason, f"{what} on every way to `{issuer}` ({teams})", smallest, ground)
 
 
 def _no_way(state: AccessState, user: str, issuer: str, ground: Ground) -> Obstacle:
@@ -143,27 +165,31 @@ def _no_way(state: AccessState, user: str, issuer: str, ground: Ground) -> Obsta
         ]
     if not candidates and not otherwise:
         otherwise = "no team may use the issuer, and the account is in none: declare a team with both"
-    least = min((key for *key, _ in candidates), default=None)
-    found = (Remedy((act,), gives) for administrator, gives, act in candidates if [administrator, gives] == least)
-    return Obstacle("no-permission" if mine else "no-team", words, _some(found), otherwise)
+    possible = [each for each in candidates if ground.can_propose(Remedy(each[2:]))]
+    least = min((key for *key, _ in possible), default=None)
+    found = (Remedy((act,), gives) for administrator, gives, act in possible if [administrator, gives] == least)
+    return _obstacle("no-permission" if mine else "no-team", words, found, ground, otherwise)
 
 
 def _address(user: str, address: Address, state: AccessState, at: datetime, ground: Ground) -> Obstacle:
     """One of the account's teams could permit the address: that with the fewest members."""
     sizes = {each.team: (each.administrator, each.gives) for each in ground.joined}
     restricting = [team for team in teams_of(state, user, at) if team.permitted_ips]
-    least = min(sizes.get(team.name, (team.administrator, 0)) for team in restricting)
-    found = (
-        Remedy(
-            (Act("set", {"kind": "Team", "name": team.name, "fields": {"permittedIPs": [*team.permitted_ips, address.text]}}),),
-            sizes.get(team.name, (False, 0))[1],
-        )
-        for team in restricting
-        if sizes.get(team.name, (team.administrator, 0)) == least
-    )
+    found = []
+    for team in restricting:
+        fields = {"permittedIPs": [*team.permitted_ips, address.text]}
+        size = sizes.get(team.name, (team.administrator, 0))
+        found.append((size, Remedy((Act("set", {"kind": "Team", "name": team.name, "fields": fields}),), size[1])))
+    least = min((size for size, remedy in found if ground.can_propose(remedy)), default=None)
     teams = ", ".join(team.name for team in restricting[:MOST])
     words = f"no permitted IP of the teams of `{user}` ({teams}) covers {address.text}"
-    return Obstacle("address-not-permitted", words, _some(found))
+    return _obstacle("address-not-permitted", words, (remedy for size, remedy in found if size == least), ground)
+
+
+def _obstacle(reason: Reason, words: str, remedies: Iterable[Remedy], ground: Ground, otherwise: str = "") -> Obstacle:
+    """An obstacle with those of its remedies that can be proposed, or that none can."""
+    possible = _some(each for each in remedies if ground.can_propose(each))
+    return Obstacle(reason, words, possible, otherwise or ("" if possible else _UNDECLARED))
 
 
 def _some(remedies: Iterator[Remedy]) -> tuple[Remedy, ...]:

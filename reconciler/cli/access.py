@@ -29,7 +29,7 @@ Examples:
 @click.option("--team", metavar="NAME", help="Show only access through this team.")
 @click.option(
     "--at",
-    type=Instant(),
+    type=Instant(asked_about=True),
     help="Show access at this instant, past or future; a date means the end of that day in UTC [default: now].",
 )
 @click.option("--revision", metavar="SHA", help="Show access as it stood under this applied revision.")

@@ -33,7 +33,7 @@ Exit codes: 0 explained, whether the answer is yes or no; 1 error, such as an un
 @click.option("--address", metavar="IP", help="Check permitted IPs for a caller at this address, over the network.")
 @click.option(
     "--at",
-    type=Instant(),
+    type=Instant(asked_about=True),
     help="Answer for this instant, past or future; a date means the end of that day in UTC [default: now].",
 )
 @click.option("--revision", metavar="SHA", help="Answer as of this applied revision.")

@@ -70,18 +70,21 @@ def welcome_option(function: F) -> F:
 
 
 class Instant(click.ParamType[datetime]):
-    """An RFC 3339 instant, or a date, which means the end of that day in UTC."""
+    """An RFC 3339 instant, or a date, which means the end of that day in UTC: `asked_about`, its last instant."""
 
     name = "INSTANT"
 
+    def __init__(self, *, asked_about: bool = False) -> None:
+        self._asked_about = asked_about
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Parse the option's value."""
-        from reconciler.access.instants import parse_instant
+        from reconciler.access import instants
 
         if isinstance(value, datetime):
             return value
         try:
-            return parse_instant(value)
+            return instants.parse_moment(value) if self._asked_about else instants.parse_instant(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 
 _HIDING = (
     "\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
@@ -79,6 +80,18 @@ def inert_html(text: str) -> str:
     pieces[0::2] = (_COMMANDS.sub(_referred, _HIDDEN_IN_LINES.sub(_referred, piece)) for piece in pieces[0::2])
     pieces[1::2] = (inert(re.sub(r"\s+::", " ::", piece)) for piece in pieces[1::2])
     return "".join(pieces)
+
+
+def command_line(words: Iterable[str]) -> str:
+    """A command that a shell reads as these words. What hides in one is spelled out as bash, ksh and zsh read it."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    if not _HIDDEN_IN_LINES.search(word):
+        return shlex.quote(word)
+    plain = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_HIDDEN_IN_LINES.sub(lambda found: f'{chr(92)}U{ord(found[0]):08x}', plain)}'"
 
 
 def _spelled(found: re.Match[str]) -> str:

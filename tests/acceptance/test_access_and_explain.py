@@ -93,6 +93,15 @@ def test_access_at_a_future_instant_leaves_out_what_will_have_ended(applied: Acc
     assert applied.json("access", "--team", "cover", "--at", "2098-12-31T18:00:00Z") == []
 
 
+def test_what_holds_until_a_day_holds_on_that_day(accord: Accord, repository: ConfigRepository) -> None:
+    cover = team("cover", members=[{"user": "alice", "until": "2098-06-30"}], issuers=["tls-public"])
+    repository.commit({**DECLARED, "teams/web.yaml": team("web"), "teams/cover.yaml": cover}, "Cover")
+    accord("apply", "--yes")
+    for day, holds in (("2098-06-30", True), ("2098-07-01", False)):
+        assert (rows(accord, "--at", day) == [("alice", "tls-public")]) == holds
+        assert accord.json("explain", "alice", "tls-public", "--at", day)["allow"] == holds
+
+
 def test_access_as_a_table(applied: Accord) -> None:
     lines = applied("access").output.splitlines()
     assert lines[0].split() == ["user", "issuer", "through", "until", "from"]

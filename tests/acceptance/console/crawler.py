@@ -16,6 +16,7 @@ MARK = "x-evil"
 HOSTILE = f"\"'></title></script><{MARK} data-{MARK}=1 onload=a>{{{{7*7}}}}&lt;\u202e\u200b"
 """What is put into every field that can hold it: it leaves attributes, texts and comments, and hides."""
 _HIDDEN = re.compile("[\u200b\u202e\x00-\x08\x0b-\x1f]")
+_SPELLED = re.compile(r"\\u[0-9a-f]{4}")
 _SECRET = re.compile(r"accord_[0-9A-Za-z]{49}")
 PATTERNS = {
     path: re.compile(re.sub(r"\\{\w+:path\\}", ".+", re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))
@@ -32,6 +33,7 @@ class Reader(HTMLParser):
         self.links: list[str] = []
         self.faults: list[str] = []
         self.ids: set[str] = set()
+        self._in_textarea = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -54,6 +56,20 @@ class Reader(HTMLParser):
         self.ids.add(given.get("id") or "")
         if tag == "a" and given.get("href"):
             self.links.append(str(given["href"]))
+        if tag in ("input", "option", "button"):
+            self._sent_back(tag, f"{given.get('name')}={given.get('value')}")
+        self._in_textarea = tag == "textarea"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_textarea = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_textarea:
+            self._sent_back("textarea", data)
+
+    def _sent_back(self, tag: str, text: str) -> None:
+        if _SPELLED.search(text):
+            self.faults.append(f"<{tag}> sends back what is spelled out, not the text itself: {text!r}")
 
 
 def crawl(visitor: Visitor, start: tuple[str, ...], most: int = 400) -> Iterator[tuple[str, str, Reader]]:

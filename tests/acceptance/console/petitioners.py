@@ -84,7 +84,8 @@ class Seen(HTMLParser):
         self._texts.append(data)
         if self._area and self.forms:
             fields = self.forms[-1].fields
-            fields[-1] = (fields[-1][0], fields[-1][1] + data)
+            so_far = fields[-1][1]
+            fields[-1] = (fields[-1][0], so_far + data if so_far else data.removeprefix("\n"))  # a first line break is not text
 
     @property
     def text(self) -> str:

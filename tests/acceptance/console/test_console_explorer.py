@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from onlooker import Onlooker, Shown
 from organisation import ORGANISATION
-from scenario import Accord, team, user
+from scenario import Accord, resource, team, user
 from visitor import World
 
 NAMES = [name.partition("/")[2].removesuffix(".yaml") for name in ORGANISATION]
@@ -76,8 +77,17 @@ def test_every_way_is_a_row_with_ends_reasons_and_places(world: World) -> None:
     for part in ("until 2099-12-31 18:00 UTC", "cover", "teams/web.yaml", "teams/office.yaml", world.repository.head()[:10]):
         assert part in page.text, part
     later = Onlooker(world, "root").see("/access?user=bob&issuer=tls&at=2099-12-31")
-    assert "may use tls at 2100-01-01 00:00 UTC" in later.text
+    assert "may use tls at 2099-12-31 23:59 UTC" in later.text
     assert "ended 2099-12-31 18:00 UTC" in later.text
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_holds_until_a_day_holds_on_that_day(world: World) -> None:
+    world.apply({"teams/web.yaml": team("web", members=[{"user": "alice", "until": "2099-12-31"}], issuers=["tls"])})
+    for day, holds in (("2099-12-31", True), ("2100-01-01", False)):
+        page = Onlooker(world, "root").see(f"/access?user=alice&issuer=tls&at={day}")
+        assert f"at {day} 23:59 UTC" in page.text
+        assert allows(page) == asked_by_curl(world, page)["allow"] == holds
 
 
 def test_what_has_ended_is_proposed_again(world: World) -> None:
@@ -129,7 +139,9 @@ def test_a_person_asks_about_themself_from_where_they_are(world: World) -> None:
     assert "You may ask about yourself only." in refused[0]
     assert len({text.partition("Request")[0] for text in refused}) == 1
     denied = Onlooker(world, "nobody").see("/access?issuer=vpn")
-    assert "You cannot propose it yourself: an administrator, or somebody in a team" in denied.text
+    assert (
+        "You cannot propose it yourself: check the name; if it is right, an administrator, or somebody in a team" in denied.text
+    )
     assert "web" not in denied.text  # the teams of others
     world.apply({"teams/spare.yaml": team("spare", members=["nobody"], issuers=["tls"])})
     assert {"act": "grant", "team": "spare", "issuer": "vpn"} in proposals(Onlooker(world, "nobody").see("/access?issuer=vpn"))
@@ -186,3 +198,54 @@ def test_who_may_ask_for_decisions_about_others_is_not_shown_their_ways(world: W
         "teams/deciders.yaml": team("deciders", members=["portal"], mayDecideFor="everyone"),
     })  # fmt: skip
     assert "You may ask about yourself only." in Onlooker(world, "portal").see("/access?user=bob&issuer=tls", 403).text
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_nothing_is_proposed_of_what_the_database_alone_has(world: World) -> None:
+    world.execute("UPDATE teams SET file = NULL WHERE name = 'web'")
+    world.restart()
+    page = Onlooker(world, "root").see("/access?user=nobody&issuer=vpn")
+    assert proposals(page) == []
+    assert "No proposal helps:" in page.text
+    assert proposals(Onlooker(world, "alice").see("/access?issuer=none")) == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_rule_that_covers_the_address_is_shown_whatever_team_has_it_and_the_rest_is_counted(world: World) -> None:
+    world.apply({
+        f"teams/{name}.yaml": team(name, members=["alice"], permittedIPs=[rule, f"10.{number}.0.0/16", "10.99.0.0/16"])
+        for number in range(1, 26)
+        for name, rule in [(f"t{number:02}", "192.0.2.0/24" if number == 25 else f"10.{number}.0.9")]
+    })  # fmt: skip
+    page = Onlooker(world, "root").see("/access?user=alice&issuer=tls&address=192.0.2.1")
+    assert allows(page)
+    assert "missing" not in page.text
+    assert "from 192.0.2.1 permitted by t25" in page.text
+    assert "192.0.2.0/24 covers it t25" in page.text
+    assert "and 25 more rules" in page.text
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_person_cannot_tell_an_issuer_of_others_from_one_that_is_not_there(world: World) -> None:
+    world.apply({
+        "issuers/shut.yaml": resource("Issuer", "shut", {"enabled": False}),
+        "issuers/theirs.yaml": resource("Issuer", "theirs", {}),
+        "teams/theirs.yaml": team("theirs", members=["bob"], issuers=["theirs"]),
+        "teams/inside.yaml": team("inside", members=["alice"], permittedIPs=["10.99.0.0/16"]),
+        "teams/here.yaml": team("here", members=[{"user": "alice", "until": "2098-12-31"}], permittedIPs=["10.20.0.9"]),
+    })  # fmt: skip
+    world.execute("UPDATE users SET file = NULL WHERE name = 'nobody'")  # then only the issuer could have a place
+    world.restart()
+    for name in ("alice", "nobody"):
+        visitor = Onlooker(world, name)
+        for more in ("", "&at=2099-12-31"):
+            pages = [visitor.see(f"/access?issuer={each}{more}") for each in ("absent", "shut", "theirs")]
+            assert "there is no issuer absent , or you are in no team that may use it" in pages[0].text.replace("There", "there")
+            texts = {
+                re.sub(r"f-\w+|csrf\S+ value=\S+", "", page.html.replace(each, "NAME"))
+                for page, each in zip(pages, ("absent", "shut", "theirs"), strict=True)
+            }
+            assert len(texts) == 1
+        assert ("no permitted IP of the teams of alice" in pages[0].text.replace("No", "no")) == (name == "alice")
+    grants = proposals(Onlooker(world, "alice").see("/access?issuer=absent"))
+    assert {"act": "grant", "team": "web", "issuer": "absent"} in grants

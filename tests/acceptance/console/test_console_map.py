@@ -97,3 +97,15 @@ def test_hostile_questions_are_text(world: World, query: str) -> None:
     assert page.tags.count("script") == 1
     assert "b" not in page.tags
     assert "\u202e" not in page.html
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_label_that_no_team_has_is_not_taken(world: World) -> None:
+    labels = {"metadata": {"name": "web", "labels": {"part": "front"}}}
+    world.apply({"teams/web.yaml": {**team("web", members=["alice", "bob"], issuers=["tls"]), **labels}})
+    visitor = Onlooker(world, "root")
+    drawn(visitor)
+    for label in ("nothing-has-it", "part", ""):
+        page = drawn(visitor, f"/map?by=label&label={label}")
+        assert '<option value="part" selected>' in page.html
+        assert "nothing-has-it" not in page.text

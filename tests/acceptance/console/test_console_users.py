@@ -101,6 +101,29 @@ def test_an_administrator_sees_all_users_by_name(shared: World) -> None:
     assert 'href="/users/dora/edit"' not in html and 'href="/users/dora/remove"' not in html
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_git_never_declared_cannot_be_proposed_to_change(world: World) -> None:
+    world.apply({"teams/spare.yaml": team("spare", members=["alice"])})
+    for table, name in (("users", "bob"), ("teams", "spare"), ("issuers", "vpn")):
+        world.execute(f"UPDATE {table} SET file = NULL WHERE name = '{name}'")
+    world.restart()
+    visitor = administrator(world)
+    html = visitor.get("/users")
+    assert "/users/bob" in html and "/users/bob/edit" not in html and "/users/bob/remove" not in html
+    assert "/users/alice/edit" in html and html.count("not declared in Git") == 1
+    for path in ("/users/bob/edit", "/users/bob/remove"):
+        assert "Git declares no user of this name" in visitor.get(path, 404)
+    html = visitor.get("/users/alice/edit")
+    assert re.findall(r'name="(?:was_)?team" value="(spare|web)"', html) == ["web", "web"]
+    assert "spare" not in visitor.get("/users/new")
+    assert "/proposals/new" not in visitor.get("/issuers/vpn").split("Teams that may use it")[0]
+    assert "a proposal cannot change it until it is declared" in visitor.html
+    alice = Visitor(world)
+    world.set_password("alice")
+    alice.sign_in("alice")
+    assert '<option value="web"' in alice.get("/proposals/new?act=grant") and "spare" not in alice.html
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import pytest
 from console_reads import ORGANISATION, organised, reading
-from declared_states import NOW, bring
+from declared_states import NOW, bring, run_sql
 
 from api.reads import access_map
-from api.reads.access_map import AccessMap, AccessMaps
+from api.reads.access_map import AccessMap, AccessMaps, Facts, Key
+from api.state.reader import Reader
+from api.state.snapshots import read_stamp
 from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Team
 from reconciler.store.engine import Database
 
@@ -142,3 +145,90 @@ def test_a_map_that_is_being_read_when_its_reader_is_closed_ends_quietly(databas
     with reading(database) as (reader, _):
         assert AccessMaps(reader, waiting.append).map_of(NOW) is None
     waiting.pop()()
+
+
+def test_only_labels_that_teams_have_fold_them_and_only_those_are_made_anew(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = ORGANISATION.teams["web"]
+    labelled = {f"team-{each}": web._replace(name=f"team-{each}", labels=(("part", each), ("rare", each))) for each in "ab"}
+    bring(database, ORGANISATION._replace(teams={**ORGANISATION.teams, **labelled}))
+    made: list[Key] = []
+
+    def make(facts: Facts, *key: object) -> AccessMap:
+        made.append(key)  # type: ignore[arg-type]
+        return original(facts, *key)  # type: ignore[arg-type]
+
+    original = access_map.make_map
+    monkeypatch.setattr(access_map, "make_map", make)
+    with reading(database) as (reader, _):
+        maps = AccessMaps(reader, at_once)
+        assert maps.label_of("part") == ""
+        first = maps.map_of(NOW, "label", "nobody-has-this")
+        for number in range(300):
+            assert maps.map_of(NOW, "label", f"x{number}") is first
+        assert shown(maps.map_of(NOW, "label", "rare")) != {}
+        assert [maps.label_of(each) for each in ("rare", "x", "")] == ["rare", "part", "part"]
+        assert set(made) == {("folder", "", None), ("issuer", "", None), ("label", "part", None), ("label", "rare", None)}
+        renamed = {name: team._replace(labels=(("part", name), ("new", name))) for name, team in labelled.items()}
+        bring(database, ORGANISATION._replace(teams={**ORGANISATION.teams, **renamed}), "beef")
+        made.clear()
+        maps.map_of(NOW)
+        assert set(made) == {("folder", "", None), ("issuer", "", None), ("label", "new", None), ("label", "part", None)}
+
+
+def test_gaps_between_numbers_of_accounts_take_no_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    organised(database)
+    far = "INSERT INTO users (id, name, email, source, file) VALUES (2000000000, 'zoe', 'zoe@example.org', 'declared', 'z.yaml')"
+    run_sql(database, far)
+    run_sql(database, "INSERT INTO memberships (team_id, user_id) SELECT id, 2000000000 FROM teams WHERE name = 'web'")
+    monkeypatch.setattr(access_map, "_AT_ONCE", 2)
+    pauses: list[None] = []
+    with reading(database) as (reader, _):
+        facts = access_map.read_facts(reader, read_stamp(reader), NOW, lambda: pauses.append(None))
+    assert len(pauses) == 4 + 1  # seven accounts, two at once, and the permissions
+    assert facts.with_access == 4
+    assert sum(each.number for each in facts.people) == 5
+
+
+@pytest.mark.parametrize("table", ["teams", "issuers"])
+def test_what_is_deleted_while_facts_are_read_is_on_no_map(database: Database, table: str) -> None:
+    organised(database)
+    pauses: list[None] = []
+
+    def pause() -> None:
+        pauses.append(None)
+        if len(pauses) == 2:  # the permissions have been read, and teams and issuers have not
+            column, name = {"teams": ("team_id", "old"), "issuers": ("issuer_id", "code")}[table]
+            of_it = f"(SELECT id FROM {table} WHERE name = '{name}')"
+            for other in ("memberships", "directory_memberships", "permissions") if table == "teams" else ("permissions",):
+                run_sql(database, f"DELETE FROM {other} WHERE {column} = {of_it}")
+            run_sql(database, f"DELETE FROM {table} WHERE name = '{name}'")
+
+    with reading(database) as (reader, _):
+        facts = access_map.read_facts(reader, read_stamp(reader), NOW, pause)
+    for by in ("folder", "issuer", "label"):
+        found = access_map.make_map(facts, by, "", None)  # type: ignore[arg-type]
+        assert {"teams": "team:old", "issuers": "issuers:code"}[table] not in shown(found)
+        assert "team:web" in shown(found)
+
+
+def test_a_map_that_cannot_be_made_is_logged_and_tried_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    organised(database)
+    original = access_map.read_facts
+
+    def read_badly(reader: Reader, *_: object) -> Facts:
+        raise KeyError(7)
+
+    with reading(database) as (reader, _), caplog.at_level(logging.ERROR, "accord.api"):
+        maps = AccessMaps(reader)  # in a thread, as always
+        monkeypatch.setattr(access_map, "read_facts", read_badly)
+        assert maps.map_of(NOW) is None
+        maps.stop(timeout=10)
+        assert [record.getMessage() for record in caplog.records] == ["making the access map failed (KeyError); it tries again"]
+        maps = AccessMaps(reader, at_once)
+        assert maps.map_of(NOW) is None
+        monkeypatch.setattr(access_map, "read_facts", original)
+        assert shown(maps.map_of(NOW)) != {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,9 +16,9 @@ from api.authentication.authority import OperatorsAuthority
 from api.errors import Conflict
 from api.outbox.listing import MailFilter, count_messages, list_messages
 from api.reads.explorer import explain
-from api.state import audit_log, history, revisions
+from api.state import audit_log, drift, history, revisions
 from api.state.audit_log import AuditFilter
-from api.state.drift import DriftWatch, find_undeclared
+from api.state.drift import Drifted, DriftWatch, find_undeclared
 from api.state.freshness import Freshness
 from reconciler.access.permitted_ips import parse_address
 from reconciler.access.resources import Permission
@@ -116,6 +117,21 @@ def test_drift_is_compared_beside_the_callers(database: Database) -> None:
         waiting.pop()()
         assert watch.latest(later).tables == {"issuers": 1, "teams": 1}
         assert [(each.kind, list(each.names)) for each in find_undeclared(reader)] == [("Team", ["by-hand"])]
+
+
+def test_a_comparison_that_fails_is_logged_and_tried_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def compare_badly(*_: object) -> Drifted:
+        raise KeyError(7)
+
+    with reading(database) as (reader, _), caplog.at_level(logging.ERROR, "accord.api"):
+        watch = DriftWatch(reader, lambda work: work())
+        with monkeypatch.context() as patched:
+            patched.setattr(drift, "compare", compare_badly)
+            assert watch.latest(NOW).tables is None
+        assert [record.getMessage() for record in caplog.records] == ["comparing for drift failed (KeyError); it tries again"]
+        assert watch.latest(NOW).tables == {}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.access.instants import format_instant, parse_duration, parse_instant, show_instant
+from reconciler.access.instants import format_instant, parse_duration, parse_instant, parse_moment, show_instant
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ from reconciler.access.instants import format_instant, parse_duration, parse_ins
 def test_a_date_means_its_end_and_an_instant_itself(text: str, instant: datetime) -> None:
     assert parse_instant(text) == instant
     assert parse_instant(text).tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["2026-12-31", "9999-12-31", "2024-02-29", "0001-01-01"])
+def test_who_asks_about_a_day_asks_about_its_last_instant(text: str) -> None:
+    asked = parse_moment(text)
+    assert asked < parse_instant(text) and asked.date().isoformat() == text
+    assert parse_moment("2026-12-31T18:00:00Z") == parse_instant("2026-12-31T18:00:00Z")
 
 
 def test_the_last_day_of_the_calendar_has_an_end() -> None:

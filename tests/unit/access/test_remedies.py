@@ -9,7 +9,7 @@ import pytest
 from reconciler.access.decide import decide
 from reconciler.access.permitted_ips import parse_address
 from reconciler.access.remedies import Act, Candidate, Ground, Obstacle, obstacles
-from reconciler.access.resources import DeclaredState, Issuer, Membership, Permission, Team, User
+from reconciler.access.resources import DeclaredState, Issuer, Kind, Membership, Permission, Team, User
 from reconciler.access.state import AccessState, build
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -94,3 +94,33 @@ def state_declared() -> DeclaredState:
 
 def test_nothing_is_missing_where_access_is_given() -> None:
     assert obstacles(state(), "alice", "tls", OUTSIDE, NOW, Ground()) == ()
+
+
+@pytest.mark.parametrize(
+    ("user", "issuer", "undeclared", "remedies"),
+    [
+        ("carol", "vpn", ("Team", "net"), [(Act("add-member", {"team": "web", "user": "carol"}),)]),
+        ("carol", "vpn", ("User", "carol"), [(Act("grant", {"team": "net", "issuer": "vpn"}),)]),
+        ("carol", "vpn", ("Issuer", "vpn"), [(Act("add-member", {"team": "web", "user": "carol"}),)]),
+        ("alice", "vpn", ("Issuer", "vpn"), []),
+        ("bob", "tls", ("Team", "old"), [tuple(Act(*each) for each in (
+            ("add-member", {"team": "gone", "user": "bob"}), ("grant", {"team": "gone", "issuer": "tls"})))]),
+        ("bob", "tls", ("User", "bob"), []),
+    ],
+)  # fmt: skip
+def test_what_the_database_alone_has_is_in_no_remedy(
+    user: str, issuer: str, undeclared: tuple[Kind, str], remedies: list[object]
+) -> None:
+    ground = Ground(granting=(Candidate("web", 2),), joined=(Candidate("net", 2),), undeclared={undeclared})
+    (found,) = obstacles(state(), user, issuer, None, NOW, ground)
+    assert acts(found) == remedies
+    assert found.remedies or "declare it in the config repository first" in found.otherwise
+
+
+def test_switches_and_addresses_of_what_the_database_alone_has_are_in_no_remedy() -> None:
+    off = state(carol=User("carol", "carol@example.org", enabled=False))
+    ground = Ground(("git",), joined=(Candidate("net", 1),), undeclared={("User", "carol"), ("Issuer", "off"), ("Team", "net")})
+    found = obstacles(off, "carol", "off", OUTSIDE, NOW, ground)
+    assert [each.reason for each in found] == ["account-disabled", "issuer-disabled", "no-permission", "address-not-permitted"]
+    assert [each.remedies for each in found] == [()] * 4
+    assert all(each.otherwise for each in found)

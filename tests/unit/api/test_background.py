@@ -9,7 +9,9 @@ from datetime import datetime
 
 import pytest
 
+from api.authentication import refusals
 from api.background import Periodic
+from api.state import snapshots
 from reconciler.store.errors import StoreError
 from tests.waiting import until
 
@@ -95,3 +97,35 @@ def test_a_task_that_never_started_can_be_stopped() -> None:
     task = Periodic("counting", _Rounds(), every=EVERY)
     task.stop()
     assert task.join(0)
+
+
+def test_threads_that_wait_for_work_log_what_fails_and_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds: list[str] = []
+
+    def fail(self: object, *_: object) -> None:
+        rounds.append(type(self).__name__)
+        raise KeyError(7)
+
+    monkeypatch.setattr(refusals, "EVERY", EVERY)
+    monkeypatch.setattr(snapshots, "_SETTLED", EVERY)
+    monkeypatch.setattr(refusals.Refusals, "flush", fail)
+    monkeypatch.setattr(snapshots.AccessKeeper, "_read_ahead", fail)
+    counted, keeper, stopping = refusals.Refusals(None), snapshots.AccessKeeper(None), threading.Event()  # type: ignore[arg-type]
+    filling = threading.Thread(target=keeper.fill, args=(stopping,), daemon=True)
+    filling.start()
+    counted.start()
+    with caplog.at_level(logging.ERROR, "accord.api"):
+        for name, wake in (("AccessKeeper", keeper.stop), ("Refusals", counted._some.set)):
+            for number in (1, 2):
+                wake()
+                until(lambda name=name, number=number: rounds.count(name) >= number, f"round {number} of {name}")
+        stopping.set()
+        counted._stopping.set()
+        keeper.stop()
+        counted._some.set()
+        filling.join(10)
+        counted._thread.join(10)
+    said = {record.getMessage() for record in caplog.records}
+    assert said == {f"{each} failed (KeyError); it tries again" for each in ("reading access ahead", "recording refusals")}

@@ -234,6 +234,13 @@ def test_nobody_holds_two_places() -> None:
         pass
 
 
+def test_a_command_for_several_acts_keeps_what_hides_as_json_has_it() -> None:
+    acts = [{"act": "add-member", "team": "web", "user": name} for name in ("bob", "eve")]
+    line = command_of(acts, "\U0001f469\u200d\U0001f4bb")
+    assert "\\u200d" in line and "\u200d" not in line
+    assert json.loads(line.splitlines()[1])["reason"] == "\U0001f469\u200d\U0001f4bb"
+
+
 def test_who_asks_more_than_twice_at_once_is_told_so_at_once() -> None:
     proposing = Proposing("sqlite:///x.db", is_configured=True, environment={}, wait=LONG)
     served = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
 import sys
 import unicodedata
 
@@ -13,7 +14,7 @@ from effort import tries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.wording.text import inert, inert_html, inert_json, printable
+from reconciler.wording.text import command_line, inert, inert_html, inert_json, inert_lines, printable
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 PIECES = [
@@ -93,3 +94,16 @@ def test_every_hidden_character_is_spelled_out() -> None:
     assert [
         char for char in everything if printable(char) != char and not (is_hidden(char) or unicodedata.category(char) == "Cn")
     ] == []
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["plain", "two words", "it's", "", "a\\u200d", "\U0001f469\u200d\U0001f4bb it's \\n",
+     "\u202eabc", "soft\xadhyphen", "\x85\x1b[2J\r",
+     "$(id)\u200c`id`\\'", "two\nlines\u200d\t", "\U000e0041"],
+)  # fmt: skip
+def test_a_command_in_which_something_hides_is_shown_and_is_read_as_it_was(word: str) -> None:
+    line = command_line(["printf", "%s|%s", word, "after"])
+    assert inert_lines(line) == line  # nothing hides in it, so what a page shows is what is copied
+    run = subprocess.run(["bash", "-c", line], env={"LC_ALL": "C.UTF-8"}, capture_output=True, check=True)
+    assert run.stdout.decode() == f"{word}|after"

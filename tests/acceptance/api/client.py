@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon.testing
 from organisation import ORGANISATION
-from scenario import Accord, ConfigRepository
+from scenario import Accord, ConfigRepository, resource
 from served import METRICS_TOKEN
 
 from api import administration
@@ -89,6 +89,10 @@ class World:
         commit = self.repository.commit(files)
         self.accord("apply", "--yes", "--override", "deletions", "--override", "clock", "--reason", "test")
         return commit
+
+    def let_delays_last(self) -> None:
+        """Let nobody's delay after failed logins end within a test, however slow the machine is."""
+        self.apply({"settings.yaml": resource("Settings", "default", {"logins": {"delay": "1h", "maxDelay": "1d"}})})
 
     def set_password(self, name: str, password: str = PASSWORD, *, change_required: bool = False) -> None:
         """Set a password as an operator does."""

@@ -183,6 +183,7 @@ def test_disabling_ends_all_credentials_and_enabling_permits_new_logins(world: W
 
 
 def test_unlocking_ends_the_delay_after_failures(world: World) -> None:
+    world.let_delays_last()
     world.set_password("alice")
     for _ in range(6):
         login(world, "alice", "wrong password entirely", 401)

@@ -64,6 +64,7 @@ def test_every_failure_has_the_same_answer(world: World, name: str) -> None:
 
 
 def test_an_alias_logs_in_to_the_account_and_has_no_guesses_of_its_own(world: World) -> None:
+    world.let_delays_last()
     world.set_password("alice")
     world.apply({"users/alice.yaml": user("alice", logins=["Alice Jones", "CORP\\Alice"])})
     session = login(world, "CORP\\ALICE")
@@ -113,11 +114,11 @@ def test_a_login_from_an_address_that_is_not_permitted_is_refused_like_any_other
 
 
 def test_failures_delay_the_account_but_not_at_the_address_of_its_last_login(world: World) -> None:
+    world.let_delays_last()
     world.set_password("alice")
     login(world, "alice", address="198.51.100.7")
     for _ in range(5):
         login(world, "alice", "wrong password entirely", 401, address="203.0.113.9")
-    world.execute(f"UPDATE account_networks SET last_failed_at = '{just_now()}' WHERE failures > 0")  # slow machines
     login(world, "alice", address="203.0.113.9", code=401)
     (counted,) = world.refusals()
     assert (counted["actor"], counted["reasons"]) == ("alice", {"too-many-failures": 1})
@@ -164,11 +165,10 @@ def test_an_address_that_nobody_knows_is_never_a_known_one(world: World) -> None
 
 
 def test_a_delay_survives_a_restart_and_an_unlock_ends_it(world: World) -> None:
+    world.let_delays_last()
     world.set_password("alice")
     for _ in range(6):
         login(world, "alice", "wrong password entirely", 401)
-    # on a slow machine a restart may take longer than the delay
-    world.execute(f"UPDATE account_networks SET last_failed_at = '{just_now()}'")
     world.restart()
     login(world, "alice", code=401)
     world.caller("root")("POST", "/users/alice/unlock", 204)

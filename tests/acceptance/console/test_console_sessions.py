@@ -354,7 +354,7 @@ def test_a_token_that_is_rotated_stays_narrowed_when_the_password_is_asked_for(w
     world.mint("alice", name="narrow", issuers=["vpn"], permitted_ips=["10.20.0.0/16"])
     visitor = Visitor(world)
     visitor.sign_in("alice")
-    (address,) = re.findall(r'href="(/me/tokens/new\?[^"]*)"', visitor.get("/me/tokens"))
+    (address,) = re.findall(r'href="(/me/tokens/new\?name=narrow&[^"]*)"', visitor.get("/me/tokens"))
     address = unescape(address)
     grow_old(world, "alice")
     for ask in ("GET", "POST"):  # before the form is shown, and when it is sent

@@ -26,13 +26,16 @@ _MARK = (
 """Accord's own: a ledger, and an entry that is right."""
 _STROKES = 'viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
 
+PATIENCE = 60.0
+"""Seconds for one package."""
+
 
 def fetch(package: str, version: str, folder: Path) -> bytes:
-    """A package as it was published."""
+    """A package as it was published. A registry that does not answer in time is taken to give none."""
     command = ["npm", "pack", f"{package}@{version}", "--json", "--ignore-scripts", "--pack-destination", str(folder)]
     try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
-    except (OSError, subprocess.CalledProcessError) as error:
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, timeout=PATIENCE)
+    except (OSError, subprocess.SubprocessError) as error:
         sys.exit(f"npm gave no {package} {version}: {getattr(error, 'stderr', '') or error}")
     told = json.loads(done.stdout)
     [packed] = told.values() if isinstance(told, dict) else told

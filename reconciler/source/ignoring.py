@@ -7,7 +7,7 @@ groups). A file that cannot be read as meant is refused, since what it was to hi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -69,7 +69,7 @@ class IgnoreFile:
         relative = _bytes(relative)
         names = relative.split("/")
         for line, text, hides, only_folders, anchored, runs in self._patterns:
-            if (is_folder or not only_folders) and _fits(runs, names if anchored else names[-1:]):
+            if (is_folder or not only_folders) and fits(runs, names if anchored else names[-1:]):
                 return Hit(self.file, line, text, hides, False)
         return None
 
@@ -206,8 +206,12 @@ def _runs(pattern: str) -> list[list[re.Pattern[str]]] | None:
     return runs
 
 
-def _fits(runs: list[list[re.Pattern[str]]], names: list[str]) -> bool:
-    """Tell whether names match runs. The first place where a run fits is as good as any."""
+def fits(runs: Sequence[list[re.Pattern[str]]], names: list[str]) -> bool:
+    """Tell whether the names in a path match runs of names, with any number of folders between two runs.
+
+    Behind the last run may be nothing; an empty one stands for at least one name. The first place where a run fits is as good as
+    any, so that time grows linearly with the path.
+    """
     first, *rest = runs
     if not rest:
         return len(names) == len(first) and _fit(first, names, 0)

@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from itertools import groupby
 
-from reconciler.source.ignoring import IgnoreFile, Ignoring
+from reconciler.source.ignoring import IgnoreFile, Ignoring, fits
 
 _MOST_KEPT = 5_000
 _NEVER = "(?!)"
@@ -29,19 +29,7 @@ def github_matches(pattern: str, path: str) -> bool:
 
 def gitlab_matches(pattern: str, path: str) -> bool:
     """Tell whether a pattern is about a file, given by its path from the top of the repository."""
-    runs, names = _gitlab_runs(pattern), path.split("/")
-    first, *rest = runs
-    if not rest:
-        return len(names) == len(first) and _fit(first, names, 0)
-    *middle, last = rest
-    at, end = len(first), len(names) - len(last)
-    if at > end or not _fit(first, names, 0) or not _fit(last, names, end):
-        return False
-    for run in middle:  # the first place where one fits is as good as any
-        while at + len(run) <= end and not _fit(run, names, at):
-            at += 1
-        at += len(run)
-    return at <= end
+    return fits(_gitlab_runs(pattern), path.split("/"))
 
 
 @lru_cache(maxsize=_MOST_KEPT)
@@ -63,10 +51,6 @@ def _gitlab_runs(pattern: str) -> tuple[_Run, ...]:
             runs[-1].extend(map(_name, names))
     runs[-1].append(_name(file))
     return tuple(runs)
-
-
-def _fit(run: _Run, names: list[str], at: int) -> bool:
-    return all(regex.fullmatch(name) for regex, name in zip(run, names[at : at + len(run)], strict=True))
 
 
 def _name(glob: str) -> re.Pattern[str]:

@@ -33,6 +33,7 @@ class _State:
     name = "accord"
     received: int | None = None
     has_said = False
+    saying = threading.Lock()
     serves = False
     code: int | None = None
 
@@ -46,6 +47,7 @@ def heed_signals(name: str) -> None:
     _State.name = name
     if signal.getsignal(signal.SIGTERM) is _heed:
         return
+    _State.received, _State.has_said, _State.code = None, False, None  # a copy of a process has a life of its own
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -122,9 +124,13 @@ def was_interrupted() -> bool:
 def say_interrupted() -> int:
     """Say that the command ended early; its exit code, by which a shell tells the signal."""
     number = signal.Signals(_State.received or signal.SIGINT)
-    if not _State.has_said:
-        _State.has_said = True
-        _say(f"{_ENDING[number]}; unfinished work was undone")
+    if _State.saying.acquire(timeout=_SETTLING):  # one thread says it, and the other does not end the process before it has
+        try:
+            if not _State.has_said:
+                _say(f"{_ENDING[number]}; unfinished work was undone")
+                _State.has_said = True
+        finally:
+            _State.saying.release()
     return 128 + number
 
 

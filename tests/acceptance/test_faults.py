@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -434,7 +435,12 @@ def test_an_apply_that_is_killed_leaves_the_database_as_before_or_as_planned(
     assert Look(durable_url).applied == repository.head()
 
 
-def test_an_interrupt_as_git_starts_is_all_that_is_told_of(accord: Accord) -> None:
+@pytest.mark.parametrize("copied_from", ["a process that was", "one that was not"])
+def test_an_interrupt_as_git_starts_is_all_that_is_told_of(
+    accord: Accord, copied_from: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process._State, "has_said", copied_from == "a process that was")
+
     def interrupt_each() -> None:
         start = subprocess.Popen.__init__
 
@@ -464,15 +470,38 @@ def test_an_apply_that_is_interrupted_says_so_and_leaves_nothing_half_done(accor
     assert Look(accord.environment["ACCORD_DATABASE_URL"]).applied == repository.head()
 
 
-def test_an_interrupt_that_trips_up_a_library_is_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_that_trips_up_a_library_is_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def command(**_: Any) -> None:
         try:
             raise KeyboardInterrupt
         finally:
             raise RuntimeError("cannot tidy up")
 
+    monkeypatch.setattr(process._State, "has_said", False)
     assert edge(command) == INTERRUPTED
     assert capsys.readouterr().err == "accord: interrupted; unfinished work was undone\n"
+
+
+def test_a_process_does_not_end_before_its_interrupt_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    writing, written = threading.Event(), threading.Event()
+
+    def say(text: str) -> None:
+        writing.set()
+        written.wait()
+        said.append(text)
+
+    monkeypatch.setattr(process._State, "has_said", False)
+    monkeypatch.setattr(process, "_say", say)
+    main = threading.Thread(target=process.say_interrupted)
+    main.start()
+    writing.wait()
+    threading.Timer(0.05, written.set).start()
+    assert process.say_interrupted() == INTERRUPTED
+    assert said == ["interrupted; unfinished work was undone"]
+    main.join()
 
 
 @pytest.mark.parametrize("program", [edge, run_api], ids=["accord", "accord-api"])

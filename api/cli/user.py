@@ -88,7 +88,7 @@ def _simple(name: str, summary: str, said: str) -> Callable[[Callable[[Operator,
     return decorate
 
 
-@_simple("unlock", "Forget an account's failed logins, so that it can log in at once.", "Unlocked {name}.")
+@_simple("unlock", "Forget an account's failed logins, so that none of them makes the next login wait.", "Unlocked {name}.")
 def _unlock(operator: Operator, name: str) -> None:
     from api import administration
     from api.directory.domains import Domains

@@ -416,6 +416,8 @@ def test_a_persons_proposal_that_is_valid_no_more_is_not_said_to_concern_others(
     assert "cannot be checked against the branch main as that is now" in hers.text and "An administrator sees why" in hers.text
     assert "unknown issuer `old` teams/web.yaml" in all_.text
     assert "An administrator sees why" not in all_.text
+    for page in (hers, all_):
+        assert "it would be refused. Propose the change again" in page.text and "Reviewers see the same plan" not in page.text
 
 
 def test_a_persons_wrong_names_do_not_tell_others(desk: Desk) -> None:

@@ -74,7 +74,7 @@ bench-million: $(TESTS_READY) ## Measure Accord with a million users, on SQLite 
 	$(BIN)/python -m benchmarks.postgresql benchmarks.run --users 1000000
 
 screenshots: $(TESTS_READY) browser ## Look at every page of the console, into build/screenshots, and renew the README's two images
-	$(BIN)/python -m pytest tests/acceptance/console/test_console_looks.py -k 'not the_readme_shows'
+	$(BIN)/python -m pytest tests/acceptance/console/test_console_looks.py tests/acceptance/console/test_console_states.py -k 'not the_readme_shows'
 	cp build/screenshots/console-user.png build/screenshots/console-access.png docs/images/
 
 docs: $(TESTS_READY) ## Renew the reference, the outputs on all pages and the schemas of the example

@@ -15,12 +15,13 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Response, expect, sync_playwright
 from playwright.sync_api import Error as BrowserError
 from waiting import LONG, until
 
 AXE = Path(sys.prefix) / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 """Where `make` installs what `tests/browser/package-lock.json` pins."""
+expect.set_options(timeout=LONG * 1000)
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 _ARGUMENTS = [
     "--no-sandbox",  # tests may run as root

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 import pytest
-from browsing import AIDS, LOOKS, SCREENSHOTS, Chromium, Faults, View, Visitors, barriers, sign_in
-from console_world import PASSWORD, Console
+from browsing import AIDS, LOOKS, SCREENSHOTS, Chromium, View, barriers
 from crawler import unvisited
-from looks_world import populated
+from looking import PROPOSED, ROLES, Desk, desk_of, look, wider
 from organisation import Applied
-from playwright.sync_api import Page, StorageState, expect
+from playwright.sync_api import Page, expect
 
-ROLES = {"administrator": "root", "person": "alice"}
 TOP = Path(__file__).parents[3]
-USUAL = View()
-PROPOSED = "/proposals/new?act=add-member"
 DENIED = "/access?user=bob&issuer=document-signing"
 ADDRESSES = {
     "/login": "login",
@@ -64,7 +59,7 @@ ADDRESSES = {
     "/issuers": "issuers",
     "/issuers/tls": "issuer",
     "/access": "access",
-    "/access?issuer=tls": "access-allowed",
+    "/access?user=alice&issuer=tls": "access-allowed",
     DENIED: "access-denied",
     "/map": "map",
 }
@@ -72,7 +67,7 @@ ADDRESSES = {
 REFUSED = {
     *("users", "user", "user-disabled", "user-reset", "user-password", "user-require-change", "user-disable", "user-enable"),
     *("user-unlock", "user-tokens", "user-token-new", "user-token-revoke", "user-session-end", "user-new", "user-edit"),
-    *("user-remove", "proposal", "revisions", "revision", "drift", "audit", "mail", "access-denied"),
+    *("user-remove", "revisions", "revision", "drift", "audit", "mail", "access-denied"),
 }
 """What a person may not see."""
 AIDED = ("home", "user", "me", "users", "proposal", "audit", "access-denied", "map", "certificate")
@@ -81,77 +76,10 @@ FILES = ("/audit.csv", "/audit.jsonl", "/certificates/1/pem")
 """What is downloaded, and never looked at."""
 
 
-class Desk:
-    """The console, those who have signed in, and the addresses that exist in it."""
-
-    def __init__(self, browser: Chromium, console: Console) -> None:
-        self._browser = browser
-        self.console = console
-        self.states: dict[str, StorageState] = {}
-        self.known: dict[str, str] = {}
-
-    @contextmanager
-    def visit(self, role: str | None, view: View = USUAL, status: int | None = None) -> Iterator[Page]:
-        """A page of somebody who has signed in, or of nobody (None). Fails at the end if the browser found faults."""
-        faults = Faults(self.console.origin)
-        if status is not None:
-            faults.expect_status(status)
-        with self._browser.turn() as launched:
-            visitors = Visitors(launched, self.console.origin, view, faults)
-            try:
-                yield visitors.new(storage_state=self.states.get(role or ""))
-            finally:
-                visitors.close()
-        faults.check()
-
-
 @pytest.fixture(scope="module")
 def desk(applied_on_sqlite: Applied, browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with populated(applied_on_sqlite, tmp_path_factory.mktemp("looks")) as console:
-        found = Desk(browser, console)
-        for role, name in ROLES.items():
-            with found.visit(None) as page:
-                sign_in(page, name, PASSWORD)
-                found.states[role] = page.context.storage_state()
-        with found.visit("administrator") as page:
-            found.known["branch"] = _propose(page)
-            page.goto("/users/alice")
-            for kind, act in (("token", "revoke"), ("session", "end")):
-                link = page.locator(f"a[href*='/{kind}s/'][href$='/{act}']").first.get_attribute("href") or ""
-                found.known[kind] = link.split("/")[-2]
+    with desk_of(applied_on_sqlite, browser, tmp_path_factory.mktemp("looks")) as found:
         yield found
-
-
-def _propose(page: Page) -> str:
-    """Propose something; the branch of the proposal."""
-    page.goto(PROPOSED)
-    _fill(page)
-    page.locator("button[value=preview]").click()
-    page.locator("button[value=propose]").click()
-    page.wait_for_url(re.compile("/proposals/accord/"))
-    return page.url.partition("/proposals/")[2].partition("?")[0]
-
-
-def _fill(page: Page, **changed: str) -> None:
-    for name, value in {"user": "grace", "team": "web", "reason": "She takes over the shop", **changed}.items():
-        page.locator(f"main [name={name}]").fill(value)
-
-
-def _look(page: Page, view: View, name: str) -> list[str]:
-    """What is wrong with a page as it is seen now, of which a screenshot is kept."""
-    page.set_viewport_size({"width": view.width, "height": 800})
-    page.emulate_media(color_scheme=view.theme)
-    page.screenshot(path=SCREENSHOTS / f"{name}-{view}.png", full_page=True, animations="disabled")
-    found = [f"{name} {view}: {each}" for each in barriers(page)]
-    return found + _wider(page, name, view)
-
-
-def _wider(page: Page, name: str, view: View) -> list[str]:
-    """Whether the page scrolls sideways, and what makes it so."""
-    asked = """() => document.scrollingElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll('body *')]
-        .filter(e => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 120))"""
-    found = page.evaluate(asked)
-    return [f"{name} {view}: the page is wider than the window: {found}"] if found else []
 
 
 def test_no_page_is_left_out() -> None:
@@ -167,52 +95,9 @@ def test_pages_are_sound_in_every_look(desk: Desk, role: str, part: int) -> None
         for address, name in list(ADDRESSES.items())[part::4]:
             if role == "person" and name in REFUSED:
                 continue
-            page.goto(address.format(**desk.known))
-            found += [fault for view in LOOKS for fault in _look(page, view, f"{role}-{name}")]
+            page.goto(desk.address(role, address))
+            found += [fault for view in LOOKS for fault in look(page, view, f"{role}-{name}")]
     assert not found, "\n".join(found)
-
-
-STATES = ("empty", "none", "invalid", "preview", "missing", "details")
-
-
-def _open_state(page: Page, name: str) -> None:
-    """Bring a page into a state that no address alone has, or that is nobody's usual page."""
-    match name:
-        case "empty":
-            page.goto("/teams/legacy")
-        case "none":
-            page.goto("/users?search=nobody-at-all")
-            expect(page.locator("main .empty")).to_be_visible()
-        case "invalid":
-            page.goto(PROPOSED)
-            _fill(page, user="nobody-at-all")
-            page.locator("button[value=preview]").click()
-            expect(page.get_by_role("alert")).to_be_visible()
-        case "preview":
-            page.goto(PROPOSED)
-            _fill(page, user="farid")
-            page.locator("button[value=preview]").click()
-            expect(page.locator("button[value=propose]")).to_be_visible()
-        case "missing":
-            page.goto("/nothing-here")
-        case "details":
-            page.goto("/map")
-            page.locator("main summary").first.click()
-
-
-@pytest.mark.parametrize("name", STATES)
-def test_states_are_sound_in_every_look(desk: Desk, name: str) -> None:
-    status = {"invalid": 422, "missing": 404}.get(name)
-    with desk.visit("administrator", status=status) as page:
-        _open_state(page, name)
-        assert [fault for view in LOOKS for fault in _look(page, view, f"state-{name}")] == []
-
-
-def test_a_refused_login_is_sound_in_every_look(desk: Desk) -> None:
-    with desk.visit(None, status=422) as page:
-        sign_in(page, "amara", "not her password")
-        expect(page.get_by_role("alert")).to_be_visible()
-        assert [fault for view in LOOKS for fault in _look(page, view, "state-refused")] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -223,8 +108,8 @@ def test_pages_serve_those_with_aids_or_without_scripts(desk: Desk, role: str, v
         for address, name in ADDRESSES.items():
             if role == "person" and name in REFUSED:
                 continue
-            page.goto(address.format(**desk.known))
-            found += _wider(page, f"{role}-{name}", view) if view.javascript else []
+            page.goto(desk.address(role, address))
+            found += wider(page, f"{role}-{name}", view) if view.javascript else []
             if view.reduced_motion:
                 moving = "document.getAnimations().length"
                 found += [f"{name}: something moves"] if page.evaluate(moving) else []
@@ -240,14 +125,14 @@ def test_a_person_is_refused_what_concerns_others(desk: Desk) -> None:
     found: list[str] = []
     with desk.visit("person", status=403) as page:
         for address, name in ADDRESSES.items():
-            if name in REFUSED and name != "proposal":
-                answer = page.goto(address.format(**desk.known))
+            if name in REFUSED:
+                answer = page.goto(desk.address("person", address))
                 assert answer is not None
                 seen[name] = answer.status
-        found += [fault for view in LOOKS for fault in _look(page, view, "person-refused")]
+        found += [fault for view in LOOKS for fault in look(page, view, "person-refused")]
     with desk.visit("person", status=404) as page:
-        page.goto("/proposals/{branch}".format(**desk.known))
-        found += [fault for view in LOOKS for fault in _look(page, view, "person-proposal")]
+        page.goto(desk.address("administrator", "/proposals/{branch}"))
+        found += [fault for view in LOOKS for fault in look(page, view, "person-missing")]
     assert found == []
     assert set(seen.values()) == {403}
 
@@ -296,7 +181,7 @@ def test_the_menu_opens_and_closes_by_keyboard_where_it_is_narrow(desk: Desk) ->
         assert _focused(page) == "Menu"
         page.keyboard.press("Enter")
         expect(menu.get_by_role("link", name="Audit")).to_be_visible()
-        assert [fault for view in LOOKS[2:] for fault in _look(page, view, "state-menu")] == []
+        assert [fault for view in LOOKS[2:] for fault in look(page, view, "state-menu")] == []
         page.keyboard.press("Tab")
         page.keyboard.press("Escape")
         expect(menu.get_by_role("link", name="Audit")).to_be_hidden()

@@ -204,8 +204,14 @@ def test_what_ends_with_a_person_is_counted(desk: Desk) -> None:
     for _ in range(2):
         desk.world.mint("bob")
     desk.world.mint("bob", kind="session")
-    for page in (desk["root"].see("/users/bob/remove"), desk["root"].preview("/users/bob/remove")):
+    asked, preview = desk["root"].see("/users/bob/remove"), desk["root"].preview("/users/bob/remove")
+    for page in (asked, preview):
         assert "2 tokens and 1 session end at once" in page.text and "No valid certificate" in page.text
+    assert "Applying it ends 1 session and 2 tokens." in preview.text
+
+
+def test_mails_that_applying_sends_are_counted(desk: Desk) -> None:
+    assert "Applying it sends 1 mail." in desk["root"].preview("/users/new", **NEW).text
 
 
 def test_the_patch_of_a_preview_can_be_applied_by_hand(desk: Desk, tmp_path: Path) -> None:

@@ -79,5 +79,5 @@ class UserUnlock(Resource):
 
     @operation("Unlock a user", access="administrator", tag=TAG, status=204, errors=(404,), path=NAMED_ACCOUNT, fresh=True)
     def on_post(self, call: Call, name: str) -> None:
-        """Forgets the account's failed logins, so that none of them makes the next login wait. A directory's account may never have logged in."""
+        """Forgets the account's failed logins: none makes the next login wait. A directory's account need not have logged in."""
         administration.unlock(call.authority, name, self.service.domains.guid_of)

@@ -22,6 +22,8 @@ class Words(NamedTuple):
 
 
 _PATCH = "Until then, download the patch, apply it to a clone with git am --keep-cr, and push a branch of your own."
+MAYBE_MADE = "Try again: if the branch was made after all, you are shown it, and nothing is made twice."
+"""Next where nobody knows whether the branch was made."""
 FAILURES: Mapping[str, Words] = {
     "not-configured": Words(
         "Proposing is not set up",
@@ -102,14 +104,14 @@ FAILURES: Mapping[str, Words] = {
     "network": Words(
         "The repository was not reached",
         "The connection failed or broke off.",
-        "Try again: if the branch was made after all, you are shown it, and nothing is made twice.",
+        MAYBE_MADE,
         "again",
         503,
     ),
     "timeout": Words(
         "The repository did not answer in time",
         "It was stopped waiting for.",
-        "Try again: if the branch was made after all, you are shown it, and nothing is made twice.",
+        MAYBE_MADE,
         "again",
         503,
     ),
@@ -124,7 +126,7 @@ FAILURES: Mapping[str, Words] = {
     "timeout-here": Words(
         "It took too long",
         "The work was ended, because the repository or the database did not answer in time.",
-        "Try again: if the branch was made after all, you are shown it, and nothing is made twice.",
+        MAYBE_MADE,
         "again",
         503,
     ),

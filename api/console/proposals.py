@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.console.pages import Answer, Page, SeeOther, Visit, WithStatus, act, page
-from api.console.proposal_failures import Words, said_to, words_of
+from api.console.proposal_failures import MAYBE_MADE, Words, said_to, words_of
 from api.console.proposal_forms import patch_of, record, signature_of, viewer_of
 from api.console.proposal_shown import shown
 from api.console.proposing import Document, ProposalFailed
@@ -40,7 +40,9 @@ class Proposals(Page):
 
 
 def _words(visit: Visit, failed: ProposalFailed) -> Words:
-    return words_of(failed, administrator=visit.caller.is_administrator)
+    """What these pages say of a failure. No branch is made on them."""
+    found = words_of(failed, administrator=visit.caller.is_administrator)
+    return found._replace(next="Try again.") if found.next == MAYBE_MADE else found
 
 
 def _fits(visit: Visit, each: Document) -> bool:

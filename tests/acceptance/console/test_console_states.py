@@ -170,7 +170,7 @@ def _not_proposed(page: Page, desk: Desk) -> None:
     preview(page, PROPOSED, team="web", user="elif")
     with _without_repository(desk):
         page.locator("button[value=propose]").click()
-        expect(page.get_by_role("heading", level=1)).not_to_have_text("Add")
+        expect(page.get_by_text("made after all")).to_be_visible()
 
 
 @state(status=503)
@@ -178,6 +178,7 @@ def _unread(page: Page, desk: Desk) -> None:
     with _without_repository(desk):
         page.goto(desk.address("administrator", "/proposals/{branch}"))
         expect(page.get_by_role("link", name="Try again")).to_be_visible()
+        expect(page.get_by_text("made after all")).to_have_count(0)
 
 
 @contextmanager

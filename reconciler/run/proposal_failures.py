@@ -87,9 +87,10 @@ def failure_of(error: Exception) -> ProposalFailed:
 
     if isinstance(error, ProposalFailed):
         return error
-    if isinstance(error, InvalidBase | InvalidConfiguration):
-        reason: Failed = "invalid-base" if isinstance(error, InvalidBase) else "invalid"
-        return ProposalFailed(reason, str(error), problems=error.problems)
+    if isinstance(error, InvalidBase):
+        return ProposalFailed("invalid-base", f"the commit {error.base} is not valid", problems=error.problems)
+    if isinstance(error, InvalidConfiguration):
+        return ProposalFailed("invalid", str(error), problems=error.problems)
     if isinstance(error, errors.RepositoryUnreachable) and not isinstance(error, errors.Busy):
         return ProposalFailed("timeout" if "in time" in str(error) else "network", str(error))
     if isinstance(error, StoreError):

@@ -337,6 +337,7 @@ def test_a_repository_with_errors_is_named_as_that(desk: Desk) -> None:
     desk.repository.commit({"users/broken.yaml": "kind: Usr\n"})
     failed = desk.propose(*ADD, code=NO_BASE)
     assert failed["reason"] == "invalid-base" and failed["problems"][0]["file"].endswith("users/broken.yaml")
+    assert failed["detail"].endswith("is not valid. Repair the branch first: nothing can be compared with it.")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The caller's address: the peer's own, or the one that a trusted proxy tells. Nobody else is believed.
 
 Only a caller over the local socket is local. A connection from a loopback address may come from a proxy on this machine that
-tells no address, on behalf of the whole world.
+tells no address, on behalf of the whole world; if it gives itself away, such a caller may be anywhere.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from api.errors import Problem
-from api.http.headers import FORWARDED, X_FORWARDED_FOR, Wsgi
-from reconciler.access.permitted_ips import LOCAL, Address, Rule, matching, parse_address
+from api.http.headers import FORWARDED, SIGNS_OF_PROXIES, X_FORWARDED_FOR, Wsgi
+from reconciler.access.permitted_ips import LOCAL, Address, Rule, matching, parse_address, parse_rule
 
 _log = logging.getLogger("accord.api")
 _SAID_AGAIN = 600.0
@@ -23,6 +23,7 @@ _SAID_AGAIN = 600.0
 _PEERS = 256
 LONGEST = 2_048
 """Characters of a forwarding header. Every request has it parsed, and the result is cached."""
+LOOPBACK = (parse_rule("127.0.0.0/8"), parse_rule("::1"))
 
 
 _CAME_OVER = "accord.came_over"
@@ -42,11 +43,16 @@ def over_local_socket(environment: Mapping[str, Any]) -> bool:
     """Whether a request came over the local socket. Raises Problem if a proxy put it there, for somebody who may be anywhere."""
     if environment.get(_CAME_OVER) is not LOCAL:  # the object itself, which no header and no variable can be
         return False
-    if FORWARDED in environment or X_FORWARDED_FOR in environment:
+    if was_relayed(environment):
         raise Problem(
             "the local socket is only for programs on this machine; let the proxy connect to the address that Accord listens on"
         )
     return True
+
+
+def was_relayed(environment: Mapping[str, Any]) -> bool:
+    """Whether a request came through a proxy that says so."""
+    return not SIGNS_OF_PROXIES.isdisjoint(environment)
 
 
 class Addresses:
@@ -62,7 +68,10 @@ class Addresses:
         if over_local_socket(environment):
             return LOCAL
         peer = environment.get("REMOTE_ADDR") or ""
-        address = client_address(peer, environment.get(FORWARDED), environment.get(X_FORWARDED_FOR), self._trusted)
+        relayed = was_relayed(environment)
+        address = client_address(
+            peer, environment.get(FORWARDED), environment.get(X_FORWARDED_FOR), self._trusted, relayed=relayed
+        )
         if address is None:
             self._warn_of(peer)
         return address
@@ -75,20 +84,24 @@ class Addresses:
             self._silent.clear()
         self._silent[peer] = now + _SAID_AGAIN
         _log.warning(
-            "callers by way of %s satisfy no permitted IPs: it is a trusted proxy, and tells no address but those of trusted "
-            "proxies. Let it set `Forwarded` or `X-Forwarded-For`; programs on this machine can use ACCORD_LOCAL_SOCKET",
+            "callers by way of %s satisfy no permitted IPs: a proxy there is not named in ACCORD_TRUSTED_PROXIES, or tells no "
+            "address but those of trusted proxies. Let it set `Forwarded` or `X-Forwarded-For`; programs on this machine can use "
+            "ACCORD_LOCAL_SOCKET",
             peer or "a peer without an address",
         )
 
 
 @lru_cache(maxsize=4096)
-def client_address(peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: tuple[Rule, ...]) -> Address | None:
+def client_address(
+    peer: str, forwarded: str | None, x_forwarded_for: str | None, trusted: tuple[Rule, ...], *, relayed: bool
+) -> Address | None:
     """The address that a request comes from; None if it is unknown, which satisfies no restriction.
 
     If the peer is a trusted proxy, it is the right-most address in `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not
     itself a trusted proxy. If both headers are present they must agree, since the caller may have written the one that the
     proxy leaves alone. A trusted proxy that tells no address, or only those of trusted proxies, has told nothing: the address
-    is unknown. A forwarding header from anybody else is ignored.
+    is unknown. What anybody else says in such a header is ignored; but if a request from this machine was `relayed`, a proxy that
+    nobody trusts calls for somebody who may be anywhere, whose address is unknown as well.
 
     Raises Problem if the two headers disagree, or one is too long.
     """
@@ -99,7 +112,7 @@ def client_address(peer: str, forwarded: str | None, x_forwarded_for: str | None
     except ValueError:
         return None
     if matching(trusted, caller) is None:
-        return caller
+        return None if relayed and matching(LOOPBACK, caller) is not None else caller
     told: list[Address | None] = []
     if forwarded is not None:
         told.append(_right_most_untrusted(_forwarded_for(forwarded), trusted))

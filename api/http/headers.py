@@ -43,6 +43,26 @@ READ = frozenset(
         X_REQUEST_ID,
     )
 )
+SIGNS_OF_PROXIES = frozenset(
+    (
+        FORWARDED,
+        X_FORWARDED_FOR,
+        "HTTP_CDN_LOOP",  # RFC 8586
+        "HTTP_CF_CONNECTING_IP",
+        "HTTP_TRUE_CLIENT_IP",
+        "HTTP_VIA",  # RFC 9110, section 7.6.3
+        "HTTP_X_CLIENT_IP",
+        "HTTP_X_CLUSTER_CLIENT_IP",
+        "HTTP_X_ENVOY_EXTERNAL_ADDRESS",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PORT",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_X_FORWARDED_SERVER",
+        "HTTP_X_ORIGINAL_FORWARDED_FOR",
+        "HTTP_X_REAL_IP",
+    )
+)
+"""What proxies add. That such a header is there is all that is read of it, and it makes nobody more trusted."""
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _AMBIGUOUS = object()
 """What stands in place of a header that nobody knows to be the proxy's: no header and no variable can be it."""

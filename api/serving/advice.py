@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import exists, or_, select
 
+from api.http.addresses import LOOPBACK
 from api.settings import Settings
-from reconciler.access.permitted_ips import Rule, parse_address, parse_rule
+from reconciler.access.permitted_ips import Rule, parse_address
 from reconciler.store import tables
 from reconciler.store.engine import Database
 
-_LOOPBACK = (parse_rule("127.0.0.0/8"), parse_rule("::1"))
 _FEW = {4: 2**8, 6: 2**64}
 """Addresses that one segment of a network has: a proxy is one of them, or a few."""
 
@@ -38,12 +38,12 @@ def _is_loopback(host: str) -> bool:
         address = parse_address(host)
     except ValueError:
         return host == "localhost"
-    return any(rule.version == address.version and rule.first <= address.value <= rule.last for rule in _LOOPBACK)
+    return any(rule.version == address.version and rule.first <= address.value <= rule.last for rule in LOOPBACK)
 
 
 def _is_wide(rule: Rule) -> bool:
     return rule.last - rule.first >= _FEW[rule.version] and not any(
-        rule.version == own.version and own.first <= rule.first and rule.last <= own.last for own in _LOOPBACK
+        rule.version == own.version and own.first <= rule.first and rule.last <= own.last for own in LOOPBACK
     )
 
 

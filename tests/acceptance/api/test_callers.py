@@ -106,7 +106,7 @@ def test_only_the_account_that_serves_can_open_the_local_socket(site: Site) -> N
     assert stat.S_IMODE(site.local.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For"])
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
 def test_a_proxy_on_the_local_socket_is_refused(site: Site, header: str) -> None:
     refused = over(site.local, "GET", "/api/v1/me", site.world.mint("bob").secret, **{header: "10.20.1.7"})
     assert refused.status == 400

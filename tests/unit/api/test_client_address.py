@@ -21,7 +21,8 @@ TRUSTED = tuple(map(parse_rule, ("192.0.2.0/24", "2001:db8:ffff::/48", "127.0.0.
 
 
 def address(peer: str, *, forwarded: str | None = None, x_forwarded_for: str | None = None) -> Address | None:
-    return client_address(peer, forwarded, x_forwarded_for, TRUSTED)
+    relayed = forwarded is not None or x_forwarded_for is not None
+    return client_address(peer, forwarded, x_forwarded_for, TRUSTED, relayed=relayed)
 
 
 def told(header: str) -> str | None:
@@ -35,6 +36,18 @@ def test_without_a_proxy_the_caller_is_the_peer(peer: str) -> None:
     found = address(peer)
     assert found is not None
     assert found.text == peer
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.2", "::1", "::ffff:127.0.0.2", "[::1]"])
+def test_a_proxy_on_this_machine_that_nobody_trusts_calls_for_nobody_known(peer: str) -> None:
+    assert client_address(peer, None, None, TRUSTED, relayed=False) is not None
+    assert client_address(peer, None, None, TRUSTED, relayed=True) is None
+    assert address(peer, x_forwarded_for="127.0.0.2") is None
+
+
+def test_a_proxy_elsewhere_that_nobody_trusts_is_the_caller() -> None:
+    found = client_address(STRANGER, None, "127.0.0.2", TRUSTED, relayed=True)
+    assert found is not None and found.text == STRANGER
 
 
 @pytest.mark.parametrize("peer", ["", "unix:", "nonsense", "fe80::1%eth0"])
@@ -179,7 +192,7 @@ def test_a_proxy_that_tells_a_loopback_address_makes_nobody_local(claimed: str) 
 def test_reading_a_header_takes_time_in_proportion_to_its_length(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def reading(length: int) -> Callable[[], object]:
         header = piece * (length // len(piece))
-        return lambda: client_address.__wrapped__(PROXY, header, header, TRUSTED)
+        return lambda: client_address.__wrapped__(PROXY, header, header, TRUSTED, relayed=True)
 
     monkeypatch.setattr(api.http.addresses, "LONGEST", 64 * LONGEST)
     assert_linear(reading, LONGEST, 64 * LONGEST)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import falcon.testing
+from organisation import Applied, copy_repository, copy_sqlite
+from scenario import Accord
 
 sys.path.append(str(Path(__file__).parent.parent / "api"))
 
@@ -23,6 +27,18 @@ from api.app import create_app
 from api.console.proposing import Proposing
 
 ORIGIN = {"Host": "127.0.0.1", "Origin": "http://127.0.0.1", "Sec-Fetch-Site": "same-origin"}
+NEW = {"name": "cleo", "email": "cleo@example.org", "fullName": "Cleo Zöe", "team": ["web"], "why": "She joins the web team"}
+"""A form that adds a user."""
+WEB = """apiVersion: accord/v1
+kind: Team
+metadata: {name: web}
+spec:
+  issuers: [tls, vpn]
+  members:
+    - alice
+    - bob
+"""
+"""What `teams/web.yaml` says, in a form that is edited by lines."""
 
 
 class Form(NamedTuple):
@@ -180,3 +196,14 @@ def commit_in(page: Seen) -> str:
     found = re.search(r'name="expect" value="([0-9a-f]+)"', page.html)
     assert found is not None
     return found[1]
+
+
+@contextmanager
+def desk_at(applied: Applied, folder: Path) -> Iterator[Desk]:
+    """A desk over a copy of an applied organisation."""
+    repository = copy_repository(applied, folder / "config.git")
+    world = World(Accord(repository.path, copy_sqlite(applied, folder / "accord.db"), folder / "cache"))
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    proposing = {name: world.accord.environment[name] for name in ("ACCORD_REPOSITORY", "ACCORD_CACHE")}
+    yield Desk(world, {**kept, **proposing})
+    world.service.stop()

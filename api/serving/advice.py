@@ -8,7 +8,7 @@ from sqlalchemy import exists, or_, select
 
 from api.http.addresses import LOOPBACK
 from api.settings import Settings
-from reconciler.access.permitted_ips import Rule, parse_address
+from reconciler.access.permitted_ips import Rule, matching, parse_address
 from reconciler.store import tables
 from reconciler.store.engine import Database
 
@@ -38,7 +38,7 @@ def _is_loopback(host: str) -> bool:
         address = parse_address(host)
     except ValueError:
         return host == "localhost"
-    return any(rule.version == address.version and rule.first <= address.value <= rule.last for rule in LOOPBACK)
+    return matching(LOOPBACK, address) is not None
 
 
 def _is_wide(rule: Rule) -> bool:

@@ -142,7 +142,7 @@ def _say(message: str) -> None:
         if threading.current_thread() is threading.main_thread():
             sys.stderr.write(line)
             sys.stderr.flush()
-        else:  # the main thread may hold the stream
+        elif select.select([], [2], [], _SETTLING)[1]:  # the main thread may hold the stream, and nobody may read it
             os.write(2, line.encode())
 
 

@@ -6,8 +6,11 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +18,7 @@ import pytest
 from effort import tries
 from scenario import ADMINISTRATORS, Accord, ConfigRepository, by_hand
 from sqlalchemy import text
-from waiting import until
+from waiting import LONG, until
 
 from reconciler.cli.exits import OK
 from reconciler.store.engine import open_database
@@ -184,3 +187,35 @@ def test_a_repair_says_whether_it_was_done(applied: Accord, tmp_path: Path, numb
             break_it()
     assert interrupting.run(None).code == OK
     assert is_repaired()
+
+
+@pytest.mark.parametrize("number", WORDS, ids=lambda number: number.name)
+@pytest.mark.parametrize("stuck", ["in_what_it_says", "elsewhere"])
+def test_a_run_ends_although_nobody_reads_what_it_says(stuck: str, number: signal.Signals) -> None:
+    said = {"in_what_it_says": "process.say_interrupted()", "elsewhere": "threading.Event().wait()"}[stuck]
+    program = f"""
+import threading, time
+from reconciler import process
+process.heed_signals("accord")
+print("begun", flush=True)
+try:
+    time.sleep(600)
+except KeyboardInterrupt:
+    {said}
+"""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=writing) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        run.send_signal(number)
+        try:
+            assert run.wait(LONG) == 128 + number
+        finally:
+            run.kill()
+            os.close(reading)
+            os.close(writing)

@@ -21,6 +21,9 @@ from reconciler.store.schema import HEAD, upgrade
 # What a script starts in the background ignores Ctrl-C, and so would all that is started from here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Debian's servers are there, where a root without a login shell does not look.
+os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+
 # How long an example takes says how quick the machine is, and nothing of the program.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

@@ -30,7 +30,7 @@ class Pgbouncer:
     @contextmanager
     def before(cls, server: PostgresqlServer) -> Iterator[Pgbouncer]:
         """One before a server. Skips the test if PgBouncer is not installed."""
-        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+        program = shutil.which("pgbouncer")
         if program is None:
             reason = "PgBouncer is not installed (Debian: apt-get install pgbouncer); what needs it is not tested"
             if os.environ.get("CI") == "true":

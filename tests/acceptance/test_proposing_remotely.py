@@ -16,6 +16,7 @@ import pytest
 from forge import Forge
 from scenario import Accord, ConfigRepository
 from test_proposing import ADD, AUTHOR, FILES
+from using import using
 from waiting import until
 
 from reconciler.cli.exits import ERROR, INVALID, STALE, UNREACHABLE
@@ -130,7 +131,7 @@ def test_a_remote_that_stops_in_the_middle_of_a_push_is_given_up_in_time(distant
     failed = distant.propose(*ADD, code=UNREACHABLE, ACCORD_PROPOSAL_TIMEOUT="3s")
     assert failed["reason"] == "timeout" and time.monotonic() - begun < 10
     assert failed["patch"] and distant.branches() == ["main"]
-    assert not [file for file in Path("/proc").glob("[0-9]*/cmdline") if distant.forge.url("").encode() in cmdline(file)]
+    until(lambda: not using(distant.forge.url("")), "the end of git")
     distant.forge.mood = "willing"
     assert distant.propose(*ADD)["status"] == "proposed"
 
@@ -144,16 +145,8 @@ def test_ctrl_c_in_the_middle_of_a_push_ends_all_of_it(distant: Distant) -> None
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - begun < 10 and process.returncode == UNREACHABLE
     assert "unknown" in errors.decode() and "Traceback" not in errors.decode()
-    url = distant.forge.url("").encode()
-    until(lambda: not [file for file in Path("/proc").glob("[0-9]*/cmdline") if url in cmdline(file)], "the end of git")
+    until(lambda: not using(distant.forge.url("")), "the end of git")
     assert distant.branches() == ["main"]
-
-
-def cmdline(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
 
 
 def test_a_remote_that_hangs_up_is_the_network_s_fault(distant: Distant) -> None:

@@ -18,7 +18,7 @@ from scenario import team
 from served import TOP, Server, free_port, serving
 
 pytestmark = pytest.mark.slow
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+NGINX = shutil.which("nginx")
 _AROUND = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log info;
 events {{ }}

@@ -8,12 +8,12 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from using import using
 from waiting import until
 from work_tree import ALICE, BOB, Work, contents, opened
 
@@ -232,15 +232,6 @@ def test_a_remote_that_never_answers_ends_with_all_that_git_started(
             Repository.open(url, cache, within=1)
         with silent.accept()[0]:  # so git has asked, and still would
             until(lambda: not using(url), "the end of all processes")
-
-
-def using(text: str) -> list[Path]:
-    """The processes with a text in their arguments."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it ended meanwhile
-            found += [file] if text.encode() in file.read_bytes() else []
-    return found
 
 
 # Credentials

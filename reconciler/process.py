@@ -72,7 +72,8 @@ def release_signals() -> None:
 def _heed(number: int, frame: FrameType | None) -> None:
     first, _State.received = _State.received is None, _State.received or number
     if first and _State.code is None and standing() == "open":
-        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL + 1)  # it is told of this already
+        for name in ("sqlalchemy.pool", "psycopg"):  # they are told of this already
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         if _is_importing(frame):  # an exception there can crash a compiled module, and nothing needs to be undone
             decide(say_interrupted())
             finish()

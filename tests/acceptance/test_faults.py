@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import resource
@@ -482,6 +483,24 @@ def test_an_interrupt_that_trips_up_a_library_is_an_interrupt(
     monkeypatch.setattr(process._State, "has_said", False)
     assert edge(command) == INTERRUPTED
     assert capsys.readouterr().err == "accord: interrupted; unfinished work was undone\n"
+
+
+def test_what_a_library_meets_in_an_interrupt_it_does_not_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loggers = [logging.getLogger(name) for name in ("psycopg", "sqlalchemy.pool")]
+    levels = [each.level for each in loggers]
+    monkeypatch.setattr(process._State, "received", None)
+    forget()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            process._heed(signal.SIGINT, None)
+        for each in loggers:
+            each.critical("error ignored in rollback")
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_process_does_not_end_before_its_interrupt_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
